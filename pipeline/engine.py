@@ -1,0 +1,121 @@
+"""`map_items`: a function over many items on all cores, with what was done before remembered.
+
+joblib's loky runs the chunks here; `joblib.parallel_config(backend="dask")` around the same call runs them on Dask.
+"""
+
+import itertools
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from pipeline.errors import UserError
+from pipeline.store import Memory
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
+PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
+
+logger = logging.getLogger("luigi-interface")
+
+
+def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) -> Iterator[R]:
+    """function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
+
+    `jobs` processes, 0: one per core. A handful of items is done right here: a pool takes longer to start.
+    Raises UserError if a worker dies, as it does when memory runs out."""
+    items = iter(items)
+    first = list(itertools.islice(items, CHUNK))
+    if len(first) < CHUNK or jobs == 1:
+        yield from map(function, itertools.chain(first, items))
+        return
+    # Both are slow to import, and neither is needed where there is nothing new to do.
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
+    all_items = itertools.chain(first, items)
+    pool = Parallel(n_jobs=jobs or -1, return_as="generator_unordered", batch_size=1)
+    try:
+        for results in pool(delayed(_run)(function, chunk) for chunk in chunks):
+            yield from results
+    except TerminatedWorkerError as error:
+        raise UserError(
+            "--jobs",
+            "a worker process died, most likely for want of memory",
+            "enough memory for each",
+            "use fewer jobs",
+        ) from error
+
+
+def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes already fill the cores
+    return [function(item) for item in chunk]
+
+
+def remember(
+    memory: Memory,
+    function: Callable[[T], R],
+    items: Iterable[tuple[str, T]],
+    *,
+    what: str,
+    jobs: int = 0,
+    still: Callable[[R], bool] = lambda value: True,
+) -> Iterator[tuple[str, R]]:
+    """(key, function(item)) for each (key, item), in any order; what `memory` holds is not done again.
+
+    Results are JSON values. `what` names the items in the progress bar; `still` says of a remembered result
+    whether the files it speaks of are there."""
+    known: list[tuple[str, R]] = []
+
+    def unknown() -> Iterator[tuple[str, T]]:
+        for key, item in items:
+            value = memory.get(key)
+            if value is None or not still(value):
+                yield key, item
+            else:
+                known.append((key, value))
+
+    progress = _Progress(what)
+    for key, value in map_items(_Keyed(function), unknown(), jobs=jobs):
+        memory.set(key, value)
+        progress.advance()
+        yield key, value
+    progress.close()
+    yield from known
+
+
+class _Keyed:
+    """(key, item) -> (key, function(item)), picklable."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+
+    def __call__(self, pair):
+        key, item = pair
+        return key, self.function(item)
+
+
+class _Progress:
+    """A bar on a terminal, a plain line now and then elsewhere."""
+
+    def __init__(self, what: str):
+        self._what, self._done, self._said = what, 0, time.monotonic()
+        self._bar = tqdm(desc=what, unit="", leave=False, disable=not sys.stderr.isatty())
+
+    def advance(self) -> None:
+        self._done += 1
+        self._bar.update()
+        if self._bar.disable and time.monotonic() - self._said > PLAIN_SECONDS:
+            logger.info("%s: %d done", self._what, self._done)
+            self._said = time.monotonic()
+
+    def close(self) -> None:
+        self._bar.close()

@@ -1,0 +1,176 @@
+"""Posts -> verified image files named by their sha256. The one decoder of this project lives here."""
+
+import functools
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageFile, ImageOps
+
+from pipeline.engine import remember
+from pipeline.errors import UserError
+from pipeline.manifest import funnel_row
+from pipeline.sources.post import Drop, Post
+from pipeline.store import Store
+
+VERSION = 1
+MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 300 MB to decode
+# By content. Left out on purpose: formats that run programs (EPS) or that no site serves.
+EXTENSIONS = {
+    "JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif",
+    "AVIF": "avif", "PPM": "ppm", "TGA": "tga", "ICO": "ico",
+}  # fmt: skip
+Image.init()  # so that `formats` may name any of the above …
+_FORMATS = [name for name in EXTENSIONS if name != "MPO"]  # … but this one, which Pillow opens as a JPEG
+Image.MAX_IMAGE_PIXELS = None  # our own limit, checked before any pixel is decoded
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+class Rejected(Exception):
+    """Bytes that are no picture we take; args: a reason of REASONS, and the library's own words."""
+
+
+def decode(data: bytes) -> tuple[Image.Image, str]:
+    """(upright RGB picture of the first frame, format). Transparency lies on white. Raises Rejected."""
+    if not data:
+        raise Rejected("empty", "")
+    try:
+        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except Exception as error:  # hostile bytes make decoders raise anything
+        raise Rejected("not_an_image", _words(error)) from error
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Rejected("too_many_pixels", f"{picture.width} x {picture.height} px, at most {MAX_PIXELS:,} in all")
+    try:
+        picture.load()
+        return _flatten(ImageOps.exif_transpose(picture)), picture.format
+    except Exception as error:  # as above
+        raise Rejected("truncated", _words(error)) from error
+
+
+def load(path: Path) -> np.ndarray:
+    """The verified original at `path`, upright: (H, W, 3) uint8 RGB. Raises UserError if it has gone since."""
+    try:
+        return np.asarray(decode(path.read_bytes())[0])
+    except (FileNotFoundError, Rejected) as error:
+        raise UserError(
+            path, "the original is gone or damaged", "the file that ScrapeImages kept",
+            "delete it and stages/ScrapeImages below the data root, and run again",
+        ) from error  # fmt: skip
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Any Pillow mode -> RGB of 8 bits, transparency on white."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = _eight_bits(picture)
+    if picture.mode == "LAB":  # the one colour mode that convert() does not know
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(ground, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, or floats, -> grey of 8. Pillow's own convert() clips instead of scaling."""
+    values = np.asarray(picture, np.float64)
+    if picture.mode == "F":
+        white = 1.0 if values.max(initial=0) <= 1 else 255.0
+    else:
+        white = 255.0 if picture.mode == "I" and values.max(initial=0) <= 255 else 65535.0
+    return Image.fromarray(np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8))
+
+
+def phash(picture: np.ndarray) -> str:
+    """64-bit perceptual hash of (H, W, 3) uint8, 16 hex digits: signs of the 8 × 8 lowest DCT terms about their
+    median, as in http://www.phash.org."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:8, :8].ravel()
+    bits = low > np.median(low[1:])  # the first term is the mean: it would swamp the median
+    return np.packbits(bits).tobytes().hex()
+
+
+def take(post: Post, store: Store) -> dict:
+    """Read, verify and keep one post's picture: its columns of IMAGES, or {reason, detail, image_id}."""
+    try:
+        data = post.read()
+    except OSError as error:
+        return {"reason": "unreadable", "detail": _words(error), "image_id": None}
+    image_id = hashlib.sha256(data).hexdigest()
+    try:
+        picture, format_ = decode(data)
+    except Rejected as rejected:
+        reason, detail = rejected.args
+        return {"reason": reason, "detail": detail, "image_id": image_id}
+    path = f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[format_]}"
+    store.put(path, data)
+    return {
+        "image_id": image_id,
+        "path": path,
+        "bytes": len(data),
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "format": format_,
+        "width": picture.width,
+        "height": picture.height,
+        "phash": phash(np.asarray(picture)),
+    }
+
+
+def collect(
+    offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, jobs: int = 0
+) -> tuple[list[dict], list[dict]]:
+    """The first `limit` posts (0: all) of `source` -> (rows of IMAGES, rows of FUNNEL).
+
+    The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
+    posts: dict[str, dict] = {}  # fingerprint -> provenance
+    drops: list[dict] = []
+
+    def drop(source_id: str, reason: str, detail: str, image_id: str | None = None) -> None:
+        drops.append(funnel_row("images", source, source_id, reason, detail, image_id))
+
+    def wanted() -> Iterator[tuple[str, Post]]:
+        for offer in offers:
+            if isinstance(offer, Drop):
+                drop(offer.source_id, offer.reason, offer.detail)
+                continue
+            posts[offer.fingerprint] = _provenance(offer, source)
+            yield offer.fingerprint, offer
+            if len(posts) == limit:
+                return
+
+    def still_there(result: dict) -> bool:
+        if "reason" in result:
+            return result["reason"] != "unreadable"  # permissions can be mended, bad bytes cannot
+        return (store.root / result["path"]).exists()
+
+    rows: list[dict] = []
+    with store.memory(f"images/{VERSION}") as memory:
+        taking = functools.partial(take, store=store)
+        for key, result in remember(memory, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
+            post = posts[key]
+            if "reason" in result:
+                drop(post["source_id"], **result)
+            else:
+                rows.append(result | post)
+    rows.sort(key=lambda row: row["source_id"])
+    first: dict[str, str] = {}
+    for row in rows:
+        if first.setdefault(row["image_id"], row["source_id"]) != row["source_id"]:
+            drop(row["source_id"], "duplicate", f"the same bytes as {first[row['image_id']]}", row["image_id"])
+    return [row for row in rows if first[row["image_id"]] == row["source_id"]], drops
+
+
+def _provenance(post: Post, source: str) -> dict:
+    columns = {field.name: getattr(post, field.name) for field in fields(post)}
+    del columns["read"], columns["fingerprint"]  # the first may hold the bytes; neither is a column
+    return columns | {"source": source}

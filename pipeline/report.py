@@ -1,0 +1,130 @@
+"""What a person looks at first: the dataset card, the contact sheet, the histogram of hair colours."""
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS
+
+SWATCHES = {
+    "blonde": "#eccf6b", "brown": "#8a5a34", "black": "#26262e", "blue": "#4a7fd0", "pink": "#f08fb5",
+    "purple": "#8a5cc0", "green": "#4fae62", "red": "#c8382f", "silver": "#c3c7d2", "none": "#ffffff",
+}  # fmt: skip
+COLUMNS, CELL, MARGIN, LABEL = 12, 96, 4, 92  # faces in a row; px
+
+
+def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:
+    """The first COLUMNS faces of each hair colour, a row each, read from `folder`."""
+    by_color: dict[str, list[str]] = {color: [] for color in SWATCHES}
+    for color, path in zip(faces["hair_color"].to_pylist(), faces["path"].to_pylist(), strict=True):
+        by_color[color or "none"].append(path)
+    rows = {color: paths for color, paths in by_color.items() if paths}
+    pitch = CELL + MARGIN
+    sheet = Image.new("RGB", (LABEL + COLUMNS * pitch, len(rows) * pitch + MARGIN), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for y, (color, paths) in enumerate(rows.items()):
+        top = MARGIN + y * pitch
+        draw.rounded_rectangle((8, top + 14, 84, top + 46), 6, fill=SWATCHES[color], outline="#888888")
+        draw.text((8, top + 50), f"{color}\n{len(paths):,}", "black", font)
+        for x, path in enumerate(paths[:COLUMNS]):
+            with Image.open(folder / path) as face:
+                sheet.paste(face.resize((CELL, CELL), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
+    return sheet
+
+
+def hair_histogram(faces: pa.Table) -> Image.Image:
+    """A bar for each hair colour, with its count."""
+    counts = Counter(color or "none" for color in faces["hair_color"].to_pylist())
+    bar, most = 32, max(counts.values())
+    picture = Image.new("RGB", (640, len(SWATCHES) * bar + 8), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=14)
+    for y, (color, swatch) in enumerate(SWATCHES.items()):
+        top, right = 8 + y * bar, 84 + 480 * counts[color] / most
+        draw.text((8, top + 3), color, "black", font)
+        draw.rectangle((84, top, right, top + bar - 8), fill=swatch, outline="#888888")
+        draw.text((right + 8, top + 3), f"{counts[color]:,}  ({counts[color] / len(faces):.0%})", "black", font)
+    return picture
+
+
+def card(faces: pa.Table, funnel: pa.Table, images: int, settings: dict[str, object]) -> str:
+    """The dataset card, Markdown with the front matter that dataset hubs read.
+
+    `images` is how many pictures were in; `settings` what the build was asked for, without names and paths."""
+    groups = Counter(dict(zip(faces["image_id"].to_pylist(), faces["group"].to_pylist(), strict=True)).values())
+    joined = [size for size in groups.values() if size > 1]
+    licenses = Counter(text or "not stated" for text in faces["license"].to_pylist())
+    splits = Counter(faces["split"].to_pylist())
+    colors = Counter(color or "none" for color in faces["hair_color"].to_pylist())
+    dropped = Counter(zip(funnel["stage"].to_pylist(), funnel["reason"].to_pylist(), strict=True))
+    size = faces["size"][0].as_py()
+    return f"""---
+pretty_name: Anime faces
+task_categories: [unconditional-image-generation, image-classification]
+tags: [anime, faces, hair-color]
+configs:
+- config_name: default
+  data_files: [metadata.parquet, "faces/**/*.png"]
+---
+# Anime faces
+
+{len(faces):,} face crops of {size} × {size} px from {images:,} pictures, found, cut and labelled by program.
+
+![contact sheet](contact_sheet.png)
+
+## Dataset structure
+
+`manifest.parquet` has one row per face; `metadata.parquet` the same rows with `file_name`, for image-folder loaders.
+
+| column | type | meaning |
+|---|---|---|
+{
+        _table(
+            (f"`{field.name}`", str(field.type).replace(" not null", ""), field.metadata[b"meaning"].decode())
+            for field in FACES
+        )
+    }
+
+| split | faces |
+|---|---|
+{_table((name, f"{splits[name]:,}") for name in SPLITS)}
+
+{len(joined):,} groups hold more than one picture ({sum(joined):,} pictures in all): near-duplicates lie in one split.
+
+| hair colour | faces |
+|---|---|
+{_table((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))}
+
+![hair colours](hair_colors.png)
+
+## Dataset creation
+
+| setting | value |
+|---|---|
+{_table((f"`{key}`", f"`{value}`") for key, value in settings.items())}
+
+Where every picture went (`funnel.parquet` has a row for each that was dropped):
+
+| stage | dropped because | how many |
+|---|---|---|
+{
+        _table(
+            (stage, f"{reason}: {REASONS[reason]}", f"{count:,}") for (stage, reason), count in sorted(dropped.items())
+        )
+        or "| | nothing was dropped | 0 |"
+    }
+
+## Licences and use
+
+| licence, as the source states it | faces |
+|---|---|
+{_table((text.replace("|", "/"), f"{count:,}") for text, count in sorted(licenses.items()))}
+
+A crop is part of somebody's picture: its rights are those of the original, whose source every row names. The hair
+colours are a program's guess, not the artist's word. Faces that the detector does not know are missing.
+"""
+
+
+def _table(rows) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,186 @@
+"""What lies beside a local picture to describe it -> provenance and tags.
+
+| written by | file | says |
+|---|---|---|
+| gallery-dl | `c.png.json` | a site's own keys |
+| waifuc | `.c_meta.json` | url, tags with scores |
+| kohya's scripts | `c.txt`, `c.caption` | comma-separated tags |
+| Hugging Face ImageFolder | `metadata.csv`, `.jsonl`, `.parquet` in its folder or one above | a row with `file_name` |
+
+All of it comes from outside: a wrong type is passed over, a file that cannot be read is a problem to be counted, and
+neither keeps the picture out.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from posixpath import dirname, join, splitext
+
+TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+MAX_BYTES, MAX_TABLE_BYTES = 1 << 20, 200 << 20
+MAX_TAGS, MAX_TEXT = 500, 2000
+
+# Column of the manifest -> the keys under which sites and tools say it, the plainest first.
+KEYS = {
+    "page_url": ("page_url", "post_url", "source_url"),
+    "file_url": ("file_url", "image_url", "url"),
+    "title": ("title", "title_original"),
+    "artist": ("artist", "tags_artist", "tag_string_artist", "author", "creator", "user"),
+    "rating": ("rating",),
+    "license": ("license", "licence"),
+}
+TAG_KEYS = ("tags", "tag_string", "tags_general", "tags_character", "tags_copyright", "text", "caption")
+
+Read = Callable[[str], bytes]
+"""Path of a file beside the pictures -> its bytes; raises OSError."""
+
+
+class BadSidecar(Exception):
+    """One that cannot be read; args: its path and why."""
+
+
+def beside(path: str) -> list[str]:
+    """The paths at which sidecars of the picture at `path` may lie, most telling first."""
+    folder, stem = dirname(path), splitext(path)[0]
+    waifuc = join(folder, f".{stem[len(folder) :].lstrip('/')}_meta.json")
+    tables = [join(above, name) for above in _folders_above(path) for name in TABLES]
+    return [f"{path}.json", waifuc, f"{stem}.txt", f"{stem}.caption", *tables]
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path:
+        path = dirname(path)
+        yield path
+
+
+class Sidecars:
+    """Reads them; a table only once."""
+
+    def __init__(self, read: Read):
+        self._read = read
+        self._tables: dict[str, dict[str, dict]] = {}
+
+    def describe(self, path: str, present: list[str]) -> tuple[dict, list[BadSidecar]]:
+        """(fields of Post that the sidecars at the paths `present` say of the picture at `path`, what went wrong)."""
+        said: dict = {}
+        tags: dict[str, None] = {}
+        problems = []
+        for sidecar in present:
+            try:
+                values = self._values(sidecar, path)
+            except BadSidecar as problem:
+                problems.append(problem)
+                continue
+            for column, keys in KEYS.items():
+                text = next((text for key in keys if (text := _text(values.get(key)))), None)
+                if text:
+                    said.setdefault(column, text)
+            for key in TAG_KEYS:
+                tags |= dict.fromkeys(split_tags(values.get(key)))
+        tags |= dict.fromkeys(folder_tags(path))
+        return said | {"tags": tuple(list(tags)[:MAX_TAGS])}, problems
+
+    def _values(self, sidecar: str, path: str) -> dict:
+        """What one sidecar says of the picture at `path`."""
+        name = sidecar.rpartition("/")[2]
+        if name in TABLES:
+            return self._table(sidecar).get(path.removeprefix(dirname(sidecar)).lstrip("/"), {})
+        data = self._bytes(sidecar, MAX_BYTES)
+        if not name.endswith(".json"):
+            return {"tags": _decoded(data, sidecar)}
+        values = _parsed(json.loads, data, sidecar)
+        return values if isinstance(values, dict) else {}
+
+    def _table(self, sidecar: str) -> dict[str, dict]:
+        """file_name -> row."""
+        if sidecar not in self._tables:
+            self._tables[sidecar] = {}  # read once, also if it is bad: one problem, not one per picture
+            parse = _PARSERS[sidecar.rpartition("/")[2]]
+            rows = _parsed(parse, self._bytes(sidecar, MAX_TABLE_BYTES), sidecar)
+            self._tables[sidecar] = {
+                str(row["file_name"]): row for row in rows if isinstance(row, dict) and "file_name" in row
+            }
+        return self._tables[sidecar]
+
+    def _bytes(self, sidecar: str, most: int) -> bytes:
+        try:
+            data = self._read(sidecar)
+        except OSError as error:
+            raise BadSidecar(sidecar, str(error)) from error
+        if len(data) > most:
+            raise BadSidecar(sidecar, f"{len(data):,} bytes, at most {most:,}")
+        return data
+
+
+def _csv_rows(data: bytes) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def _jsonl_rows(data: bytes) -> list[dict]:
+    return [json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+
+
+def _parquet_rows(data: bytes) -> list[dict]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(data))
+    wanted = {"file_name", *TAG_KEYS, *(key for keys in KEYS.values() for key in keys)}
+    return table.select([name for name in table.column_names if name in wanted]).to_pylist()
+
+
+_PARSERS = dict(zip(TABLES, (_csv_rows, _jsonl_rows, _parquet_rows), strict=True))
+
+
+def _parsed(parse: Callable, data: bytes, sidecar: str):
+    try:
+        return parse(data)
+    except (ValueError, RecursionError, csv.Error, OSError) as error:  # Arrow's and JSON's errors are ValueErrors
+        raise BadSidecar(sidecar, f"{type(error).__name__}: {error}") from error
+
+
+_decoded = partial(_parsed, lambda data: data.decode("utf-8-sig"))
+
+
+def _text(value) -> str | None:
+    """One line of text from a string, a list of strings, or a mapping with a name."""
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        value = " ".join(item for item in value if isinstance(item, str))
+    if not isinstance(value, str):
+        return None
+    return _encodable(" ".join(value.split()))[:MAX_TEXT] or None
+
+
+def split_tags(value) -> list[str]:
+    """Tags as sites and tools write them: a list, a mapping from tag to score, or a string, separated by commas if it
+    has any and by white space if not -> lower_case_tags."""
+    if isinstance(value, str):
+        value = value.split(",") if "," in value else value.split()
+    if not isinstance(value, (list, tuple, dict)):
+        return []
+    tags = (normal_tag(tag) for tag in value if isinstance(tag, str))
+    return [tag for tag in tags if tag]
+
+
+def normal_tag(tag: str) -> str:
+    """`Long Hair ` -> `long_hair`; kohya's `saber \\(fate\\)` -> `saber_(fate)`."""
+    return _encodable("_".join(re.sub(r"\\([()])", r"\1", tag).lower().split()))[:200]
+
+
+def _encodable(text: str) -> str:
+    """Without the lone surrogates that JSON escapes and odd file names can hold, but no manifest."""
+    return text.encode("utf-8", "replace").decode()
+
+
+_SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test", "images", "data"}
+
+
+def folder_tags(path: str) -> list[str]:
+    """The names of class folders: `yuno/001.png` is tagged `yuno`, kohya's `10_yuno` too; splits are no classes."""
+    names = [re.sub(r"^\d+_", "", name) for name in dirname(path).split("/") if name]
+    tags = (normal_tag(name) for name in names if name.lower() not in _SPLIT_FOLDERS)
+    return [tag for tag in tags if tag]

@@ -1,0 +1,114 @@
+"""The data root: files written whole or not at all, and a memory of per-item results.
+
+Everything below the root is on one file system, so that `os.replace` from the work folder is atomic.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+FLUSH_SECONDS = 1.0  # what a kill may cost: results since the last flush are computed again
+
+
+@dataclass(frozen=True)
+class Store:
+    """A data root. Small and picklable: workers get a copy."""
+
+    root: Path
+
+    @property
+    def work(self) -> Path:
+        """Where what is not finished lies."""
+        return self.root / "stages" / ".work"
+
+    def put(self, relative: str, data: bytes) -> None:
+        """Write root/relative atomically; nothing if it is there: names are hashes of their content."""
+        path = self.root / relative
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data, scratch=self.work)
+
+    @contextlib.contextmanager
+    def claim(self, digest: str) -> Iterator[Path]:
+        """An empty folder to work in, for this process alone: another that claims the same digest waits."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        with self.lock(digest):
+            place = self.work / digest
+            if place.exists():
+                shutil.rmtree(place)
+            place.mkdir()
+            yield place
+            shutil.rmtree(place, ignore_errors=True)
+
+    def lock(self, name: str) -> FileLock:
+        """A lock between processes; the operating system frees it when its holder dies."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.work / f"{name}.lock")
+
+    @contextlib.contextmanager
+    def memory(self, name: str) -> Iterator["Memory"]:
+        """The results remembered under `name`: what was done, with which parameters, by which version."""
+        folder = self.root / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        # A write-ahead log: a kill at any moment leaves whole transactions. joblib asks for the next items from a
+        # thread of its own; SQLite serialises the calls.
+        connection = sqlite3.connect(folder / "results.sqlite", timeout=60, check_same_thread=False)
+        with contextlib.closing(connection):
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
+            )
+            memory = Memory(connection, name)
+            yield memory
+            memory.flush()
+
+
+class Memory:
+    """key -> JSON value, for one `name`. Written in short transactions, so that other builds never wait long."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str):
+        self._connection, self._name = connection, name
+        self._unwritten: list[tuple[str, str, str]] = []
+        self._flushed = time.monotonic()
+
+    def get(self, key: str):
+        """The value, or None."""
+        rows = self._connection.execute("SELECT value FROM result WHERE name = ? AND key = ?", (self._name, key))
+        row = rows.fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def set(self, key: str, value) -> None:
+        """Remember; on disk within FLUSH_SECONDS of the next call."""
+        self._unwritten.append((self._name, key, json.dumps(value)))
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._connection:
+            self._connection.executemany("REPLACE INTO result VALUES (?, ?, ?)", self._unwritten)
+        self._unwritten.clear()
+        self._flushed = time.monotonic()
+
+
+def replace_file(path: Path, data: bytes, *, scratch: Path) -> None:
+    """Write `path` so that a reader sees the old bytes or the new ones, never a part."""
+    with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
+        try:
+            file.write(data)
+            file.close()
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise

@@ -1,0 +1,79 @@
+"""The arrows between packages, read from the imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {"pipeline": set(), "models": {"pipeline"}, "workflows": {"pipeline", "models"}}
+
+
+def imports_of(package: str):
+    """(file, full name) of everything imported below a package, at its top or within functions."""
+    for file in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file} imports relatively: say from where"
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            yield from ((file.relative_to(ROOT).as_posix(), name) for name in names)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_arrows_between_packages_go_one_way(package):
+    for file, name in imports_of(package):
+        other = name.split(".")[0]
+        if other in ALLOWED and other != package:
+            assert other in ALLOWED[package], f"{file} imports {name}"
+
+
+def test_models_know_the_pipeline_by_its_manifest_alone():
+    for file, name in imports_of("models"):
+        if name.startswith("pipeline"):
+            assert file == "models/data.py", f"{file} imports {name}"
+            assert name.startswith("pipeline.manifest"), f"{file} imports {name}"
+
+
+def test_only_workflows_know_luigi():
+    for package in ("pipeline", "models"):
+        for file, name in imports_of(package):
+            assert name.split(".")[0] != "luigi", f"{file} imports {name}"
+
+
+def test_only_web_opens_sockets():
+    for file, name in imports_of("pipeline"):
+        if name.split(".")[0] in ("requests", "urllib3", "socket", "http", "aiohttp") or name.startswith(
+            "urllib.request"
+        ):
+            assert file == "pipeline/web.py", f"{file} imports {name}"
+
+
+def test_nothing_is_unpickled():
+    for package in ALLOWED:
+        for file, name in imports_of(package):
+            assert name.split(".")[0] not in ("pickle", "marshal", "shelve", "dill"), f"{file} imports {name}"
+
+
+def test_importing_workflows_pulls_in_neither_torch_nor_opencv():
+    code = (
+        "import sys, workflows; print(sorted({'torch', 'cv2', 'pandas', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_every_package_is_in_setup_cfg():
+    import configparser
+
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    found = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for package in ALLOWED
+             for file in (ROOT / package).rglob("__init__.py")}  # fmt: skip
+    assert listed == found

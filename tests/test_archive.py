@@ -1,0 +1,247 @@
+import io
+import tarfile
+import zipfile
+import zlib
+from datetime import datetime, timezone
+from pathlib import Path
+from struct import pack
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.sources import archive
+from pipeline.sources.post import Drop, Post, Request
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def zipped(members: dict[str, bytes], **options) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", **options) as package:
+        for name, data in members.items():
+            package.writestr(zipfile.ZipInfo(name, (2020, 1, 2, 3, 4, 6)), data, options.get("compression"))
+    return file.getvalue()
+
+
+def tarred(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as package:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1_577_934_246
+            package.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def stored_rar(members: dict[str, bytes]) -> bytes:
+    """A RAR 4 archive of stored members: no free tool makes one, and reading one takes no tool."""
+
+    def block(kind: int, flags: int, fields: bytes, data: bytes = b"") -> bytes:
+        header = pack("<BHH", kind, flags, 7 + len(fields)) + fields
+        return pack("<H", zlib.crc32(header) & 0xFFFF) + header + data
+
+    made = b"Rar!\x1a\x07\0" + block(0x73, 0, bytes(6))
+    for name, data in members.items():
+        when = (2020 - 1980) << 25 | 1 << 21 | 2 << 16 | 3 << 11 | 4 << 5 | 3
+        fields = pack("<IIBIIBBHI", len(data), len(data), 3, zlib.crc32(data), when, 20, 0x30, len(name), 0o100644)
+        made += block(0x74, 0x8000, fields + name.encode(), data)
+    return made + block(0x7B, 0x4000, b"")
+
+
+def offers(tmp_path: Path, data: bytes, name: str = "dump") -> list[Post | Drop]:
+    path = tmp_path / name
+    path.write_bytes(data)
+    request = Request(path=path)
+    return list(archive.posts(request, archive.snapshot(request)))
+
+
+def drops(found: list) -> list[tuple[str, str]]:
+    return [(offer.source_id, offer.reason) for offer in found if isinstance(offer, Drop)]
+
+
+def ids(found: list) -> list[str]:
+    return [offer.source_id for offer in found if isinstance(offer, Post)]
+
+
+MAKERS = {
+    "zip": zipped,
+    "deflated zip": lambda members: zipped(members, compression=zipfile.ZIP_DEFLATED),
+    "tar": lambda members: tarred(members, "w"),
+    "tar.gz": tarred,
+    "tar.xz": lambda members: tarred(members, "w:xz"),
+    "tar.bz2": lambda members: tarred(members, "w:bz2"),
+    "rar": stored_rar,
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_kind_is_read_by_its_content_with_its_sidecars(kind, tmp_path):
+    members = {"yuno/a.png": PNG, "b.jpg": b"other", "yuno/a.png.json": b'{"artist": "A"}', "note.txt": b"",
+               "b.txt": b"smile, hat", ".DS_Store": b"", "unnamed": PNG}  # fmt: skip
+    found = offers(tmp_path, MAKERS[kind](members), "named.wrongly")
+    assert ids(found) == ["named.wrongly!yuno/a.png", "named.wrongly!b.jpg", "named.wrongly!unnamed"]
+    assert drops(found) == []
+    assert found[0].read() == PNG
+    assert (found[0].artist, found[0].tags, found[1].tags) == ("A", ("yuno",), ("smile", "hat"))
+    assert found[0].fetched_at == datetime(2020, 1, 2, 3, 4, 6, tzinfo=timezone.utc)
+    assert len({post.fingerprint for post in found}) == 3
+
+
+HOSTILE = ["../up.png", "/etc/up.png", "a/../../up.png", "..\\up.png", "C:\\up.png", "\\\\host\\up.png"]
+
+
+@pytest.mark.parametrize("maker", [zipped, tarred])
+def test_names_that_leave_the_archive_are_refused(maker, tmp_path):
+    found = offers(tmp_path, maker({**dict.fromkeys(HOSTILE, PNG), "fine.png": PNG}))
+    assert ids(found) == ["dump!fine.png"]
+    assert [reason for _, reason in drops(found)] == ["unsafe_name"] * len(HOSTILE)
+
+
+def test_links_and_devices_in_a_tar_are_refused(tmp_path):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as package:
+        for name, kind in (("link.png", tarfile.SYMTYPE), ("hard.png", tarfile.LNKTYPE), ("dev.png", tarfile.CHRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            package.addfile(info)
+    assert drops(offers(tmp_path, file.getvalue())) == [
+        ("dump!link.png", "unsafe_name"), ("dump!hard.png", "unsafe_name"), ("dump!dev.png", "unsafe_name"),
+    ]  # fmt: skip
+
+
+def test_links_in_a_zip_are_refused(tmp_path):
+    info = zipfile.ZipInfo("link.png")
+    info.external_attr = 0o120777 << 16
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as package:
+        package.writestr(info, "/etc/passwd")
+    assert drops(offers(tmp_path, file.getvalue())) == [("dump!link.png", "unsafe_name")]
+
+
+def test_an_encrypted_member_is_a_drop(tmp_path):
+    data = bytearray(zipped({"a.png": PNG, "b.png": PNG}))
+    data[data.index(b"PK\1\2") + 8] |= 1
+    found = offers(tmp_path, bytes(data))
+    assert (ids(found), drops(found)) == (["dump!b.png"], [("dump!a.png", "encrypted")])
+
+
+def test_one_level_of_archives_within_is_read_and_no_more(tmp_path):
+    inner = zipped({"c.png": PNG, "deeper.tar.gz": tarred({"d.png": PNG})})
+    found = offers(tmp_path, zipped({"a.png": PNG, "inner.zip": inner, "inner.tgz": tarred({"e.png": PNG})}))
+    assert ids(found) == ["dump!a.png", "dump!inner.zip!c.png", "dump!inner.tgz!e.png"]
+    assert drops(found) == [("dump!inner.zip!deeper.tar.gz", "nested_too_deep")]
+
+
+def test_a_second_member_of_the_same_name_is_told_apart(tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as package:
+        package.writestr("a.png", PNG)
+        package.NameToInfo.clear()  # so that zipfile does not see, and warn, that the name is there
+        package.writestr("a.png", b"other")
+    found = offers(tmp_path, file.getvalue())
+    assert ids(found) == ["dump!a.png", "dump!a.png#2"]
+    assert [post.read() for post in found] == [PNG, b"other"]
+
+
+def test_japanese_names_without_the_utf8_flag_are_read_as_such(tmp_path):
+    data = zipped({"XXXX.png": PNG}).replace(b"XXXX", "画像".encode("cp932"))
+    assert ids(offers(tmp_path, data)) == ["dump!画像.png"]
+    assert ids(offers(tmp_path, zipped({"画像.png": PNG}))) == ["dump!画像.png"]
+
+
+def test_a_truncated_tar_keeps_what_was_read_so_far(tmp_path):
+    import random
+
+    random.seed(0)
+    data = tarred({f"{i}.png": random.randbytes(50_000) for i in range(6)})
+    found = offers(tmp_path, data[: len(data) // 2])
+    assert ids(found) == ["dump!0.png", "dump!1.png"]
+    assert {reason for _, reason in drops(found)} == {"archive_damaged"}
+
+
+def test_a_damaged_member_of_a_zip_is_a_drop_and_the_others_are_in(tmp_path):
+    data = bytearray(zipped({"a.png": PNG, "b.png": PNG}))
+    data[data.index(b"so on")] ^= 1
+    found = offers(tmp_path, bytes(data))
+    assert (ids(found), drops(found)) == (["dump!b.png"], [("dump!a.png", "archive_damaged")])
+
+
+@pytest.mark.parametrize("kind", ["zip", "rar"])
+def test_an_archive_cut_short_is_a_drop(kind, tmp_path):
+    data = MAKERS[kind]({"a.png": PNG * 100})
+    found = offers(tmp_path, data[: len(data) // 2])
+    assert ids(found) == []
+    assert {reason for _, reason in drops(found)} == {"archive_damaged"}
+
+
+def test_random_damage_never_raises(tmp_path):
+    import random
+
+    random.seed(1)
+    for make in MAKERS.values():
+        whole = make({f"{i}.png": PNG * 20 for i in range(4)} | {"x.json": b"{}"})
+        for _ in range(60):
+            data = bytearray(whole)
+            for _ in range(random.randrange(1, 12)):
+                data[random.randrange(8, len(data))] = random.randrange(256)
+            for offer in offers(tmp_path, bytes(data)):
+                assert isinstance(offer, (Post, Drop))
+
+
+def test_bombs_are_stopped_while_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "RATIO_FROM", 1 << 20)
+    zeros = bytes(3 << 20)
+    zip_bomb = zipped({"a.png": PNG, "bomb.png": zeros, "c.png": PNG}, compression=zipfile.ZIP_DEFLATED)
+    found = offers(tmp_path, zip_bomb)
+    assert ids(found) == ["dump!a.png"]
+    assert drops(found)[0] == ("dump!bomb.png", "archive_bomb")
+    found = offers(tmp_path, tarred({"a.png": PNG, "bomb.bin": zeros, "c.png": PNG}))
+    assert ids(found) == ["dump!a.png"]
+    assert drops(found) == [("dump", "archive_bomb")]
+
+
+def test_a_member_that_is_too_large_is_a_drop_whatever_it_declares(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_MEMBER", 1000)
+    found = offers(tmp_path, zipped({"big.png": bytes(2000), "a.png": PNG}))
+    assert (ids(found), drops(found)) == (["dump!a.png"], [("dump!big.png", "archive_bomb")])
+
+
+def test_too_many_members_end_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
+    found = offers(tmp_path, zipped({f"{i}.png": PNG for i in range(9)}))
+    assert (len(ids(found)), drops(found)) == (3, [("dump", "archive_bomb")])
+
+
+def test_a_large_archive_is_a_stream(tmp_path):
+    path = tmp_path / "many.zip"
+    path.write_bytes(zipped({f"{i}.png": PNG for i in range(20_000)}))
+    request = Request(path=path)
+    posts = archive.posts(request, archive.snapshot(request))
+    assert next(posts).source_id == "many.zip!0.png"
+    assert sum(1 for _ in posts) == 19_999
+
+
+def test_the_snapshot_says_nothing_of_where_it_is(tmp_path):
+    import os
+
+    snapshots = []
+    for name in "xy":
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "d.zip"
+        path.write_bytes(zipped({"a.png": PNG}))
+        os.utime(path, ns=(0, 10**18))
+        snapshots.append(archive.snapshot(Request(path=path)))
+    assert snapshots[0] == snapshots[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(None, "no such"), (b"", "empty"), (b"plain text", "no zip"), ("dir", "folder")]
+)
+def test_what_is_no_archive_is_told(data, words, tmp_path):
+    path = tmp_path / "x"
+    if data == "dir":
+        path.mkdir()
+    elif data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UserError, match=words):
+        archive.snapshot(Request(path=path))

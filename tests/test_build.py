@@ -1,0 +1,422 @@
+"""BuildFaceDataset as its users meet it: through the command line."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+from pipeline.manifest import FACES, HAIR_COLORS, REASONS
+from pipeline.sources.drawn import draw
+
+ROOT = Path(__file__).parent.parent
+
+
+def build(place: Path, *options: str, check: bool = True, **more) -> subprocess.CompletedProcess:
+    """`luigi --module workflows BuildFaceDataset …` in the folder `place`."""
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False, **more)
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def manifest(place: Path, name: str = "faces") -> pandas.DataFrame:
+    return pandas.read_parquet(place / "data" / "datasets" / name / "manifest.parquet")
+
+
+def manifest_bytes(place: Path, name: str = "faces") -> bytes:
+    return (place / "data" / "datasets" / name / "manifest.parquet").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> Path:
+    """The default build: 360 drawn pictures."""
+    place = tmp_path_factory.mktemp("built")
+    build(place)
+    return place
+
+
+def test_the_default_build_is_what_readme_promises(built):
+    faces = manifest(built)
+    dataset = built / "data" / "datasets" / "faces"
+    assert len(faces) >= 340
+    assert list(faces.columns) == FACES.names
+    assert set(faces.hair_color.dropna()) == set(HAIR_COLORS)
+    assert set(faces.split) == {"train", "val", "test"}
+    assert (faces.groupby("group").split.nunique() == 1).all()
+    assert faces.fetched_at.isna().all()
+    for path, face_id in zip(faces.path, faces.face_id, strict=True):
+        assert hashlib.sha256((dataset / path).read_bytes()).hexdigest() == face_id
+        with Image.open(dataset / path) as crop:
+            assert (crop.format, crop.mode, crop.size) == ("PNG", "RGB", (128, 128))
+    for image_path, image_id in zip(faces.image_path, faces.image_id, strict=True):
+        assert hashlib.sha256((built / "data" / image_path).read_bytes()).hexdigest() == image_id
+    assert {"README.md", "contact_sheet.png", "hair_colors.png", "funnel.parquet", "metadata.parquet"} <= set(
+        os.listdir(dataset)
+    )
+
+
+def test_against_what_is_known_of_the_drawings(built):
+    def overlap(a, b) -> float:
+        width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        shared = max(0, width) * max(0, height)
+        return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+    faces, found, right, overlaps = manifest(built), 0, 0, []
+    for i in range(360):
+        truth = draw(0, i)[1]
+        here = faces[faces.source_id == f"0/{i}"]
+        best = max(here.itertuples(), key=lambda face: overlap(face.box, truth.face_box), default=None)
+        if best is not None and overlap(best.box, truth.face_box) > 0.3:
+            found += 1
+            overlaps.append(overlap(best.box, truth.face_box))
+            right += best.hair_color == truth.hair_color
+    assert found / 360 >= 0.98
+    assert np.median(overlaps) >= 0.6
+    assert right / 360 >= 0.95
+
+
+def test_a_second_run_does_nothing_and_is_soon_over(built):
+    before = sorted((path, path.stat().st_mtime_ns) for path in (built / "data").rglob("*"))
+    start = time.monotonic()
+    build(built)
+    assert time.monotonic() - start < 5
+    assert sorted((path, path.stat().st_mtime_ns) for path in (built / "data").rglob("*")) == before
+
+
+def test_a_build_in_another_data_root_gives_the_same_bytes(built, tmp_path):
+    build(tmp_path, "--data-root", "elsewhere/data", "--jobs", "1", "--name", "other")
+    assert (tmp_path / "elsewhere/data/datasets/other/manifest.parquet").read_bytes() == manifest_bytes(built)
+
+
+def test_image_folder_loaders_decode_it_from_anywhere(built, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    loaded = datasets.load_dataset(
+        "imagefolder", data_dir=str(built / "data/datasets/faces"), cache_dir=str(tmp_path / "cache"), split="train"
+    )
+    faces = manifest(built)
+    assert len(loaded) == len(faces)
+    row = loaded[7]
+    crop = built / "data/datasets/faces" / faces.set_index("face_id").path[row["face_id"]]
+    assert np.array_equal(np.asarray(row["image"]), np.asarray(Image.open(crop)))
+    assert row["hair_color"] == faces.set_index("face_id").hair_color[row["face_id"]]
+
+
+def drawn_folder(folder: Path, count: int, seed: int = 3) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        draw(seed, i)[0].save(folder / f"{i:04}.png", compress_level=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    return drawn_folder(tmp_path_factory.mktemp("drawn") / "pictures", 24)
+
+
+def test_good_pictures_are_in_and_each_bad_one_is_a_row_of_the_funnel(pictures, tmp_path):
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    names = sorted(path.name for path in folder.iterdir())
+    with Image.open(folder / names[0]) as picture:
+        picture = picture.convert("RGB")
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+        picture.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
+        picture.quantize(64).save(folder / "palette.gif", transparency=0)
+        grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+        Image.fromarray(grey).save(folder / "deep.png")
+        picture.save(folder / "short.jpg", quality=95)
+    (folder / "short.jpg").write_bytes((folder / "short.jpg").read_bytes()[:-5000])
+    (folder / "text.png").write_text("I am no picture")
+    (folder / "zero.png").touch()
+    (folder / "blank.png").write_bytes(b"")
+    Image.new("RGB", (300, 300), "white").save(folder / "white.png")
+    huge = bytearray((folder / names[1]).read_bytes())
+    huge[16:24] = (60_000).to_bytes(4, "big") * 2
+    import zlib
+
+    huge[29:33] = zlib.crc32(bytes(huge[12:29])).to_bytes(4, "big")
+    (folder / "huge.png").write_bytes(huge)
+
+    build(tmp_path, "--name", "mixed", "--source", "folder", "--path", str(folder))
+    faces = manifest(tmp_path, "mixed")
+    funnel = pandas.read_parquet(tmp_path / "data/datasets/mixed/funnel.parquet").set_index("source_id").reason
+    assert {"cmyk.jpg", "turned.jpg", "palette.gif", "deep.png"} <= set(faces.source_id)
+    assert funnel.to_dict() == {
+        "short.jpg": "truncated", "text.png": "not_an_image", "zero.png": "empty", "blank.png": "empty",
+        "huge.png": "too_many_pixels", "white.png": "no_face",
+    }  # fmt: skip
+    assert set(funnel) <= set(REASONS)
+    assert faces.fetched_at.notna().all()
+    same = faces[faces.source_id.isin([names[0], "cmyk.jpg", "turned.jpg"])]
+    assert same.group.nunique() == 1
+    assert faces[faces.source_id == "deep.png"].monochrome.all()
+
+
+def faults(tmp_path: Path, pictures: Path) -> dict[str, tuple[list[str], str]]:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "white").mkdir()
+    (tmp_path / "file").touch()
+    Image.new("RGB", (300, 300), "white").save(tmp_path / "white" / "w.png")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "t.png").write_text("text")
+    folder = ["--source", "folder", "--path"]
+    return {
+        "no face": ([*folder, "white"], "found no face"),
+        "no picture": ([*folder, "texts"], "is a picture"),
+        "empty folder": ([*folder, "empty"], "empty"),
+        "missing path": ([*folder, "nowhere"], "nowhere"),
+        "no path": (["--source", "folder"], "--path"),
+        "unknown source": (["--source", "nosuch"], "one of drawn"),
+        "unknown detector": (["--detector", "nosuch"], "lbpcascade"),
+        "unknown tagger": (["--hair-tagger", "nosuch"], "color"),
+        "name that leaves": (["--name", "../x"], "--name"),
+        "name of dots": (["--name", ".."], "--name"),
+        "size of words": (["--size", "big"], "big"),
+        "size out of range": (["--size", "0"], "--size"),
+        "data root on a file": (["--data-root", "file"], "file"),
+        "forbidden data root": (["--data-root", "/proc/data"], "/proc/data"),
+    }
+
+
+@pytest.mark.parametrize("fault", [
+    "no face", "no picture", "empty folder", "missing path", "no path", "unknown source", "unknown detector",
+    "unknown tagger", "name that leaves", "name of dots", "size of words", "size out of range", "data root on a file",
+    "forbidden data root",
+])  # fmt: skip
+def test_each_fault_is_one_clear_line_and_leaves_nothing(fault, tmp_path, pictures):
+    options, words = faults(tmp_path, pictures)[fault]
+    done = build(tmp_path, *options, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0
+    assert last.startswith("error: ")
+    assert last.count("; ") >= 2
+    assert words in last
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data" / "datasets").exists()
+
+
+def test_no_disk_space_is_one_clear_line_and_leaves_nothing(tmp_path, pictures):
+    import resource
+
+    def little_room():  # every file that grows beyond it fails as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    done = build(tmp_path, "--source", "folder", "--path", str(pictures), check=False, preexec_fn=little_room)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "free some space" in done.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "data" / "datasets").exists()
+    build(tmp_path, "--source", "folder", "--path", str(pictures))
+    assert len(manifest(tmp_path)) >= 20
+
+
+def test_a_name_is_not_built_over_by_another_request_unless_told(tmp_path, pictures):
+    build(tmp_path, "--limit", "9")
+    before = manifest_bytes(tmp_path)
+    other = ["--source", "folder", "--path", str(pictures)]
+    done = build(tmp_path, *other, check=False)
+    assert done.returncode != 0
+    assert "--replace" in done.stderr.strip().splitlines()[-1]
+    assert manifest_bytes(tmp_path) == before
+    build(tmp_path, *other, "--replace")
+    assert set(manifest(tmp_path).source) == {"folder"}
+    kept = [path.read_bytes() for path in (tmp_path / "data/datasets/.versions").glob("*/manifest.parquet")]
+    assert before in kept
+
+
+def test_one_new_picture_is_the_only_one_that_is_worked_on(tmp_path, pictures):
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    build(tmp_path, "--source", "folder", "--path", str(folder))
+    count = len(manifest(tmp_path))
+    for original in (tmp_path / "data" / "images").rglob("*.png"):
+        original.write_bytes(b"whoever decodes this again will fail")
+    draw(4, 0)[0].save(folder / "new.png")
+    build(tmp_path, "--source", "folder", "--path", str(folder))
+    assert len(manifest(tmp_path)) == count + 1
+
+
+def test_rotation_turns_without_black_corners(tmp_path, pictures):
+    build(tmp_path, "--source", "folder", "--path", str(pictures), "--rotation", "45")
+    faces = manifest(tmp_path)
+    assert (faces.rotation == 45).all()
+    for path in faces.path:
+        crop = np.asarray(Image.open(tmp_path / "data/datasets/faces" / path)).astype(int)
+        corners = crop[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert (corners.sum(1) > 30).all()
+
+
+def kill_at(place: Path, seconds: float, *options: str) -> bool:
+    """Start a build, kill it and its workers after so long; whether it was still running."""
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command, cwd=place, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
+def kills(place: Path, reference: bytes, pauses, *options: str) -> int:
+    """Kill after each pause, go on from there each time; how many kills hit. The result is the reference."""
+    hits = 0
+    for pause in pauses:
+        hits += kill_at(place, pause, *options)
+        published = place / "data" / "datasets" / "faces"
+        if published.is_symlink():
+            assert (published / "manifest.parquet").read_bytes() == reference
+    build(place, *options)
+    assert manifest_bytes(place) == reference
+    assert [path.name for path in (place / "data/stages/.work").iterdir() if path.suffix != ".lock"] == []
+    return hits
+
+
+def test_killed_and_run_again_gives_the_same_bytes(tmp_path, pictures):
+    options = ["--source", "folder", "--path", str(pictures)]
+    (tmp_path / "whole").mkdir()
+    start = time.monotonic()
+    build(tmp_path / "whole", *options)
+    whole = time.monotonic() - start
+    (tmp_path / "killed").mkdir()
+    pauses = [whole * share for share in (0.3, 0.45, 0.6, 0.75)]
+    assert kills(tmp_path / "killed", manifest_bytes(tmp_path / "whole"), pauses, *options) >= 2
+
+
+@pytest.mark.slow
+def test_killed_at_many_moments_gives_the_same_bytes(built, tmp_path):
+    """Each kill hits a fresh data root at another moment of its life, then goes on; and one root is killed again and
+    again."""
+    start = time.monotonic()
+    (tmp_path / "timed").mkdir()
+    build(tmp_path / "timed")
+    whole = time.monotonic() - start
+    hits = 0
+    for k in range(24):
+        place = tmp_path / str(k)
+        place.mkdir()
+        hits += kills(place, manifest_bytes(built), [whole * (k + 1) / 26])
+        shutil.rmtree(place)
+    assert hits >= 20
+    (tmp_path / "often").mkdir()
+    assert kills(tmp_path / "often", manifest_bytes(built), [1.0 + 0.17 * k for k in range(24)]) >= 10
+
+
+def test_a_reader_never_sees_half_a_dataset(tmp_path, pictures):
+    """Two versions swapped in turn under a reader that checks each manifest against its crops."""
+    whole = ["--source", "folder", "--path", str(pictures)]
+    build(tmp_path, *whole)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(tmp_path / "data/datasets/faces")], stdout=subprocess.PIPE, text=True
+    )
+    for limit in ("12", "18", "0", "6", "0"):
+        build(tmp_path, *whole, "--limit", limit)
+    reader.send_signal(signal.SIGINT)
+    report = json.loads(reader.communicate(timeout=60)[0])
+    assert report["broken"] == 0
+    assert report["reads"] > 20
+    assert len(report["sizes"]) >= 3
+
+
+READER = """
+import json, os, signal, sys
+import pyarrow.parquet as pq
+link, reads, broken, sizes, go = sys.argv[1], 0, 0, set(), [True]
+signal.signal(signal.SIGINT, lambda *_: go.clear())
+while go:
+    place = os.path.realpath(link)  # a reader that opens the folder once, as a loader does
+    try:
+        paths = pq.read_table(os.path.join(place, "manifest.parquet"), columns=["path"])["path"].to_pylist()
+        assert pq.read_metadata(os.path.join(link, "manifest.parquet")).num_rows
+        broken += not all(os.path.exists(os.path.join(place, path)) for path in paths)
+        sizes.add(len(paths))
+    except Exception as error:
+        print(error, file=sys.stderr)
+        broken += 1
+    reads += 1
+print(json.dumps({"reads": reads, "broken": broken, "sizes": sorted(sizes)}))
+"""
+
+
+@pytest.fixture(scope="session")
+def sprites(tmp_path_factory) -> Path:
+    """13 sprites of two visual novels (Expat licence), installed by package name."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        pytest.skip("no Debian tools here to fetch the sprites with")
+    place = tmp_path_factory.mktemp("renpy")
+    fetched = subprocess.run(
+        ["apt-get", "download", "renpy-thequestion", "renpy-demo"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fetched.returncode:
+        pytest.skip(f"the sprites' packages cannot be had here: {fetched.stderr.strip()[-200:]}")
+    folder = place / "sprites"
+    folder.mkdir()
+    for package in place.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, place / "root"], check=True)
+    for pattern in ("sylvie *.png", "eileen *.png", "lucy *.png"):
+        for path in place.glob(f"root/**/{pattern}"):
+            shutil.copy(path, folder)
+    assert len(list(folder.iterdir())) == 13
+    return folder
+
+
+def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):
+    build(tmp_path, "--name", "sprites", "--source", "folder", "--path", str(sprites))
+    faces = manifest(tmp_path, "sprites")
+    assert faces.source_id.nunique() >= 12
+    assert len(faces) == faces.source_id.nunique()
+    pink = faces[faces.source_id.str.startswith("eileen")]
+    assert set(pink.hair_color) <= {"pink", "red"}
+    assert set(faces[faces.source_id.str.startswith("lucy")].hair_color) == {"black"}
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+    peaks = {}
+    for count in (500, 5000):
+        place = tmp_path / str(count)
+        place.mkdir()
+        peaks[count] = peak_rss(place, "--limit", str(count))
+    assert peaks[5000] <= 1.1 * peaks[500], peaks
+
+
+def peak_rss(place: Path, *options: str) -> int:
+    """Most bytes that a build's process tree held at once, as the sum of its processes' RSS."""
+    import psutil
+
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2", *options]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = psutil.Popen(command, cwd=place, env=environment, stderr=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        total = 0
+        for member in [process, *process.children(recursive=True)]:
+            try:
+                total += member.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        most = max(most, total)
+        time.sleep(0.05)
+    assert process.returncode == 0
+    return most

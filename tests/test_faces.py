@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import faces
+from pipeline.faces import Face, crop, suppress
+
+
+def smooth(size: int = 400) -> np.ndarray:
+    """Blobs without symmetry, all of them larger than a few px."""
+    rng = np.random.default_rng(5)
+    coarse = Image.fromarray(rng.integers(0, 255, (12, 12, 3), np.uint8))
+    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(int) - b.astype(int)).mean())
+
+
+MIDDLE = Face((150.0, 150.0, 250.0, 250.0), tilt=0.0, score=1.0)
+
+
+def test_a_crop_is_one_resample_of_the_square_round_the_face():
+    expected = Image.fromarray(smooth()).resize((64, 64), Image.Resampling.LANCZOS, box=(125, 125, 275, 275))
+    assert np.array_equal(crop(smooth(), MIDDLE, size=64, box_scale=1.5), np.asarray(expected))
+
+
+@pytest.mark.parametrize(("rotation", "quarters"), [(90, -1), (180, 2), (-90, 1), (270, 1)])
+def test_rotation_is_clockwise_about_the_faces_centre(rotation, quarters):
+    upright = crop(smooth(), MIDDLE, size=64, box_scale=1.5)
+    turned = crop(smooth(), MIDDLE, size=64, box_scale=1.5, rotation=rotation)
+    assert difference(turned, np.rot90(upright, quarters)) < 0.7
+    assert difference(turned, upright) > 10
+
+
+def test_a_leaning_face_is_set_upright_first():
+    turned = Image.fromarray(smooth()).rotate(-30, Image.Resampling.BICUBIC)  # clockwise, about (200, 200)
+    leaning = Face(MIDDLE.box, tilt=30.0, score=1.0)
+    assert difference(crop(np.asarray(turned), leaning, size=64), crop(smooth(), MIDDLE, size=64)) < 1.0
+
+
+@pytest.mark.parametrize("rotation", [0.0, 45.0, 200.0])
+def test_beyond_the_edge_the_picture_goes_on(rotation):
+    corner = Face((-10.0, 340.0, 90.0, 440.0), tilt=0.0, score=1.0)
+    assert crop(np.full((400, 400, 3), 200, np.uint8), corner, size=64, box_scale=2, rotation=rotation).min() == 200
+
+
+@pytest.mark.parametrize("side", [40.0, 100.0, 390.0])
+def test_turning_costs_no_sharpness(side):
+    """Isotropic noise has the same detail at every angle: resampled twice, a turned crop would have less."""
+    rng = np.random.default_rng(0)
+    noise = np.asarray(
+        Image.fromarray(rng.integers(0, 255, (600, 600, 3), np.uint8)).resize((400, 400), Image.Resampling.LANCZOS)
+    )
+    face = Face((200 - side / 2, 200 - side / 2, 200 + side / 2, 200 + side / 2), tilt=0.0, score=1.0)
+    upright, turned = (crop(noise, face, size=64, rotation=rotation).astype(float).std() for rotation in (0, 33))
+    assert turned / upright > 0.93
+
+
+def test_shrinking_does_not_alias():
+    y, x = np.mgrid[:800, :800]
+    board = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
+    face = Face((100.0, 100.0, 700.0, 700.0), tilt=0.0, score=1.0)
+    for rotation in (0, 45):
+        assert crop(board, face, size=48, rotation=rotation).std() < 3
+
+
+def test_of_overlapping_faces_the_best_stays_also_when_one_holds_the_other():
+    best, beside, within = (
+        Face((0, 0, 100, 100), 0, 3.0), Face((40, 0, 140, 100), 0, 1.0), Face((20, 20, 60, 60), 0, 2.0),
+    )  # fmt: skip
+    apart = Face((200, 0, 300, 100), 0, 0.5)
+    assert suppress([apart, beside, within, best]) == [best, apart]
+
+
+def test_a_blank_picture_has_no_face(cascade):
+    for size in ((30, 10), (8, 8), (500, 300)):
+        assert faces.lbpcascade(np.full((*size, 3), 255, np.uint8), 48, cascade) == []
+
+
+def test_boxes_are_in_px_of_the_original_whatever_the_scale_of_the_search(cascade):
+    from pipeline.sources.drawn import draw
+
+    picture = np.asarray(draw(0, 0)[0])
+    (coarse, *_), (fine, *_) = (faces.lbpcascade(picture, min_face, cascade) for min_face in (48, 24))
+    centers = [((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2) for face in (coarse, fine)]
+    side = coarse.box[2] - coarse.box[0]
+    assert np.abs(np.subtract(*centers)).max() < 0.1 * side
+    assert abs((fine.box[2] - fine.box[0]) / side - 1) < 0.25

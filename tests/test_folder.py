@@ -1,0 +1,172 @@
+import io
+import json
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.sources import folder
+from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources.sidecars import split_tags
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def write(root: Path, name: str, data: bytes | str = PNG) -> Path:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def offers(root: Path) -> list[Post | Drop]:
+    request = Request(path=root)
+    return list(folder.posts(request, folder.snapshot(request)))
+
+
+def described(root: Path, name: str = "c.png") -> Post:
+    return next(post for post in offers(root) if isinstance(post, Post) and post.source_id == name)
+
+
+def test_pictures_come_sorted_by_path_and_nothing_else_comes(tmp_path):
+    for name in ("b/2.jpg", "b/10.PNG", "a.webp", "é.gif", "unnamed", "note.txt", "movie.mp4", ".hidden.png",
+                 "Thumbs.db", "__MACOSX/x.png", ".git/y.png", "words"):  # fmt: skip
+        write(tmp_path, name, b"words" if name == "words" else PNG)
+    assert [post.source_id for post in offers(tmp_path)] == ["a.webp", "b/10.PNG", "b/2.jpg", "unnamed", "é.gif"]
+
+
+def test_a_post_reads_the_file_and_knows_its_time(tmp_path):
+    os.utime(write(tmp_path, "a.png"), ns=(0, 1_700_000_000_123_456_789))
+    (post,) = offers(tmp_path)
+    assert post.read() == PNG
+    assert post.fetched_at == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=timezone.utc)
+    before = post.fingerprint
+    os.utime(tmp_path / "a.png", ns=(0, 1_700_000_000_123_456_999))
+    assert offers(tmp_path)[0].fingerprint != before
+
+
+def test_the_snapshot_says_nothing_of_where_it_is_and_changes_with_any_file_or_sidecar(tmp_path):
+    os.utime(write(tmp_path / "x", "a.png"), ns=(0, 10**18))
+    os.utime(write(tmp_path / "y", "a.png"), ns=(0, 10**18))
+    snapshots = [folder.snapshot(Request(path=tmp_path / name)) for name in "xy"]
+    assert snapshots[0] == snapshots[1]
+    assert json.loads(json.dumps(snapshots[0])) == snapshots[0]
+    write(tmp_path / "x", "a.txt", "smile")
+    with_sidecar = folder.snapshot(Request(path=tmp_path / "x"))
+    write(tmp_path / "x", "a.txt", "smile, hat")
+    assert (
+        len({json.dumps(one) for one in (snapshots[0], with_sidecar, folder.snapshot(Request(path=tmp_path / "x")))})
+        == 3
+    )
+
+
+def test_links_out_of_the_folder_are_not_followed_and_loops_end(tmp_path):
+    write(tmp_path, "secret.png", b"secret")
+    root = tmp_path / "root"
+    write(root, "a.png")
+    (root / "inside.png").symlink_to(root / "a.png")
+    (root / "outside.png").symlink_to(tmp_path / "secret.png")
+    (root / "broken.png").symlink_to(root / "nothing")
+    (root / "loop").symlink_to(root)
+    os.mkfifo(root / "pipe.png")
+    assert [post.source_id for post in offers(root)] == ["a.png", "inside.png"]
+
+
+def test_a_name_that_is_no_utf8_becomes_text(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.png")
+    write(tmp_path, name)
+    (post,) = offers(tmp_path)
+    assert post.source_id == "\\xff\\xfe.png"
+    assert post.read() == PNG
+    pa.array([post.source_id, *post.tags])
+
+
+def test_gallery_dl_sidecars_give_provenance_and_tags(tmp_path):
+    write(tmp_path, "c.png")
+    write(tmp_path, "c.png.json", json.dumps({
+        "category": "danbooru", "id": 7, "file_url": "https://cdn.example/7.png", "rating": "g",
+        "tag_string": "1girl solo Blue_Hair", "tag_string_artist": "someone", "score": {"up": 1},
+    }))  # fmt: skip
+    post = described(tmp_path)
+    assert (post.file_url, post.rating, post.artist) == ("https://cdn.example/7.png", "g", "someone")
+    assert post.tags == ("1girl", "solo", "blue_hair")
+
+
+def test_waifuc_and_kohya_sidecars_are_read(tmp_path):
+    write(tmp_path, "c.png")
+    write(
+        tmp_path, ".c_meta.json", json.dumps({"url": "https://x.example/a", "tags": {"smile": 0.9, "long hair": 0.8}})
+    )
+    write(tmp_path, "c.txt", "Long hair, saber \\(fate\\), smile,\n")
+    post = described(tmp_path)
+    assert post.file_url == "https://x.example/a"
+    assert post.tags == ("smile", "long_hair", "saber_(fate)")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_image_folder_tables_describe_pictures_below_them(tmp_path, form):
+    rows = [
+        {"file_name": "train/c.png", "artist": "A", "text": "red hair, hat"},
+        {"file_name": "other.png", "artist": "B"},
+    ]
+    if form == "csv":
+        write(tmp_path, "metadata.csv", 'file_name,artist,text\ntrain/c.png,A,"red hair, hat"\nother.png,B,\n')
+    elif form == "jsonl":
+        write(tmp_path, "metadata.jsonl", "\n".join(map(json.dumps, rows)))
+    else:
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), file)
+        write(tmp_path, "metadata.parquet", file.getvalue())
+    write(tmp_path, "train/c.png")
+    post = described(tmp_path, "train/c.png")
+    assert (post.artist, post.tags) == ("A", ("red_hair", "hat"))
+
+
+def test_class_folders_are_tags_but_splits_are_not(tmp_path):
+    write(tmp_path, "train/10_Yuno Gasai/c.png")
+    assert described(tmp_path, "train/10_Yuno Gasai/c.png").tags == ("yuno_gasai",)
+
+
+@pytest.mark.parametrize("garbage", [
+    "{", "[1, 2]", '{"tags": {"a": [1]}, "artist": 5, "rating": null}', '{"artist": ["x", 3], "tags": [[], {}, 7]}',
+    "[" * 100_000, '{"tags": "\\ud800 x", "title": "\\udfff"}', "\xff\xfe", "x" * 2_000_000,
+])  # fmt: skip
+def test_a_garbage_sidecar_never_sinks_its_picture(tmp_path, garbage):
+    write(tmp_path, "c.png")
+    write(tmp_path, "c.png.json", garbage.encode("latin-1"))
+    post = described(tmp_path)
+    pa.array([*post.tags, post.artist, post.title], pa.string())
+    assert all(offer.reason == "bad_sidecar" for offer in offers(tmp_path) if isinstance(offer, Drop))
+
+
+def test_a_bad_table_is_one_drop_and_not_one_per_picture(tmp_path):
+    write(tmp_path, "metadata.jsonl", "{not json")
+    for i in range(5):
+        write(tmp_path, f"{i}.png")
+    drops = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    assert [(drop.source_id, drop.reason) for drop in drops] == [("metadata.jsonl", "bad_sidecar")]
+
+
+def test_tags_are_split_at_commas_or_at_white_space():
+    assert split_tags("a b_c") == ["a", "b_c"]
+    assert split_tags("a b, c ,,d") == ["a_b", "c", "d"]
+    assert split_tags(None) == split_tags(7) == split_tags([1, None]) == []
+
+
+@pytest.mark.parametrize(("request_", "words"), [
+    (Request(), "--path"), (Request(path=Path("nowhere")), "nowhere"), (Request(path=Path(__file__)), "archive"),
+    (Request(path=Path(), query="x"), "--query"),
+])  # fmt: skip
+def test_a_request_that_cannot_be_served_is_told(request_, words):
+    with pytest.raises(UserError, match=words):
+        folder.snapshot(request_)
+
+
+def test_a_folder_without_pictures_is_told(tmp_path):
+    write(tmp_path, "note.txt")
+    with pytest.raises(UserError, match="empty"):
+        folder.snapshot(Request(path=tmp_path))

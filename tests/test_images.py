@@ -1,0 +1,179 @@
+import functools
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import images
+from pipeline.images import Rejected, decode, phash
+from pipeline.sources.post import Drop, Post
+
+
+def encoded(picture: Image.Image, format_: str, **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format_, **options)
+    return file.getvalue()
+
+
+def gradient(width: int = 64, height: int = 48) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x * 255 // width, y * 255 // height, np.full_like(x, 90)], axis=2)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def post(source_id: str, data: bytes) -> Post:
+    return Post(source_id, functools.partial(bytes, data), fingerprint=f"{source_id} {zlib.crc32(data)}")
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "I", "F"]
+)
+def test_every_mode_becomes_rgb_of_about_the_same_grey(mode):
+    grey = Image.new("RGB", (8, 8), (136, 136, 136))
+    if mode == "1":
+        picture, expected = Image.new("1", (8, 8), 1), 255
+    elif mode in ("I;16", "I", "F"):
+        value = {"I;16": 136 * 257, "I": 136 * 257, "F": 136.0}[mode]
+        picture, expected = (
+            Image.fromarray(np.full((8, 8), value, {"I;16": np.uint16, "I": np.int32, "F": np.float32}[mode])),
+            136,
+        )
+        assert picture.mode == mode
+    elif mode == "LAB":
+        picture, expected = Image.frombytes("LAB", (8, 8), bytes([145, 0, 0]) * 64), 136  # L 56.9 of 100
+    elif mode in ("P", "PA"):
+        picture, expected = grey.convert("P", palette=Image.Palette.ADAPTIVE).convert(mode), 136
+    else:
+        picture, expected = grey.convert(mode), 136
+    flat = images._flatten(picture)
+    assert flat.mode == "RGB"
+    assert np.abs(np.asarray(flat).astype(int) - expected).max() <= 2
+
+
+def test_transparency_lies_on_white_also_in_palettes_and_colour_keys():
+    clear = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    half = Image.new("RGBA", (4, 4), (0, 0, 0, 128))
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([255, 0, 0] * 256)
+    assert decode(encoded(clear, "PNG"))[0].getpixel((0, 0)) == (255, 255, 255)
+    assert decode(encoded(half, "PNG"))[0].getpixel((0, 0)) == (127, 127, 127)
+    assert decode(encoded(palette, "GIF", transparency=0))[0].getpixel((0, 0)) == (255, 255, 255)
+    keyed = encoded(Image.new("RGB", (4, 4), (1, 2, 3)), "PNG", transparency=(1, 2, 3))
+    assert decode(keyed)[0].getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_an_exif_turn_is_carried_out():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    picture, _ = decode(encoded(gradient(64, 48), "JPEG", exif=exif, quality=95))
+    expected = np.asarray(gradient(64, 48).transpose(Image.Transpose.ROTATE_270)).astype(int)
+    assert picture.size == (48, 64)
+    assert np.abs(np.asarray(picture) - expected).mean() < 3
+
+
+def test_sixteen_bit_greys_are_scaled_and_not_clipped():
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (8, 1))
+    picture, _ = decode(encoded(Image.fromarray(ramp), "PNG"))
+    assert np.abs(np.asarray(picture)[0, :, 0].astype(int) - ramp[0] // 257).max() <= 1
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header claims that size."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    ihdr = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return encoded(gradient(), "PNG")[:8] + ihdr + encoded(gradient(), "PNG")[33:]
+
+
+@pytest.mark.parametrize(("data", "reason"), [
+    (b"", "empty"),
+    (b"just some text", "not_an_image"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
+    (encoded(gradient(), "JPEG")[:-200], "truncated"),
+    (encoded(gradient(), "PNG")[:-60], "truncated"),
+    (claiming(60_000, 60_000), "too_many_pixels"),
+])  # fmt: skip
+def test_what_is_no_picture_is_rejected_for_its_reason(data, reason):
+    with pytest.raises(Rejected) as rejected:
+        decode(data)
+    assert rejected.value.args[0] == reason
+
+
+def test_random_damage_is_rejected_or_decoded_but_never_raises_anything_else():
+    rng = np.random.default_rng(0)
+    originals = [
+        encoded(gradient(), name) for name in ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "TGA", "PPM", "ICO")
+    ]
+    for _ in range(300):
+        data = bytearray(originals[rng.integers(len(originals))])
+        for place in rng.integers(len(data), size=rng.integers(1, 20)):
+            data[place] = rng.integers(256)
+        try:
+            picture, _ = decode(bytes(data[: rng.integers(1, len(data) + 1)]))
+        except Rejected:
+            continue
+        assert picture.mode == "RGB"
+
+
+def test_phash_survives_recompression_and_resizing_but_tells_pictures_apart():
+    def distance(a, b):
+        return (int(phash(np.asarray(a)), 16) ^ int(phash(np.asarray(b)), 16)).bit_count()
+
+    rng = np.random.default_rng(1)
+    blobs = [
+        Image.fromarray(rng.integers(0, 255, (6, 6, 3), np.uint8)).resize((300, 300), Image.Resampling.BICUBIC)
+        for _ in range(8)
+    ]
+    for blob in blobs:
+        assert distance(blob, decode(encoded(blob, "JPEG", quality=40))[0]) <= 3
+        assert distance(blob, blob.resize((180, 180), Image.Resampling.LANCZOS)) <= 3
+    assert min(distance(a, b) for a in blobs for b in blobs if a is not b) > 10
+
+
+def test_collect_keeps_the_good_and_counts_the_rest(store):
+    good, other = encoded(gradient(), "PNG"), encoded(gradient(32, 32), "JPEG")
+    offers = [
+        post("b.png", good), post("a.png", good), post("c.png", b"text"), Drop("x.zip!../y", "unsafe_name"),
+        post("d.jpg", other),
+    ]  # fmt: skip
+    rows, drops = images.collect(offers, "folder", 0, store)
+    assert [row["source_id"] for row in rows] == ["a.png", "d.jpg"]
+    assert (store.root / rows[0]["path"]).read_bytes() == good
+    assert sorted((drop["source_id"], drop["reason"]) for drop in drops) == [
+        ("b.png", "duplicate"), ("c.png", "not_an_image"), ("x.zip!../y", "unsafe_name"),
+    ]  # fmt: skip
+    assert {drop["stage"] for drop in drops} == {"images"}
+
+
+def test_collect_stops_at_the_limit_of_an_endless_source(store):
+    def endless():
+        i = 0
+        while True:
+            yield post(str(i), encoded(gradient(10 + i, 10), "PNG"))
+            i += 1
+
+    assert len(images.collect(endless(), "drawn", 3, store)[0]) == 3
+
+
+def unreadable():
+    raise PermissionError("no")
+
+
+def test_a_file_that_cannot_be_read_is_a_drop_and_is_tried_again(store):
+    assert images.collect([Post("a", unreadable, "f")], "folder", 0, store)[1][0]["reason"] == "unreadable"
+    rows, drops = images.collect(
+        [Post("a", functools.partial(bytes, encoded(gradient(), "PNG")), "f")], "folder", 0, store
+    )
+    assert (len(rows), drops) == (1, [])
+
+
+def test_what_is_remembered_is_not_read_again_unless_its_file_has_gone(store):
+    data = encoded(gradient(), "PNG")
+    (row,), _ = images.collect([Post("a", functools.partial(bytes, data), "f")], "folder", 0, store)
+    again, _ = images.collect([Post("a", unreadable, "f")], "folder", 0, store)
+    assert again == [row]
+    (store.root / row["path"]).unlink()
+    assert images.collect([Post("a", unreadable, "f")], "folder", 0, store)[0] == []

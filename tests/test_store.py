@@ -1,0 +1,128 @@
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from pipeline import engine
+from pipeline.errors import UserError
+from pipeline.store import Store, replace_file
+
+
+def test_put_writes_once_and_leaves_nothing_beside(store):
+    store.put("images/ab/abc.png", b"pixels")
+    store.put("images/ab/abc.png", b"other pixels")
+    assert (store.root / "images/ab/abc.png").read_bytes() == b"pixels"
+    assert list(store.work.iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_scrap(store, tmp_path):
+    target = tmp_path / "taken"
+    target.mkdir()
+    with pytest.raises(OSError, match="taken"):
+        replace_file(target, b"new", scratch=store.work)
+    assert list(store.work.iterdir()) == []
+
+
+def test_memory_outlives_its_connection_and_tells_names_apart(store):
+    with store.memory("a/1") as memory:
+        memory.set("key", {"x": [0.1, None, "é"]})
+    with store.memory("a/1") as memory, store.memory("a/2") as other:
+        assert memory.get("key") == {"x": [0.1, None, "é"]}
+        assert other.get("key") is None
+
+
+def fill_for_ever(root):
+    with Store(root).memory("m") as memory:
+        for i in range(10**9):
+            memory.set(str(i), i)
+
+
+def test_memory_survives_a_kill(store):
+    process = multiprocessing.get_context("spawn").Process(target=fill_for_ever, args=(store.root,))
+    process.start()
+    time.sleep(2.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with store.memory("m") as memory:
+        known = [memory.get(str(i)) for i in range(100)]
+    assert known == list(range(100))
+
+
+def test_a_claimed_folder_is_empty_even_after_a_killed_claim(store):
+    (store.work / "digest").mkdir()
+    (store.work / "digest" / "scrap").write_text("left by a kill")
+    with store.claim("digest") as place:
+        assert list(place.iterdir()) == []
+    assert not place.exists()
+
+
+def test_two_processes_never_hold_one_claim(store):
+    queue = multiprocessing.get_context("spawn").Queue()
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=claim_a_while, args=(store.root, queue)) for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    spans = sorted(queue.get(timeout=30) for _ in processes)
+    for process in processes:
+        process.join()
+    assert spans[0][1] <= spans[1][0]
+
+
+def claim_a_while(root, queue):
+    with Store(root).claim("digest"):
+        start = time.monotonic()
+        time.sleep(0.5)
+        queue.put((start, time.monotonic()))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_map_items_does_each_item_once(jobs):
+    assert sorted(engine.map_items(abs, range(-50, 0), jobs=jobs)) == list(range(1, 51))
+
+
+def test_map_items_takes_a_stream_as_it_goes():
+    taken = 0
+
+    def stream():
+        nonlocal taken
+        for i in range(1_000):
+            taken += 1
+            yield i
+
+    results = engine.map_items(slowly, stream(), jobs=2)
+    next(results)
+    assert taken < 200
+    assert len(list(results)) == 999
+
+
+def slowly(i):
+    time.sleep(0.002)
+    return i
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_one_clear_error():
+    with pytest.raises(UserError, match="use fewer jobs"):
+        list(engine.map_items(die, range(100), jobs=2))
+
+
+def test_remember_does_only_what_is_new(store):
+    done = []
+
+    def square(x):
+        done.append(x)
+        return x * x
+
+    def run(items):
+        with store.memory("squares") as memory:
+            return dict(engine.remember(memory, square, ((str(x), x) for x in items), what="squares", jobs=1))
+
+    assert run([1, 2, 3]) == {"1": 1, "2": 4, "3": 9}
+    assert run([1, 2, 3, 4]) == {"1": 1, "2": 4, "3": 9, "4": 16}
+    assert done == [1, 2, 3, 4]

@@ -1,0 +1,14 @@
+"""The Luigi tasks. `luigi --module workflows X`, or `python -m workflows X`.
+
+Tasks hold parameters and say what needs what; the work is done in `pipeline` and `models`, which they import when they
+run: so `--help` answers at once.
+"""
+
+from workflows import console
+from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
+
+console.set_defaults()
+if console.is_luigi_command():
+    console.speak_plainly()
+
+__all__ = ["BuildFaceDataset", "CropFaces", "DetectFaces", "GroupFaces", "ScrapeImages", "TagHairColor"]

@@ -1,0 +1,247 @@
+"""ScrapeImages -> DetectFaces -> CropFaces -> TagHairColor -> GroupFaces -> BuildFaceDataset."""
+
+import functools
+import logging
+from pathlib import Path
+
+import luigi
+from luigi.configuration import get_config
+from luigi.util import requires
+
+from pipeline.errors import UserError
+from workflows.console import Number, WholeNumber
+from workflows.stage import Stage, disk_errors_told
+
+logger = logging.getLogger("luigi-interface")
+
+
+class ScrapeImages(Stage):
+    """Originals from a source, verified and kept under their sha256."""
+
+    drops = True
+
+    source = luigi.Parameter(default="drawn", description="where pictures come from: drawn, folder or archive")
+    path = luigi.OptionalPathParameter(default=None, description="the folder, or the archive")
+    query = luigi.Parameter(default="", description="what to ask the source for; for drawn: character or icon")
+    limit = WholeNumber(
+        default=0, description="pictures; 0: the source's own default: 360 for drawn, all of a folder or archive"
+    )
+    seed = WholeNumber(default=0, description="of the pictures that are drawn: another seed, other pictures")
+
+    def check(self) -> None:
+        super().check()
+        self.require(self.limit >= 0, "limit", "0 or more")
+        self.require(self.seed >= 0, "seed", "0 or more")
+        from pipeline.sources import SOURCES
+
+        self.require(self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
+
+    @functools.cached_property
+    def _source(self):
+        from pipeline.sources import SOURCES
+
+        return SOURCES[self.source]
+
+    @functools.cached_property
+    def _request(self):
+        from pipeline.sources.post import Request
+
+        return Request(self.path, self.query, self.seed)
+
+    @functools.cached_property
+    def _snapshot(self):
+        return self._source.snapshot(self._request)
+
+    def causes(self) -> list:
+        from pipeline import images
+
+        return [images.VERSION, self.source, self.limit or self._source.default_limit, self._snapshot]
+
+    def make(self, out: Path) -> None:
+        import pyarrow as pa
+
+        from pipeline import images, manifest
+
+        posts = self._source.posts(self._request, self._snapshot)
+        limit = self.limit or self._source.default_limit
+        rows, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
+        if not rows:
+            first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
+            raise UserError(
+                self.path or self.source, f"none of {len(drops)} files is a picture{first}", "pictures",
+                "give other files",
+            )  # fmt: skip
+        self.save(out, images=pa.Table.from_pylist(rows, schema=manifest.IMAGES), drops=drops)
+
+
+@requires(ScrapeImages)
+class DetectFaces(Stage):
+    """The faces in them: box, tilt, score."""
+
+    drops = True
+
+    detector = luigi.Parameter(default="lbpcascade", description="which detector: lbpcascade")
+    min_face = WholeNumber(default=48, description="side of the smallest wanted face, px of the original")
+
+    def check(self) -> None:
+        super().check()
+        self.require(12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
+        from pipeline.faces import DETECTORS
+
+        self.require(self.detector in DETECTORS, "detector", "one of " + " ".join(DETECTORS))
+
+    def causes(self) -> list:
+        from pipeline import faces
+
+        return [faces.DETECT_VERSION, self.detector, self.min_face]
+
+    def make(self, out: Path) -> None:
+        from pipeline import faces
+
+        folder = get_config().get("assets", "folder", None)
+        table, drops = faces.detect(
+            self.requires().table("images"), self.store, detector=self.detector, min_face=self.min_face,
+            folder=folder and Path(folder), jobs=self.jobs,
+        )  # fmt: skip
+        self.save(out, faces=table, drops=drops)
+
+
+@requires(DetectFaces)
+class CropFaces(Stage):
+    """Square crops of them, each cut once from the original."""
+
+    drops = True
+
+    size = WholeNumber(default=128, description="side of a crop, px")
+    box_scale = Number(default=1.5, description="side of the square that is cut out, in sides of the face's box")
+    rotation = Number(default=0.0, description="degrees by which faces shall lean in the crops, clockwise")
+
+    def check(self) -> None:
+        super().check()
+        self.require(8 <= self.size <= 4096, "size", "8 to 4096 px")
+        self.require(0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
+        self.require(-360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
+
+    def causes(self) -> list:
+        from pipeline import faces
+
+        return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
+
+    def make(self, out: Path) -> None:
+        from pipeline import faces
+        from pipeline.datasets import link
+
+        table, drops = faces.cut(
+            self.requires().table("faces"), self.store, size=self.size, box_scale=self.box_scale,
+            rotation=self.rotation, jobs=self.jobs,
+        )  # fmt: skip
+        for path in table["path"].to_pylist():
+            link(self.store.root / "cache" / path, out / path)
+        self.save(out, faces=table, drops=drops)
+
+
+@requires(CropFaces)
+class TagHairColor(Stage):
+    """The colour of each face's hair, from the original's pixels."""
+
+    hair_tagger = luigi.Parameter(default="color", description="which tagger names hair colours: color")
+
+    def check(self) -> None:
+        super().check()
+        from pipeline.hair import HAIR_TAGGERS
+
+        self.require(self.hair_tagger in HAIR_TAGGERS, "hair_tagger", "one of " + " ".join(HAIR_TAGGERS))
+
+    def causes(self) -> list:
+        from pipeline import hair
+
+        return [hair.VERSION, self.hair_tagger]
+
+    def make(self, out: Path) -> None:
+        from pipeline import hair
+
+        table = hair.tag(self.requires().table("faces"), self.store, tagger=self.hair_tagger, jobs=self.jobs)
+        self.save(out, faces=table)
+
+
+@requires(TagHairColor)
+class GroupFaces(Stage):
+    """Near-duplicates into groups, groups into splits."""
+
+    def causes(self) -> list:
+        from pipeline import groups
+
+        return [groups.VERSION]
+
+    def make(self, out: Path) -> None:
+        from pipeline import groups
+
+        images = self.first(ScrapeImages).table("images")
+        self.save(out, faces=groups.group(self.requires().table("faces"), images))
+
+
+@requires(GroupFaces)
+class BuildFaceDataset(Stage):
+    """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
+
+    name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
+    replace = luigi.BoolParameter(
+        default=False, significant=False,
+        description="build over a dataset of another source, query or path; the old version is kept",
+    )  # fmt: skip
+
+    def check(self) -> None:
+        super().check()
+        from pipeline import datasets
+
+        datasets.check_name(self.name)
+        if not self.replace:
+            datasets.check_request(self.data_root, self.name, self._asked)
+
+    @property
+    def _asked(self) -> dict:
+        path = str(self.path.resolve()) if self.path else None
+        return {"source": self.source, "query": self.query, "path": path}
+
+    def causes(self) -> list:
+        from pipeline import datasets
+
+        return [datasets.VERSION]
+
+    @property
+    def folder(self) -> Path:
+        return self.data_root / "datasets" / ".versions" / self.digest
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
+
+    def complete(self) -> bool:
+        from pipeline import datasets
+
+        try:
+            return self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
+        except UserError:
+            return False
+
+    def make(self, out: Path) -> None:
+        from pipeline import datasets
+
+        stages = [*self.chain()][1:]
+        funnel = [row for stage in stages if stage.drops for row in stage.table("funnel").to_pylist()]
+        datasets.assemble(
+            out, self.requires().table("faces"), funnel, images=len(self.first(ScrapeImages).table("images")),
+            settings={name: getattr(self, name) for name in _ON_THE_CARD}, crops=self.first(CropFaces).folder,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        super().run()
+        from pipeline import datasets
+
+        with disk_errors_told(self.data_root):
+            datasets.publish(self.store, self.name, self.digest, self._asked)
+        logger.info("%s is ready", self.output().path)
+
+
+_ON_THE_CARD = (
+    "source", "query", "limit", "seed", "detector", "min_face", "size", "box_scale", "rotation", "hair_tagger",
+)  # fmt: skip

@@ -1,0 +1,146 @@
+"""Where a task's output lies, and when it is complete."""
+
+import contextlib
+import errno
+import functools
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.console import WholeNumber
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.store import Store
+
+# What the machine refuses, rather than what the program did wrong.
+_DISK_ERRORS = {
+    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.EXDEV,
+}  # fmt: skip
+
+
+class Stage(luigi.Task):
+    """A task whose output is a folder named by the digest of what it is made from: made whole, or not there."""
+
+    data_root = luigi.PathParameter(
+        default=Path("data"), significant=False, description="folder that everything is written below; one file system"
+    )
+    jobs = WholeNumber(default=0, significant=False, description="processes; 0: one per core. Changes no result")
+
+    drops = False
+    """Whether it writes a funnel."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.requires()  # those before it are checked first: what is wrong is said before anything runs
+        self.check()
+
+    def check(self) -> None:
+        """Raises UserError if a parameter is out of range: before anything runs."""
+        self.require(self.jobs >= 0, "jobs", "0 or more")
+
+    def require(self, is_right: bool, parameter: str, expected: str) -> None:
+        if not is_right:
+            option = parameter.replace("_", "-")
+            found = f"{getattr(self, parameter)} given"
+            raise UserError(f"--{option}", found, expected, f"see {self.task_family} --help")
+
+    def causes(self) -> list:
+        """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a
+        path, a name, a machine knob or a time."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def digest(self) -> str:
+        inputs = [task.digest for task in luigi.task.flatten(self.requires())]
+        text = json.dumps([self.task_family, self.causes(), inputs])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def store(self) -> "Store":
+        from pipeline.store import Store
+
+        return Store(self.data_root)
+
+    @property
+    def folder(self) -> Path:
+        return self.data_root / "stages" / self.task_family / self.digest
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.folder)
+
+    def complete(self) -> bool:
+        try:
+            return self.folder.is_dir()
+        except UserError:
+            return False  # the stage whose input is wrong says so when it runs, in full
+
+    def run(self) -> None:
+        with disk_errors_told(self.data_root), self.store.claim(self.digest) as work:
+            if not self.folder.is_dir():  # another process may have made it meanwhile
+                made = work / "made"
+                made.mkdir()
+                self.make(made)
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(made, self.folder)
+
+    def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+        raise NotImplementedError
+
+    def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:
+        """Write this stage's tables, and FUNNEL's rows for what it dropped."""
+        import pyarrow as pa
+
+        from pipeline import manifest
+
+        if drops is not None:
+            tables["funnel"] = pa.Table.from_pylist(drops, schema=manifest.FUNNEL)
+        for name, table in tables.items():
+            manifest.write(table, table.schema, out / f"{name}.parquet")
+
+    def table(self, name: str) -> "pa.Table":
+        """A table of this stage's, once it is complete."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.folder / f"{name}.parquet", partitioning=None)
+
+    def chain(self) -> Iterator["Stage"]:
+        """This stage, and those before it."""
+        yield self
+        for task in luigi.task.flatten(self.requires()):
+            yield from task.chain()
+
+    def first(self, kind: type["Stage"]) -> "Stage":
+        """The nearest stage of that kind in the chain."""
+        return next(stage for stage in self.chain() if isinstance(stage, kind))
+
+
+@contextlib.contextmanager
+def disk_errors_told(root: Path) -> Iterator[None]:
+    """A full or forbidden disk is the user's to mend: a UserError instead of a traceback."""
+
+    def told(error: Exception) -> UserError:
+        where = getattr(error, "filename", None) or root
+        found = getattr(error, "strerror", None) or str(error)
+        return UserError(where, found, f"to write below {root}", "free some space there or give another --data-root")
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise told(error) from error
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
+            raise
+        raise told(error) from error
