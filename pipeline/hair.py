@@ -22,8 +22,8 @@ SHADES = {
     "blonde": ("fbeebc", "f7dd83", "e9c65c", "d6ad4b", "e5cf92", "c79f52"),
     "brown": ("3f261b", "5b3824", "7b4e2e", "9a6a42", "b98458", "6b4a3a", "c8763a"),
     "black": ("0c0c10", "1e1e26", "2f2e38", "30303f", "3b3537"),
-    "blue": ("1d2f66", "2f4fa8", "4a7fd8", "6fb0ea", "9fd2f2", "4fc4d4", "3a5a8a"),
-    "pink": ("fbd3de", "f5a9c3", "ec84ab", "d9638f", "e9a0a8"),
+    "blue": ("1d2f66", "2f4fa8", "4a7fd8", "6fb0ea", "9fd2f2", "4fc4d4", "3a5a8a", "202090", "2c3ec0"),
+    "pink": ("fbd3de", "f5a9c3", "ec84ab", "d9638f", "e9a0a8", "f97f86"),
     "purple": ("3d2460", "5c3a91", "7f57b8", "a783d2", "c9b2e6", "7a4a80"),
     "green": ("1c4a34", "2f7a4a", "4fa860", "84c878", "b4dc9c", "5f9a7a", "7d9a3f"),
     "red": ("5a1219", "8f1d22", "b92c2c", "d8473a", "a8323f", "e0604a"),
@@ -70,7 +70,10 @@ def color_scores(picture: np.ndarray, face: Face) -> list[float]:
     nearest = np.stack([distances[:, index == _SHADE_NAMES].min(1) for index in range(len(HAIR_COLORS))], axis=1)
     likely = np.exp(-nearest / (2 * SHADE_SPREAD**2))
     shares = likely / (likely.sum(1, keepdims=True) + np.exp(-(NO_NAME**2) / (2 * SHADE_SPREAD**2)))
-    return [float(share) for share in weights @ shares / weights.sum()]
+    shares = weights @ shares / weights.sum()
+    nameless = 1 - shares.sum()
+    # One head has one colour, but its shades, shadows and ribbons cast votes for others: squares let the majority speak.
+    return [float(square) for square in shares**2 / (np.square(shares).sum() + nameless**2)]
 
 
 HAIR_TAGGERS: dict[str, Callable[[np.ndarray, Face], list[float]]] = {"color": color_scores}
