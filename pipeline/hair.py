@@ -66,6 +66,8 @@ def color_scores(picture: np.ndarray, face: Face) -> list[float]:
     skin = np.median(lab[_CHEEKS].reshape(-1, 3), axis=0)
     unlike_skin = 1 - np.exp(-(np.square(lab - skin).sum(2)) / (2 * 9.0**2))
     weights = (_PLACE * unlike_skin)[_PLACE > 0]
+    if weights.sum() < 0.02 * _PLACE.sum():
+        return [0.0] * len(HAIR_COLORS)  # all of the head is of the cheeks' colour
     distances = np.square(lab[_PLACE > 0][:, None] - _SHADES).sum(2)  # (pixels, shades)
     nearest = np.stack([distances[:, index == _SHADE_NAMES].min(1) for index in range(len(HAIR_COLORS))], axis=1)
     likely = np.exp(-nearest / (2 * SHADE_SPREAD**2))

@@ -1,0 +1,71 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from workflows import hook
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A site-packages folder of our own, and a `luigi` script that says what it was given."""
+    monkeypatch.setattr(hook, "_file", lambda: tmp_path / "anime_face_gans_luigi.pth")
+    for name in ("luigi", "other"):
+        (tmp_path / name).write_text("import sys\nprint(sys.argv[1:])")
+    return tmp_path
+
+
+def said(site: Path, program: str, *arguments: str) -> list[str]:
+    """What the program is given, by a Python that reads the folder's .pth files as `site` does."""
+    start = f"""
+import site, sys, runpy
+sys.argv = {[str(site / program), *arguments]!r}
+site.addsitedir({str(site)!r})
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", start], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return eval(done.stdout)
+
+
+def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
+    hook.on()
+    assert said(site, "luigi", "BuildFaceDataset", "--limit", "9") == [
+        "--module", "workflows", "BuildFaceDataset", "--limit", "9",
+    ]  # fmt: skip
+    for program, *arguments in (
+        ("luigi", "--module", "workflows", "BuildFaceDataset"),
+        ("luigi", "BuildFaceDataset", "--module=elsewhere"),
+        ("luigi", "SomebodyElsesTask"),
+        ("luigi", "--help"),
+        ("luigi",),
+        ("other", "BuildFaceDataset"),
+    ):
+        assert said(site, program, *arguments) == arguments
+
+
+def test_off_leaves_no_trace_and_both_can_be_said_twice(site):
+    before = sorted(site.iterdir())
+    assert hook.on().startswith("on:")
+    assert hook.on().startswith("on:")
+    assert len(list(site.iterdir())) == len(before) + 1
+    assert "removed" in hook.off()
+    assert "was not on" in hook.off()
+    assert sorted(site.iterdir()) == before
+    assert said(site, "luigi", "BuildFaceDataset") == ["BuildFaceDataset"]
+
+
+def test_an_environment_that_cannot_be_written_is_told(site, monkeypatch):
+    monkeypatch.setattr(hook, "_file", lambda: site / "nowhere" / "x.pth")
+    with pytest.raises(UserError, match="environment"):
+        hook.on()
+
+
+def test_the_switch_is_told_what_it_can_be(site):
+    done = subprocess.run([sys.executable, "-m", "workflows", "hook", "maybe"], capture_output=True, text=True,
+                          cwd=Path(__file__).parent.parent, check=False)  # fmt: skip
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("error: hook: 'maybe'")
+    assert "Traceback" not in done.stderr
