@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -52,8 +53,7 @@ def check_request(root: Path, name: str, request: dict) -> None:
 def assemble(out: Path, faces: pa.Table, funnel: list[dict], images: int, settings: dict, crops: Path) -> None:
     """Fill the empty folder `out` with all of a dataset. `crops` is the folder that `path` is relative to now;
     `images` counts the pictures that were in."""
-    for path in faces["path"].to_pylist():
-        link(crops / path, out / path)
+    link_all(faces["path"].to_pylist(), crops, out)
     faces = faces.select(FACES.names)
     check_faces(faces, out)
     write(faces, FACES, out / "manifest.parquet")
@@ -67,13 +67,18 @@ def assemble(out: Path, faces: pa.Table, funnel: list[dict], images: int, settin
     (out / "README.md").write_text(report.card(faces, dropped, images, settings), encoding="utf-8")
 
 
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy where the file system has no hard links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def link_all(paths: list[str], source: Path, target: Path) -> None:
+    """Each file source/path under a second name, target/path; a copy where the file system has no hard links."""
+    for folder in {os.path.dirname(path) for path in paths}:
+        (target / folder).mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        old, new = f"{source}/{path}", f"{target}/{path}"
+        try:
+            os.link(old, new)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            shutil.copyfile(old, new)
 
 
 def publish(store: Store, name: str, digest: str, request: dict) -> None:

@@ -236,14 +236,18 @@ def cut(
         functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation),
         what="cutting", jobs=jobs, still=still_there,
     )  # fmt: skip
+    first: dict[str, int] = {}
+    for row, result in enumerate(crops):
+        first.setdefault(result["face_id"], row)
+    drops = []
+    ids = zip(*faces.select(["source", "source_id", "image_id"]).to_pydict().values(), strict=True)
+    for row, ((source, source_id, image_id), result) in enumerate(zip(ids, crops, strict=True)):
+        if (twin := first[result["face_id"]]) != row:
+            detail = f"the same crop as from {faces['source_id'][twin].as_py()}"
+            drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))
     made_with = {"size": size, "box_scale": box_scale, "rotation": rotation}
-    rows, drops, first = [], [], {}
-    for face, result in zip(faces.to_pylist(), crops, strict=True):
-        source_id = face["source_id"]
-        if result["face_id"] not in first:
-            first[result["face_id"]] = source_id
-            rows.append(face | result | made_with)
-        else:
-            detail = f"the same crop as from {first[result['face_id']]}"
-            drops.append(funnel_row("crops", face["source"], source_id, "duplicate", detail, face["image_id"]))
-    return faces_table(rows), drops
+    results = faces_table([crops[row] | made_with for row in first.values()])
+    faces = faces.take(list(first.values()))
+    for name in results.column_names:
+        faces = faces.append_column(FACES.field(name), results[name])
+    return faces, drops

@@ -47,6 +47,7 @@ def _place() -> np.ndarray:
     return np.where(weights > 0.05, weights, 0.0)
 
 
+@functools.cache
 def _shades() -> tuple[np.ndarray, np.ndarray]:
     """(Lab (S, 3), index of each shade's name (S,))."""
     hexes = [(shade, index) for index, name in enumerate(HAIR_COLORS) for shade in SHADES[name]]
@@ -55,7 +56,6 @@ def _shades() -> tuple[np.ndarray, np.ndarray]:
 
 
 _PLACE = _place()
-_SHADES, _SHADE_NAMES = _shades()
 _CHEEKS = np.s_[34:41, 25:39]  # rows, columns of the patch: below the eyes, above the mouth
 
 
@@ -68,13 +68,14 @@ def color_scores(picture: np.ndarray, face: Face) -> list[float]:
     weights = (_PLACE * unlike_skin)[_PLACE > 0]
     if weights.sum() < 0.02 * _PLACE.sum():
         return [0.0] * len(HAIR_COLORS)  # all of the head is of the cheeks' colour
-    distances = np.square(lab[_PLACE > 0][:, None] - _SHADES).sum(2)  # (pixels, shades)
-    nearest = np.stack([distances[:, index == _SHADE_NAMES].min(1) for index in range(len(HAIR_COLORS))], axis=1)
+    shades, names = _shades()
+    distances = np.square(lab[_PLACE > 0][:, None] - shades).sum(2)  # (pixels, shades)
+    nearest = np.stack([distances[:, names == index].min(1) for index in range(len(HAIR_COLORS))], axis=1)
     likely = np.exp(-nearest / (2 * SHADE_SPREAD**2))
     shares = likely / (likely.sum(1, keepdims=True) + np.exp(-(NO_NAME**2) / (2 * SHADE_SPREAD**2)))
     shares = weights @ shares / weights.sum()
     nameless = 1 - shares.sum()
-    # One head has one colour, but its shades, shadows and ribbons cast votes for others: squares let the majority speak.
+    # One head has one colour, but its shades, shadows and ribbons vote for others: squares let the majority speak.
     return [float(square) for square in shares**2 / (np.square(shares).sum() + nameless**2)]
 
 

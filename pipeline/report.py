@@ -12,7 +12,7 @@ SWATCHES = {
     "blonde": "#eccf6b", "brown": "#8a5a34", "black": "#26262e", "blue": "#4a7fd0", "pink": "#f08fb5",
     "purple": "#8a5cc0", "green": "#4fae62", "red": "#c8382f", "silver": "#c3c7d2", "none": "#ffffff",
 }  # fmt: skip
-COLUMNS, CELL, MARGIN, LABEL = 12, 96, 4, 92  # faces in a row; px
+COLUMNS, CELL, MARGIN, LABEL = 10, 96, 4, 92  # faces in a row; px
 
 
 def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:

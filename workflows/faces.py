@@ -129,14 +129,13 @@ class CropFaces(Stage):
 
     def make(self, out: Path) -> None:
         from pipeline import faces
-        from pipeline.datasets import link
+        from pipeline.datasets import link_all
 
         table, drops = faces.cut(
             self.requires().table("faces"), self.store, size=self.size, box_scale=self.box_scale,
             rotation=self.rotation, jobs=self.jobs,
         )  # fmt: skip
-        for path in table["path"].to_pylist():
-            link(self.store.root / "cache" / path, out / path)
+        link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
 
 
