@@ -81,8 +81,10 @@ def link_all(paths: list[str], source: Path, target: Path) -> None:
             shutil.copyfile(old, new)
 
 
-def publish(store: Store, name: str, digest: str, request: dict) -> None:
-    """Let `name` stand for the version `digest`, in one step: a reader sees the old dataset or the new, whole."""
+def publish(store: Store, name: str, request: dict) -> None:
+    """Let `name` stand for the version of the store's digest, in one step: a reader sees the old dataset or the new.
+
+    Raises UserError if something else of that name is in the way."""
     datasets = store.root / "datasets"
     place = datasets / name
     if place.exists() and not place.is_symlink():
@@ -90,8 +92,7 @@ def publish(store: Store, name: str, digest: str, request: dict) -> None:
     with store.lock(f"dataset {name}"):
         requests = datasets / ".requests"
         requests.mkdir(exist_ok=True)
-        replace_file(requests / f"{name}.json", json.dumps(request).encode(), scratch=store.work)
-        link_in_work = store.work / f"link to {digest}"
-        link_in_work.unlink(missing_ok=True)
-        link_in_work.symlink_to(Path(".versions") / digest)
-        os.replace(link_in_work, place)
+        replace_file(requests / f"{name}.json", json.dumps(request).encode(), scratch=store.scratch)
+        link = store.scratch / "link"
+        link.symlink_to(Path(".versions") / store.digest)
+        os.replace(link, place)

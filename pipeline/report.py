@@ -119,7 +119,7 @@ Where every picture went (`funnel.parquet` has a row for each that was dropped):
 
 | licence, as the source states it | faces |
 |---|---|
-{_table((text.replace("|", "/"), f"{count:,}") for text, count in sorted(licenses.items()))}
+{_table((text, f"{count:,}") for text, count in sorted(licenses.items()))}
 
 A crop is part of somebody's picture: its rights are those of the original, whose source every row names. The hair
 colours are a program's guess, not the artist's word. Faces that the detector does not know are missing.
@@ -127,4 +127,5 @@ colours are a program's guess, not the artist's word. Faces that the detector do
 
 
 def _table(rows) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    """Rows of a Markdown table. A bar within a cell would end it."""
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

@@ -5,6 +5,7 @@ Everything below the root is on one file system, so that `os.replace` from the w
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import sqlite3
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+logger = logging.getLogger("luigi-interface")
 
 FLUSH_SECONDS = 1.0  # what a kill may cost: results since the last flush are computed again
 
@@ -24,11 +27,18 @@ class Store:
     """A data root. Small and picklable: workers get a copy."""
 
     root: Path
+    digest: str = ""
+    """Of what is being made: names the folder to work in."""
 
     @property
     def work(self) -> Path:
-        """Where what is not finished lies."""
+        """Where what is not finished lies, and the locks."""
         return self.root / "stages" / ".work"
+
+    @property
+    def scratch(self) -> Path:
+        """What is not finished of `digest`; there while it is claimed."""
+        return self.work / self.digest
 
     def put(self, relative: str, data: bytes) -> None:
         """Write root/relative atomically; nothing if it is there: names are hashes of their content."""
@@ -36,23 +46,36 @@ class Store:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, data, scratch=self.work)
+        replace_file(path, data, scratch=self.scratch)
 
     @contextlib.contextmanager
-    def claim(self, digest: str) -> Iterator[Path]:
-        """An empty folder to work in, for this process alone: another that claims the same digest waits."""
+    def claim(self) -> Iterator[Path]:
+        """`scratch`, empty, for this process alone: another that claims the same digest waits. What killed processes
+        left is swept."""
         self.work.mkdir(parents=True, exist_ok=True)
-        with self.lock(digest):
-            place = self.work / digest
-            if place.exists():
-                shutil.rmtree(place)
-            place.mkdir()
-            yield place
-            shutil.rmtree(place, ignore_errors=True)
+        lock = self.lock(self.digest)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info("another process is making the same; waiting for it")
+            lock.acquire()
+        try:
+            self._sweep()
+            self.scratch.mkdir()
+            yield self.scratch
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            lock.release()
+
+    def _sweep(self) -> None:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        for other in self.work.iterdir():
+            if other.is_dir():
+                with contextlib.suppress(Timeout), self.lock(other.name).acquire(timeout=0):
+                    shutil.rmtree(other, ignore_errors=True)
 
     def lock(self, name: str) -> FileLock:
         """A lock between processes; the operating system frees it when its holder dies."""
-        self.work.mkdir(parents=True, exist_ok=True)
         return FileLock(self.work / f"{name}.lock")
 
     @contextlib.contextmanager

@@ -249,6 +249,47 @@ def test_one_new_picture_is_the_only_one_that_is_worked_on(tmp_path, pictures):
     assert len(manifest(tmp_path)) == count + 1
 
 
+def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
+    import luigi
+
+    from workflows import BuildFaceDataset
+
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    counts = []
+    for extra in ("", "new.png"):
+        if extra:
+            draw(4, 0)[0].save(folder / extra)
+        task = BuildFaceDataset(source="folder", path=folder, data_root=tmp_path / "data", jobs=1)
+        assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+        counts.append(len(manifest(tmp_path)))
+    assert counts[1] == counts[0] + 1
+
+
+def test_two_builds_at_once_make_one_dataset(built, tmp_path, pictures):
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "1",
+               "--source", "folder", "--path", str(pictures)]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen([*command, "--name", name], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        for name in ("one", "other")
+    ]
+    assert [process.communicate(timeout=120) and process.returncode for process in both] == [0, 0]
+    assert manifest_bytes(tmp_path, "one") == manifest_bytes(tmp_path, "other")
+    assert len(list((tmp_path / "data/datasets/.versions").iterdir())) == 1
+
+
+def test_an_interrupted_build_says_so_and_goes_on_when_run_again(tmp_path, pictures):
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    assert said.strip().splitlines()[-1].startswith("error: keyboard: interrupted;")
+    assert not (tmp_path / "data" / "datasets").exists()
+
+
 def test_rotation_turns_without_black_corners(tmp_path, pictures):
     build(tmp_path, "--source", "folder", "--path", str(pictures), "--rotation", "45")
     faces = manifest(tmp_path)

@@ -51,10 +51,13 @@ def test_memory_survives_a_kill(store):
 
 
 def test_a_claimed_folder_is_empty_even_after_a_killed_claim(store):
-    (store.work / "digest").mkdir()
-    (store.work / "digest" / "scrap").write_text("left by a kill")
-    with store.claim("digest") as place:
+    for name in ("mine", "of_another_that_died"):
+        (store.work / name).mkdir()
+        (store.work / name / "scrap").write_text("left by a kill")
+    with Store(store.root, "alive").claim() as alive, Store(store.root, "mine").claim() as place:
         assert list(place.iterdir()) == []
+        assert alive.exists()
+        assert not (store.work / "of_another_that_died").exists()
     assert not place.exists()
 
 
@@ -72,7 +75,7 @@ def test_two_processes_never_hold_one_claim(store):
 
 
 def claim_a_while(root, queue):
-    with Store(root).claim("digest"):
+    with Store(root, "digest").claim():
         start = time.monotonic()
         time.sleep(0.5)
         queue.put((start, time.monotonic()))

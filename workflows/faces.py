@@ -10,7 +10,7 @@ from luigi.util import requires
 
 from pipeline.errors import UserError
 from workflows.console import Number, WholeNumber
-from workflows.stage import Stage, disk_errors_told
+from workflows.stage import Stage
 
 logger = logging.getLogger("luigi-interface")
 
@@ -49,20 +49,20 @@ class ScrapeImages(Stage):
         return Request(self.path, self.query, self.seed)
 
     @functools.cached_property
-    def _snapshot(self):
+    def snapshot(self):
         return self._source.snapshot(self._request)
 
     def causes(self) -> list:
         from pipeline import images
 
-        return [images.VERSION, self.source, self.limit or self._source.default_limit, self._snapshot]
+        return [images.VERSION, self.source, self.limit or self._source.default_limit, self.snapshot]
 
     def make(self, out: Path) -> None:
         import pyarrow as pa
 
         from pipeline import images, manifest
 
-        posts = self._source.posts(self._request, self._snapshot)
+        posts = self._source.posts(self._request, self.snapshot)
         limit = self.limit or self._source.default_limit
         rows, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
         if not rows:
@@ -218,9 +218,12 @@ class BuildFaceDataset(Stage):
         from pipeline import datasets
 
         try:
-            return self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
+            is_complete = self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
         except UserError:
             return False
+        if is_complete:
+            self.forget()
+        return is_complete
 
     def make(self, out: Path) -> None:
         from pipeline import datasets
@@ -234,10 +237,12 @@ class BuildFaceDataset(Stage):
 
     def run(self) -> None:
         super().run()
+        self.forget()
+
+    def publish(self) -> None:
         from pipeline import datasets
 
-        with disk_errors_told(self.data_root):
-            datasets.publish(self.store, self.name, self.digest, self._asked)
+        datasets.publish(self.store, self.name, self._asked)
         logger.info("%s is ready", self.output().path)
 
 

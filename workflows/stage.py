@@ -69,7 +69,7 @@ class Stage(luigi.Task):
     def store(self) -> "Store":
         from pipeline.store import Store
 
-        return Store(self.data_root)
+        return Store(self.data_root, self.digest)
 
     @property
     def folder(self) -> Path:
@@ -85,17 +85,28 @@ class Stage(luigi.Task):
             return False  # the stage whose input is wrong says so when it runs, in full
 
     def run(self) -> None:
-        with disk_errors_told(self.data_root), self.store.claim(self.digest) as work:
+        with _disk_errors_told(self.data_root), self.store.claim() as scratch:
             if not self.folder.is_dir():  # another process may have made it meanwhile
-                made = work / "made"
+                made = scratch / "made"
                 made.mkdir()
                 self.make(made)
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(made, self.folder)
+            self.publish()
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
         raise NotImplementedError
+
+    def publish(self) -> None:
+        """What is left to do once the folder is there; nothing, for most."""
+
+    def forget(self) -> None:
+        """Look at the inputs anew when asked again: Luigi keeps task objects as long as the process lives, and in a
+        notebook the folder may have changed since."""
+        for stage in self.chain():
+            for name in ("digest", "store", "snapshot"):
+                stage.__dict__.pop(name, None)
 
     def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:
         """Write this stage's tables, and FUNNEL's rows for what it dropped."""
@@ -126,7 +137,7 @@ class Stage(luigi.Task):
 
 
 @contextlib.contextmanager
-def disk_errors_told(root: Path) -> Iterator[None]:
+def _disk_errors_told(root: Path) -> Iterator[None]:
     """A full or forbidden disk is the user's to mend: a UserError instead of a traceback."""
 
     def told(error: Exception) -> UserError:
