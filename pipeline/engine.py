@@ -88,6 +88,8 @@ def remember(
         memory.set(key, value)
         progress.advance()
         yield key, value
+        while known:
+            yield known.pop()
     progress.close()
     yield from known
 

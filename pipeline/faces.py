@@ -4,7 +4,7 @@ import functools
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from pipeline import assets
 from pipeline.engine import remember
 from pipeline.errors import UserError
 from pipeline.images import load, phash
-from pipeline.manifest import FACES, faces_table, funnel_row
+from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 
 DETECT_VERSION = CROP_VERSION = 1
@@ -113,20 +113,24 @@ def detect(
     with store.memory(f"detect/{DETECT_VERSION}/{detector}/{min_face}") as memory:
         found = {key: [Face(*face) for face in faces] for key, faces in remember(
             memory, work, pictures, what="detecting", jobs=jobs)}  # fmt: skip
-    rows, drops = [], []
-    for image in images.to_pylist():
-        faces = found[image["image_id"]]
-        if not faces:
-            drops.append(funnel_row("faces", image["source"], image["source_id"], "no_face", "", image["image_id"]))
-        provenance = {name: image[name] for name in FACES.names if name in image and name not in ("path", "phash")}
-        common = provenance | {"image_path": image["path"], "detector": detector}
-        rows += [common | face._asdict() for face in sorted(faces)]
-    if not rows:
+    drops, owners, faces = [], [], []
+    for row, (image_id, source, source_id) in enumerate(_rows(images, "image_id", "source", "source_id")):
+        owners += [row] * len(found[image_id])
+        faces += sorted(found[image_id])
+        if not found[image_id]:
+            drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
+    if not faces:
         raise UserError(
             f"{len(images)} pictures", f"{detector} found no face in them", "at least one",
             f"try a smaller --min-face (now {min_face} px), or other pictures",
         )  # fmt: skip
-    return faces_table(rows), drops
+    table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
+    box, tilt, score = (list(column) for column in zip(*faces, strict=True))
+    return with_columns(table, box=box, tilt=tilt, score=score, detector=[detector] * len(faces)), drops
+
+
+def _rows(table: pa.Table, *columns: str) -> Iterator[tuple]:
+    return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
 def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, rotation: float = 0.0) -> np.ndarray:
@@ -200,8 +204,7 @@ def _keep(pixels: np.ndarray, store: Store) -> dict:
 def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
     """image_id -> (path of the original, its faces), in the table's order: a stage decodes each picture once."""
     images: dict[str, tuple[str, list[Face]]] = {}
-    columns = faces.select(["image_id", "image_path", "box", "tilt", "score"]).to_pydict()
-    for image_id, path, box, tilt, score in zip(*columns.values(), strict=True):
+    for image_id, path, box, tilt, score in _rows(faces, "image_id", "image_path", "box", "tilt", "score"):
         images.setdefault(image_id, (path, []))[1].append(Face(tuple(box), tilt, score))
     return images
 
@@ -240,14 +243,12 @@ def cut(
     for row, result in enumerate(crops):
         first.setdefault(result["face_id"], row)
     drops = []
-    ids = zip(*faces.select(["source", "source_id", "image_id"]).to_pydict().values(), strict=True)
-    for row, ((source, source_id, image_id), result) in enumerate(zip(ids, crops, strict=True)):
-        if (twin := first[result["face_id"]]) != row:
+    for row, (source, source_id, image_id) in enumerate(_rows(faces, "source", "source_id", "image_id")):
+        if (twin := first[crops[row]["face_id"]]) != row:
             detail = f"the same crop as from {faces['source_id'][twin].as_py()}"
             drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))
-    made_with = {"size": size, "box_scale": box_scale, "rotation": rotation}
-    results = faces_table([crops[row] | made_with for row in first.values()])
-    faces = faces.take(list(first.values()))
-    for name in results.column_names:
-        faces = faces.append_column(FACES.field(name), results[name])
-    return faces, drops
+    kept = [crops[row] for row in first.values()]
+    made = {"size": size, "box_scale": box_scale, "rotation": rotation}
+    columns = {name: [result[name] for result in kept] for name in kept[0]}
+    columns |= {name: [value] * len(kept) for name, value in made.items()}
+    return with_columns(faces.take(list(first.values())), **columns), drops

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from pipeline.manifest import FACES
+from pipeline.manifest import with_columns
 
 VERSION = 1
 NEAR = 3  # bits of 64 in which the hashes of a picture and of its recompressed or resized copy differ at most
@@ -63,5 +63,4 @@ def group(faces: pa.Table, images: pa.Table) -> pa.Table:
         edges += [(hashed[kind, a][0], hashed[kind, b][0]) for a, b in pairs]
     group_of = components(edges)
     groups = [group_of[image_id] for image_id in faces["image_id"].to_pylist()]
-    faces = faces.append_column(FACES.field("group"), pa.array(groups, pa.string()))
-    return faces.append_column(FACES.field("split"), pa.array(map(split_of, groups), pa.string()))
+    return with_columns(faces, group=groups, split=[split_of(group) for group in groups])

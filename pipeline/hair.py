@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.faces import Face, crop, per_face
 from pipeline.images import load
-from pipeline.manifest import FACES, HAIR_COLORS
+from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
 
 VERSION = 1
@@ -101,12 +101,5 @@ def tag(faces: pa.Table, store: Store, *, tagger: str, jobs: int = 0) -> pa.Tabl
         faces, store, f"hair/{VERSION}/{tagger}", functools.partial(_tag_one, store=store, tagger=tagger),
         what="naming hair colours", jobs=jobs,
     )  # fmt: skip
-    columns = {
-        "hair_color": [name(nine) for nine in scores],
-        "hair_scores": scores,
-        "hair_tagger": [tagger] * len(scores),
-    }
-    for column, values in columns.items():
-        field = FACES.field(column)
-        faces = faces.append_column(field, pa.array(values, field.type))
-    return faces
+    names = [name(nine) for nine in scores]
+    return with_columns(faces, hair_color=names, hair_scores=scores, hair_tagger=[tagger] * len(scores))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from pipeline.engine import remember
 from pipeline.errors import UserError
-from pipeline.manifest import funnel_row
+from pipeline.manifest import IMAGES, funnel_row
 from pipeline.sources.post import Drop, Post
 from pipeline.store import Store
 
@@ -128,24 +129,26 @@ def take(post: Post, store: Store) -> dict:
 
 def collect(
     offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, jobs: int = 0
-) -> tuple[list[dict], list[dict]]:
-    """The first `limit` posts (0: all) of `source` -> (rows of IMAGES, rows of FUNNEL).
+) -> tuple[pa.Table, list[dict]]:
+    """The first `limit` posts (0: all) of `source` -> (IMAGES, rows of FUNNEL).
 
     The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
-    posts: dict[str, dict] = {}  # fingerprint -> provenance
+    posts: dict[str, dict] = {}  # fingerprint -> provenance, of the posts under way
     drops: list[dict] = []
 
     def drop(source_id: str, reason: str, detail: str, image_id: str | None = None) -> None:
         drops.append(funnel_row("images", source, source_id, reason, detail, image_id))
 
     def wanted() -> Iterator[tuple[str, Post]]:
+        taken = 0
         for offer in offers:
             if isinstance(offer, Drop):
                 drop(offer.source_id, offer.reason, offer.detail)
                 continue
             posts[offer.fingerprint] = _provenance(offer, source)
             yield offer.fingerprint, offer
-            if len(posts) == limit:
+            taken += 1
+            if taken == limit:
                 return
 
     def still_there(result: dict) -> bool:
@@ -153,21 +156,43 @@ def collect(
             return result["reason"] != "unreadable"  # permissions can be mended, bad bytes cannot
         return (store.root / result["path"]).exists()
 
-    rows: list[dict] = []
+    rows = _Rows()
     with store.memory(f"images/{VERSION}") as memory:
         taking = functools.partial(take, store=store)
         for key, result in remember(memory, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
-            post = posts[key]
+            post = posts.pop(key)
             if "reason" in result:
                 drop(post["source_id"], **result)
             else:
-                rows.append(result | post)
-    rows.sort(key=lambda row: row["source_id"])
-    first: dict[str, str] = {}
-    for row in rows:
-        if first.setdefault(row["image_id"], row["source_id"]) != row["source_id"]:
-            drop(row["source_id"], "duplicate", f"the same bytes as {first[row['image_id']]}", row["image_id"])
-    return [row for row in rows if first[row["image_id"]] == row["source_id"]], drops
+                rows.add(result | post)
+    images = rows.table().sort_by("source_id")
+    first: dict[str, int] = {}
+    for row, image_id in enumerate(images["image_id"].to_pylist()):
+        if first.setdefault(image_id, row) != row:
+            twin, source_id = (images["source_id"][index].as_py() for index in (first[image_id], row))
+            drop(source_id, "duplicate", f"the same bytes as {twin}", image_id)
+    return images.take(pa.array(first.values(), pa.int64())), drops
+
+
+class _Rows:
+    """Rows of IMAGES as they come, kept as Arrow: as Python objects, they would take ten times the room."""
+
+    def __init__(self):
+        self._tables = [IMAGES.empty_table()]
+        self._fresh: list[dict] = []
+
+    def add(self, row: dict) -> None:
+        self._fresh.append(row)
+        if len(self._fresh) == 256:
+            self._pack()
+
+    def _pack(self) -> None:
+        self._tables.append(pa.Table.from_pylist(self._fresh, schema=IMAGES))
+        self._fresh = []
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.concat_tables(self._tables).combine_chunks()
 
 
 def _provenance(post: Post, source: str) -> dict:

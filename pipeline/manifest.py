@@ -133,9 +133,12 @@ def funnel_row(
     }
 
 
-def faces_table(rows: list[dict]) -> pa.Table:
-    """Rows that hold some of FACES' columns, those known so far -> a table of them. `rows` is not empty."""
-    return pa.Table.from_pylist(rows, schema=pa.schema([field for field in FACES if field.name in rows[0]]))
+def with_columns(table: pa.Table, **columns: list) -> pa.Table:
+    """The table with some of FACES' columns added, those that a stage has found out."""
+    for name, values in columns.items():
+        field = FACES.field(name)
+        table = table.append_column(field, pa.array(values, field.type))
+    return table
 
 
 class ManifestError(UserError):

@@ -47,10 +47,10 @@ def tell(bench: str, amount: int, unit: str, seconds: list[float], **more) -> No
     }), flush=True)  # fmt: skip
 
 
-def originals(count: int, store: Store) -> list[dict]:
+def originals(count: int, store: Store) -> list[Path]:
     posts = SOURCES["drawn"].posts(Request(), SOURCES["drawn"].snapshot(Request()))
-    rows, _ = images.collect(posts, "drawn", count, store)
-    return rows
+    table, _ = images.collect(posts, "drawn", count, store)
+    return [store.root / path for path in table["path"].to_pylist()]
 
 
 def parts(count: int = 60) -> None:
@@ -58,7 +58,7 @@ def parts(count: int = 60) -> None:
     with tempfile.TemporaryDirectory() as root:
         store = Store(Path(root))
         store.work.mkdir(parents=True)
-        paths = [store.root / row["path"] for row in originals(count, store)]
+        paths = originals(count, store)
         cascade = str(assets.fetch("lbpcascade_animeface.xml"))
         pictures = [images.load(path) for path in paths]
         small = [_equalised(picture) for picture in pictures]

@@ -139,7 +139,8 @@ def test_collect_keeps_the_good_and_counts_the_rest(store):
         post("b.png", good), post("a.png", good), post("c.png", b"text"), Drop("x.zip!../y", "unsafe_name"),
         post("d.jpg", other),
     ]  # fmt: skip
-    rows, drops = images.collect(offers, "folder", 0, store)
+    table, drops = images.collect(offers, "folder", 0, store)
+    rows = table.to_pylist()
     assert [row["source_id"] for row in rows] == ["a.png", "d.jpg"]
     assert (store.root / rows[0]["path"]).read_bytes() == good
     assert sorted((drop["source_id"], drop["reason"]) for drop in drops) == [
@@ -164,16 +165,16 @@ def unreadable():
 
 def test_a_file_that_cannot_be_read_is_a_drop_and_is_tried_again(store):
     assert images.collect([Post("a", unreadable, "f")], "folder", 0, store)[1][0]["reason"] == "unreadable"
-    rows, drops = images.collect(
+    table, drops = images.collect(
         [Post("a", functools.partial(bytes, encoded(gradient(), "PNG")), "f")], "folder", 0, store
     )
-    assert (len(rows), drops) == (1, [])
+    assert (len(table), drops) == (1, [])
 
 
 def test_what_is_remembered_is_not_read_again_unless_its_file_has_gone(store):
     data = encoded(gradient(), "PNG")
-    (row,), _ = images.collect([Post("a", functools.partial(bytes, data), "f")], "folder", 0, store)
+    table, _ = images.collect([Post("a", functools.partial(bytes, data), "f")], "folder", 0, store)
     again, _ = images.collect([Post("a", unreadable, "f")], "folder", 0, store)
-    assert again == [row]
-    (store.root / row["path"]).unlink()
-    assert images.collect([Post("a", unreadable, "f")], "folder", 0, store)[0] == []
+    assert again.equals(table)
+    (store.root / table["path"][0].as_py()).unlink()
+    assert len(images.collect([Post("a", unreadable, "f")], "folder", 0, store)[0]) == 0

@@ -58,20 +58,18 @@ class ScrapeImages(Stage):
         return [images.VERSION, self.source, self.limit or self._source.default_limit, self.snapshot]
 
     def make(self, out: Path) -> None:
-        import pyarrow as pa
-
-        from pipeline import images, manifest
+        from pipeline import images
 
         posts = self._source.posts(self._request, self.snapshot)
         limit = self.limit or self._source.default_limit
-        rows, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
-        if not rows:
+        table, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
+        if not len(table):
             first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
             raise UserError(
                 self.path or self.source, f"none of {len(drops)} files is a picture{first}", "pictures",
                 "give other files",
             )  # fmt: skip
-        self.save(out, images=pa.Table.from_pylist(rows, schema=manifest.IMAGES), drops=drops)
+        self.save(out, images=table, drops=drops)
 
 
 @requires(ScrapeImages)
