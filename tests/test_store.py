@@ -106,6 +106,15 @@ def slowly(i):
     return i
 
 
+def test_an_error_in_the_stream_ends_the_work_and_is_told():
+    def broken():
+        yield from range(100)
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError, match="the source broke"):
+        list(engine.map_items(slowly, broken(), jobs=2))
+
+
 def die(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
