@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.sources import drawn, portrait
+from pipeline.sources.portrait import accessories, clothes, face, ground, hair, sheet
 from pipeline.sources.post import Request
 
 
@@ -84,8 +85,8 @@ def test_the_face_box_is_a_square_within_the_picture_with_both_eyes_inside(i):
 
 def test_the_bottom_of_the_face_box_is_the_chin():
     look = drawn.sample(0, 0)
-    frame = portrait.Sheet(np.empty((0, 0, 3), np.uint8), *portrait.head_frame(look, 1))
-    chin = frame.place(portrait.jaw_line(look)[-1])
+    frame = sheet.Sheet(np.empty((0, 0, 3), np.uint8), *sheet.head_frame(look, 1))
+    chin = frame.place(face.jaw_line(look)[-1])
     turn = np.deg2rad(look.tilt)
     np.testing.assert_allclose(chin, look.center + look.side / 2 * np.array([-np.sin(turn), np.cos(turn)]))
 
@@ -127,17 +128,17 @@ def test_icons_lean_by_45_degrees_in_few_flat_colors():
 
 def test_every_choice_has_its_drawing():
     for chosen, shapes in (
-        (drawn.HAIRSTYLES, portrait.HAIRSTYLES),
-        (drawn.BANGS, portrait.BANGS),
-        (drawn.EYE_SHAPES, portrait.EYES),
-        (drawn.BROWS, portrait.BROWS),
-        (drawn.MOUTHS, portrait.MOUTHS),
-        (drawn.CLOTHES, portrait.CLOTHES),
-        (drawn.ACCESSORIES, portrait.ACCESSORIES),
-        (drawn.GROUNDS, portrait.GROUNDS),
+        (drawn.HAIRSTYLES, hair.HAIRSTYLES),
+        (drawn.BANGS, hair.BANGS),
+        (drawn.EYE_SHAPES, face.EYES),
+        (drawn.BROWS, face.BROWS),
+        (drawn.MOUTHS, face.MOUTHS),
+        (drawn.CLOTHES, clothes.CLOTHES),
+        (drawn.ACCESSORIES, accessories.ACCESSORIES),
+        (drawn.GROUNDS, ground.GROUNDS),
     ):
         assert set(chosen) == set(shapes)
-    assert set(drawn.LOCKS) == {"none", *portrait.LOCKS}
+    assert set(drawn.LOCKS) == {"none", *hair.LOCKS}
 
 
 def test_posts_draw_nothing_until_they_are_read(monkeypatch):

@@ -1,6 +1,6 @@
 """Portraits drawn by our own code: the default source, which needs no network and whose truth is known.
 
-A picture is a pure function of (seed, i). `sample` draws every random number and is cheap; `portrait.py` turns the
+A picture is a pure function of (seed, i). `sample` draws every random number and is cheap; `portrait` turns the
 sampled `Look` into pixels and is imported only when a picture is drawn, as it needs OpenCV.
 """
 
