@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.post import Post, Request
 
 VERSION = 1
 """Raise it when the same (seed, i) gives other pixels."""
 STYLES = ("character", "icon")
-HAIR_COLORS = ("blonde", "brown", "black", "blue", "pink", "purple", "green", "red", "silver")
 
 RGB = tuple[int, int, int]
 Box = tuple[float, float, float, float]
