@@ -37,17 +37,29 @@ def published(root: Path, name: str) -> str | None:
     return None
 
 
+def check_place(root: Path, name: str) -> None:
+    """Raises UserError if something of that name is in the way that is none of ours."""
+    place = root / "datasets" / name
+    if place.exists() and not place.is_symlink():
+        raise UserError(place, "is there, and not made by this program", "a free name", "move it away or give --name")
+
+
 def check_request(root: Path, name: str, request: dict) -> None:
     """Raises UserError if `name` holds what another request made. `request`: source, query and path."""
     file = root / "datasets" / ".requests" / f"{name}.json"
-    if file.is_file() and published(root, name):
-        held = json.loads(file.read_text())
-        if held != request:
-            changed = ", ".join(f"{key} {held[key]!r}" for key in request if held.get(key) != request[key])
-            raise UserError(
-                root / "datasets" / name, f"holds a dataset made with {changed}", "another --name for another request",
-                "give --name, or --replace to build over it (the old version is kept)",
-            )  # fmt: skip
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        held, of_version = record["request"], record["version"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return
+    if of_version != published(root, name):
+        return  # the build was killed between the record and the link
+    if held != request:
+        changed = ", ".join(f"{key} {held.get(key)!r}" for key in request if held.get(key) != request[key])
+        raise UserError(
+            root / "datasets" / name, f"holds a dataset made with {changed}", "another --name for another request",
+            "give --name, or --replace to build over it (the old version is kept)",
+        )  # fmt: skip
 
 
 def assemble(out: Path, faces: pa.Table, funnel: list[dict], images: int, settings: dict, crops: Path) -> None:
@@ -81,18 +93,20 @@ def link_all(paths: list[str], source: Path, target: Path) -> None:
             shutil.copyfile(old, new)
 
 
-def publish(store: Store, name: str, request: dict) -> None:
+def publish(store: Store, name: str, request: dict, *, replace: bool = False) -> None:
     """Let `name` stand for the version of the store's digest, in one step: a reader sees the old dataset or the new.
 
-    Raises UserError if something else of that name is in the way."""
+    Raises UserError if something else of that name is in the way; another request's dataset too, unless `replace`."""
     datasets = store.root / "datasets"
     place = datasets / name
-    if place.exists() and not place.is_symlink():
-        raise UserError(place, "is there, and not made by this program", "a free name", "move it away or give --name")
     with store.lock(f"dataset {name}"):
+        check_place(store.root, name)
+        if not replace:
+            check_request(store.root, name, request)
         requests = datasets / ".requests"
         requests.mkdir(exist_ok=True)
-        replace_file(requests / f"{name}.json", json.dumps(request).encode(), scratch=store.scratch)
+        record = json.dumps({"version": store.digest, "request": request}).encode()
+        replace_file(requests / f"{name}.json", record, scratch=store.scratch)
         link = store.scratch / "link"
         link.symlink_to(Path(".versions") / store.digest)
         os.replace(link, place)

@@ -7,8 +7,11 @@ import ctypes
 import functools
 import itertools
 import logging
+import multiprocessing
+import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -60,9 +63,30 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
-    results = [function(item) for item in chunk]
+    _end_with_parent()
+    try:
+        results = [function(item) for item in chunk]
+    except MemoryError as error:
+        raise UserError(
+            "--jobs", "there was not enough memory for a picture", "more of it", "use fewer jobs"
+        ) from error
     _give_back_memory()
     return results
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """A build that is killed leaves no worker behind: each looks whether its parent is still the same."""
+    parent = os.getppid()
+    if multiprocessing.parent_process() is None:
+        return  # not a worker
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @functools.cache

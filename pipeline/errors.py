@@ -10,11 +10,12 @@ class UserError(Exception):
     def __init__(self, where: object, found: str, expected: str, cure: str):
         super().__init__(f"{where}: {found}; {expected}; {cure}")
 
+    @classmethod
+    def of_line(cls, line: str) -> "UserError":
+        """What another process told, in one line already."""
+        error = cls.__new__(cls)
+        error.args = (line,)
+        return error
+
     def __reduce__(self):  # it crosses processes, and Exception would rebuild it from the one joined line
-        return _rebuilt, (type(self), self.args)
-
-
-def _rebuilt(cls: type, args: tuple) -> UserError:
-    error = cls.__new__(cls)
-    error.args = args
-    return error
+        return type(self).of_line, self.args

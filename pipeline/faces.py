@@ -16,12 +16,14 @@ from PIL import Image
 from pipeline import assets
 from pipeline.engine import remember
 from pipeline.errors import UserError
+from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 
 DETECT_VERSION = CROP_VERSION = 1
 WINDOW = 24  # px: the side of the cascade's window, hence of the smallest face it knows
+LARGEST_WINDOW = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
@@ -110,7 +112,7 @@ def detect(
         _detect_one, store=store, find=find, min_face=min_face, asset=str(assets.fetch(asset, folder))
     )
     pictures = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
-    with store.memory(f"detect/{DETECT_VERSION}/{detector}/{min_face}") as memory:
+    with store.memory(f"detect/{images_version}.{DETECT_VERSION}/{detector}/{min_face}") as memory:
         found = {key: [Face(*face) for face in faces] for key, faces in remember(
             memory, work, pictures, what="detecting", jobs=jobs)}  # fmt: skip
     drops, owners, faces = [], [], []
@@ -122,7 +124,7 @@ def detect(
     if not faces:
         raise UserError(
             f"{len(images)} pictures", f"{detector} found no face in them", "at least one",
-            f"try a smaller --min-face (now {min_face} px), or other pictures",
+            f"try a smaller --min-face (now {min_face} px), or pictures with larger faces, seen from the front",
         )  # fmt: skip
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
     box, tilt, score = (list(column) for column in zip(*faces, strict=True))
@@ -138,6 +140,10 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
     leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its last
     pixels go on: a plain ground stays plain and no corner is black."""
     x0, y0, x1, y1 = face.box
+    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / LARGEST_WINDOW))
+    if shrink > 1:  # far more pixels than are wanted: averages of them will do, and fit into memory
+        picture = np.asarray(Image.fromarray(picture).reduce(shrink))
+        x0, y0, x1, y1 = (value / shrink for value in face.box)
     center_x, center_y, side = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * box_scale
     angle = math.radians(rotation - face.tilt)
     # the window: all pixels that the turned square and the filter's support can touch
@@ -235,7 +241,7 @@ def cut(
         return all((store.root / "cache" / crop["path"]).exists() for crop in crops)
 
     crops = per_face(
-        faces, store, f"crops/{CROP_VERSION}/{size}/{box_scale}/{rotation}",
+        faces, store, f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}",
         functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation),
         what="cutting", jobs=jobs, still=still_there,
     )  # fmt: skip

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline.faces import Face, crop, per_face
+from pipeline import images
+from pipeline.faces import CROP_VERSION, Face, crop, per_face
 from pipeline.images import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
@@ -89,6 +90,14 @@ def name(scores: list[float]) -> str | None:
     return HAIR_COLORS[best] if scores[best] >= max(LIKELY, 1 - sum(scores)) else None
 
 
+def names(crops: np.ndarray, box_scale: float, tagger: str = "color") -> list[str | None]:
+    """The colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`."""
+    size = crops.shape[1]
+    margin = (size - size / box_scale) / 2
+    face = Face(box=(margin, margin, size - margin, size - margin), tilt=0.0, score=0.0)
+    return [name(HAIR_TAGGERS[tagger](picture, face)) for picture in crops]
+
+
 def _tag_one(image: tuple[str, list[Face]], store: Store, tagger: str) -> list[list[float]]:
     path, faces = image
     picture = load(store.root / path)
@@ -97,8 +106,9 @@ def _tag_one(image: tuple[str, list[Face]], store: Store, tagger: str) -> list[l
 
 def tag(faces: pa.Table, store: Store, *, tagger: str, jobs: int = 0) -> pa.Table:
     """Faces with their crops' columns -> the same with the three columns of hair."""
+    versions = f"{images.VERSION}.{CROP_VERSION}.{VERSION}"
     scores = per_face(
-        faces, store, f"hair/{VERSION}/{tagger}", functools.partial(_tag_one, store=store, tagger=tagger),
+        faces, store, f"hair/{versions}/{tagger}", functools.partial(_tag_one, store=store, tagger=tagger),
         what="naming hair colours", jobs=jobs,
     )  # fmt: skip
     names = [name(nine) for nine in scores]

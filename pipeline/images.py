@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageCms, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from pipeline.engine import remember
 from pipeline.errors import UserError
@@ -20,10 +20,11 @@ from pipeline.store import Store
 
 VERSION = 1
 MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 300 MB to decode
-# By content. Left out on purpose: formats that run programs (EPS) or that no site serves.
+# By content. Left out on purpose: formats that run programs (EPS), that decode before they tell their size (ICO), or
+# that no site serves.
 EXTENSIONS = {
     "JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif",
-    "AVIF": "avif", "PPM": "ppm", "TGA": "tga", "ICO": "ico",
+    "AVIF": "avif", "PPM": "ppm", "TGA": "tga",
 }  # fmt: skip
 Image.init()  # so that `formats` may name any of the above …
 _FORMATS = [name for name in EXTENSIONS if name != "MPO"]  # … but this one, which Pillow opens as a JPEG
@@ -47,7 +48,9 @@ def decode(data: bytes) -> tuple[Image.Image, str]:
         raise Rejected("too_many_pixels", f"{picture.width} x {picture.height} px, at most {MAX_PIXELS:,} in all")
     try:
         picture.load()
-        return _flatten(ImageOps.exif_transpose(picture)), picture.format
+        return _flatten(_upright(picture)), picture.format
+    except MemoryError:  # the machine's fault, not the picture's: not to be remembered
+        raise
     except Exception as error:  # as above
         raise Rejected("truncated", _words(error)) from error
 
@@ -64,7 +67,24 @@ def load(path: Path) -> np.ndarray:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200]
+    text = getattr(error, "strerror", None) or error  # an OSError's whole text holds a path of this machine
+    return f"{type(error).__name__}: {text}"[:200]
+
+
+_TURNS = {  # of the EXIF tag Orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF says, if that can be read: a garbled one does not make the picture worse."""
+    try:
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # noqa: BLE001  # hostile bytes make decoders raise anything
+        turn = None
+    return picture.transpose(turn) if turn is not None else picture
 
 
 def _flatten(picture: Image.Image) -> Image.Image:
@@ -83,12 +103,15 @@ def _flatten(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits, or floats, -> grey of 8. Pillow's own convert() clips instead of scaling."""
-    values = np.asarray(picture, np.float64)
+    values = np.asarray(picture)
     if picture.mode == "F":
         white = 1.0 if values.max(initial=0) <= 1 else 255.0
     else:
         white = 255.0 if picture.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-    return Image.fromarray(np.clip(values * (255 / white) + 0.5, 0, 255).astype(np.uint8))
+    grey = np.empty(values.shape, np.uint8)
+    for rows in range(0, len(values), 256):  # in strips: as floats, all of a large scan would take gigabytes
+        grey[rows : rows + 256] = np.clip(values[rows : rows + 256] * (255 / white) + 0.5, 0, 255)
+    return Image.fromarray(grey)
 
 
 def phash(picture: np.ndarray) -> str:

@@ -25,6 +25,7 @@ REASONS = {
     "too_many_pixels": "the picture claims more pixels than is safe to decode",
     "duplicate": "the same bytes came earlier, under another id",
     "unreadable": "the operating system would not read the file",
+    "link": "a link that leads out of the folder, to a folder, or nowhere",
     "bad_sidecar": "what lies beside the picture to describe it could not be read; the picture itself is in",
     "unsafe_name": "an archive member whose name leaves the archive, or that is a link or a device",
     "encrypted": "an archive member that needs a password",

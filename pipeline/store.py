@@ -46,7 +46,7 @@ class Store:
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, data, scratch=self.scratch)
+        replace_file(path, data, scratch=self.scratch, mode=0o444)  # an editor must not change it under its name
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[Path]:
@@ -87,11 +87,12 @@ class Store:
         # thread of its own; SQLite serialises the calls.
         connection = sqlite3.connect(folder / "results.sqlite", timeout=60, check_same_thread=False)
         with contextlib.closing(connection):
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
-            )
+            with self.lock("results"):  # SQLite's own time-out does not cover the change to WAL
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
+                )
             memory = Memory(connection, name)
             yield memory
             memory.flush()
@@ -124,13 +125,13 @@ class Memory:
         self._flushed = time.monotonic()
 
 
-def replace_file(path: Path, data: bytes, *, scratch: Path) -> None:
+def replace_file(path: Path, data: bytes, *, scratch: Path, mode: int = 0o644) -> None:
     """Write `path` so that a reader sees the old bytes or the new ones, never a part."""
     with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
         try:
             file.write(data)
             file.close()
-            os.chmod(file.name, 0o644)
+            os.chmod(file.name, mode)
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from pipeline.errors import UserError
 
@@ -47,7 +48,7 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: tuple[st
                     if answer.status_code != 200:
                         raise _error(url, f"HTTP {answer.status_code} {answer.reason}")
                     return b"".join(_body(answer, url, max_bytes, deadline))
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise _error(url, _root_cause(error)) from error
     raise _error(url, f"more than {MAX_REDIRECTS} redirects")
 
@@ -55,7 +56,7 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: tuple[st
 def _body(answer: requests.Response, url: str, max_bytes: int, deadline: float) -> Iterator[bytes]:
     """The chunks of the body, while they are within bounds: a length that is announced may be a lie."""
     size = 0
-    for chunk in answer.iter_content(_CHUNK):
+    while chunk := answer.raw.read1(_CHUNK, decode_content=True):  # what is there, so that a drip is seen as one
         size += len(chunk)
         if size > max_bytes:
             raise _error(url, f"more than {max_bytes:,} bytes")
@@ -69,13 +70,18 @@ def _body(answer: requests.Response, url: str, max_bytes: int, deadline: float) 
 
 def _check(url: str, local_hosts: tuple[str, ...]) -> None:
     """Raises WebError unless `url` may be asked."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+        (parts.hostname or "").encode("idna")
+    except ValueError as error:
+        raise _error(url[:100], f"not a URL ({error})") from error
     if parts.scheme in ("http", "https") and parts.netloc in local_hosts:
         return
     if parts.scheme != "https" or not parts.hostname:
         raise _error(url, "not an https URL")
     try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(parts.hostname, parts.port or 443)}
+        addresses = {info[4][0] for info in socket.getaddrinfo(parts.hostname, port)}
     except OSError as error:
         raise _error(url, f"no such host ({error})") from error
     private = [address for address in addresses if not ipaddress.ip_address(address.split("%")[0]).is_global]
@@ -83,7 +89,7 @@ def _check(url: str, local_hosts: tuple[str, ...]) -> None:
         raise _error(url, f"a private address ({private[0]})")
 
 
-def _root_cause(error: requests.RequestException) -> str:
+def _root_cause(error: Exception) -> str:
     text = str(error.args[0] if error.args else error)
     return f"{type(error).__name__}: {text}"[:200]
 

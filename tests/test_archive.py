@@ -1,5 +1,7 @@
 import io
 import tarfile
+import tracemalloc
+import warnings
 import zipfile
 import zlib
 from datetime import datetime, timezone
@@ -198,6 +200,59 @@ def test_bombs_are_stopped_while_they_are_read(tmp_path, monkeypatch):
     found = offers(tmp_path, tarred({"a.png": PNG, "bomb.bin": zeros, "c.png": PNG}))
     assert ids(found) == ["dump!a.png"]
     assert drops(found) == [("dump", "archive_bomb")]
+
+
+def test_archives_within_share_the_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "RATIO_FROM", 8 << 20)
+    inner = zipped({"zeros.png": PNG + bytes(1 << 20)}, compression=zipfile.ZIP_DEFLATED)
+    found = offers(tmp_path, zipped({f"{i}.zip": inner for i in range(30)}))
+    assert 4 <= len(ids(found)) <= 8
+    assert "archive_bomb" in {reason for _, reason in drops(found)}
+
+
+@pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_header_of_any_size_is_not_read(format_, tmp_path):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=format_) as package:
+        for name in ("a.png", "x" * (300 << 20) + "/é.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(PNG)
+            package.addfile(info, io.BytesIO(PNG))
+    packed = file.getvalue()
+    assert len(packed) < 2 << 20
+    tracemalloc.start()
+    try:
+        found = offers(tmp_path, packed)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (ids(found), drops(found)) == (["dump!a.png"], [("dump", "archive_bomb")])
+    assert peak < 32 << 20
+
+
+def test_names_with_colons_and_number_signs_are_names(tmp_path):
+    found = offers(tmp_path, zipped({"Re:Zero/rem.png": PNG, "artist: title.png": PNG, "C:/x.png": PNG}))
+    assert ids(found) == ["dump!Re:Zero/rem.png", "dump!artist: title.png"]
+    assert drops(found) == [("dump!C:/x.png", "unsafe_name")]
+
+
+def test_ids_never_collide(tmp_path):
+    file = io.BytesIO(
+        zipped({"a.png#2": PNG, "a.png": PNG, "inner.zip!c.png": PNG, "inner.zip": zipped({"c.png": PNG})})
+    )
+    with zipfile.ZipFile(file, "a") as package, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package.writestr("a.png", PNG)
+    found = ids(offers(tmp_path, file.getvalue()))
+    assert len(found) == len(set(found)) == 5
+
+
+def test_a_damaged_sidecar_is_a_drop_and_its_picture_is_in(tmp_path):
+    data = bytearray(zipped({"a.png": PNG, "a.png.json": b'{"artist": "someone"}'}))
+    at = data.index(b"someone")
+    data[at] ^= 1
+    found = offers(tmp_path, bytes(data))
+    assert (ids(found), drops(found)) == (["dump!a.png"], [("dump!a.png.json", "bad_sidecar")])
 
 
 def test_a_member_that_is_too_large_is_a_drop_whatever_it_declares(tmp_path, monkeypatch):

@@ -243,6 +243,7 @@ def test_one_new_picture_is_the_only_one_that_is_worked_on(tmp_path, pictures):
     build(tmp_path, "--source", "folder", "--path", str(folder))
     count = len(manifest(tmp_path))
     for original in (tmp_path / "data" / "images").rglob("*.png"):
+        original.chmod(0o644)
         original.write_bytes(b"whoever decodes this again will fail")
     draw(4, 0)[0].save(folder / "new.png")
     build(tmp_path, "--source", "folder", "--path", str(folder))
@@ -263,6 +264,91 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
         assert luigi.build([task], local_scheduler=True, log_level="ERROR")
         counts.append(len(manifest(tmp_path)))
     assert counts[1] == counts[0] + 1
+
+
+@pytest.mark.parametrize("gone", [
+    ["stages/ScrapeImages", "datasets"], ["stages/CropFaces", "datasets"], ["stages/ScrapeImages", "stages/GroupFaces"],
+    ["stages", "datasets"], ["cache", "datasets"],
+])  # fmt: skip
+def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
+    options = ["--source", "folder", "--path", str(pictures)]
+    build(tmp_path, *options)
+    before = manifest_bytes(tmp_path)
+    for name in gone:
+        shutil.rmtree(tmp_path / "data" / name)
+    shutil.rmtree(tmp_path / "data" / "datasets", ignore_errors=True)
+    build(tmp_path, *options)
+    assert manifest_bytes(tmp_path) == before
+
+
+def test_the_data_root_may_lie_among_the_pictures(tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    build(tmp_path, "--source", "folder", "--path", ".")
+    before = manifest_bytes(tmp_path)
+    done = build(tmp_path, "--source", "folder", "--path", ".")
+    assert "Did not run any tasks" in done.stderr
+    assert manifest_bytes(tmp_path) == before
+
+
+def test_what_is_in_the_way_is_told_before_anything_runs(tmp_path, pictures):
+    (tmp_path / "data/datasets/mine").mkdir(parents=True)
+    done = build(tmp_path, "--name", "mine", "--source", "folder", "--path", str(pictures), check=False)
+    assert done.returncode != 0
+    assert (
+        done.stderr.strip().splitlines()[-1].startswith(f"error: {Path('data/datasets/mine')}: is there, and not made")
+    )
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["datasets"]
+
+
+def test_two_requests_for_one_name_at_once_do_not_both_win(tmp_path, pictures):
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen([*command, *options], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        for options in (["--limit", "16"], ["--source", "folder", "--path", str(pictures)])
+    ]
+    words = [process.communicate(timeout=300)[1] for process in both]
+    assert sorted(bool(process.returncode) for process in both) == [False, True]
+    assert "holds a dataset made with" in next(w for w, process in zip(words, both, strict=True) if process.returncode)
+
+
+def test_in_one_process_a_mended_input_is_built(tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (200, 200), "white").save(tmp_path / "in" / "white.png")
+    code = f"""
+import luigi, workflows
+from pathlib import Path
+from pipeline.sources.drawn import draw
+task = workflows.BuildFaceDataset(source="folder", path=Path({str(tmp_path / "in")!r}), data_root=Path("data"), jobs=1)
+print(luigi.build([task], log_level="ERROR"))
+for i in range(3): draw(0, i)[0].save(f"in/{{i}}.png")
+print(luigi.build([task], log_level="ERROR"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["--nosuch", "3"], "unrecognized arguments: --nosuch"), (["--size"], "--size: expected one argument"),
+    (["--size", "nan"], "--size: 'nan' given"), (["--name", "-x"], "--name"),
+])  # fmt: skip
+def test_a_slip_on_the_command_line_is_one_clear_line(arguments, words, tmp_path):
+    done = build(tmp_path, *arguments, check=False)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert words in last
+
+
+def test_a_slip_in_luigi_cfg_is_one_clear_line(tmp_path):
+    (tmp_path / "luigi.cfg").write_text("[BuildFaceDataset]\nsize = big\n")
+    done = build(tmp_path, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: luigi.cfg: ")
+    assert "'big' given" in last
 
 
 def test_two_builds_at_once_make_one_dataset(built, tmp_path, pictures):

@@ -1,9 +1,13 @@
+import resource
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from pipeline import faces
 from pipeline.faces import Face, crop, suppress
+from pipeline.sources.drawn import draw
 
 
 def smooth(size: int = 400) -> np.ndarray:
@@ -55,6 +59,43 @@ def test_turning_costs_no_sharpness(side):
     face = Face((200 - side / 2, 200 - side / 2, 200 + side / 2, 200 + side / 2), tilt=0.0, score=1.0)
     upright, turned = (crop(noise, face, size=64, rotation=rotation).astype(float).std() for rotation in (0, 33))
     assert turned / upright > 0.93
+
+
+@pytest.mark.parametrize("rotation", [0, 45])
+def test_a_window_far_larger_than_the_crop_costs_no_memory(rotation):
+    face = Face((100.0, 100.0, 3100.0, 3100.0), 0.0, 1.0)
+    picture = np.full((3200, 3200, 3), 7, np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert np.array_equal(np.unique(crop(picture, face, size=128, box_scale=8.0, rotation=rotation)), [7])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600_000  # KiB
+
+
+def test_shrinking_first_shows_the_same():
+    picture = smooth(3000)
+    face = Face((500.0, 500.0, 2500.0, 2500.0), 0.0, 1.0)
+    whole = np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.LANCZOS, box=(500, 500, 2500, 2500)))
+    assert difference(crop(picture, face, size=64), whole) < 1
+
+
+def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, cascade):
+    """Two faces side by side, which the cascade scores the other way round or finds twice."""
+    pictures = [np.asarray(draw(0, i)[0].convert("RGB").resize((320, 320))) for i in (0, 3)]
+    for i, pair in enumerate(([0, 1], [1, 0])):
+        Image.fromarray(np.hstack([pictures[k] for k in pair])).save(store.root / f"{i}.png")
+    same = {"source": "s", "bytes": 1, "md5": "", "format": "PNG", "phash": ""}
+    rows = pa.Table.from_pylist(
+        [same | {"image_id": str(i), "path": f"{i}.png", "source_id": str(i)} for i in range(2)]
+    )
+    table, drops = faces.detect(rows, store, detector="lbpcascade", min_face=48)
+    for i in "01":
+        boxes = [
+            box
+            for box, image in zip(table["box"].to_pylist(), table["image_id"].to_pylist(), strict=True)
+            if image == i
+        ]
+        assert len(boxes) == 2
+        assert boxes[0][2] < boxes[1][0]
+    assert drops == []
 
 
 def test_shrinking_does_not_alias():

@@ -73,7 +73,81 @@ def test_links_out_of_the_folder_are_not_followed_and_loops_end(tmp_path):
     (root / "broken.png").symlink_to(root / "nothing")
     (root / "loop").symlink_to(root)
     os.mkfifo(root / "pipe.png")
-    assert [post.source_id for post in offers(root)] == ["a.png", "inside.png"]
+    (root / "itself.png").symlink_to(root / "itself.png")
+    (root / "notes.txt").symlink_to(tmp_path / "secret.png")  # no picture: nobody misses it
+    found = offers(root)
+    assert [post.source_id for post in found if isinstance(post, Post)] == ["a.png", "inside.png"]
+    assert {(drop.source_id, drop.reason) for drop in found if isinstance(drop, Drop)} == {
+        ("outside.png", "link"), ("broken.png", "link"), ("loop", "link"), ("itself.png", "link"),
+        ("pipe.png", "unreadable"),
+    }  # fmt: skip
+
+
+def test_a_folder_of_links_alone_says_so(tmp_path):
+    write(tmp_path, "a.png")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "a.png").symlink_to(tmp_path / "a.png")
+    with pytest.raises(UserError, match="but 1 that cannot be read, or are links out of it"):
+        folder.snapshot(Request(path=tmp_path / "root"))
+
+
+def test_the_data_root_is_not_read_as_input(tmp_path):
+    write(tmp_path, "a.png")
+    write(tmp_path, "data/images/ab/abc.png")
+    write(tmp_path, "data2/b.png")
+    request = Request(path=tmp_path, skip=tmp_path / "x" / ".." / "data")
+    assert [post.source_id for post in folder.posts(request, folder.snapshot(request))] == ["a.png", "data2/b.png"]
+
+
+def test_what_may_not_be_read_is_a_drop_and_changes_the_snapshot_when_mended(tmp_path, monkeypatch):
+    path = write(tmp_path, "a.png")
+    write(tmp_path, "b.png")
+    whole = folder.snapshot(Request(path=tmp_path))
+    really = os.access
+    monkeypatch.setattr(os, "access", lambda file, mode: os.fspath(file) != str(path) and really(file, mode))
+    found = offers(tmp_path)  # root may read everything: so the system's answer is played
+    assert [(type(offer), offer.source_id) for offer in found] == [(Drop, "a.png"), (Post, "b.png")]
+    assert folder.snapshot(Request(path=tmp_path)) != whole
+
+
+def test_names_that_become_the_same_text_are_told_apart(tmp_path):
+    for name in (b"\xff.png", rb"\xff.png"):
+        os.utime(write(tmp_path, os.fsdecode(name)), ns=(0, 10**18))
+    found = offers(tmp_path)
+    assert [post.source_id for post in found] == ["\\xff.png", "\\xff.png#2"]
+    assert len({post.fingerprint for post in found}) == 2
+
+
+def test_a_time_that_no_calendar_holds_is_none(tmp_path):
+    assert folder._time(10**21) is None
+
+
+def test_tables_may_hold_odd_line_ends_and_paths(tmp_path):
+    write(tmp_path, "a.png")
+    write(tmp_path, "b.png")
+    rows = [{"file_name": "./a.png", "text": "one\u2028two"}, {"file_name": ".\\b.png", "text": "hat"}]
+    write(tmp_path, "metadata.jsonl", "\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    assert described(tmp_path, "a.png").tags == ("one", "two")
+    assert described(tmp_path, "b.png").tags == ("hat",)
+
+
+def test_a_table_that_unpacks_to_gigabytes_is_one_drop(tmp_path):
+    write(tmp_path, "a.png")
+    table = pa.table(
+        {"file_name": pa.repeat("a.png", 3_000_000), "text": pa.repeat("x" * 500, 3_000_000).cast("string")}
+    )
+    pq.write_table(table, tmp_path / "metadata.parquet", compression="zstd")
+    assert (tmp_path / "metadata.parquet").stat().st_size < 1 << 20
+    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    assert (drop.reason, drop.source_id) == ("bad_sidecar", "metadata.parquet")
+    assert "when unpacked" in drop.detail
+
+
+def test_a_value_of_no_time_is_passed_over(tmp_path):
+    write(tmp_path, "a.png")
+    table = pa.table({"file_name": ["a.png"], "rating": pa.array([2**62], pa.timestamp("us"))})
+    pq.write_table(table, tmp_path / "metadata.parquet")
+    assert {offer.source_id for offer in offers(tmp_path)} >= {"a.png"}
 
 
 def test_a_name_that_is_no_utf8_becomes_text(tmp_path):

@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline import images
 from pipeline.images import Rejected, decode, phash
@@ -72,6 +72,32 @@ def test_an_exif_turn_is_carried_out():
     expected = np.asarray(gradient(64, 48).transpose(Image.Transpose.ROTATE_270)).astype(int)
     assert picture.size == (48, 64)
     assert np.abs(np.asarray(picture) - expected).mean() < 3
+
+
+def test_a_picture_with_garbled_exif_is_in():
+    upright = np.asarray(gradient())
+    for form in ("PNG", "WEBP"):
+        lossless = {"lossless": True} if form == "WEBP" else {}
+        data = encoded(gradient(), form, exif=b"Exif\0\0garbage that is no TIFF", **lossless)
+        assert np.array_equal(np.asarray(decode(data)[0]), upright)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_carried_out_as_pillow_does(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(gradient(), "PNG", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert np.array_equal(np.asarray(decode(data)[0]), np.asarray(expected))
+
+
+def test_want_of_memory_is_not_the_pictures_fault(monkeypatch):
+    def no_room(picture):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_flatten", no_room)
+    with pytest.raises(MemoryError):
+        decode(encoded(gradient(), "PNG"))
 
 
 def test_sixteen_bit_greys_are_scaled_and_not_clipped():

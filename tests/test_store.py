@@ -1,8 +1,12 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import engine
@@ -37,6 +41,51 @@ def fill_for_ever(root):
     with Store(root).memory("m") as memory:
         for i in range(10**9):
             memory.set(str(i), i)
+
+
+def test_what_is_named_by_its_content_cannot_be_written_over(store):
+    store.scratch.mkdir(parents=True, exist_ok=True)
+    store.put("cache/x", b"data")
+    assert (store.root / "cache/x").stat().st_mode & 0o777 == 0o444
+
+
+def test_many_may_open_a_new_memory_at_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pipeline.store import Store\n"
+        "for i in range(40):\n"
+        "    store = Store(Path(sys.argv[1]) / str(i)); store.work.mkdir(parents=True, exist_ok=True)\n"
+        "    with store.memory('x') as memory: memory.set('a', 1)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in started:
+        _, words = process.communicate(timeout=120)
+        assert process.returncode == 0, words.decode()
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    code = (
+        "import os, sys, time; from pathlib import Path; from pipeline.engine import map_items\n"
+        "def note(i): (Path(sys.argv[1]) / str(os.getpid())).touch(); time.sleep(0.05)\n"
+        "list(map_items(note, range(100000), jobs=2))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    (tmp_path / "pids").mkdir()
+    parent = subprocess.Popen([sys.executable, script, tmp_path / "pids"], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "pids").iterdir())) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    workers = [int(path.name) for path in (tmp_path / "pids").iterdir()]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in workers):
+        assert time.monotonic() < deadline, "a worker goes on without its parent"
+        time.sleep(0.2)
 
 
 def test_memory_survives_a_kill(store):

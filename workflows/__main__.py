@@ -17,7 +17,12 @@ def main(arguments: list[str]) -> None:
             raise UserError("hook", f"'{found}' given", "on or off", "say python -m workflows hook on")
         print(switch())
     else:
-        luigi_run(["--module", "workflows", *arguments])
+        try:
+            luigi_run(["--module", "workflows", *arguments])
+        except SystemExit as ending:
+            if not isinstance(ending.code, str):
+                raise
+            raise UserError("command line", ending.code, "a task", "see README.md, or --help") from None
 
 
 if __name__ == "__main__":

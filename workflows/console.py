@@ -1,5 +1,6 @@
 """How the tasks behave on a command line: settings that a newcomer need not know, and errors in one line at the end."""
 
+import argparse
 import atexit
 import contextlib
 import logging
@@ -52,7 +53,12 @@ def speak_plainly() -> None:
     last_words = _LastWords()
     logging.getLogger("luigi-interface").addFilter(last_words)
     sys.excepthook = last_words.on_uncaught
+    argparse.ArgumentParser.error = _misused
     atexit.register(last_words.say)
+
+
+def _misused(parser: argparse.ArgumentParser, message: str) -> None:
+    raise UserError("command line", message, "a task and its options", "see python -m workflows TASK --help")
 
 
 class _LastWords(logging.Filter):
@@ -88,6 +94,8 @@ class _LastWords(logging.Filter):
 
 
 def _is_mendable(error: BaseException) -> bool:
+    if isinstance(error.__cause__, UserError):  # Luigi's own words round one of ours, of a value in luigi.cfg
+        return True
     return isinstance(error, (UserError, ParameterException, TaskClassException, KeyboardInterrupt))
 
 
@@ -97,27 +105,38 @@ def _in_one_line(error: BaseException) -> str:
         return text
     if isinstance(error, KeyboardInterrupt):
         return "keyboard: interrupted; what was done is kept; run the same command again to go on"
+    if isinstance(error.__cause__, UserError):
+        return f"luigi.cfg: {text}: {error.__cause__}"
     if isinstance(error, (ParameterException, TaskClassException)):
-        return f"command line: {text}; see luigi --module workflows TASK --help"
+        return f"command line: {text}; see python -m workflows TASK --help"
     return f"{type(error).__name__}: {text}; this is a fault of the program; please report it with what stands above"
 
 
-class WholeNumber(luigi.IntParameter):
-    """An int whose parse error is one of the user's errors."""
+class _Told:
+    """A parameter whose parse error is one of the user's errors, and names the option."""
 
-    def parse(self, text: str) -> int:
-        return _parsed(super().parse, text, "a whole number")
+    kind = ""
+    _option = "a number"
+
+    def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> dict:
+        self._option = "--" + param_name.replace("_", "-")  # Luigi tells a parameter its name nowhere else
+        return super()._parser_kwargs(param_name, task_name)
+
+    def parse(self, text: str):
+        try:
+            return super().parse(text)
+        except ValueError:
+            help_ = "see python -m workflows TASK --help"
+            raise UserError(self._option, f"'{text}' given", self.kind, help_) from None
 
 
-class Number(luigi.FloatParameter):
-    """A float, likewise."""
+class WholeNumber(_Told, luigi.IntParameter):
+    """An int."""
 
-    def parse(self, text: str) -> float:
-        return _parsed(super().parse, text, "a number")
+    kind = "a whole number"
 
 
-def _parsed(parse, text: str, expected: str):
-    try:
-        return parse(text)
-    except ValueError:
-        raise UserError("command line", f"'{text}' given", expected, "see --help of the task") from None
+class Number(_Told, luigi.FloatParameter):
+    """A float."""
+
+    kind = "a number"

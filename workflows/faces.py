@@ -37,7 +37,8 @@ class ScrapeImages(Stage):
         self.require(self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
 
     @functools.cached_property
-    def _source(self):
+    def source_row(self):
+        """Its row of SOURCES."""
         from pipeline.sources import SOURCES
 
         return SOURCES[self.source]
@@ -46,22 +47,22 @@ class ScrapeImages(Stage):
     def _request(self):
         from pipeline.sources.post import Request
 
-        return Request(self.path, self.query, self.seed)
+        return Request(self.path, self.query, self.seed, skip=self.data_root)
 
     @functools.cached_property
     def snapshot(self):
-        return self._source.snapshot(self._request)
+        return self.source_row.snapshot(self._request)
 
     def causes(self) -> list:
         from pipeline import images
 
-        return [images.VERSION, self.source, self.limit or self._source.default_limit, self.snapshot]
+        return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot]
 
     def make(self, out: Path) -> None:
         from pipeline import images
 
-        posts = self._source.posts(self._request, self.snapshot)
-        limit = self.limit or self._source.default_limit
+        posts = self.source_row.posts(self._request, self.snapshot)
+        limit = self.limit or self.source_row.default_limit
         table, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
         if not len(table):
             first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
@@ -161,7 +162,7 @@ class TagHairColor(Stage):
         self.save(out, faces=table)
 
 
-@requires(TagHairColor)
+@requires(TagHairColor, ScrapeImages)
 class GroupFaces(Stage):
     """Near-duplicates into groups, groups into splits."""
 
@@ -174,10 +175,10 @@ class GroupFaces(Stage):
         from pipeline import groups
 
         images = self.first(ScrapeImages).table("images")
-        self.save(out, faces=groups.group(self.requires().table("faces"), images))
+        self.save(out, faces=groups.group(self.first(TagHairColor).table("faces"), images))
 
 
-@requires(GroupFaces)
+@requires(GroupFaces, CropFaces, DetectFaces, ScrapeImages)
 class BuildFaceDataset(Stage):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
@@ -192,6 +193,7 @@ class BuildFaceDataset(Stage):
         from pipeline import datasets
 
         datasets.check_name(self.name)
+        datasets.check_place(self.data_root, self.name)
         if not self.replace:
             datasets.check_request(self.data_root, self.name, self._asked)
 
@@ -202,8 +204,9 @@ class BuildFaceDataset(Stage):
 
     def causes(self) -> list:
         from pipeline import datasets
+        from pipeline.manifest import FACES
 
-        return [datasets.VERSION]
+        return [datasets.VERSION, FACES.metadata[b"version"].decode()]
 
     @property
     def folder(self) -> Path:
@@ -217,7 +220,7 @@ class BuildFaceDataset(Stage):
 
         try:
             is_complete = self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
-        except UserError:
+        except (UserError, OSError):
             return False
         if is_complete:
             self.forget()
@@ -226,12 +229,21 @@ class BuildFaceDataset(Stage):
     def make(self, out: Path) -> None:
         from pipeline import datasets
 
-        stages = [*self.chain()][1:]
-        funnel = [row for stage in stages if stage.drops for row in stage.table("funnel").to_pylist()]
+        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces)]
         datasets.assemble(
-            out, self.requires().table("faces"), funnel, images=len(self.first(ScrapeImages).table("images")),
-            settings={name: getattr(self, name) for name in _ON_THE_CARD}, crops=self.first(CropFaces).folder,
+            out, self.first(GroupFaces).table("faces"),
+            [row for stage in dropping for row in stage.table("funnel").to_pylist()],
+            images=len(self.first(ScrapeImages).table("images")), settings=self._settings,
+            crops=self.first(CropFaces).folder,
         )  # fmt: skip
+
+    @property
+    def _settings(self) -> dict:
+        """What the card says of how it was made: what changes the result, and neither names nor paths."""
+        source = self.first(ScrapeImages).source_row
+        settings = {"source": self.source, "query": self.query or source.default_query, "limit": self.limit or
+                    source.default_limit or "all"} | ({"seed": self.seed} if source.is_seeded else {})  # fmt: skip
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
 
     def run(self) -> None:
         super().run()
@@ -240,10 +252,8 @@ class BuildFaceDataset(Stage):
     def publish(self) -> None:
         from pipeline import datasets
 
-        datasets.publish(self.store, self.name, self._asked)
+        datasets.publish(self.store, self.name, self._asked, replace=self.replace)
         logger.info("%s is ready", self.output().path)
 
 
-_ON_THE_CARD = (
-    "source", "query", "limit", "seed", "detector", "min_face", "size", "box_scale", "rotation", "hair_tagger",
-)  # fmt: skip
+_ON_THE_CARD = ("detector", "min_face", "size", "box_scale", "rotation", "hair_tagger")

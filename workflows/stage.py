@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +40,18 @@ class Stage(luigi.Task):
     drops = False
     """Whether it writes a funnel."""
 
+    _visible_in_registry = False  # it is no task by itself …
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._visible_in_registry = True  # … those of its kind are
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.requires()  # those before it are checked first: what is wrong is said before anything runs
-        self.check()
+        with disk_errors_told(self.data_root):
+            self.check()
+        _ALIVE.add(self)
 
     def check(self) -> None:
         """Raises UserError if a parameter is out of range: before anything runs."""
@@ -52,7 +61,7 @@ class Stage(luigi.Task):
         if not is_right:
             option = parameter.replace("_", "-")
             found = f"{getattr(self, parameter)} given"
-            raise UserError(f"--{option}", found, expected, f"see {self.task_family} --help")
+            raise UserError(f"--{option}", found, expected, f"see python -m workflows {self.task_family} --help")
 
     def causes(self) -> list:
         """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a
@@ -81,18 +90,27 @@ class Stage(luigi.Task):
     def complete(self) -> bool:
         try:
             return self.folder.is_dir()
-        except UserError:
+        except (UserError, OSError):
             return False  # the stage whose input is wrong says so when it runs, in full
 
     def run(self) -> None:
-        with _disk_errors_told(self.data_root), self.store.claim() as scratch:
-            if not self.folder.is_dir():  # another process may have made it meanwhile
-                made = scratch / "made"
-                made.mkdir()
-                self.make(made)
-                self.folder.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(made, self.folder)
-            self.publish()
+        try:
+            try:
+                self.data_root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _told(error, self.data_root) from error
+            with disk_errors_told(self.data_root), self.store.claim() as scratch:
+                if not self.folder.is_dir():  # another process may have made it meanwhile
+                    made = scratch / "made"
+                    made.mkdir()
+                    self.make(made)
+                    self.folder.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(made, self.folder)
+                self.publish()
+        except BaseException:
+            for stage in list(_ALIVE):  # when the input is mended, a notebook builds it again with the same objects
+                stage._forget_own()
+            raise
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
@@ -105,8 +123,11 @@ class Stage(luigi.Task):
         """Look at the inputs anew when asked again: Luigi keeps task objects as long as the process lives, and in a
         notebook the folder may have changed since."""
         for stage in self.chain():
-            for name in ("digest", "store", "snapshot"):
-                stage.__dict__.pop(name, None)
+            stage._forget_own()
+
+    def _forget_own(self) -> None:
+        for name in ("digest", "store", "snapshot", "_request"):
+            self.__dict__.pop(name, None)
 
     def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:
         """Write this stage's tables, and FUNNEL's rows for what it dropped."""
@@ -136,22 +157,21 @@ class Stage(luigi.Task):
         return next(stage for stage in self.chain() if isinstance(stage, kind))
 
 
+_ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
+
+
 @contextlib.contextmanager
-def _disk_errors_told(root: Path) -> Iterator[None]:
+def disk_errors_told(root: Path) -> Iterator[None]:
     """A full or forbidden disk is the user's to mend: a UserError instead of a traceback."""
-
-    def told(error: Exception) -> UserError:
-        where = getattr(error, "filename", None) or root
-        found = getattr(error, "strerror", None) or str(error)
-        return UserError(where, found, f"to write below {root}", "free some space there or give another --data-root")
-
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise told(error) from error
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
             raise
-        raise told(error) from error
+        raise _told(error, root) from error
+
+
+def _told(error: Exception, root: Path) -> UserError:
+    where = getattr(error, "filename", None) or root
+    found = getattr(error, "strerror", None) or str(error)
+    return UserError(where, found, f"to write below {root}", "free some space there or give another --data-root")

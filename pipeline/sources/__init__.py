@@ -4,7 +4,7 @@ from pipeline.sources import archive, drawn, folder
 from pipeline.sources.post import Source
 
 SOURCES = {
-    "drawn": Source(drawn.snapshot, drawn.posts, default_limit=360),
+    "drawn": Source(drawn.snapshot, drawn.posts, default_limit=360, default_query="character", is_seeded=True),
     "folder": Source(folder.snapshot, folder.posts),
     "archive": Source(archive.snapshot, archive.posts),
 }

@@ -1,19 +1,20 @@
-"""An archive of pictures (zip, tar, rar), read in place: nothing of it is ever unpacked to disk.
+"""An archive of pictures (zip, tar, rar), read in place. Only a compressed rar's members pass through temporary files.
 
 What it holds is hostile until checked. A member's name is only ever an id; what it unpacks to is counted while it is
 read, whatever it declares. An archive within the archive is read too, in memory; one within that is not.
 """
 
-import contextlib
+import bz2
+import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -22,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 import rarfile
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import EPOCH, OTHERS, is_junk, is_picture, local_path, printable
+from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, local_path, printable
 from pipeline.sources.post import Drop, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 
@@ -32,6 +33,7 @@ MAX_TOTAL = 1 << 40  # bytes that all pictures may unpack to
 MAX_RATIO = 200  # unpacked to packed, of members above RATIO_FROM: line art as BMP in a zip reaches 100
 RATIO_FROM = 50 << 20  # bytes
 MAX_MEMBERS = 5_000_000
+MAX_HEADER = 1 << 18  # bytes of a tar's header, or of its own reads
 MAX_SIDECARS = 256 << 20  # bytes of all sidecars, which are held in memory
 ARCHIVES = frozenset(".zip .cbz .rar .cbr .tar .tgz .gz .tbz2 .bz2 .txz .xz".split())
 
@@ -82,9 +84,28 @@ def _utc(date_time: tuple[int, ...] | None) -> datetime | None:
         return None
 
 
+_UNPACKERS = {b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
+
+
+class _Modest:
+    """A stream that is read in small steps only: tarfile reads a header of any size at once, as no honest tar has."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise _Refused("archive_bomb", f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
 def _tar_members(file: BinaryIO) -> Iterator[Member]:
     """In the order of the file, so that a compressed one is read once: read each before asking for the next."""
-    with tarfile.open(fileobj=file, mode="r:*") as archive:
+    head = file.read(6)
+    file.seek(0)
+    unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
+    with tarfile.open(fileobj=_Modest(unpack(file) if unpack else file), mode="r:") as archive:
         for info in archive:
             archive.members = []  # tarfile keeps every header: millions of them would fill the memory
             if not info.isdir():
@@ -94,7 +115,7 @@ def _tar_members(file: BinaryIO) -> Iterator[Member]:
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
-    archive = rarfile.RarFile(file)
+    archive = rarfile.RarFile(getattr(file, "name", file))  # by its path, it is not copied to unpack a member
     for info in archive.infolist():
         if not info.is_dir():
             refused = "encrypted" if info.needs_password() else None if info.is_file() else "unsafe_name"
@@ -174,20 +195,24 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
     name, size, mtime = snapshot
     with open(request.path, "rb") as file:
         stamp = f"{printable(str(request.path.resolve()))} {size} {mtime}"
-        yield from _Archive(name, file, size, stamp).posts()
+        yield from _Archive(name, file, stamp, _Budget(size), _Budget(size), set()).posts()
 
 
 class _Archive:
-    """One archive, at the top or (`is_inner`) within another."""
+    """One archive, at the top or (`is_inner`) within another, whose budgets, for either pass, and ids it shares."""
 
-    def __init__(self, name: str, file: BinaryIO, size: int, stamp: str, *, is_inner: bool = False):
-        self._name, self._file, self._size, self._stamp, self._is_inner = name, file, size, stamp, is_inner
-        self._ids: Counter[str] = Counter()
+    def __init__(
+        self, name: str, file: BinaryIO, stamp: str, first: _Budget, second: _Budget, ids: set[str],
+        *, is_inner: bool = False,
+    ):  # fmt: skip
+        self._name, self._file, self._stamp, self._ids, self._is_inner = name, file, stamp, ids, is_inner
+        self._first, self._second = first, second
 
     def posts(self) -> Iterator[Post | Drop]:
-        texts = self._texts()
+        texts: dict[str, bytes] = {}
+        yield from self._texts(texts)
         sidecars = Sidecars(lambda path: texts[path])
-        budget = _Budget(self._size)
+        budget = self._second
         for member in self._members(budget):
             if isinstance(member, Drop):
                 yield member
@@ -205,7 +230,7 @@ class _Archive:
             elif is_picture(member.name, partial(bytes, data[:16])):
                 said, problems = sidecars.describe(member.name, [path for path in beside(member.name) if path in texts])
                 for problem in problems:
-                    yield Drop(self._id(problem.args[0]), "bad_sidecar", problem.args[1])
+                    yield Drop(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
                 yield Post(
                     member_id, partial(bytes, data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said
                 )
@@ -214,7 +239,8 @@ class _Archive:
         if self._is_inner:
             yield Drop(member_id, "nested_too_deep")
         else:
-            yield from _Archive(member_id, io.BytesIO(data), len(data), self._stamp, is_inner=True).posts()
+            budgets = self._first, self._second
+            yield from _Archive(member_id, io.BytesIO(data), self._stamp, *budgets, self._ids, is_inner=True).posts()
 
     def _members(self, budget: _Budget) -> Iterator[Member | Drop]:
         """The members up to where the archive ends, or breaks, or turns out to be a bomb: then a drop."""
@@ -248,24 +274,27 @@ class _Archive:
         except DAMAGE as error:
             raise _Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
-    def _texts(self) -> dict[str, bytes]:
-        """The sidecars, as far as they can be read: what is wrong is said when the pictures are."""
-        texts: dict[str, bytes] = {}
-        budget, room = _Budget(self._size), MAX_SIDECARS
-        for member in self._members(budget):
-            if isinstance(member, Drop) or not _may_be_sidecar(member.name) or member.refused:
+    def _texts(self, texts: dict[str, bytes]) -> Iterator[Drop]:
+        """Fill in the sidecars; a drop for each that cannot be read. What is wrong with the archive as a whole is said
+        when the pictures are read."""
+        room = MAX_SIDECARS
+        for member in self._members(self._first):
+            if isinstance(member, Drop) or not _may_be_sidecar(member.name):
                 continue
-            with contextlib.suppress(_Refused, *DAMAGE):
-                data = budget.read(member, min(room, MAX_TABLE_BYTES))
+            try:
+                if member.refused:
+                    raise _Refused(member.refused, "")
+                data = self._first.read(member, min(room, MAX_TABLE_BYTES))
+            except (_Refused, *DAMAGE) as error:
+                words = " ".join(str(word) for word in error.args) if isinstance(error, _Refused) else str(error)
+                yield Drop(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
+            else:
                 texts[member.name] = data
                 room -= len(data)
-        return texts
 
     def _id(self, member_name: str) -> str:
         """`archive!member`; a second member of the same name is told apart."""
-        member_id = printable(f"{self._name}!{member_name}")
-        self._ids[member_id] += 1
-        return member_id if self._ids[member_id] == 1 else f"{member_id}#{self._ids[member_id]}"
+        return distinct(printable(f"{self._name}!{member_name}"), self._ids)
 
 
 def _may_be_sidecar(name: str) -> bool:
@@ -275,4 +304,4 @@ def _may_be_sidecar(name: str) -> bool:
 def _is_unsafe(name: str) -> bool:
     """Whether a name would, as a path, leave the folder that it is unpacked in, on any system."""
     parts = name.replace("\\", "/").split("/")
-    return ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] or "\0" in name
+    return ".." in parts or name.startswith(("/", "\\")) or bool(re.match("[A-Za-z]:", name)) or "\0" in name

@@ -1,5 +1,6 @@
 """A folder of pictures on this machine, read recursively, with what lies beside them."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -11,7 +12,8 @@ from pipeline.sources.post import Drop, Post, Request
 from pipeline.sources.sidecars import Sidecars, beside
 
 EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .tga .ico".split()
+    ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .tga "
+    ".ico .heic .heif .jxl .jp2 .psd .svg".split()  # not decoded, but pictures to people: each is counted
 )
 OTHERS = frozenset(  # not pictures, and known not to be: not even looked into
     ".txt .caption .json .jsonl .csv .parquet .md .html .xml .yaml .yml .toml .ini .cfg .log .py .npz .npy .pt "
@@ -42,32 +44,43 @@ def local_path(request: Request, source: str) -> Path:
         raise UserError("--query", f"'{request.query}' given", f"nothing: {source} takes all there is", "leave it out")
     if request.path is None:
         raise UserError("--path", "not given", f"the {source} to read", "give --path")
-    if not request.path.exists():
-        raise UserError(request.path, "there is no such file or folder", f"the {source} to read", "look at --path")
+    try:
+        request.path.stat()
+    except OSError as error:
+        found = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
+        raise UserError(request.path, found, f"the {source} to read", "look at --path") from error
     return request.path
 
 
 def snapshot(request: Request) -> list:
-    """Sorted [relative path, size in bytes, mtime in ns, the same three of each sidecar] of every picture.
-
-    Raises UserError if there is no folder, or no picture in it."""
+    """Sorted [relative path, size in bytes, mtime in ns, the same three of each sidecar, None] of every picture; the
+    last says why one cannot be read. Raises UserError if there is no folder, or no picture in it."""
     root = local_path(request, "folder")
     if not root.is_dir():
         raise UserError(root, "a file", "a folder", "give its folder, or --source archive if it is an archive")
-    files = dict(_walk(root))
+    files = {path: (size, mtime, problem) for path, size, mtime, problem in _walk(root, request.skip)}
     listing = []
-    for path, (size, mtime) in files.items():
+    for path, (size, mtime, problem) in files.items():
         name = path.rpartition("/")[2]
-        if not is_junk(name) and is_picture(name, partial(_head, root / path)):
-            sidecars = [[sidecar, *files[sidecar]] for sidecar in beside(path) if sidecar in files]
-            listing.append([path, size, mtime, sidecars])
-    if not listing:
-        raise UserError(root, "an empty folder: no picture in it or below", "pictures", "look at --path")
+        if not is_junk(name) and (problem == _LINKED_FOLDER or is_picture(name, partial(_head, root / path))):
+            sidecars = [
+                [sidecar, *files[sidecar][:2]] for sidecar in beside(path) if files.get(sidecar, _BAD)[2] is None
+            ]
+            listing.append([path, size, mtime, sidecars, problem])
+    if not any(problem is None for *_, problem in listing):
+        links = f" but {len(listing)} that cannot be read, or are links out of it" if listing else ""
+        raise UserError(root, f"an empty folder: no picture in it or below{links}", "pictures", "look at --path")
     return sorted(listing, key=lambda row: os.fsencode(row[0]))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(path relative to root, (size, mtime in ns)) of each file; hidden ones too, since a sidecar may be."""
+_BAD = (0, 0, "not there")
+_LINKED_FOLDER = "link to a folder"
+
+
+def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | None]]:
+    """(path relative to root, size, mtime in ns, why it cannot be read or None) of each file below root, but not below
+    `skip`; hidden ones too, since a sidecar may be."""
+    whole, skipped = root.resolve(), skip and skip.resolve()
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -80,16 +93,26 @@ def _walk(root: Path) -> Iterator[tuple[str, tuple[int, int]]]:
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
-                if not is_junk(entry.name):
+                if not is_junk(entry.name) and whole / path != skipped:
                     folders.append(path)
-            elif entry.is_file() and (not entry.is_symlink() or _lies_within(root, root / path)):
-                stat = entry.stat()
-                yield path, (stat.st_size, stat.st_mtime_ns)
+            else:
+                yield path, *_looked_at(entry, whole)
 
 
-def _lies_within(root: Path, link: Path) -> bool:
-    """Whether a link leads to below the root: any other might show what the user did not mean to give."""
-    return link.resolve().is_relative_to(root.resolve())
+def _looked_at(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
+    """(size, mtime in ns, why it cannot be read or None). Links are followed to below the root alone: any other might
+    show what the user did not mean to give."""
+    try:
+        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
+            return 0, 0, _LINKED_FOLDER if entry.is_dir() else "link"
+        if entry.is_dir():
+            return 0, 0, _LINKED_FOLDER
+        if not entry.is_file():  # a pipe, a device
+            return 0, 0, "link" if entry.is_symlink() else "unreadable"
+        stat = entry.stat()
+    except (OSError, RuntimeError):  # a broken link, one that leads to itself, a file that is gone
+        return 0, 0, "link"
+    return stat.st_size, stat.st_mtime_ns, None if os.access(entry.path, os.R_OK) else "unreadable"
 
 
 def _head(path: Path) -> bytes:
@@ -101,20 +124,40 @@ def _head(path: Path) -> bytes:
 
 
 def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
-    """A post for each picture of the snapshot; a drop for each sidecar that cannot be read."""
+    """A post for each picture of the snapshot; a drop for each that cannot be read, and for each such sidecar."""
     root = request.path.resolve()
-    sidecars = Sidecars(lambda path: (root / path).read_bytes())
-    for path, size, mtime, beside_it in snapshot:
+    sidecars, ids = Sidecars(lambda path: (root / path).read_bytes()), set()
+    for path, size, mtime, beside_it, problem in snapshot:
+        source_id = distinct(printable(path), ids)
+        if problem:
+            yield Drop(source_id, "unreadable" if problem == "unreadable" else "link", problem)
+            continue
         said, problems = sidecars.describe(path, [sidecar for sidecar, *_ in beside_it])
         for problem in problems:
             yield Drop(printable(problem.args[0]), "bad_sidecar", problem.args[1])
         yield Post(
-            source_id=printable(path),
+            source_id=source_id,
             read=partial(Path.read_bytes, root / path),
-            fingerprint=f"{printable(str(root / path))} {size} {mtime}",
-            fetched_at=EPOCH + timedelta(microseconds=mtime // 1000),
+            fingerprint=f"{printable(str(root))}/{source_id} {size} {mtime}",
+            fetched_at=_time(mtime),
             **said,
         )
+
+
+def _time(mtime: int) -> datetime | None:
+    """ns since 1970 -> that time; None for what no calendar holds."""
+    try:
+        return EPOCH + timedelta(microseconds=mtime // 1000)
+    except OverflowError:
+        return None
+
+
+def distinct(source_id: str, taken: set[str]) -> str:
+    """The id, told apart from those that are taken; it is taken from now on."""
+    candidates = itertools.chain([source_id], (f"{source_id}#{number}" for number in itertools.count(2)))
+    free = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(free)
+    return free
 
 
 def printable(path: str) -> str:

@@ -44,6 +44,8 @@ class Request(NamedTuple):
     path: Path | None = None
     query: str = ""
     seed: int = 0
+    skip: Path | None = None
+    """A folder that is not looked into, even below `path`: the data root."""
 
 
 class Source(NamedTuple):
@@ -56,3 +58,7 @@ class Source(NamedTuple):
     """(request, its snapshot) -> posts, in a fixed order."""
     default_limit: int = 0
     """How many posts `--limit 0` means; 0: all there are."""
+    default_query: str = ""
+    """What an empty --query means."""
+    is_seeded: bool = False
+    """Whether --seed changes what it offers."""

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from posixpath import dirname, join, splitext
+from posixpath import dirname, join, normpath, splitext
 
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 MAX_BYTES, MAX_TABLE_BYTES = 1 << 20, 200 << 20
@@ -101,7 +101,9 @@ class Sidecars:
             parse = _PARSERS[sidecar.rpartition("/")[2]]
             rows = _parsed(parse, self._bytes(sidecar, MAX_TABLE_BYTES), sidecar)
             self._tables[sidecar] = {
-                str(row["file_name"]): row for row in rows if isinstance(row, dict) and "file_name" in row
+                normpath(str(row["file_name"]).replace("\\", "/")): row
+                for row in rows
+                if isinstance(row, dict) and "file_name" in row
             }
         return self._tables[sidecar]
 
@@ -109,7 +111,7 @@ class Sidecars:
         try:
             data = self._read(sidecar)
         except OSError as error:
-            raise BadSidecar(sidecar, str(error)) from error
+            raise BadSidecar(sidecar, error.strerror or type(error).__name__) from error
         if len(data) > most:
             raise BadSidecar(sidecar, f"{len(data):,} bytes, at most {most:,}")
         return data
@@ -120,15 +122,27 @@ def _csv_rows(data: bytes) -> list[dict]:
 
 
 def _jsonl_rows(data: bytes) -> list[dict]:
-    return [json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    return [json.loads(line) for line in data.decode("utf-8-sig").split("\n") if line.strip()]
 
 
 def _parquet_rows(data: bytes) -> list[dict]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(io.BytesIO(data))
     wanted = {"file_name", *TAG_KEYS, *(key for keys in KEYS.values() for key in keys)}
-    return table.select([name for name in table.column_names if name in wanted]).to_pylist()
+    file = pq.ParquetFile(io.BytesIO(data))
+    groups = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
+    rows, size = [], sum(groups)
+    columns = [name for name in file.schema_arrow.names if name in wanted]
+    if size <= MAX_TABLE_BYTES:
+        size = 0  # as it turns out: what it says of itself may be a lie
+        for batch in file.iter_batches(1024, columns=columns):
+            size += batch.nbytes + 1000 * len(batch)  # a dict's own room
+            if size > MAX_TABLE_BYTES:
+                break
+            rows += batch.to_pylist()
+    if size > MAX_TABLE_BYTES:
+        raise ValueError(f"more than {MAX_TABLE_BYTES:,} bytes when unpacked")
+    return rows
 
 
 _PARSERS = dict(zip(TABLES, (_csv_rows, _jsonl_rows, _parquet_rows), strict=True))
@@ -137,7 +151,8 @@ _PARSERS = dict(zip(TABLES, (_csv_rows, _jsonl_rows, _parquet_rows), strict=True
 def _parsed(parse: Callable, data: bytes, sidecar: str):
     try:
         return parse(data)
-    except (ValueError, RecursionError, csv.Error, OSError) as error:  # Arrow's and JSON's errors are ValueErrors
+    except (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError) as error:
+        # Arrow's and JSON's errors are ValueErrors; a time that no calendar holds overflows
         raise BadSidecar(sidecar, f"{type(error).__name__}: {error}") from error
 
 
