@@ -6,9 +6,14 @@ run: so `--help` answers at once.
 
 from workflows import console
 from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
+from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes
+from workflows.training import TrainDCGAN
 
 console.set_defaults()
 if console.is_luigi_command():
     console.speak_plainly()
 
-__all__ = ["BuildFaceDataset", "CropFaces", "DetectFaces", "GroupFaces", "ScrapeImages", "TagHairColor"]
+__all__ = [
+    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "GenerateFaces", "GroupFaces",
+    "InterpolateLatents", "LearnAttributes", "ScrapeImages", "TagHairColor", "TrainDCGAN",
+]  # fmt: skip

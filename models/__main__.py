@@ -1,0 +1,45 @@
+"""`python -m models [--json]`: what can be trained. `python -m models train JOB`: one training, as tasks start it."""
+
+import argparse
+import json
+import sys
+
+import torch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m models", description="What can be trained, and how large it is.")
+    parser.add_argument("--json", action="store_true", help="one object a line")
+    commands = parser.add_subparsers(dest="command", metavar="")
+    train = commands.add_parser("train", description="Train a run, as the tasks do in a process of its own.")
+    train.add_argument("job", help="models.runs.Job, as JSON")
+    arguments = parser.parse_args()
+    if arguments.command == "train":
+        from models import runs
+
+        sys.exit(runs.in_child(json.loads(arguments.job)))
+    rows = list(sizes())
+    if arguments.json:
+        for row in rows:
+            print(json.dumps({key: row[key] for key in ("name", "network", "parameters")}))
+        return
+    print(f"{'name':<18}{'network':<16}{'parameters':>13}  {'task':<30}paper")
+    for row in rows:
+        print(f"{row['name']:<18}{row['network']:<16}{row['parameters']:>13,}  {row['task']:<30}{row['paper']}")
+
+
+def sizes():
+    """A dict for each network of ZOO, with its trainable parameters at the `article` preset."""
+    from models import ZOO
+
+    for name, entry in ZOO.items():
+        for network, build in entry.networks.items():
+            with torch.device("meta"):  # no memory, no time
+                parameters = sum(p.numel() for p in build(entry.presets["article"]).parameters())
+            yield {
+                "name": name, "network": network, "parameters": parameters, "task": entry.task, "paper": entry.paper
+            }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Manifest -> the i-th batch. The one door between `pipeline` and `models`.
+
+A split's pictures lie decoded and resampled in one memory-mapped uint8 array, built once and kept in the cache. The
+i-th batch is a function of (seed, i): nothing to save, nothing to replay on resuming.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from filelock import FileLock
+from PIL import Image
+from torch import Tensor
+
+from models import ranks
+from pipeline.manifest import FACES, ManifestError, UserError, check_faces, read
+
+RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
+GPU_SHARE = 0.5  # of the free memory that pictures may fill
+
+__all__ = ["Dataset", "Pictures", "UserError", "in_range", "labelled", "labels", "pictures", "seed_for"]
+
+
+def seed_for(*causes: object) -> int:
+    """63 bits from anything that can be printed: torch takes no more."""
+    return int.from_bytes(hashlib.sha256(repr(causes).encode()).digest()[:8], "big") >> 1
+
+
+class Dataset:
+    """A face dataset on disk: its manifest, checked, and its pictures as arrays.
+
+    Raises ManifestError if there is no valid manifest with a face in it."""
+
+    def __init__(self, folder: Path, cache: Path):
+        self.folder, self._cache = folder, cache
+        path = folder / "manifest.parquet"
+        self.faces = read(path, FACES)
+        check_faces(self.faces, path)
+        if not len(self.faces):
+            raise ManifestError(path, "holds no face", "at least one", "build the dataset again")
+        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def split(self, name: str) -> pa.Table:
+        """The rows of train, val or test."""
+        return self.faces.filter(pc.equal(self.faces["split"], name))
+
+    def pixels(self, split: str, size: int) -> np.ndarray:
+        """(N, size, size, 3) uint8, memory-mapped, in the manifest's order.
+
+        Raises ManifestError if a picture is gone, damaged, or smaller than `size`."""
+        causes = [self.digest, split, "all rows", "pictures", size, RESAMPLER]
+        key = hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
+        path = self._cache / "arrays" / f"{key}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                self._write(path, self.split(split), size)
+        return np.load(path, mmap_mode="r")
+
+    def _write(self, path: Path, faces: pa.Table, size: int) -> None:
+        work = path.with_suffix(".part")
+        load = functools.partial(self._picture, size=size)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(faces), size, size, 3)}
+        with open(work, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+            np.lib.format.write_array_header_1_0(file, header)
+            rows = zip(faces["path"].to_pylist(), faces["size"].to_pylist(), strict=True)
+            for picture in _ahead(pool, load, rows):
+                file.write(picture.tobytes())  # not through the map: a full disk would be a crash, not an error
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(work, path)
+
+    def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
+        path, stated = self.folder / row[0], row[1]
+        if stated < size:
+            raise ManifestError(
+                self.folder, f"faces of {stated} px", f"{size} px or more, as the model is trained at",
+                f"build it again with --size {size}, or take a smaller --preset",
+            )  # fmt: skip
+        try:
+            with Image.open(path) as image:
+                picture = image.convert("RGB")
+        except FileNotFoundError:
+            raise ManifestError(path, "there is no such file", "the picture of a face", _REBUILD) from None
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ManifestError(path, f"unreadable ({error})", "the picture of a face", _REBUILD) from error
+        if picture.size != (stated, stated):
+            found = "{} × {} px".format(*picture.size)
+            raise ManifestError(path, found, f"{stated} × {stated}, as the manifest says", _REBUILD)
+        return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+
+
+_REBUILD = "remove the dataset and build it again"
+
+
+def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable):
+    """pool.map, but at most 256 results are held at once."""
+    waiting = []
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) == 256:
+            yield waiting.pop(0).result()
+    while waiting:
+        yield waiting.pop(0).result()
+
+
+def labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
+    """(names of the classes, (N,) int64 class of each face; -1: none) from `hair_color`, or from `tags`, of which the
+    first counts: of a folder of class folders it is the class."""
+    values = faces[column].to_pylist()
+    if column == "tags":
+        values = [tags[0] if tags else None for tags in values]
+    names = sorted({value for value in values if value is not None})
+    number = {name: index for index, name in enumerate(names)}
+    return names, np.array([number.get(value, -1) for value in values], np.int64)
+
+
+class Pictures:
+    """batches(i) -> {"picture": (B, S, S, 3) uint8 on the device}, and with `labels` {"label": (B,) int64}.
+
+    Each epoch is a permutation of all pictures; with `hflip` half of them are mirrored. B is this process's share of
+    the global batch. On a GPU the pictures live in its memory if they fit; if not, the next batch is fetched ahead."""
+
+    def __init__(
+        self, pixels: np.ndarray, batch_size: int, *, seed: int, device: torch.device,
+        hflip: bool = False, labels: np.ndarray | None = None,
+    ):  # fmt: skip
+        if not len(pixels):
+            raise UserError("split train", "holds no picture", "at least one", "build a larger dataset")
+        self.batch_size, self.seed, self.device, self.hflip = batch_size, seed, device, hflip
+        self._pixels, self._labels = pixels, labels
+        self._resident = None
+        if device.type == "cuda" and pixels.nbytes < GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
+            self._resident = torch.from_numpy(np.array(pixels)).to(device)
+        self._ahead = ThreadPoolExecutor(1) if device.type == "cuda" and self._resident is None else None
+        self._next: tuple[int, object] = (-1, None)
+
+    def __call__(self, i: int) -> dict[str, Tensor]:
+        rows, flipped = self.rows(i)
+        picture = self._fetch(rows, i)
+        if self.hflip:
+            flip = torch.from_numpy(flipped).to(self.device)
+            picture = torch.where(flip[:, None, None, None], picture.flip(2), picture)
+        batch = {"picture": picture}
+        if self._labels is not None:
+            batch["label"] = torch.from_numpy(self._labels[rows]).to(self.device)
+        return batch
+
+    def rows(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B,) which pictures are in the i-th batch, and (B,) whether each is mirrored."""
+        first, count = i * self.batch_size, len(self._pixels)
+        epochs = range(first // count, (first + self.batch_size - 1) // count + 1)
+        order = np.concatenate([_permutation(self.seed, epoch, count) for epoch in epochs])
+        start = first - epochs[0] * count
+        flipped = np.random.default_rng(seed_for(self.seed, i, "flip")).random(self.batch_size) < 0.5
+        part = slice(*(self.batch_size * (ranks.rank() + end) // ranks.world() for end in (0, 1)))
+        return order[start : start + self.batch_size][part], flipped[part]
+
+    def _fetch(self, rows: np.ndarray, i: int) -> Tensor:
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self.device)]
+        if self._ahead is None:
+            return torch.from_numpy(self._pixels[rows])
+        number, coming = self._next
+        picture = coming.result() if number == i else self._pinned(i)
+        self._next = i + 1, self._ahead.submit(self._pinned, i + 1)
+        return picture.to(self.device, non_blocking=True)
+
+    def _pinned(self, i: int) -> Tensor:
+        return torch.from_numpy(self._pixels[self.rows(i)[0]]).pin_memory()
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed_for(seed, epoch, "order")).permutation(count)
+
+
+def pictures(dataset: Dataset, config, *, seed: int, device: torch.device) -> Pictures:
+    """The kind of batch that holds the train split's faces alone."""
+    pixels = dataset.pixels("train", config.size)
+    return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip)
+
+
+def labelled(dataset: Dataset, config, *, seed: int, device: torch.device, column: str) -> Pictures:
+    """… and the class of each, from `column`: see `labels`."""
+    pixels = dataset.pixels("train", config.size)
+    classes = labels(dataset.split("train"), column)[1]
+    return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=classes)
+
+
+def in_range(picture: Tensor, middle: float) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, 3, S, S), channels last in memory, with the grey level `middle` at 0 and 0 at -1."""
+    return picture.permute(0, 3, 1, 2).to(torch.get_default_dtype()).sub_(middle).div_(middle)

@@ -1,0 +1,328 @@
+"""DCGAN. Radford, Metz, Chintala: "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks", ICLR 2016, https://arxiv.org/abs/1511.06434; as two articles trained it on anime faces:
+
+* `DCGAN96`: mattya, 2015, https://github.com/mattya/chainer-DCGAN. ELU, a softmax over {real, fake}, no tanh.
+* `DCGAN128`: taku-buntu, 2018, https://github.com/taku-buntu/Killme_DCGAN, after Keras-GAN. Upsampling and 3×3
+  convolutions, dropout, two half batches for D.
+
+Pictures are in [-1, 1]. In shapes: N batch, Z latent, W width, S side.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from models import metrics, ranks
+from models.average import Average
+from models.data import in_range, seed_for
+from models.layers import BatchNorm, Dropout
+from models.losses import binary_cross_entropy, softmax_cross_entropy
+from models.sheet import grid, painted
+from models.train import Update, update
+
+REAL, FAKE = 0, 1  # the classes of DCGAN96's softmax
+
+
+# --- mattya's, 96 px
+
+
+@dataclass(frozen=True)
+class Config96:
+    """The defaults are the article's."""
+
+    size: int = 96  # S, a multiple of 16
+    widths: tuple[int, ...] = (512, 256, 128, 64)  # of G, coarse to fine; of D in reverse
+    latent: int = 100  # Z
+    unit_norm: bool = True  # G's first BN is over W·(S/16)² units, and layers have biases; the paper: W channels
+    tanh: bool = False  # the article clips when it displays
+    elu: bool = True  # in D; the paper has leaky ReLU
+    classes: int = 2  # of D: 2 for a softmax, 1 for a sigmoid
+    middle: float = 128.0  # the grey level that is 0
+    hflip: bool = True
+    batch_size: int = 100
+    micro_batches: int = 1  # parts of a batch whose gradients are summed; each has batch statistics of its own
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    weight_decay: float = 1e-5
+    average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
+    steps: int = 66_000  # the article's last picture: epoch 32 of 200,000 pictures
+    sample_every: int = 1000  # steps
+    save_every: int = 2000
+
+    @property
+    def pictures(self) -> int:
+        """Real pictures that a step takes."""
+        return self.batch_size
+
+
+PRESETS96 = {
+    "article": Config96(),
+    "paper": Config96(
+        size=64, widths=(1024, 512, 256, 128), unit_norm=False, tanh=True, elu=False, classes=1, middle=127.5,
+        hflip=False, batch_size=128, weight_decay=0.0,
+    ),
+    "small": Config96(
+        size=64, widths=(256, 128, 64, 32), batch_size=64, average=0.999, steps=8_000, sample_every=500, save_every=500
+    ),
+    "tiny": Config96(size=32, widths=(16, 16, 8, 8), latent=16, batch_size=8, steps=20, sample_every=10, save_every=10),
+}  # fmt: skip
+
+
+class Latent(nn.Module):
+    """A generator from z of U(-1, 1)^Z."""
+
+    latent: int
+    middle: float
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """(count, Z), on the network's device; from `rng` if one is given."""
+        device = next(self.parameters()).device
+        uniform = torch.rand(count, self.latent, generator=rng, device=rng.device if rng else device)
+        return uniform.to(device) * 2 - 1
+
+
+class Generator96(Latent):
+    """z (N, Z) -> pictures (N, 3, S, S)."""
+
+    def __init__(self, c: Config96):
+        super().__init__()
+        self.latent, self.middle = c.latent, c.middle
+        side, first = c.size // 16, c.widths[0]
+        units = first * side * side
+        normed = (BatchNorm(units), nn.Unflatten(1, (first, side, side))) if c.unit_norm else (
+            nn.Unflatten(1, (first, side, side)), BatchNorm(first))  # fmt: skip
+        layers = [nn.Linear(c.latent, units, bias=c.unit_norm), *normed, nn.ReLU(inplace=True)]  # (N, W, S/16, S/16)
+        for wide, narrow in itertools.pairwise(c.widths):
+            up = nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=c.unit_norm)
+            layers += [up, BatchNorm(narrow), nn.ReLU(inplace=True)]  # (N, W/2, S/8, S/8) and on
+        layers.append(nn.ConvTranspose2d(c.widths[-1], 3, 4, stride=2, padding=1, bias=c.unit_norm))
+        self.layers = nn.Sequential(*layers, *[nn.Tanh()] * c.tanh)
+        self.apply(_normal)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class Discriminator96(nn.Sequential):
+    """Pictures (N, 3, S, S) -> logits (N, classes)."""
+
+    def __init__(self, c: Config96):
+        widths = c.widths[::-1]
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=c.unit_norm), _active(c)]
+        for narrow, wide in itertools.pairwise(widths):
+            down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=c.unit_norm)
+            layers += [down, BatchNorm(wide), _active(c)]  # (N, 2W, S/4, S/4) and on
+        super().__init__(*layers, nn.Flatten(), nn.Linear(widths[-1] * (c.size // 16) ** 2, c.classes))
+        self.apply(_normal)
+
+
+def _active(c: Config96) -> nn.Module:
+    return nn.ELU(inplace=True) if c.elu else nn.LeakyReLU(0.2, inplace=True)
+
+
+def _normal(module: nn.Module) -> None:
+    """Weights from N(0, 0.02), biases 0: §4 of the paper."""
+    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class _DCGAN:
+    """What both share: the optimizers, what is shown and how it is judged while it trains."""
+
+    def __init__(self, config, generator: nn.Module, discriminator: nn.Module, device: torch.device, held_out: Tensor):
+        self.config, self.device = config, device
+        self.held_out = held_out  # (M, S, S, 3) uint8 pictures that are not trained on
+        self.g = generator.to(device, memory_format=torch.channels_last)
+        self.d = discriminator.to(device, memory_format=torch.channels_last)
+        self.average = Average(self.g, config.average)
+        adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "fused": True}
+        decay = getattr(config, "weight_decay", 0.0)
+        self.opt_g = torch.optim.Adam(self.g.parameters(), **adam, weight_decay=decay)
+        self.opt_d = torch.optim.Adam(self.d.parameters(), **adam, weight_decay=decay)
+
+    def real(self, batch: dict[str, Tensor]) -> Iterator[Tensor]:
+        """The batch's pictures as (N, 3, S, S) in [-1, 1], in micro-batches."""
+        yield from in_range(batch["picture"], self.g.middle).chunk(self.config.micro_batches)
+
+    def noise(self, count: int) -> Iterator[Tensor]:
+        """This process's share of z for `count` pictures, in micro-batches."""
+        yield from ranks.share(self.g.noise(count)).chunk(self.config.micro_batches)
+
+    def fixed_noise(self, count: int) -> Tensor:
+        return self.average.network.noise(count, torch.Generator().manual_seed(seed_for("sheet")))
+
+    def exported(self) -> nn.Module:
+        """The network that a run is kept for."""
+        return self.average.network
+
+    def sheet(self, i: int):
+        """(H, W, 3) uint8: ten by ten of the averaged G's pictures, of the same z at every step."""
+        return grid(painted(self.average.network, self.fixed_noise(100)), columns=10)
+
+    def validate(self, i: int) -> dict[str, float]:
+        """How far samples lie from held-out pictures: lower is better."""
+        fake = painted(self.average.network, self.fixed_noise(len(self.held_out)))
+        return {"sliced_wasserstein": metrics.sliced_wasserstein(self.held_out, fake)}
+
+
+class DCGAN96(_DCGAN):
+    """mattya's training: one fake batch, both losses before either update."""
+
+    def __init__(self, config: Config96, device: torch.device, held_out: Tensor):
+        super().__init__(config, Generator96(config), Discriminator96(config), device, held_out)
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        update_g, update_d = Update([self.opt_g]), Update([self.opt_d])
+        for real, z in zip(self.real(batch), self.noise(self.config.batch_size), strict=True):
+            on_fake = self.d(self.g(z))
+            on_real = self.d(real)  # a pass of its own: batch statistics do not mix
+            loss_g = self.judged(on_fake, real=True)
+            loss_d = self.judged(on_fake, real=False) + self.judged(on_real, real=True)
+            update_g.add(loss_g, keep_graph=True)
+            update_d.add(loss_d)
+        update_g.apply()
+        update_d.apply()
+        self.average.follow(self.g, i)
+        return {"g": loss_g.detach(), "d": loss_d.detach()}
+
+    def judged(self, logits: Tensor, *, real: bool) -> Tensor:
+        """The loss of these logits (N, classes) if the pictures are to be taken for real, or not."""
+        if self.config.classes == 1:
+            return binary_cross_entropy(logits.flatten(), float(real))
+        return softmax_cross_entropy(logits, REAL if real else FAKE)
+
+
+# --- taku-buntu's, 128 px
+
+
+@dataclass(frozen=True)
+class Config128:
+    """The defaults are the article's."""
+
+    size: int = 128  # S, a multiple of 4
+    widths: tuple[int, int] = (128, 64)  # of G
+    d_widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+    latent: int = 100  # Z
+    dropout: float = 0.25  # in D
+    momentum: float = 0.2  # of batch statistics: Keras's 0.8, as torch counts
+    eps: float = 1e-3  # of batch normalisation: Keras's
+    glorot: bool = True  # Keras's initial weights; the paper has N(0, 0.02)
+    hflip: bool = False  # hair is not symmetrical
+    batch_size: int = 32
+    micro_batches: int = 1
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    average: float = 0.0
+    steps: int = 200_000
+    sample_every: int = 1000  # steps
+    save_every: int = 5000
+
+    @property
+    def pictures(self) -> int:
+        """Real pictures that a step takes: half a batch."""
+        return self.batch_size // 2
+
+
+PRESETS128 = {
+    "article": Config128(),
+    "paper": replace(Config128(), batch_size=128, glorot=False),
+    "small": Config128(size=64, widths=(64, 32), average=0.999, steps=8_000, sample_every=500, save_every=500),
+    "tiny": Config128(
+        size=32, widths=(8, 8), d_widths=(8, 8, 8, 8), latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
+    ),
+}
+
+
+class Generator128(Latent):
+    """z (N, Z) -> pictures (N, 3, S, S). Convolution, activation, normalisation, in that order."""
+
+    middle = 127.5
+
+    def __init__(self, c: Config128):
+        super().__init__()
+        self.latent = c.latent
+        side, (wide, narrow) = c.size // 4, c.widths
+        norm = {"momentum": c.momentum, "eps": c.eps}
+        self.layers = nn.Sequential(
+            nn.Linear(c.latent, wide * side * side), nn.ReLU(inplace=True),
+            nn.Unflatten(1, (wide, side, side)),  # (N, W, S/4, S/4)
+            BatchNorm(wide, **norm), nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, wide, 3, padding=1), nn.ReLU(inplace=True),  # (N, W, S/2, S/2)
+            BatchNorm(wide, **norm), nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, narrow, 3, padding=1), nn.ReLU(inplace=True),  # (N, W/2, S, S)
+            BatchNorm(narrow, **norm), nn.Conv2d(narrow, 3, 3, padding=1), nn.Tanh(),
+        )  # fmt: skip
+        self.apply(_glorot if c.glorot else _normal)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class Discriminator128(nn.Sequential):
+    """Pictures (N, 3, S, S) -> logits (N,). Convolution, activation, dropout, normalisation, in that order.
+
+    Keras pads an even side right and below only where the stride is 2; the second layer's output once more."""
+
+    def __init__(self, c: Config128):
+        w1, w2, w3, w4 = c.d_widths
+        norm = {"momentum": c.momentum, "eps": c.eps}
+        side = (c.size // 4 + 2) // 2  # of 128: 64, 33, 17, 17
+
+        def active() -> tuple[nn.Module, nn.Module]:
+            return nn.LeakyReLU(0.2, inplace=True), Dropout(c.dropout)
+
+        super().__init__(
+            _right_and_below(), nn.Conv2d(3, w1, 3, stride=2), *active(),  # (N, W, 64, 64)
+            _right_and_below(), nn.Conv2d(w1, w2, 3, stride=2), _right_and_below(),  # (N, 2W, 33, 33)
+            *active(), BatchNorm(w2, **norm),
+            nn.Conv2d(w2, w3, 3, stride=2, padding=1), *active(), BatchNorm(w3, **norm),  # (N, 4W, 17, 17)
+            nn.Conv2d(w3, w4, 3, padding=1), *active(),  # (N, 8W, 17, 17)
+            nn.Flatten(), nn.Linear(w4 * side * side, 1), nn.Flatten(0),
+        )  # fmt: skip
+        self.apply(_glorot if c.glorot else _normal)
+
+
+def _right_and_below() -> nn.Module:
+    return nn.ZeroPad2d((0, 1, 0, 1))
+
+
+def _glorot(module: nn.Module) -> None:
+    """Keras's initial weights."""
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+class DCGAN128(_DCGAN):
+    """Keras-GAN's training: D on half a batch of real pictures, D on half a batch of fakes, G on a whole one."""
+
+    def __init__(self, config: Config128, device: torch.device, held_out: Tensor):
+        super().__init__(config, Generator128(config), Discriminator128(config), device, held_out)
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        count = self.config.batch_size
+        # Two updates, so that batch statistics of real and fake do not mix.
+        on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch)))
+        on_fake = update([self.opt_d], (binary_cross_entropy(self.d(fake), 0) for fake in self.fakes(count // 2)))
+        loss_g = update([self.opt_g], (binary_cross_entropy(self.d(self.g(z)), 1) for z in self.noise(count)))
+        self.average.follow(self.g, i)
+        return {"g": loss_g, "d_real": on_real, "d_fake": on_fake}
+
+    def fakes(self, count: int) -> Iterator[Tensor]:
+        """G's pictures, without a way back to it."""
+        for z in self.noise(count):
+            with torch.no_grad():
+                fake = self.g(z)
+            yield fake
+
+    def sheet(self, i: int):
+        """As ever, and below it the article's latent walk: ten steps from the first picture to the second."""
+        start, end = self.fixed_noise(2)
+        walk = torch.stack([torch.lerp(start, end, t) for t in torch.linspace(0, 1, 10, device=start.device)])
+        pictures = painted(self.average.network, torch.cat([self.fixed_noise(50), walk]))
+        return grid(pictures, columns=10)

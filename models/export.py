@@ -1,0 +1,112 @@
+"""Checkpoint -> what a run is for: `model.safetensors` and a model card."""
+
+import hashlib
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import nn
+
+from models import ZOO
+from models.data import UserError
+from models.journal import lines
+
+
+def export(run: Path, network: nn.Module, settings: dict) -> None:
+    """Write `model.safetensors`, whole or not at all, with what is needed to build the network, and `README.md`."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    steps = settings["config"]["steps"]
+    about = json.dumps({"model": settings["model"], "config": settings["config"], "steps": steps})
+    # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
+    _replace(run / "model.safetensors", to_bytes(weights, metadata={"about": about}))
+    _replace(run / "README.md", card(run, settings).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    work = path.with_name(f".{path.name}")
+    try:
+        with open(work, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(work, path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def load(run: Path) -> nn.Module:
+    """The network of a run, on the CPU, in evaluation mode. Raises UserError if the run has none, or a damaged one."""
+    path = run / "model.safetensors"
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads(file.metadata()["about"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        entry = ZOO[about["model"]]
+        network = entry.networks[entry.exported](config(about["model"], about["config"]))
+        network.load_state_dict(weights)
+    except FileNotFoundError:
+        raise UserError(run, "has no model.safetensors", "a run that is trained to its end", "train it first") from None
+    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError) as error:
+        cure = "remove it and start its training again, which writes it anew"
+        raise UserError(path, f"damaged ({str(error)[:120]})", "the weights of a model of ZOO", cure) from error
+    return network.eval().requires_grad_(False)
+
+
+def steps(run: Path) -> int:
+    """After how many steps `model.safetensors` was written. Raises FileNotFoundError; UserError if it is damaged."""
+    try:
+        with safe_open(run / "model.safetensors", "np") as file:
+            return json.loads(file.metadata()["about"])["steps"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(run / "model.safetensors", f"damaged ({error})", "weights", "remove it") from error
+
+
+def config(model: str, values: dict):
+    """The Config that config.json holds: JSON knows no tuples."""
+    kind = type(ZOO[model].presets["article"])
+    known = {field.name for field in fields(kind)}
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key in known})
+
+
+def weights_sha256(run: Path) -> str:
+    """Of `model.safetensors`. Raises UserError if there is none."""
+    try:
+        return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+    except FileNotFoundError:
+        raise UserError(run, "has no model.safetensors", "a run that is trained to its end", "train it first") from None
+
+
+def card(run: Path, settings: dict) -> str:
+    """The model card, Markdown with the front matter that model hubs read."""
+    model, dataset = settings["model"], settings["dataset"]
+    last = {line["kind"]: line for line in lines(run)}
+    said = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g}"
+        for line in last.values() for name, value in line.items() if name not in ("step", "kind")
+    )  # fmt: skip
+    rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in settings["config"].items())
+    return f"""---
+library_name: pytorch
+tags: [anime, faces, gan, {model}]
+---
+# {model}, trained on {dataset["name"]}
+
+Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {ZOO[model].paper}
+
+![samples](samples/{settings["config"]["steps"]:06}.png)
+
+Trained for {settings["config"]["steps"]:,} steps on {dataset["faces"]:,} faces (manifest {dataset["digest"][:16]}),
+seed {settings["seed"]}, preset {settings["preset"]}. At the end: {said}.
+
+![losses](loss.png)
+
+| setting | value |
+|---|---|
+{rows}
+
+Use: `luigi --module workflows GenerateFaces --run {run.name}`. The pictures it learned from stay their artists'; the
+dataset's card says whose.
+"""

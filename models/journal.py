@@ -1,0 +1,125 @@
+"""What a run says while it trains: its losses, sheets and speed."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
+
+
+class Journal:
+    """`metrics.jsonl`, `samples/STEP.png`, `loss.png` and `tensorboard/` of a run, and its progress on stderr.
+
+    What was written after step `start` is taken back first: those steps are made again."""
+
+    def __init__(self, run: Path, start: int, steps: int, pictures: int):
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, and no model needs it
+
+        self._run, self._pictures = run, pictures
+        (run / "samples").mkdir(parents=True, exist_ok=True)
+        _cut(run / "metrics.jsonl", start)
+        self._metrics = open(run / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self._board = SummaryWriter(run / "tensorboard", purge_step=start + 1 if start else None)
+        tty = sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=start, desc=run.name, unit="step", dynamic_ncols=True, disable=not tty)
+        self._said, self._said_at = time.monotonic(), start
+        self._at, self._steps = start, steps
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.close()
+        self._metrics.close()
+        self._board.close()
+
+    def advance(self) -> None:
+        """One step more is done."""
+        self._at += 1
+        self._bar.update()
+        seconds = time.monotonic() - self._said
+        if seconds < (1 if not self._bar.disable else PLAIN_SECONDS):
+            return
+        rate = (self._at - self._said_at) / seconds
+        if self._bar.disable:
+            left = (self._steps - self._at) / rate
+            print(
+                f"{self._run.name}: step {self._at} of {self._steps}, {rate:.2f} steps/s, "
+                f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left", file=sys.stderr,
+            )  # fmt: skip
+        self._bar.set_postfix_str(f"{rate * self._pictures:.1f} images/s", refresh=False)
+        self._board.add_scalar("speed/images per second", rate * self._pictures, self._at)
+        self._said, self._said_at = time.monotonic(), self._at
+
+    def losses(self, step: int, values: dict[str, Tensor]) -> None:
+        """The losses of a step; reads them from the device."""
+        self._line(step, {name: float(value) for name, value in values.items()}, "loss")
+
+    def scores(self, step: int, values: dict[str, float]) -> None:
+        """What validation says of the weights after a step."""
+        self._line(step, values, "score")
+
+    def _line(self, step: int, values: dict[str, float], kind: str) -> None:
+        self._metrics.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
+        self._metrics.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def sheet(self, step: int, picture: np.ndarray) -> None:
+        """Samples after a step; and the losses so far, drawn."""
+        Image.fromarray(picture).save(self._run / "samples" / f"{step:06}.png")
+        self._board.add_image("samples", picture, step, dataformats="HWC")
+        plot(self._run)
+
+    def sync(self) -> None:
+        """All that was said is on disk."""
+        self._metrics.flush()
+        os.fsync(self._metrics.fileno())
+        self._board.flush()
+
+
+def lines(run: Path) -> list[dict]:
+    """The lines of a run's metrics.jsonl that are whole."""
+    found = []
+    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:  # the process was killed while it wrote it
+            break
+    return found
+
+
+def _cut(path: Path, step: int) -> None:
+    """Take back the lines after `step`."""
+    if not path.exists():
+        return
+    kept = [line for line in lines(path.parent) if line["step"] <= step]
+    work = path.with_suffix(".part")
+    work.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(work, path)
+
+
+def plot(run: Path) -> None:
+    """Draw metrics.jsonl as loss.png: losses above, scores below."""
+    from matplotlib.figure import Figure
+
+    said = lines(run)
+    kinds = [kind for kind in ("loss", "score") if any(line["kind"] == kind for line in said)]
+    if not kinds:
+        return
+    figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
+    for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
+        rows = [line for line in said if line["kind"] == kind]
+        for name in [name for name in rows[0] if name not in ("step", "kind")]:
+            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=name.replace("_", " "))
+        axes.set(xlabel="step", ylabel=kind)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(run / "loss.png", dpi=80)

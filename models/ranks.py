@@ -1,0 +1,47 @@
+"""One training in several processes.
+
+Noise and masks are drawn for the global batch by every process from the same seed, and each takes its slice; whatever
+is summed over the batch is summed over all processes. So N processes do what one does.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def share(batch: Tensor) -> Tensor:
+    """(N, …) for the global batch -> this process's (N / world, …)."""
+    return batch if world() == 1 else batch.chunk(world())[rank()]
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean of each process's value, in all of them. Differentiable, twice."""
+    if world() == 1:
+        return value
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(value.contiguous()) / world()
+
+
+def any_of(is_so: bool) -> bool:
+    """Whether it is so in any process."""
+    if world() == 1:
+        return is_so
+    flag = torch.tensor(float(is_so), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.all_reduce(flag, dist.ReduceOp.MAX)
+    return bool(flag)
+
+
+def wait() -> None:
+    """Until all processes are here."""
+    if world() > 1:
+        dist.barrier()

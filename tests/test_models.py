@@ -1,0 +1,274 @@
+"""Promises that every model of ZOO keeps, present and future."""
+
+import io
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing
+from torch import nn
+
+from models import ZOO, export, ranks, runs, train
+from models.data import UserError, seed_for
+
+CPU = torch.device("cpu")
+
+
+class Noise:
+    """batches(i): random pictures, a function of i; each process's share."""
+
+    def __init__(self, config, poison_at: int | None = None):
+        self.config, self.poison_at = config, poison_at
+
+    def __call__(self, i: int) -> dict[str, torch.Tensor]:
+        rng = torch.Generator().manual_seed(seed_for("noise", i))
+        shape = (self.config.pictures, self.config.size, self.config.size, 3)
+        picture = torch.randint(256, shape, generator=rng, dtype=torch.uint8)
+        if i == self.poison_at:
+            picture = picture * torch.nan
+        return {"picture": ranks.share(picture)}
+
+
+def build(name: str, **changes):
+    """(config, trainee) of the tiny preset, on random held-out pictures."""
+    entry = ZOO[name]
+    config = replace(entry.presets["tiny"], **changes)
+    held_out = np.random.default_rng(0).integers(0, 256, (16, config.size, config.size, 3), np.uint8)
+    torch.manual_seed(seed_for(0, "weights"))
+    return config, entry.trainee(config, CPU, held_out)
+
+
+def fit(name: str, run: Path, steps: int, **more) -> object:
+    config, trainee = build(name)
+    every = {"log_every": 1, "sample_every": 2, "save_every": 2}
+    train.fit(trainee, Noise(config), run, steps=steps, **(every | more))
+    return trainee
+
+
+def state(trainee) -> dict:
+    file = io.BytesIO()
+    torch.save({name: part.state_dict() for name, part in train.parts(trainee).items()}, file)
+    return torch.load(io.BytesIO(file.getvalue()))
+
+
+def the_same(a, b, *, rtol: float = 0, atol: float = 0) -> None:
+    """Of checkpoints too, which hold a word and None."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            the_same(a[key], b[key], rtol=rtol, atol=atol)
+    elif isinstance(a, (str, type(None))):
+        assert a == b
+    else:
+        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+
+
+every_model = pytest.mark.parametrize("name", ZOO)
+
+
+@every_model
+def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp_path):
+    start = time.monotonic()
+    fit(name, tmp_path, steps=5)
+    assert time.monotonic() - start < 60
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["kind"] == "loss"] == [1, 2, 3, 4, 5]
+    assert [line["step"] for line in lines if line["kind"] == "score"] == [2, 4, 5]
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {
+        f"{step:06}.png" for step in (0, 2, 4, 5)
+    }  # fmt: skip
+    assert (tmp_path / "loss.png").stat().st_size > 1000
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+@every_model
+def test_stopping_and_going_on_changes_nothing(name, tmp_path):
+    fit(name, tmp_path / "whole", steps=6)
+    fit(name, tmp_path / "halves", steps=3)
+    fit(name, tmp_path / "halves", steps=6)
+    the_same(*(train.read(tmp_path / run / "last.pt") for run in ("whole", "halves")))
+    whole, halves = ((tmp_path / run / "metrics.jsonl").read_text().splitlines() for run in ("whole", "halves"))
+    assert [line for line in halves if '"step": 3, "kind": "score"' not in line] == whole  # the end of the first half
+    the_same(*(train.read(tmp_path / run / "best.pt")["step"] for run in ("whole", "halves")))
+
+
+@every_model
+def test_every_network_learns_in_a_step_and_the_optimizers_are_saved(name):
+    config, trainee = build(name)
+    before = state(trainee)
+    trainee.step(Noise(config)(0), 0)
+    after = state(trainee)
+    networks = [part for part in train.parts(trainee) if isinstance(getattr(trainee, part), nn.Module)]
+    assert len(networks) >= len(ZOO[name].networks)
+    for part in networks:
+        changed = [key for key in before[part] if not torch.equal(before[part][key], after[part][key])]
+        assert len(changed) > len(before[part]) * 0.6, f"{part}: only {changed} moved"
+    optimizers = [part for part in train.parts(trainee) if isinstance(getattr(trainee, part), torch.optim.Optimizer)]
+    assert optimizers
+    assert all(after[part]["state"] for part in optimizers)
+
+
+@every_model
+def test_nothing_that_moves_is_left_out_of_the_checkpoint(name):
+    """What a second trainee takes on makes it the first: its next step is the same to the bit."""
+    config, first = build(name)
+    for i in range(2):
+        first.step(Noise(config)(i), i)
+    torch.manual_seed(7)
+    second = ZOO[name].trainee(config, CPU, first.held_out)
+    train.take_on(second, state(first), Path("of a test"))
+    for trainee in (first, second):
+        torch.manual_seed(5)
+        trainee.step(Noise(config)(2), 2)
+    the_same(state(first), state(second))
+
+
+@every_model
+def test_showing_and_judging_change_nothing(name):
+    config, trainee = build(name)
+    trainee.step(Noise(config)(0), 0)
+    before = state(trainee)
+    sheet = trainee.sheet(1)
+    assert sheet.dtype == np.uint8
+    assert sheet.ndim == 3
+    assert (trainee.sheet(1) == sheet).all()
+    assert trainee.validate(1) == trainee.validate(1)
+    the_same(state(trainee), before)
+
+
+@every_model
+def test_the_seed_of_a_step_is_all_its_chance(name, tmp_path):
+    fit(name, tmp_path / "a", steps=2)
+    torch.manual_seed(123)
+    fit(name, tmp_path / "b", steps=2)
+    fit(name, tmp_path / "c", steps=2, seed=1)
+    a, b, c = (train.read(tmp_path / run / "last.pt") for run in "abc")
+    the_same(a, b)
+    with pytest.raises(AssertionError):
+        the_same(a, c)
+
+
+@every_model
+def test_bf16_trains_and_keeps_weights_in_fp32(name, tmp_path):
+    trainee = fit(name, tmp_path, steps=2, precision="bf16")
+    for part in train.parts(trainee).values():
+        if isinstance(part, nn.Module):
+            assert {p.dtype for p in part.parameters()} == {torch.float32}
+
+
+@every_model
+def test_micro_batches_are_summed(name):
+    """Without statistics over the batch, two halves give the gradient of the whole."""
+    config, whole = build(name, micro_batches=1)
+    parted = build(name, micro_batches=2)[1]
+    for trainee in (whole, parted):
+        for part in vars(trainee).values():
+            if isinstance(part, nn.Module):
+                for layer in part.modules():
+                    if isinstance(layer, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
+                        layer.forward = lambda x: x * 0.9
+        torch.manual_seed(0)
+        trainee.step(Noise(config)(0), 0)
+    for (name, a), (_, b) in zip(state(whole).items(), state(parted).items(), strict=True):
+        if name.startswith("opt"):
+            averages = [[row["exp_avg"] for row in optimizer["state"].values()] for optimizer in (a, b)]
+            torch.testing.assert_close(*averages, rtol=1e-3, atol=1e-6)
+
+
+@every_model
+def test_two_processes_do_what_one_does(name, tmp_path):
+    torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "two"), 2), nprocs=2)
+    torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "one"), 1), nprocs=1)
+    one, two = (train.read(tmp_path / run / "last.pt") for run in ("one", "two"))
+    one["best"], two["best"] = one["best"]["step"], two["best"]["step"]  # a score is measured in fp32
+    the_same(one, two, rtol=1e-6, atol=1e-9)
+    losses = [[json.loads(line) for line in (tmp_path / run / "metrics.jsonl").open()] for run in ("one", "two")]
+    assert [line["step"] for line in losses[0]] == [line["step"] for line in losses[1]]
+    for a, b in zip(*losses, strict=True):
+        assert a.pop("kind") == b.pop("kind")
+        assert a == pytest.approx(b, rel=1e-4)
+
+
+def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    if world > 1:
+        store = torch.distributed.FileStore(run + ".store", world)
+        torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=world)
+    config, trainee = build(name, **({"dropout": 0.0} if hasattr(ZOO[name].presets["tiny"], "dropout") else {}))
+    train.fit(trainee, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
+
+
+@every_model
+def test_what_is_exported_paints_what_the_trainee_paints(name, tmp_path):
+    trainee = fit(name, tmp_path, steps=2)
+    config = ZOO[name].presets["tiny"]
+    export.export(tmp_path, trainee.exported(), SETTINGS | {"model": name, "config": {**vars(config), "steps": 2}})
+    network = export.load(tmp_path)
+    z = network.noise(3, torch.Generator().manual_seed(0))
+    the_same(network(z), trainee.exported()(z))
+    assert export.steps(tmp_path) == 2
+    before = export.weights_sha256(tmp_path)
+    export.export(tmp_path, trainee.exported(), SETTINGS | {"model": name, "config": {**vars(config), "steps": 2}})
+    assert export.weights_sha256(tmp_path) == before
+    assert f"# {name}" in (tmp_path / "README.md").read_text()
+
+
+SETTINGS = {"seed": 0, "preset": "tiny", "dataset": {"name": "noise", "digest": "0" * 64, "faces": 16}}
+
+
+@every_model
+def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_checkpoint(name, tmp_path):
+    fit(name, tmp_path, steps=2)
+    before = (tmp_path / "last.pt").read_bytes()
+    config, trainee = build(name)
+    with pytest.raises(UserError, match=r"at step 4; finite numbers"):
+        train.fit(trainee, Noise(config, poison_at=3), tmp_path, steps=6, save_every=2, sample_every=2)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert fit(name, tmp_path, steps=4)
+
+
+@every_model
+def test_a_trainee_may_recover(name, tmp_path):
+    config, trainee = build(name)
+    asked = []
+    before = state(trainee)
+
+    def recover(i: int) -> bool:
+        asked.append(i)
+        for part, held in before.items():
+            getattr(trainee, part).load_state_dict(held)
+        return True
+
+    trainee.recover = recover
+    train.fit(trainee, Noise(config, poison_at=1), tmp_path, steps=4, log_every=1, save_every=2, sample_every=2)
+    assert asked == [1]
+    assert train.read(tmp_path / "last.pt")["step"] == 4
+
+
+@every_model
+def test_another_models_checkpoint_is_refused(name, tmp_path):
+    fit(name, tmp_path, steps=1)
+    wider = replace(ZOO[name].presets["tiny"], latent=24)
+    with pytest.raises(UserError, match=r"last\.pt: made by \w+, and its .* does not fit; .*--fresh"):
+        train.load(tmp_path, ZOO[name].trainee(wider, CPU, np.zeros((4, wider.size, wider.size, 3), np.uint8)))
+
+
+@every_model
+def test_presets_have_the_four_names_and_horizons_in_steps(name):
+    assert list(ZOO[name].presets) == ["article", "paper", "small", "tiny"]
+    for config in ZOO[name].presets.values():
+        assert isinstance(config.steps, int)
+        assert runs.WHEN == ("steps", "sample_every", "save_every")
+        assert config.save_every % config.sample_every == 0
+
+
+@every_model
+def test_the_table_names_the_task_that_trains_it(name):
+    import workflows
+
+    assert ZOO[name].task.split()[0] in workflows.__all__

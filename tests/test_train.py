@@ -1,0 +1,235 @@
+"""The loop, the average, several processes' layers, and what is told when something is wrong."""
+
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models import journal, metrics, sheet, train
+from models.average import Average
+from models.data import UserError
+from models.layers import BatchNorm
+
+
+class Line:
+    """The smallest trainee: one weight that goes down (w - 3)²."""
+
+    def __init__(self):
+        self.device = torch.device("cpu")
+        self.line = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.line.weight)
+        self.optimizer = torch.optim.SGD(self.line.parameters(), lr=0.1)
+        self.at_step = lambda i: None
+
+    def step(self, batch, i):
+        self.at_step(i)
+        return {"square": train.update([self.optimizer], (self.line.weight - 3).square().sum())}
+
+    def sheet(self, i):
+        return np.zeros((4, 4, 3), np.uint8)
+
+    def exported(self):
+        return self.line
+
+
+def no_batches(i):
+    return {}
+
+
+def test_a_step_goes_down_the_gradient():
+    line = Line()
+    line.step({}, 0)
+    assert line.line.weight.item() == pytest.approx(0.1 * 2 * 3)
+
+
+def test_an_update_touches_its_own_parameters_alone():
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+    before = b.weight.clone()
+    train.update([torch.optim.SGD(a.parameters(), lr=1.0)], b(a(torch.ones(1, 2))).sum())
+    assert torch.equal(b.weight, before)
+    assert b.weight.grad is None
+    assert a.weight.grad is None
+
+
+def test_micro_batches_give_the_gradient_of_their_mean():
+    x, y = torch.randn(8, 3), torch.randn(8)
+    whole, parted = nn.Linear(3, 1), nn.Linear(3, 1)
+    parted.load_state_dict(whole.state_dict())
+    for network, parts in ((whole, 1), (parted, 4)):
+        optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+        pairs = zip(x.chunk(parts), y.chunk(parts), strict=True)
+        train.update([optimizer], ((network(a).flatten() - b).square().mean() for a, b in pairs))
+    torch.testing.assert_close(whole.weight, parted.weight)
+
+
+def test_a_parameter_without_a_part_in_the_loss_stays():
+    used, idle = nn.Linear(1, 1), nn.Linear(1, 1)
+    before = idle.weight.clone()
+    optimizer = torch.optim.Adam([*used.parameters(), *idle.parameters()])
+    train.update([optimizer], used(torch.ones(1, 1)).sum())
+    assert torch.equal(idle.weight, before)
+
+
+def test_the_average_follows_at_its_rate_and_without_decay_is_the_network():
+    network = nn.Sequential(nn.Linear(1, 1), BatchNorm(1))
+    average, copy = Average(network, 0.9), Average(network, 0.0)
+    start = average.network[0].weight.clone()
+    with torch.no_grad():
+        network[0].weight += 1
+    network(torch.randn(4, 1))
+    copy.follow(network, 0)
+    average.follow(network, 10_000)
+    torch.testing.assert_close(average.network[0].weight, start + 0.1)
+    assert torch.equal(copy.network[0].weight, network[0].weight)
+    assert torch.equal(copy.network[1].running_mean, network[1].running_mean)
+    assert average.network[1].num_batches_tracked == 1
+    assert not average.network.training
+    early = Average(network, 0.999)
+    with torch.no_grad():
+        network[0].weight += 1
+    early.follow(network, 0)  # β = 1/10: the random start is soon forgotten
+    torch.testing.assert_close(early.network[0].weight, network[0].weight - 0.1)
+
+
+def test_keeps_the_last_checkpoints_and_the_best(tmp_path):
+    line = Line()
+    scores = iter([5.0, 2.0, 4.0, 3.0, 6.0])
+    line.validate = lambda i: {"score": next(scores)}
+    train.fit(line, no_batches, tmp_path, steps=10, log_every=2, sample_every=2, save_every=2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["000006.pt", "000008.pt", "000010.pt"]
+    best = train.read(tmp_path / "best.pt")
+    assert (best["step"], best["best"]) == (4, {"step": 4, "score": 2.0})
+    assert train.read(tmp_path / "last.pt")["best"] == {"step": 4, "score": 2.0}
+    assert best["line"]["weight"].item() == pytest.approx(3 - 3 * 0.8**4)
+    line.validate = lambda i: {"score": 3.0}
+    train.fit(line, no_batches, tmp_path, steps=12, log_every=2, sample_every=2, save_every=2)
+    assert train.read(tmp_path / "best.pt")["step"] == 4  # remembered across runs
+
+
+def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
+    line = Line()
+    line.at_step = lambda i: os.kill(os.getpid(), signal.SIGINT) if i == 6 else None
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(line, no_batches, tmp_path, steps=100, log_every=5, sample_every=50, save_every=50)
+    assert train.read(tmp_path / "last.pt")["step"] == 7
+    assert signal.getsignal(signal.SIGINT) == handler
+    train.fit(Line(), no_batches, tmp_path, steps=20, log_every=5, sample_every=50, save_every=50)
+    assert [line["step"] for line in journal.lines(tmp_path)] == [1, 5, 10, 15, 20]
+
+
+def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
+    train.fit(Line(), no_batches, tmp_path, steps=4, log_every=1, sample_every=2, save_every=2)
+    with open(tmp_path / "metrics.jsonl", "a") as file:  # what a killed run leaves
+        file.write('{"step": 5, "kind": "loss", "square": 1.0}\n{"step": 6, "ki')
+    train.fit(Line(), no_batches, tmp_path, steps=6, log_every=1, sample_every=2, save_every=2)
+    assert [line["step"] for line in journal.lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    assert journal.lines(tmp_path)[4]["square"] != 1.0
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100, 3000])
+def test_a_truncated_checkpoint_is_told_with_its_cure(bytes_left, tmp_path):
+    train.fit(Line(), no_batches, tmp_path, steps=2)
+    last = tmp_path / "last.pt"
+    data = last.read_bytes()
+    last.unlink()  # not through the link: the kept one stays
+    last.write_bytes(data[: min(bytes_left, len(data) - 50)])
+    with pytest.raises(
+        UserError, match=r"last\.pt: damaged \(.*\); a whole checkpoint; copy the newest of .*checkpoints"
+    ):
+        train.fit(Line(), no_batches, tmp_path, steps=4)
+    last.write_bytes((tmp_path / "checkpoints" / "000002.pt").read_bytes())
+    train.fit(Line(), no_batches, tmp_path, steps=4)
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save({"step": 1, "best": None, "line": Evil()}, tmp_path / "last.pt")
+    with pytest.raises(UserError, match="damaged"):
+        train.load(tmp_path, Line())
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_full_disk_while_saving_leaves_the_checkpoint_before(tmp_path):
+    train.fit(Line(), no_batches, tmp_path, steps=2, save_every=2)
+    before = (tmp_path / "last.pt").read_bytes()
+    line = Line()
+    line.large = nn.Linear(300, 300)  # more than the limit
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        with pytest.raises(OSError, match="File too large"):
+            train.save(tmp_path, line, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["000002.pt"]
+
+
+def test_fit_may_run_where_signals_cannot_be_handled(tmp_path):
+    thread = threading.Thread(target=train.fit, args=(Line(), no_batches, tmp_path), kwargs={"steps": 2})
+    thread.start()
+    thread.join(60)
+    assert train.read(tmp_path / "last.pt")["step"] == 2
+
+
+def test_batch_norm_alone_is_torchs():
+    x = torch.randn(6, 4, 5, 5)
+    ours, theirs = BatchNorm(4), nn.BatchNorm2d(4)
+    torch.testing.assert_close(ours(x), theirs(x))
+    with pytest.raises(ValueError, match="expected"):
+        ours(torch.zeros(3, 4, 5))
+
+
+def test_sliced_wasserstein_sees_blur_colour_and_collapse():
+    from pipeline.sources.drawn import draw
+
+    faces = np.stack([np.asarray(draw(0, i)[0].resize((64, 64))) for i in range(48)])
+    same = metrics.sliced_wasserstein(faces[:24], faces[:24])
+    other = metrics.sliced_wasserstein(faces[:24], faces[24:])
+    blurred = faces.astype(np.float32)
+    for axis in (1, 2):
+        blurred = (np.roll(blurred, 1, axis) + blurred + np.roll(blurred, -1, axis)) / 3
+    assert same == 0
+    assert 0 < other < 150
+    assert metrics.sliced_wasserstein(faces[:24], blurred[24:].astype(np.uint8)) > 1.5 * other
+    assert metrics.sliced_wasserstein(faces[:24], 255 - faces[24:]) > 2 * other
+    assert metrics.sliced_wasserstein(faces[:24], np.repeat(faces[24:25], 24, 0)) > 1.5 * other
+
+
+def test_a_grid_is_filled_up_with_white():
+    pictures = np.zeros((5, 2, 2, 3), np.uint8)
+    made = sheet.grid(pictures, columns=3)
+    assert made.shape == (4, 6, 3)
+    assert made[:2].max() == 0
+    assert made[2:, 4:].min() == 255
+
+
+def test_painting_with_a_network_in_training_mode_is_refused():
+    with pytest.raises(ValueError, match="training mode"):
+        sheet.painted(nn.Linear(1, 1), torch.zeros(1, 1))
+
+
+def test_seeds_are_63_bits_and_differ():
+    from models.data import seed_for
+
+    seeds = {seed_for(seed, i) for seed in (0, 1, 2**32, 2**62) for i in range(100)}
+    assert len(seeds) == 400
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    torch.manual_seed(max(seeds))
+
+
+def test_paths_in_a_checkpoint_there_are_none(tmp_path: Path):
+    train.fit(Line(), no_batches, tmp_path, steps=1)
+    assert str(tmp_path).encode() not in (tmp_path / "last.pt").read_bytes()

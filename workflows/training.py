@@ -1,0 +1,179 @@
+"""The Train… tasks: parameters, what needs what, and a process of its own for the work."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.console import WholeNumber
+from workflows.faces import BuildFaceDataset
+
+PRESETS = ("article", "paper", "small", "tiny")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+class Dataset(luigi.Task):
+    """datasets/NAME, whatever built it. A missing `faces` is built with the defaults first; no other is."""
+
+    name = luigi.Parameter()
+    data_root = luigi.PathParameter(default=Path("data"), significant=False)
+
+    def requires(self):
+        if self.name == "faces" and not self.complete():
+            return BuildFaceDataset(data_root=self.data_root)
+        return []
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
+
+    def check(self) -> None:
+        """Raises UserError if it is not there and will not be built."""
+        if self.name != "faces" and not self.complete():
+            raise UserError(
+                f"--dataset {self.name}", f"there is no {self.output().path}", "the name of a dataset",
+                f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
+            )  # fmt: skip
+
+
+def check_run_name(name: str) -> None:
+    """Raises UserError unless it is one plain file name: it becomes a path below the data root."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
+        raise UserError("--run", f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "rename it")
+
+
+class NamedRun(luigi.Task):
+    """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
+
+    run_name = luigi.Parameter(default="", description="which run: runs/NAME below the data root")
+    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of datasets and runs")
+
+    @classmethod
+    def get_params(cls):
+        return [("run" if name == "run_name" else name, parameter) for name, parameter in super().get_params()]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__("run_name" if name == "run" else name, value)
+
+    @property
+    def run_folder(self) -> Path:
+        return self.data_root / "runs" / self.run_name
+
+
+class Training(NamedRun):
+    """A run: runs/NAME, trained up to --steps. Run again, it goes on from its last checkpoint."""
+
+    dataset = luigi.Parameter(default="faces", description="which dataset: datasets/NAME below the data root")
+    preset = luigi.ChoiceParameter(
+        choices=PRESETS, default="article",
+        description="settings: article (to the number), paper (where it differs), small (for a CPU), tiny (for tests)",
+    )  # fmt: skip
+    steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
+    batch_size = WholeNumber(default=0, description="pictures in a batch, of all processes; 0: the preset's")
+    seed = WholeNumber(default=0, description="of first weights, noise, order and mirroring")
+    device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
+    precision = luigi.ChoiceParameter(
+        choices=PRECISIONS, default="auto", description="auto: bf16 on a GPU, fp32 on a CPU; or fp32, bf16"
+    )
+    processes = WholeNumber(default=1, significant=False, description="processes that share each batch")
+    sample_every = WholeNumber(default=0, significant=False, description="steps between sheets; 0: the preset's")
+    save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
+    fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
+    init_from = luigi.OptionalParameter(default=None, description="another run, whose weights are the first")
+
+    @property
+    def model(self) -> str:
+        """Which row of ZOO."""
+        raise NotImplementedError
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.run_name:
+            self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
+        self.check()
+
+    def check(self) -> None:
+        """Raises UserError if a parameter is out of range: before anything runs."""
+        check_run_name(self.run_name)
+        for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name.replace('_', '-')}", f"{getattr(self, name)} given", "0 or more", _HELP)
+        if self.processes < 1:
+            raise UserError("--processes", f"{self.processes} given", "1 or more", _HELP)
+        self.requires().check()
+
+    def requires(self) -> Dataset:
+        return Dataset(name=self.dataset, data_root=self.data_root)
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.run_folder / "model.safetensors")
+
+    @property
+    def job(self) -> dict:
+        """models.runs.Job, as JSON values."""
+        given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
+        return {
+            "run": str(self.run_folder), "model": self.model, "preset": self.preset,
+            "dataset": str(Path(self.requires().output().path).parent), "cache": str(self.data_root / "cache"),
+            "changes": {name: value for name, value in given.items() if value},
+            "seed": self.seed, "precision": self.precision, "device": self.device, "processes": self.processes,
+            "fresh": self.fresh, "init_from": self.init_from and str(self.data_root / "runs" / self.init_from),
+        }  # fmt: skip
+
+    def complete(self) -> bool:
+        if self.fresh or not self.output().exists():
+            return getattr(self, "_trained", False)
+        from models import runs
+
+        return runs.is_complete(runs.Job(**self.job))
+
+    def run(self) -> None:
+        with tempfile.NamedTemporaryFile(prefix="training-") as errors:
+            code = _in_process_of_its_own(self.job, Path(errors.name))
+            told = Path(errors.name).read_text(encoding="utf-8")
+        if told:
+            raise UserError.of_line(told)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise UserError(
+                self.run_folder, f"its process ended with {code}", "0", "see what it said above; run it again to go on"
+            )
+        self._trained = True
+
+
+INTERRUPTED = 130
+_HELP = "see --help of the task"
+
+
+def _in_process_of_its_own(job: dict, errors: Path) -> int:
+    """Train in a child, or in several, that end when this process does; its exit code. Ctrl-C lets it save first."""
+    command = [sys.executable, "-m"]
+    if job["processes"] > 1:
+        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={job['processes']}", "-m"]
+    command += ["models", "train", json.dumps(job)]
+    # Not in the terminal's group: Ctrl-C comes to us alone, and we pass it on once.
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, start_new_session=True, env=os.environ | {"ANIME_ERRORS": str(errors)}
+    )
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+
+
+class TrainDCGAN(Training):
+    """DCGAN as two articles trained it: at 96 px (mattya, 2015) or 128 px (taku-buntu, 2018)."""
+
+    variant = luigi.ChoiceParameter(choices=("96", "128"), default="96", description="which article's: 96 or 128")
+
+    @property
+    def model(self) -> str:
+        return f"dcgan{self.variant}"
