@@ -76,6 +76,7 @@ configs:
 ## Dataset structure
 
 `manifest.parquet` has one row per face; `metadata.parquet` the same rows with `file_name`, for image-folder loaders.
+Those put all rows into one split of their own: filter by the column `split`.
 
 | column | type | meaning |
 |---|---|---|

@@ -241,8 +241,12 @@ class BuildFaceDataset(Stage):
     def _settings(self) -> dict:
         """What the card says of how it was made: what changes the result, and neither names nor paths."""
         source = self.first(ScrapeImages).source_row
-        settings = {"source": self.source, "query": self.query or source.default_query, "limit": self.limit or
-                    source.default_limit or "all"} | ({"seed": self.seed} if source.is_seeded else {})  # fmt: skip
+        settings = {"source": self.source}
+        if query := self.query or source.default_query:
+            settings["query"] = query
+        settings["limit"] = self.limit or source.default_limit or "all"
+        if source.is_seeded:
+            settings["seed"] = self.seed
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
 
     def run(self) -> None:
