@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.sources import drawn, portrait
-from pipeline.sources.portrait import accessories, clothes, face, ground, hair, sheet
+from pipeline.sources import drawn
+from pipeline.sources.portrait import accessories, clothes, face, ground, hair, look, paint, sheet
 from pipeline.sources.post import Request
 
 
@@ -94,7 +94,7 @@ def test_the_bottom_of_the_face_box_is_the_chin():
 @pytest.mark.parametrize("start", [0, 4, 100])
 def test_nine_pictures_in_a_row_have_all_nine_hair_colors(start):
     colors = {drawn.sample(5, i).hair_color for i in range(start, start + 9)}
-    assert colors == set(drawn.HAIR_COLORS)
+    assert colors == set(look.HAIR_COLORS)
 
 
 @pytest.mark.parametrize("i", range(9))
@@ -128,21 +128,21 @@ def test_icons_lean_by_45_degrees_in_few_flat_colors():
 
 def test_every_choice_has_its_drawing():
     for chosen, shapes in (
-        (drawn.HAIRSTYLES, hair.HAIRSTYLES),
-        (drawn.BANGS, hair.BANGS),
-        (drawn.EYE_SHAPES, face.EYES),
-        (drawn.BROWS, face.BROWS),
-        (drawn.MOUTHS, face.MOUTHS),
-        (drawn.CLOTHES, clothes.CLOTHES),
-        (drawn.ACCESSORIES, accessories.ACCESSORIES),
-        (drawn.GROUNDS, ground.GROUNDS),
+        (look.HAIRSTYLES, hair.HAIRSTYLES),
+        (look.BANGS, hair.BANGS),
+        (look.EYE_SHAPES, face.EYES),
+        (look.BROWS, face.BROWS),
+        (look.MOUTHS, face.MOUTHS),
+        (look.CLOTHES, clothes.CLOTHES),
+        (look.ACCESSORIES, accessories.ACCESSORIES),
+        (look.GROUNDS, ground.GROUNDS),
     ):
         assert set(chosen) == set(shapes)
-    assert set(drawn.LOCKS) == {"none", *hair.LOCKS}
+    assert set(look.LOCKS) == {"none", *hair.LOCKS}
 
 
 def test_posts_draw_nothing_until_they_are_read(monkeypatch):
-    monkeypatch.setattr(portrait, "render", lambda look: pytest.fail("drawn too early"))
+    monkeypatch.setattr(paint, "render", lambda look: pytest.fail("drawn too early"))
     assert [post.source_id for post in first_posts(3, seed=4)] == ["4/0", "4/1", "4/2"]
 
 

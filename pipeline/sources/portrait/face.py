@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.sources.drawn import Box, Look
 from pipeline.sources.portrait.hair import bangs
+from pipeline.sources.portrait.look import Box, Look
 from pipeline.sources.portrait.sheet import (
     WHITE,
     Figure,

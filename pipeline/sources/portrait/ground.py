@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.sources.drawn import Look
+from pipeline.sources.portrait.look import Look
 from pipeline.sources.portrait.sheet import Ramp, Sheet, both, direction, ellipse
 
 

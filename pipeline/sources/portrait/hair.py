@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.sources.drawn import Look
+from pipeline.sources.portrait.look import Look
 from pipeline.sources.portrait.sheet import WHITE, Figure, brush, curve, ellipse, mirror, mix, tone, tufts
 
 DOME = ((0, -0.93), (0.22, -0.91), (0.42, -0.78), (0.56, -0.55), (0.6, -0.27), (0.6, -0.05))
