@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -57,10 +58,12 @@ def in_child(job: dict) -> int:
 
 
 def _told(text: str) -> int:
-    if ranks.rank() == 0 and "ANIME_ERRORS" in os.environ:
+    if "ANIME_ERRORS" in os.environ:
         Path(os.environ["ANIME_ERRORS"]).write_text(text, encoding="utf-8")
-    print(text, file=sys.stderr)
-    return 1
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr)
+    # Of several, none fails: torchrun would print its own traceback on top. The parent reads the file.
+    return 0 if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 1
 
 
 def _die_with_parent() -> None:
@@ -76,14 +79,24 @@ def start(job: Job) -> None:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         dist.init_process_group("nccl" if _device(job.device).type == "cuda" else "gloo")
     try:
-        if ranks.rank() == 0:
-            with _alone(Path(job.run)):
-                _train(job)
-        else:
+        with contextlib.ExitStack() as lock:
+            _first_alone(lambda: lock.enter_context(_alone(Path(job.run))))
             _train(job)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _first_alone(work: Callable[[], object]) -> None:
+    """Do it in the first process alone. If that raises UserError the others end too, quietly."""
+    error = None
+    if ranks.rank() == 0:
+        try:
+            work()
+        except UserError as raised:
+            error = raised
+    if ranks.any_of(error is not None):
+        raise error or SystemExit(0)
 
 
 @contextlib.contextmanager
@@ -101,13 +114,11 @@ def _train(job: Job) -> None:
     config = replace(entry.presets[job.preset], **job.changes)
     if config.pictures % (ranks.world() * config.micro_batches):
         raise UserError(
-            "--batch-size", f"{config.batch_size} given", f"a multiple of {job.processes} processes", "give another"
+            "--batch-size", f"{config.batch_size} given", f"{job.processes} equal parts, one a process", "give another"
         )
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
-    if ranks.rank() == 0:
-        _open(run, settings, fresh=job.fresh)
-    ranks.wait()
+    _first_alone(lambda: _open(run, settings, fresh=job.fresh))
     held_out = next(pixels for split in ("val", "train") if len(pixels := dataset.pixels(split, config.size)))
     torch.manual_seed(seed_for(job.seed, "weights"))
     trainee = entry.trainee(config, device, np.array(held_out[:HELD_OUT]))
