@@ -26,10 +26,10 @@ from pipeline.store import Store
 RUNS = 5
 
 
-def measure(**works: Callable[[], None]) -> dict[str, list[float]]:
-    """Seconds of RUNS runs of each work, in turns, after one that is not counted."""
+def measure(*, runs: int = RUNS, **works: Callable[[], None]) -> dict[str, list[float]]:
+    """Seconds of that many runs of each work, in turns, after one that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    for run in range(RUNS + 1):
+    for run in range(runs + 1):
         for name, work in works.items():
             start = time.perf_counter()
             work()
@@ -123,7 +123,104 @@ def _equalised(picture: np.ndarray) -> np.ndarray:
     return cv2.equalizeHist(grey)
 
 
-BENCHES = {"parts": parts, "build": build}
+def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
+    """Batches of uint8 NHWC from 128 px crops: ours beside PIL in a DataLoader with two workers, on the same files."""
+    import torch
+    from PIL import Image
+
+    from models.data import Pictures
+
+    with tempfile.TemporaryDirectory() as root:
+        paths = []
+        for i in range(count):
+            paths.append(Path(root) / f"{i:04}.png")
+            draw(0, i % 60)[0].resize((128, 128)).save(paths[-1])
+
+        class Files(torch.utils.data.Dataset):
+            def __len__(self):
+                return count
+
+            def __getitem__(self, i):
+                with Image.open(paths[i]) as file:
+                    return np.array(file.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
+
+        files = torch.utils.data.DataLoader(Files(), batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+        np.save(Path(root) / "array.npy", np.stack([Files()[i] for i in range(count)]))
+        pixels = np.load(Path(root) / "array.npy", mmap_mode="r")
+        batches = Pictures(pixels, batch_size, seed=0, device=torch.device("cpu"))
+        seconds = measure(
+            plain=lambda: [batch.shape for batch in files],
+            ours=lambda: [batches(i)["picture"].shape for i in range(count // batch_size)],
+        )
+    tell("loader/PIL + DataLoader, 2 workers", count, "images", seconds["plain"])
+    times = statistics.median(seconds["plain"]) / statistics.median(seconds["ours"])
+    tell("loader/ours", count, "images", seconds["ours"], times_the_plain=round(times, 1))
+
+
+def step(preset: str = "") -> None:
+    """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    preset = preset or ("article" if device.type == "cuda" else "small")
+    for name in ("dcgan96", "dcgan128"):
+        ours, textbook, count = _steps(name, preset, device)
+        seconds = measure(runs=9, textbook=textbook, ours=ours)
+        tell(f"step/{name} {preset}, textbook", count, "images", seconds["textbook"], device=device.type)
+        times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
+        tell(f"step/{name} {preset}, ours", count, "images", seconds["ours"], times_the_textbook=round(times, 2))
+
+
+def _steps(name: str, preset: str, device) -> tuple[Callable, Callable, int]:
+    """(our step, a textbook step, images in a batch)."""
+    import torch
+    from torch.nn import functional as F
+
+    from models import ZOO, dcgan
+
+    config = ZOO[name].presets[preset]
+    torch.manual_seed(0)
+    picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8, device=device)
+    trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
+    inner = 20 if device.type == "cuda" else 1
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def ours() -> None:
+        for i in range(inner):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                trainee.step({"picture": picture}, i)
+        wait()
+
+    g, d = (ZOO[name].networks[part](config).to(device) for part in ("generator", "discriminator"))
+    opt_g, opt_d = (torch.optim.Adam(part.parameters(), config.learning_rate, (0.5, 0.999)) for part in (g, d))
+    real = picture.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+    def judged(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
+        if logits.ndim == 2:
+            target = torch.full((len(logits),), dcgan.REAL if is_real else dcgan.FAKE, device=device)
+            return F.cross_entropy(logits, target)
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(is_real)))
+
+    def textbook() -> None:
+        for _ in range(inner):
+            fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
+            opt_d.zero_grad()
+            (judged(d(real), True) + judged(d(fake.detach()), False)).backward()
+            opt_d.step()
+            if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
+                fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
+            opt_g.zero_grad()
+            judged(d(fake), True).backward()
+            opt_g.step()
+        wait()
+
+    return ours, textbook, config.batch_size * inner
+
+
+BENCHES = {"parts": parts, "build": build, "loader": loader, "step": step}
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)
