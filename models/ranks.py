@@ -23,13 +23,23 @@ def share(batch: Tensor) -> Tensor:
     return batch if world() == 1 else batch.chunk(world())[rank()]
 
 
+class _Sum(torch.autograd.Function):
+    """Each process's value, summed in all of them; of their gradients the same, so it can be derived again."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor) -> Tensor:
+        total = value.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _Sum.apply(gradient)
+
+
 def mean(value: Tensor) -> Tensor:
     """The mean of each process's value, in all of them. Differentiable, twice."""
-    if world() == 1:
-        return value
-    from torch.distributed.nn.functional import all_reduce
-
-    return all_reduce(value.contiguous()) / world()
+    return value if world() == 1 else _Sum.apply(value) / world()
 
 
 def any_of(is_so: bool) -> bool:

@@ -201,6 +201,8 @@ def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
         torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=world)
     config, trainee = build(name, **({"dropout": 0.0} if hasattr(ZOO[name].presets["tiny"], "dropout") else {}))
     train.fit(trainee, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
+    if world > 1:
+        torch.distributed.destroy_process_group()  # or gloo's threads may outlive Python, and abort
 
 
 @every_model
