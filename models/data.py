@@ -21,12 +21,12 @@ from PIL import Image
 from torch import Tensor
 
 from models import ranks
-from pipeline.manifest import FACES, ManifestError, UserError, check_faces, read
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, read
 
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
 GPU_SHARE = 0.5  # of the free memory that pictures may fill
 
-__all__ = ["Dataset", "Pictures", "UserError", "in_range", "labelled", "labels", "pictures", "seed_for"]
+__all__ = ["HAIR_COLORS", "Dataset", "Pictures", "UserError", "in_range", "labelled", "labels", "pictures", "seed_for"]
 
 
 def seed_for(*causes: object) -> int:

@@ -30,8 +30,45 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum)
             self.num_batches_tracked += 1
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+        scale = (variance + self.eps).rsqrt()
+        if not self.affine:
+            return (centred * scale.view(shape)).to(x.dtype)
+        return (centred * (self.weight * scale).view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation of (N, C, H, W) whose scale and shift are those of a condition (N, T), mixed if it is soft.
+
+    With no `labels` it has a scale and a shift of its own, and the condition does not matter. Dumoulin et al. 2017,
+    https://arxiv.org/abs/1610.07629"""
+
+    def __init__(self, features: int, labels: int):
+        super().__init__()
+        self.norm = BatchNorm(features, eps=2e-5, momentum=0.1, affine=not labels)  # Chainer's figures, as the sources'
+        if labels:
+            self.scale, self.shift = (nn.Linear(labels, features, bias=False) for _ in range(2))
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
+        self.labels = labels
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        x = self.norm(x)
+        if not self.labels:
+            return x
+        y = y.to(x)
+        return x * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by what all of them are on average. Hu et al. 2018, https://arxiv.org/abs/1709.01507"""
+
+    def __init__(self, features: int, reduction: int):
+        super().__init__()
+        self.squeeze, self.excite = nn.Linear(features, features // reduction), nn.Linear(features // reduction, features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.excite(self.squeeze(x.mean((2, 3))).relu()).sigmoid()
+        return x * scale[:, :, None, None]
 
 
 class Dropout(nn.Dropout):

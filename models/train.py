@@ -83,6 +83,13 @@ def update(optimizers: list[Optimizer], loss: Tensor | Iterable[Tensor]) -> Tens
     return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
+def at_rate(optimizers: list[Optimizer], rate: float) -> None:
+    """Their learning rate from now on."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
 @torch.no_grad()
 def _average(gradients: list[Tensor | None], added: int) -> None:
     """Over micro-batches and processes, in one flat all-reduce."""
