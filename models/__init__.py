@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from models import data, dcgan
+from models import acgan, data, dcgan, projection
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,20 @@ ZOO = {
         "https://arxiv.org/abs/1511.06434", "TrainDCGAN --variant 128", dcgan.PRESETS128,
         {"generator": dcgan.Generator128, "discriminator": dcgan.Discriminator128}, "generator",
         dcgan.DCGAN128, data.pictures,
+    ),
+    "cgan-srresnet": Entry(
+        "https://arxiv.org/abs/1708.05509", "TrainProjectionCGAN --generator srresnet", projection.SRRESNET,
+        {"generator": acgan.SRResNetGenerator, "discriminator": projection.SRResNetDiscriminator}, "generator",
+        projection.SRResNetCGAN, data.conditioned,
+    ),
+    "cgan-resblock": Entry(
+        "https://arxiv.org/abs/1802.05637", "TrainProjectionCGAN --generator resblock", projection.RESBLOCK,
+        {"generator": projection.ResBlockGenerator, "discriminator": projection.ResBlockDiscriminator}, "generator",
+        projection.ResBlockCGAN, data.conditioned,
+    ),
+    "acgan": Entry(
+        "https://arxiv.org/abs/1610.09585", "TrainACGAN", acgan.PRESETS,
+        {"generator": acgan.SRResNetGenerator, "discriminator": acgan.Discriminator}, "generator",
+        acgan.ACGAN, data.conditioned,
     ),
 }  # fmt: skip

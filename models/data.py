@@ -124,16 +124,18 @@ def labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
 
 
 class Pictures:
-    """batches(i) -> {"picture": (B, S, S, 3) uint8 on the device}, and with `labels` {"label": (B,) int64}.
+    """batches(i) -> {"picture": (B, S, S, 3) uint8 on the device}, and with `labels`, one for each, {"label": (B, …)}.
 
-    Each epoch is a permutation of all pictures; with `hflip` half of them are mirrored. B is this process's share of
-    the global batch. On a GPU the pictures live in its memory if they fit; if not, the next batch is fetched ahead."""
+    Each epoch is a permutation of all pictures, or of those `kept`; with `hflip` half of them are mirrored. B is this
+    process's share of the global batch. On a GPU the pictures live in its memory if they fit; if not, the next batch is
+    fetched ahead."""
 
     def __init__(
         self, pixels: np.ndarray, batch_size: int, *, seed: int, device: torch.device,
-        hflip: bool = False, labels: np.ndarray | None = None,
+        hflip: bool = False, labels: np.ndarray | None = None, kept: np.ndarray | None = None,
     ):  # fmt: skip
-        if not len(pixels):
+        self._kept = np.arange(len(pixels)) if kept is None else kept
+        if not len(self._kept):
             raise UserError("split train", "holds no picture", "at least one", "build a larger dataset")
         self.batch_size, self.seed, self.device, self.hflip = batch_size, seed, device, hflip
         self._pixels, self._labels = pixels, labels
@@ -156,13 +158,13 @@ class Pictures:
 
     def rows(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) which pictures are in the i-th batch, and (B,) whether each is mirrored."""
-        first, count = i * self.batch_size, len(self._pixels)
+        first, count = i * self.batch_size, len(self._kept)
         epochs = range(first // count, (first + self.batch_size - 1) // count + 1)
         order = np.concatenate([_permutation(self.seed, epoch, count) for epoch in epochs])
         start = first - epochs[0] * count
         flipped = np.random.default_rng(seed_for(self.seed, i, "flip")).random(self.batch_size) < 0.5
         part = slice(*(self.batch_size * (ranks.rank() + end) // ranks.world() for end in (0, 1)))
-        return order[start : start + self.batch_size][part], flipped[part]
+        return self._kept[order[start : start + self.batch_size][part]], flipped[part]
 
     def _fetch(self, rows: np.ndarray, i: int) -> Tensor:
         if self._resident is not None:
@@ -194,6 +196,34 @@ def labelled(dataset: Dataset, config, *, seed: int, device: torch.device, colum
     pixels = dataset.pixels("train", config.size)
     classes = labels(dataset.split("train"), column)[1]
     return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=classes)
+
+
+def conditions(faces: pa.Table, names: tuple[str, ...]) -> np.ndarray:
+    """(N, T) float32: which of the names each face has: its hair colour, if they are the nine; else its tags.
+
+    A hair colour that was found counts as its tag, such as blue_hair."""
+    if names == HAIR_COLORS:
+        found = [{color} for color in faces["hair_color"].to_pylist()]
+    else:
+        rows = zip(faces["tags"].to_pylist(), faces["hair_color"].to_pylist(), strict=True)
+        found = [{*tags, f"{color}_hair"} for tags, color in rows]
+    return np.array([[name in some for name in names] for some in found], np.float32).reshape(len(faces), len(names))
+
+
+def conditioned(dataset: Dataset, config, *, seed: int, device: torch.device) -> Pictures:
+    """Faces that have one of `config.labels` at least, and which they have: see `conditions`.
+
+    Raises UserError unless two of the labels are there."""
+    have = conditions(dataset.split("train"), config.labels)
+    there = [name for name, some in zip(config.labels, have.any(0), strict=True) if some]
+    if len(there) < 2:
+        raise UserError(
+            dataset.folder, f"{there[0] if there else 'none'} alone of the labels {' '.join(config.labels)}",
+            "faces of two labels or more", "build a dataset with more kinds of faces",
+        )  # fmt: skip
+    pixels = dataset.pixels("train", config.size)
+    kept = np.flatnonzero(have.any(1))
+    return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=have, kept=kept)
 
 
 def in_range(picture: Tensor, middle: float) -> Tensor:

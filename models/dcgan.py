@@ -12,13 +12,12 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import metrics, ranks
-from models.average import Average
-from models.data import in_range, seed_for
-from models.layers import BatchNorm, Dropout
+from models.gan import GAN
+from models.layers import BatchNorm, Dropout, normal
 from models.losses import binary_cross_entropy, softmax_cross_entropy
 from models.sheet import grid, painted
 from models.train import Update, update
@@ -100,7 +99,7 @@ class Generator96(Latent):
             layers += [up, BatchNorm(narrow), nn.ReLU(inplace=True)]  # (N, W/2, S/8, S/8) and on
         layers.append(nn.ConvTranspose2d(c.widths[-1], 3, 4, stride=2, padding=1, bias=c.unit_norm))
         self.layers = nn.Sequential(*layers, *[nn.Tanh()] * c.tanh)
-        self.apply(_normal)
+        self.apply(normal)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
@@ -116,69 +115,23 @@ class Discriminator96(nn.Sequential):
             down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=c.unit_norm)
             layers += [down, BatchNorm(wide), _active(c)]  # (N, 2W, S/4, S/4) and on
         super().__init__(*layers, nn.Flatten(), nn.Linear(widths[-1] * (c.size // 16) ** 2, c.classes))
-        self.apply(_normal)
+        self.apply(normal)
 
 
 def _active(c: Config96) -> nn.Module:
     return nn.ELU(inplace=True) if c.elu else nn.LeakyReLU(0.2, inplace=True)
 
 
-def _normal(module: nn.Module) -> None:
-    """Weights from N(0, 0.02), biases 0: §4 of the paper."""
-    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(module.weight, 0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-class _DCGAN:
-    """What both share: the optimizers, what is shown and how it is judged while it trains."""
-
-    def __init__(self, config, generator: nn.Module, discriminator: nn.Module, device: torch.device, held_out: Tensor):
-        self.config, self.device = config, device
-        self.held_out = held_out  # (M, S, S, 3) uint8 pictures that are not trained on
-        self.g = generator.to(device, memory_format=torch.channels_last)
-        self.d = discriminator.to(device, memory_format=torch.channels_last)
-        self.average = Average(self.g, config.average)
-        adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "fused": True}
-        decay = getattr(config, "weight_decay", 0.0)
-        self.opt_g = torch.optim.Adam(self.g.parameters(), **adam, weight_decay=decay)
-        self.opt_d = torch.optim.Adam(self.d.parameters(), **adam, weight_decay=decay)
-
-    def real(self, batch: dict[str, Tensor]) -> Iterator[Tensor]:
-        """The batch's pictures as (N, 3, S, S) in [-1, 1], in micro-batches."""
-        yield from in_range(batch["picture"], self.g.middle).chunk(self.config.micro_batches)
-
-    def noise(self, count: int) -> Iterator[Tensor]:
-        """This process's share of z for `count` pictures, in micro-batches."""
-        yield from ranks.share(self.g.noise(count)).chunk(self.config.micro_batches)
-
-    def fixed_noise(self, count: int) -> Tensor:
-        return self.average.network.noise(count, torch.Generator().manual_seed(seed_for("sheet")))
-
-    def exported(self) -> nn.Module:
-        """The network that a run is kept for."""
-        return self.average.network
-
-    def sheet(self, i: int):
-        """(H, W, 3) uint8: ten by ten of the averaged G's pictures, of the same z at every step."""
-        return grid(painted(self.average.network, self.fixed_noise(100)), columns=10)
-
-    def validate(self, i: int) -> dict[str, float]:
-        """How far samples lie from held-out pictures: lower is better."""
-        fake = painted(self.average.network, self.fixed_noise(len(self.held_out)))
-        return {"sliced_wasserstein": metrics.sliced_wasserstein(self.held_out, fake)}
-
-
-class DCGAN96(_DCGAN):
+class DCGAN96(GAN):
     """mattya's training: one fake batch, both losses before either update."""
 
-    def __init__(self, config: Config96, device: torch.device, held_out: Tensor):
-        super().__init__(config, Generator96(config), Discriminator96(config), device, held_out)
+    def __init__(self, config: Config96, device: torch.device, held_out: np.ndarray):
+        adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "weight_decay": config.weight_decay}
+        super().__init__(config, Generator96(config), Discriminator96(config), device, held_out, **adam)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         update_g, update_d = Update([self.opt_g]), Update([self.opt_d])
-        for real, z in zip(self.real(batch), self.noise(self.config.batch_size), strict=True):
+        for real, z in zip(self.real(batch["picture"]), self.noise(self.config.batch_size), strict=True):
             on_fake = self.d(self.g(z))
             on_real = self.d(real)  # a pass of its own: batch statistics do not mix
             loss_g = self.judged(on_fake, real=True)
@@ -257,7 +210,7 @@ class Generator128(Latent):
             nn.Conv2d(wide, narrow, 3, padding=1), nn.ReLU(inplace=True),  # (N, W/2, S, S)
             BatchNorm(narrow, **norm), nn.Conv2d(narrow, 3, 3, padding=1), nn.Tanh(),
         )  # fmt: skip
-        self.apply(_glorot if c.glorot else _normal)
+        self.apply(_glorot if c.glorot else normal)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z)
@@ -284,7 +237,7 @@ class Discriminator128(nn.Sequential):
             nn.Conv2d(w3, w4, 3, padding=1), *active(),  # (N, 8W, 17, 17)
             nn.Flatten(), nn.Linear(w4 * side * side, 1), nn.Flatten(0),
         )  # fmt: skip
-        self.apply(_glorot if c.glorot else _normal)
+        self.apply(_glorot if c.glorot else normal)
 
 
 def _right_and_below() -> nn.Module:
@@ -298,16 +251,17 @@ def _glorot(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class DCGAN128(_DCGAN):
+class DCGAN128(GAN):
     """Keras-GAN's training: D on half a batch of real pictures, D on half a batch of fakes, G on a whole one."""
 
-    def __init__(self, config: Config128, device: torch.device, held_out: Tensor):
-        super().__init__(config, Generator128(config), Discriminator128(config), device, held_out)
+    def __init__(self, config: Config128, device: torch.device, held_out: np.ndarray):
+        adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
+        super().__init__(config, Generator128(config), Discriminator128(config), device, held_out, **adam)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         count = self.config.batch_size
         # Two updates, so that batch statistics of real and fake do not mix.
-        on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch)))
+        on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch["picture"])))
         on_fake = update([self.opt_d], (binary_cross_entropy(self.d(fake), 0) for fake in self.fakes(count // 2)))
         loss_g = update([self.opt_g], (binary_cross_entropy(self.d(self.g(z)), 1) for z in self.noise(count)))
         self.average.follow(self.g, i)
@@ -322,7 +276,7 @@ class DCGAN128(_DCGAN):
 
     def sheet(self, i: int):
         """As ever, and below it the article's latent walk: ten steps from the first picture to the second."""
-        start, end = self.fixed_noise(2)
+        start, end = self.shown(2)[0]
         walk = torch.stack([torch.lerp(start, end, t) for t in torch.linspace(0, 1, 10, device=start.device)])
-        pictures = painted(self.average.network, torch.cat([self.fixed_noise(50), walk]))
+        pictures = painted(self.average.network, torch.cat([self.shown(50)[0], walk]))
         return grid(pictures, columns=10)

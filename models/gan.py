@@ -1,6 +1,7 @@
 """What GANs with one generator and one discriminator share: not how they are trained."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from models import metrics, ranks
 from models.average import Average
-from models.data import in_range, seed_for
+from models.data import HAIR_COLORS, in_range, seed_for
 from models.sheet import grid, painted
 
 
@@ -52,3 +53,81 @@ class GAN:
         """How far samples lie from held-out pictures: lower is better."""
         fake = painted(self.average.network, *self.shown(len(self.held_out)))
         return {"sliced_wasserstein": metrics.sliced_wasserstein(self.held_out, fake)}
+
+
+@dataclass(frozen=True)
+class ConditionalConfig:
+    """What GANs have that paint what they are asked for."""
+
+    size: int = 128  # S
+    labels: tuple[str, ...] = HAIR_COLORS
+    latent: int = 128  # Z, of N(0, 1)
+    condition: str = "concat"  # how it enters G: concat to z, or norm, by the scales and shifts of batch normalisation
+    squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
+    penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
+    penalty_weight: float = 0.5
+    d_steps: int = 1  # of D, before each of G
+    hflip: bool = True
+    batch_size: int = 64
+    micro_batches: int = 1
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
+    steps: int = 50_000  # of G
+    sample_every: int = 1000
+    save_every: int = 2000
+
+    @property
+    def pictures(self) -> int:
+        """Real pictures that a step takes: a batch for each step of D."""
+        return self.batch_size * self.d_steps
+
+
+class ConditionalGenerator(nn.Module):
+    """A generator from z of N(0, 1)^Z and a condition (N, T): the share of each of `labels`, one-hot or soft."""
+
+    middle = 127.5
+
+    def __init__(self, c: ConditionalConfig):
+        super().__init__()
+        if c.condition not in ("concat", "norm"):
+            raise ValueError(f"condition: concat or norm expected, {c.condition} found")
+        self.latent, self.labels, self.concat = c.latent, c.labels, c.condition == "concat"
+        self.entering = c.latent + len(c.labels) * self.concat  # units of the first layer
+        self.conditions = 0 if self.concat else len(c.labels)  # units of each normalisation's condition
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """(count, Z), on the network's device; from `rng` if one is given."""
+        device = next(self.parameters()).device
+        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
+
+    def entry(self, z: Tensor, y: Tensor) -> Tensor:
+        """What the first layer sees."""
+        return torch.cat([z, y.to(z)], dim=1) if self.concat else z
+
+
+class ConditionalGAN(GAN):
+    """One whose fakes are asked for in the labels of the real pictures."""
+
+    def __init__(self, config: ConditionalConfig, generator: nn.Module, discriminator: nn.Module, *rest):
+        adam = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
+        super().__init__(config, generator, discriminator, *rest, **adam)
+
+    def micro_batches(self, batch: dict[str, Tensor], turn: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """x (N, 3, S, S), y (N, T) and new z (N, Z), of the batch for D's step `turn`."""
+        every = slice(turn, None, self.config.d_steps)  # strided: the same pictures, however many processes share them
+        labels = batch["label"][every].chunk(self.config.micro_batches)
+        yield from zip(self.real(batch["picture"][every]), labels, self.noise(self.config.batch_size), strict=True)
+
+    def shown(self, count: int) -> tuple[Tensor, Tensor]:
+        """Each z with every label, in turn."""
+        labels = len(self.config.labels)
+        (z,) = super().shown(-(-count // labels))
+        y = torch.eye(labels, device=z.device).repeat(len(z), 1)
+        return z.repeat_interleave(labels, dim=0)[:count], y[:count]
+
+    def sheet(self, i: int) -> np.ndarray:
+        """(H, W, 3) uint8: a row for each of ten z, a column for each label; the same z at every step."""
+        labels = len(self.config.labels)
+        return grid(painted(self.average.network, *self.shown(10 * labels)), columns=labels)

@@ -45,18 +45,17 @@ class ConditionalBatchNorm(nn.Module):
     def __init__(self, features: int, labels: int):
         super().__init__()
         self.norm = BatchNorm(features, eps=2e-5, momentum=0.1, affine=not labels)  # Chainer's figures, as the sources'
-        if labels:
-            self.scale, self.shift = (nn.Linear(labels, features, bias=False) for _ in range(2))
-            nn.init.ones_(self.scale.weight)
-            nn.init.zeros_(self.shift.weight)
         self.labels = labels
+        if labels:
+            self.scale = nn.Parameter(torch.ones(labels, features))
+            self.shift = nn.Parameter(torch.zeros(labels, features))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         x = self.norm(x)
         if not self.labels:
             return x
         y = y.to(x)
-        return x * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
+        return x * (y @ self.scale)[:, :, None, None] + (y @ self.shift)[:, :, None, None]
 
 
 class SqueezeExcite(nn.Module):
@@ -64,7 +63,10 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, features: int, reduction: int):
         super().__init__()
-        self.squeeze, self.excite = nn.Linear(features, features // reduction), nn.Linear(features // reduction, features)
+        self.squeeze, self.excite = (
+            nn.Linear(features, features // reduction),
+            nn.Linear(features // reduction, features),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         scale = self.excite(self.squeeze(x.mean((2, 3))).relu()).sigmoid()
@@ -79,3 +81,11 @@ class Dropout(nn.Dropout):
             return super().forward(x)
         kept = torch.empty((len(x) * ranks.world(), *x.shape[1:]), dtype=x.dtype, device=x.device)
         return x * ranks.share(kept.bernoulli_(1 - self.p)) / (1 - self.p)
+
+
+def normal(module: nn.Module) -> None:
+    """Weights from N(0, 0.02), biases 0, as in DCGAN's paper. For `Module.apply`."""
+    if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.normal_(module.weight, 0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

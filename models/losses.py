@@ -47,9 +47,9 @@ def hinge_wanted(logits: Tensor) -> Tensor:
 def dragan(critic: Callable[[Tensor], Tensor], x: Tensor, version: str = "interpolated") -> Tensor:
     """E (‖∇ D(x̂)‖₂ - 1)², for x̂ near the real pictures x (N, C, H, W) of this process, a part of the global batch.
 
-    `interpolated`: x̂ = α x + (1 - α) x_p, x_p = x + σ(x) U(0, 1) / 2, as its authors' code. `noise`: x̂ = x + N(0, c²), as
-    they later say to do. `critic` gives (N,) logits, of each sample alone. Kodali et al. 2017,
-    https://arxiv.org/abs/1705.07215"""
+    `interpolated`: x̂ = α x + (1 - α) x_p, x_p = x + σ(x) U(0, 1) / 2, as in its authors' code.
+    `noise`: x̂ = x + N(0, c²), as they later say to do. `critic` gives (N,) logits, of each sample alone.
+    Kodali et al. 2017, https://arxiv.org/abs/1705.07215"""
     rows = len(x) * ranks.world()
 
     def drawn(*shape: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Faces of a hair colour that is asked for: a GAN with a projection discriminator.
 
-Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637; as an article of 2018
+Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637; as an article
 trained it on faces of nine hair colours, with two pairs of networks:
 
 * `SRResNetCGAN`: Jin et al., "Towards the Automatic Anime Characters Creation with GANs", 2017,
@@ -14,172 +14,48 @@ W width, S side. A condition is (N, T): one-hot, or soft for a mixture.
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.data import HAIR_COLORS
-from models.gan import GAN
-from models.layers import ConditionalBatchNorm, SqueezeExcite
+from models import acgan
+from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
+from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.losses import dragan, hinge_fake, hinge_real, hinge_wanted
-from models.sheet import grid, painted
 from models.train import Update, at_rate
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ConditionalConfig):
     """What both pairs have. The defaults are the article's, of the first."""
 
-    size: int = 128  # S
-    labels: tuple[str, ...] = HAIR_COLORS
-    latent: int = 128  # Z, of N(0, 1)
-    condition: str = "concat"  # how it enters G: concat to z, or norm, by the scales and shifts of batch normalisation
-    squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none, as the article: it diverged
-    penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
-    penalty_weight: float = 0.5
-    d_steps: int = 2  # of D, before each of G
-    hflip: bool = True
-    batch_size: int = 64
-    micro_batches: int = 1
-    learning_rate: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
+    d_steps: int = 2
     decay_from: int = 0  # step from which the rate falls linearly, to 0 at decay_to; 0: it stays
     decay_to: int = 0
-    average: float = 0.0
-    steps: int = 27_000  # of G; 77 epochs of 22,665 pictures, as its author says
-    sample_every: int = 1000
-    save_every: int = 2000
-
-    @property
-    def pictures(self) -> int:
-        """Real pictures that a step takes: a batch for each step of D."""
-        return self.batch_size * self.d_steps
+    steps: int = 27_000  # 77 epochs of 22,665 pictures, as its author says
 
 
 # --- Jin et al.'s
 
 
 @dataclass(frozen=True)
-class SRResNetConfig(Config):
-    """The article's, whose author halved the discriminator's widths."""
-
-    width: int = 64  # W, of G
-    blocks: int = 16
-    d_width: int = 16  # of D's first layer; the paper has 32
+class PairConfig(Config, acgan.SRResNetConfig):
+    """The article's: the AC-GAN's networks, but with a projection for the heads."""
 
 
 SRRESNET = {
-    "article": SRResNetConfig(),
-    "paper": SRResNetConfig(d_width=32),
-    "small": SRResNetConfig(
+    "article": PairConfig(),
+    "paper": PairConfig(d_width=32),
+    "small": PairConfig(
         size=64, width=32, blocks=8, batch_size=32, average=0.999, steps=6_000, sample_every=500, save_every=500
     ),
-    "tiny": SRResNetConfig(
-        size=32, width=8, blocks=2, d_width=4, latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
+    "tiny": PairConfig(
+        size=64, width=8, blocks=2, d_width=4, latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
     ),
 }
-
-
-class Generator(nn.Module):
-    """Of z of N(0, 1)^Z and a condition."""
-
-    middle = 127.5
-    normal = True  # z has tails that can be cut
-
-    def __init__(self, c: Config):
-        super().__init__()
-        self.latent, self.labels, self.concat = c.latent, c.labels, c.condition == "concat"
-        self.entering = c.latent + len(c.labels) * self.concat  # units of the first layer
-        self.conditions = 0 if self.concat else len(c.labels)  # units of each normalisation's condition
-
-    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """(count, Z), on the network's device; from `rng` if one is given."""
-        device = next(self.parameters()).device
-        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
-
-    def entry(self, z: Tensor, y: Tensor) -> Tensor:
-        return torch.cat([z, y.to(z)], dim=1) if self.concat else z
-
-
-class SRResNetGenerator(Generator):
-    """z (N, Z), y (N, T) -> pictures (N, 3, S, S)."""
-
-    def __init__(self, c: SRResNetConfig):
-        super().__init__(c)
-        width, side = c.width, c.size // 8
-
-        def norm(features: int = width) -> nn.Module:
-            return ConditionalBatchNorm(features, self.conditions)
-
-        self.first = nn.Linear(self.entering, width * side * side)  # (N, W, S/8, S/8)
-        self.shape = nn.Unflatten(1, (width, side, side))
-        self.first_norm = norm()
-        self.blocks = nn.ModuleList(_SRBlock(width, self.conditions, c.squeeze) for _ in range(c.blocks))
-        self.last_norm = norm()
-        self.ups = nn.ModuleList(nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(3))
-        self.up_norms = nn.ModuleList(norm() for _ in range(3))
-        self.shuffle = nn.PixelShuffle(2)
-        self.paint = nn.Conv2d(width, 3, 9, padding=4)
-        self.apply(_normal)
-
-    def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        first = x = self.first_norm(self.shape(self.first(self.entry(z, y))), y).relu()
-        for block in self.blocks:
-            x = block(x, y)
-        x = self.last_norm(x, y).relu() + first
-        for up, norm in zip(self.ups, self.up_norms, strict=True):  # S/4, S/2, S
-            x = norm(self.shuffle(up(x)), y).relu()
-        return self.paint(x).tanh()
-
-
-class _SRBlock(nn.Module):
-    def __init__(self, width: int, conditions: int, squeeze: int):
-        super().__init__()
-        self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        self.norm1, self.norm2 = (ConditionalBatchNorm(width, conditions) for _ in range(2))
-        self.excite = SqueezeExcite(width, squeeze) if squeeze else nn.Identity()
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        inner = self.norm1(self.conv1(x), y).relu()
-        return x + self.excite(self.norm2(self.conv2(inner), y))
-
-
-class SRResNetFeatures(nn.Sequential):
-    """Pictures (N, 3, S, S) -> maps (N, 32 W, S/64, S/64). No normalisation: the penalty is of each sample alone."""
-
-    def __init__(self, width: int):
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), _leaky()]
-        for features in (width * 2**level for level in range(5)):  # W, S/2 to 16 W, S/32
-            down = nn.Conv2d(features, 2 * features, 4, stride=2, padding=1)
-            layers += [_LeakyBlock(features), _LeakyBlock(features), down, _leaky()]
-        super().__init__(*layers)
-        self.features = 32 * width
-        self.apply(_normal)
-
-
-class _LeakyBlock(nn.Module):
-    def __init__(self, features: int):
-        super().__init__()
-        self.conv1, self.conv2 = (nn.Conv2d(features, features, 3, padding=1) for _ in range(2))
-        self.leaky = _leaky()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.leaky(x + self.conv2(self.leaky(self.conv1(x))))
-
-
-def _leaky() -> nn.Module:
-    return nn.LeakyReLU(0.2)
-
-
-def _normal(module: nn.Module) -> None:
-    """Weights from N(0, 0.02), biases 0."""
-    if isinstance(module, (nn.Linear, nn.Conv2d)) and module.bias is not None:
-        nn.init.normal_(module.weight, 0, 0.02)
-        nn.init.zeros_(module.bias)
 
 
 class Projection(nn.Module):
@@ -198,12 +74,11 @@ class Projection(nn.Module):
 class SRResNetDiscriminator(nn.Module):
     """Pictures (N, 3, S, S), y (N, T) -> logits (N,)."""
 
-    def __init__(self, c: SRResNetConfig):
+    def __init__(self, c: PairConfig):
         super().__init__()
-        self.features = SRResNetFeatures(c.d_width)
+        self.features = acgan.SRResNetFeatures(c.d_width)
         self.projection = Projection(self.features.features, len(c.labels))
-        _normal(self.projection.linear)
-        nn.init.normal_(self.projection.embed.weight, 0, 0.02)
+        self.projection.apply(normal)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.projection(self.features(x).sum((2, 3)), y)
@@ -241,7 +116,7 @@ RESBLOCK = {
 }  # fmt: skip
 
 
-class ResBlockGenerator(Generator):
+class ResBlockGenerator(ConditionalGenerator):
     """z (N, Z), y (N, T) -> pictures (N, 3, S, S)."""
 
     def __init__(self, c: ResBlockConfig):
@@ -335,12 +210,8 @@ def _glorot(layer: nn.Module, gain: float = 1.0) -> nn.Module:
 # --- the training of both
 
 
-class _ProjectionCGAN(GAN):
-    """D, some times on new pictures each, then G. Fakes are asked for in the colours of the real pictures."""
-
-    def __init__(self, config: Config, generator: nn.Module, discriminator: nn.Module, device: torch.device, held_out):
-        adam = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
-        super().__init__(config, generator, discriminator, device, held_out, **adam)
+class _ProjectionCGAN(ConditionalGAN):
+    """D, some times on new pictures each, then G."""
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         at_rate([self.opt_g, self.opt_d], self.rate(i))
@@ -361,12 +232,6 @@ class _ProjectionCGAN(GAN):
         self.average.follow(self.g, i)
         return {"g": loss_g.detach(), "d": loss_d.detach(), "penalty": penalty.detach()}
 
-    def micro_batches(self, batch: dict[str, Tensor], turn: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """x (N, 3, S, S), y (N, T) and new z (N, Z), of one of D's batches."""
-        every = slice(turn, None, self.config.d_steps)  # strided: the same pictures, however many processes share them
-        conditions = batch["condition"][every].chunk(self.config.micro_batches)
-        yield from zip(self.real(batch["picture"][every]), conditions, self.noise(self.config.batch_size), strict=True)
-
     def penalty(self, x: Tensor, y: Tensor) -> Tensor:
         if not self.config.penalty_weight:
             return x.new_zeros(())
@@ -379,28 +244,16 @@ class _ProjectionCGAN(GAN):
             return c.learning_rate
         return c.learning_rate * min(1, max(0, (c.decay_to - i) / (c.decay_to - c.decay_from)))
 
-    def shown(self, count: int) -> tuple[Tensor, Tensor]:
-        """Each z in every colour, in turn."""
-        labels = len(self.config.labels)
-        (z,) = super().shown(-(-count // labels))
-        y = torch.eye(labels, device=z.device).repeat(len(z), 1)
-        return z.repeat_interleave(labels, dim=0)[:count], y[:count]
-
-    def sheet(self, i: int):
-        """(H, W, 3) uint8: a row for each of ten z, a column for each colour; the same z at every step."""
-        labels = len(self.config.labels)
-        return grid(painted(self.average.network, *self.shown(10 * labels)), columns=labels)
-
 
 class SRResNetCGAN(_ProjectionCGAN):
     """The first pair."""
 
-    def __init__(self, config: SRResNetConfig, device: torch.device, held_out):
-        super().__init__(config, SRResNetGenerator(config), SRResNetDiscriminator(config), device, held_out)
+    def __init__(self, config: PairConfig, device: torch.device, held_out: np.ndarray):
+        super().__init__(config, acgan.SRResNetGenerator(config), SRResNetDiscriminator(config), device, held_out)
 
 
 class ResBlockCGAN(_ProjectionCGAN):
     """The second pair."""
 
-    def __init__(self, config: ResBlockConfig, device: torch.device, held_out):
+    def __init__(self, config: ResBlockConfig, device: torch.device, held_out: np.ndarray):
         super().__init__(config, ResBlockGenerator(config), ResBlockDiscriminator(config), device, held_out)

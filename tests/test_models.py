@@ -30,7 +30,10 @@ class Noise:
         picture = torch.randint(256, shape, generator=rng, dtype=torch.uint8)
         if i == self.poison_at:
             picture = picture * torch.nan
-        return {"picture": ranks.share(picture)}
+        batch = {"picture": picture}
+        if hasattr(self.config, "labels"):
+            batch["label"] = torch.eye(len(self.config.labels))[torch.randint(9, (len(picture),), generator=rng)]
+        return {key: ranks.share(value) for key, value in batch.items()}
 
 
 def build(name: str, **changes):
