@@ -19,9 +19,11 @@ def export(run: Path, network: nn.Module, settings: dict) -> None:
     """Write `model.safetensors`, whole or not at all, with what is needed to build the network, and `README.md`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     steps = settings["config"]["steps"]
-    about = json.dumps({"model": settings["model"], "config": settings["config"], "steps": steps})
+    about = {"model": settings["model"], "config": settings["config"], "steps": steps}
+    if "labels" in settings["dataset"]:
+        about["labels"] = settings["dataset"]["labels"]
     # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
-    _replace(run / "model.safetensors", to_bytes(weights, metadata={"about": about}))
+    _replace(run / "model.safetensors", to_bytes(weights, metadata={"about": json.dumps(about)}))
     _replace(run / "README.md", card(run, settings).encode())
 
 
@@ -55,11 +57,13 @@ def load(run: Path) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def steps(run: Path) -> int:
-    """After how many steps `model.safetensors` was written. Raises FileNotFoundError; UserError if it is damaged."""
+def about(run: Path) -> dict:
+    """What `model.safetensors` says of itself: model, config, steps; of a conditional one `labels`, how many faces of
+    each it learned from. Raises FileNotFoundError; UserError if it is damaged."""
     try:
         with safe_open(run / "model.safetensors", "np") as file:
-            return json.loads(file.metadata()["about"])["steps"]
+            held = json.loads(file.metadata()["about"])
+            return {key: held[key] for key in ("model", "config", "steps")} | {"labels": held.get("labels", {})}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(run / "model.safetensors", f"damaged ({error})", "weights", "remove it") from error
 

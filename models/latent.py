@@ -14,15 +14,42 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from models.data import seed_for
+from models.data import HAIR_COLORS, seed_for
 from models.sheet import AT_ONCE, painted
 
 THIN = 30  # samples with an attribute below which its vector says little
 
 
-def z(network: nn.Module, seeds: list[int]) -> Tensor:
-    """(N, Z): each seed's."""
-    return torch.cat([network.noise(1, torch.Generator().manual_seed(seed_for("face", seed))) for seed in seeds])
+def z(network: nn.Module, seeds: list[int], truncation: float = 0.0) -> Tensor:
+    """(N, Z): each seed's. With `truncation` numbers of N(0, 1) beyond it, either side, are drawn again until none is:
+    fewer odd faces, and fewer kinds of them. Brock et al. 2019, https://arxiv.org/abs/1809.11096, §3.1."""
+    found = []
+    for seed in seeds:
+        rng = torch.Generator().manual_seed(seed_for("face", seed))
+        noise = network.noise(1, rng)
+        while truncation and bool((far := noise.abs() > truncation).any()):
+            noise = torch.where(far, network.noise(1, rng), noise)
+        found.append(noise)
+    return torch.cat(found)
+
+
+def label_of(color: str, labels: tuple[str, ...]) -> int:
+    """Where a hair colour is among labels that are colours, or tags such as blue_hair. Raises ValueError if it is not."""
+    return labels.index(color if color in labels else f"{color}_hair")
+
+
+def condition(labels: tuple[str, ...], mixture: dict[str, float]) -> Tensor:
+    """(1, T): hair colours mixed by their weights, which need not sum to 1; 0 for all other labels."""
+    y = torch.zeros(1, len(labels))
+    for color, weight in mixture.items():
+        y[0, label_of(color, labels)] = weight / sum(mixture.values())
+    return y
+
+
+def known_colors(learned: dict[str, int]) -> list[str]:
+    """The hair colours among the labels that a network learned from some face."""
+    there = {label.removesuffix("_hair") for label, count in learned.items() if count}
+    return [color for color in HAIR_COLORS if color in there]
 
 
 def line(start: Tensor, end: Tensor, steps: int) -> Tensor:

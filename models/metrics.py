@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 PATCH, PATCHES, DIRECTIONS = 7, 64, 256  # px; per picture; as in Karras et al., but for the number
+FID_PICTURES = 2048
 
 
 def sliced_wasserstein(real: np.ndarray, fake: np.ndarray) -> float:
@@ -42,3 +43,35 @@ def _patches(level: torch.Tensor) -> torch.Tensor:
     y = torch.randint(height - PATCH + 1, (count, PATCHES, 1, 1), generator=rng) + torch.arange(PATCH)[:, None]
     x = torch.randint(width - PATCH + 1, (count, PATCHES, 1, 1), generator=rng) + torch.arange(PATCH)
     return level.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None, None], y, x].flatten(0, 1)
+
+
+def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, float | None]:
+    """`fid_NAME` and `kid_NAME` of the features (N, F) of two sets of pictures, made by the network NAME.
+
+    FID: Heusel et al. 2017, https://arxiv.org/abs/1706.08500; None below FID_PICTURES, where its bias hides what it says.
+    KID: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401; unbiased, the mean over 100 pairs of subsets, and its
+    standard deviation over them as `kid_NAME_std`. Figures of different networks are of different scales."""
+    from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance  # slow to import
+
+    as_they_are = torch.nn.Identity()
+    as_they_are.num_features = real.shape[1]
+    count = min(len(real), len(fake))
+    kid = KernelInceptionDistance(as_they_are, subset_size=min(100, count))
+    fid = FrechetInceptionDistance(as_they_are)
+    for metric in (kid, fid):
+        metric.update(real, real=True)
+        metric.update(fake, real=False)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of the subsets: the same pictures give the same number
+        mean, std = kid.compute()
+    return {
+        f"fid_{name}": float(fid.compute()) if count >= FID_PICTURES else None,
+        f"kid_{name}": float(mean), f"kid_{name}_std": float(std),
+    }  # fmt: skip
+
+
+def nearest(some: torch.Tensor, others: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """((N, count) cosine distances, rows) of the nearest of `others` (M, F) to each of `some` (N, F), nearest first."""
+    alike = F.normalize(some, dim=1) @ F.normalize(others, dim=1).T
+    found = alike.topk(count, dim=1)
+    return 1 - found.values, found.indices

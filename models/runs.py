@@ -17,7 +17,7 @@ import torch.distributed as dist
 from filelock import FileLock, Timeout
 
 from models import ZOO, export, ranks, train
-from models.data import Dataset, UserError, seed_for
+from models.data import Dataset, UserError, conditions, seed_for
 
 HELD_OUT = 512  # pictures that samples are compared with while training
 WHEN = ("steps", "sample_every", "save_every")  # of a Config: how far and how often; they change no step
@@ -77,7 +77,7 @@ def _die_with_parent() -> None:
 def start(job: Job) -> None:
     """Train as `job` says, on from where the run stands. Raises UserError."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        dist.init_process_group("nccl" if _device(job.device).type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device_named(job.device).type == "cuda" else "gloo")
     try:
         with contextlib.ExitStack() as lock:
             _first_alone(lambda: lock.enter_context(_alone(Path(job.run))))
@@ -110,14 +110,17 @@ def _alone(run: Path):
 
 
 def _train(job: Job) -> None:
-    entry, run, device = ZOO[job.model], Path(job.run), _device(job.device)
-    config = replace(entry.presets[job.preset], **job.changes)
+    entry, run, device = ZOO[job.model], Path(job.run), device_named(job.device)
+    config = _config(job)
     if config.pictures % (ranks.world() * config.micro_batches):
         raise UserError(
             "--batch-size", f"{config.batch_size} given", f"{job.processes} equal parts, one a process", "give another"
         )
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
+    if ranks.rank() == 0 and settings["dataset"].get("left_out"):
+        left_out = settings["dataset"]["left_out"]
+        print(f"{run.name}: {left_out} faces have none of the labels, and are left out", file=sys.stderr)
     _first_alone(lambda: _open(run, settings, fresh=job.fresh))
     held_out = next(pixels for split in ("val", "train") if len(pixels := dataset.pixels(split, config.size)))
     torch.manual_seed(seed_for(job.seed, "weights"))
@@ -134,19 +137,25 @@ def _train(job: Job) -> None:
         export.export(run, trainee.exported(), settings)
 
 
+def _config(job: Job):
+    changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
+    return replace(ZOO[job.model].presets[job.preset], **changes)
+
+
 def is_complete(job: Job) -> bool:
     """Whether `model.safetensors` is there, of this training, with as many steps or more."""
     run = Path(job.run)
     try:
         held = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        config = replace(ZOO[job.model].presets[job.preset], **job.changes)
+        config = _config(job)
         asked = described(job, config, Dataset(Path(job.dataset), Path(job.cache)))
-        return not differences(held, asked) and export.steps(run) >= config.steps
+        return not differences(held, asked) and export.about(run)["steps"] >= config.steps
     except (FileNotFoundError, UserError):
         return False  # the training says what is wrong
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """That of --device. Raises UserError if it is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -174,9 +183,18 @@ def described(job: Job, config, dataset: Dataset) -> dict:
         "init_from": job.init_from and export.weights_sha256(Path(job.init_from)),
         "dataset": {
             "name": Path(job.dataset).name, "digest": dataset.digest, "faces": len(dataset.faces),
-            "size": first["size"], "box_scale": first["box_scale"],
+            "size": first["size"], "box_scale": first["box_scale"], **_labels(config, dataset),
         },
     }  # fmt: skip
+
+
+def _labels(config, dataset: Dataset) -> dict:
+    """Of a conditional model: how many faces of the train split have each label, and how many have none."""
+    if not hasattr(config, "labels"):
+        return {}
+    have = conditions(dataset.split("train"), config.labels)
+    counts = dict(zip(config.labels, have.sum(0).astype(int).tolist(), strict=True))
+    return {"labels": counts, "left_out": int((~have.any(1)).sum())}
 
 
 def _open(run: Path, settings: dict, *, fresh: bool) -> None:

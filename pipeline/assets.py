@@ -115,6 +115,16 @@ def cache_folder() -> Path:
     return user_cache_path("anime-face-gans") / "assets"
 
 
+def fetch_any(*names: str, folder: Path | None = None) -> Path:
+    """The first of some files of ASSETS, of equal content, that is to be had. Raises UserError of the last."""
+    for name in names[:-1]:
+        try:
+            return fetch(name, folder)
+        except UserError as error:
+            logger.info("%s", error)
+    return fetch(names[-1], folder)
+
+
 def fetch(name: str, folder: Path | None = None) -> Path:
     """The verified file `name` of ASSETS: from `folder` (or the one that ANIME_ASSETS names), the user's cache, or the
     asset's own places, in that order. Raises UserError that tells what each answered."""

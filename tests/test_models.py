@@ -216,7 +216,7 @@ def test_what_is_exported_paints_what_the_trainee_paints(name, tmp_path):
     network = export.load(tmp_path)
     z = network.noise(3, torch.Generator().manual_seed(0))
     the_same(network(z), trainee.exported()(z))
-    assert export.steps(tmp_path) == 2
+    assert export.about(tmp_path)["steps"] == 2
     before = export.weights_sha256(tmp_path)
     export.export(tmp_path, trainee.exported(), SETTINGS | {"model": name, "config": {**vars(config), "steps": 2}})
     assert export.weights_sha256(tmp_path) == before

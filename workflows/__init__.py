@@ -5,15 +5,17 @@ run: so `--help` answers at once.
 """
 
 from workflows import console
+from workflows.evaluate import EvaluateGAN
 from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
-from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes
-from workflows.training import TrainDCGAN
+from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
+from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
 if console.is_luigi_command():
     console.speak_plainly()
 
 __all__ = [
-    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "GenerateFaces", "GroupFaces",
-    "InterpolateLatents", "LearnAttributes", "ScrapeImages", "TagHairColor", "TrainDCGAN",
+    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "GenerateFaces", "GroupFaces",
+    "InterpolateLatents", "LearnAttributes", "ScrapeImages", "SweepHairColors", "TagHairColor", "TrainACGAN",
+    "TrainDCGAN", "TrainProjectionCGAN",
 ]  # fmt: skip

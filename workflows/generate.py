@@ -1,5 +1,6 @@
 """Tasks that use a trained run: faces, lines between them, attributes. What they make carries the weights' sha256."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -34,6 +35,11 @@ class FromRun(NamedRun):
         """What is made, last of all that is made."""
         raise NotImplementedError
 
+    def named(self, *parts: object) -> Path:
+        """generated/PARTS.png, without those that are "" or 0.0; only what a file may be called."""
+        told = (str(part) for part in parts if part != "" and not (isinstance(part, float) and not part))
+        return self.run_folder / "generated" / (re.sub(r"[^\w.+-]", "+", "-".join(told)) + ".png")
+
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(self.file)
 
@@ -57,39 +63,112 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
 
-class GenerateFaces(FromRun):
+class OfHairColor(FromRun):
+    """Something painted by a run that may be asked for a hair colour."""
+
+    @functools.cached_property
+    def learned(self) -> dict[str, int]:
+        """Labels that the run can be asked for, and from how many faces it learned each; of a DCGAN none."""
+        from models import export
+
+        return export.about(self.run_folder)["labels"]
+
+    @property
+    def colors(self) -> list[str]:
+        """Hair colours that the run learned. Raises UserError if it learned none."""
+        from models import latent
+
+        colors = latent.known_colors(self.learned)
+        if not colors:
+            raise UserError(
+                self.run_folder, "cannot be asked for a hair colour", "a run of TrainProjectionCGAN or TrainACGAN",
+                "give another --run",
+            )  # fmt: skip
+        return colors
+
+    def mixture(self, option: str, text: str) -> dict[str, float]:
+        """`blue`, or `blue:0.7,pink:0.3` -> the weight of each colour. Raises UserError."""
+        found = re.fullmatch(r"[a-z]+(:[0-9.]+)?(,[a-z]+(:[0-9.]+)?)*", text)
+        weights = {}
+        for part in text.split(",") if found else []:
+            color, _, weight = part.partition(":")
+            if color not in self.colors:
+                raise UserError(
+                    option,
+                    f"'{color}' given",
+                    f"a colour that the run learned: {' '.join(self.colors)}",
+                    "give another",
+                )
+            weights[color] = float(weight or 1)
+        if not sum(weights.values()):
+            raise UserError(option, f"'{text}' given", "a colour, or several such as blue:0.7,pink:0.3", "give another")
+        return weights
+
+    def conditions(self, network, option: str, text: str, count: int) -> tuple:
+        """What `network` needs beside z (count, Z): nothing, or y (count, T). Without a colour every one, in turn."""
+        import torch
+
+        from models import latent
+
+        if not self.learned and not text:
+            return ()
+        mixtures = [self.mixture(option, text)] if text else [{color: 1.0} for color in self.colors]
+        y = torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures])
+        return (y.repeat(-(-count // len(y)), 1)[:count],)
+
+
+_COLORS = "hair colour, or several mixed, such as blue:0.7,pink:0.3; none: every one in turn"
+
+
+class GenerateFaces(OfHairColor):
     """Faces of --count seeds from --seed on: a PNG each and one sheet, below runs/NAME/generated/."""
 
     count = WholeNumber(default=64, description="how many faces")
     seed = WholeNumber(default=0, description="of the first; the next has the next")
+    hair_color = luigi.Parameter(default="", description=_COLORS)
+    truncation = Number(
+        default=0.0, description="numbers of z beyond this are drawn again, such as 0.7: fewer odd faces; 0: none is"
+    )
 
     def check(self) -> None:
         self.require(1 <= self.count <= 100_000, "count", "1 to 100000")
         self.require(self.seed >= 0, "seed", "0 or more")
+        self.require(self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
-        return self.run_folder / "generated" / f"faces-{self.seed}-{self.count}.png"
+        return self.named("faces", self.seed, self.count, self.hair_color, self.truncation and f"t{self.truncation}")
 
     def make(self, network, about: dict) -> None:
         from models import latent
         from models.sheet import grid, painted
 
         seeds = list(range(self.seed, self.seed + self.count))
-        pictures = painted(network, latent.z(network, seeds))
-        folder = self.run_folder / "generated" / "faces"
+        z = latent.z(network, seeds, self.truncation)
+        conditions = self.conditions(network, "--hair-color", self.hair_color, self.count)
+        pictures = painted(network, z, *conditions)
+        folder = self.file.with_suffix("")
         folder.mkdir(exist_ok=True)
-        for seed, picture in zip(seeds, pictures, strict=True):
-            latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition="none")
-        latent.save_png(self.file, grid(pictures[:256], columns=8), **about, seed=self.seed, condition="none")
+        for seed, picture, asked in zip(seeds, pictures, self.told(conditions), strict=True):
+            latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=asked)
+        sheet = grid(pictures[:256], columns=9 if self.learned else 8)
+        latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
+
+    def told(self, conditions: tuple) -> list[str]:
+        """What each face was asked for."""
+        if not conditions:
+            return ["none"] * self.count
+        return [self.hair_color or self.colors[i % len(self.colors)] for i in range(self.count)]
 
 
-class InterpolateLatents(FromRun):
-    """The straight line between two seeds: a strip, and a GIF that goes there and back."""
+class InterpolateLatents(OfHairColor):
+    """The straight line between two seeds, or between two hair colours: a strip, and a GIF that goes there and back."""
 
     start = WholeNumber(default=0, description="seed at one end")
-    end = WholeNumber(default=1, description="seed at the other")
+    end = WholeNumber(default=1, description="seed at the other; the same for a line between two hair colours alone")
     count = WholeNumber(default=10, description="faces in the strip, both ends included")
+    hair_color = luigi.Parameter(default="", description="hair colour at one end; none: the first that was learned")
+    end_hair_color = luigi.Parameter(default="", description="hair colour at the other end; none: the same")
 
     def check(self) -> None:
         self.require(self.start >= 0, "start", "0 or more")
@@ -98,17 +177,51 @@ class InterpolateLatents(FromRun):
 
     @property
     def file(self) -> Path:
-        return self.run_folder / "generated" / f"line-{self.start}-{self.end}-{self.count}.png"
+        return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
+
+    def make(self, network, about: dict) -> None:
+        import torch
+
+        from models import latent
+        from models.sheet import grid, painted
+
+        first = self.conditions(network, "--hair-color", self.hair_color, 1)
+        last = self.conditions(network, "--end-hair-color", self.end_hair_color, 1) if self.end_hair_color else first
+        ends = [latent.z(network, [self.start, self.end]), *map(torch.cat, zip(first, last, strict=True))]
+
+        def line(count: int):
+            return painted(network, *(latent.line(start, end, count) for start, end in ends))
+
+        latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
+        about |= {"seed": f"{self.start} to {self.end}", "condition": f"{self.hair_color} to {self.end_hair_color}"}
+        latent.save_png(self.file, grid(line(self.count), self.count), **about)
+
+
+class SweepHairColors(OfHairColor):
+    """The same faces in every hair colour: a row for each seed, a column for each colour that the run learned."""
+
+    count = WholeNumber(default=8, description="how many faces")
+    seed = WholeNumber(default=0, description="of the first; the next has the next")
+    truncation = Number(default=0.0, description="as for GenerateFaces")
+
+    def check(self) -> None:
+        self.require(1 <= self.count <= 100, "count", "1 to 100")
+        self.require(self.seed >= 0, "seed", "0 or more")
+        self.require(self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
+
+    @property
+    def file(self) -> Path:
+        return self.named("hair-colors", self.seed, self.count, self.truncation and f"t{self.truncation}")
 
     def make(self, network, about: dict) -> None:
         from models import latent
         from models.sheet import grid, painted
 
-        start, end = latent.z(network, [self.start, self.end])
-        moving = painted(network, latent.line(start, end, 4 * self.count))
-        latent.save_gif(self.file.with_suffix(".gif"), moving, seconds=2.0, about=json.dumps(about))
-        strip = painted(network, latent.line(start, end, self.count))
-        latent.save_png(self.file, grid(strip, self.count), **about, seed=f"{self.start} to {self.end}")
+        colors = self.colors
+        z = latent.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
+        (y,) = self.conditions(network, "", "", self.count * len(colors))
+        pictures = painted(network, z.repeat_interleave(len(colors), dim=0), y)
+        latent.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
 
 
 class LearnAttributes(FromRun):
@@ -166,8 +279,7 @@ class ApplyAttributes(FromRun):
 
     @property
     def file(self) -> Path:
-        name = self.attribute.replace(",", "+")
-        return self.run_folder / "generated" / f"{name}-{self.strength}-{self.noise}-{self.seed}-{self.count}.png"
+        return self.named(self.attribute, self.strength, self.noise, self.seed, self.count)
 
     def make(self, network, about: dict) -> None:
         import torch

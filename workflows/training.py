@@ -115,13 +115,18 @@ class Training(NamedRun):
         return luigi.LocalTarget(self.run_folder / "model.safetensors")
 
     @property
+    def changes(self) -> dict:
+        """Fields of the preset's Config that were given."""
+        given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
+        return {name: value for name, value in given.items() if value}
+
+    @property
     def job(self) -> dict:
         """models.runs.Job, as JSON values."""
-        given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
         return {
             "run": str(self.run_folder), "model": self.model, "preset": self.preset,
             "dataset": str(Path(self.requires().output().path).parent), "cache": str(self.data_root / "cache"),
-            "changes": {name: value for name, value in given.items() if value},
+            "changes": self.changes,
             "seed": self.seed, "precision": self.precision, "device": self.device, "processes": self.processes,
             "fresh": self.fresh, "init_from": self.init_from and str(self.data_root / "runs" / self.init_from),
         }  # fmt: skip
@@ -177,3 +182,34 @@ class TrainDCGAN(Training):
     @property
     def model(self) -> str:
         return f"dcgan{self.variant}"
+
+
+class TrainProjectionCGAN(Training):
+    """Faces of a hair colour that is asked for: a GAN with a projection discriminator, hinge loss and DRAGAN's penalty.
+
+    Faces without a hair colour are left out, and counted."""
+
+    generator = luigi.ChoiceParameter(
+        choices=("srresnet", "resblock"), default="srresnet", description="which of the article's pairs of networks"
+    )
+
+    @property
+    def model(self) -> str:
+        return f"cgan-{self.generator}"
+
+
+class TrainACGAN(Training):
+    """Faces of what is asked for: a GAN whose discriminator also names what it sees."""
+
+    labels = luigi.ChoiceParameter(
+        choices=("colors", "tags"), default="colors", description="nine hair colours, or the paper's 34 tags"
+    )
+    model = "acgan"
+
+    @property
+    def changes(self) -> dict:
+        if self.labels == "colors":
+            return super().changes
+        from models.acgan import TAGS
+
+        return super().changes | {"labels": TAGS}

@@ -1,0 +1,83 @@
+"""VGG16's convolutions, frozen: a network whose features are near where pictures look alike.
+
+Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+https://arxiv.org/abs/1409.1556. The weights are ImageNet's, from a file of `pipeline.assets`.
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.data import UserError
+
+WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in 0..1
+
+
+class VGG16(nn.Sequential):
+    """(N, 3, H, W) RGB in 0..1 -> (N, 512, H/16, W/16): `conv5_3` after its ReLU. H and W are 16 px or more."""
+
+    def __init__(self):
+        layers: list[nn.Module] = []
+        width = 3
+        for wide in WIDTHS:
+            if wide == "pool":
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(width, wide, 3, padding=1), nn.ReLU(inplace=True)]
+                width = wide
+        super().__init__(*layers)
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((x - self.mean) / self.std)
+
+
+def vgg16(path: Path) -> VGG16:
+    """With the weights of `vgg16-397923af.pth` or `vgg16.ckpt`. Raises UserError if the file holds anything else."""
+    network = VGG16()
+    try:
+        if path.suffix == ".pth":
+            held = torch.load(path, map_location="cpu", weights_only=True)
+            weights = {name.removeprefix("features."): held[name] for name in held if name.startswith("features.")}
+        else:
+            weights = _of_arrays(
+                path, [name for name, layer in network.named_children() if isinstance(layer, nn.Conv2d)]
+            )
+        network.load_state_dict(weights)
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
+        raise UserError(
+            path, f"damaged ({str(error)[:120]})", "the weights of VGG16", "remove it: it is fetched again"
+        ) from error
+    return network
+
+
+def _of_arrays(path: Path, layers: list[str]) -> dict[str, Tensor]:
+    """The state dict of a pickle of {"VGG16_0": {"Conv_0": {"kernel": (3, 3, in, out), "bias": (out,)}, …}}."""
+    with open(path, "rb") as file:
+        held = next(iter(_ArraysOnly(file).load().values()))
+    weights = {}
+    for number, layer in enumerate(layers):
+        conv = held[f"Conv_{number}"]
+        weights[f"{layer}.weight"] = torch.from_numpy(conv["kernel"].transpose(3, 2, 0, 1).copy())
+        weights[f"{layer}.bias"] = torch.from_numpy(conv["bias"].reshape(-1).copy())
+    return weights
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Reads dicts of NumPy arrays. Any other name in the file is refused, so none of its code runs."""
+
+    def find_class(self, module: str, name: str) -> object:
+        known = {
+            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs")
+        return known[module, name]
