@@ -34,7 +34,7 @@ def z(network: nn.Module, seeds: list[int], truncation: float = 0.0) -> Tensor:
 
 
 def label_of(color: str, labels: tuple[str, ...]) -> int:
-    """Where a hair colour is among labels that are colours, or tags such as blue_hair. Raises ValueError if it is not."""
+    """Where a hair colour is among labels: colours, or tags such as blue_hair. Raises ValueError if it is not."""
     return labels.index(color if color in labels else f"{color}_hair")
 
 

@@ -48,7 +48,7 @@ def _patches(level: torch.Tensor) -> torch.Tensor:
 def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, float | None]:
     """`fid_NAME` and `kid_NAME` of the features (N, F) of two sets of pictures, made by the network NAME.
 
-    FID: Heusel et al. 2017, https://arxiv.org/abs/1706.08500; None below FID_PICTURES, where its bias hides what it says.
+    FID: Heusel et al. 2017, https://arxiv.org/abs/1706.08500; None below FID_PICTURES, where bias hides what it says.
     KID: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401; unbiased, the mean over 100 pairs of subsets, and its
     standard deviation over them as `kid_NAME_std`. Figures of different networks are of different scales."""
     from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance  # slow to import
