@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
-from models.losses import binary_cross_entropy, dragan, precise
+from models.losses import binary_cross_entropy, precise
 from models.train import Update, at_rate
 
 TAGS = (
@@ -169,7 +169,7 @@ class ACGAN(ConditionalGAN):
             (on_real, seen), (on_fake, seen_in_fake) = self.d(x), self.d(fake)
             loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
             labels_d = label_loss(seen, y) + label_loss(seen_in_fake, y)
-            penalty = dragan(lambda near: self.d(near)[0], x, self.config.penalty)
+            penalty = self.penalty(lambda near: self.d(near)[0], x)
             update.add(weight * loss_d + labels_d + self.config.penalty_weight * penalty)
         update.apply()
         update = Update([self.opt_g])

@@ -26,7 +26,10 @@ from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, chec
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
 GPU_SHARE = 0.5  # of the free memory that pictures may fill
 
-__all__ = ["HAIR_COLORS", "Dataset", "Pictures", "UserError", "in_range", "labelled", "labels", "pictures", "seed_for"]
+__all__ = [
+    "HAIR_COLORS", "Dataset", "Pictures", "UserError", "conditioned", "conditions", "in_range", "labelled", "labels",
+    "pictures", "seed_for",
+]  # fmt: skip
 
 
 def seed_for(*causes: object) -> int:

@@ -1,6 +1,6 @@
 """What GANs with one generator and one discriminator share: not how they are trained."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from models import metrics, ranks
 from models.average import Average
 from models.data import HAIR_COLORS, in_range, seed_for
+from models.losses import dragan
 from models.sheet import grid, painted
 
 
@@ -119,6 +120,10 @@ class ConditionalGAN(GAN):
         every = slice(turn, None, self.config.d_steps)  # strided: the same pictures, however many processes share them
         labels = batch["label"][every].chunk(self.config.micro_batches)
         yield from zip(self.real(batch["picture"][every]), labels, self.noise(self.config.batch_size), strict=True)
+
+    def penalty(self, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """DRAGAN's, of x; 0 if it weighs nothing, for it costs as much as all else of D."""
+        return dragan(critic, x, self.config.penalty) if self.config.penalty_weight else x.new_zeros(())
 
     def shown(self, count: int) -> tuple[Tensor, Tensor]:
         """Each z with every label, in turn."""

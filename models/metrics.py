@@ -51,7 +51,8 @@ def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, fl
     FID: Heusel et al. 2017, https://arxiv.org/abs/1706.08500; None below FID_PICTURES, where bias hides what it says.
     KID: Bińkowski et al. 2018, https://arxiv.org/abs/1801.01401; unbiased, the mean over 100 pairs of subsets, and its
     standard deviation over them as `kid_NAME_std`. Figures of different networks are of different scales."""
-    from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance  # slow to import
+    from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
+    from torchmetrics.image.kid import KernelInceptionDistance
 
     as_they_are = torch.nn.Identity()
     as_they_are.num_features = real.shape[1]

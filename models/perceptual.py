@@ -46,9 +46,8 @@ def vgg16(path: Path) -> VGG16:
             held = torch.load(path, map_location="cpu", weights_only=True)
             weights = {name.removeprefix("features."): held[name] for name in held if name.startswith("features.")}
         else:
-            weights = _of_arrays(
-                path, [name for name, layer in network.named_children() if isinstance(layer, nn.Conv2d)]
-            )
+            convolutions = [name for name, layer in network.named_children() if isinstance(layer, nn.Conv2d)]
+            weights = _of_arrays(path, convolutions)
         network.load_state_dict(weights)
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
         raise UserError(
@@ -75,6 +74,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         known = {
             ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+            ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # since NumPy 2
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
         }

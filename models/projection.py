@@ -24,7 +24,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from models import acgan
 from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
-from models.losses import dragan, hinge_fake, hinge_real, hinge_wanted
+from models.losses import hinge_fake, hinge_real, hinge_wanted
 from models.train import Update, at_rate
 
 
@@ -221,7 +221,7 @@ class _ProjectionCGAN(ConditionalGAN):
                 with torch.no_grad():
                     fake = self.g(z, y)
                 loss_d = hinge_real(self.d(x, y)) + hinge_fake(self.d(fake, y))
-                penalty = self.penalty(x, y)
+                penalty = self.penalty(lambda near, y=y: self.d(near, y), x)
                 update.add(loss_d + self.config.penalty_weight * penalty)
             update.apply()
         update = Update([self.opt_g])
@@ -231,11 +231,6 @@ class _ProjectionCGAN(ConditionalGAN):
         update.apply()
         self.average.follow(self.g, i)
         return {"g": loss_g.detach(), "d": loss_d.detach(), "penalty": penalty.detach()}
-
-    def penalty(self, x: Tensor, y: Tensor) -> Tensor:
-        if not self.config.penalty_weight:
-            return x.new_zeros(())
-        return dragan(lambda near: self.d(near, y), x, self.config.penalty)
 
     def rate(self, i: int) -> float:
         """The learning rate of step i."""

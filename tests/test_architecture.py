@@ -54,10 +54,14 @@ def test_only_web_opens_sockets():
             assert file == "pipeline/web.py", f"{file} imports {name}"
 
 
-def test_nothing_is_unpickled():
+def test_nothing_is_unpickled_but_by_a_reader_that_knows_three_names():
     for package in ALLOWED:
         for file, name in imports_of(package):
-            assert name.split(".")[0] not in ("pickle", "marshal", "shelve", "dill"), f"{file} imports {name}"
+            if name.split(".")[0] in ("pickle", "marshal", "shelve", "dill"):
+                assert (file, name) == ("models/perceptual.py", "pickle"), f"{file} imports {name}"
+    source = (ROOT / "models/perceptual.py").read_text(encoding="utf-8")
+    assert "pickle.load" not in source
+    assert "def find_class" in source  # what it refuses: test_evaluate.py
 
 
 def test_importing_workflows_pulls_in_neither_torch_nor_opencv():

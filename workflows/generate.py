@@ -104,20 +104,22 @@ class OfHairColor(FromRun):
             raise UserError(option, f"'{text}' given", "a colour, or several such as blue:0.7,pink:0.3", "give another")
         return weights
 
-    def conditions(self, network, option: str, text: str, count: int) -> tuple:
-        """What `network` needs beside z (count, Z): nothing, or y (count, T). Without a colour every one, in turn."""
+    def asked(self, option: str, text: str, seeds: list[int]) -> list[dict[str, float]]:
+        """The mixture of hair colours for each seed: that of `text`; without one, each seed has a colour of its own."""
+        if text:
+            return [self.mixture(option, text)] * len(seeds)
+        return [{self.colors[seed % len(self.colors)]: 1.0} for seed in seeds] if self.learned else []
+
+    def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
+        """What a network needs beside z (N, Z): y (N, T), or nothing."""
         import torch
 
         from models import latent
 
-        if not self.learned and not text:
-            return ()
-        mixtures = [self.mixture(option, text)] if text else [{color: 1.0} for color in self.colors]
-        y = torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures])
-        return (y.repeat(-(-count // len(y)), 1)[:count],)
+        return (torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
 
 
-_COLORS = "hair colour, or several mixed, such as blue:0.7,pink:0.3; none: every one in turn"
+_COLORS = "hair colour, or several mixed, such as blue:0.7,pink:0.3; none: each seed has one of its own"
 
 
 class GenerateFaces(OfHairColor):
@@ -144,21 +146,15 @@ class GenerateFaces(OfHairColor):
         from models.sheet import grid, painted
 
         seeds = list(range(self.seed, self.seed + self.count))
-        z = latent.z(network, seeds, self.truncation)
-        conditions = self.conditions(network, "--hair-color", self.hair_color, self.count)
-        pictures = painted(network, z, *conditions)
-        folder = self.file.with_suffix("")
+        asked = self.asked("--hair-color", self.hair_color, seeds)
+        pictures = painted(network, latent.z(network, seeds, self.truncation), *self.conditions(network, asked))
+        folder = self.named("faces", self.hair_color, self.truncation and f"t{self.truncation}").with_suffix("")
         folder.mkdir(exist_ok=True)
-        for seed, picture, asked in zip(seeds, pictures, self.told(conditions), strict=True):
-            latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=asked)
-        sheet = grid(pictures[:256], columns=9 if self.learned else 8)
+        for seed, picture, mixture in zip(seeds, pictures, asked or [{}] * self.count, strict=True):
+            told = ",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) or "none"
+            latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
+        sheet = grid(pictures[:256], columns=len(self.colors) if asked else 8)
         latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
-
-    def told(self, conditions: tuple) -> list[str]:
-        """What each face was asked for."""
-        if not conditions:
-            return ["none"] * self.count
-        return [self.hair_color or self.colors[i % len(self.colors)] for i in range(self.count)]
 
 
 class InterpolateLatents(OfHairColor):
@@ -167,7 +163,7 @@ class InterpolateLatents(OfHairColor):
     start = WholeNumber(default=0, description="seed at one end")
     end = WholeNumber(default=1, description="seed at the other; the same for a line between two hair colours alone")
     count = WholeNumber(default=10, description="faces in the strip, both ends included")
-    hair_color = luigi.Parameter(default="", description="hair colour at one end; none: the first that was learned")
+    hair_color = luigi.Parameter(default="", description="hair colour at one end, as for GenerateFaces")
     end_hair_color = luigi.Parameter(default="", description="hair colour at the other end; none: the same")
 
     def check(self) -> None:
@@ -180,21 +176,20 @@ class InterpolateLatents(OfHairColor):
         return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
     def make(self, network, about: dict) -> None:
-        import torch
-
         from models import latent
         from models.sheet import grid, painted
 
-        first = self.conditions(network, "--hair-color", self.hair_color, 1)
-        last = self.conditions(network, "--end-hair-color", self.end_hair_color, 1) if self.end_hair_color else first
-        ends = [latent.z(network, [self.start, self.end]), *map(torch.cat, zip(first, last, strict=True))]
+        asked = self.asked("--hair-color", self.hair_color, [self.start])
+        asked += self.asked("--end-hair-color", self.end_hair_color or self.hair_color, [self.end])
+        ends = [latent.z(network, [self.start, self.end]), *self.conditions(network, asked)]
 
         def line(count: int):
             return painted(network, *(latent.line(start, end, count) for start, end in ends))
 
         latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
-        about |= {"seed": f"{self.start} to {self.end}", "condition": f"{self.hair_color} to {self.end_hair_color}"}
-        latent.save_png(self.file, grid(line(self.count), self.count), **about)
+        told = " to ".join("+".join(mixture) for mixture in asked) or "none"
+        strip = grid(line(self.count), self.count)
+        latent.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=told)
 
 
 class SweepHairColors(OfHairColor):
@@ -219,12 +214,12 @@ class SweepHairColors(OfHairColor):
 
         colors = self.colors
         z = latent.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
-        (y,) = self.conditions(network, "", "", self.count * len(colors))
+        (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)
         pictures = painted(network, z.repeat_interleave(len(colors), dim=0), y)
         latent.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
 
 
-class LearnAttributes(FromRun):
+class LearnAttributes(OfHairColor):
     """Directions in z that change one attribute, from samples that the tagger labels: runs/NAME/attributes.json."""
 
     samples = WholeNumber(default=4000, description="how many samples are labelled, 2000 or more")
@@ -241,6 +236,12 @@ class LearnAttributes(FromRun):
     def make(self, network, about: dict) -> None:
         from models import latent
         from pipeline import hair
+
+        if self.learned:
+            raise UserError(
+                self.run_folder, "is asked for its hair colour, which z does not know", "a run of TrainDCGAN",
+                "see SweepHairColors, or give another --run",
+            )  # fmt: skip
 
         settings = json.loads((self.run_folder / "config.json").read_text(encoding="utf-8"))
         box_scale = settings["dataset"]["box_scale"]

