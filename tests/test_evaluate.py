@@ -52,7 +52,7 @@ def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
     assert abs(same["kid_small"]) < 0.1 * far["kid_small"]
     assert abs(half["kid_small"]) < 0.1 * far["kid_small"]
     assert same["nearest"]["samples"] == pytest.approx(0, abs=1e-6)
-    assert far["nearest"]["samples"] > 10 * half["nearest"]["samples"]
+    assert far["nearest"]["samples"] > 2 * half["nearest"]["samples"]
     assert same["samples"] == same["reference"] == 180
     assert same["fid_small"] is None  # of 180 pictures it would be bias alone
 

@@ -13,42 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import last_line, luigi
 from PIL import Image
 
 from models import train
 
 ROOT = Path(__file__).parent.parent
-
-
-def luigi(place: Path, *arguments: str, check: bool = True, **more) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "luigi", "--module", "workflows", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False, **more)
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
-
-
-def last_line(done: subprocess.CompletedProcess) -> str:
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    return done.stderr.strip().splitlines()[-1]
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """From nothing: the default dataset, and a tiny run on it."""
-    place = tmp_path_factory.mktemp("trained")
-    luigi(place, "TrainDCGAN", "--variant", "96", "--preset", "tiny", "--steps", "20")
-    return place
-
-
-@pytest.fixture
-def place(trained, tmp_path) -> Path:
-    """A data root with that dataset, to train in."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "datasets").symlink_to(trained / "data" / "datasets")
-    return tmp_path
 
 
 TINY = ("TrainDCGAN", "--preset", "tiny")

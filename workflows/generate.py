@@ -73,6 +73,16 @@ class OfHairColor(FromRun):
 
         return export.about(self.run_folder)["labels"]
 
+    def z(self, network, seeds: list[int], truncation: float = 0.0):
+        """(N, Z). Raises UserError if z of this network cannot be truncated."""
+        from models import latent
+
+        if truncation and not getattr(network, "normal", False):
+            raise UserError(
+                "--truncation", f"{truncation} given, but this run's z is not of N(0, 1)", "0", "leave it out"
+            )
+        return latent.z(network, seeds, truncation)
+
     @property
     def colors(self) -> list[str]:
         """Hair colours that the run learned. Raises UserError if it learned none."""
@@ -88,7 +98,7 @@ class OfHairColor(FromRun):
 
     def mixture(self, option: str, text: str) -> dict[str, float]:
         """`blue`, or `blue:0.7,pink:0.3` -> the weight of each colour. Raises UserError."""
-        found = re.fullmatch(r"[a-z]+(:[0-9.]+)?(,[a-z]+(:[0-9.]+)?)*", text)
+        found = re.fullmatch(r"[a-z]+(:\d+(\.\d+)?)?(,[a-z]+(:\d+(\.\d+)?)?)*", text)
         weights = {}
         for part in text.split(",") if found else []:
             color, _, weight = part.partition(":")
@@ -147,7 +157,7 @@ class GenerateFaces(OfHairColor):
 
         seeds = list(range(self.seed, self.seed + self.count))
         asked = self.asked("--hair-color", self.hair_color, seeds)
-        pictures = painted(network, latent.z(network, seeds, self.truncation), *self.conditions(network, asked))
+        pictures = painted(network, self.z(network, seeds, self.truncation), *self.conditions(network, asked))
         folder = self.named("faces", self.hair_color, self.truncation and f"t{self.truncation}").with_suffix("")
         folder.mkdir(exist_ok=True)
         for seed, picture, mixture in zip(seeds, pictures, asked or [{}] * self.count, strict=True):
@@ -213,7 +223,7 @@ class SweepHairColors(OfHairColor):
         from models.sheet import grid, painted
 
         colors = self.colors
-        z = latent.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
+        z = self.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
         (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)
         pictures = painted(network, z.repeat_interleave(len(colors), dim=0), y)
         latent.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
