@@ -8,6 +8,7 @@ Networks", ICLR 2016, https://arxiv.org/abs/1511.06434; as two articles trained 
 Pictures are in [-1, 1]. In shapes: N batch, Z latent, W width, S side.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -164,10 +165,14 @@ class _DCGAN:
         """(H, W, 3) uint8: ten by ten of the averaged G's pictures, of the same z at every step."""
         return grid(painted(self.average.network, self.fixed_noise(100)), columns=10)
 
+    @functools.cached_property
+    def _distance(self) -> metrics.SlicedWasserstein:
+        return metrics.SlicedWasserstein(self.held_out, self.device)
+
     def validate(self, i: int) -> dict[str, float]:
         """How far samples lie from held-out pictures: lower is better."""
         fake = painted(self.average.network, self.fixed_noise(len(self.held_out)))
-        return {"sliced_wasserstein": metrics.sliced_wasserstein(self.held_out, fake)}
+        return {"sliced_wasserstein": self._distance(fake)}
 
 
 class DCGAN96(_DCGAN):
@@ -185,10 +190,9 @@ class DCGAN96(_DCGAN):
             loss_d = self.judged(on_fake, real=False) + self.judged(on_real, real=True)
             update_g.add(loss_g, keep_graph=True)
             update_d.add(loss_d)
-        update_g.apply()
-        update_d.apply()
+        losses = {"g": update_g.apply(), "d": update_d.apply()}
         self.average.follow(self.g, i)
-        return {"g": loss_g.detach(), "d": loss_d.detach()}
+        return losses
 
     def judged(self, logits: Tensor, *, real: bool) -> Tensor:
         """The loss of these logits (N, classes) if the pictures are to be taken for real, or not."""
