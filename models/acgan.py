@@ -162,7 +162,7 @@ class ACGAN(ConditionalGAN):
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         at_rate([self.opt_g, self.opt_d], self.rate(i))
         weight = len(self.config.labels)
-        update = Update([self.opt_d])
+        update_d = Update([self.opt_d])
         for x, y, z in self.micro_batches(batch):
             with torch.no_grad():
                 fake = self.g(z, y)
@@ -170,17 +170,17 @@ class ACGAN(ConditionalGAN):
             loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
             labels_d = label_loss(seen, y) + label_loss(seen_in_fake, y)
             penalty = self.penalty(lambda near: self.d(near)[0], x)
-            update.add(weight * loss_d + labels_d + self.config.penalty_weight * penalty)
-        update.apply()
-        update = Update([self.opt_g])
+            loss = weight * loss_d + labels_d + self.config.penalty_weight * penalty
+            update_d.add(loss, d=loss_d, d_labels=labels_d, penalty=penalty)
+        update_d.apply()
+        update_g = Update([self.opt_g])
         for _, y, z in self.micro_batches(batch):
             on_fake, seen = self.d(self.g(z, y))
             loss_g, labels_g = binary_cross_entropy(on_fake, 1), label_loss(seen, y)
-            update.add(weight * loss_g + labels_g)
-        update.apply()
+            update_g.add(weight * loss_g + labels_g, g=loss_g, g_labels=labels_g)
+        update_g.apply()
         self.average.follow(self.g, i)
-        losses = {"g": loss_g, "d": loss_d, "g_labels": labels_g, "d_labels": labels_d, "penalty": penalty}
-        return {name: loss.detach() for name, loss in losses.items()}
+        return update_g.said() | update_d.said()
 
     def rate(self, i: int) -> float:
         """The learning rate of step i."""

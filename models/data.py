@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from models import ranks
+from models.files import whole
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, read
 
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
@@ -69,17 +70,13 @@ class Dataset:
         return np.load(path, mmap_mode="r")
 
     def _write(self, path: Path, faces: pa.Table, size: int) -> None:
-        work = path.with_suffix(".part")
         load = functools.partial(self._picture, size=size)
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(faces), size, size, 3)}
-        with open(work, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with whole(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
             np.lib.format.write_array_header_1_0(file, header)
             rows = zip(faces["path"].to_pylist(), faces["size"].to_pylist(), strict=True)
             for picture in _ahead(pool, load, rows):
                 file.write(picture.tobytes())  # not through the map: a full disk would be a crash, not an error
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(work, path)
 
     def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
         path, stated = self.folder / row[0], row[1]
@@ -116,12 +113,14 @@ def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable):
 
 
 def labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
-    """(names of the classes, (N,) int64 class of each face; -1: none) from `hair_color`, or from `tags`, of which the
-    first counts: of a folder of class folders it is the class."""
+    """(names of the classes, (N,) int64 class of each face; -1: none): the nine of `hair_color`; or the first of each
+    face's `tags`, which in a dataset from class folders is the class."""
     values = faces[column].to_pylist()
     if column == "tags":
         values = [tags[0] if tags else None for tags in values]
-    names = sorted({value for value in values if value is not None})
+        names = sorted({value for value in values if value is not None})
+    else:
+        names = list(HAIR_COLORS)
     number = {name: index for index, name in enumerate(names)}
     return names, np.array([number.get(value, -1) for value in values], np.int64)
 
@@ -152,11 +151,11 @@ class Pictures:
         rows, flipped = self.rows(i)
         picture = self._fetch(rows, i)
         if self.hflip:
-            flip = torch.from_numpy(flipped).to(self.device)
+            flip = self._there(flipped)
             picture = torch.where(flip[:, None, None, None], picture.flip(2), picture)
         batch = {"picture": picture}
         if self._labels is not None:
-            batch["label"] = torch.from_numpy(self._labels[rows]).to(self.device)
+            batch["label"] = self._there(self._labels[rows])
         return batch
 
     def rows(self, i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,13 +170,18 @@ class Pictures:
 
     def _fetch(self, rows: np.ndarray, i: int) -> Tensor:
         if self._resident is not None:
-            return self._resident[torch.from_numpy(rows).to(self.device)]
+            return self._resident[self._there(rows)]
         if self._ahead is None:
             return torch.from_numpy(self._pixels[rows])
         number, coming = self._next
         picture = coming.result() if number == i else self._pinned(i)
         self._next = i + 1, self._ahead.submit(self._pinned, i + 1)
         return picture.to(self.device, non_blocking=True)
+
+    def _there(self, array: np.ndarray) -> Tensor:
+        """On the device; on a GPU without waiting for it."""
+        tensor = torch.from_numpy(array)
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def _pinned(self, i: int) -> Tensor:
         return torch.from_numpy(self._pixels[self.rows(i)[0]]).pin_memory()
@@ -195,9 +199,9 @@ def pictures(dataset: Dataset, config, *, seed: int, device: torch.device) -> Pi
 
 
 def labelled(dataset: Dataset, config, *, seed: int, device: torch.device, column: str) -> Pictures:
-    """… and the class of each, from `column`: see `labels`."""
+    """… and the class of each, from `column`: its number among `labels(dataset.faces, column)`."""
     pixels = dataset.pixels("train", config.size)
-    classes = labels(dataset.split("train"), column)[1]
+    classes = labels(dataset.faces, column)[1][np.array(dataset.faces["split"]) == "train"]
     return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=classes)
 
 

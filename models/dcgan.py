@@ -138,10 +138,9 @@ class DCGAN96(GAN):
             loss_d = self.judged(on_fake, real=False) + self.judged(on_real, real=True)
             update_g.add(loss_g, keep_graph=True)
             update_d.add(loss_d)
-        update_g.apply()
-        update_d.apply()
+        losses = {"g": update_g.apply(), "d": update_d.apply()}
         self.average.follow(self.g, i)
-        return {"g": loss_g.detach(), "d": loss_d.detach()}
+        return losses
 
     def judged(self, logits: Tensor, *, real: bool) -> Tensor:
         """The loss of these logits (N, classes) if the pictures are to be taken for real, or not."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,31 +11,21 @@ from torch import nn
 
 from models import ZOO
 from models.data import UserError
+from models.files import whole
 from models.journal import lines
 
 
-def export(run: Path, network: nn.Module, settings: dict) -> None:
-    """Write `model.safetensors`, whole or not at all, with what is needed to build the network, and `README.md`."""
+def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:
+    """Write `model.safetensors`, with what is needed to build the network as it is after `step`, and `README.md`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    steps = settings["config"]["steps"]
-    about = {"model": settings["model"], "config": settings["config"], "steps": steps}
+    about = {"model": settings["model"], "config": settings["config"], "steps": step}
     if "labels" in settings["dataset"]:
         about["labels"] = settings["dataset"]["labels"]
     # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
-    _replace(run / "model.safetensors", to_bytes(weights, metadata={"about": json.dumps(about)}))
-    _replace(run / "README.md", card(run, settings).encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    work = path.with_name(f".{path.name}")
-    try:
-        with open(work, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(work, path)
-    finally:
-        work.unlink(missing_ok=True)
+    with whole(run / "model.safetensors") as file:
+        file.write(to_bytes(weights, metadata={"about": json.dumps(about)}))
+    with whole(run / "README.md", "w") as file:
+        file.write(card(run, settings, step))
 
 
 def load(run: Path) -> nn.Module:
@@ -50,8 +39,8 @@ def load(run: Path) -> nn.Module:
         network = entry.networks[entry.exported](config(about["model"], about["config"]))
         network.load_state_dict(weights)
     except FileNotFoundError:
-        raise UserError(run, "has no model.safetensors", "a run that is trained to its end", "train it first") from None
-    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
         cure = "remove it and start its training again, which writes it anew"
         raise UserError(path, f"damaged ({str(error)[:120]})", "the weights of a model of ZOO", cure) from error
     return network.eval().requires_grad_(False)
@@ -80,10 +69,10 @@ def weights_sha256(run: Path) -> str:
     try:
         return hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
     except FileNotFoundError:
-        raise UserError(run, "has no model.safetensors", "a run that is trained to its end", "train it first") from None
+        raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
 
 
-def card(run: Path, settings: dict) -> str:
+def card(run: Path, settings: dict, step: int) -> str:
     """The model card, Markdown with the front matter that model hubs read."""
     model, dataset = settings["model"], settings["dataset"]
     last = {line["kind"]: line for line in lines(run)}
@@ -91,6 +80,7 @@ def card(run: Path, settings: dict) -> str:
         f"{name.replace('_', ' ')} {value:.4g}"
         for line in last.values() for name, value in line.items() if name not in ("step", "kind")
     )  # fmt: skip
+    shown = sorted((run / "samples").glob("*.png"))
     rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in settings["config"].items())
     return f"""---
 library_name: pytorch
@@ -100,9 +90,9 @@ tags: [anime, faces, gan, {model}]
 
 Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {ZOO[model].paper}
 
-![samples](samples/{settings["config"]["steps"]:06}.png)
+{f"![samples](samples/{shown[-1].name})" if shown else ""}
 
-Trained for {settings["config"]["steps"]:,} steps on {dataset["faces"]:,} faces (manifest {dataset["digest"][:16]}),
+Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {dataset["digest"][:16]}),
 seed {settings["seed"]}, preset {settings["preset"]}. At the end: {said}.
 
 ![losses](loss.png)

@@ -1,5 +1,6 @@
 """What GANs with one generator and one discriminator share: not how they are trained."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -50,10 +51,14 @@ class GAN:
         """(H, W, 3) uint8: ten by ten of the averaged G's pictures, of the same z at every step."""
         return grid(painted(self.average.network, *self.shown(100)), columns=10)
 
+    @functools.cached_property
+    def _distance(self) -> metrics.SlicedWasserstein:
+        return metrics.SlicedWasserstein(self.held_out, self.device)
+
     def validate(self, i: int) -> dict[str, float]:
         """How far samples lie from held-out pictures: lower is better."""
         fake = painted(self.average.network, *self.shown(len(self.held_out)))
-        return {"sliced_wasserstein": metrics.sliced_wasserstein(self.held_out, fake)}
+        return {"sliced_wasserstein": self._distance(fake)}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a run says while it trains: its losses, sheets and speed."""
 
 import json
+import math
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
+
+from models.files import whole
 
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 
@@ -67,7 +70,8 @@ class Journal:
         self._line(step, values, "score")
 
     def _line(self, step: int, values: dict[str, float], kind: str) -> None:
-        self._metrics.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
+        told = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
+        self._metrics.write(json.dumps({"step": step, "kind": kind, **told}) + "\n")
         self._metrics.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
@@ -101,9 +105,8 @@ def _cut(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [line for line in lines(path.parent) if line["step"] <= step]
-    work = path.with_suffix(".part")
-    work.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(work, path)
+    with whole(path, "w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in kept)
 
 
 def plot(run: Path) -> None:
@@ -118,7 +121,8 @@ def plot(run: Path) -> None:
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
         rows = [line for line in said if line["kind"] == kind]
         for name in [name for name in rows[0] if name not in ("step", "kind")]:
-            axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=name.replace("_", " "))
+            values = [math.nan if row[name] is None else row[name] for row in rows]
+            axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -4,7 +4,6 @@ A seed is one z: the same seed and weights paint the same face, alone or among o
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
 from models.data import HAIR_COLORS, seed_for
+from models.files import whole
 from models.sheet import AT_ONCE, painted
 
-THIN = 30  # samples with an attribute below which its vector says little
+THIN = 30  # samples with an attribute below which its vector says little, and …
+RARE = 1 / 200  # … the article's share: 100 of its 20,000
 
 
 def z(network: nn.Module, seeds: list[int], truncation: float = 0.0) -> Tensor:
@@ -62,8 +63,8 @@ def attribute_vectors(
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """({attribute: mean z of the samples with it - mean z of those without}, {attribute: how many have it}).
 
-    `label` names the attributes of (N, S, S, 3) uint8 pictures. Attributes that fewer than THIN samples have, or lack,
-    are counted but get no vector. The rule is mattya's, https://github.com/mattya/chainer-DCGAN."""
+    `label` names the attributes of (N, S, S, 3) uint8 pictures. Attributes that too few samples have, or lack, are
+    counted but get no vector. The rule is mattya's, https://github.com/mattya/chainer-DCGAN."""
     rng = torch.Generator().manual_seed(seed_for("attributes", seed))
     noises, found = [], []
     for start in range(0, samples, AT_ONCE):
@@ -75,7 +76,8 @@ def attribute_vectors(
     for name in sorted(set().union(*found)):
         has = torch.tensor([name in attributes for attributes in found])
         counts[name] = int(has.sum())
-        if THIN <= counts[name] <= samples - THIN:
+        few = max(THIN, RARE * samples)
+        if few <= counts[name] <= samples - few:
             vectors[name] = (noise[has].mean(0) - noise[~has].mean(0)).numpy()
     return vectors, counts
 
@@ -86,41 +88,38 @@ def apply_attributes(noise: Tensor, moves: list[tuple[Tensor, float]], *, streng
     return moved.clamp(-1, 1)
 
 
-def made_with(path: Path) -> str | None:
-    """The sha256 of the weights that made a file of this module's; None if it is not there, or not whole."""
+def told_by(path: Path) -> dict:
+    """What a file of this module's says of how it was made; nothing if it is not there, or not whole."""
     try:
         if path.suffix == ".json":
-            return json.loads(path.read_text(encoding="utf-8"))["weights"]
+            told = json.loads(path.read_text(encoding="utf-8"))
+            return told if isinstance(told, dict) else {}
         with Image.open(path) as picture:
             picture.load()
-            return picture.text["weights"]
-    except (OSError, SyntaxError, ValueError, KeyError, AttributeError):
-        return None
+            return picture.text
+    except (OSError, SyntaxError, ValueError, AttributeError):
+        return {}
 
 
 def save_json(path: Path, content: dict) -> None:
-    """Write whole or not at all."""
-    work = path.with_name(f".{path.name}")
-    work.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    os.replace(work, path)
+    with whole(path, "w") as file:
+        file.write(json.dumps(content) + "\n")
 
 
 def save_png(path: Path, picture: np.ndarray, **about: object) -> None:
-    """Write a (H, W, 3) uint8 picture with texts on how it was made, whole or not at all."""
+    """Write a (H, W, 3) uint8 picture with texts on how it was made."""
     texts = PngInfo()
     for key, value in about.items():
         texts.add_itxt(key, str(value))
-    work = path.with_name(f".{path.name}")
-    Image.fromarray(picture).save(work, "PNG", pnginfo=texts)
-    os.replace(work, path)
+    with whole(path) as file:
+        Image.fromarray(picture).save(file, "PNG", pnginfo=texts)
 
 
 def save_gif(path: Path, pictures: np.ndarray, *, seconds: float, about: str) -> None:
     """Write (N, S, S, 3) uint8 frames that go there and back for ever."""
     frames = [Image.fromarray(picture) for picture in [*pictures, *pictures[-2:0:-1]]]
-    work = path.with_name(f".{path.name}")
     duration = round(1000 * seconds / len(pictures))
-    frames[0].save(
-        work, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=about.encode()
-    )
-    os.replace(work, path)
+    with whole(path) as file:
+        frames[0].save(
+            file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=about.encode()
+        )

@@ -1,5 +1,7 @@
 """How good pictures are."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -8,13 +10,30 @@ PATCH, PATCHES, DIRECTIONS = 7, 64, 256  # px; per picture; as in Karras et al.,
 FID_PICTURES = 2048
 
 
-def sliced_wasserstein(real: np.ndarray, fake: np.ndarray) -> float:
-    """The sliced Wasserstein distance between patches of two sets of (N, S, S, 3) uint8 pictures, mean over the levels
-    of a Laplacian pyramid down to 16 px, × 1000. 0: the same patches. It needs no network, and sees blur and collapse.
+class SlicedWasserstein:
+    """The sliced Wasserstein distance between patches of real and fake pictures (N, S, S, 3) uint8, mean over the
+    levels of a Laplacian pyramid down to 16 px, × 1000. 0: the same patches. It needs no network, and sees blur and
+    collapse.
 
-    Karras et al. 2018, https://arxiv.org/abs/1710.10196, §5. The same pictures give the same number."""
-    levels = zip(*(_pyramid(torch.from_numpy(np.array(pictures))) for pictures in (real, fake)), strict=True)
-    return float(np.mean([_distance(a, b) for a, b in levels])) * 1000
+    Karras et al. 2018, https://arxiv.org/abs/1710.10196, §5. The same pictures give the same number, on one device."""
+
+    def __init__(self, real: np.ndarray, device: torch.device):
+        self._device = device
+        self._scales, self._real = [], []  # per level: what makes patches comparable; what they are, projected
+        for patches in self._levels(real):
+            mean, std = patches.mean((0, 1, 2)), patches.std((0, 1, 2)) + 1e-8  # of the real: a shift of colour is far
+            self._scales.append((mean, std))
+            self._real.append(_projected(patches, mean, std))
+
+    def __call__(self, fake: np.ndarray) -> float:
+        """Of as many pictures as the real ones."""
+        levels = zip(self._levels(fake), self._scales, self._real, strict=True)
+        apart = [float((real - _projected(patches, *scale)).abs().mean()) for patches, scale, real in levels]
+        return float(np.mean(apart)) * 1000
+
+    def _levels(self, pictures: np.ndarray) -> Iterator[torch.Tensor]:
+        for level in _pyramid(torch.from_numpy(np.array(pictures)).to(self._device)):
+            yield _patches(level)
 
 
 def _pyramid(pictures: torch.Tensor) -> list[torch.Tensor]:
@@ -27,13 +46,11 @@ def _pyramid(pictures: torch.Tensor) -> list[torch.Tensor]:
     return [*levels, rest]
 
 
-def _distance(real: torch.Tensor, fake: torch.Tensor) -> float:
-    patches, others = _patches(real), _patches(fake)
-    mean, std = patches.mean((0, 1, 2)), patches.std((0, 1, 2)) + 1e-8  # of the real: a shift of colour is a distance
+def _projected(patches: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """(N, DIRECTIONS), each column sorted."""
     rng = torch.Generator().manual_seed(1)
     directions = F.normalize(torch.randn(3 * PATCH * PATCH, DIRECTIONS, generator=rng, dtype=torch.float32), dim=0)
-    projected = [(((some - mean) / std).flatten(1) @ directions).sort(dim=0).values for some in (patches, others)]
-    return float((projected[0] - projected[1]).abs().mean())
+    return (((patches - mean) / std).flatten(1) @ directions.to(patches.device)).sort(dim=0).values
 
 
 def _patches(level: torch.Tensor) -> torch.Tensor:
@@ -42,7 +59,8 @@ def _patches(level: torch.Tensor) -> torch.Tensor:
     count, _, height, width = level.shape
     y = torch.randint(height - PATCH + 1, (count, PATCHES, 1, 1), generator=rng) + torch.arange(PATCH)[:, None]
     x = torch.randint(width - PATCH + 1, (count, PATCHES, 1, 1), generator=rng) + torch.arange(PATCH)
-    return level.permute(0, 2, 3, 1)[torch.arange(count)[:, None, None, None], y, x].flatten(0, 1)
+    rows, y, x = (index.to(level.device) for index in (torch.arange(count)[:, None, None, None], y, x))
+    return level.permute(0, 2, 3, 1)[rows, y, x].flatten(0, 1)
 
 
 def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, float | None]:

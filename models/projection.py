@@ -216,21 +216,20 @@ class _ProjectionCGAN(ConditionalGAN):
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         at_rate([self.opt_g, self.opt_d], self.rate(i))
         for turn in range(self.config.d_steps):
-            update = Update([self.opt_d])
+            update_d = Update([self.opt_d])
             for x, y, z in self.micro_batches(batch, turn):
                 with torch.no_grad():
                     fake = self.g(z, y)
                 loss_d = hinge_real(self.d(x, y)) + hinge_fake(self.d(fake, y))
                 penalty = self.penalty(lambda near, y=y: self.d(near, y), x)
-                update.add(loss_d + self.config.penalty_weight * penalty)
-            update.apply()
-        update = Update([self.opt_g])
+                update_d.add(loss_d + self.config.penalty_weight * penalty, d=loss_d, penalty=penalty)
+            update_d.apply()
+        update_g = Update([self.opt_g])
         for _, y, z in self.micro_batches(batch, turn):
-            loss_g = hinge_wanted(self.d(self.g(z, y), y))
-            update.add(loss_g)
-        update.apply()
+            update_g.add(hinge_wanted(self.d(self.g(z, y), y)))
+        loss_g = update_g.apply()
         self.average.follow(self.g, i)
-        return {"g": loss_g.detach(), "d": loss_d.detach(), "penalty": penalty.detach()}
+        return {"g": loss_g, **update_d.said()}
 
     def rate(self, i: int) -> float:
         """The learning rate of step i."""

@@ -4,6 +4,8 @@ Noise and masks are drawn for the global batch by every process from the same se
 is summed over the batch is summed over all processes. So N processes do what one does.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -20,6 +22,8 @@ def world() -> int:
 
 def share(batch: Tensor) -> Tensor:
     """(N, …) for the global batch -> this process's (N / world, …)."""
+    if len(batch) % world():
+        raise ValueError(f"{len(batch)} rows cannot be shared by {world()} processes equally")
     return batch if world() == 1 else batch.chunk(world())[rank()]
 
 
@@ -43,15 +47,21 @@ def mean(value: Tensor) -> Tensor:
 
 
 def any_of(is_so: bool) -> bool:
-    """Whether it is so in any process."""
+    """Whether it is so in any process. Asked by way of CPUs, which waits for no GPU."""
     if world() == 1:
         return is_so
-    flag = torch.tensor(float(is_so), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    flag = torch.tensor(float(is_so))
     dist.all_reduce(flag, dist.ReduceOp.MAX)
     return bool(flag)
 
 
-def wait() -> None:
-    """Until all processes are here."""
-    if world() > 1:
-        dist.barrier()
+def first_alone(work: Callable[[], object]) -> None:
+    """Do it in the first process alone. If it raises, the others end too, quietly."""
+    error = None
+    if rank() == 0:
+        try:
+            work()
+        except Exception as raised:  # noqa: BLE001 - it is raised below, once the others know
+            error = raised
+    if any_of(error is not None):
+        raise error or SystemExit(0)

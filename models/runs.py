@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from filelock import FileLock, Timeout
 
 from models import ZOO, export, ranks, train
 from models.data import Dataset, UserError, conditions, seed_for
+from models.files import whole
 
 HELD_OUT = 512  # pictures that samples are compared with while training
+INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it
 WHEN = ("steps", "sample_every", "save_every")  # of a Config: how far and how often; they change no step
 
 
@@ -42,8 +45,9 @@ class Job:
 
 
 def in_child(job: dict) -> int:
-    """Train in this process, which a task has started. What the user can mend goes to the file ANIME_ERRORS names."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    """Train in this process, or in this one of several, which a task has started. What the user can mend, and that it
+    was interrupted, goes to the file that ANIME_ERRORS names."""
+    threading.Thread(target=_heed_parent, daemon=True).start()
     try:
         start(Job(**job))
     except UserError as error:
@@ -53,7 +57,7 @@ def in_child(job: dict) -> int:
             raise
         return _told(f"{error.filename or job['run']}: {error.strerror}; to write a run; free some space there")
     except KeyboardInterrupt:
-        return 130
+        return _told(INTERRUPTED)
     return 0
 
 
@@ -66,37 +70,31 @@ def _told(text: str) -> int:
     return 0 if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 1
 
 
-def _die_with_parent() -> None:
-    """A task that is killed must not leave a training behind it: its end of our stdin closes."""
-    if "ANIME_ERRORS" in os.environ:
-        while os.read(0, 1):  # not sys.stdin, whose lock is held while it reads: Python could not end
-            continue
-        os.kill(os.getpid(), signal.SIGKILL)
+def _heed_parent() -> None:
+    """Our stdin is held by the task that started us. A byte is its Ctrl-C; one of several gets it, and tells the rest.
+    The end is the task's own: a task that was killed must not leave a training behind."""
+    if "ANIME_ERRORS" not in os.environ:
+        return
+    while os.read(0, 1):  # not sys.stdin, whose lock is held while it reads: Python could not end
+        os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def start(job: Job) -> None:
     """Train as `job` says, on from where the run stands. Raises UserError."""
+    device = device_named(job.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        dist.init_process_group("nccl" if device_named(job.device).type == "cuda" else "gloo")
+        backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
+        dist.init_process_group(backend, device_id=own)
     try:
         with contextlib.ExitStack() as lock:
-            _first_alone(lambda: lock.enter_context(_alone(Path(job.run))))
-            _train(job)
+            ranks.first_alone(lambda: lock.enter_context(_alone(Path(job.run))))
+            _train(job, device)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _first_alone(work: Callable[[], object]) -> None:
-    """Do it in the first process alone. If that raises UserError the others end too, quietly."""
-    error = None
-    if ranks.rank() == 0:
-        try:
-            work()
-        except UserError as raised:
-            error = raised
-    if ranks.any_of(error is not None):
-        raise error or SystemExit(0)
 
 
 @contextlib.contextmanager
@@ -109,65 +107,84 @@ def _alone(run: Path):
         raise UserError(run, "is being trained by another process", "one at a time", "wait, or give --run") from None
 
 
-def _train(job: Job) -> None:
-    entry, run, device = ZOO[job.model], Path(job.run), device_named(job.device)
-    config = _config(job)
-    if config.pictures % (ranks.world() * config.micro_batches):
-        raise UserError(
-            "--batch-size", f"{config.batch_size} given", f"{job.processes} equal parts, one a process", "give another"
-        )
+def _train(job: Job, device: torch.device) -> None:
+    entry, run, config = ZOO[job.model], Path(job.run), _config(job)
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
     if ranks.rank() == 0 and settings["dataset"].get("left_out"):
         left_out = settings["dataset"]["left_out"]
         print(f"{run.name}: {left_out} faces have none of the labels, and are left out", file=sys.stderr)
-    _first_alone(lambda: _open(run, settings, fresh=job.fresh))
+    # All that can be wrong is looked at before the run's folder is touched.
+    batches = entry.batches(dataset, config, seed=job.seed, device=device)
     held_out = next(pixels for split in ("val", "train") if len(pixels := dataset.pixels(split, config.size)))
     torch.manual_seed(seed_for(job.seed, "weights"))
     trainee = entry.trainee(config, device, np.array(held_out[:HELD_OUT]))
-    if job.init_from and not (run / "last.pt").exists():
+    if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         train.take_on(trainee, train.read(path), path, only_networks=True)
+        settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    ranks.first_alone(lambda: _open(run, settings, fresh=job.fresh))
     train.fit(
-        trainee, entry.batches(dataset, config, seed=job.seed, device=device), run,
-        steps=config.steps, pictures=config.pictures, seed=job.seed, precision=_precision(job.precision, device),
-        log_every=min(50, config.sample_every), sample_every=config.sample_every, save_every=config.save_every,
+        trainee, batches, run, steps=config.steps, pictures=config.pictures, seed=job.seed,
+        precision=settings["precision"], log_every=min(50, config.sample_every), sample_every=config.sample_every,
+        save_every=config.save_every, on_save=lambda step: export.export(run, trainee.exported(), settings, step),
     )  # fmt: skip
-    if ranks.rank() == 0:
-        export.export(run, trainee.exported(), settings)
 
 
 def _config(job: Job):
+    """The preset's, with the changes. Raises UserError unless every process has two pictures of each kind at a time."""
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
-    return replace(ZOO[job.model].presets[job.preset], **changes)
+    config = replace(ZOO[job.model].presets[job.preset], **changes)
+    parts = job.processes * config.micro_batches
+    for count in (config.batch_size, config.pictures):
+        if count % parts or count < 2 * parts:
+            needed = f"a batch of which {config.pictures / config.batch_size:g} are {parts} equal parts of 2 or more"
+            raise UserError("--batch-size", f"{config.batch_size} given", needed, "give another")
+    return config
 
 
 def is_complete(job: Job) -> bool:
     """Whether `model.safetensors` is there, of this training, with as many steps or more."""
     run = Path(job.run)
     try:
-        held = json.loads((run / "config.json").read_text(encoding="utf-8"))
         config = _config(job)
         asked = described(job, config, Dataset(Path(job.dataset), Path(job.cache)))
-        return not differences(held, asked) and export.about(run)["steps"] >= config.steps
+        return not differences(read_settings(run), asked) and export.about(run)["steps"] >= config.steps
     except (FileNotFoundError, UserError):
         return False  # the training says what is wrong
 
 
-def device_named(name: str) -> torch.device:
-    """That of --device. Raises UserError if it is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(
-            "--device", f"{name} given, but torch sees no GPU", "a device that is there", "give cpu or auto"
-        )
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
+def read_settings(run: Path) -> dict:
+    """config.json. Raises FileNotFoundError; UserError if it is damaged."""
+    path = run / "config.json"
     try:
-        return torch.device(name)
-    except RuntimeError:
-        raise UserError("--device", f"{name} given", "auto, cpu, cuda or cuda:N", "give one of these") from None
+        held = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(held, dict) and isinstance(held.get("config"), dict) and isinstance(held.get("dataset"), dict):
+            return held
+        raise ValueError("other keys than a run's")
+    except ValueError as error:
+        raise UserError(path, f"damaged ({error})", "the settings of a run", "start anew with --fresh") from None
+
+
+def device_named(name: str) -> torch.device:
+    """The device of --device, of this process. Raises UserError if it is not there."""
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    found = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if not found:
+        raise UserError("--device", f"{name} given", "auto, cpu, cuda or cuda:N", "give one of these")
+    if name == "cpu":
+        return torch.device("cpu")
+    local, processes = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if processes > 1 and found[1]:
+        raise UserError("--device", f"{name} given for {processes} processes", "a GPU for each", "give cuda")
+    if max(local, processes - 1, int(found[1] or 0)) >= gpus:
+        raise UserError(
+            "--device", f"{name} given for {processes} processes, and torch sees {gpus} GPUs", "one for each",
+            "give cpu or auto, or fewer --processes",
+        )  # fmt: skip
+    return torch.device("cuda", int(found[1] or local))
 
 
 def _precision(name: str, device: torch.device) -> str:
@@ -179,8 +196,8 @@ def described(job: Job, config, dataset: Dataset) -> dict:
     first = dataset.faces.slice(0, 1).to_pylist()[0]
     return {
         "model": job.model, "preset": job.preset, "config": asdict(config),
-        "seed": job.seed, "precision": job.precision,
-        "init_from": job.init_from and export.weights_sha256(Path(job.init_from)),
+        "seed": job.seed, "precision": _precision(job.precision, device_named(job.device)),
+        "init_from": job.init_from and {"run": Path(job.init_from).name},
         "dataset": {
             "name": Path(job.dataset).name, "digest": dataset.digest, "faces": len(dataset.faces),
             "size": first["size"], "box_scale": first["box_scale"], **_labels(config, dataset),
@@ -203,25 +220,27 @@ def _open(run: Path, settings: dict, *, fresh: bool) -> None:
         number = next(n for n in range(1, 10_000) if not run.with_name(f"{run.name}.old{n}").exists())
         run.rename(run.with_name(f"{run.name}.old{number}"))
     run.mkdir(parents=True, exist_ok=True)
-    path = run / "config.json"
-    if (run / "last.pt").exists() and path.exists():
-        changed = differences(json.loads(path.read_text(encoding="utf-8")), settings)
+    if (run / "last.pt").exists() and (run / "config.json").exists():
+        held = read_settings(run)
+        changed = differences(held, settings)
         if changed:
             raise UserError(
                 run, f"was trained with {'; '.join(changed)}", "the same settings, or a larger --steps",
                 "give those, another --run, or --fresh to move it aside",
             )  # fmt: skip
-    work = path.with_suffix(".part")
-    work.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    os.replace(work, path)
+        settings["init_from"] = held.get("init_from")
+        settings["config"]["steps"] = max(settings["config"]["steps"], held["config"].get("steps", 0))
+    with whole(run / "config.json", "w") as file:
+        file.write(json.dumps(settings, indent=1) + "\n")
 
 
 def differences(held: dict, asked: dict) -> list[str]:
     """'name held, now asked' for each setting that changes a result and is another."""
 
     def flat(settings: dict) -> dict:
-        rows = {key: settings.get(key) for key in ("model", "seed", "precision", "init_from")}
-        rows |= {f"dataset {key}": settings["dataset"].get(key) for key in ("digest",)}
+        rows = {key: settings.get(key) for key in ("model", "seed", "precision")}
+        rows["init from"] = (settings.get("init_from") or {}).get("run")
+        rows["dataset digest"] = settings["dataset"].get("digest")
         return rows | {key: value for key, value in settings["config"].items() if key not in WHEN}
 
     before, now = flat(json.loads(json.dumps(held))), flat(json.loads(json.dumps(asked)))

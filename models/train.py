@@ -5,7 +5,6 @@ What a Trainee is, how it is updated, how a run is saved and goes on. What diffe
 
 import contextlib
 import math
-import os
 import shutil
 import signal
 import threading
@@ -20,6 +19,7 @@ from torch.optim import Optimizer
 
 from models import ranks
 from models.data import UserError, seed_for
+from models.files import whole
 from models.journal import Journal
 
 KEPT = 3  # checkpoints
@@ -50,37 +50,43 @@ class Update:
         self._optimizers = optimizers
         self._parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self._sums: list[Tensor | None] = [None] * len(self._parameters)
-        self._added = 0
+        self._added: list[Tensor] = []
+        self._said: list[dict[str, Tensor]] = []
 
-    def add(self, loss: Tensor, *, keep_graph: bool = False) -> None:
-        """Add a micro-batch's loss. `keep_graph` if another loss shares part of what it was computed from."""
+    def add(self, loss: Tensor, *, keep_graph: bool = False, **said: Tensor) -> None:
+        """Add a micro-batch's loss, and name what it is made of, which `said` tells. `keep_graph` if another loss shares
+        part of what it was computed from."""
         gradients = torch.autograd.grad(loss, self._parameters, retain_graph=keep_graph, allow_unused=True)
         self._sums = [
             new if old is None else old if new is None else old + new
             for old, new in zip(self._sums, gradients, strict=True)
         ]
-        self._added += 1
+        self._added.append(loss.detach())
+        self._said.append({name: part.detach() for name, part in said.items()})
 
-    def apply(self) -> None:
-        _average(self._sums, self._added)
+    def apply(self) -> Tensor:
+        """Make the step. Returns the mean of the losses."""
+        _average(self._sums, len(self._added))
         for parameter, gradient in zip(self._parameters, self._sums, strict=True):
             parameter.grad = gradient
         for optimizer in self._optimizers:
             optimizer.step()
         for parameter in self._parameters:
             parameter.grad = None
+        return self._added[0] if len(self._added) == 1 else torch.stack(self._added).mean()
+
+    def said(self) -> dict[str, Tensor]:
+        """The means of what was named."""
+        return {name: torch.stack([said[name] for said in self._said]).mean() for name in self._said[0]}
 
 
 def update(optimizers: list[Optimizer], loss: Tensor | Iterable[Tensor]) -> Tensor:
     """One step of these optimizers down `loss`, or down the mean of the losses of some micro-batches, which come one by
     one. Returns that mean."""
     step = Update(optimizers)
-    losses = []
     for part in [loss] if isinstance(loss, Tensor) else loss:
         step.add(part)
-        losses.append(part.detach())
-    step.apply()
-    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
+    return step.apply()
 
 
 def at_rate(optimizers: list[Optimizer], rate: float) -> None:
@@ -111,20 +117,25 @@ def parts(trainee: Trainee) -> dict[str, object]:
 def fit(
     trainee: Trainee, batches: Callable[[int], dict[str, Tensor]], run: Path, *, steps: int, pictures: int = 0,
     seed: int = 0, precision: str = "fp32", log_every: int = 50, sample_every: int = 500, save_every: int = 1000,
+    on_save: Callable[[int], None] = lambda step: None,
 ) -> None:  # fmt: skip
     """Train up to `steps` in all, on from `run/last.pt` if it is there. `pictures`: how many a step takes, for rates.
 
     The same seed, batches and steps give the same tensors, however often it was stopped between. Ctrl-C finishes the
-    step, saves, and raises KeyboardInterrupt. Raises UserError if losses or weights are no longer finite: what was
-    saved stays.
+    step, saves, and raises KeyboardInterrupt. `on_save` is called, in the first process, with the step of `last.pt`
+    when that is written, and once if it is there already. Raises UserError if losses or weights are no longer finite:
+    what was saved stays.
     """
     run.mkdir(parents=True, exist_ok=True)
     start, best = load(run, trainee)
     journal = Journal(run, start, steps, pictures) if ranks.rank() == 0 else None
-    bf16 = torch.autocast(trainee.device.type, torch.bfloat16, enabled=precision == "bf16")
+    # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
+    bf16 = torch.autocast(trainee.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
     with journal or contextlib.nullcontext(), _interrupts() as asked_to_stop:
-        if journal and start == 0:
-            journal.sheet(0, trainee.sheet(0))
+        if start == 0:
+            ranks.first_alone(lambda: journal.sheet(0, trainee.sheet(0)))
+        if start >= steps:
+            ranks.first_alone(lambda: on_save(start))
         for i in range(start, steps):
             torch.manual_seed(seed_for(seed, i))
             with bf16:
@@ -137,13 +148,20 @@ def fit(
                 journal.advance()
                 if last or done == 1 or done % log_every == 0:
                     journal.losses(done, losses)
-                if last or done % sample_every == 0:
-                    journal.sheet(done, trainee.sheet(done))
+            shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
+
+            def write(done=done, shows=shows, saves=saves) -> None:
+                nonlocal best
+                if shows:
                     best = _judge(trainee, run, done, best, journal)
-                if last or stops or done % save_every == 0:
+                    journal.sheet(done, trainee.sheet(done))
+                if saves:
                     journal.sync()
                     save(run, trainee, done, best)
-            ranks.wait()
+                    on_save(done)
+
+            if shows or saves:
+                ranks.first_alone(write)
             if stops and not last:
                 raise KeyboardInterrupt
 
@@ -204,58 +222,65 @@ def _checkpoint(trainee: Trainee, done: int, best: dict | None) -> dict:
 
 
 def save(run: Path, trainee: Trainee, done: int, best: dict | None = None) -> None:
-    """Write `last.pt`, whole or not at all, and keep it and those before it as `checkpoints/STEP.pt`."""
+    """Write `last.pt`, and a copy of it as `checkpoints/STEP.pt`, of which the last KEPT stay."""
+    _write(run / "last.pt", _checkpoint(trainee, done, best))
     kept = run / "checkpoints"
     kept.mkdir(exist_ok=True)
-    path = kept / f"{done:06}.pt"
-    _write(path, _checkpoint(trainee, done, best))
-    work = run / ".last"
-    work.unlink(missing_ok=True)
-    try:
-        os.link(path, work)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(path, work)
-    os.replace(work, run / "last.pt")
-    for old in sorted(kept.glob("*.pt"))[:-KEPT]:
+    with whole(kept / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
+        shutil.copyfileobj(last, file)
+    for old in _kept(run)[:-KEPT]:
         old.unlink()
 
 
+def _kept(run: Path) -> list[Path]:
+    return sorted((run / "checkpoints").glob("*.pt"), key=lambda path: int(path.stem) if path.stem.isdigit() else -1)
+
+
 def _write(path: Path, checkpoint: dict) -> None:
-    work = path.with_suffix(".part")
     try:
-        with open(work, "wb") as file:
+        with whole(path) as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(work, path)
     except RuntimeError as error:  # torch's own, on top of what the disk said
-        raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
-    finally:
-        work.unlink(missing_ok=True)
+        cause = error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        cause.filename = str(path)
+        raise cause from None
 
 
 def load(run: Path, trainee: Trainee) -> tuple[int, dict | None]:
     """(steps done, what was best) of `run/last.pt`, whose state the trainee takes on; (0, None) if it is not there.
 
-    Raises UserError if the file is damaged or another model's."""
+    Raises UserError if the file is damaged or another model's, or gone from a run that had one."""
     path = run / "last.pt"
     if not path.exists():
+        if _kept(run):
+            raise UserError(path, "it is gone", "the last checkpoint", _cure(path))
         return 0, None
     checkpoint = read(path)
     take_on(trainee, checkpoint, path)
     return checkpoint["step"], checkpoint["best"]
 
 
+def _cure(path: Path) -> str:
+    kept = _kept(path.parent)
+    return f"copy {kept[-1]} to it to go on, or start anew with --fresh" if kept else "start anew with --fresh"
+
+
 def read(path: Path) -> dict:
-    """A checkpoint, on the CPU. Raises UserError if it is damaged."""
+    """A checkpoint, on the CPU. Raises UserError if it is damaged, or no checkpoint of ours."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        held = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(path, "there is no such file", "a checkpoint", "train that run first") from None
     except Exception as error:  # torch raises anything at damaged bytes
-        found = f"damaged ({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})"
-        cure = f"copy the newest of {path.parent / 'checkpoints'} over it, or start anew with --fresh"
-        raise UserError(path, found, "a whole checkpoint", cure) from error
+        said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        found = "holds more than tensors" if "Weights only load failed" in said else f"damaged ({said})"
+        raise UserError(path, found, "a whole checkpoint", _cure(path)) from error
+    kinds = {"trainee": str, "step": int, "best": (dict, type(None))}
+    if not (isinstance(held, dict) and all(isinstance(held.get(name, ...), kind) for name, kind in kinds.items())):
+        raise UserError(path, "holds something else", "a checkpoint that was trained here", _cure(path))
+    return held
 
 
 def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bool = False) -> None:
@@ -265,8 +290,18 @@ def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bo
             continue
         try:
             part.load_state_dict(checkpoint[name])
-        except (KeyError, ValueError, RuntimeError) as error:
+            if isinstance(part, Optimizer):
+                _check_shapes(part)
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(
                 path, f"made by {checkpoint.get('trainee')}, and its {name} does not fit",
                 f"a checkpoint of {type(trainee).__name__} with the same settings", "give another run, or --fresh",
             ) from error  # fmt: skip
+
+
+def _check_shapes(optimizer: Optimizer) -> None:
+    """Raises ValueError if a state is not of its parameter's shape: torch does not look, and a fused step crashes."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if torch.is_tensor(value) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"{name} is {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")

@@ -125,7 +125,7 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
 
 
 @pytest.mark.parametrize("options", [
-    ("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags", "--run", "t"),
+    ("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags"),
 ])  # fmt: skip
 def test_the_other_networks_train_and_sweep(options, place):
     luigi(place, *options, "--preset", "tiny", "--steps", "2")

@@ -164,6 +164,21 @@ def test_each_process_gets_its_slice(monkeypatch):
     assert torch.equal(torch.cat(parts), whole)
 
 
+def test_what_does_not_fit_a_gpu_is_fetched_one_batch_ahead(monkeypatch):
+    """As on a GPU, whose pinned memory is ordinary here."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    ahead, plain = (Pictures(numbered(40), 8, seed=0, device=CPU) for _ in range(2))
+    ahead._ahead = ThreadPoolExecutor(1)
+    for i in (0, 1, 2, 7, 8, 3):  # a jump, as after resuming, finds another batch waiting
+        assert torch.equal(ahead(i)["picture"], plain(i)["picture"])
+        assert ahead._next[0] == i + 1
+    resident = Pictures(numbered(40), 8, seed=0, device=CPU)
+    resident._resident = torch.from_numpy(resident._pixels)
+    assert torch.equal(resident(5)["picture"], plain(5)["picture"])
+
+
 def test_labels_come_with_their_pictures():
     batches = Pictures(numbered(30), 8, seed=0, device=CPU, labels=np.arange(30) * 10)
     batch = batches(4)
@@ -197,6 +212,7 @@ def test_class_folders_are_classes(tmp_path):
 def test_faces_without_a_label_are_minus_one(faces, tmp_path):
     table = Dataset(faces, tmp_path).faces
     names, classes = labels(table, "hair_color")
+    assert names[3] == "blue"  # its number in every dataset
     assert all(
         (name is None and number == -1) or names[number] == name
         for name, number in zip(table["hair_color"].to_pylist(), classes, strict=True)

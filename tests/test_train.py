@@ -138,14 +138,67 @@ def test_a_truncated_checkpoint_is_told_with_its_cure(bytes_left, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     last = tmp_path / "last.pt"
     data = last.read_bytes()
-    last.unlink()  # not through the link: the kept one stays
-    last.write_bytes(data[: min(bytes_left, len(data) - 50)])
-    with pytest.raises(
-        UserError, match=r"last\.pt: damaged \(.*\); a whole checkpoint; copy the newest of .*checkpoints"
-    ):
+    with open(last, "r+b") as file:
+        file.truncate(min(bytes_left, len(data) - 50))
+    cure = r"last\.pt: damaged \(.*\); a whole checkpoint; copy .*/checkpoints/000002\.pt to it"
+    with pytest.raises(UserError, match=cure):
         train.fit(Line(), no_batches, tmp_path, steps=4)
     last.write_bytes((tmp_path / "checkpoints" / "000002.pt").read_bytes())
     train.fit(Line(), no_batches, tmp_path, steps=4)
+
+
+def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
+    train.fit(Line(), no_batches, tmp_path, steps=4, sample_every=2, save_every=2)
+    (tmp_path / "last.pt").unlink()
+    before = (tmp_path / "metrics.jsonl").read_text()
+    with pytest.raises(UserError, match=r"last\.pt: it is gone; .*copy .*/000004\.pt to it to go on"):
+        train.fit(Line(), no_batches, tmp_path, steps=6)
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("held", [
+    [1, 2], torch.zeros(3), {"step": 3}, {"trainee": "Line", "step": "3", "best": None}, {"trainee": "Line", "step": 3},
+    {"trainee": "Line", "step": 3, "best": None, "line": None, "optimizer": None},
+    {"trainee": "Line", "step": 3, "best": None, "line": {"weight": "text"}, "optimizer": {}},
+])  # fmt: skip
+def test_what_is_no_checkpoint_of_ours_is_told(held, tmp_path):
+    torch.save(held, tmp_path / "last.pt")
+    with pytest.raises(UserError, match=r"last\.pt: (holds something else|made by Line, and its \w+ does not fit); "):
+        train.load(tmp_path, Line())
+
+
+def test_an_optimizers_state_of_other_shapes_is_told_and_not_used(tmp_path):
+    line = Line()
+    line.optimizer = torch.optim.Adam(line.line.parameters(), fused=True)
+    train.fit(line, no_batches, tmp_path, steps=1)
+    held = train.read(tmp_path / "last.pt")
+    held["optimizer"]["state"][0]["exp_avg"] = torch.zeros(7, 7)
+    torch.save(held, tmp_path / "last.pt")
+    with pytest.raises(UserError, match="its optimizer does not fit"):
+        train.load(tmp_path, line)
+
+
+def test_the_millionth_step_is_later_than_those_before(tmp_path):
+    for step in (999_000, 999_500, 1_000_000, 1_000_500):
+        train.save(tmp_path, Line(), step)
+    assert {path.stem for path in (tmp_path / "checkpoints").iterdir()} == {"999500", "1000000", "1000500"}
+
+
+def test_what_is_saved_is_told_with_its_step(tmp_path):
+    told = []
+    train.fit(Line(), no_batches, tmp_path, steps=5, sample_every=2, save_every=2, on_save=told.append)
+    assert told == [2, 4, 5]
+    train.fit(Line(), no_batches, tmp_path, steps=3, on_save=told.append)  # fewer than there are
+    assert told[3:] == [5]
+
+
+def test_numbers_that_are_not_finite_are_null_in_the_metrics(tmp_path):
+    line = Line()
+    line.recover = lambda i: True
+    line.at_step = lambda i: line.line.weight.data.fill_(torch.nan if i == 1 else 1.0)
+    train.fit(line, no_batches, tmp_path, steps=3, log_every=1)
+    assert [line["square"] is None for line in journal.lines(tmp_path)] == [False, True, False]
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
 
 def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
@@ -154,7 +207,7 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
             return os.mkdir, (str(tmp_path / "owned"),)
 
     torch.save({"step": 1, "best": None, "line": Evil()}, tmp_path / "last.pt")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="holds more than tensors"):
         train.load(tmp_path, Line())
     assert not (tmp_path / "owned").exists()
 
@@ -196,16 +249,16 @@ def test_sliced_wasserstein_sees_blur_colour_and_collapse():
     from pipeline.sources.drawn import draw
 
     faces = np.stack([np.asarray(draw(0, i)[0].resize((64, 64))) for i in range(48)])
-    same = metrics.sliced_wasserstein(faces[:24], faces[:24])
-    other = metrics.sliced_wasserstein(faces[:24], faces[24:])
+    apart = metrics.SlicedWasserstein(faces[:24], torch.device("cpu"))
+    same, other = apart(faces[:24]), apart(faces[24:])
     blurred = faces.astype(np.float32)
     for axis in (1, 2):
         blurred = (np.roll(blurred, 1, axis) + blurred + np.roll(blurred, -1, axis)) / 3
     assert same == 0
     assert 0 < other < 150
-    assert metrics.sliced_wasserstein(faces[:24], blurred[24:].astype(np.uint8)) > 1.5 * other
-    assert metrics.sliced_wasserstein(faces[:24], 255 - faces[24:]) > 2 * other
-    assert metrics.sliced_wasserstein(faces[:24], np.repeat(faces[24:25], 24, 0)) > 1.5 * other
+    assert apart(blurred[24:].astype(np.uint8)) > 1.5 * other
+    assert apart(255 - faces[24:]) > 2 * other
+    assert apart(np.repeat(faces[24:25], 24, 0)) > 1.5 * other
 
 
 def test_a_grid_is_filled_up_with_white():

@@ -62,7 +62,7 @@ def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
 
 @pytest.mark.parametrize(("change", "words"), [
     (["--seed", "1"], "seed 0, now 1"), (["--batch-size", "4"], "batch size 8, now 4"),
-    (["--precision", "bf16"], "precision auto, now bf16"), (["--preset", "small"], "size 32, now 64"),
+    (["--precision", "bf16"], "precision fp32, now bf16"), (["--preset", "small"], "size 32, now 64"),
 ])  # fmt: skip
 def test_changed_settings_are_refused_by_name(change, words, trained):
     before = state(trained / RUN)["step"]
@@ -79,6 +79,15 @@ def test_fresh_moves_the_old_run_aside(place):
     assert json.loads((place / f"{RUN}.old1" / "config.json").read_text())["seed"] == 0
 
 
+def test_fresh_leaves_the_old_run_where_the_new_one_cannot_start(place):
+    luigi(place, *TINY, "--steps", "10")
+    luigi(place, "TrainDCGAN", "--variant", "128", "--preset", "tiny", "--steps", "1", "--run", "other")
+    line = last_line(luigi(place, *TINY, "--steps", "10", "--fresh", "--init-from", "other", check=False))
+    assert "made by DCGAN128" in line
+    assert state(place / RUN)["step"] == 10
+    assert {path.name for path in (place / "data/runs").iterdir() if path.is_dir()} == {RUN.name, "other"}
+
+
 def test_init_from_takes_the_weights_of_another_run(place, trained):
     (place / "data/runs").mkdir(parents=True)
     shutil.copytree(trained / RUN, place / "data/runs/first")
@@ -88,6 +97,9 @@ def test_init_from_takes_the_weights_of_another_run(place, trained):
     distance = (first["g"][name] - second["g"][name]).abs().max().item()
     assert 0 < distance < 1e-2  # one step away
     assert second["step"] == 1
+    shutil.rmtree(place / "data/runs/first")  # it is not needed any more
+    luigi(place, *TINY, "--run", "second", "--init-from", "first", "--steps", "2", "--seed", "9")
+    assert json.loads((place / "data/runs/second/config.json").read_text())["init_from"].keys() == {"run", "sha256"}
     assert luigi(place, *TINY, "--run", "third", "--init-from", "nosuch", check=False).returncode != 0
 
 
@@ -100,6 +112,13 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
         "odd batch": (["--processes", "2", "--batch-size", "7"], "--batch-size: 7 given"),
         "device": (["--device", "cuda:7"], "--device: cuda:7 given"),
         "no device": (["--device", "toaster"], "--device: toaster given"),
+        "a device we do not know": (["--device", "mps"], "--device: mps given"),
+        "batch of one": (["--batch-size", "1"], "--batch-size: 1 given"),
+        "odd halves": (["--variant", "128", "--batch-size", "9", "--processes", "2"], "--batch-size: 9 given"),
+        "no preset": (["--preset", "big"], "--preset: 'big' given; one of article paper small tiny"),
+        "no variant": (["--variant", "64"], "--variant: '64' given; one of 96 128"),
+        "dataset that leaves": (["--dataset", "../x"], "--dataset: '../x' given"),
+        "weights that leave": (["--init-from", "../x"], "--init-from: '../x' given"),
     }
 
 
@@ -112,7 +131,7 @@ def test_each_fault_is_one_clear_line(fault, place):
     assert line.count("; ") >= 2
 
 
-@pytest.mark.parametrize("damage", ["truncated", "another model's", "no pictures", "empty manifest"])
+@pytest.mark.parametrize("damage", ["truncated", "another model's", "no pictures", "empty manifest", "settings"])
 def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, tmp_path):
     shutil.copytree(trained / "data" / "runs", tmp_path / "data" / "runs")
     faces = tmp_path / "data" / "datasets" / "faces"
@@ -129,6 +148,9 @@ def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, 
         last.unlink()
         shutil.copy(tmp_path / "data/runs/dcgan128-faces-tiny/last.pt", last)
         words = f"{RUN / 'last.pt'}: made by DCGAN128"
+    elif damage == "settings":
+        (tmp_path / RUN / "config.json").write_text('{"model": ')
+        words = f"{RUN / 'config.json'}: damaged"
     elif damage == "no pictures":
         shutil.rmtree(faces / "faces")
         shutil.rmtree(tmp_path / "data" / "cache", ignore_errors=True)
@@ -163,6 +185,17 @@ def test_a_full_disk_while_saving_is_one_clear_line_and_the_checkpoint_before_st
     equal(place / RUN, place / "data/runs/straight")
 
 
+def test_a_full_disk_of_one_of_two_processes_is_one_clear_line(place):
+    def narrow():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    (place / "data/cache").mkdir()
+    luigi(place, *TINY, "--steps", "1", "--run", "for-the-cache")
+    line = last_line(luigi(place, *TINY, "--steps", "4", "--processes", "2", check=False, preexec_fn=narrow))
+    assert line.startswith(f"error: {RUN / 'best.pt'}: File too large")  # it is written first
+
+
 def test_two_processes_train_one_run(place):
     luigi(place, *TINY, "--steps", "4", "--processes", "2", "--sample-every", "2", "--save-every", "2")
     luigi(place, *TINY, "--steps", "4", "--run", "one", "--sample-every", "2", "--save-every", "2")
@@ -194,6 +227,30 @@ def test_ctrl_c_saves_and_the_next_start_goes_on(place):
     assert process.returncode != 0
     assert words.strip().splitlines()[-1].startswith("error: keyboard: interrupted; what was done is kept")
     assert 0 < state(place / RUN)["step"] < 3000
+
+
+def test_ctrl_c_saves_a_run_of_two_processes(place):
+    options = [*TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000", "--processes", "2"]
+    process = start(place, *options)
+    wait_for(lambda: (place / RUN / "metrics.jsonl").exists() and (place / RUN / "metrics.jsonl").stat().st_size)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in words
+    assert words.strip().splitlines()[-1].startswith("error: keyboard: interrupted; what was done is kept")
+    assert 0 < state(place / RUN)["step"] < 3000
+    luigi(place, "GenerateFaces", "--run", RUN.name, "--count", "1")  # with what is there
+
+
+@pytest.mark.parametrize("pause", [0.7, 1.5, 2.2])
+def test_ctrl_c_while_it_starts_is_told_as_such(pause, place):
+    process = start(place, *TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000")
+    time.sleep(pause)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode != 0
+    if pause > 1:  # before that it is Python that is interrupted, as it imports Luigi
+        assert words.strip().splitlines()[-1].startswith("error: keyboard: interrupted")
 
 
 def kill_and_go_on(place: Path, steps: int, pauses: list[float]) -> int:
@@ -294,6 +351,48 @@ def test_wrong_use_of_a_run_is_one_clear_line(arguments, words, trained):
     line = last_line(luigi(trained, *arguments, check=False))
     assert line.startswith("error: ")
     assert words in line
+
+
+def test_attributes_are_learned_and_applied(trained, monkeypatch):
+    """With a tagger that sees something in the noise that a tiny run paints."""
+    import luigi as in_process
+
+    from pipeline import hair
+    from workflows import ApplyAttributes, LearnAttributes
+
+    def names(pictures, box_scale):
+        assert box_scale == 1.5
+        return ["blue" if picture[:16].mean() > picture[16:].mean() else None for picture in pictures]
+
+    monkeypatch.setattr(hair, "names", names)
+    root, made = trained / "data", trained / RUN / "attributes.json"
+    learn = LearnAttributes(run=RUN.name, data_root=root, samples=2500, seed=3)
+    sheet = ApplyAttributes(run=RUN.name, data_root=root, attribute="blue_hair", strength=3.0, count=4)
+    assert in_process.build([learn, sheet], local_scheduler=True, log_level="ERROR")
+    learned = json.loads(made.read_text())
+    assert (learned["samples"], learned["seed"]) == (2500, 3)  # not learned again with the defaults
+    assert 30 < learned["counts"]["blue_hair"] < 2470
+    assert Image.open(sheet.file).size == (6 * 32, 4 * 32)
+    assert learn.complete()
+    assert sheet.complete()
+    assert not LearnAttributes(run=RUN.name, data_root=root, samples=2501, seed=3).complete()
+    made.write_text(json.dumps(learned | {"counts": {}}))
+    assert not sheet.complete()  # of other attributes
+    made.unlink()
+
+
+def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
+    def narrow():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+
+    line = last_line(
+        luigi(
+            trained, "GenerateFaces", "--run", RUN.name, "--count", "3", "--seed", "70", check=False, preexec_fn=narrow
+        )
+    )
+    assert "000070.png: File too large" in line
+    assert not list((trained / RUN / "generated").rglob("*.part"))
 
 
 def test_attribute_vectors_are_the_mean_with_less_the_mean_without():

@@ -130,6 +130,14 @@ class _Told:
             raise UserError(self._option, f"'{text}' given", self.kind, help_) from None
 
 
+class Choice(_Told, luigi.ChoiceParameter):
+    """One of some words."""
+
+    def __init__(self, choices: tuple[str, ...], **kwargs):
+        super().__init__(choices=choices, **kwargs)
+        self.kind = "one of " + " ".join(choices)  # in our order: luigi keeps a set
+
+
 class WholeNumber(_Told, luigi.IntParameter):
     """An int."""
 
@@ -140,3 +148,10 @@ class Number(_Told, luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
+
+
+def require(task: luigi.Task, is_right: bool, parameter: str, expected: str) -> None:
+    """Raises UserError unless that parameter of the task is right."""
+    if not is_right:
+        option, found = "--" + parameter.replace("_", "-"), f"{getattr(task, parameter)} given"
+        raise UserError(option, found, expected, f"see python -m workflows {task.task_family} --help")

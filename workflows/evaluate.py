@@ -1,12 +1,12 @@
 """EvaluateGAN: how good a run is, in numbers and pictures."""
 
-import json
+import functools
 from pathlib import Path
 
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber
+from workflows.console import WholeNumber, require
 from workflows.generate import FromRun
 from workflows.training import Dataset
 
@@ -27,25 +27,21 @@ class EvaluateGAN(FromRun):
     device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
 
     def check(self) -> None:
-        self.require(self.samples == 0 or self.samples >= 2, "samples", "0, or 2 or more")
-        self.require(self.seed >= 0, "seed", "0 or more")
-        self.require(self.inception is None or self.inception.is_file(), "inception", "a file")
+        require(self, self.samples == 0 or self.samples >= 2, "samples", "0, or 2 or more")
+        require(self, self.seed >= 0, "seed", "0 or more")
+        require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
     @property
     def file(self) -> Path:
         return self.run_folder / "evaluation.json"
 
-    @property
-    def asked(self) -> dict:
-        """What numbers depend on, beside the weights."""
-        return {"seed": self.seed, "asked_samples": self.samples, "asked_dataset": self.dataset}
+    def causes(self) -> dict[str, object]:
+        return super().causes() | {"seed": self.seed, "asked_samples": self.samples, "asked_dataset": self.dataset}
 
     def complete(self) -> bool:
-        if not super().complete():
-            return False
-        held = json.loads(self.file.read_text(encoding="utf-8"))
-        known = "fid_inception" in held or self.inception is None
-        return known and all(held.get(key) == value for key, value in self.asked.items())
+        from models import latent
+
+        return super().complete() and (self.inception is None or "kid_inception" in latent.told_by(self.file))
 
     def make(self, network, about: dict) -> None:
         from models import evaluate, latent, runs
@@ -75,11 +71,13 @@ class EvaluateGAN(FromRun):
             )
             said |= rates
             evaluate.save_confusion(generated / "hair_confusion.png", colors, counts)
-        latent.save_json(self.file, about | {"model": self.settings["model"]} | self.asked | said)
+        latent.save_json(self.file, about | {"model": self.settings["model"]} | said)
 
-    @property
+    @functools.cached_property
     def settings(self) -> dict:
-        return json.loads((self.run_folder / "config.json").read_text(encoding="utf-8"))
+        from models import runs
+
+        return runs.read_settings(self.run_folder)
 
     def reference(self):
         """models.data.Dataset: what the run learned from, unless another is asked for."""

@@ -9,7 +9,7 @@ from luigi.configuration import get_config
 from luigi.util import requires
 
 from pipeline.errors import UserError
-from workflows.console import Number, WholeNumber
+from workflows.console import Number, WholeNumber, require
 from workflows.stage import Stage
 
 logger = logging.getLogger("luigi-interface")
@@ -30,11 +30,11 @@ class ScrapeImages(Stage):
 
     def check(self) -> None:
         super().check()
-        self.require(self.limit >= 0, "limit", "0 or more")
-        self.require(self.seed >= 0, "seed", "0 or more")
+        require(self, self.limit >= 0, "limit", "0 or more")
+        require(self, self.seed >= 0, "seed", "0 or more")
         from pipeline.sources import SOURCES
 
-        self.require(self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
+        require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
 
     @functools.cached_property
     def source_row(self):
@@ -84,10 +84,10 @@ class DetectFaces(Stage):
 
     def check(self) -> None:
         super().check()
-        self.require(12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
+        require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
         from pipeline.faces import DETECTORS
 
-        self.require(self.detector in DETECTORS, "detector", "one of " + " ".join(DETECTORS))
+        require(self, self.detector in DETECTORS, "detector", "one of " + " ".join(DETECTORS))
 
     def causes(self) -> list:
         from pipeline import faces
@@ -117,9 +117,9 @@ class CropFaces(Stage):
 
     def check(self) -> None:
         super().check()
-        self.require(8 <= self.size <= 4096, "size", "8 to 4096 px")
-        self.require(0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
-        self.require(-360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
+        require(self, 8 <= self.size <= 4096, "size", "8 to 4096 px")
+        require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
+        require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
 
     def causes(self) -> list:
         from pipeline import faces
@@ -148,7 +148,7 @@ class TagHairColor(Stage):
         super().check()
         from pipeline.hair import HAIR_TAGGERS
 
-        self.require(self.hair_tagger in HAIR_TAGGERS, "hair_tagger", "one of " + " ".join(HAIR_TAGGERS))
+        require(self, self.hair_tagger in HAIR_TAGGERS, "hair_tagger", "one of " + " ".join(HAIR_TAGGERS))
 
     def causes(self) -> list:
         from pipeline import hair

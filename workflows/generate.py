@@ -1,6 +1,7 @@
 """Tasks that use a trained run: faces, lines between them, attributes. What they make carries the weights' sha256."""
 
 import functools
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -8,8 +9,11 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import Number, WholeNumber
+from workflows.console import Number, WholeNumber, require
+from workflows.stage import disk_errors_told
 from workflows.training import NamedRun, check_run_name
+
+SHOWN = 256  # faces on a sheet
 
 
 class FromRun(NamedRun):
@@ -19,16 +23,11 @@ class FromRun(NamedRun):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        check_run_name(self.run_name)
+        check_run_name("--run", self.run_name)
         self.check()
 
     def check(self) -> None:
         """Raises UserError if a parameter is out of range: before anything runs."""
-
-    def require(self, is_right: bool, parameter: str, expected: str) -> None:
-        if not is_right:
-            option = "--" + parameter.replace("_", "-")
-            raise UserError(option, f"{getattr(self, parameter)} given", expected, f"see {self.task_family} --help")
 
     @property
     def file(self) -> Path:
@@ -36,27 +35,35 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
     def named(self, *parts: object) -> Path:
-        """generated/PARTS.png, without those that are "" or 0.0; only what a file may be called."""
-        told = (str(part) for part in parts if part != "" and not (isinstance(part, float) and not part))
-        return self.run_folder / "generated" / (re.sub(r"[^\w.+-]", "+", "-".join(told)) + ".png")
+        """generated/PARTS.png, without those that are empty; of characters that every file's name may have."""
+        told = "-".join(str(part) for part in parts if part != "")
+        return self.run_folder / "generated" / (re.sub(r"[^\w.+-]", "+", told) + ".png")
 
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(self.file)
 
+    def causes(self) -> dict[str, object]:
+        """What the file depends on, and carries: the weights; and what its name does not tell. Raises UserError."""
+        from models import export
+
+        return {"weights": export.weights_sha256(self.run_folder)}
+
     def complete(self) -> bool:
-        from models import export, latent
+        from models import latent
 
         try:
-            return latent.made_with(self.file) == export.weights_sha256(self.run_folder)
+            told = latent.told_by(self.file)
+            return all(told.get(key) == value for key, value in self.causes().items())
         except UserError:
             return False  # no weights: the task says so when it runs
 
     def run(self) -> None:
         from models import export
 
-        network, weights = export.load(self.run_folder), export.weights_sha256(self.run_folder)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.make(network, {"run": self.run_name, "weights": weights})
+        network = export.load(self.run_folder)
+        with disk_errors_told(self.data_root):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.make(network, {"run": self.run_name, **self.causes()})
 
     def make(self, network, about: dict) -> None:
         """Use the network; `about` goes into what is written."""
@@ -129,6 +136,11 @@ class OfHairColor(FromRun):
         return (torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
 
 
+def _cut(truncation: float) -> str:
+    """What a file's name tells of it."""
+    return f"t{truncation}" if truncation else ""
+
+
 _COLORS = "hair colour, or several mixed, such as blue:0.7,pink:0.3; none: each seed has one of its own"
 
 
@@ -143,27 +155,33 @@ class GenerateFaces(OfHairColor):
     )
 
     def check(self) -> None:
-        self.require(1 <= self.count <= 100_000, "count", "1 to 100000")
-        self.require(self.seed >= 0, "seed", "0 or more")
-        self.require(self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
+        require(self, 1 <= self.count <= 100_000, "count", "1 to 100000")
+        require(self, self.seed >= 0, "seed", "0 or more")
+        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
-        return self.named("faces", self.seed, self.count, self.hair_color, self.truncation and f"t{self.truncation}")
+        return self.named("faces", self.seed, self.count, self.hair_color, _cut(self.truncation))
 
     def make(self, network, about: dict) -> None:
-        from models import latent
-        from models.sheet import grid, painted
+        import numpy as np
 
-        seeds = list(range(self.seed, self.seed + self.count))
-        asked = self.asked("--hair-color", self.hair_color, seeds)
-        pictures = painted(network, self.z(network, seeds, self.truncation), *self.conditions(network, asked))
-        folder = self.named("faces", self.hair_color, self.truncation and f"t{self.truncation}").with_suffix("")
+        from models import latent
+        from models.sheet import AT_ONCE, grid, painted
+
+        folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
         folder.mkdir(exist_ok=True)
-        for seed, picture, mixture in zip(seeds, pictures, asked or [{}] * self.count, strict=True):
-            told = ",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) or "none"
-            latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
-        sheet = grid(pictures[:256], columns=len(self.colors) if asked else 8)
+        shown = []
+        every = range(self.seed, self.seed + self.count)
+        for seeds in (every[start : start + AT_ONCE] for start in range(0, self.count, AT_ONCE)):
+            asked = self.asked("--hair-color", self.hair_color, list(seeds))
+            z = self.z(network, list(seeds), self.truncation)
+            pictures = painted(network, z, *self.conditions(network, asked))
+            shown += list(pictures[: SHOWN - len(shown)])
+            for seed, picture, mixture in zip(seeds, pictures, asked or [{}] * len(seeds), strict=True):
+                told = ",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) or "none"
+                latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
+        sheet = grid(np.stack(shown), columns=len(self.colors) if self.learned else 8)
         latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
 
 
@@ -177,9 +195,9 @@ class InterpolateLatents(OfHairColor):
     end_hair_color = luigi.Parameter(default="", description="hair colour at the other end; none: the same")
 
     def check(self) -> None:
-        self.require(self.start >= 0, "start", "0 or more")
-        self.require(self.end >= 0, "end", "0 or more")
-        self.require(2 <= self.count <= 100, "count", "2 to 100")
+        require(self, self.start >= 0, "start", "0 or more")
+        require(self, self.end >= 0, "end", "0 or more")
+        require(self, 2 <= self.count <= 100, "count", "2 to 100")
 
     @property
     def file(self) -> Path:
@@ -210,13 +228,13 @@ class SweepHairColors(OfHairColor):
     truncation = Number(default=0.0, description="as for GenerateFaces")
 
     def check(self) -> None:
-        self.require(1 <= self.count <= 100, "count", "1 to 100")
-        self.require(self.seed >= 0, "seed", "0 or more")
-        self.require(self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
+        require(self, 1 <= self.count <= 100, "count", "1 to 100")
+        require(self, self.seed >= 0, "seed", "0 or more")
+        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
-        return self.named("hair-colors", self.seed, self.count, self.truncation and f"t{self.truncation}")
+        return self.named("hair-colors", self.seed, self.count, _cut(self.truncation))
 
     def make(self, network, about: dict) -> None:
         from models import latent
@@ -235,16 +253,19 @@ class LearnAttributes(OfHairColor):
     samples = WholeNumber(default=4000, description="how many samples are labelled, 2000 or more")
     seed = WholeNumber(default=0, description="of the samples")
 
+    def causes(self) -> dict[str, object]:
+        return super().causes() | {"samples": self.samples, "seed": self.seed}
+
     def check(self) -> None:
-        self.require(self.samples >= 2000, "samples", "2000 or more")
-        self.require(self.seed >= 0, "seed", "0 or more")
+        require(self, self.samples >= 2000, "samples", "2000 or more")
+        require(self, self.seed >= 0, "seed", "0 or more")
 
     @property
     def file(self) -> Path:
         return self.run_folder / "attributes.json"
 
     def make(self, network, about: dict) -> None:
-        from models import latent
+        from models import latent, runs
         from pipeline import hair
 
         if self.learned:
@@ -252,41 +273,52 @@ class LearnAttributes(OfHairColor):
                 self.run_folder, "is asked for its hair colour, which z does not know", "a run of TrainDCGAN",
                 "see SweepHairColors, or give another --run",
             )  # fmt: skip
-
-        settings = json.loads((self.run_folder / "config.json").read_text(encoding="utf-8"))
-        box_scale = settings["dataset"]["box_scale"]
+        box_scale = runs.read_settings(self.run_folder)["dataset"]["box_scale"]
 
         def label(pictures) -> list[set[str]]:
             names = hair.names(pictures, box_scale)
             return [{f"{name}_hair"} if name else set() for name in names]
 
         vectors, counts = latent.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
-        latent.save_json(self.file, {
-            **about, "samples": self.samples, "seed": self.seed, "counts": counts,
-            "vectors": {name: vector.tolist() for name, vector in vectors.items()},
-        })  # fmt: skip
+        vectors = {name: vector.tolist() for name, vector in vectors.items()}
+        latent.save_json(self.file, {**about, "counts": counts, "vectors": vectors})
 
 
 class ApplyAttributes(FromRun):
     """Faces with an attribute more and more: a row each, from none of it on the left to --strength on the right."""
 
     attribute = luigi.Parameter(description="of attributes.json, such as blue_hair; several with commas between")
-    strength = Number(default=0.5, description="s in z = z0 + s·tz; the article's sliders go from -0.5 to 0.5")
+    strength = Number(
+        default=0.5, description="s in z = z0 + s·tz; the article's sliders end at 0.5, a small run may need 3"
+    )
     noise = Number(default=1.0, description="how much of z0 is left, 0 to 1: the article's noise slider")
     count = WholeNumber(default=8, description="how many faces")
     seed = WholeNumber(default=0, description="of the first; the next has the next")
 
     def check(self) -> None:
-        self.require(
-            re.fullmatch(r"[\w:]+(,[\w:]+)*", self.attribute) is not None, "attribute", "names such as blue_hair"
+        require(
+            self, re.fullmatch(r"[\w:]+(,[\w:]+)*", self.attribute) is not None, "attribute", "names such as blue_hair"
         )
-        self.require(-10 <= self.strength <= 10, "strength", "-10 to 10")
-        self.require(0 <= self.noise <= 1, "noise", "0 to 1")
-        self.require(1 <= self.count <= 100, "count", "1 to 100")
-        self.require(self.seed >= 0, "seed", "0 or more")
+        require(self, -10 <= self.strength <= 10, "strength", "-10 to 10")
+        require(self, 0 <= self.noise <= 1, "noise", "0 to 1")
+        require(self, 1 <= self.count <= 100, "count", "1 to 100")
+        require(self, self.seed >= 0, "seed", "0 or more")
+
+    @property
+    def learned(self) -> LearnAttributes:
+        """As it was learned already, whatever from; else with the defaults."""
+        from models import latent
+
+        told = latent.told_by(self.run_folder / "attributes.json")
+        how = {key: told[key] for key in ("samples", "seed") if key in told}
+        return LearnAttributes(run=self.run_name, data_root=self.data_root, **how)
 
     def requires(self) -> LearnAttributes:
-        return LearnAttributes(run=self.run_name, data_root=self.data_root)
+        return self.learned
+
+    def causes(self) -> dict[str, object]:
+        attributes = hashlib.sha256(self.learned.file.read_bytes()) if self.learned.file.exists() else None
+        return super().causes() | {"attributes": attributes and attributes.hexdigest()}
 
     @property
     def file(self) -> Path:
@@ -298,7 +330,7 @@ class ApplyAttributes(FromRun):
         from models import latent
         from models.sheet import grid, painted
 
-        known = json.loads(self.requires().file.read_text(encoding="utf-8"))["vectors"]
+        known = latent.told_by(self.learned.file)["vectors"]
         asked = self.attribute.split(",")
         for name in asked:
             if name not in known:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber
+from workflows.console import WholeNumber, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,13 +55,7 @@ class Stage(luigi.Task):
 
     def check(self) -> None:
         """Raises UserError if a parameter is out of range: before anything runs."""
-        self.require(self.jobs >= 0, "jobs", "0 or more")
-
-    def require(self, is_right: bool, parameter: str, expected: str) -> None:
-        if not is_right:
-            option = parameter.replace("_", "-")
-            found = f"{getattr(self, parameter)} given"
-            raise UserError(f"--{option}", found, expected, f"see python -m workflows {self.task_family} --help")
+        require(self, self.jobs >= 0, "jobs", "0 or more")
 
     def causes(self) -> list:
         """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a

@@ -1,9 +1,9 @@
 """The Train… tasks: parameters, what needs what, and a process of its own for the work."""
 
+import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -12,7 +12,7 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber
+from workflows.console import Choice, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
@@ -35,6 +35,7 @@ class Dataset(luigi.Task):
 
     def check(self) -> None:
         """Raises UserError if it is not there and will not be built."""
+        check_run_name("--dataset", self.name)
         if self.name != "faces" and not self.complete():
             raise UserError(
                 f"--dataset {self.name}", f"there is no {self.output().path}", "the name of a dataset",
@@ -42,10 +43,10 @@ class Dataset(luigi.Task):
             )  # fmt: skip
 
 
-def check_run_name(name: str) -> None:
+def check_run_name(option: str, name: str) -> None:
     """Raises UserError unless it is one plain file name: it becomes a path below the data root."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
-        raise UserError("--run", f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "rename it")
+        raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
 
 
 class NamedRun(luigi.Task):
@@ -70,17 +71,15 @@ class Training(NamedRun):
     """A run: runs/NAME, trained up to --steps. Run again, it goes on from its last checkpoint."""
 
     dataset = luigi.Parameter(default="faces", description="which dataset: datasets/NAME below the data root")
-    preset = luigi.ChoiceParameter(
-        choices=PRESETS, default="article",
+    preset = Choice(
+        PRESETS, default="article",
         description="settings: article (to the number), paper (where it differs), small (for a CPU), tiny (for tests)",
     )  # fmt: skip
     steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
     batch_size = WholeNumber(default=0, description="pictures in a batch, of all processes; 0: the preset's")
     seed = WholeNumber(default=0, description="of first weights, noise, order and mirroring")
     device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
-    precision = luigi.ChoiceParameter(
-        choices=PRECISIONS, default="auto", description="auto: bf16 on a GPU, fp32 on a CPU; or fp32, bf16"
-    )
+    precision = Choice(PRECISIONS, default="auto", description="auto: bf16 on a GPU, fp32 on a CPU; or fp32, bf16")
     processes = WholeNumber(default=1, significant=False, description="processes that share each batch")
     sample_every = WholeNumber(default=0, significant=False, description="steps between sheets; 0: the preset's")
     save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
@@ -100,13 +99,13 @@ class Training(NamedRun):
 
     def check(self) -> None:
         """Raises UserError if a parameter is out of range: before anything runs."""
-        check_run_name(self.run_name)
-        for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
-            if getattr(self, name) < 0:
-                raise UserError(f"--{name.replace('_', '-')}", f"{getattr(self, name)} given", "0 or more", _HELP)
-        if self.processes < 1:
-            raise UserError("--processes", f"{self.processes} given", "1 or more", _HELP)
         self.requires().check()
+        check_run_name("--run", self.run_name)
+        if self.init_from is not None:
+            check_run_name("--init-from", self.init_from)
+        for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
+            require(self, getattr(self, name) >= 0, name, "0 or more")
+        require(self, self.processes >= 1, "processes", "1 or more")
 
     def requires(self) -> Dataset:
         return Dataset(name=self.dataset, data_root=self.data_root)
@@ -142,10 +141,10 @@ class Training(NamedRun):
         with tempfile.NamedTemporaryFile(prefix="training-") as errors:
             code = _in_process_of_its_own(self.job, Path(errors.name))
             told = Path(errors.name).read_text(encoding="utf-8")
+        if told == INTERRUPTED:
+            raise KeyboardInterrupt
         if told:
             raise UserError.of_line(told)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
         if code:
             raise UserError(
                 self.run_folder, f"its process ended with {code}", "0", "see what it said above; run it again to go on"
@@ -153,8 +152,7 @@ class Training(NamedRun):
         self._trained = True
 
 
-INTERRUPTED = 130
-_HELP = "see --help of the task"
+INTERRUPTED = "interrupted"  # models.runs.INTERRUPTED
 
 
 def _in_process_of_its_own(job: dict, errors: Path) -> int:
@@ -171,13 +169,15 @@ def _in_process_of_its_own(job: dict, errors: Path) -> int:
         try:
             return child.wait()
         except KeyboardInterrupt:
-            child.send_signal(signal.SIGINT)
+            with contextlib.suppress(BrokenPipeError):  # it has ended by itself
+                child.stdin.write(b"\x03")
+                child.stdin.flush()
 
 
 class TrainDCGAN(Training):
     """DCGAN as two articles trained it: at 96 px (mattya, 2015) or 128 px (taku-buntu, 2018)."""
 
-    variant = luigi.ChoiceParameter(choices=("96", "128"), default="96", description="which article's: 96 or 128")
+    variant = Choice(("96", "128"), default="96", description="which article's: 96 or 128")
 
     @property
     def model(self) -> str:
