@@ -54,7 +54,7 @@ class Update:
         self._said: list[dict[str, Tensor]] = []
 
     def add(self, loss: Tensor, *, keep_graph: bool = False, **said: Tensor) -> None:
-        """Add a micro-batch's loss, and name what it is made of, which `said` tells. `keep_graph` if another loss shares
+        """Add a micro-batch's loss, and name what it is made of, for `said`. `keep_graph` if another loss shares
         part of what it was computed from."""
         gradients = torch.autograd.grad(loss, self._parameters, retain_graph=keep_graph, allow_unused=True)
         self._sums = [
