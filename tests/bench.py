@@ -161,42 +161,73 @@ def step(preset: str = "") -> None:
     """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
     import torch
 
+    from models import ZOO
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     preset = preset or ("article" if device.type == "cuda" else "small")
-    for name in ("dcgan96", "dcgan128"):
-        ours, textbook, count = _steps(name, preset, device)
-        seconds = measure(runs=9, textbook=textbook, ours=ours)
-        tell(f"step/{name} {preset}, textbook", count, "images", seconds["textbook"], device=device.type)
+    inner = 20 if device.type == "cuda" else 1
+
+    def repeated(work: Callable[[int], None]) -> Callable[[], None]:
+        def run() -> None:
+            for i in range(inner):
+                work(i)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        return run
+
+    for name in ZOO:
+        config = ZOO[name].presets[preset]
+        torch.manual_seed(0)
+        shape = (config.pictures, config.size, config.size, 3)
+        batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
+        if hasattr(config, "labels"):
+            batch["label"] = torch.eye(len(config.labels), device=device)[
+                torch.arange(config.pictures) % len(config.labels)
+            ]
+        textbook = (_textbook_cgan if hasattr(config, "labels") else _textbook_dcgan)(name, config, batch, device)
+        seconds = measure(
+            runs=9, textbook=repeated(textbook), ours=repeated(_ours(name, config, batch, device)),
+        )  # fmt: skip
         times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
-        tell(f"step/{name} {preset}, ours", count, "images", seconds["ours"], times_the_textbook=round(times, 2))
+        images = config.batch_size * inner
+        tell(f"step/{name} {preset}, textbook", images, "images", seconds["textbook"], device=device.type)
+        tell(f"step/{name} {preset}, ours", images, "images", seconds["ours"], times_the_textbook=round(times, 2))
 
 
-def _steps(name: str, preset: str, device) -> tuple[Callable, Callable, int]:
-    """(our step, a textbook step, images in a batch)."""
+def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
+    import torch
+
+    from models import ZOO
+
+    trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
+
+    def step(i: int) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+            trainee.step(batch, i)
+
+    return step
+
+
+def _networks(name: str, config, device):
+    """The networks of a model, each with an Adam of its own."""
+    import torch
+
+    from models import ZOO
+
+    for part in ("generator", "discriminator"):
+        network = ZOO[name].networks[part](config).to(device)
+        yield network, torch.optim.Adam(network.parameters(), config.learning_rate, (0.5, 0.999))
+
+
+def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
     import torch
     from torch.nn import functional as F
 
-    from models import ZOO, dcgan
+    from models import dcgan
 
-    config = ZOO[name].presets[preset]
-    torch.manual_seed(0)
-    picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8, device=device)
-    trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
-    inner = 20 if device.type == "cuda" else 1
-
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def ours() -> None:
-        for i in range(inner):
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                trainee.step({"picture": picture}, i)
-        wait()
-
-    g, d = (ZOO[name].networks[part](config).to(device) for part in ("generator", "discriminator"))
-    opt_g, opt_d = (torch.optim.Adam(part.parameters(), config.learning_rate, (0.5, 0.999)) for part in (g, d))
-    real = picture.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    (g, opt_g), (d, opt_d) = _networks(name, config, device)
+    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
 
     def judged(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
         if logits.ndim == 2:
@@ -204,20 +235,51 @@ def _steps(name: str, preset: str, device) -> tuple[Callable, Callable, int]:
             return F.cross_entropy(logits, target)
         return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(is_real)))
 
-    def textbook() -> None:
-        for _ in range(inner):
-            fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
-            opt_d.zero_grad()
-            (judged(d(real), True) + judged(d(fake.detach()), False)).backward()
-            opt_d.step()
-            if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
-                fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
-            opt_g.zero_grad()
-            judged(d(fake), True).backward()
-            opt_g.step()
-        wait()
+    def step(i: int) -> None:
+        fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
+        opt_d.zero_grad()
+        (judged(d(real), True) + judged(d(fake.detach()), False)).backward()
+        opt_d.step()
+        if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
+            fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
+        opt_g.zero_grad()
+        judged(d(fake), True).backward()
+        opt_g.step()
 
-    return ours, textbook, config.batch_size * inner
+    return step
+
+
+def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
+    """Of the projection cGANs and of the AC-GAN, whose losses cost the same as hinges."""
+    import torch
+
+    (g, opt_g), (d, opt_d) = _networks(name, config, device)
+    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    labels = batch["label"]
+
+    def logits(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if name != "acgan":
+            return d(x, y)
+        on_real, on_label = d(x)
+        return on_real + (on_label * y).sum(1)
+
+    def step(i: int) -> None:
+        for x, y in zip(real.chunk(config.d_steps), labels.chunk(config.d_steps), strict=True):
+            fake = g(torch.randn(config.batch_size, config.latent, device=device), y).detach()
+            near = x + 0.5 * x.std() * torch.rand_like(x)
+            alpha = torch.rand(len(x), 1, 1, 1, device=device)
+            near = (alpha * x + (1 - alpha) * near).requires_grad_()
+            opt_d.zero_grad()
+            (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
+            penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+            hinges = (1 - logits(x, y)).relu().mean() + (1 + logits(fake, y)).relu().mean()
+            (hinges + config.penalty_weight * penalty).backward()
+            opt_d.step()
+        opt_g.zero_grad()
+        (-logits(g(torch.randn(config.batch_size, config.latent, device=device), y), y).mean()).backward()
+        opt_g.step()
+
+    return step
 
 
 BENCHES = {"parts": parts, "build": build, "loader": loader, "step": step}
