@@ -59,7 +59,15 @@ PRESETS = {
     "article": Config(),
     "paper": Config(labels=TAGS, d_width=32),
     "small": Config(
-        size=64, width=32, blocks=8, batch_size=32, average=0.999, steps=8_000, sample_every=500, save_every=500
+        size=64,
+        width=32,
+        blocks=8,
+        d_width=8,
+        batch_size=16,
+        average=0.999,
+        steps=5_000,
+        sample_every=500,
+        save_every=500,
     ),
     "tiny": Config(
         size=64, width=8, blocks=2, d_width=4, latent=16, batch_size=8, steps=20, sample_every=10, save_every=10

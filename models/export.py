@@ -5,6 +5,7 @@ import json
 from dataclasses import fields
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import nn
@@ -43,7 +44,7 @@ def load(run: Path) -> nn.Module:
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
         cure = "remove it and start its training again, which writes it anew"
         raise UserError(path, f"damaged ({str(error)[:120]})", "the weights of a model of ZOO", cure) from error
-    return network.eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # as it was trained
 
 
 def about(run: Path) -> dict:

@@ -50,7 +50,15 @@ SRRESNET = {
     "article": PairConfig(),
     "paper": PairConfig(d_width=32),
     "small": PairConfig(
-        size=64, width=32, blocks=8, batch_size=32, average=0.999, steps=6_000, sample_every=500, save_every=500
+        size=64,
+        width=32,
+        blocks=8,
+        d_width=8,
+        batch_size=16,
+        average=0.999,
+        steps=5_000,
+        sample_every=500,
+        save_every=500,
     ),
     "tiny": PairConfig(
         size=64, width=8, blocks=2, d_width=4, latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
@@ -106,8 +114,8 @@ RESBLOCK = {
         decay_from=400_000, decay_to=450_000,
     ),
     "small": ResBlockConfig(
-        size=64, widths=(128, 128, 64, 32, 32), d_widths=(16, 32, 64, 128, 128), batch_size=32, average=0.999,
-        steps=6_000, sample_every=500, save_every=500,
+        size=64, widths=(128, 128, 64, 32, 32), d_widths=(16, 32, 64, 128, 128), batch_size=16, average=0.999,
+        steps=5_000, sample_every=500, save_every=500,
     ),
     "tiny": ResBlockConfig(
         size=32, widths=(16, 16, 8, 8), d_widths=(8, 8, 16, 16), latent=16, batch_size=8, steps=20,
