@@ -190,7 +190,7 @@ def _steps(name: str, preset: str, device) -> tuple[Callable, Callable, int]:
 
     def ours() -> None:
         for i in range(inner):
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
                 trainee.step({"picture": picture}, i)
         wait()
 
