@@ -13,7 +13,7 @@ from pipeline import assets
 from pipeline.store import Store
 
 cv2.setNumThreads(1)
-# A shell that starts the suite in the background has it ignore Ctrl-C, and so would every process that a test interrupts.
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so would what a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
