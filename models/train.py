@@ -4,6 +4,7 @@ What a Trainee is, how it is updated, how a run is saved and goes on. What diffe
 """
 
 import contextlib
+import functools
 import math
 import shutil
 import signal
@@ -131,6 +132,17 @@ def fit(
     journal = Journal(run, start, steps, pictures) if ranks.rank() == 0 else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
     bf16 = torch.autocast(trainee.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+
+    def keep(done: int, *, shows: bool, saves: bool) -> None:
+        nonlocal best
+        if shows:
+            best = _judge(trainee, run, done, best, journal)
+            journal.sheet(done, trainee.sheet(done))
+        if saves:
+            journal.sync()
+            save(run, trainee, done, best)
+            on_save(done)
+
     with journal or contextlib.nullcontext(), _interrupts() as asked_to_stop:
         if start == 0:
             ranks.first_alone(lambda: journal.sheet(0, trainee.sheet(0)))
@@ -149,19 +161,8 @@ def fit(
                 if last or done == 1 or done % log_every == 0:
                     journal.losses(done, losses)
             shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
-
-            def write(done=done, shows=shows, saves=saves) -> None:
-                nonlocal best
-                if shows:
-                    best = _judge(trainee, run, done, best, journal)
-                    journal.sheet(done, trainee.sheet(done))
-                if saves:
-                    journal.sync()
-                    save(run, trainee, done, best)
-                    on_save(done)
-
             if shows or saves:
-                ranks.first_alone(write)
+                ranks.first_alone(functools.partial(keep, done, shows=shows, saves=saves))
             if stops and not last:
                 raise KeyboardInterrupt
 

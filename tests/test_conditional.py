@@ -129,7 +129,7 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
 ])  # fmt: skip
 def test_the_other_networks_train_and_sweep(options, place):
     luigi(place, *options, "--preset", "tiny", "--steps", "2")
-    (run,) = (place / "data/runs").iterdir() if (place / "data/runs").exists() else ()
+    (run,) = (path for path in (place / "data/runs").iterdir() if path.is_dir())
     luigi(place, "SweepHairColors", "--run", run.name, "--count", "1")
     assert (run / "generated/hair-colors-0-1.png").exists()
 

@@ -7,11 +7,11 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows.console import WholeNumber, require
-from workflows.generate import FromRun
+from workflows.generate import OfHairColor
 from workflows.training import Dataset
 
 
-class EvaluateGAN(FromRun):
+class EvaluateGAN(OfHairColor):
     """FID and KID against the faces a run was trained on, and how often hair is of the colour that was asked for.
 
     Writes runs/NAME/evaluation.json, and pictures to runs/NAME/generated/. Done again when the weights changed."""

@@ -189,8 +189,8 @@ class TrainProjectionCGAN(Training):
 
     Faces without a hair colour are left out, and counted."""
 
-    generator = luigi.ChoiceParameter(
-        choices=("srresnet", "resblock"), default="srresnet", description="which of the article's pairs of networks"
+    generator = Choice(
+        ("srresnet", "resblock"), default="srresnet", description="which of the article's pairs of networks"
     )
 
     @property
@@ -201,9 +201,7 @@ class TrainProjectionCGAN(Training):
 class TrainACGAN(Training):
     """Faces of what is asked for: a GAN whose discriminator also names what it sees."""
 
-    labels = luigi.ChoiceParameter(
-        choices=("colors", "tags"), default="colors", description="nine hair colours, or the paper's 34 tags"
-    )
+    labels = Choice(("colors", "tags"), default="colors", description="nine hair colours, or the paper's 34 tags")
     model = "acgan"
 
     @property
