@@ -1,6 +1,6 @@
 """Using a generator: faces from seeds, lines between them, and directions that change one attribute.
 
-A seed is one z: the same seed and weights paint the same face, alone or among others.
+A seed is one z: the same seed and weights paint the same face, alone or among others, but for rounding.
 """
 
 import json

@@ -1,5 +1,6 @@
 """How good pictures are."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -75,7 +76,9 @@ def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, fl
     as_they_are = torch.nn.Identity()
     as_they_are.num_features = real.shape[1]
     count = min(len(real), len(fake))
-    kid = KernelInceptionDistance(as_they_are, subset_size=min(100, count))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it keeps the features, which are here already
+        kid = KernelInceptionDistance(as_they_are, subset_size=min(100, count))
     fid = FrechetInceptionDistance(as_they_are)
     for metric in (kid, fid):
         metric.update(real, real=True)

@@ -39,6 +39,11 @@ def cells(path: Path) -> np.ndarray:
     return sheet.reshape(rows, SIZE, columns, SIZE, 3).swapaxes(1, 2)
 
 
+def alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """The same but for rounding, which depends on how many pictures are painted at once."""
+    return np.abs(a.astype(int) - b).max() <= 1
+
+
 def test_faces_without_a_colour_are_left_out_and_counted(run):
     table = pq.read_table(run.parents[1] / "datasets/faces/manifest.parquet")
     train = [row["hair_color"] for row in table.select(["split", "hair_color"]).to_pylist() if row["split"] == "train"]
@@ -57,7 +62,7 @@ def test_a_sweep_shows_each_seed_in_every_colour(run):
     for seed, row in ((6, 1), (7, 2)):
         face = Image.open(run / f"generated/faces-pink/{seed:06}.png")
         assert face.text["condition"] == "pink:1"
-        assert (np.asarray(face) == cells(sheet)[row, HAIR_COLORS.index("pink")]).all()
+        assert alike(np.asarray(face), cells(sheet)[row, HAIR_COLORS.index("pink")])
     assert "Did not run any" in luigi(place, "SweepHairColors", "--run", RUN, "--count", "3", "--seed", "5").stderr
 
 
@@ -66,7 +71,7 @@ def test_without_a_colour_each_seed_has_one_of_its_own(run):
     luigi(run.parents[2], "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "8", "--hair-color", "silver")
     mine = Image.open(run / "generated/faces/000008.png")
     assert mine.text["condition"] == "silver:1"
-    assert mine.tobytes() == Image.open(run / "generated/faces-silver/000008.png").tobytes()
+    assert alike(np.asarray(mine), np.asarray(Image.open(run / "generated/faces-silver/000008.png")))
 
 
 def test_colours_are_mixed_morphed_and_z_is_cut(run):
@@ -77,12 +82,12 @@ def test_colours_are_mixed_morphed_and_z_is_cut(run):
     luigi(place, "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "3", "--hair-color", "black:2,blonde:2")
     half = Image.open(run / "generated/faces-black+2+blonde+2/000003.png")
     assert half.text["condition"] == "black:2,blonde:2"
-    assert (np.asarray(half) == strip[2]).all()
-    assert (strip[0] != strip[4]).any()
+    assert alike(np.asarray(half), strip[2])
+    assert not alike(strip[0], strip[4])
     luigi(place, "SweepHairColors", "--run", RUN, "--count", "2", "--truncation", "0.5")
     luigi(place, "SweepHairColors", "--run", RUN, "--count", "2")
     cut, whole = (cells(run / f"generated/hair-colors-0-2{more}.png") for more in ("-t0.5", ""))
-    assert (cut != whole).any()
+    assert not alike(cut, whole)
 
 
 def evaluation(run: Path) -> dict:
