@@ -82,6 +82,8 @@ def card(run: Path, settings: dict, step: int) -> str:
         for line in last.values() for name, value in line.items() if name not in ("step", "kind")
     )  # fmt: skip
     shown = sorted((run / "samples").glob("*.png"))
+    none = dataset.get("left_out", 0)
+    left_out = f"{none:,} faces of the train split have none of the labels, and were left out. " if none else ""
     rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in settings["config"].items())
     return f"""---
 library_name: pytorch
@@ -94,7 +96,7 @@ Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"
 {f"![samples](samples/{shown[-1].name})" if shown else ""}
 
 Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {dataset["digest"][:16]}),
-seed {settings["seed"]}, preset {settings["preset"]}. At the end: {said}.
+seed {settings["seed"]}, preset {settings["preset"]}. {left_out}At the end: {said}.
 
 ![losses](loss.png)
 

@@ -22,7 +22,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def run(trained) -> Path:
-    """A tiny run of the projection cGAN on the default dataset, some of whose faces have no hair colour."""
+    """A tiny run of the projection cGAN on the default dataset."""
     luigi(trained, *TINY, "--steps", "20")
     return trained / "data/runs" / RUN
 
@@ -44,12 +44,16 @@ def alike(a: np.ndarray, b: np.ndarray) -> bool:
     return np.abs(a.astype(int) - b).max() <= 1
 
 
-def test_faces_without_a_colour_are_left_out_and_counted(run):
-    table = pq.read_table(run.parents[1] / "datasets/faces/manifest.parquet")
+def test_faces_without_a_colour_are_left_out_and_counted(trained, tmp_path):
+    folder = recoloured(trained, tmp_path, ("blue", "red", "black"))
+    luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
+    run = tmp_path / "data/runs/three"
+    table = pq.read_table(folder / "manifest.parquet")
     train = [row["hair_color"] for row in table.select(["split", "hair_color"]).to_pylist() if row["split"] == "train"]
     dataset = json.loads((run / "config.json").read_text())["dataset"]
     assert dataset["labels"] == {color: train.count(color) for color in HAIR_COLORS}
-    assert dataset["left_out"] == train.count(None)
+    assert dataset["left_out"] == train.count(None) > 0
+    assert f"{train.count(None)} faces of the train split have none of the labels" in (run / "README.md").read_text()
 
 
 def test_a_sweep_shows_each_seed_in_every_colour(run):

@@ -110,12 +110,8 @@ class OfHairColor(FromRun):
         for part in text.split(",") if found else []:
             color, _, weight = part.partition(":")
             if color not in self.colors:
-                raise UserError(
-                    option,
-                    f"'{color}' given",
-                    f"a colour that the run learned: {' '.join(self.colors)}",
-                    "give another",
-                )
+                learned = f"a colour that the run learned: {' '.join(self.colors)}"
+                raise UserError(option, f"'{color}' given", learned, "give another")
             weights[color] = float(weight or 1)
         if not sum(weights.values()):
             raise UserError(option, f"'{text}' given", "a colour, or several such as blue:0.7,pink:0.3", "give another")
