@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
+from models.layers import ConditionalBatchNorm, SqueezeExcite, normal, normalise_spectra
 from models.losses import binary_cross_entropy, precise
 from models.train import Update, at_rate
 
@@ -64,6 +64,9 @@ PRESETS = {
         width=32,
         blocks=8,
         d_width=8,
+        spectral=True,
+        penalty_weight=0.0,
+        d_steps=2,
         batch_size=16,
         average=0.999,
         steps=5_000,
@@ -166,6 +169,8 @@ class Discriminator(nn.Module):
         self.label = nn.Sequential(nn.Flatten(), nn.Linear(units, len(c.labels)))
         self.real.apply(normal)
         self.label.apply(normal)
+        if c.spectral:
+            normalise_spectra(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = self.features(x)
@@ -173,7 +178,7 @@ class Discriminator(nn.Module):
 
 
 class ACGAN(ConditionalGAN):
-    """D, then G. The adversarial loss weighs as much as there are labels, whose losses are summed."""
+    """D, some times on new pictures each, then G. The adversarial loss weighs as much as there are labels, whose losses are summed."""
 
     def __init__(self, config: Config, device: torch.device, held_out: np.ndarray):
         super().__init__(config, SRResNetGenerator(config), Discriminator(config), device, held_out)
@@ -181,19 +186,20 @@ class ACGAN(ConditionalGAN):
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         at_rate([self.opt_g, self.opt_d], self.rate(i))
         weight = len(self.config.labels)
-        update_d = Update([self.opt_d])
-        for x, y, z in self.micro_batches(batch):
-            with torch.no_grad():
-                fake = self.g(z, y)
-            (on_real, seen), (on_fake, seen_in_fake) = self.d(x), self.d(fake)
-            loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
-            labels_d = label_loss(seen, y) + label_loss(seen_in_fake, y)
-            penalty = self.penalty(lambda near: self.d(near)[0], x)
-            loss = weight * loss_d + labels_d + self.config.penalty_weight * penalty
-            update_d.add(loss, d=loss_d, d_labels=labels_d, penalty=penalty)
-        update_d.apply()
+        for turn in range(self.config.d_steps):
+            update_d = Update([self.opt_d])
+            for x, y, z in self.micro_batches(batch, turn):
+                with torch.no_grad():
+                    fake = self.g(z, y)
+                (on_real, seen), (on_fake, seen_in_fake) = self.d(x), self.d(fake)
+                loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
+                labels_d = label_loss(seen, y) + label_loss(seen_in_fake, y)
+                penalty = self.penalty(lambda near: self.d(near)[0], x)
+                loss = weight * loss_d + labels_d + self.config.penalty_weight * penalty
+                update_d.add(loss, d=loss_d, d_labels=labels_d, penalty=penalty)
+            update_d.apply()
         update_g = Update([self.opt_g])
-        for _, y, z in self.micro_batches(batch):
+        for _, y, z in self.micro_batches(batch, turn):
             on_fake, seen = self.d(self.g(z, y))
             loss_g, labels_g = binary_cross_entropy(on_fake, 1), label_loss(seen, y)
             update_g.add(weight * loss_g + labels_g, g=loss_g, g_labels=labels_g)

@@ -266,14 +266,15 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
     def step(i: int) -> None:
         for x, y in zip(real.chunk(config.d_steps), labels.chunk(config.d_steps), strict=True):
             fake = g(torch.randn(config.batch_size, config.latent, device=device), y).detach()
-            near = x + 0.5 * x.std() * torch.rand_like(x)
-            alpha = torch.rand(len(x), 1, 1, 1, device=device)
-            near = (alpha * x + (1 - alpha) * near).requires_grad_()
+            loss = (1 - logits(x, y)).relu().mean() + (1 + logits(fake, y)).relu().mean()
+            if config.penalty_weight:
+                near = x + 0.5 * x.std() * torch.rand_like(x)
+                alpha = torch.rand(len(x), 1, 1, 1, device=device)
+                near = (alpha * x + (1 - alpha) * near).requires_grad_()
+                (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
+                loss = loss + config.penalty_weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
             opt_d.zero_grad()
-            (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
-            penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
-            hinges = (1 - logits(x, y)).relu().mean() + (1 + logits(fake, y)).relu().mean()
-            (hinges + config.penalty_weight * penalty).backward()
+            loss.backward()
             opt_d.step()
         opt_g.zero_grad()
         (-logits(g(torch.randn(config.batch_size, config.latent, device=device), y), y).mean()).backward()

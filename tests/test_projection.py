@@ -145,18 +145,28 @@ def test_squeeze_and_excitation_is_a_field():
     squeezed(squeezed.noise(2), torch.eye(9)[:2])
 
 
-def test_every_layer_of_the_resblock_discriminator_is_spectrally_normalised():
+@pytest.mark.parametrize(
+    ("build", "presets", "layers"),
+    [
+        (projection.ResBlockDiscriminator, projection.RESBLOCK, 3 + 3 + 3 + 2 + 2),
+        (projection.SRResNetDiscriminator, projection.SRRESNET, 1 + 5 * (2 * 2 + 1) + 2),
+        (acgan.Discriminator, acgan.PRESETS, 1 + 5 * (2 * 2 + 1) + 2),
+    ],
+)
+def test_every_layer_of_a_discriminator_is_spectrally_normalised_if_asked(build, presets, layers):
     """After many looks the largest singular value of each weight is 1."""
     torch.manual_seed(0)
-    d = projection.ResBlockDiscriminator(projection.RESBLOCK["tiny"])
+    d = build(replace(presets["tiny"], spectral=True))
+    condition = [torch.eye(9)[:2]] * (build is not acgan.Discriminator)
     for _ in range(100):
-        d(torch.randn(2, 3, 32, 32), torch.eye(9)[:2])
-    layers = [m for m in d.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    assert len(layers) == 3 + 3 + 3 + 2 + 2
-    for layer in layers:
+        d(torch.randn(2, 3, presets["tiny"].size, presets["tiny"].size), *condition)
+    found = [m for m in d.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    assert len(found) == layers
+    for layer in found:
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-2)
-    plain = projection.ResBlockDiscriminator(replace(projection.RESBLOCK["tiny"], spectral=False))
+    plain = build(replace(presets["tiny"], spectral=False))
     assert not any("parametrizations" in name for name, _ in plain.named_parameters())
+    assert presets["article"].spectral is (presets is projection.RESBLOCK)
 
 
 def test_the_discriminator_takes_its_steps_first_each_on_new_pictures():
