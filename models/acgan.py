@@ -169,8 +169,9 @@ class Discriminator(nn.Module):
         self.label = nn.Sequential(nn.Flatten(), nn.Linear(units, len(c.labels)))
         self.real.apply(normal)
         self.label.apply(normal)
-        if c.spectral:
-            normalise_spectra(self)
+        if c.spectral:  # not of the labels, which nobody plays against
+            normalise_spectra(self.features)
+            normalise_spectra(self.real)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = self.features(x)
@@ -178,7 +179,9 @@ class Discriminator(nn.Module):
 
 
 class ACGAN(ConditionalGAN):
-    """D, some times on new pictures each, then G. The adversarial loss weighs as much as there are labels, whose losses are summed."""
+    """D, some times on new pictures each, then G.
+
+    The adversarial loss weighs as much as there are labels, whose losses are summed."""
 
     def __init__(self, config: Config, device: torch.device, held_out: np.ndarray):
         super().__init__(config, SRResNetGenerator(config), Discriminator(config), device, held_out)

@@ -150,17 +150,21 @@ def test_squeeze_and_excitation_is_a_field():
     [
         (projection.ResBlockDiscriminator, projection.RESBLOCK, 3 + 3 + 3 + 2 + 2),
         (projection.SRResNetDiscriminator, projection.SRRESNET, 1 + 5 * (2 * 2 + 1) + 2),
-        (acgan.Discriminator, acgan.PRESETS, 1 + 5 * (2 * 2 + 1) + 2),
+        (acgan.Discriminator, acgan.PRESETS, 1 + 5 * (2 * 2 + 1) + 1),
     ],
 )
-def test_every_layer_of_a_discriminator_is_spectrally_normalised_if_asked(build, presets, layers):
+def test_every_layer_of_a_discriminator_but_for_labels_is_spectrally_normalised_if_asked(build, presets, layers):
     """After many looks the largest singular value of each weight is 1."""
     torch.manual_seed(0)
     d = build(replace(presets["tiny"], spectral=True))
     condition = [torch.eye(9)[:2]] * (build is not acgan.Discriminator)
     for _ in range(100):
         d(torch.randn(2, 3, presets["tiny"].size, presets["tiny"].size), *condition)
-    found = [m for m in d.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    found = [
+        layer
+        for name, layer in d.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d)) and not name.startswith("label")
+    ]
     assert len(found) == layers
     for layer in found:
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-2)
