@@ -48,22 +48,8 @@ class PairConfig(Config, acgan.SRResNetConfig):
 SRRESNET = {
     "article": PairConfig(),
     "paper": PairConfig(d_width=32),
-    "small": PairConfig(
-        size=64,
-        width=32,
-        blocks=8,
-        d_width=8,
-        spectral=True,
-        penalty_weight=0.0,
-        batch_size=16,
-        average=0.999,
-        steps=5_000,
-        sample_every=500,
-        save_every=500,
-    ),
-    "tiny": PairConfig(
-        size=64, width=8, blocks=2, d_width=4, latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
-    ),
+    "small": PairConfig(**acgan.SMALL),
+    "tiny": PairConfig(**acgan.TINY),
 }
 
 

@@ -173,12 +173,18 @@ def test_every_layer_of_a_discriminator_but_for_labels_is_spectrally_normalised_
     assert presets["article"].spectral is (presets is projection.RESBLOCK)
 
 
-def test_the_discriminator_takes_its_steps_first_each_on_new_pictures():
-    config = projection.SRRESNET["tiny"]
-    trainee = projection.SRResNetCGAN(config, CPU, None)
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (projection.SRResNetCGAN, projection.SRRESNET["tiny"]),
+        (acgan.ACGAN, replace(acgan.PRESETS["tiny"], d_steps=2)),
+    ],
+)
+def test_the_discriminator_takes_its_steps_first_each_on_new_pictures(kind, config):
+    trainee = kind(config, CPU, None)
     seen = []
     calls = trainee.d.forward
-    trainee.d.forward = lambda x, y: (seen.append((x.requires_grad, x.detach().mean().item())), calls(x, y))[1]
+    trainee.d.forward = lambda x, *y: (seen.append((x.requires_grad, x.detach().mean().item())), calls(x, *y))[1]
     grey = torch.arange(config.pictures, dtype=torch.uint8)[:, None, None, None].expand(-1, 64, 64, 3)
     trainee.step({"picture": grey, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
     turns = [mean * 127.5 + 127.5 for _, mean in seen[0:6:3]]

@@ -201,13 +201,15 @@ class TrainProjectionCGAN(Training):
 class TrainACGAN(Training):
     """Faces of what is asked for: a GAN whose discriminator also names what it sees."""
 
-    labels = Choice(("colors", "tags"), default="colors", description="nine hair colours, or the paper's 34 tags")
+    labels = Choice(
+        ("preset", "colors", "tags"), default="preset", description="nine hair colours, or the paper's 34 tags"
+    )
     model = "acgan"
 
     @property
     def changes(self) -> dict:
-        if self.labels == "colors":
-            return super().changes
-        from models.acgan import TAGS
+        from models import acgan
+        from models.data import HAIR_COLORS
 
-        return super().changes | {"labels": TAGS}
+        labels = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
+        return super().changes | labels[self.labels]
