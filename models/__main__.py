@@ -23,9 +23,10 @@ def main() -> None:
         for row in rows:
             print(json.dumps({key: row[key] for key in ("name", "network", "parameters")}))
         return
-    print(f"{'name':<18}{'network':<16}{'parameters':>13}  {'task':<30}paper")
+    wide = max(len(row["task"]) for row in rows) + 2
+    print(f"{'name':<18}{'network':<16}{'parameters':>13}  {'task':<{wide}}paper")
     for row in rows:
-        print(f"{row['name']:<18}{row['network']:<16}{row['parameters']:>13,}  {row['task']:<30}{row['paper']}")
+        print(f"{row['name']:<18}{row['network']:<16}{row['parameters']:>13,}  {row['task']:<{wide}}{row['paper']}")
 
 
 def sizes():

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.layers import ConditionalBatchNorm, SqueezeExcite, normal, normalise_spectra
+from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.losses import binary_cross_entropy, precise
 from models.train import Update, at_rate
 
@@ -57,10 +57,9 @@ class Config(SRResNetConfig):
 
 
 SMALL = {
-    "size": 64, "width": 32, "blocks": 8, "d_width": 8, "spectral": True, "penalty_weight": 0.0, "d_steps": 2,
-    "batch_size": 16, "average": 0.999, "steps": 5_000, "sample_every": 500, "save_every": 500,
+    "size": 64, "width": 32, "blocks": 8, "d_width": 8, "batch_size": 16, "average": 0.999,
+    "steps": 5_000, "sample_every": 500, "save_every": 500,
 }  # fmt: skip
-"""What SRResNets learn with on a CPU, in an hour. With the penalty these small ones do not: docs/cgan.md."""
 TINY = {
     "size": 64, "width": 8, "blocks": 2, "d_width": 4, "latent": 16, "batch_size": 8, "steps": 20, "sample_every": 10,
     "save_every": 10,
@@ -120,7 +119,7 @@ class SRResNetFeatures(nn.Sequential):
     """Pictures (N, 3, S, S) -> maps (N, 32 W, S/64, S/64). No normalisation: the penalty is of each sample alone.
 
     Its first weights are given nowhere. With N(0, 0.02) a signal shrinks to 1e-4 of itself on its way through, and D is
-    blind for thousands of steps; so they are He's, and the blocks' ten additions each add a tenth of the variance."""
+    blind at first; so they are He's, and the blocks' ten additions each add a tenth of the variance."""
 
     def __init__(self, width: int):
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), _leaky()]
@@ -163,9 +162,6 @@ class Discriminator(nn.Module):
         self.label = nn.Sequential(nn.Flatten(), nn.Linear(units, len(c.labels)))
         self.real.apply(normal)
         self.label.apply(normal)
-        if c.spectral:  # not of the labels, which nobody plays against
-            normalise_spectra(self.features)
-            normalise_spectra(self.real)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         h = self.features(x)

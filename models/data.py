@@ -224,9 +224,10 @@ def conditioned(dataset: Dataset, config, *, seed: int, device: torch.device) ->
     have = conditions(dataset.split("train"), config.labels)
     there = [name for name, some in zip(config.labels, have.any(0), strict=True) if some]
     if len(there) < 2:
+        found = f"{there[0]} alone" if there else "no face has any"
         raise UserError(
-            dataset.folder, f"{there[0] if there else 'none'} alone of the labels {' '.join(config.labels)}",
-            "faces of two labels or more", "build a dataset with more kinds of faces",
+            dataset.folder, f"{found} of the labels {' '.join(config.labels)}", "faces of two labels or more",
+            "build a dataset with more kinds of faces",
         )  # fmt: skip
     pixels = dataset.pixels("train", config.size)
     kept = np.flatnonzero(have.any(1))

@@ -9,14 +9,18 @@ from torch import Tensor, nn
 
 from models import metrics
 from models.data import HAIR_COLORS, UserError, seed_for
+from models.files import whole
 from models.latent import condition
 from models.perceptual import vgg16
 from models.sheet import grid, painted
 
-MOST = 10_000  # samples; reference pictures too
+FEW, MOST = 16, 10_000  # samples
+HELD_OUT = 900  # held-out pictures at most, to measure by how near samples lie
 TAGGED = 900  # samples at least that hair accuracy is counted over, the same number of each colour
 NEIGHBOURS, SHOWN = 3, 16  # of a sample; samples shown with theirs
 AT_ONCE = 64  # pictures
+
+INCEPTION = 2048  # features
 
 Extractor = Callable[[Tensor], Tensor]
 """(N, 3, S, S) RGB in 0..1 -> features (N, F)."""
@@ -34,9 +38,12 @@ def by_inception(path: Path) -> Extractor:
     Raises UserError if the file is no such thing."""
     try:
         network = torch.jit.load(str(path), map_location="cpu").eval()
-    except (RuntimeError, ValueError, OSError) as error:
-        found = f"no TorchScript ({str(error).splitlines()[0][:100]})"
+        count = network(torch.zeros(2, 3, 64, 64, dtype=torch.uint8), return_features=True).shape[1]
+    except (RuntimeError, ValueError, OSError, AttributeError, IndexError, torch.jit.Error) as error:
+        found = f"no such TorchScript ({(str(error).strip() or 'empty').splitlines()[0][:100]})"
         raise UserError(path, found, "inception-2015-12-05.pt", "give another --inception") from error
+    if count != INCEPTION:
+        raise UserError(path, f"{count} features", f"{INCEPTION}, of Inception", "give another --inception")
     return lambda x: network.to(x.device)((x * 255).round().to(torch.uint8), return_features=True)
 
 
@@ -112,8 +119,8 @@ def painter(network: nn.Module, seed: int) -> Callable[[str, int], np.ndarray]:
     return paint
 
 
-def save_confusion(path: Path, colors: list[str], counts: np.ndarray) -> None:
-    """Draw the counts of `hair_accuracy` as a PNG."""
+def save_confusion(path: Path, colors: list[str], counts: np.ndarray, about: dict) -> None:
+    """Draw the counts of `hair_accuracy` as a PNG, with texts on how it was made."""
     from matplotlib.figure import Figure
 
     shares = counts / counts.sum(1, keepdims=True)
@@ -128,4 +135,5 @@ def save_confusion(path: Path, colors: list[str], counts: np.ndarray) -> None:
     axes.set_xticks(range(len(HAIR_COLORS) + 1), [*HAIR_COLORS, "none"], rotation=45)
     axes.set_yticks(range(len(colors)), colors)
     axes.set(xlabel="named by the tagger", ylabel="asked for", title="hair colours, % of those asked for")
-    figure.savefig(path, format="png", dpi=80)
+    with whole(path) as file:
+        figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})

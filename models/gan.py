@@ -72,7 +72,6 @@ class ConditionalConfig:
     squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
     penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
     penalty_weight: float = 0.5
-    spectral: bool = False  # normalise D's weights
     d_steps: int = 1  # of D, before each of G
     hflip: bool = True
     batch_size: int = 64

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from models import ranks
 
@@ -90,11 +89,3 @@ def normal(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def normalise_spectra(network: nn.Module) -> None:
-    """Divide the weights of all its convolutions and linear layers by their largest singular values, from here on.
-
-    Miyato et al. 2018, https://arxiv.org/abs/1802.05957"""
-    for module in [m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]:
-        spectral_norm(module)

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from models import acgan
 from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.layers import ConditionalBatchNorm, SqueezeExcite, normal, normalise_spectra
+from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.losses import hinge_fake, hinge_real, hinge_wanted
 from models.train import Update, at_rate
 
@@ -74,8 +75,6 @@ class SRResNetDiscriminator(nn.Module):
         self.features = acgan.SRResNetFeatures(c.d_width)
         self.projection = Projection(self.features.features, len(c.labels))
         self.projection.apply(normal)
-        if c.spectral:
-            normalise_spectra(self)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.projection(self.features(x).sum((2, 3)), y)
@@ -89,13 +88,14 @@ class ResBlockConfig(Config):
     """The article's; how the condition enters G is not said in it."""
 
     condition: str = "norm"
-    spectral: bool = True
     batch_size: int = 100
     widths: tuple[int, ...] = (1024, 1024, 512, 256, 128, 64)  # of G, coarse to fine: S/32 to S
     d_widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 1024)  # of D, fine to coarse: S/2 to S/32, and S/32 again
+    spectral: bool = True  # normalise D's weights
     steps: int = 16_000  # 70 epochs
 
 
+# The paper also adds noise of one grey level to real pictures; nobody else does.
 RESBLOCK = {
     "article": ResBlockConfig(),
     "paper": ResBlockConfig(
@@ -103,7 +103,8 @@ RESBLOCK = {
         decay_from=400_000, decay_to=450_000,
     ),
     "small": ResBlockConfig(
-        size=64, widths=(128, 128, 64, 32, 32), d_widths=(16, 32, 64, 128, 128), batch_size=16, penalty_weight=0.0,
+        size=64, widths=(128, 128, 64, 32, 32), d_widths=(16, 32, 64, 128, 128), batch_size=16,
+        penalty_weight=0.0,  # as the author left it, who found it unstable with this pair
         average=0.999, steps=5_000, sample_every=500, save_every=500,
     ),
     "tiny": ResBlockConfig(
@@ -163,7 +164,8 @@ class ResBlockDiscriminator(nn.Module):
         _glorot(self.projection.linear)
         _glorot(self.projection.embed)
         if c.spectral:
-            normalise_spectra(self)
+            for module in [m for m in self.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]:
+                spectral_norm(module)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.projection(self.blocks(x).sum((2, 3)), y)

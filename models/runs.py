@@ -252,4 +252,4 @@ def differences(held: dict, asked: dict) -> list[str]:
 
 
 def _short(value: object) -> str:
-    return str(value)[:12]
+    return f"{len(value)} words" if isinstance(value, list) else str(value)[:12]

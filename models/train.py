@@ -69,7 +69,7 @@ class Update:
         """Make the step. Returns the mean of the losses."""
         _average(self._sums, len(self._added))
         for parameter, gradient in zip(self._parameters, self._sums, strict=True):
-            parameter.grad = gradient
+            parameter.grad = _laid_out_as(parameter, gradient)
         for optimizer in self._optimizers:
             optimizer.step()
         for parameter in self._parameters:
@@ -79,6 +79,14 @@ class Update:
     def said(self) -> dict[str, Tensor]:
         """The means of what was named."""
         return {name: torch.stack([said[name] for said in self._said]).mean() for name in self._said[0]}
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """The gradient in the parameter's order in memory: fused optimizers take for granted that it is, and scramble the
+    step if it is not; that of a gradient's gradient often is not."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 def update(optimizers: list[Optimizer], loss: Tensor | Iterable[Tensor]) -> Tensor:

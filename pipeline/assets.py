@@ -116,13 +116,15 @@ def cache_folder() -> Path:
 
 
 def fetch_any(*names: str, folder: Path | None = None) -> Path:
-    """The first of some files of ASSETS, of equal content, that is to be had. Raises UserError of the last."""
-    for name in names[:-1]:
+    """The first of some files of ASSETS, of equal content, that is to be had. Raises UserError that tells of each."""
+    answers = []
+    for name in names:
         try:
             return fetch(name, folder)
         except UserError as error:
-            logger.info("%s", error)
-    return fetch(names[-1], folder)
+            answers.append(str(error))
+    cure = "put it into a folder and name that in ANIME_ASSETS"
+    raise UserError(" or ".join(names), " | ".join(answers), "one of these files", cure)
 
 
 def fetch(name: str, folder: Path | None = None) -> Path:

@@ -179,19 +179,45 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path)
     (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0"], "--hair-color: 'blue:0' given"),
     (["GenerateFaces", "--run", RUN, "--hair-color", "../x"], "--hair-color: '../x' given"),
     (["GenerateFaces", "--run", RUN, "--hair-color", "blue:1.2.3"], "--hair-color: 'blue:1.2.3' given"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue,pink,blue"], "'blue' given twice; one or several"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0." + "1" * 300], "--hair-color: 'blue:0.111111"),
     (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
     (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
     (["LearnAttributes", "--run", RUN], "is asked for its hair colour"),
     (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors"),
-    (["EvaluateGAN", "--run", RUN, "--samples", "1"], "--samples: 1 given"),
+    (["EvaluateGAN", "--run", RUN, "--samples", "15"], "--samples: 15 given; 0, or 16 or more"),
     (["EvaluateGAN", "--run", RUN, "--dataset", "nosuch"], "there is no data/datasets/nosuch"),
     (["EvaluateGAN", "--run", RUN, "--inception", "nosuch.pt"], "--inception: nosuch.pt given"),
     (["TrainProjectionCGAN", "--generator", "unet"], "unet"),
 ])  # fmt: skip
 def test_wrong_use_is_one_clear_line(arguments, words, run):
+    before = sorted(run.parent.glob("*/generated/*"))
     line = last_line(luigi(run.parents[2], *arguments, check=False))
     assert line.startswith("error: ")
     assert words in line
+    assert sorted(run.parent.glob("*/generated/*")) == before
+
+
+def test_a_run_that_learned_tags_alone_is_asked_for_them(trained, tmp_path):
+    folder = recoloured(trained, tmp_path, ())
+    table = pq.read_table(folder / "manifest.parquet")
+    column = table.schema.get_field_index("tags")
+    tags = pa.array([["smile"] if i % 2 else ["blush", "smile"] for i in range(len(table))], pa.list_(pa.string()))
+    tags = tags.cast(table.schema.field(column).type)
+    pq.write_table(table.set_column(column, table.schema.field(column), tags), folder / "manifest.parquet")
+    run = ("--run", "tags")
+    train = ("TrainACGAN", "--preset", "tiny", "--steps", "1", "--dataset", "some", *run)
+    assert "no face has any of the labels blonde" in last_line(luigi(tmp_path, *train, check=False))
+    luigi(tmp_path, *train, "--labels", "tags")
+    luigi(tmp_path, "GenerateFaces", *run, "--count", "2")
+    made = [Image.open(tmp_path / f"data/runs/tags/generated/faces/{seed:06}.png") for seed in (0, 1)]
+    assert [picture.text["condition"] for picture in made] == ["blush:1", "smile:1"]
+    luigi(tmp_path, "EvaluateGAN", *run, "--samples", "16")
+    assert "hair_accuracy" not in evaluation(tmp_path / "data/runs/tags")
+    assert "cannot be asked for a hair colour" in last_line(luigi(tmp_path, "SweepHairColors", *run, check=False))
+    other = ("EvaluateGAN", *run, "--samples", "16", "--dataset", "faces")
+    (tmp_path / "data/datasets/faces").symlink_to((trained / "data/datasets/faces").resolve())
+    assert "no face has a label that the run learned" in last_line(luigi(tmp_path, *other, check=False))
 
 
 def test_a_reference_that_was_built_again_is_refused_unless_it_is_meant(run, trained, tmp_path):
@@ -199,4 +225,9 @@ def test_a_reference_that_was_built_again_is_refused_unless_it_is_meant(run, tra
     recoloured(trained, tmp_path, ("blue", "red")).rename(tmp_path / "data/datasets/faces")
     line = last_line(luigi(tmp_path, "EvaluateGAN", "--run", RUN, "--samples", "16", check=False))
     assert "was built again since the run was trained" in line
-    luigi(tmp_path, "EvaluateGAN", "--run", RUN, "--samples", "16", "--dataset", "faces")
+    meant = ("EvaluateGAN", "--run", RUN, "--samples", "16", "--dataset", "faces")
+    luigi(tmp_path, *meant)
+    assert "Did not run any" in luigi(tmp_path, *meant).stderr
+    shutil.rmtree(tmp_path / "data/datasets/faces")
+    recoloured(trained, tmp_path, ("blue", "pink")).rename(tmp_path / "data/datasets/faces")
+    assert "Did not run any" not in luigi(tmp_path, *meant).stderr

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from models import evaluate, metrics, perceptual
@@ -55,6 +56,17 @@ def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
     assert far["nearest"]["samples"] > 2 * half["nearest"]["samples"]
     assert same["samples"] == same["reference"] == 180
     assert same["fid_small"] is None  # of 180 pictures it would be bias alone
+
+
+def test_by_vgg16_the_pictures_themselves_are_near_and_noise_is_far(drawn):
+    extractors = {"vgg16": evaluate.by_vgg16(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
+    pictures = drawn[0]
+    same, half, far = (
+        evaluate.distance(fake, real, pictures[:9], extractors, CPU)[0]["kid_vgg16"]
+        for fake, real in ((pictures, pictures), (pictures[::2], pictures[1::2]), (noise(90), pictures[::2]))
+    )
+    assert abs(same) < 0.01 * far
+    assert abs(half) < 0.05 * far
 
 
 def test_fid_is_its_formula_when_there_are_enough_pictures():
@@ -111,8 +123,10 @@ def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
 
 def test_the_confusion_matrix_is_a_picture(tmp_path):
     counts = np.diag(np.arange(1, 10)).astype(np.int64)
-    evaluate.save_confusion(tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))))
-    assert (tmp_path / "it.png").read_bytes()[:4] == b"\x89PNG"
+    evaluate.save_confusion(tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))), {"weights": "ab"})
+    with Image.open(tmp_path / "it.png") as picture:
+        assert picture.text["weights"] == "ab"
+        assert picture.size == (560, 480)
 
 
 def weights() -> dict[str, dict[str, dict[str, np.ndarray]]]:
@@ -171,17 +185,27 @@ def test_what_is_no_vgg16_is_refused_and_nothing_in_it_runs(content, tmp_path, m
 
 def test_inception_is_read_as_torchscript(tmp_path, drawn):
     class Inception(nn.Module):
+        def __init__(self, times: int):
+            super().__init__()
+            self.times = times
+
         def forward(self, x: torch.Tensor, return_features: bool = False) -> torch.Tensor:
             assert x.dtype == torch.uint8
             assert return_features
-            return x.float().mean((2, 3))
+            return x.float().mean((2, 3)).repeat(1, self.times)[:, :2048]
 
-    torch.jit.save(torch.jit.script(Inception()), tmp_path / "inception.pt")
-    found = evaluate.features(drawn[0][:3], evaluate.by_inception(tmp_path / "inception.pt"), CPU)
+    torch.jit.save(torch.jit.script(Inception(683)), tmp_path / "inception.pt")
+    found = evaluate.features(drawn[0][:3], evaluate.by_inception(tmp_path / "inception.pt"), CPU)[:, :3]
     torch.testing.assert_close(found, torch.from_numpy(drawn[0][:3]).float().mean((1, 2)), rtol=1e-4, atol=1e-3)
     (tmp_path / "text.pt").write_text("no network")
-    with pytest.raises(UserError, match="no TorchScript"):
+    with pytest.raises(UserError, match="no such TorchScript"):
         evaluate.by_inception(tmp_path / "text.pt")
+    torch.jit.save(torch.jit.script(nn.ReLU()), tmp_path / "other.pt")
+    with pytest.raises(UserError, match="no such TorchScript"):
+        evaluate.by_inception(tmp_path / "other.pt")
+    torch.jit.save(torch.jit.script(Inception(2)), tmp_path / "small.pt")
+    with pytest.raises(UserError, match="6 features; 2048"):
+        evaluate.by_inception(tmp_path / "small.pt")
 
 
 def test_the_first_of_equal_files_that_is_to_be_had_is_taken(tmp_path, monkeypatch):
@@ -192,5 +216,5 @@ def test_the_first_of_equal_files_that_is_to_be_had_is_taken(tmp_path, monkeypat
 
     monkeypatch.setattr(assets, "fetch", fetch)
     assert assets.fetch_any("a", "b", "c") == "b"
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=r"a or a: a: not to be had.*a: not to be had"):
         assets.fetch_any("a", "a")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models import acgan, losses, projection
+from models import acgan, losses, projection, train
 from models.__main__ import sizes
 from models.layers import ConditionalBatchNorm, SqueezeExcite
 
@@ -145,32 +145,44 @@ def test_squeeze_and_excitation_is_a_field():
     squeezed(squeezed.noise(2), torch.eye(9)[:2])
 
 
-@pytest.mark.parametrize(
-    ("build", "presets", "layers"),
-    [
-        (projection.ResBlockDiscriminator, projection.RESBLOCK, 3 + 3 + 3 + 2 + 2),
-        (projection.SRResNetDiscriminator, projection.SRRESNET, 1 + 5 * (2 * 2 + 1) + 2),
-        (acgan.Discriminator, acgan.PRESETS, 1 + 5 * (2 * 2 + 1) + 1),
-    ],
-)
-def test_every_layer_of_a_discriminator_but_for_labels_is_spectrally_normalised_if_asked(build, presets, layers):
+def test_every_layer_of_the_resblock_discriminator_is_spectrally_normalised():
     """After many looks the largest singular value of each weight is 1."""
     torch.manual_seed(0)
-    d = build(replace(presets["tiny"], spectral=True))
-    condition = [torch.eye(9)[:2]] * (build is not acgan.Discriminator)
+    d = projection.ResBlockDiscriminator(projection.RESBLOCK["tiny"])
     for _ in range(100):
-        d(torch.randn(2, 3, presets["tiny"].size, presets["tiny"].size), *condition)
-    found = [
-        layer
-        for name, layer in d.named_modules()
-        if isinstance(layer, (nn.Linear, nn.Conv2d)) and not name.startswith("label")
-    ]
-    assert len(found) == layers
-    for layer in found:
+        d(torch.randn(2, 3, 32, 32), torch.eye(9)[:2])
+    layers = [m for m in d.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+    assert len(layers) == 3 + 3 + 3 + 2 + 2
+    for layer in layers:
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=1e-2)
-    plain = build(replace(presets["tiny"], spectral=False))
+    plain = projection.ResBlockDiscriminator(replace(projection.RESBLOCK["tiny"], spectral=False))
     assert not any("parametrizations" in name for name, _ in plain.named_parameters())
-    assert presets["article"].spectral is (presets is projection.RESBLOCK)
+
+
+LOSSES = [
+    (projection.SRResNetCGAN, projection.SRRESNET, {"d": 1, "penalty": 0.5}, {}),
+    (projection.ResBlockCGAN, projection.RESBLOCK, {"d": 1, "penalty": 0.5}, {}),
+    (acgan.ACGAN, acgan.PRESETS, {"d": 9, "d_labels": 1, "penalty": 0.5}, {"g": 9, "g_labels": 1}),
+]
+
+
+@pytest.mark.parametrize(("kind", "presets", "of_d", "of_g"), LOSSES)
+def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypatch):
+    assert presets["article"].penalty_weight == of_d["penalty"]
+    config, added = presets["tiny"], []
+    add = train.Update.add
+    monkeypatch.setattr(
+        train.Update, "add", lambda self, loss, **said: (added.append((loss, said)), add(self, loss, **said))[1]
+    )
+    trainee = kind(config, CPU, None)
+    picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8)
+    trainee.step({"picture": picture, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
+    assert len(added) == config.d_steps + 1
+    for (loss, said), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
+        assert said.keys() == weights.keys()
+        if weights:
+            assert loss.item() == pytest.approx(sum(weights[name] * part.item() for name, part in said.items()))
+            assert all(part.item() > 0 for part in said.values())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ class EvaluateGAN(OfHairColor):
     dataset = luigi.Parameter(
         default="", description="which dataset's train split is the reference; none: the run's own"
     )
-    samples = WholeNumber(default=0, description="how many samples; 0: as many as the reference, at most 10000")
+    samples = WholeNumber(
+        default=0, description="how many samples, 16 or more; 0: as many as the reference, at most 10000"
+    )
     seed = WholeNumber(default=0, description="of the samples")
     inception = luigi.OptionalPathParameter(
         default=None, significant=False, description="inception-2015-12-05.pt, for FID and KID by Inception too"
@@ -27,7 +29,9 @@ class EvaluateGAN(OfHairColor):
     device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
 
     def check(self) -> None:
-        require(self, self.samples == 0 or self.samples >= 2, "samples", "0, or 2 or more")
+        from models import evaluate
+
+        require(self, self.samples == 0 or self.samples >= evaluate.FEW, "samples", f"0, or {evaluate.FEW} or more")
         require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
@@ -36,7 +40,9 @@ class EvaluateGAN(OfHairColor):
         return self.run_folder / "evaluation.json"
 
     def causes(self) -> dict[str, object]:
-        return super().causes() | {"seed": self.seed, "asked_samples": self.samples, "asked_dataset": self.dataset}
+        return super().causes() | {
+            "seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest
+        }  # fmt: skip
 
     def complete(self) -> bool:
         from models import latent
@@ -45,40 +51,51 @@ class EvaluateGAN(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models import evaluate, latent, runs
-        from models.data import conditions
         from pipeline import hair
 
         device = runs.device_named(self.device)
-        dataset, size = self.reference(), self.settings["config"]["size"]
-        real = dataset.pixels("train", size)[: evaluate.MOST]
-        held_out = next(pixels for split in ("val", "test", "train") if len(pixels := dataset.pixels(split, size)))
+        extractors, size = self.extractors(), self.settings["config"]["size"]
+        real = self.reference.pixels("train", size)
+        if len(real) < evaluate.FEW:
+            raise UserError(
+                self.reference.folder, f"{len(real)} faces in the train split", f"{evaluate.FEW} or more",
+                "give another --dataset",
+            )  # fmt: skip
+        splits = (self.reference.pixels(split, size) for split in ("val", "test", "train"))
+        held_out = next(pixels for pixels in splits if len(pixels))[: evaluate.HELD_OUT]
         network = network.to(device)
-        labels = getattr(network, "labels", None)
-        known = None
-        if labels:
-            known = conditions(dataset.split("train"), labels)
-            known = known[known.any(1)]
+        count = self.samples or min(evaluate.MOST, len(real))
+        fake = evaluate.samples(network, count, self.conditions_to_ask(network), self.seed)
+        said, beside = evaluate.distance(fake, real, held_out, extractors, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
-        fake = evaluate.samples(network, self.samples or len(real), known, self.seed)
-        said, beside = evaluate.distance(fake, real, held_out[: evaluate.TAGGED], self.extractors(), device)
         latent.save_png(generated / "neighbours.png", beside, **about)
-        if labels:
-            box_scale = dataset.faces["box_scale"][0].as_py()
-            colors = latent.known_colors(self.learned)
+        if colors := latent.known_colors(self.learned):
+            box_scale = self.settings["dataset"]["box_scale"]
             rates, counts = evaluate.hair_accuracy(
                 evaluate.painter(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
             )
             said |= rates
-            evaluate.save_confusion(generated / "hair_confusion.png", colors, counts)
+            evaluate.save_confusion(generated / "hair_confusion.png", colors, counts, about)
         latent.save_json(self.file, about | {"model": self.settings["model"]} | said)
 
+    def conditions_to_ask(self, network):
+        """(N, T): those of the reference, but for labels that the run never saw; None if it takes none."""
+        from models.data import conditions
+
+        if not self.learned:
+            return None
+        found = conditions(self.reference.split("train"), network.labels)
+        found *= [self.learned[label] > 0 for label in network.labels]
+        found = found[found.any(1)]
+        if not len(found):
+            raise UserError(
+                self.reference.folder, "no face has a label that the run learned",
+                " ".join(label for label, count in self.learned.items() if count), "give another --dataset",
+            )  # fmt: skip
+        return found
+
     @functools.cached_property
-    def settings(self) -> dict:
-        from models import runs
-
-        return runs.read_settings(self.run_folder)
-
     def reference(self):
         """models.data.Dataset: what the run learned from, unless another is asked for."""
         from models.data import Dataset as Faces

@@ -69,6 +69,18 @@ class FromRun(NamedRun):
         """Use the network; `about` goes into what is written."""
         raise NotImplementedError
 
+    @functools.cached_property
+    def settings(self) -> dict:
+        """The run's config.json. Raises UserError."""
+        from models import runs
+
+        try:
+            return runs.read_settings(self.run_folder)
+        except FileNotFoundError as error:
+            raise UserError(
+                self.run_folder, "has no config.json", "a run that this program trained", "give another --run"
+            ) from error
+
 
 class OfHairColor(FromRun):
     """Something painted by a run that may be asked for a hair colour."""
@@ -105,23 +117,30 @@ class OfHairColor(FromRun):
 
     def mixture(self, option: str, text: str) -> dict[str, float]:
         """`blue`, or `blue:0.7,pink:0.3` -> the weight of each colour. Raises UserError."""
-        found = re.fullmatch(r"[a-z]+(:\d+(\.\d+)?)?(,[a-z]+(:\d+(\.\d+)?)?)*", text)
-        weights = {}
-        for part in text.split(",") if found else []:
-            color, _, weight = part.partition(":")
-            if color not in self.colors:
-                learned = f"a colour that the run learned: {' '.join(self.colors)}"
-                raise UserError(option, f"'{color}' given", learned, "give another")
-            weights[color] = float(weight or 1)
+        weights, colors = {}, self.colors
+        expected = f"one or several, such as blue:0.7,pink:0.3, of the colours that the run learned: {' '.join(colors)}"
+        for part in text.split(","):
+            found = re.fullmatch(r"([a-z]+)(?::(\d{1,4}(?:\.\d{1,4})?))?", part)
+            if not found or found[1] not in colors or found[1] in weights:
+                raise UserError(option, f"'{part[:40]}' given" + " twice" * bool(found and found[1] in weights),
+                                expected, "give another")  # fmt: skip
+            weights[found[1]] = float(found[2] or 1)
         if not sum(weights.values()):
-            raise UserError(option, f"'{text}' given", "a colour, or several such as blue:0.7,pink:0.3", "give another")
+            raise UserError(option, f"'{text}' given", expected, "give one a weight")
         return weights
 
     def asked(self, option: str, text: str, seeds: list[int]) -> list[dict[str, float]]:
         """The mixture of hair colours for each seed: that of `text`; without one, each seed has a colour of its own."""
         if text:
             return [self.mixture(option, text)] * len(seeds)
-        return [{self.colors[seed % len(self.colors)]: 1.0} for seed in seeds] if self.learned else []
+        return [{self.choices[seed % len(self.choices)]: 1.0} for seed in seeds] if self.learned else []
+
+    @property
+    def choices(self) -> list[str]:
+        """The hair colours that the run learned; of one that learned tags, and none of a colour: those."""
+        from models import latent
+
+        return latent.known_colors(self.learned) or [label for label, count in self.learned.items() if count]
 
     def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
         """What a network needs beside z (N, Z): y (N, T), or nothing."""
@@ -130,6 +149,12 @@ class OfHairColor(FromRun):
         from models import latent
 
         return (torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
+
+
+def _told(mixtures: list[dict[str, float]]) -> str:
+    """What a picture tells of its condition."""
+    told = (",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) for mixture in mixtures)
+    return " to ".join(told) or "none"
 
 
 def _cut(truncation: float) -> str:
@@ -166,7 +191,6 @@ class GenerateFaces(OfHairColor):
         from models.sheet import AT_ONCE, grid, painted
 
         folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
-        folder.mkdir(exist_ok=True)
         shown = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + AT_ONCE] for start in range(0, self.count, AT_ONCE)):
@@ -174,10 +198,11 @@ class GenerateFaces(OfHairColor):
             z = self.z(network, list(seeds), self.truncation)
             pictures = painted(network, z, *self.conditions(network, asked))
             shown += list(pictures[: SHOWN - len(shown)])
-            for seed, picture, mixture in zip(seeds, pictures, asked or [{}] * len(seeds), strict=True):
-                told = ",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) or "none"
+            folder.mkdir(exist_ok=True)
+            for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
+                told = _told(asked[number : number + 1])
                 latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
-        sheet = grid(np.stack(shown), columns=len(self.colors) if self.learned else 8)
+        sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
         latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
 
 
@@ -204,16 +229,18 @@ class InterpolateLatents(OfHairColor):
         from models.sheet import grid, painted
 
         asked = self.asked("--hair-color", self.hair_color, [self.start])
-        asked += self.asked("--end-hair-color", self.end_hair_color or self.hair_color, [self.end])
+        if self.end_hair_color:
+            asked += self.asked("--end-hair-color", self.end_hair_color, [self.end])
+        else:
+            asked *= 2
         ends = [latent.z(network, [self.start, self.end]), *self.conditions(network, asked)]
 
         def line(count: int):
             return painted(network, *(latent.line(start, end, count) for start, end in ends))
 
         latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
-        told = " to ".join("+".join(mixture) for mixture in asked) or "none"
         strip = grid(line(self.count), self.count)
-        latent.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=told)
+        latent.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_told(asked))
 
 
 class SweepHairColors(OfHairColor):
@@ -261,7 +288,7 @@ class LearnAttributes(OfHairColor):
         return self.run_folder / "attributes.json"
 
     def make(self, network, about: dict) -> None:
-        from models import latent, runs
+        from models import latent
         from pipeline import hair
 
         if self.learned:
@@ -269,7 +296,7 @@ class LearnAttributes(OfHairColor):
                 self.run_folder, "is asked for its hair colour, which z does not know", "a run of TrainDCGAN",
                 "see SweepHairColors, or give another --run",
             )  # fmt: skip
-        box_scale = runs.read_settings(self.run_folder)["dataset"]["box_scale"]
+        box_scale = self.settings["dataset"]["box_scale"]
 
         def label(pictures) -> list[set[str]]:
             names = hair.names(pictures, box_scale)
