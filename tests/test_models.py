@@ -242,7 +242,7 @@ def test_a_step_down_a_penalty_is_the_optimizers_own():
         optimizer = torch.optim.Adam(network.parameters(), 0.1, fused=fused)
         near = x.clone().requires_grad_()
         (slope,) = torch.autograd.grad(network(near).sum(), near, create_graph=True)
-        loss = (slope.flatten(1).norm(dim=1) - 1).square().mean() + network(x).mean()
+        loss = (slope.flatten(1).norm(dim=1) - 1).square().mean()
         if fused:
             train.update([optimizer], loss)
         else:
