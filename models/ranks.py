@@ -4,11 +4,26 @@ Noise and masks are drawn for the global batch by every process from the same se
 is summed over the batch is summed over all processes. So N processes do what one does.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.distributed as dist
+
+# Its functions' defaults hold the group that there is when it is imported. Were that later, by a module of torch that
+# needs it, the group would outlive its end, and its threads would meet a Python that is gone: the process aborts.
+import torch.distributed.nn
 from torch import Tensor
+
+
+@contextlib.contextmanager
+def joined(backend: str, **options) -> Iterator[None]:
+    """Within it, the processes are one group (`torch.distributed.init_process_group`). After it, no thread of it is."""
+    dist.init_process_group(backend, **options)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 
 def rank() -> int:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from filelock import FileLock, Timeout
 
 from models import ZOO, export, ranks, train
@@ -85,16 +84,12 @@ def start(job: Job) -> None:
     device = device_named(job.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
-        dist.init_process_group(backend, device_id=own)
-    try:
-        with contextlib.ExitStack() as lock:
-            ranks.first_alone(lambda: lock.enter_context(_alone(Path(job.run))))
-            _train(job, device)
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    with contextlib.ExitStack() as held:
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
+            held.enter_context(ranks.joined(backend, device_id=own))
+        ranks.first_alone(lambda: held.enter_context(_alone(Path(job.run))))
+        _train(job, device)
 
 
 @contextlib.contextmanager

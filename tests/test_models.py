@@ -1,8 +1,11 @@
 """Promises that every model of ZOO keeps, present and future."""
 
+import contextlib
 import copy
 import io
 import json
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -222,13 +225,28 @@ def test_two_processes_do_what_one_does(name, tmp_path):
 def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    if world > 1:
-        store = torch.distributed.FileStore(run + ".store", world)
-        torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=world)
     config, trainee = build(name, **({"dropout": 0.0} if hasattr(ZOO[name].presets["tiny"], "dropout") else {}))
-    train.fit(trainee, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
-    if world > 1:
-        torch.distributed.destroy_process_group()  # or gloo's threads may outlive Python, and abort
+    with contextlib.ExitStack() as group:
+        if world > 1:
+            store = torch.distributed.FileStore(run + ".store", world)
+            group.enter_context(ranks.joined("gloo", store=store, rank=rank, world_size=world))
+        train.fit(trainee, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
+
+
+def test_no_thread_of_a_group_is_left_after_it(tmp_path):
+    """One that waits for Python's lock while Python ends takes the whole process with it."""
+    code = f"""if True:
+        import os, sys
+        import torch
+        from models import ranks
+        threads = lambda: {{open(f"/proc/self/task/{{t}}/comm").read().strip() for t in os.listdir("/proc/self/task")}}
+        store = torch.distributed.FileStore({str(tmp_path / "store")!r}, 1)
+        with ranks.joined("gloo", store=store, rank=0, world_size=1):
+            assert any("gloo" in name for name in threads()), threads()
+            torch.optim.Adam([torch.ones(1, requires_grad=True)])  # brings modules that know of groups
+        assert not any("gloo" in name for name in threads()), threads()
+    """
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
 def test_a_step_down_a_penalty_is_the_optimizers_own():
