@@ -5,7 +5,6 @@
 """
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -17,7 +16,7 @@ import pyarrow as pa
 from pipeline import report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
-from pipeline.store import Store, replace_file
+from pipeline.store import NO_HARD_LINKS, Store, replace_file
 
 VERSION = 1
 
@@ -88,7 +87,7 @@ def link_all(paths: list[str], source: Path, target: Path) -> None:
         try:
             os.link(old, new)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+            if error.errno not in NO_HARD_LINKS:
                 raise
             shutil.copyfile(old, new)
 

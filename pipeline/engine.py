@@ -123,7 +123,7 @@ def remember(
             else:
                 known.append((key, value))
 
-    progress = _Progress(what)
+    progress = Progress(what)
     for key, value in map_items(_Keyed(function), unknown(), jobs=jobs):
         memory.set(key, value)
         progress.advance()
@@ -145,7 +145,7 @@ class _Keyed:
         return key, self.function(item)
 
 
-class _Progress:
+class Progress:
     """A bar on a terminal, a plain line now and then elsewhere."""
 
     def __init__(self, what: str):

@@ -124,23 +124,17 @@ def phash(picture: np.ndarray) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-def take(post: Post, store: Store) -> dict:
-    """Read, verify and keep one post's picture: its columns of IMAGES, or {reason, detail, image_id}."""
-    try:
-        data = post.read()
-    except OSError as error:
-        return {"reason": "unreadable", "detail": _words(error), "image_id": None}
+def examine(data: bytes) -> dict:
+    """The columns of IMAGES that a file itself tells, or {reason, detail, image_id} of what is no picture for us."""
     image_id = hashlib.sha256(data).hexdigest()
     try:
         picture, format_ = decode(data)
     except Rejected as rejected:
         reason, detail = rejected.args
         return {"reason": reason, "detail": detail, "image_id": image_id}
-    path = f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[format_]}"
-    store.put(path, data)
     return {
         "image_id": image_id,
-        "path": path,
+        "path": f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[format_]}",
         "bytes": len(data),
         "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
         "format": format_,
@@ -148,6 +142,23 @@ def take(post: Post, store: Store) -> dict:
         "height": picture.height,
         "phash": phash(np.asarray(picture)),
     }
+
+
+def take(post: Post, store: Store) -> dict:
+    """Read, examine and keep one post's picture: as `examine`."""
+    try:
+        data = post.read()
+    except OSError as error:
+        return {"reason": "unreadable", "detail": _words(error), "image_id": None}
+    result = examine(data)
+    if "path" in result:
+        store.put(result["path"], data)
+    return result
+
+
+def memory(store: Store):
+    """What is known of posts' pictures, by their fingerprints."""
+    return store.memory(f"images/{VERSION}")
 
 
 def collect(
@@ -180,9 +191,9 @@ def collect(
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
-    with store.memory(f"images/{VERSION}") as memory:
+    with memory(store) as known:
         taking = functools.partial(take, store=store)
-        for key, result in remember(memory, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
+        for key, result in remember(known, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
             post = posts.pop(key)
             if "reason" in result:
                 drop(post["source_id"], **result)

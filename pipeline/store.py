@@ -4,6 +4,7 @@ Everything below the root is on one file system, so that `os.replace` from the w
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from filelock import FileLock, Timeout
 
 logger = logging.getLogger("luigi-interface")
 
+NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)  # what file systems without them say
 FLUSH_SECONDS = 1.0  # what a kill may cost: results since the last flush are computed again
 
 
@@ -47,6 +49,19 @@ class Store:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data, scratch=self.scratch, mode=0o444)  # an editor must not change it under its name
+
+    def adopt(self, relative: str, file: Path) -> None:
+        """Give a whole file below the root a second name, root/relative; nothing if that is there."""
+        path = self.root / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(file, 0o444)
+        with contextlib.suppress(FileExistsError):
+            try:
+                os.link(file, path)
+            except OSError as error:
+                if error.errno not in NO_HARD_LINKS:
+                    raise
+                replace_file(path, file.read_bytes(), scratch=self.scratch, mode=0o444)
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """ScrapeImages -> DetectFaces -> CropFaces -> TagHairColor -> GroupFaces -> BuildFaceDataset."""
 
+import dataclasses
 import functools
 import logging
 from pathlib import Path
@@ -20,13 +21,24 @@ class ScrapeImages(Stage):
 
     drops = True
 
-    source = luigi.Parameter(default="drawn", description="where pictures come from: drawn, folder or archive")
-    path = luigi.OptionalPathParameter(default=None, description="the folder, or the archive")
-    query = luigi.Parameter(default="", description="what to ask the source for; for drawn: character or icon")
+    source = luigi.Parameter(
+        default="drawn", description="where pictures come from: drawn, folder, archive, or a site (README.md lists them)"
+    )
+    path = luigi.OptionalPathParameter(default=None, description="the folder, the archive, or the list of urls")
+    query = luigi.Parameter(
+        default="", description="what to ask the source for; for drawn: character or icon; for web_page: its address"
+    )
     limit = WholeNumber(
-        default=0, description="pictures; 0: the source's own default: 360 for drawn, all of a folder or archive"
+        default=0,
+        description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, all of anything else",
     )
     seed = WholeNumber(default=0, description="of the pictures that are drawn: another seed, other pictures")
+    refresh = luigi.BoolParameter(
+        default=False, significant=False, description="ask a site again, for what is new; what is there stays"
+    )
+    retry_failed = luigi.BoolParameter(
+        default=False, significant=False, description="ask a site again for the files that failed, and nothing else"
+    )
 
     def check(self) -> None:
         super().check()
@@ -35,6 +47,8 @@ class ScrapeImages(Stage):
         from pipeline.sources import SOURCES
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
+        for name in ("refresh", "retry_failed"):
+            require(self, self.harvest or not getattr(self, name), name, "a source on the web: others are read anew")
 
     @functools.cached_property
     def source_row(self):
@@ -50,8 +64,23 @@ class ScrapeImages(Stage):
         return Request(self.path, self.query, self.seed, skip=self.data_root)
 
     @functools.cached_property
+    def harvest(self):
+        """The question to a source on the web; None for one on this machine."""
+        from pipeline.sources.site import Site
+        from workflows.web import harvest_of
+
+        if not isinstance(self.source_row, Site):
+            return None
+        from pipeline.store import Store
+
+        return harvest_of(self.source, self.query, self.path, Store(self.data_root))
+
+    @functools.cached_property
     def snapshot(self):
-        return self.source_row.snapshot(self._request)
+        """All that the result depends on. Of a web source: what was asked, and in how many rounds."""
+        if self.harvest is None:
+            return self.source_row.snapshot(self._request)
+        return [self.harvest.key, self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
     def causes(self) -> list:
         from pipeline import images
@@ -61,14 +90,20 @@ class ScrapeImages(Stage):
     def make(self, out: Path) -> None:
         from pipeline import images
 
-        posts = self.source_row.posts(self._request, self.snapshot)
         limit = self.limit or self.source_row.default_limit
+        if self.harvest:
+            harvest, number = dataclasses.replace(self.harvest, store=self.store), self.snapshot[1]
+            counts = harvest.run(number, limit, is_refresh=self.refresh, is_retry=self.retry_failed)
+            posts, limit = harvest.posts(number, limit), 0  # of each round as many
+            (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
+        else:
+            posts = self.source_row.posts(self._request, self.snapshot)
         table, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
         if not len(table):
             first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
             raise UserError(
-                self.path or self.source, f"none of {len(drops)} files is a picture{first}", "pictures",
-                "give other files",
+                self.path or self.query or self.source, f"none of {len(drops)} files is a picture{first}", "pictures",
+                "ask for something else" if self.harvest else "give other files",
             )  # fmt: skip
         self.save(out, images=table, drops=drops)
 
@@ -242,10 +277,12 @@ class BuildFaceDataset(Stage):
         """What the card says of how it was made: what changes the result, and neither names nor paths."""
         source = self.first(ScrapeImages).source_row
         settings = {"source": self.source}
-        if query := self.query or source.default_query:
+        if query := self.query or getattr(source, "default_query", ""):
             settings["query"] = query
         settings["limit"] = self.limit or source.default_limit or "all"
-        if source.is_seeded:
+        if self.first(ScrapeImages).harvest:
+            settings["harvest"] = (self.first(ScrapeImages).folder / "harvest.txt").read_text(encoding="utf-8")
+        if getattr(source, "is_seeded", False):
             settings["seed"] = self.seed
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
 

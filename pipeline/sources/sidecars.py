@@ -15,7 +15,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from posixpath import dirname, join, normpath, splitext
 
@@ -33,6 +33,7 @@ KEYS = {
     "license": ("license", "licence"),
 }
 TAG_KEYS = ("tags", "tag_string", "tags_general", "tags_character", "tags_copyright", "text", "caption")
+PROVENANCE_KEYS = (*TAG_KEYS, *(key for keys in KEYS.values() for key in keys))
 
 Read = Callable[[str], bytes]
 """Path of a file beside the pictures -> its bytes; raises OSError."""
@@ -74,12 +75,8 @@ class Sidecars:
             except BadSidecar as problem:
                 problems.append(problem)
                 continue
-            for column, keys in KEYS.items():
-                text = next((text for key in keys if (text := _text(values.get(key)))), None)
-                if text:
-                    said.setdefault(column, text)
-            for key in TAG_KEYS:
-                tags |= dict.fromkeys(split_tags(values.get(key)))
+            said = provenance(values) | said
+            tags |= dict.fromkeys(tags_in(values))
         tags |= dict.fromkeys(folder_tags(path))
         return said | {"tags": tuple(list(tags)[:MAX_TAGS])}, problems
 
@@ -117,18 +114,36 @@ class Sidecars:
         return data
 
 
+def provenance(values: dict) -> dict[str, str]:
+    """Column of KEYS -> what the values say of it; without those of which they say nothing."""
+    said = {column: [text for key in keys if (text := one_line(values.get(key)))] for column, keys in KEYS.items()}
+    return {column: texts[0] for column, texts in said.items() if texts}
+
+
+def tags_in(values: dict) -> list[str]:
+    """Under any of TAG_KEYS."""
+    return [tag for key in TAG_KEYS for tag in split_tags(values.get(key))]
+
+
 def _csv_rows(data: bytes) -> list[dict]:
     return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
-def _jsonl_rows(data: bytes) -> list[dict]:
-    return [json.loads(line) for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
+    """(number of the line, its value). Raises ValueError, which names the line."""
+    for number, line in enumerate(data.decode("utf-8-sig").split("\n"), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"line {number}: {error}") from error
+            yield number, value
 
 
-def _parquet_rows(data: bytes) -> list[dict]:
+def parquet_rows(data: bytes, wanted: Collection[str]) -> list[dict]:
+    """With those of the wanted columns that there are."""
     import pyarrow.parquet as pq
 
-    wanted = {"file_name", *TAG_KEYS, *(key for keys in KEYS.values() for key in keys)}
     file = pq.ParquetFile(io.BytesIO(data))
     groups = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
     rows, size = [], sum(groups)
@@ -145,7 +160,11 @@ def _parquet_rows(data: bytes) -> list[dict]:
     return rows
 
 
-_PARSERS = dict(zip(TABLES, (_csv_rows, _jsonl_rows, _parquet_rows), strict=True))
+_PARSERS = {
+    "metadata.csv": _csv_rows,
+    "metadata.jsonl": lambda data: [value for _, value in jsonl_rows(data)],
+    "metadata.parquet": partial(parquet_rows, wanted={"file_name", *PROVENANCE_KEYS}),
+}
 
 
 def _parsed(parse: Callable, data: bytes, sidecar: str):
@@ -159,7 +178,7 @@ def _parsed(parse: Callable, data: bytes, sidecar: str):
 _decoded = partial(_parsed, lambda data: data.decode("utf-8-sig"))
 
 
-def _text(value) -> str | None:
+def one_line(value) -> str | None:
     """One line of text from a string, a list of strings, or a mapping with a name."""
     if isinstance(value, dict):
         value = value.get("name")

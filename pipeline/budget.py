@@ -1,0 +1,68 @@
+"""How often one host may be asked: a budget that all processes of a user share.
+
+A host's requests are counted in a file-locked bucket in the user's cache. A pause that it asked for (Retry-After, …) is
+the time stamp of an empty file beside it, so that every process keeps it.
+"""
+
+import contextlib
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+from platformdirs import user_cache_path
+from pyrate_limiter import Limiter, Rate, SingleBucketFactory, SQLiteBucket
+
+KEPT = 3600  # seconds that requests are remembered: the slowest rate is one in that time
+LONGEST_PAUSE = 3600  # seconds, whatever a host asks for
+
+
+class Stopped(Exception):
+    """The waiting was called off."""
+
+
+class Budget:
+    """Of one host (`name` or `name:port`): at most `rate` requests a second, evenly; 0: as many as there are."""
+
+    def __init__(self, host: str, rate: float, stop: threading.Event, folder: Path | None = None):
+        folder = folder or user_cache_path("anime-face-gans") / "hosts"
+        folder.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
+        self._pause_file = folder / f"{name}.pause"
+        self._stop = stop
+        self._limiter = None
+        if rate:
+            interval = min(round(1000 / rate), KEPT * 1000)
+            bucket = SQLiteBucket.init_from_file(
+                [Rate(1, interval)], db_path=str(folder / f"{name}.sqlite"), use_file_lock=True
+            )
+            # No sooner than others, with slower rates, may need them: the library would drop them by our own rate.
+            bucket.leak(bucket.now() - KEPT * 1000)
+            self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+    def wait(self) -> None:
+        """Return when one request may be sent. Raises Stopped."""
+        while True:
+            pause = self.paused_for()
+            if self._stop.wait(pause) if pause else self._stop.is_set():
+                raise Stopped
+            if pause:
+                continue
+            may_ask = self._limiter is None or self._limiter.try_acquire(timeout=1)
+            if may_ask and not self.paused_for():
+                return
+
+    def pause(self, seconds: float) -> None:
+        """Nobody asks this host for so long."""
+        until = time.time() + min(seconds, LONGEST_PAUSE)
+        if seconds > self.paused_for():
+            self._pause_file.touch()
+            os.utime(self._pause_file, (until, until))
+
+    def paused_for(self) -> float:
+        """Seconds left of its pause; 0: none."""
+        with contextlib.suppress(FileNotFoundError):
+            left = self._pause_file.stat().st_mtime - time.time()
+            return min(max(left, 0.0), LONGEST_PAUSE)  # a clock that was set back must not stop us for days
+        return 0.0

@@ -1,0 +1,372 @@
+"""From a question to a source on the web to originals in images/, by way of the ledger.
+
+First the listing, page by page, until there are as many offers as are wanted; then their files. Killed at any moment,
+it goes on where the ledger and the spool stand.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pipeline import images
+from pipeline.engine import Progress
+from pipeline.errors import UserError
+from pipeline.ledger import FETCHED, File, Ledger, Line
+from pipeline.polite import Client, Down, Manners
+from pipeline.sources.post import Drop, Post
+from pipeline.sources.site import Answer, Ask, Listing, Offer, Query, Site, bad_answer
+from pipeline.spool import Spool
+from pipeline.store import Store
+from pipeline.web import Fault
+
+logger = logging.getLogger("luigi-interface")
+
+KINDS = {
+    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "gone": "gone", "refused": "refused",
+    "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
+}  # fmt: skip
+"""Reason -> how the ledger's summary counts it; all others are failed."""
+TELLING = {"cut_short", "truncated", "empty", "wrong_hash"}  # what a second fetch of a file may mend
+RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}  # a part is kept for --retry-failed
+SECONDS_A_REQUEST = 0.3  # of the network, for the plan where there is no rate
+
+
+class Counts(NamedTuple):
+    """The ledger's summary of one harvest."""
+
+    expected: int
+    by_kind: dict[str, int]
+    """fetched, gone, refused, rate-limited, filtered, failed."""
+    shortfall: str
+    """Why the site may have more than it showed; empty if it showed all that was asked for."""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.shortfall and self.by_kind.get("fetched", 0) == self.expected
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
+        verdict = "complete" if self.is_complete else "not complete"
+        told = f"; {self.shortfall}" if self.shortfall else ""
+        return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{told}"
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """One question to one source."""
+
+    source: str
+    site: Site
+    query: Query
+    manners: Manners
+    store: Store
+    connections: int = 2
+    is_strict: bool = False
+    """Whether a file whose md5 is not the promised one is a failure, even if it is a whole picture."""
+    hosts: Path | None = None
+    """Where the budgets of hosts lie; None: in the user's cache."""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What the question is, whichever port a mirror of the site listens on. Raises UserError if it is none."""
+        return hashlib.sha256(json.dumps([self.site.engine.VERSION, self._about]).encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def _about(self) -> dict:
+        query = self.query
+        return {
+            "source": self.source, "host": urlsplit(query.base_url).hostname, "query": query.text, "files": query.files,
+            "ratings": query.ratings, "pages": query.pages, "first": self.site.engine.first(query),
+        }  # fmt: skip
+
+    def round(self, *, is_new: bool) -> int:
+        """The round that stands, or, with `is_new`, the one that is to be made."""
+        if not self._ledger_file.exists():
+            return 0
+        with self._ledger() as ledger:
+            finished = ledger.finished(self.key)
+        return 0 if finished is None else finished + is_new
+
+    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> Counts:
+        """Ask for what is missing of the first `limit` pictures (0: all) of each round up to `number`. Raises UserError
+        if the source cannot be asked now: what is there is kept."""
+        stop = threading.Event()
+        client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
+        lock = self.store.lock(f"harvest {self.source}")
+        with lock, self._ledger() as ledger:
+            cursor = self.site.engine.first(self.query) if is_refresh or not number else None
+            ledger.begin(self.key, number, self._about, cursor, is_retry=is_retry)
+            try:
+                self._list(client, ledger, number, limit)
+                self._fetch(client, ledger, number, limit, stop)
+            finally:
+                stop.set()
+            ledger.finish(self.key, number)
+        counts = self.counts(number, limit)
+        logger.info("%s: %s", self.source, counts)
+        return counts
+
+    def posts(self, number: int, limit: int) -> Iterator[Post | Drop]:
+        """What the harvest has, in the order of the source; files are read from images/."""
+        with self._ledger() as ledger:
+            lines = list(ledger.lines(self.key, number, limit))
+        for line in lines:
+            if line.drop:
+                yield line.drop
+            elif line.file.outcome != FETCHED:
+                yield Drop(line.source_id, line.file.outcome, line.file.detail)
+            else:
+                offer = line.offer
+                yield Post(
+                    line.source_id, functools.partial(Path.read_bytes, self.store.root / line.file.path),
+                    self._fingerprint(offer.file_url, line.file.image_id), offer.page_url, offer.file_url, offer.title,
+                    offer.artist, offer.rating, offer.license, offer.tags, datetime.fromisoformat(line.file.fetched_at),
+                )  # fmt: skip
+
+    def counts(self, number: int, limit: int) -> Counts:
+        with self._ledger() as ledger:
+            lines = list(ledger.lines(self.key, number, limit))
+            shortfall = "; ".join(
+                each.shortfall
+                for each in ledger.rounds(self.key, number)
+                if each.shortfall and not 0 < limit <= each.wanted
+            )
+        kinds = Counter(_kind(line) for line in lines)
+        return Counts(sum(line.offer is not None for line in lines), dict(kinds), shortfall)
+
+    @contextlib.contextmanager
+    def _ledger(self) -> Iterator[Ledger]:
+        with contextlib.closing(Ledger(self._ledger_file, self.source)) as ledger:
+            yield ledger
+
+    @property
+    def _ledger_file(self) -> Path:
+        return self.store.root / "ledger.sqlite"
+
+    def _fingerprint(self, url: str, image_id: str) -> str:
+        return f"{self.source} {url} {image_id}"
+
+    # ---- the listing
+
+    def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
+        engine = self.site.engine
+        for number, cursor, wanted, *_ in ledger.rounds(self.key, upto):
+            if cursor is not None and (not limit or wanted < limit):
+                self._tell_plan(limit - wanted if limit else 0)
+            while cursor is not None and (not limit or wanted < limit):
+                ask = engine.ask(self.query, cursor)
+                if ask is None:
+                    found = engine.read(self.query, cursor, None)
+                else:
+                    found = self._page(client, ask, functools.partial(engine.read, self.query, cursor))
+                self._check_offers(found, ask)
+                fresh, known = ledger.list(self.key, number, found.offers, found.next, found.shortfall)
+                wanted += fresh
+                cursor = found.next
+                if number and known and cursor and cursor.get("is_keyed"):  # newest first: from here on all is known
+                    cursor = None
+                    ledger.list(self.key, number, [], None, "")
+
+    def _page(self, client: Client, ask: Ask, read) -> Listing:
+        def checked(answer: Answer) -> Listing:
+            if answer.status >= 400:
+                raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
+            return read(answer)
+
+        try:
+            return client.page(ask, checked, obeys_robots=self.site.obeys_robots)
+        except Fault as fault:
+            raise UserError(
+                ask.url[:300], str(fault), "a page of the listing", "run the same command again to go on from here"
+            ) from fault
+
+    def _check_offers(self, found: Listing, ask: Ask | None) -> None:
+        """One odd post is counted; a page of nothing else is a site that has changed."""
+        odd = [offer for offer in found.offers if isinstance(offer, Drop) and offer.reason == "no_file_url"]
+        if odd and len(odd) == len(found.offers):
+            raise UserError(
+                ask.url[:300] if ask else self.source, odd[0].detail, "posts with addresses of files",
+                "try again later; if it stays, the site has changed",
+            )  # fmt: skip
+
+    # ---- the files
+
+    def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
+        offers = {line.offer.file_url: line.offer for line in self._missing(ledger, number, limit)}
+        if not offers:
+            return
+        self._tell_files(list(offers.values()))
+        progress = Progress("pictures")
+        take = functools.partial(self._take, client)
+        with images.memory(self.store) as memory, ThreadPoolExecutor(self.connections) as pool:
+            try:
+                for offer, (file, columns) in _in_any_order(pool, take, offers.values(), 2 * self.connections):
+                    if columns:
+                        memory.set(self._fingerprint(offer.file_url, file.image_id), columns)
+                    ledger.record(offer.file_url, file)
+                    spool = self._spool(offer)
+                    if spool.is_whole() or file.outcome not in RESUMABLE:
+                        spool.done()
+                    progress.advance()
+            except Down as down:
+                raise UserError(
+                    urlsplit(self.query.base_url).netloc, down.detail, "answers",
+                    "what was fetched is kept; run the same command again to go on, or later",
+                ) from down  # fmt: skip
+            finally:
+                stop.set()  # before the pool waits for its threads
+                progress.close()
+
+    def _missing(self, ledger: Ledger, number: int, limit: int) -> Iterator[Line]:
+        for line in ledger.lines(self.key, number, limit):
+            if line.offer and line.file and line.file.path and not (self.store.root / line.file.path).exists():
+                ledger.forget(line.offer.file_url)  # somebody has deleted the original
+                yield line
+            elif line.offer and not line.file:
+                yield line
+
+    def _take(self, client: Client, offer: Offer) -> tuple[File, dict | None]:
+        """(what came of the file, its columns of IMAGES). Runs in threads. Raises Down if that holds for all that is
+        left."""
+        spool = self._spool(offer)
+        ask = Ask(self._address(offer), referer=offer.page_url)
+        try:
+            noted = client.file(ask, spool)
+            columns, problem = self._verdict(offer, spool)
+            if problem and problem[0] in TELLING:
+                spool.done()
+                noted = client.file(ask, spool)
+                columns, problem = self._verdict(offer, spool)
+        except Down as down:
+            if self.site.is_one_site:
+                raise
+            return File(down.reason, down.detail), None
+        except Fault as fault:
+            return File(fault.reason, fault.detail[:200]), None
+        is_mismatch = bool(problem) and problem[0] == "wrong_hash"
+        if problem and not (is_mismatch and "path" in columns and not self.is_strict and not offer.sha256):
+            return File(*problem, image_id=columns["image_id"], fetched_at=noted.get("fetched_at")), None
+        self.store.adopt(columns["path"], spool.whole)
+        promised = bool(offer.md5 or offer.sha256 or offer.bytes)
+        file = File(
+            FETCHED, problem[1] if problem else "", columns["image_id"], columns["path"], columns["bytes"],
+            not problem if promised else None, noted["fetched_at"],
+        )  # fmt: skip
+        return file, columns
+
+    def _verdict(self, offer: Offer, spool: Spool) -> tuple[dict, tuple[str, str] | None]:
+        """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
+        data = spool.whole.read_bytes()
+        columns = images.examine(data)
+        found = {
+            "bytes": len(data),
+            "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            "sha256": columns["image_id"],
+        }
+        for name, value in found.items():
+            promised = getattr(offer, name)
+            if promised and promised != value:
+                return columns, ("wrong_hash", f"{name} {value}, promised {promised}")
+        return columns, (columns["reason"], columns["detail"]) if "reason" in columns else None
+
+    def _spool(self, offer: Offer) -> Spool:
+        folder = self.store.root / "cache" / "parts"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Spool(folder, f"{self.source} {offer.file_url}")
+
+    def _address(self, offer: Offer) -> str:
+        """Where the file is fetched: at the mirror that the configuration names, if it does."""
+        parts = urlsplit(offer.file_url)
+        if self.query.file_base_url and self.query.file_base_url != self.site.file_base_url:
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            return self.query.file_base_url + path
+        return offer.file_url
+
+    # ---- the plan
+
+    def _tell_plan(self, wanted: int) -> None:
+        """Before the listing: what is asked for at most. `wanted`: more pictures; 0: all."""
+        where = urlsplit(self.query.base_url).netloc or self.source
+        if not wanted:
+            logger.info("%s: asking for all there is; %s", where, self._pace)
+            return
+        pages = -(-wanted // self.site.page_size) if self.site.page_size else 1
+        megabytes = wanted * self.site.typical_bytes / 1e6
+        logger.info(
+            "%s: asking for %d pages and %d files at most, about %.0f MB; %s: about %s",
+            where, pages, wanted, megabytes, self._pace, _duration((pages + wanted) * self._seconds_apart),
+        )  # fmt: skip
+
+    def _tell_files(self, offers: list[Offer]) -> None:
+        size = sum(offer.bytes or self.site.typical_bytes for offer in offers)
+        logger.info(
+            "%s: %d files to fetch, about %.0f MB; %s: about %s", self.source, len(offers), size / 1e6, self._pace,
+            _duration(len(offers) * self._seconds_apart),
+        )  # fmt: skip
+
+    @property
+    def _seconds_apart(self) -> float:
+        return 1 / self.manners.rate if self.manners.rate else SECONDS_A_REQUEST / self.connections
+
+    @property
+    def _pace(self) -> str:
+        return f"{self.manners.rate:g} requests a second to a host" if self.manners.rate else "no limit of rate"
+
+
+def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[Offer, tuple]]:
+    """(offer, take(offer)) as they are done, never more than `ahead` under way."""
+    under_way: dict[Future, Offer] = {}
+    offers = iter(offers)
+    while True:
+        while len(under_way) < ahead and (offer := next(offers, None)):
+            under_way[pool.submit(take, offer)] = offer
+        if not under_way:
+            return
+        try:
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield under_way.pop(future), future.result()
+        except BaseException:
+            for future in under_way:
+                future.cancel()
+            raise
+
+
+def _kind(line: Line) -> str:
+    if line.drop:
+        return KINDS.get(line.drop.reason, "failed")
+    if line.file is None:
+        return "not yet asked"
+    return FETCHED if line.file.outcome == FETCHED else KINDS.get(line.file.outcome, "failed")
+
+
+def _message(answer: Answer) -> str:
+    """A site's own words about an error."""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        said = json.loads(answer.body)
+        return str(said.get("message") or said.get("error") or said.get("reason") or said)[:200]
+    kind = answer.headers.get("content-type", "")
+    return "a web page" if "html" in kind else answer.body[:200].decode("utf-8", "replace").strip()
+
+
+def _cure(status: int, source: str) -> str:
+    if status in (401, 403):
+        return f"look at the keys in [{source}] of luigi.cfg"
+    return "mend the query" if status in (400, 404, 410, 422) else "try again later"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,189 @@
+"""What was asked of the web and what came of it: `ledger.sqlite` below the data root.
+
+A harvest is one question to one source. It is asked in rounds: the first, and one for each --refresh or --retry-failed.
+A round's listing has a cursor, kept in one transaction with the posts that it brought, so a kill loses neither. What
+came of a file stands once for all harvests of a source: two questions with the same picture fetch it once.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.sources.post import Drop
+from pipeline.sources.site import Cursor, Offer
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS harvest (id TEXT PRIMARY KEY, about TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS round (
+    harvest TEXT, number INTEGER, cursor TEXT, wanted INTEGER NOT NULL, shortfall TEXT NOT NULL,
+    is_done INTEGER NOT NULL, PRIMARY KEY (harvest, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS post (
+    harvest TEXT, source_id TEXT, round INTEGER, rank INTEGER, url TEXT, offer TEXT, reason TEXT, detail TEXT,
+    PRIMARY KEY (harvest, source_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS in_order ON post (harvest, round, rank);
+CREATE TABLE IF NOT EXISTS file (
+    source TEXT, url TEXT, outcome TEXT NOT NULL, detail TEXT, image_id TEXT, path TEXT, bytes INTEGER,
+    is_as_promised INTEGER, fetched_at TEXT, PRIMARY KEY (source, url)
+) WITHOUT ROWID;
+"""
+FETCHED = "fetched"
+
+
+class Round(NamedTuple):
+    """How far a listing is."""
+
+    number: int
+    cursor: Cursor | None
+    """None: at its end."""
+    wanted: int
+    """Offers that it has brought."""
+    shortfall: str
+
+
+class File(NamedTuple):
+    """What came of one file."""
+
+    outcome: str
+    """FETCHED, or one of `pipeline.manifest.REASONS`."""
+    detail: str = ""
+    image_id: str | None = None
+    path: str | None = None
+    """Relative to the data root."""
+    bytes: int | None = None
+    is_as_promised: bool | None = None
+    """Whether it is what the site's hash promises; None without one."""
+    fetched_at: str | None = None
+
+
+class Line(NamedTuple):
+    """A post, and what came of it."""
+
+    source_id: str
+    offer: Offer | None
+    drop: Drop | None
+    """One of the two."""
+    file: File | None
+    """None: not asked for yet."""
+
+
+class Ledger:
+    """Opened for one source. For one thread; other processes may have it open too."""
+
+    def __init__(self, file: Path, source: str):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._source = source
+        self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def finished(self, harvest: str) -> int | None:
+        """The number of the last round that was finished, at some limit; None: the first was not."""
+        rows = self._db.execute("SELECT max(number) FROM round WHERE harvest = ? AND is_done", (harvest,))
+        return rows.fetchone()[0]
+
+    def begin(self, harvest: str, number: int, about: dict, cursor: Cursor | None, *, is_retry: bool) -> None:
+        """Open a round, unless it is open. `cursor`: None if there is nothing to list. A retry forgets what failed."""
+        with self._transaction():
+            text = json.dumps(about, ensure_ascii=False)
+            self._db.execute("INSERT OR IGNORE INTO harvest VALUES (?, ?)", (harvest, text))
+            row = (harvest, number, json.dumps(cursor), 0, "", 0)
+            is_new = self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?, ?, ?)", row).rowcount
+            if is_new and is_retry:
+                self._db.execute(
+                    "DELETE FROM file WHERE source = ? AND outcome != ? AND url IN "
+                    "(SELECT url FROM post WHERE harvest = ?)",
+                    (self._source, FETCHED, harvest),
+                )
+
+    def rounds(self, harvest: str, upto: int) -> list[Round]:
+        rows = self._db.execute(
+            "SELECT number, cursor, wanted, shortfall FROM round WHERE harvest = ? AND number <= ? ORDER BY number",
+            (harvest, upto),
+        )
+        return [Round(number, json.loads(cursor), *rest) for number, cursor, *rest in rows]
+
+    def list(
+        self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str
+    ) -> tuple[int, int]:
+        """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
+        with self._transaction():
+            (rank,) = self._db.execute(
+                "SELECT wanted FROM round WHERE harvest = ? AND number = ?", (harvest, number)
+            ).fetchone()
+            first, known = rank, 0
+            for offer in offers:
+                values = (
+                    (offer.file_url, json.dumps(asdict(offer)), None, None)
+                    if isinstance(offer, Offer)
+                    else (None, None, offer.reason, offer.detail[:200])
+                )
+                is_new = self._db.execute(
+                    "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (harvest, offer.source_id, number, rank, *values),
+                ).rowcount
+                known += not is_new
+                rank += bool(is_new and isinstance(offer, Offer))
+            self._db.execute(
+                "UPDATE round SET cursor = ?, wanted = ?, shortfall = ? WHERE harvest = ? AND number = ?",
+                (json.dumps(cursor), rank, shortfall, harvest, number),
+            )
+        return rank - first, known
+
+    def lines(self, harvest: str, upto: int, limit: int) -> Iterator[Line]:
+        """The first `limit` offers (0: all) of each round up to that one and the drops between them, in their order."""
+        rows = self._db.execute(
+            "SELECT source_id, offer, post.reason, post.detail, outcome, file.detail, image_id, path, bytes, "
+            "is_as_promised, fetched_at FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
+            "WHERE harvest = ? AND round <= ? AND rank < ? ORDER BY round, rank, offer IS NOT NULL, source_id",
+            (self._source, harvest, upto, limit or 1 << 62),
+        )
+        for source_id, offer, reason, detail, *file in rows.fetchall():
+            if offer is None:
+                yield Line(source_id, None, Drop(source_id, reason, detail), None)
+            else:
+                fields = json.loads(offer)
+                told = Offer(**fields | {"tags": tuple(fields["tags"])})
+                yield Line(source_id, told, None, File(*file) if file[0] else None)
+
+    def file(self, url: str) -> File | None:
+        row = self._db.execute(
+            "SELECT outcome, detail, image_id, path, bytes, is_as_promised, fetched_at FROM file "
+            "WHERE source = ? AND url = ?",
+            (self._source, url),
+        ).fetchone()
+        return row and File(*row)
+
+    def record(self, url: str, file: File) -> None:
+        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
+
+    def forget(self, url: str) -> None:
+        """Of a file that is gone from the disk: it is to be fetched again."""
+        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, url))
+
+    def finish(self, harvest: str, number: int) -> None:
+        self._db.execute("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", (harvest, number))
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """All of it, or nothing; begun as a writer, so that it cannot fail halfway for another one."""
+
+    def __init__(self, db: sqlite3.Connection):
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind, *_) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")

@@ -1,0 +1,37 @@
+"""Answers that were kept, so that they are asked for again only if they have changed (conditional GET)."""
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+
+from pipeline.sources.site import Answer, Ask
+from pipeline.spool import VALIDATORS
+
+_CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+
+
+class Kept:
+    """The answer to one request, in `folder`. Its name is a hash: what must not be told is not."""
+
+    def __init__(self, folder: Path, ask: Ask):
+        of_whom = json.dumps([ask.url, ask.secrets, ask.login])
+        self._file = folder / hashlib.sha256(of_whom.encode()).hexdigest()[:32]
+        self.answer: Answer | None = None
+        with contextlib.suppress(OSError, ValueError, TypeError):  # none, or damaged: then it is asked for anew
+            head, _, data = self._file.read_bytes().partition(b"\n")
+            self.answer = Answer(*json.loads(head), data)
+
+    def conditions(self) -> dict[str, str]:
+        """The headers by which the host need not send it again."""
+        said = self.answer.headers if self.answer else {}
+        return {_CONDITIONS[name]: said[name] for name in VALIDATORS if name in said}
+
+    def keep(self, answer: Answer) -> Answer:
+        if answer.status == 200 and any(name in answer.headers for name in VALIDATORS):
+            fresh = self._file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+            fresh.write_bytes(json.dumps(answer[:-1]).encode() + b"\n" + answer.body)
+            os.replace(fresh, self._file)
+        return answer

@@ -1,0 +1,310 @@
+"""Asking other people's sites: robots.txt first, within each host's budget, and again only where that may help.
+
+Whatever a host says of its limits is kept: Retry-After, rate-limit headers, robots.txt, opt-outs, a ban.
+"""
+
+import email.utils
+import itertools
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import requests
+
+from pipeline import robots, web
+from pipeline.budget import LONGEST_PAUSE, Budget
+from pipeline.errors import UserError
+from pipeline.pages import Kept
+from pipeline.sources.site import Answer, Ask, Busy
+from pipeline.spool import VALIDATORS, Spool
+from pipeline.web import Fault, Outgoing
+
+T = TypeVar("T")
+
+TRIES = 5
+DOWN_AFTER = 5  # requests in a row that failed, each after its tries
+logger = logging.getLogger("luigi-interface")
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How to ask, for one source."""
+
+    rate: float = 1.0
+    """Requests a second to one host; 0: no limit."""
+    about: str = "dataset builder"
+    """What the user agent says besides the program's name: how to reach the user."""
+    local_hosts: frozenset[str] = frozenset()
+    """Hosts (as in a URL, port and all) that the configuration names: they may be private."""
+    backoff: float = 1.0
+    """Seconds before the second try; twice as many before each that follows."""
+    page_bytes: int = 16 << 20
+    page_seconds: float = 60
+    file_bytes: int = 100 << 20
+    file_seconds: float = 600
+
+
+class Banned(UserError):
+    """A host that wants no programs now. Never to be worked around."""
+
+
+class Down(Fault):
+    """A host that failed too often in a row; nothing was asked of it."""
+
+
+@dataclass
+class _Host:
+    """What one run knows of a host."""
+
+    name: str
+    budget: Budget
+    rules: robots.Rules | None = None
+    fault: Fault | None = None
+    """Why its robots.txt could not be read."""
+    failures: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Client:
+    """For several threads; each has connections of its own. `pages` is a folder for answers that may be asked for
+    again; `stop` calls off all waiting."""
+
+    def __init__(self, manners: Manners, pages: Path, stop: threading.Event, hosts: Path | None = None):
+        self._manners, self._pages, self._stop, self._host_folder = manners, pages, stop, hosts
+        self._hosts: dict[str, _Host] = {}
+        self._lock = threading.Lock()
+        self._of_thread = threading.local()
+        pages.mkdir(parents=True, exist_ok=True)
+
+    def page(self, ask: Ask, read: Callable[[Answer], T], *, obeys_robots: bool) -> T:
+        """`read` of an answer of any status but those that may pass: 4xx tell what is wrong. `read` may raise Busy.
+        Raises Fault."""
+        kept = Kept(self._pages, ask)
+
+        def use(answer: requests.Response) -> T:
+            if answer.status_code == 304 and kept.answer:
+                return read(kept.answer)
+            _raise_for_passing(answer)
+            deadline = time.monotonic() + self._manners.page_seconds
+            data = b"".join(web.body(answer, self._manners.page_bytes, deadline))
+            _raise_for_challenge(answer, data)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            try:
+                return read(kept.keep(Answer(answer.url, answer.status_code, headers, data)))
+            except Busy as busy:
+                raise Fault("rate_limited", str(busy), may_pass=True) from busy
+
+        outgoing = _outgoing(ask)
+        outgoing.headers.update(kept.conditions())
+        return self._again(ask.url, outgoing, use, obeys_robots=obeys_robots)
+
+    def file(self, ask: Ask, spool: Spool) -> dict:
+        """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. What was noted of it.
+        robots.txt, opt-outs and types are heeded. Raises Fault."""
+
+        def fetch(answer: requests.Response) -> None:
+            _raise_for_passing(answer)
+            if answer.status_code == 416:  # what is there is not a part of what they have
+                spool.done()
+                raise Fault("cut_short", "the rest could not be had", may_pass=True, wait=0)
+            if answer.status_code not in (200, 206):
+                head = b"".join(itertools.islice(web.body(answer, 1 << 20, time.monotonic() + 10), 4))
+                _raise_for_challenge(answer, head)
+                raise _refusal(answer)
+            if reason := robots.opt_out(
+                answer.raw.headers.getlist("X-Robots-Tag"), answer.headers.get("TDM-Reservation", "")
+            ):
+                raise Fault("opted_out", reason)
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind in ("text/html", "application/xhtml+xml"):
+                raise Fault("wrong_type", "a web page (text/html) where a picture was expected")
+            start = spool.resumable()[0] if answer.status_code == 206 else 0
+            if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                spool.done()
+                raise Fault("cut_short", "another part came than was asked for", may_pass=True)
+            if not start:
+                spool.begin(_note(answer))
+            deadline = time.monotonic() + self._manners.file_seconds
+            spool.add(web.body(answer, self._manners.file_bytes - start, deadline))
+            spool.finish()
+
+        if not spool.is_whole():
+            self._again(ask.url, _outgoing(ask), fetch, obeys_robots=True, more=lambda: _ranged(spool))
+        return spool.noted()
+
+    def _again(
+        self, url: str, outgoing: Outgoing, use: Callable[[requests.Response], T], *, obeys_robots: bool,
+        more: Callable[[], dict[str, str]] = dict,
+    ) -> T:  # fmt: skip
+        """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
+        host = self._host(url)
+        if host.failures >= DOWN_AFTER:
+            raise Down("unreachable", f"{_netloc(url)} failed {DOWN_AFTER} times in a row; it was asked no more")
+
+        def ask() -> T:
+            with web.answered(
+                self._session, url, outgoing._replace(headers=outgoing.headers | more()),
+                before=lambda target: self._approach(target, obeys_robots=obeys_robots),
+            ) as answer:  # fmt: skip
+                _heed_limits(answer, host.budget)
+                return use(answer)
+
+        try:
+            result = self._tried(host, ask)
+        except Fault as fault:
+            is_hosts_fault = fault.may_pass or fault.reason == "refused"
+            host.failures = host.failures + 1 if is_hosts_fault else 0
+            raise
+        host.failures = 0
+        return result
+
+    def _tried(self, host: _Host, ask: Callable[[], T]) -> T:
+        """`ask`, again after a pause for whatever may pass. Raises Fault."""
+        for tried in range(1, TRIES):
+            try:
+                return ask()
+            except Fault as fault:
+                if not fault.may_pass:
+                    raise
+                wait = fault.wait
+                if wait is None:  # a host that wants patience, and does not say how much, gets more of it
+                    factor = 8 if fault.reason == "rate_limited" else 1
+                    wait = self._manners.backoff * factor * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
+                logger.info("%s: %s; asked again in %.0f s", host.name, fault, wait)
+                host.budget.pause(wait)
+        return ask()
+
+    def _approach(self, url: str, *, obeys_robots: bool) -> None:
+        """Return when `url` may be asked: its host's robots.txt is known, allows it, and the budget has room."""
+        host = self._host(url)
+        with host.lock:
+            if host.rules is None and host.fault is None:
+                try:
+                    host.rules = self._tried(host, lambda: self._robots(url, host))
+                except Fault as fault:
+                    host.fault = fault
+        if host.fault:
+            detail = f"robots.txt of {host.name} cannot be read: {host.fault.detail}"
+            raise Fault(host.fault.reason, detail) from host.fault
+        if obeys_robots and not host.rules.allow(url):
+            raise Fault("robots", f"robots.txt of {host.name} disallows it")
+        host.budget.wait()
+
+    def _robots(self, url: str, host: _Host) -> robots.Rules:
+        """A host that has none allows all; one that fails allows nothing (RFC 9309, 2.3.1)."""
+        place = "{0.scheme}://{0.netloc}/robots.txt".format(urlsplit(url))
+        with web.answered(self._session, place, before=lambda _: host.budget.wait()) as answer:
+            _raise_for_passing(answer)
+            _raise_for_challenge(answer, b"")
+            if answer.status_code != 200:
+                return robots.Rules("")
+            text, deadline = bytearray(), time.monotonic() + self._manners.page_seconds
+            for chunk in web.body(answer, 1 << 40, deadline):
+                text += chunk
+                if len(text) > robots.MAX_BYTES:
+                    break
+        rules = robots.Rules(text[: robots.MAX_BYTES].decode("utf-8", "replace"))
+        if rules.seconds_between and self._manners.rate:
+            host.budget = self._budget(host.name, min(self._manners.rate, 1 / rules.seconds_between))
+        return rules
+
+    def _host(self, url: str) -> _Host:
+        with self._lock:
+            name = _netloc(url)
+            if name not in self._hosts:
+                self._hosts[name] = _Host(name, self._budget(name, self._manners.rate))
+            return self._hosts[name]
+
+    def _budget(self, name: str, rate: float) -> Budget:
+        return Budget(name, rate, self._stop, self._host_folder)
+
+    @property
+    def _session(self) -> requests.Session:
+        if not hasattr(self._of_thread, "session"):
+            agent = web.user_agent(self._manners.about)
+            self._of_thread.session = web.new_session(agent, self._manners.local_hosts)
+        return self._of_thread.session
+
+
+def _outgoing(ask: Ask) -> Outgoing:
+    return Outgoing({"Referer": ask.referer} if ask.referer else {}, ask.secrets, ask.login)
+
+
+def _ranged(spool: Spool) -> dict[str, str]:
+    """A length or a range of what is packed for the way says nothing of the file."""
+    return {"Accept-Encoding": "identity"} | spool.resumable()[1]
+
+
+def _note(answer: requests.Response) -> dict:
+    said = {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
+    if "Content-Encoding" in answer.headers:
+        said = {}  # what is written is unpacked: the rest of it cannot be asked for
+    return said | {"fetched_at": datetime.now(timezone.utc).isoformat(), "url": answer.url}
+
+
+def _netloc(url: str) -> str:
+    return urlsplit(url).netloc.lower()
+
+
+def _raise_for_passing(answer: requests.Response) -> None:
+    """Raises Fault for a status that asks for patience, or that a later try may not meet."""
+    status = answer.status_code
+    if status == 429:
+        raise Fault("rate_limited", "HTTP 429", may_pass=True, wait=_wanted_wait(answer))
+    if status == 503 and answer.headers.get("cf-mitigated"):
+        raise _ban(answer)
+    if status in (408, 425) or status >= 500:
+        raise Fault("server_error", f"HTTP {status}", may_pass=True, wait=_wanted_wait(answer))
+
+
+def _raise_for_challenge(answer: requests.Response, data: bytes) -> None:
+    """Raises Banned for a page that is to keep programs out."""
+    if answer.status_code == 403 and (answer.headers.get("cf-mitigated") == "challenge" or b"_cf_chl_opt" in data):
+        raise _ban(answer)
+
+
+def _ban(answer: requests.Response) -> Banned:
+    return Banned(
+        _netloc(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
+        "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
+    )  # fmt: skip
+
+
+def _refusal(answer: requests.Response) -> Fault:
+    status = answer.status_code
+    return Fault("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
+
+
+def _wanted_wait(answer: requests.Response) -> float | None:
+    """Seconds that the host wants to be left alone: Retry-After (seconds or a date), or when its limit is reset."""
+    text = answer.headers.get("Retry-After", "").strip()
+    with suppress(ValueError, TypeError, OverflowError):
+        if text:
+            now = datetime.now(timezone.utc)
+            wait = float(text) if text.isdigit() else (email.utils.parsedate_to_datetime(text) - now).total_seconds()
+            return min(max(wait, 1.0), LONGEST_PAUSE)
+    return _until_reset(answer)
+
+
+def _until_reset(answer: requests.Response) -> float | None:
+    for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset"):
+        with suppress(ValueError):
+            reset = float(answer.headers.get(name, ""))
+            wait = reset - time.time() if reset > 1e9 else reset  # a time, or how far away it is
+            return min(max(wait, 1.0), LONGEST_PAUSE)
+    return None
+
+
+def _heed_limits(answer: requests.Response, budget: Budget) -> None:
+    """A host that says that nothing is left is left alone until there is."""
+    for name in ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining"):
+        if answer.headers.get(name, "").strip() == "0" and (wait := _until_reset(answer)):
+            budget.pause(wait)

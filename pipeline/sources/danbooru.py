@@ -1,0 +1,114 @@
+"""Danbooru, and hosts of its kind (safebooru.donmai.us, …): JSON, pages keyed by id.
+
+What a viewer may not see (banned artists, gold-only posts) comes without hash and address. That is no fault: it is
+counted as hidden.
+"""
+
+from urllib.parse import urlencode
+
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import one_line
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    check_ratings,
+    further,
+    id_of,
+    is_picture_url,
+    json_of,
+    keys_of,
+    promised_md5,
+    tags_of,
+    whole_number,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 200
+LAST_PAGE = 1000
+FIELDS = (
+    "id,md5,rating,file_ext,file_size,file_url,large_file_url,image_width,image_height,is_deleted,is_banned,"
+    "tag_string,tag_string_artist,tag_string_character"
+)
+RATINGS = {"general": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
+# Queries with these come in an order of their own, and cannot be keyed by id.
+ORDERED = ("order:", "id:", "md5:", "ordfav:", "ordpool:", "random:")
+
+
+def first(query: Query) -> Cursor:
+    check_ratings(query, RATINGS)
+    is_keyed = not any(word.lstrip("-").startswith(ORDERED) for word in query.text.split())
+    return {"below": None, "page": 1, "is_keyed": is_keyed}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    words = query.text.split()
+    if not any(word.startswith("rating:") for word in words):
+        words.append(f"rating:{','.join(query.ratings)}")  # of no weight in the limit of two tags
+    parameters = {"tags": " ".join(words), "limit": PER_PAGE, "only": FIELDS}
+    if not cursor["is_keyed"]:
+        parameters["page"] = cursor["page"]
+    elif cursor["below"] is not None:
+        parameters["page"] = f"b{cursor['below']}"
+    login = (query.keys["login"], query.keys["api_key"]) if {"login", "api_key"} <= query.keys.keys() else None
+    return Ask(f"{query.base_url}/posts.json?{urlencode(parameters)}", login=login)
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    items = json_of(answer)
+    if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
+        return Listing([_offer(items, query, answer)], None)
+    if isinstance(items, dict):
+        words = str(items.get("message") or items.get("error") or f"keys: {keys_of(items)}")
+        raise bad_answer(answer, f"the site says: {words}", "mend the query")
+    if not isinstance(items, list):
+        raise bad_answer(answer, f"no list of posts but {str(items)[:100]!r}")
+    posts = [item for item in items if isinstance(item, dict)]
+    offers = [_offer(item, query, answer) for item in posts]
+    if not posts:  # a short page is no end: hidden posts may be left out of it
+        return Listing([], None)
+    after = further(cursor, posts, answer)
+    if after["page"] > LAST_PAGE:
+        return Listing(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
+    return Listing(offers, after)
+
+
+def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
+    post_id = str(id_of(item, answer))
+    rating = str(item.get("rating") or "")
+    rating = RATINGS.get(rating, rating)
+    if rating and rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20))
+    md5 = promised_md5(item.get("md5"))
+    original = _original_url(item, query, md5)
+    if original is None and md5 is None:
+        return Drop(post_id, "hidden", "banned" if item.get("is_banned") else "")
+    if original is None:
+        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+    extension = str(item.get("file_ext") or original.rpartition(".")[2])
+    if not is_picture_url(f"x.{extension}"):  # films, flash, and zip: ugoira
+        return Drop(post_id, "not_a_picture", words_of(extension, 20))
+    sample = str(item.get("large_file_url") or "")
+    is_sample = query.files == "sample" and is_picture_url(sample)
+    url = (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
+    return Offer(
+        post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
+        title=one_line(item.get("tag_string_character")), artist=one_line(item.get("tag_string_artist")),
+        tags=tags_of(str(item.get("tag_string") or "").split()),
+        md5=md5 if url == original else None,  # both are of the original
+        bytes=whole_number(item.get("file_size")) if url == original else None,
+    )  # fmt: skip
+
+
+def _original_url(item: dict, query: Query, md5: str | None) -> str | None:
+    if item.get("file_url"):
+        return absolute_url(item["file_url"], query.base_url + "/")
+    if md5 and item.get("file_ext") and query.file_base_url:
+        return absolute_url(f"{query.file_base_url}/original/{md5[:2]}/{md5[2:4]}/{md5}.{item['file_ext']}")
+    return None

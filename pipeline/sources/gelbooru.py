@@ -1,0 +1,192 @@
+"""Boorus that speak Gelbooru's DAPI: safebooru.org (0.2) and gelbooru.com.
+
+Pages are keyed by id (`id:<N`): new posts cannot shift them, and no page is too deep. A site of this kind may answer an
+empty page in the middle of a result: only its own count, which is in its XML alone, says where the end is.
+"""
+
+import html
+import json
+import re
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import one_line
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    Busy,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    check_ratings,
+    further,
+    id_of,
+    is_picture_url,
+    keys_of,
+    promised_md5,
+    tags_of,
+    whole_number,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 100
+ASK_AGAIN = 5  # times, for a page that is empty though the count says otherwise
+DEEPEST = 20_000  # posts of a query that cannot be keyed by id
+UNSAFE = ("questionable", "explicit")
+_TOO_DEEP = f"the site shows no more than {DEEPEST:,} posts of a sorted query"
+RATINGS = {"s": "safe", "g": "general", "q": "questionable", "e": "explicit"}  # the letters of its XML
+
+
+def first(query: Query) -> Cursor:
+    """below: the smallest id yet; page: where pages are numbered; seen: posts yet; total: as counted, when it was."""
+    check_ratings(query, RATINGS)
+    words = query.text.split()
+    is_keyed = not any(word.lstrip("-").startswith(("sort:", "id:")) for word in words)
+    return {"below": None, "page": 0, "seen": 0, "total": None, "again": 0, "is_keyed": is_keyed, "counts": False}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    words = [*query.text.split(), *(f"-rating:{rating}" for rating in UNSAFE if rating not in query.ratings)]
+    parameters = {"page": "dapi", "s": "post", "q": "index"}
+    if cursor["counts"]:
+        parameters |= {"limit": 1}
+    else:
+        parameters |= {"limit": PER_PAGE, "json": 1}
+        if not cursor["is_keyed"]:
+            parameters |= {"pid": cursor["page"]}
+        elif cursor["below"] is not None:
+            words.append(f"id:<{cursor['below']}")
+    parameters |= {"tags": " ".join(words)}
+    return Ask(f"{query.base_url}/index.php?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    items, count = _items(answer)
+    if cursor["counts"]:
+        if count is None:
+            raise bad_answer(answer, "the count is missing")
+        cursor = cursor | {"total": count, "counts": False}
+        return Listing([], cursor) if cursor["seen"] < count else Listing([], None)
+    if items is None:
+        return Listing([], None, _TOO_DEEP)
+    posts = [item for item in items if isinstance(item, dict)]
+    offers = [_offer(item, query, answer) for item in posts]
+    if count is not None:
+        count += cursor["seen"] if cursor["is_keyed"] else 0  # of those below the key
+    total = count if cursor["total"] is None else cursor["total"]
+    after = cursor | {"seen": cursor["seen"] + len(posts), "total": total, "again": 0}
+    if posts:
+        after = further(after, posts, answer)
+    if after["page"] * PER_PAGE >= DEEPEST:  # asked no further, whether the site says so or not
+        return Listing(offers, None, _TOO_DEEP)
+    if len(posts) >= PER_PAGE:
+        return Listing(offers, after)
+    if total is None:  # a short page: is it the last?
+        return Listing(offers, after | {"counts": True})
+    if after["seen"] >= total:
+        return Listing(offers, None)
+    if posts:
+        return Listing(offers, after)
+    if cursor["again"] < ASK_AGAIN:
+        return Listing([], cursor | {"total": total, "again": cursor["again"] + 1})
+    return Listing([], None, f"the site counts {total:,} posts and shows {after['seen']:,}")
+
+
+def _items(answer: Answer) -> tuple[list | None, int | None]:
+    """(posts as they came, how many answer the query, if it says); no list: too deep."""
+    text = answer.body.decode("utf-8-sig", "replace").strip()
+    if text.startswith("Too deep"):
+        return None, None
+    if text.startswith("<"):
+        return _xml_items(text, answer)
+    try:
+        value = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        raise bad_answer(answer, f"neither JSON nor XML: {text[:100]!r}") from None
+    if isinstance(value, str):
+        raise _refusal(answer, value)
+    if isinstance(value, dict):
+        if "post" not in value and "@attributes" not in value:
+            raise _refusal(answer, str(value.get("message") or value.get("reason") or f"keys: {keys_of(value)}"))
+        attributes, posts = value.get("@attributes"), value.get("post") or []
+        count = whole_number(attributes.get("count")) if isinstance(attributes, dict) else None
+        posts = [posts] if isinstance(posts, dict) else posts
+        if not isinstance(posts, list):
+            raise bad_answer(answer, f"no list of posts but {str(posts)[:100]!r}")
+        return posts, count
+    if not isinstance(value, list):
+        raise bad_answer(answer, f"no list of posts but {text[:100]!r}")
+    return value, None
+
+
+def _xml_items(text: str, answer: Answer) -> tuple[list, int | None]:
+    if re.match(r"<(!doctype\s+html|html)", text, re.IGNORECASE):
+        title = re.search(r"<title[^>]*>([^<]{0,200})", text, re.IGNORECASE)
+        words = "Access Restricted" if "Access Restricted" in text else title[1].strip() if title else "no title"
+        raise bad_answer(answer, f"a web page instead of posts: {words}")
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can be made to fill the memory
+        raise bad_answer(answer, "XML with a document type")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise bad_answer(answer, f"broken XML ({error})") from None
+    if root.tag == "response" and root.get("success") == "false":
+        reason = root.get("reason") or "no reason given"
+        if "limited" in reason or "abuse" in reason:
+            raise Busy(words_of(reason))
+        raise _refusal(answer, reason)
+    if root.tag != "posts":
+        raise _refusal(answer, (root.text or "").strip() or f"<{root.tag}>")
+    posts = [post.attrib or {child.tag: child.text or "" for child in post} for post in root.iter("post")]
+    return posts, whole_number(root.get("count"))
+
+
+def _refusal(answer: Answer, words: str):
+    return bad_answer(answer, f"the site says: {words}", "mend the query, or give api_key and user_id in luigi.cfg")
+
+
+def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
+    post_id = str(id_of(item, answer))
+    url = _file_url(item, query)
+    if url is None:
+        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+    rating = str(item.get("rating") or "")
+    rating = RATINGS.get(rating, rating)
+    if rating and rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20))
+    if not is_picture_url(url):
+        return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
+    original = _original_url(item, query)
+    return Offer(
+        post_id, url, page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}", rating=rating or None,
+        title=one_line(_unescaped(item.get("title"))), tags=tags_of(_unescaped(item.get("tags")).split()),
+        md5=promised_md5(item.get("md5") or item.get("hash")) if url == original else None,
+    )  # fmt: skip
+
+
+def _unescaped(value: object) -> str:
+    text = str(value or "")
+    try:
+        return html.unescape(text)
+    except ValueError:  # a character of thousands of digits
+        return text
+
+
+def _file_url(item: dict, query: Query) -> str | None:
+    """Of the version that is wanted: where the post says, or, as old answers have no URL, where it lies by rule."""
+    sample = str(item.get("sample_url") or "")
+    is_sample = query.files == "sample" and is_picture_url(sample)
+    return (absolute_url(sample, query.base_url + "/") if is_sample else None) or _original_url(item, query)
+
+
+def _original_url(item: dict, query: Query) -> str | None:
+    if item.get("file_url"):
+        return absolute_url(item["file_url"], query.base_url + "/")
+    if item.get("directory") is not None and item.get("image"):
+        return absolute_url(f"{query.file_base_url or query.base_url}/images/{item['directory']}/{item['image']}")
+    return None

@@ -1,0 +1,92 @@
+"""Moebooru: konachan, yande.re and others. JSON, pages keyed by id."""
+
+from urllib.parse import urlencode
+
+from pipeline.sources.post import Drop
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    check_ratings,
+    further,
+    id_of,
+    is_picture_url,
+    json_of,
+    keys_of,
+    promised_md5,
+    tags_of,
+    whole_number,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 100
+LAST_PAGE = 1000  # of an ordered query: a site that ignores the number would be asked for ever
+RATINGS = {"safe": "s", "questionable": "q", "explicit": "e"}
+
+
+def first(query: Query) -> Cursor:
+    check_ratings(query, RATINGS)
+    is_keyed = not any(word.lstrip("-").startswith(("order:", "id:")) for word in query.text.split())
+    return {"below": None, "page": 1, "is_keyed": is_keyed}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    words = query.text.split()
+    if query.ratings == ("s",) and not any(word.startswith("rating:") for word in words):
+        words.append("rating:s")
+    parameters = {"limit": PER_PAGE}
+    if not cursor["is_keyed"]:
+        parameters["page"] = cursor["page"]
+    elif cursor["below"] is not None:
+        words.append(f"id:<{cursor['below']}")
+    parameters["tags"] = " ".join(words)
+    return Ask(f"{query.base_url}/post.json?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    items = json_of(answer)
+    if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
+        items = items["posts"]
+    if isinstance(items, dict):
+        words = str(items.get("reason") or items.get("message") or f"keys: {keys_of(items)}")
+        raise bad_answer(answer, f"the site says: {words}", "mend the query")
+    if not isinstance(items, list):
+        raise bad_answer(answer, f"no list of posts but {str(items)[:100]!r}")
+    posts = [item for item in items if isinstance(item, dict)]
+    offers = [_offer(item, query, answer) for item in posts]
+    if not posts:
+        return Listing([], None)
+    after = further(cursor, posts, answer)
+    if after["page"] > LAST_PAGE:
+        return Listing(offers, None, f"no more than {LAST_PAGE:,} pages of an ordered query are asked for")
+    return Listing(offers, after)
+
+
+def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
+    post_id = str(id_of(item, answer))
+    rating = str(item.get("rating") or "")
+    rating = RATINGS.get(rating, rating)
+    if rating and rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20))
+    original = absolute_url(item.get("file_url"), query.base_url + "/")
+    if original is None:
+        if item.get("status") in ("deleted", "flagged") or item.get("is_held"):
+            return Drop(post_id, "hidden", words_of(item.get("status") or "held", 20))
+        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+    sample = str(item.get("sample_url") or "")
+    is_sample = query.files == "sample" and is_picture_url(sample)
+    url = (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
+    if not is_picture_url(url):
+        return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
+    return Offer(
+        post_id, url, page_url=f"{query.base_url}/post/show/{post_id}", rating=rating or None,
+        tags=tags_of(str(item.get("tags") or "").split()),  # `author` is who uploaded it, not who drew it
+        md5=promised_md5(item.get("md5")) if url == original else None,
+        bytes=whole_number(item.get("file_size")) if url == original else None,
+    )  # fmt: skip

@@ -1,0 +1,239 @@
+"""What a source on the web is: how to ask it for the next page, and how to read the answer. It opens no socket.
+
+An engine (one module for each kind of site) has three pure functions:
+
+first(query) -> the cursor of the first page, a JSON value
+ask(query, cursor) -> what to request for it; None if it needs no request
+read(query, cursor, answer) -> what the answer offers, and the next cursor
+
+Since a cursor is all that an engine remembers, a listing that was killed goes on from the last one that was kept.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from pipeline.errors import UserError
+from pipeline.sources.folder import EXTENSIONS
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import MAX_TAGS, split_tags
+
+Cursor = dict[str, Any]
+MAX_URL = 2000  # characters
+
+
+class Ask(NamedTuple):
+    """One request."""
+
+    url: str
+    secrets: tuple[tuple[str, str], ...] = ()
+    """Query parameters that are sent and never told."""
+    login: tuple[str, str] | None = None
+    """For HTTP's basic authentication; never told either."""
+    referer: str | None = None
+
+
+class Answer(NamedTuple):
+    """What came back, whole."""
+
+    url: str
+    """Where it came from, after redirects; without secrets."""
+    status: int
+    headers: dict[str, str]
+    """With names in lower case."""
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A picture that a site says it has; fields as of Post."""
+
+    source_id: str
+    file_url: str
+    page_url: str | None = None
+    title: str | None = None
+    artist: str | None = None
+    rating: str | None = None
+    license: str | None = None
+    tags: tuple[str, ...] = ()
+    md5: str | None = None
+    """Of the file at `file_url`, as the site promises; and so with the next two."""
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+class Listing(NamedTuple):
+    """What one answer says."""
+
+    offers: list[Offer | Drop]
+    next: Cursor | None
+    """None at the end."""
+    shortfall: str = ""
+    """At the end: why there may be more than the site has shown."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the user asked a site for."""
+
+    text: str
+    base_url: str
+    """Without a slash at its end."""
+    file_base_url: str = ""
+    ratings: tuple[str, ...] = ()
+    """Those that are taken, in the site's own words; none: the site has no ratings."""
+    files: str = "original"
+    """original, or sample: the smaller version that the site has made of large pictures."""
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    """The user's keys to the site. Never told."""
+    path: Path | None = None
+    """For sources that read a local list."""
+    pages: int = 1000
+    """How many pages of a gallery are asked for at most."""
+
+
+class Site(NamedTuple):
+    """One row of SOURCES that is on the web."""
+
+    base_url: str = ""
+    """Empty: the configuration, or the query, has to say it."""
+    file_base_url: str = ""
+    """Where files lie whose address the site does not spell out."""
+    engine: ModuleType | None = None
+    rate: float = 1.0
+    """Requests a second to one host: of all processes of a user together."""
+    ratings: tuple[str, ...] = ()
+    """The safe ones."""
+    keys: tuple[str, ...] = ()
+    """Names of the settings that hold the user's keys."""
+    obeys_robots: bool = False
+    """Whether robots.txt speaks of its pages. An API is there for programs: its own terms hold, and robots.txt for the
+    files alone."""
+    is_one_site: bool = True
+    """Whether nothing is left to do when its host is down."""
+    default_limit: int = 1000
+    page_size: int = 0
+    """Posts on a page, for the plan; 0: unknown."""
+    typical_bytes: int = 1_000_000
+    """Of one picture, for the plan."""
+
+
+class Busy(Exception):
+    """An answer that is none: the site wants to be asked later; args: its words."""
+
+
+class BadAnswer(UserError):
+    """An answer that says no, or that this program cannot read."""
+
+
+def bad_answer(
+    answer: Answer, found: str, cure: str = "try again later; if it stays, the site has changed"
+) -> BadAnswer:
+    return BadAnswer(answer.url[:300], words_of(found), "a page of posts", cure)
+
+
+def words_of(text: object, most: int = 300) -> str:
+    """What a site says, as one line that is safe to print."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 2 * most]).split())[:most]
+
+
+def check_ratings(query: Query, names: dict[str, str]) -> None:
+    """Raises UserError if the query itself asks for ratings that are not to be taken. `names`: of the letters."""
+    for word in query.text.split():
+        if word.startswith("rating:"):
+            asked = {names.get(rating, rating) for rating in word.removeprefix("rating:").split(",")}
+            if not asked <= set(query.ratings):
+                raise UserError(
+                    "--query", f"it asks for {word}", f"nothing but {' '.join(query.ratings)}",
+                    "leave it out, or set ratings in the source's section of luigi.cfg",
+                )  # fmt: skip
+
+
+def promised_md5(value: object) -> str | None:
+    """A site's md5, if it is one."""
+    return _hexadecimal(value, 32)
+
+
+def promised_sha256(value: object) -> str | None:
+    """A site's sha256, if it is one."""
+    return _hexadecimal(value, 64)
+
+
+def _hexadecimal(value: object, digits: int) -> str | None:
+    text = str(value or "").lower()
+    return text if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A site's number, if it is one: some write them as text."""
+    return int(str(value)) if re.fullmatch(r"\d{1,18}", str(value)) else None
+
+
+def json_of(answer: Answer) -> Any:
+    """The JSON that came. Raises BadAnswer."""
+    try:
+        return json.loads(answer.body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise bad_answer(answer, f"no JSON: {answer.body[:100]!r}") from None
+
+
+def id_of(item: dict, answer: Answer) -> int:
+    """A post's id. Raises BadAnswer."""
+    number = whole_number(item.get("id"))
+    if number is None:
+        raise bad_answer(answer, f"a post without an id; keys: {keys_of(item)}")
+    return number
+
+
+def further(cursor: Cursor, posts: list[dict], answer: Answer) -> Cursor:
+    """The cursor of the next page, where pages are keyed by id (`below`) if the query allows (`is_keyed`), and numbered
+    (`page`) if not. Raises BadAnswer if the site does not heed the key: it would be asked for ever."""
+    if not cursor["is_keyed"]:
+        return cursor | {"page": cursor["page"] + 1}
+    below = min(id_of(item, answer) for item in posts)
+    if cursor["below"] is not None and below >= cursor["below"]:
+        raise bad_answer(answer, f"the page does not go on below post {cursor['below']}")
+    return cursor | {"below": below}
+
+
+def keys_of(item: dict) -> str:
+    """Those of an item that cannot be used, for an error."""
+    return words_of(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
+
+
+def tags_of(tags: list[str]) -> tuple[str, ...]:
+    """A site's tags, as the manifest has them."""
+    return tuple(split_tags(tags[:MAX_TAGS]))
+
+
+def absolute_url(url: object, base: str = "") -> str | None:
+    """The http(s) URL that `url` is, seen from `base`: percent-encoded where it must be and never twice, without its
+    fragment. None if it is none that can be asked for, or holds a password."""
+    text = str(url or "").strip()
+    if not 0 < len(text) <= MAX_URL:
+        return None
+    try:
+        parts = urlsplit(urljoin(base, text))
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode()
+        path, query = (
+            quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", part), safe="!$%&'()*+,/:;=?@[]~")
+            for part in (parts.path or "/", parts.query)
+        )
+    except ValueError:  # each of these raises it, or a kind of it
+        return None
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not re.fullmatch("[a-z0-9._:-]+", host):
+        return None
+    netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    absolute = urlunsplit((parts.scheme, netloc, path, query, ""))
+    return absolute if len(absolute) <= MAX_URL else None
+
+
+def is_picture_url(url: str) -> bool:
+    """Whether a picture's file name ends it."""
+    path = url.partition("?")[0].partition("#")[0]
+    return "." + path.rpartition(".")[2].lower() in EXTENSIONS - {".svg", ".psd"}

@@ -1,0 +1,107 @@
+"""What luigi.cfg says of a source on the web: one section for each, named after it; and [web] for all."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from luigi.configuration import get_config
+
+from pipeline.errors import UserError
+
+SETTINGS = ("base_url", "file_base_url", "rate", "ratings", "files", "pages", "connections", "strict_hash")
+OF_ALL = ("contact", "file_seconds", "file_megabytes", "page_seconds", "backoff")
+FILES = ("original", "sample")
+
+
+def harvest_of(source: str, query: str, path: Path | None, store):
+    """pipeline.harvest.Harvest of a question to a row of SOURCES, as the configuration has it. Raises UserError."""
+    from pipeline.harvest import Harvest
+    from pipeline.sources import SOURCES
+    from pipeline.sources.site import Query
+
+    site = SOURCES[source]
+    said = _Section(source, (*SETTINGS, *site.keys, *(["user_id"] if "login" in site.keys else [])))
+    base_url = said.url("base_url", site.base_url)
+    if site.page_size and not base_url:
+        raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "say which it is")
+    keys = {name: value for name in site.keys if (value := said.text(name))}
+    return Harvest(
+        source=source,
+        site=site,
+        query=Query(
+            text=query, base_url=base_url, file_base_url=said.url("file_base_url", site.file_base_url),
+            ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
+            files=said.one_of("files", FILES), keys=keys, path=path, pages=int(said.number("pages", 1000, least=1)),
+        ),
+        manners=_manners(said, site.rate, said.text("user_id") if "login" in site.keys else ""),
+        store=store,
+        connections=int(said.number("connections", 2, least=1, most=64)),
+        is_strict=said.one_of("strict_hash", ("false", "true")) == "true",
+    )  # fmt: skip
+
+
+def _manners(said: "_Section", rate: float, user_id: str):
+    from pipeline.polite import Manners
+
+    of_all = _Section("web", OF_ALL)
+    contact = of_all.text("contact")
+    if not re.fullmatch(r"[ -~]{0,200}", contact) or set("()") & set(contact):
+        raise UserError("[web] of luigi.cfg", f"contact = {contact!r}", "plain letters without brackets", "mend it")
+    about = ["dataset builder"] + ([f"contact: {contact}"] if contact else [])
+    if user_id:  # Danbooru asks programs to name their user
+        if not user_id.isdigit():
+            raise UserError(f"[{said.name}] of luigi.cfg", f"user_id = {user_id}", "a number", "mend it")
+        about.append(f"user #{user_id}")
+    named = (said.text(name) for name in ("base_url", "file_base_url"))
+    return Manners(
+        rate=said.number("rate", rate, least=0),
+        about="; ".join(about),
+        local_hosts=frozenset(urlsplit(url).netloc for url in named if url),
+        backoff=of_all.number("backoff", Manners.backoff, least=0),
+        page_seconds=of_all.number("page_seconds", Manners.page_seconds, least=1),
+        file_seconds=of_all.number("file_seconds", Manners.file_seconds, least=1),
+        file_bytes=int(of_all.number("file_megabytes", Manners.file_bytes / 1e6, least=0.001) * 1e6),
+    )
+
+
+class _Section:
+    """One section of luigi.cfg. Raises UserError for an option that is none, or a value that cannot be."""
+
+    def __init__(self, name: str, options: tuple[str, ...]):
+        self.name = name
+        config = get_config()
+        self._values = {key: config.get(name, key, "") for key in options}
+        known = set(config[name]) - set(config.defaults()) if config.has_section(name) else set()
+        for key in sorted(known - set(options)):
+            raise UserError(f"[{name}] of luigi.cfg", f"{key} is no setting", " ".join(options), "mend it")
+
+    def text(self, key: str) -> str:
+        return self._values[key].strip()
+
+    def url(self, key: str, default: str) -> str:
+        """Without a slash at its end."""
+        url = self.text(key) or default
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise self._wrong(key, "an http or https address")
+        return url.rstrip("/")
+
+    def number(self, key: str, default: float, *, least: float, most: float = 1e12) -> float:
+        text = self.text(key)
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise self._wrong(key, f"a number, {least:g} or more")
+        return value
+
+    def one_of(self, key: str, choices: tuple[str, ...]) -> str:
+        """The first if nothing is said."""
+        text = self.text(key) or choices[0]
+        if text not in choices:
+            raise self._wrong(key, " or ".join(choices))
+        return text
+
+    def _wrong(self, key: str, expected: str) -> UserError:
+        return UserError(f"[{self.name}] of luigi.cfg", f"{key} = {self.text(key)}", expected, "mend it")
