@@ -38,7 +38,13 @@ KINDS = {
 }  # fmt: skip
 """Reason -> how the ledger's summary counts it; all others are failed."""
 TELLING = {"cut_short", "truncated", "empty", "wrong_hash"}  # what a second fetch of a file may mend
-RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}  # a part is kept for --retry-failed
+RESUMABLE = {
+    "cut_short",
+    "too_slow",
+    "unreachable",
+    "server_error",
+    "rate_limited",
+}  # a part is kept for --retry-failed
 SECONDS_A_REQUEST = 0.3  # of the network, for the plan where there is no rate
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import requests
 
 from pipeline import robots, web
 from pipeline.budget import LONGEST_PAUSE, Budget
@@ -89,7 +88,7 @@ class Client:
         Raises Fault."""
         kept = Kept(self._pages, ask)
 
-        def use(answer: requests.Response) -> T:
+        def use(answer: web.Response) -> T:
             if answer.status_code == 304 and kept.answer:
                 return read(kept.answer)
             _raise_for_passing(answer)
@@ -110,7 +109,7 @@ class Client:
         """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. What was noted of it.
         robots.txt, opt-outs and types are heeded. Raises Fault."""
 
-        def fetch(answer: requests.Response) -> None:
+        def fetch(answer: web.Response) -> None:
             _raise_for_passing(answer)
             if answer.status_code == 416:  # what is there is not a part of what they have
                 spool.done()
@@ -141,7 +140,7 @@ class Client:
         return spool.noted()
 
     def _again(
-        self, url: str, outgoing: Outgoing, use: Callable[[requests.Response], T], *, obeys_robots: bool,
+        self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, obeys_robots: bool,
         more: Callable[[], dict[str, str]] = dict,
     ) -> T:  # fmt: skip
         """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
@@ -227,7 +226,7 @@ class Client:
         return Budget(name, rate, self._stop, self._host_folder)
 
     @property
-    def _session(self) -> requests.Session:
+    def _session(self) -> web.Session:
         if not hasattr(self._of_thread, "session"):
             agent = web.user_agent(self._manners.about)
             self._of_thread.session = web.new_session(agent, self._manners.local_hosts)
@@ -243,7 +242,7 @@ def _ranged(spool: Spool) -> dict[str, str]:
     return {"Accept-Encoding": "identity"} | spool.resumable()[1]
 
 
-def _note(answer: requests.Response) -> dict:
+def _note(answer: web.Response) -> dict:
     said = {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
     if "Content-Encoding" in answer.headers:
         said = {}  # what is written is unpacked: the rest of it cannot be asked for
@@ -254,7 +253,7 @@ def _netloc(url: str) -> str:
     return urlsplit(url).netloc.lower()
 
 
-def _raise_for_passing(answer: requests.Response) -> None:
+def _raise_for_passing(answer: web.Response) -> None:
     """Raises Fault for a status that asks for patience, or that a later try may not meet."""
     status = answer.status_code
     if status == 429:
@@ -265,25 +264,25 @@ def _raise_for_passing(answer: requests.Response) -> None:
         raise Fault("server_error", f"HTTP {status}", may_pass=True, wait=_wanted_wait(answer))
 
 
-def _raise_for_challenge(answer: requests.Response, data: bytes) -> None:
+def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
     """Raises Banned for a page that is to keep programs out."""
     if answer.status_code == 403 and (answer.headers.get("cf-mitigated") == "challenge" or b"_cf_chl_opt" in data):
         raise _ban(answer)
 
 
-def _ban(answer: requests.Response) -> Banned:
+def _ban(answer: web.Response) -> Banned:
     return Banned(
         _netloc(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
         "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
     )  # fmt: skip
 
 
-def _refusal(answer: requests.Response) -> Fault:
+def _refusal(answer: web.Response) -> Fault:
     status = answer.status_code
     return Fault("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
 
 
-def _wanted_wait(answer: requests.Response) -> float | None:
+def _wanted_wait(answer: web.Response) -> float | None:
     """Seconds that the host wants to be left alone: Retry-After (seconds or a date), or when its limit is reset."""
     text = answer.headers.get("Retry-After", "").strip()
     with suppress(ValueError, TypeError, OverflowError):
@@ -294,7 +293,7 @@ def _wanted_wait(answer: requests.Response) -> float | None:
     return _until_reset(answer)
 
 
-def _until_reset(answer: requests.Response) -> float | None:
+def _until_reset(answer: web.Response) -> float | None:
     for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset"):
         with suppress(ValueError):
             reset = float(answer.headers.get(name, ""))
@@ -303,7 +302,7 @@ def _until_reset(answer: requests.Response) -> float | None:
     return None
 
 
-def _heed_limits(answer: requests.Response, budget: Budget) -> None:
+def _heed_limits(answer: web.Response, budget: Budget) -> None:
     """A host that says that nothing is left is left alone until there is."""
     for name in ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining"):
         if answer.headers.get(name, "").strip() == "0" and (wait := _until_reset(answer)):

@@ -24,6 +24,8 @@ MAX_URL = 8000  # characters
 PATIENCE = (5, 20)  # seconds to connect, seconds of silence
 _CHUNK = 1 << 16
 
+Response, Session = requests.Response, requests.Session  # for those who must not open a socket themselves
+
 
 class WebError(UserError):
     """A URL that was not, or could not be, fetched whole."""

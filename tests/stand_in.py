@@ -10,7 +10,6 @@ serves the same until it is killed.
 
 import argparse
 import base64
-import functools
 import gzip
 import hashlib
 import html
@@ -29,7 +28,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from functools import cached_property
+from functools import cache, cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -67,18 +66,17 @@ PAGES = {
 }
 
 
-@functools.cache
+@cache
 def gradient(number: int) -> bytes:
     """A small picture: a JPEG; of every fifth number a PNG."""
     random = np.random.default_rng(number)
     width, height = random.integers(96, 201, 2).tolist()
-    image = Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8)).resize(
-        (width, height), Image.Resampling.BICUBIC
-    )
+    noise = Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8))
+    image = noise.resize((width, height), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for x, y, radius, *color in random.integers(0, (width, height, 40, 256, 256, 256), (6, 6)).tolist():
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), tuple(color))
-    return saved(image.quantize(24), "PNG") if number % 5 == 2 else saved(image, "JPEG")
+    return saved(image.quantize(128), "PNG") if number % 5 == 2 else saved(image, "JPEG")
 
 
 def saved(image: Image.Image, form: str) -> bytes:
@@ -92,12 +90,7 @@ class Post:
     def __init__(self, n: int, picture: Callable[[int], bytes]) -> None:
         self.n, self.id, self._picture = n, 1000 + 7 * n, picture
         self.rating = RATINGS.get(n % 10, "general")
-        self.tags = [
-            "1girl",
-            HAIR[n % 6],
-            *(["l'arc"] if n % 6 == 3 else []),
-            *(["solo"] if n % 12 != 11 else ["2girls"]),
-        ]
+        self.tags = ["1girl", HAIR[n % 6], "2girls" if n % 12 == 11 else "solo"] + ["l'arc"] * (n % 6 == 3)
         self.score = self.id * 7919 % 50
         self.is_picture = n % 20 not in FILMS
         self.is_hidden = n % 9 == 8  # Danbooru and Moebooru do not give its file
@@ -132,7 +125,7 @@ class Post:
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
 
-    @property
+    @cached_property
     def extension(self) -> str:
         return type_of(self.data).partition("/")[2].replace("jpeg", "jpg")
 
@@ -200,17 +193,17 @@ CHALLENGE = replace(
 
 
 def has(post: Post, word: str) -> bool:
-    """Whether a word of a query is true of a post."""
+    """Whether a word of a query is true of a post; those on what is not known here (width:, date:, …) are."""
     if word.startswith("-"):
         return not has(post, word[1:])
     name, _, value = word.partition(":")
     if name == "id":
-        limit = int(value.strip("<>"))
-        return post.id < limit if value[0] == "<" else post.id > limit if value[0] == ">" else post.id == limit
+        number = int(value.strip("<>"))
+        return {"<": post.id < number, ">": post.id > number}.get(value[0], post.id == number)
     if name == "rating":
         return post.rating[0] in {rating[:1] for rating in value.split(",")}
     if name in ("md5", "filetype"):
-        return value in (post.md5, post.extension)
+        return not {post.md5, post.extension}.isdisjoint(value.split(","))
     return name in (*FREE, "sort", "order", "all", "*") or word in post.tags
 
 
@@ -224,10 +217,6 @@ def robots(site: "StandIn", call: Call) -> Reply:
     return Reply(site.robots.encode(), "text/plain", site.robots_status)
 
 
-def entities(tags: list[str]) -> str:
-    return html.escape(" ".join(tags), quote=False).replace("'", "&#039;")
-
-
 def dapi(site: "StandIn", call: Call, engine: str) -> Reply:
     """Safebooru, and gelbooru.com; XML as of the former."""
     if engine == "gelbooru" and site.needs_key and not {"api_key", "user_id"} <= call.asked.keys():
@@ -237,110 +226,111 @@ def dapi(site: "StandIn", call: Call, engine: str) -> Reply:
     if start > site.too_deep:
         return TOO_DEEP
     posts = found(site, f"id:{call.asked['id']}" if "id" in call.asked else call.asked.get("tags", ""))
-    shown = call.page(posts, start, limit)
+    items = [dapi_item(call, post, engine) for post in call.page(posts, start, limit)]
     if call.asked.get("json") != "1":
         root = ElementTree.Element("posts", count=str(len(posts)), offset=str(start))
-        for post in shown:
-            ElementTree.SubElement(
-                root, "post", id=str(post.id), md5=post.md5, rating=post.rating[0], tags=f" {entities(post.tags)} ",
-                file_url=call.link(post, engine), score=str(post.score), width=str(post.size[0]), status="active",
-                height=str(post.size[1]), created_at="Tue Apr 18 21:24:51 +0000 2023", parent_id="", source="",
-            )  # fmt: skip
+        for item in items:
+            item |= {"rating": item["rating"][0], "tags": f" {item['tags']} "}
+            ElementTree.SubElement(root, "post", {name: str(item[name]) for name in item if name not in JSON_ONLY})
         return Reply(ElementTree.tostring(root, "utf-8", xml_declaration=True), "text/xml; charset=utf-8")
     if engine == "gelbooru":
-        items = [gelbooru_item(call, post) for post in shown]
         about = {"@attributes": {"limit": limit, "offset": start, "count": len(posts)}}
         return as_json(about | ({"post": items[0] if len(items) == 1 else items} if items else {}))
-    items = [item for post in shown for item in safebooru_items(call, post)]
-    return Reply(json.dumps(items).replace("/", "\\/").encode() if items or not site.empty_body else b"")
+    varied = [form for item in items for form in safebooru_forms(item)]
+    return Reply(json.dumps(varied).replace("/", "\\/").encode() if items or not site.empty_body else b"")
 
 
-def dapi_item(call: Call, post: Post, engine: str) -> dict[str, object]:
-    return {
-        "id": post.id, "width": post.size[0], "height": post.size[1], "change": 1757694622, "owner": "danbooru",
-        "parent_id": 0, "rating": post.rating, "sample": post.has_sample, "score": post.score, "status": "active",
-        "tags": entities(post.tags), "source": "https://example.com/a", "file_url": call.link(post, engine),
-        "preview_url": call.link(post, engine, sample=True),
-        "sample_url": call.link(post, engine, sample=True) if post.has_sample else "",
-        "sample_width": post.size[0] // 2, "sample_height": post.size[1] // 2,
+JSON_ONLY = ("directory", "image", "owner", "sample", "has_notes", "comment_count")
+
+
+def dapi_item(call: Call, post: Post, engine: str) -> dict[str, Any]:
+    url, sample = call.link(post, engine), call.link(post, engine, sample=True)
+    tags = html.escape(" ".join(post.tags), quote=False).replace("'", "&#039;")
+    item = {
+        "preview_url": sample, "sample_url": sample if post.has_sample else "", "file_url": url, "directory": post.id,
+        "md5": post.md5, "width": post.size[0], "height": post.size[1], "id": post.id, "image": url.rpartition("/")[2],
+        "change": 1757694622, "owner": "danbooru", "parent_id": 0, "rating": post.rating, "sample": post.has_sample,
+        "sample_height": 50, "sample_width": 50, "score": post.score, "tags": tags, "source": "https://example.com/a",
+        "status": "active", "has_notes": False, "comment_count": 0,
     }  # fmt: skip
+    if engine == "gelbooru":
+        directory = f"{post.md5[:2]}/{post.md5[2:4]}"
+        return item | {"directory": directory, "sample": int(post.has_sample), "has_notes": "false"}
+    return item | {"rating": "safe"} if post.rating == "sensitive" else item
 
 
-def gelbooru_item(call: Call, post: Post) -> dict[str, object]:
-    return dapi_item(call, post, "gelbooru") | {
-        "created_at": "Sat Nov 21 06:00:00 -0600 2026", "md5": post.md5, "image": f"{post.md5}.{post.extension}",
-        "directory": f"{post.md5[:2]}/{post.md5[2:4]}", "sample": int(post.has_sample), "title": "", "has_notes": "false",
-    }  # fmt: skip
+def safebooru_forms(item: dict[str, Any]) -> list[dict[str, Any] | None]:
+    """A post as one of the forms that were seen in its JSON, and what else stood in the list."""
+    n = (item["id"] - 1000) // 7
+    item["hash"] = item.pop("md5")
+    if n % 3 == 0:
+        item["score"] = None
+    if n % 4 == 1:
+        item["directory"] = str(item["directory"])
+    if n % 10 == 6:
+        item["file_url"] = item["file_url"].removeprefix("http:")
+    if n % 10 == 4:
+        item = {name: value for name, value in item.items() if not name.endswith("_url")}
+    return [item, None] if n % 15 == 6 else [item]
 
 
-def safebooru_items(call: Call, post: Post) -> list[object]:
-    """The post in one of the forms that were seen there, and what else stands in the list."""
-    item = dapi_item(call, post, "safebooru") | {
-        "directory": str(post.id) if post.n % 4 == 1 else post.id, "hash": post.md5, "has_notes": False,
-        "image": post.file("safebooru").rpartition("/")[2], "comment_count": 0,
-        "rating": "safe" if post.rating == "sensitive" else post.rating, "score": post.score if post.n % 3 else None,
-    }  # fmt: skip
-    if post.n % 10 == 4:
-        item = {key: value for key, value in item.items() if not key.endswith("_url")}
-    if post.n % 10 == 6:
-        item["file_url"] = call.link(post, "safebooru").removeprefix("http:")
-    return [item, None] if post.n % 15 == 5 else [item]
+ERRORS = {
+    401: ("SessionLoader::AuthenticationFailure", "Invalid API key"),
+    404: ("ActiveRecord::RecordNotFound", "That record was not found."),
+    410: ("PaginationExtension::PaginationError", "You cannot go beyond page 1000."),
+    422: ("PostQuery::TagLimitError", "You cannot search for more than 2 tags at a time."),
+}
 
 
-def danbooru_error(status: int, error: str, message: str) -> Reply:
+def danbooru_error(status: int, message: str = "") -> Reply:
+    error, words = ERRORS.get(status, ("StandardError", message))
     backtrace = ["app/controllers/application_controller.rb:123:in `call'"]
-    return as_json({"success": False, "error": error, "message": message, "backtrace": backtrace}, status)
+    return as_json({"success": False, "error": error, "message": message or words, "backtrace": backtrace}, status)
 
 
 def danbooru(site: "StandIn", call: Call, post_id: str | None) -> Reply:
-    asked = call.asked
+    asked, basic = call.asked, f"Basic {base64.b64encode(':'.join(site.login).encode()).decode()}"
     if call.headers.get("user-agent", "").startswith(("Mozilla", "python-requests")):
         return CHALLENGE
     if "cause_error" in asked:
-        return danbooru_error(int(asked["cause_error"]), "StandardError", asked.get("message", ""))
-    basic = base64.b64encode(":".join(site.login).encode()).decode()
-    if call.headers.get("authorization", f"Basic {basic}") != f"Basic {basic}" or (
-        asked.keys() & {"login", "api_key"} and (asked.get("login"), asked.get("api_key")) != site.login
-    ):
-        return danbooru_error(401, "SessionLoader::AuthenticationFailure", "Invalid API key")
+        return danbooru_error(int(asked["cause_error"]), asked.get("message", ""))
+    login = (asked.get("login"), asked.get("api_key"))
+    if call.headers.get("authorization", basic) != basic or login not in (site.login, (None, None)):
+        return danbooru_error(401)
     if post_id or "md5" in asked:
         posts = found(site, f"id:{post_id}" if post_id else f"md5:{asked['md5']}")
-        if posts:
-            return as_json(danbooru_item(call, posts[0]))
-        return danbooru_error(404, "ActiveRecord::RecordNotFound", "That record was not found.")
-    words = asked.get("tags", "").split()
-    if sum(word.lstrip("-").partition(":")[0] not in FREE for word in words) > 2:
-        return danbooru_error(422, "PostQuery::TagLimitError", "You cannot search for more than 2 tags at a time.")
-    limit, page = min(int(asked.get("limit", 20)), 200), asked.get("page", "1")
+        return as_json(danbooru_item(call, posts[0])) if posts else danbooru_error(404)
+    tags, limit, page = asked.get("tags", ""), min(int(asked.get("limit", 20)), 200), asked.get("page", "1")
+    if sum(word.lstrip("-").partition(":")[0] not in FREE for word in tags.split()) > 2:
+        return danbooru_error(422)
     if page.isdigit() and int(page) > 1000:
-        return danbooru_error(410, "PaginationExtension::PaginationError", "You cannot go beyond page 1000.")
-    posts = found(site, asked.get("tags", ""))
+        return danbooru_error(410)
     if page[0] == "b":
-        shown = call.page([post for post in posts if post.id < int(page[1:])], 0, limit)
-    elif page[0] == "a":
-        above = [post for post in posts if post.id > int(page[1:])]
-        shown = call.page(above, max(len(above) - limit, 0), limit)
+        posts, start = found(site, f"{tags} id:<{page[1:]}"), 0
+    elif page[0] == "a":  # those next to it, yet newest first
+        posts = found(site, f"{tags} id:>{page[1:]}")
+        start = max(len(posts) - limit, 0)
     else:
-        shown = call.page(posts, (int(page) - 1) * limit, limit)
-    return as_json([danbooru_item(call, post) for post in shown])
+        posts, start = found(site, tags), (int(page) - 1) * limit
+    return as_json([danbooru_item(call, post) for post in call.page(posts, start, limit)])
 
 
-def danbooru_item(call: Call, post: Post) -> dict[str, object]:
+def danbooru_item(call: Call, post: Post) -> dict[str, Any]:
+    tags, sample = " ".join(post.tags), call.link(post, "danbooru", sample=True)
     item = {
         "id": post.id, "created_at": "2026-11-21T00:46:05.385-05:00", "score": post.score, "md5": post.md5,
         "source": "https://example.com/a", "rating": post.rating[0], "is_pending": False, "is_flagged": False,
-        "is_deleted": False, "is_banned": post.is_hidden, "uploader_id": 1, "fav_count": 0,
-        "tag_string": " ".join(post.tags), "tag_string_artist": f"artist_{post.n % 4}", "tag_string_character": "",
-        "tag_string_copyright": "original", "tag_string_meta": "", "tag_count": len(post.tags),
-        "file_ext": post.extension, "file_size": len(post.data), "image_width": post.size[0],
-        "image_height": post.size[1], "parent_id": None, "has_children": False, "has_large": post.has_sample,
-        "file_url": call.link(post, "danbooru"),
-        "large_file_url": call.link(post, "danbooru", sample=post.has_sample or not post.is_picture),
-        "preview_file_url": call.link(post, "danbooru", sample=True),
+        "is_deleted": False, "is_banned": post.is_hidden, "tag_string": tags, "tag_string_general": tags,
+        "tag_string_artist": f"artist_{post.n % 4}", "tag_string_character": "", "tag_string_copyright": "original",
+        "tag_count": len(post.tags), "file_ext": post.extension, "file_size": len(post.data), "parent_id": None,
+        "image_width": post.size[0], "image_height": post.size[1], "has_large": post.has_sample,
+        "file_url": call.link(post, "danbooru"), "preview_file_url": sample,
+        "large_file_url": sample if post.has_sample or not post.is_picture else call.link(post, "danbooru"),
     }  # fmt: skip
-    secret = {"md5", "file_url", "large_file_url", "preview_file_url"} if post.is_hidden else set()
-    wanted = set(call.asked["only"].split(",")) if "only" in call.asked else item.keys()
-    return {key: value for key, value in item.items() if key in wanted and key not in secret}
+    if post.is_hidden:
+        item = {name: value for name, value in item.items() if name != "md5" and not name.endswith("file_url")}
+    wanted = call.asked.get("only", ",".join(item)).split(",")
+    return {name: value for name, value in item.items() if name in wanted}
 
 
 def moebooru(site: "StandIn", call: Call) -> Reply:
@@ -350,19 +340,17 @@ def moebooru(site: "StandIn", call: Call) -> Reply:
     return as_json([moebooru_item(call, post) for post in shown])
 
 
-def moebooru_item(call: Call, post: Post) -> dict[str, object]:
+def moebooru_item(call: Call, post: Post) -> dict[str, Any]:
     url, sample = call.link(post, "moebooru"), call.link(post, "moebooru", sample=True)
     item = {
         "id": post.id, "tags": " ".join(post.tags), "created_at": 1757694622, "creator_id": 1, "author": "uploader",
         "change": post.id, "source": "https://example.com/a", "score": post.score, "md5": post.md5,
         "file_size": len(post.data), "file_url": url, "is_shown_in_index": True, "preview_url": sample,
-        "sample_url": sample if post.has_sample else url, "sample_width": 50, "sample_height": 50, "jpeg_url": url,
-        "jpeg_width": post.size[0], "jpeg_height": post.size[1], "jpeg_file_size": 0,
-        "rating": post.rating[0].replace("g", "s"), "has_children": False, "parent_id": None,
-        "status": "deleted" if post.is_hidden else "active", "width": post.size[0], "height": post.size[1],
-        "is_held": False,
+        "sample_url": sample if post.has_sample else url, "jpeg_url": url, "rating": post.rating[0].replace("g", "s"),
+        "status": "deleted" if post.is_hidden else "active", "has_children": False, "parent_id": None, "is_held": False,
+        "width": post.size[0], "height": post.size[1],
     }  # fmt: skip
-    return {key: value for key, value in item.items() if not (post.is_hidden and key.endswith("_url"))}
+    return {name: value for name, value in item.items() if not (post.is_hidden and name.endswith("_url"))}
 
 
 def gallery(site: "StandIn", call: Call) -> Reply:
@@ -423,13 +411,13 @@ class Handler(BaseHTTPRequestHandler):
         self.asked = Asked(time.monotonic(), self.command, self.path, headers)
         self.server.log.append(self.asked)
         fault = self.server.fault(self.path)
-        with suppress(OSError):  # who asked has gone
+        try:
             reply = FAULTS[fault.kind](self, self.reply(), **fault.details) if fault else self.reply()
             if reply:
                 self.begin(reply)
                 self.write(reply.body)
-            return
-        self.close_connection = True
+        except OSError:  # who asked has gone
+            self.close_connection = True
 
     do_HEAD = do_GET
 
@@ -470,15 +458,13 @@ class Handler(BaseHTTPRequestHandler):
 # What a fault makes of the normal answer: another one, or, if it has dealt with the client itself, none.
 
 
-def status(
-    handler: Handler, reply: Reply, code: int, headers: dict[str, str] | None = None, body: bytes = b"",
-    retry_after: int | None = None, retry_date: float | None = None,
-) -> Reply:  # fmt: skip
-    """`retry_after` and `retry_date`: seconds from now; the latter is told as a date."""
-    more = {"Retry-After": str(retry_after)} if retry_after is not None else {}
-    if retry_date is not None:
-        more = {"Retry-After": formatdate(time.time() + retry_date, usegmt=True)}
-    return Reply(body, "text/html", code, (headers or {}) | more)
+def status(handler, reply, code: int, body=b"", headers=None, retry_after: int | None = None, is_date=False) -> Reply:
+    """`retry_after`: seconds, told as a date if `is_date`."""
+    headers = headers or {}
+    if retry_after is not None:
+        date = formatdate(time.time() + retry_after, usegmt=True)
+        headers |= {"Retry-After": date if is_date else str(retry_after)}
+    return Reply(body, "text/html", code, headers)
 
 
 def reset(handler: Handler, reply: Reply, at: int | None = None) -> None:
@@ -530,11 +516,8 @@ def endless(handler: Handler, reply: Reply) -> None:
 
 
 FAULTS: dict[str, Callable[..., Reply | None]] = {
-    "status": status,
     "headers": lambda handler, reply, more: replace(reply, headers=reply.headers | more),
-    "redirect": lambda handler, reply, to=None, code=302: Reply(
-        b"", "text/html", code, {"Location": to or handler.path}
-    ),
+    "redirect": lambda handler, reply, to=None, code=302: Reply(b"", "", code, {"Location": to or handler.path}),
     "html200": lambda handler, reply: LOGIN,
     "cloudflare": lambda handler, reply: CHALLENGE,
     "too_deep": lambda handler, reply: TOO_DEEP,
@@ -547,13 +530,8 @@ FAULTS: dict[str, Callable[..., Reply | None]] = {
     "bomb": lambda handler, reply, megabytes=2048: replace(
         reply, body=gzip.compress(bytes(2**24)) * (megabytes // 16), headers={"Content-Encoding": "gzip"}
     ),
-    "reset": reset,
-    "truncate": truncate,
-    "chunked": chunked,
-    "drip": drip,
-    "silence": silence,
-    "endless": endless,
 }
+FAULTS |= {function.__name__: function for function in (status, reset, truncate, chunked, drip, silence, endless)}
 
 
 class Fault:
@@ -571,19 +549,13 @@ class Fault:
 class Asked:
     """One request, and what became of it."""
 
-    time: float
-    """Monotonic."""
+    time: float  # monotonic, when it came
     method: str
-    path: str
-    """With the query."""
-    headers: dict[str, str]
-    """With names in lower case."""
-    status: int | None = None
-    """None if it got no answer."""
-    sent: int = 0
-    """Bytes of the body."""
-    due: float | None = None
-    """So many would have been all."""
+    path: str  # as it was sent, with the query
+    headers: dict[str, str]  # with names in lower case
+    status: int | None = None  # None: no answer
+    sent: int = 0  # bytes of the body
+    due: float | None = None  # so many would have been all
 
     @property
     def whole(self) -> bool:
@@ -598,7 +570,7 @@ class StandIn(ThreadingHTTPServer):
     def __init__(self, posts: int = 60, pictures: Callable[[int], bytes] = gradient, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.picture = functools.cache(pictures)
+        self.picture = pictures
         self.posts: list[Post] = []  # newest first
         self.log: list[Asked] = []
         self.faults: list[Fault] = []

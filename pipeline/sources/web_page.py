@@ -1,0 +1,284 @@
+"""The pictures of any gallery on the web: a page, and those that it calls the next.
+
+Pages are read by Python's own parser, as a stream: a tree of hostile HTML takes gigabytes (measured with BeautifulSoup:
+120 MB and 3 s for each million bytes of nested tags, 10 s for 30 kB of a tag that does not end).
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pipeline.errors import UserError
+from pipeline.robots import AGENT, opt_out
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    is_picture_url,
+    tags_of,
+    words_of,
+)
+
+VERSION = 1
+MAX_BYTES = 4 << 20  # of a page
+MAX_TAG = 128 << 10  # characters of one tag, without pictures written into it
+MAX_PARTS = 150_000  # tags and attributes of a page
+MAX_PICTURES = 5_000
+MAX_CANDIDATES = 8  # of a srcset, the largest
+CHUNK = 32 << 10  # characters that are parsed at a time: the bounds are looked at between
+ICON = 48  # px: what is smaller in both directions is no picture
+LAZY = ("data-original", "data-lazy-src", "data-src")  # where scripts look for what `src` does not say yet
+UNWANTED = (".svg", ".ico")
+PAGES = ("", "text/html", "application/xhtml+xml")
+CURE = "give the address of a page that shows pictures"
+
+# Codecs by Python's names -> those that are tried, strictly; the last one then takes what it can. The first `euc_jp`
+# knows no ①, the others of a pair are what browsers mean.
+CODECS = {
+    "euc_jp": ("euc_jp", "euc_jis_2004"), "shift_jis": ("cp932",), "ascii": ("cp1252",), "iso8859-1": ("cp1252",),
+    "gb2312": ("gb18030",), "gbk": ("gb18030",), "euc_kr": ("cp949",), "big5": ("big5hkscs",),
+}  # fmt: skip
+_KNOWN = re.compile("utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac")  # idna takes hours
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+
+# What the parser takes ill or, unlike browsers, mistakes: marked sections, `&copy=` within an address, endless numbers.
+_SECTION = re.compile(r"<!\[")
+_NO_ENTITY = re.compile(r"&(?=[A-Za-z]\w{0,40}=|#[0-9]{8})")
+_INLINE = re.compile(r"data:[^\"'\s>]*")
+_CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[\s,]|$))?")
+
+
+def first(query: Query) -> Cursor:
+    """url: the page that is next; visited: those that were read."""
+    url = absolute_url(query.text, query.base_url and query.base_url + "/")
+    if url is None:
+        raise UserError("--query", f"{query.text[:100]!r}", "the URL of a page", "give --query https://…")
+    return {"url": url, "visited": []}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    return Ask(cursor["url"])
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    visited = [*cursor["visited"], cursor["url"]]
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    words = opt_out([answer.headers.get("x-robots-tag", "")], answer.headers.get("tdm-reservation", ""))
+    if kind.startswith("image/") and not kind.startswith("image/svg"):
+        url = absolute_url(answer.url) or cursor["url"]
+        return Listing([Drop(url, "opted_out", words) if words else Offer(url, url)], None)
+    if kind not in PAGES:
+        raise bad_answer(answer, f"no web page but {kind}", CURE)
+    page = _parsed(answer)
+    following = _following(page, answer, visited)
+    words = words or page.opt_out
+    offers = [Drop(cursor["url"], "opted_out", words)] if words else list(_offers(page, cursor["url"], answer))
+    if not offers and len(visited) == 1:
+        raise bad_answer(answer, f"no picture on the page: {page.title or words_of(decoded(answer), 100)}", CURE)
+    if following and len(visited) >= query.pages:
+        return Listing(offers, None, f"the gallery has more than the {query.pages:,} pages that are asked for")
+    return Listing(offers, {"url": following, "visited": visited} if following else None)
+
+
+class Picture(NamedTuple):
+    """One that a page shows, as it says."""
+
+    addresses: tuple[str, ...]
+    """All that it has, best first."""
+    alt: str
+
+
+class TooMuch(Exception):
+    """More than a page may hold; args: of what."""
+
+
+class Page(HTMLParser):
+    """What matters of a page, as far as it was fed."""
+
+    def __init__(self):
+        super().__init__()
+        self.title = ""
+        self.base = ""
+        self.next = ""
+        self.license = ""
+        self.meta: dict[str, str] = {}
+        self.pictures: list[Picture] = []
+        self.opt_out: str | None = None
+        self._parts = 0
+        self._link = ""
+        """The picture to which the open link leads."""
+        self._sources: list[str] | None = None
+        """srcset of the sources of the open <picture>."""
+        self._is_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._count(1 + len(attrs))
+        if tag in _HANDLERS:
+            _HANDLERS[tag](self, {name: value or "" for name, value in reversed(attrs)})  # the first of a name counts
+
+    def handle_endtag(self, tag: str) -> None:
+        self._count(1)
+        if tag == "a":
+            self._link = ""
+        elif tag == "picture":
+            self._sources = None
+        elif tag == "title":
+            self._is_title = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_title and len(self.title) < MAX_TEXT:
+            self.title += data[:MAX_TEXT]
+
+    def handle_comment(self, data: str) -> None:
+        self._count(1)
+
+    handle_pi = handle_decl = handle_comment
+
+    def _count(self, parts: int) -> None:
+        self._parts += parts
+        if self._parts > MAX_PARTS:
+            raise TooMuch(f"{MAX_PARTS:,} tags and attributes")
+
+    def _on_title(self, attrs: dict) -> None:
+        self._is_title = not self.title  # drawings have titles too
+
+    def _on_base(self, attrs: dict) -> None:
+        self.base = self.base or attrs.get("href", "")
+
+    def _on_link(self, attrs: dict) -> None:
+        relations = attrs.get("rel", "").lower().split()
+        if "next" in relations:
+            self.next = self.next or attrs.get("href", "")
+        if "license" in relations:
+            self.license = self.license or attrs.get("href", "")
+
+    def _on_a(self, attrs: dict) -> None:
+        self._on_link(attrs)
+        href = attrs.get("href", "")
+        # A colon: what a wiki calls File:x.jpg is a page.
+        self._link = href if is_picture_url(href) and ":" not in href.rpartition("/")[2] else ""
+
+    def _on_meta(self, attrs: dict) -> None:
+        name, content = (attrs.get("name") or attrs.get("property", "")).strip().lower(), attrs.get("content", "")
+        if name == "og:image":
+            self._show([content])
+        elif name in ("robots", AGENT):
+            is_against = opt_out([content if name == "robots" else f"{AGENT}: {content}"])
+            self.opt_out = self.opt_out or (words_of(f"meta {name}: {content}", 100) if is_against else None)
+        elif name in ("author", "keywords"):
+            self.meta.setdefault(name, content)
+
+    def _on_picture(self, attrs: dict) -> None:
+        self._sources = []
+
+    def _on_source(self, attrs: dict) -> None:
+        if self._sources is not None:  # or it is of a film
+            self._sources.append(attrs.get("srcset", ""))
+
+    def _on_img(self, attrs: dict) -> None:
+        sizes = [re.fullmatch(r"\s*([0-9]{1,5})(px)?\s*", attrs.get(side, "")) for side in ("width", "height")]
+        if not self._link and all(size and int(size[1]) < ICON for size in sizes):
+            return
+        candidates = [attrs.get("data-srcset", ""), attrs.get("srcset", ""), *(self._sources or [])]
+        found = [(float(size or 1), url.rstrip(",")) for text in candidates for url, size in _CANDIDATE.findall(text)]
+        largest = [url for _, url in sorted(found, key=lambda pair: -pair[0])[:MAX_CANDIDATES]]
+        lazy = [attrs.get(name, "") for name in LAZY]
+        self._show([self._link, *lazy, *largest, attrs.get("src", "")], attrs.get("alt", ""))
+
+    def _show(self, addresses: list[str], alt: str = "") -> None:
+        if len(self.pictures) >= MAX_PICTURES:
+            raise TooMuch(f"{MAX_PICTURES:,} pictures")
+        self.pictures.append(Picture(tuple(filter(None, addresses)), alt))
+
+
+_HANDLERS = {name: getattr(Page, f"_on_{name}") for name in "title base link a meta picture source img".split()}
+
+
+def _parsed(answer: Answer) -> Page:
+    """The page that came; what is cut off at its end is left out. Raises BadAnswer."""
+    if len(answer.body) > MAX_BYTES:
+        raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
+    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", _SECTION.sub("<!x", decoded(answer))))
+    page = Page()
+    try:
+        for start in range(0, len(text), CHUNK):
+            page.feed(text[start : start + CHUNK])
+            if len(page.rawdata) > MAX_TAG and re.match("<[a-zA-Z/]", page.rawdata):
+                raise TooMuch(f"{MAX_TAG:,} characters in a tag")
+    except TooMuch as problem:
+        raise bad_answer(answer, f"a page of more than {problem}", CURE) from None
+    return page
+
+
+def decoded(answer: Answer) -> str:
+    """The page as text: by what its header says, or itself, of its charset."""
+    for mark, codec in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if answer.body.startswith(mark):
+            return answer.body.decode(codec, "replace")
+    head = answer.body[:4096].decode("latin-1")
+    said = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
+    names = _codecs(said[1] if said else "utf-8")
+    for name in names:
+        try:
+            return answer.body.decode(name)
+        except UnicodeDecodeError:
+            pass
+    return answer.body.decode(names[-1], "replace")
+
+
+def _codecs(charset: str) -> tuple[str, ...]:
+    try:
+        name = codecs.lookup(charset).name
+    except LookupError:
+        name = "utf-8"
+    return CODECS.get(name, (name if _KNOWN.match(name) else "utf-8",))
+
+
+def _base(page: Page, answer: Answer) -> str:
+    return absolute_url(page.base, answer.url) or answer.url
+
+
+def _following(page: Page, answer: Answer, visited: list[str]) -> str | None:
+    """The next page, if it is one of the same host that was not read yet."""
+    url = absolute_url(page.next, _base(page, answer))
+    if url is None or urlsplit(url).netloc != urlsplit(absolute_url(answer.url) or "").netloc:
+        return None
+    return None if url in (*visited, absolute_url(answer.url)) else url
+
+
+def _offers(page: Page, page_url: str, answer: Answer) -> Iterator[Offer]:
+    """Each picture once, at its best address; none that is a smaller version of another."""
+    base, own = _base(page, answer), absolute_url(answer.url)
+    titles: dict[str, str] = {}  # URL -> what the page calls it
+    smaller = set()
+    for picture in page.pictures:
+        urls = [absolute_url(address, base) for address in picture.addresses]
+        best, *others = [url for url in urls if url not in (None, own) and not _is_unwanted(url)] or [None]
+        if best:
+            smaller |= {*others} - {best}
+            titles[best] = titles.get(best) or picture.alt
+    said = {
+        "page_url": page_url, "artist": one_line(page.meta.get("author")), "license": absolute_url(page.license, base),
+        "tags": tags_of(split_tags(page.meta.get("keywords"))),
+    }  # fmt: skip
+    for url, title in titles.items():
+        if url not in smaller:
+            yield Offer(url, url, title=one_line(title) or one_line(page.title), **said)
+
+
+def _is_unwanted(url: str) -> bool:
+    return urlsplit(url).path.lower().endswith(UNWANTED)

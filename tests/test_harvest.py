@@ -1,0 +1,430 @@
+"""Harvests from the stand-in: each fault is the right row of the ledger, and nothing is lost or fetched twice."""
+
+import dataclasses
+import http.client
+import itertools
+import resource
+import sqlite3
+import threading
+import time
+from collections import Counter
+
+import pytest
+from stand_in import Fault, StandIn
+
+from pipeline import images, web
+from pipeline.errors import UserError
+from pipeline.harvest import Harvest
+from pipeline.polite import Banned, Client, Manners
+from pipeline.sources import SOURCES
+from pipeline.sources.site import Query
+from pipeline.store import Store
+
+QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 2, "page_seconds": 2, "file_bytes": 5_000_000}
+
+
+@pytest.fixture
+def site():
+    with StandIn(posts=40) as site:
+        yield site
+
+
+@pytest.fixture
+def ask(site, tmp_path):
+    """ask(source, …) -> Harvest of the stand-in, all in tmp_path."""
+    store = Store(tmp_path / "data", "test")
+    store.scratch.mkdir(parents=True)
+
+    def make(source: str = "safebooru", text: str = "1girl", *, strict: bool = False, manners=(), **query) -> Harvest:
+        row = SOURCES[source]
+        engine = row.engine.__name__.rpartition(".")[2]
+        base = {"gelbooru": source, "url_list": "", "web_page": ""}.get(engine, engine)
+        asked = {"text": text, "base_url": f"{site.url}/{base}".rstrip("/"), "ratings": row.ratings} | query
+        local_hosts = frozenset([site.url.removeprefix("http://")])
+        return Harvest(
+            source, row, Query(**asked), Manners(**QUICK | {"local_hosts": local_hosts} | dict(manners)), store,
+            connections=2, is_strict=strict, hosts=tmp_path / "hosts",
+        )  # fmt: skip
+
+    return make
+
+
+def outcomes(harvest: Harvest, number: int = 0, limit: int = 0) -> dict[str, str]:
+    """source_id -> what came of it."""
+    with harvest._ledger() as ledger:
+        return {
+            line.source_id: line.drop.reason if line.drop else line.file.outcome
+            for line in ledger.lines(harvest.key, number, limit)
+        }
+
+
+def files_asked(site: StandIn) -> Counter:
+    return Counter(asked.path for asked in site.log if "/files/" in asked.path or "/images/" in asked.path)
+
+
+SITES = ("safebooru", "gelbooru", "danbooru", "konachan")
+
+
+@pytest.mark.parametrize("source", SITES)
+def test_all_pictures_come_once_with_what_the_site_says_of_them(ask, site, source):
+    harvest = ask(source)
+    counts = harvest.run(0, 0)
+    assert counts.is_complete
+    assert counts.by_kind["fetched"] == counts.expected > 20
+    taken = {post.id: post for post in site.posts if post.is_picture}
+    table, _ = images.collect(harvest.posts(0, 0), source, 0, harvest.store)
+    for row in table.to_pylist():
+        post = taken[int(row["source_id"])]
+        assert (row["image_id"], row["md5"]) == (post.sha256, post.md5)
+        assert set(row["tags"]) == set(post.tags)
+        assert row["page_url"].startswith(harvest.query.base_url)
+        assert row["fetched_at"] is not None
+    asked = files_asked(site)
+    assert set(asked.values()) == {1}
+    assert len(asked) == counts.expected
+    harvest.run(0, 0)
+    assert files_asked(site) == asked
+
+
+@pytest.mark.parametrize("source", SITES)
+def test_a_finished_harvest_makes_no_request_and_a_refresh_asks_for_what_is_new(ask, site, source):
+    harvest = ask(source)
+    first = harvest.run(harvest.round(is_new=False), 0)
+    asked = len(site.log)
+    harvest.run(harvest.round(is_new=False), 0)
+    assert len(site.log) == asked
+    site.add_posts(6)
+    number = harvest.round(is_new=True)
+    second = harvest.run(number, 0, is_refresh=True)
+    assert number == 1
+    assert second.expected > first.expected
+    assert set(files_asked(site).values()) == {1}
+    assert {post.source_id for post in harvest.posts(0, 0)} < {post.source_id for post in harvest.posts(1, 0)}
+    assert harvest.round(is_new=False) == 1  # what is built without --refresh is what there is
+
+
+def test_the_limit_counts_offers_and_may_grow(ask, site):
+    harvest = ask()
+    assert harvest.run(0, 5).expected == 5
+    assert harvest.run(0, 12).expected == 12
+    assert set(files_asked(site).values()) == {1}
+    first, more = ([post.source_id for post in harvest.posts(0, limit) if hasattr(post, "read")] for limit in (5, 12))
+    assert more[:5] == first
+
+
+# (fault, what the ledger says of the picture in the end)
+FILE_FAULTS = {
+    "429, seconds": (Fault("", "status", code=429, headers={"Retry-After": "1"}), "fetched"),
+    "429, a date": (Fault("", "status", code=429, retry_after=2, is_date=True), "fetched"),
+    "429 for ever": (Fault("", "status", times=99, code=429, headers={"Retry-After": "0"}), "rate_limited"),
+    "reset": (Fault("", "reset"), "fetched"),
+    "reset in the middle": (Fault("", "reset", at=300), "fetched"),
+    "cut, with its length": (Fault("", "truncate", at=300), "fetched"),
+    "cut, without": (Fault("", "truncate", at=300, length=False), "fetched"),
+    "cut for ever, without": (Fault("", "truncate", times=99, at=300, length=False), "wrong_hash"),
+    "cut while chunked": (Fault("", "chunked", at=300), "fetched"),
+    "a web page": (Fault("", "html200", times=99), "wrong_type"),
+    "the wrong type": (Fault("", "wrong_type"), "fetched"),
+    "no picture": (Fault("", "wrong_bytes", times=99), "wrong_hash"),
+    "another picture": (Fault("", "other_bytes", times=99), "fetched"),
+    "a loop": (Fault("", "redirect", times=99), "redirects"),
+    "to a file": (Fault("", "redirect", to="file:///etc/passwd"), "bad_url"),
+    "to a private address": (Fault("", "redirect", to="http://10.0.0.1/x.jpg"), "private_address"),
+    "to this machine": (Fault("", "redirect", to="http://localhost:1/x.jpg"), "private_address"),
+    "to metadata": (Fault("", "redirect", to="http://[::ffff:169.254.169.254]/x.jpg"), "private_address"),
+    "into the headers": (Fault("", "redirect", to="/x%0d%0aX-Injected: 1\tb"), "gone"),
+    "404": (Fault("", "status", code=404), "gone"),
+    "410": (Fault("", "status", code=410), "gone"),
+    "451": (Fault("", "status", code=451), "gone"),
+    "403": (Fault("", "status", code=403), "refused"),
+    "500": (Fault("", "status", code=500), "fetched"),
+    "503 for ever": (Fault("", "status", times=99, code=503), "server_error"),
+    "a drip": (Fault("", "drip", times=99), "too_slow"),
+    "silence": (Fault("", "silence", times=99), "too_slow"),
+    "endless": (Fault("", "endless", times=99), "too_large"),
+    "a bomb": (Fault("", "bomb", times=99), "too_large"),
+    "noai": (Fault("", "headers", more={"X-Robots-Tag": "noai, noimageai"}), "opted_out"),
+    "for another": (Fault("", "headers", more={"X-Robots-Tag": "otherbot: noindex"}), "fetched"),
+    "reserved": (Fault("", "headers", more={"TDM-Reservation": "1"}), "opted_out"),
+    "200 headers": (Fault("", "headers", times=99, more={f"X-{n}": "y" for n in range(200)}), "unreachable"),
+}
+
+
+@pytest.mark.parametrize("name", FILE_FAULTS)
+def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypatch):
+    monkeypatch.setattr(web, "PATIENCE", (1, 0.3))
+    fault, expected = FILE_FAULTS[name]
+    victim = next(post for post in site.posts[1:] if post.is_picture and post.rating == "general")
+    pattern = f"/{victim.id}/"
+    site.faults.append(Fault(pattern, fault.kind, fault.times, **fault.details))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.monotonic()
+    harvest = ask()
+    counts = harvest.run(0, 6)
+    assert time.monotonic() - start < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # kB
+    told = outcomes(harvest, limit=6)
+    assert told.pop(str(victim.id)) == expected
+    assert counts.by_kind["fetched"] == 5 + (expected == "fetched")  # nothing else is lost
+    assert counts.is_complete == (expected == "fetched")
+    assert counts.expected == 6
+    drop = [offer for offer in harvest.posts(0, 6) if offer.source_id == str(victim.id) and hasattr(offer, "reason")]
+    assert bool(drop) == (expected != "fetched")
+    assert not any("X-Injected" in asked.headers for asked in site.log)
+
+
+def test_what_was_cut_goes_on_where_it_was_cut(ask, site):
+    victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
+    site.faults.append(Fault(f"/{victim.id}/", "truncate", at=300))
+    ask().run(0, 3)
+    asked = [each for each in site.log if f"/{victim.id}/" in each.path]
+    assert [each.status for each in asked] == [200, 206]
+    assert asked[1].headers["range"] == "bytes=300-"
+    assert sum(each.sent for each in asked) == len(victim.data)
+
+
+def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, site):
+    victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
+    site.faults.append(Fault(f"/{victim.id}/", "other_bytes", times=99))
+    harvest = ask()
+    harvest.run(0, 2)
+    with harvest._ledger() as ledger:
+        lines = {line.source_id: line.file for line in ledger.lines(harvest.key, 0, 2) if line.file}
+    assert not lines[str(victim.id)].is_as_promised
+    assert victim.md5 in lines[str(victim.id)].detail
+    assert all(file.is_as_promised for source_id, file in lines.items() if source_id != str(victim.id))
+    with sqlite3.connect(harvest.store.root / "ledger.sqlite") as db:
+        db.execute("DELETE FROM file")
+    strict = ask(strict=True)
+    strict.run(0, 2)
+    assert outcomes(strict, limit=2)[str(victim.id)] == "wrong_hash"
+
+
+def test_what_failed_is_asked_for_again_alone(ask, site):
+    victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
+    site.faults.append(Fault(f"/{victim.id}/", "status", code=404))
+    harvest = ask()
+    assert not harvest.run(0, 8).is_complete
+    asked = files_asked(site)
+    number = harvest.round(is_new=True)
+    assert harvest.run(number, 8, is_retry=True).is_complete
+    again = files_asked(site) - asked
+    assert list(again.values()) == [1]
+    assert f"/{victim.id}/" in next(iter(again))
+    pages = [each.path for each in site.log if "page=dapi" in each.path]
+    assert len(pages) == len(set(pages))  # no listing was asked for again
+
+
+PAGE_FAULTS = {
+    "429": ("safebooru", Fault("page=dapi", "status", code=429, headers={"Retry-After": "1"})),
+    "503": ("danbooru", Fault("posts.json", "status", code=503)),
+    "reset": ("konachan", Fault("post.json", "reset")),
+    "cut": ("gelbooru", Fault("page=dapi", "truncate", at=300)),
+    "abuse": ("safebooru", Fault("page=dapi", "abuse")),
+    "an empty page": ("safebooru", Fault("page=dapi.*json=1", "empty", times=3)),
+    "an empty page of the other form": ("gelbooru", Fault("page=dapi.*json=1", "empty", times=2)),
+}
+
+
+@pytest.mark.parametrize("name", PAGE_FAULTS)
+def test_a_listing_outlives_what_passes(ask, site, name):
+    source, fault = PAGE_FAULTS[name]
+    site.faults.append(Fault(fault.pattern, fault.kind, fault.times, **fault.details))
+    harvest = ask(source)
+    counts = harvest.run(0, 0)
+    assert counts.is_complete
+    assert counts.expected > 20
+
+
+REFUSALS = {
+    "abuse": ("safebooru", Fault("page=dapi", "abuse", times=99), {}, "abuse"),
+    "cloudflare": ("danbooru", Fault("posts.json", "cloudflare", times=99), {}, "challenge"),
+    "a web page": ("safebooru", Fault("page=dapi", "html200", times=99), {}, "web page"),
+    "broken": ("danbooru", Fault("posts.json", "wrong_bytes", times=99), {}, "no JSON"),
+    "too many tags": ("danbooru", None, {"text": "1girl solo smile"}, "more than 2 tags"),
+    "a wrong key": ("danbooru", None, {"keys": {"login": "a", "api_key": "hush-hush"}}, "401"),
+    "no key": ("gelbooru", "needs_key", {}, "401"),
+    "unsafe": ("danbooru", None, {"text": "1girl rating:explicit"}, "rating:explicit"),
+    "nested": ("danbooru", Fault("posts.json", "nested_html", times=99), {}, "no JSON"),
+    "endless": ("danbooru", Fault("posts.json", "endless", times=99), {}, "too_large"),
+    "silent": ("danbooru", Fault("posts.json", "silence", times=99), {}, "too_slow"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_site_that_says_no_is_told_in_one_line_and_its_keys_are_not(ask, site, name, monkeypatch, caplog):
+    monkeypatch.setattr(web, "PATIENCE", (1, 0.3))
+    source, fault, query, words = REFUSALS[name]
+    if isinstance(fault, str):
+        setattr(site, fault, True)
+    elif fault:
+        site.faults.append(Fault(fault.pattern, fault.kind, fault.times, **fault.details))
+    with pytest.raises(UserError, match=words) as error:
+        ask(source, **query).run(0, 0)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+    assert "hush-hush" not in str(error.value) + caplog.text
+
+
+def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog):
+    site.needs_key = True
+    keys = {"api_key": "hush-hush", "user_id": "4711"}
+    victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
+    site.faults.append(Fault(f"/{victim.id}/", "reset", times=99))
+    site.faults.append(Fault("page=dapi", "reset"))
+    harvest = ask("gelbooru", keys=keys)
+    harvest.run(0, 5)
+    assert any("api_key=hush-hush" in asked.path for asked in site.log if "page=dapi" in asked.path)
+    assert not any(
+        "hush-hush" in asked.path + str(asked.headers) for asked in site.log if "page=dapi" not in asked.path
+    )
+    assert "hush-hush" not in caplog.text + repr(harvest)
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"hush-hush" not in file.read_bytes(), file
+
+
+def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, site):
+    victims = [post for post in site.posts if post.is_picture and post.rating == "general"]
+    site.faults.append(Fault(f"/{victims[6].id}/", "cloudflare", times=99))
+    harvest = ask()
+    with pytest.raises(Banned, match="challenge"):
+        harvest.run(0, 0)
+    site.faults.clear()
+    assert harvest.run(0, 0).is_complete
+    assert max(n for path, n in files_asked(site).items() if f"/{victims[6].id}/" not in path) == 1
+
+
+def test_a_host_that_is_down_is_soon_left_alone(ask, site):
+    site.faults.append(Fault("/files/|/images/", "status", times=10**6, code=503))
+    harvest = ask(manners={"backoff": 0.001})
+    with pytest.raises(UserError, match="in a row"):
+        harvest.run(0, 0)
+    assert len([each for each in site.log if "page=dapi" not in each.path]) < 50  # of some 30 files, each 5 times: 150
+    site.faults.clear()
+    harvest.run(0, 0)
+    assert len(files_asked(site)) > 20
+
+
+@pytest.mark.parametrize("robots", ["User-agent: *\nDisallow: /files\nDisallow: /safebooru/images", 503])
+def test_robots_are_asked_first_and_obeyed(ask, site, robots):
+    if robots == 503:
+        site.robots_status = 503
+        with pytest.raises(UserError, match="robots[.]txt"):
+            ask().run(0, 4)
+        assert {asked.path for asked in site.log} == {"/robots.txt"}
+        return
+    site.robots = robots
+    harvest = ask()
+    harvest.run(0, 4)
+    assert site.log[0].path == "/robots.txt"
+    assert [asked.path for asked in site.log].count("/robots.txt") == 1
+    assert not files_asked(site)
+    assert Counter(outcomes(harvest, limit=4).values())["robots"] == 4
+
+
+def test_we_say_who_we_are_and_whence_we_come(ask, site):
+    ask(manners={"about": "contact: me@example.org"}).run(0, 3)
+    for asked in site.log:
+        assert asked.headers["user-agent"].startswith("anime-face-gans/")
+        assert "me@example.org" in asked.headers["user-agent"]
+        assert "Mozilla" not in asked.headers["user-agent"]
+        assert "cookie" not in asked.headers
+    assert all("page=post" in asked.headers["referer"] for asked in site.log if "/files/" in asked.path)
+
+
+def test_robots_crawl_delay_and_the_rate_hold_for_all_requests(ask, site):
+    site.robots = "User-agent: *\nCrawl-delay: 0.4\n"
+    harvest = ask(manners={"rate": 50})
+    harvest.run(0, 4)
+    times = [asked.time for asked in site.log if asked.path != "/robots.txt"]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert min(gaps) > 0.3
+
+
+def test_two_harvests_at_once_share_one_budget(ask, site):
+    """Of two sources, since two of the same wait for each other."""
+    both = [ask(source, manners={"rate": 4}) for source in ("danbooru", "konachan")]
+    threads = [threading.Thread(target=harvest.run, args=(0, 4)) for harvest in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    times = sorted(asked.time for asked in site.log)
+    assert len(times) >= 12
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert min(gaps) > 0.2
+
+
+def test_an_original_that_was_deleted_is_fetched_again(ask, site):
+    harvest = ask()
+    harvest.run(0, 4)
+    post = next(post for post in harvest.posts(0, 4) if hasattr(post, "read"))
+    path = post.read.args[0]
+    path.unlink()
+    harvest.run(0, 4)
+    assert path.exists()
+    assert sorted(files_asked(site).values()) == [1, 1, 1, 2]
+
+
+def test_two_questions_with_the_same_picture_fetch_it_once(ask, site):
+    ask(text="1girl").run(0, 0)
+    asked = files_asked(site)
+    ask(text="solo").run(0, 0)
+    assert files_asked(site) == asked
+
+
+def test_the_smaller_version_is_fetched_if_that_is_asked_for(ask, site):
+    harvest = ask("danbooru", files="sample")
+    harvest.run(0, 8)
+    assert any("/sample/" in path for path in files_asked(site))
+    assert harvest.key != ask("danbooru").key
+
+
+def test_a_mirror_serves_files_whose_addresses_are_the_sites_own(ask, site):
+    harvest = ask("danbooru", file_base_url=site.url)
+    offer = dataclasses.replace(
+        next(o for o in _offers(harvest)), file_url=f"https://cdn.donmai.us{site.posts[0].file('danbooru')}"
+    )
+    assert harvest._address(offer) == site.url + site.posts[0].file("danbooru")
+
+
+def _offers(harvest: Harvest):
+    harvest.run(0, 1)
+    with harvest._ledger() as ledger:
+        return [line.offer for line in ledger.lines(harvest.key, 0, 1) if line.offer]
+
+
+def test_an_unchanged_page_is_not_sent_again(ask, site):
+    harvest = ask("danbooru")
+    harvest.run(0, 0)
+    harvest.run(1, 0, is_refresh=True)
+    assert [asked.status for asked in site.log if "posts.json" in asked.path][-1] == 304
+
+
+def test_a_query_of_line_ends_stays_one_request(ask, site):
+    ask(text="1girl\r\nX-Injected: 1").run(0, 0)
+    assert not any("x-injected" in asked.headers for asked in site.log)
+
+
+def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path):
+    soon = str(int(time.time()) + 2)
+    site.faults.append(Fault("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}))
+    harvest = ask()
+    client = Client(harvest.manners, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
+    from pipeline.sources.site import Ask
+    from pipeline.spool import Spool
+
+    for number in (1, 2):
+        client.file(Ask(f"{site.url}/many/{number}.jpg"), Spool(tmp_path, f"{number}"))
+    times = [asked.time for asked in site.log if "/many/" in asked.path]
+    assert times[1] - times[0] > 0.9
+
+
+def test_a_kept_answer_of_another_account_is_not_ours(ask, site):
+    ask("danbooru").run(0, 1)
+    harvest = ask("danbooru", keys={"login": site.login[0], "api_key": site.login[1]}, text="solo")
+    harvest.run(0, 1)
+    assert [asked.status for asked in site.log if "posts.json" in asked.path] == [200, 200]
+
+
+assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
