@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-
 from pipeline import robots, web
 from pipeline.budget import LONGEST_PAUSE, Budget
 from pipeline.errors import UserError

@@ -309,7 +309,7 @@ def test_a_host_that_is_down_is_soon_left_alone(ask, site):
 def test_robots_are_asked_first_and_obeyed(ask, site, robots):
     if robots == 503:
         site.robots_status = 503
-        with pytest.raises(UserError, match="robots[.]txt"):
+        with pytest.raises(UserError, match="cannot be read"):
             ask().run(0, 4)
         assert {asked.path for asked in site.log} == {"/robots.txt"}
         return

@@ -1,6 +1,6 @@
 """The table of sources: where pictures come from. A new one is one file and one row."""
 
-from pipeline.sources import archive, danbooru, drawn, folder, gelbooru, moebooru
+from pipeline.sources import archive, danbooru, drawn, folder, gelbooru, moebooru, url_list, web_page
 from pipeline.sources.post import Source
 from pipeline.sources.site import Site
 
@@ -19,4 +19,6 @@ SOURCES: dict[str, Source | Site] = {
     "konachan": Site("https://konachan.net", **MOEBOORU),
     "yandere": Site("https://yande.re", **MOEBOORU),
     "moebooru": Site(**MOEBOORU),
+    "urls": Site(engine=url_list, default_limit=0, is_one_site=False),
+    "web_page": Site(engine=web_page, default_limit=0, is_one_site=False, obeys_robots=True),
 }

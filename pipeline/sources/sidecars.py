@@ -141,13 +141,13 @@ def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
 
 
 def parquet_rows(data: bytes, wanted: Collection[str]) -> list[dict]:
-    """With those of the wanted columns that there are."""
+    """With those of the wanted columns that there are, in capitals or not."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(data))
     groups = [file.metadata.row_group(index).total_byte_size for index in range(file.metadata.num_row_groups)]
     rows, size = [], sum(groups)
-    columns = [name for name in file.schema_arrow.names if name in wanted]
+    columns = [name for name in file.schema_arrow.names if name.lower() in wanted]
     if size <= MAX_TABLE_BYTES:
         size = 0  # as it turns out: what it says of itself may be a lie
         for batch in file.iter_batches(1024, columns=columns):

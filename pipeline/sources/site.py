@@ -217,6 +217,7 @@ def absolute_url(url: object, base: str = "") -> str | None:
     if not 0 < len(text) <= MAX_URL:
         return None
     try:
+        text.encode()  # JSON can hold halves of characters
         parts = urlsplit(urljoin(base, text))
         host, port = parts.hostname or "", parts.port
         host = host if host.isascii() else host.encode("idna").decode()

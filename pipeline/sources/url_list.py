@@ -18,6 +18,7 @@ from pipeline.sources.sidecars import (
     tags_in,
 )
 from pipeline.sources.site import (
+    MAX_URL,
     Answer,
     Cursor,
     Listing,
@@ -123,7 +124,7 @@ def _headless(cells: list[str]) -> list[str]:
     """Names for the columns of a table that has none: the first that looks like a URL is one."""
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
-        raise ValueError(f"line 1: no column is called {', '.join(URL_KEYS)}, or looks like URLs")
+        raise ValueError(f"its first line: no column is called {', '.join(URL_KEYS)}, or looks like URLs")
     at = names.index("url")
     return [name if index == at else "" for index, name in enumerate(names)]
 
@@ -135,7 +136,7 @@ def _jsonl_rows(data: bytes) -> Iterator[Row]:
 
 
 def _parquet_rows(data: bytes) -> Iterator[Row]:
-    rows = parquet_rows(data, COLUMNS)
+    rows = [{name.lower(): value for name, value in row.items()} for row in parquet_rows(data, COLUMNS)]
     if rows and {*rows[0]}.isdisjoint(URL_KEYS):
         raise ValueError(f"no column is called {', '.join(URL_KEYS)}")
     yield from ((f"row {number}", row) for number, row in enumerate(rows, 1))
@@ -162,7 +163,7 @@ def _offer(where: str, row: dict, query: Query) -> Offer | Drop:
     said = provenance(row)
     said.pop("file_url", None)
     return Offer(
-        urljoin(base, text), url, **said, tags=tags_of(tags_in(row)),
+        words_of(urljoin(base, text), MAX_URL), url, **said, tags=tags_of(tags_in(row)),
         md5=_first_of(row, HASH_KEYS, promised_md5), sha256=_first_of(row, HASH_KEYS, promised_sha256),
         bytes=_first_of(row, SIZE_KEYS, whole_number),
     )  # fmt: skip

@@ -31,8 +31,8 @@ from pipeline.sources.site import (
 
 VERSION = 1
 MAX_BYTES = 4 << 20  # of a page
-MAX_TAG = 128 << 10  # characters of one tag, without pictures written into it
-MAX_PARTS = 150_000  # tags and attributes of a page
+MAX_TAG = 256 << 10  # characters of one tag, without pictures written into it
+MAX_PARTS = 500_000  # tags and attributes of a page
 MAX_PICTURES = 5_000
 MAX_CANDIDATES = 8  # of a srcset, the largest
 CHUNK = 32 << 10  # characters that are parsed at a time: the bounds are looked at between
@@ -48,6 +48,7 @@ CODECS = {
     "euc_jp": ("euc_jp", "euc_jis_2004"), "shift_jis": ("cp932",), "ascii": ("cp1252",), "iso8859-1": ("cp1252",),
     "gb2312": ("gb18030",), "gbk": ("gb18030",), "euc_kr": ("cp949",), "big5": ("big5hkscs",),
 }  # fmt: skip
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _KNOWN = re.compile("utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac")  # idna takes hours
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
@@ -222,13 +223,9 @@ def _parsed(answer: Answer) -> Page:
 
 def decoded(answer: Answer) -> str:
     """The page as text: by what its header says, or itself, of its charset."""
-    for mark, codec in (
-        (codecs.BOM_UTF8, "utf-8-sig"),
-        (codecs.BOM_UTF16_LE, "utf-16"),
-        (codecs.BOM_UTF16_BE, "utf-16"),
-    ):
+    for mark, name in MARKS.items():
         if answer.body.startswith(mark):
-            return answer.body.decode(codec, "replace")
+            return answer.body.decode(name, "replace")
     head = answer.body[:4096].decode("latin-1")
     said = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
     names = _codecs(said[1] if said else "utf-8")
