@@ -1,6 +1,7 @@
 """From pictures to a labelled dataset of faces. The stages, in order:
 
 sources   a site, a folder, an archive or our own pencil offers posts: pictures with what is said of them
+harvest   what a site offers is fetched, politely (polite, budget, robots), and every file's fate kept (ledger)
 images    each post's bytes are read, really decoded, and kept under their sha256
 faces     a detector finds the faces; each is cut once from the original pixels
 hair      the colour of each face's hair, as a probability for each of nine names

@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import luigi
 import numpy as np
+from bench_harvest import harvest, politeness
 
 from pipeline import assets, faces, hair, images
 from pipeline.sources import SOURCES
@@ -283,7 +284,9 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
     return step
 
 
-BENCHES = {"parts": parts, "build": build, "loader": loader, "step": step}
+BENCHES = {
+    "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
+}  # fmt: skip
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)

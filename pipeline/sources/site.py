@@ -133,7 +133,7 @@ class BadAnswer(UserError):
 def bad_answer(
     answer: Answer, found: str, cure: str = "try again later; if it stays, the site has changed"
 ) -> BadAnswer:
-    return BadAnswer(answer.url[:300], words_of(found), "a page of posts", cure)
+    return BadAnswer(answer.url[:300], words_of(found), "a page of pictures", cure)
 
 
 def words_of(text: object, most: int = 300) -> str:

@@ -53,9 +53,8 @@ _KNOWN = re.compile("utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|b
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 # What the parser takes ill or, unlike browsers, mistakes: marked sections, `&copy=` within an address, endless numbers.
-_SECTION = re.compile(r"<!\[")
 _NO_ENTITY = re.compile(r"&(?=[A-Za-z]\w{0,40}=|#[0-9]{8})")
-_INLINE = re.compile(r"data:[^\"'\s>]*")
+_INLINE = re.compile(r"(?<=[\"'=\s])data:[^\"'\s>]*")
 _CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[\s,]|$))?")
 
 
@@ -209,12 +208,13 @@ def _parsed(answer: Answer) -> Page:
     """The page that came; what is cut off at its end is left out. Raises BadAnswer."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
-    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", _SECTION.sub("<!x", decoded(answer))))
+    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decoded(answer).replace("<![", "<!x")))
     page = Page()
     try:
         for start in range(0, len(text), CHUNK):
             page.feed(text[start : start + CHUNK])
-            if len(page.rawdata) > MAX_TAG and re.match("<[a-zA-Z/]", page.rawdata):
+            is_tag = not page.cdata_elem and re.match("<[a-zA-Z/]", page.rawdata)  # and no script or comment
+            if is_tag and len(page.rawdata) > MAX_TAG:
                 raise TooMuch(f"{MAX_TAG:,} characters in a tag")
     except TooMuch as problem:
         raise bad_answer(answer, f"a page of more than {problem}", CURE) from None
