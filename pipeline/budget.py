@@ -6,6 +6,7 @@ the time stamp of an empty file beside it, so that every process keeps it.
 
 import contextlib
 import os
+import random
 import re
 import threading
 import time
@@ -31,27 +32,35 @@ class Budget:
         name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
         self._pause_file = folder / f"{name}.pause"
         self._stop = stop
+        self._turn = threading.Lock()
         self._limiter = None
         if rate:
-            interval = min(round(1000 / rate), KEPT * 1000)
+            self._interval = min(1 / rate, KEPT)
             bucket = SQLiteBucket.init_from_file(
-                [Rate(1, interval)], db_path=str(folder / f"{name}.sqlite"), use_file_lock=True
+                [Rate(1, max(round(1000 * self._interval), 1))],
+                db_path=str(folder / f"{name}.sqlite"),
+                use_file_lock=True,
             )
+            newest = bucket.peek(0)
+            if newest and newest.timestamp > bucket.now() + 1000:
+                bucket.flush()  # the clock was set back: it would have to catch up first
             # No sooner than others, with slower rates, may need them: the library would drop them by our own rate.
             bucket.leak(bucket.now() - KEPT * 1000)
             self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
 
     def wait(self) -> None:
         """Return when one request may be sent. Raises Stopped."""
-        while True:
-            pause = self.paused_for()
-            if self._stop.wait(pause) if pause else self._stop.is_set():
-                raise Stopped
-            if pause:
-                continue
-            may_ask = self._limiter is None or self._limiter.try_acquire(timeout=1)
-            if may_ask and not self.paused_for():
-                return
+        with self._turn:  # of this process's threads one tries at a time, or the process with most would win
+            while (idle := self.paused_for() or self._taken()) or self._stop.is_set():
+                if self._stop.wait(idle):
+                    raise Stopped
+
+    def _taken(self) -> float:
+        """Take one request off the budget; if there is none, seconds until it may be tried again: at random, so that
+        those who wait have equal chances."""
+        if self._limiter is None or self._limiter.try_acquire(blocking=False):
+            return 0.0
+        return self._interval * random.uniform(0.02, 0.2)
 
     def pause(self, seconds: float) -> None:
         """Nobody asks this host for so long."""

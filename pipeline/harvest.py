@@ -10,19 +10,20 @@ import hashlib
 import json
 import logging
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from filelock import Timeout
 
 from pipeline import images
 from pipeline.engine import Progress
 from pipeline.errors import UserError
-from pipeline.ledger import FETCHED, File, Ledger, Line
+from pipeline.ledger import FETCHED, Counts, File, Ledger, Line
+from pipeline.plan import plan
 from pipeline.polite import Client, Down, Manners
 from pipeline.sources.post import Drop, Post
 from pipeline.sources.site import Answer, Ask, Listing, Offer, Query, Site, bad_answer
@@ -32,11 +33,7 @@ from pipeline.web import Fault
 
 logger = logging.getLogger("luigi-interface")
 
-KINDS = {
-    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "gone": "gone", "refused": "refused",
-    "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
-}  # fmt: skip
-"""Reason -> how the ledger's summary counts it; all others are failed."""
+FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # of a page: another try does not mend it
 TELLING = {"cut_short", "truncated", "empty", "wrong_hash"}  # what a second fetch of a file may mend
 RESUMABLE = {
     "cut_short",
@@ -45,27 +42,6 @@ RESUMABLE = {
     "server_error",
     "rate_limited",
 }  # a part is kept for --retry-failed
-SECONDS_A_REQUEST = 0.3  # of the network, for the plan where there is no rate
-
-
-class Counts(NamedTuple):
-    """The ledger's summary of one harvest."""
-
-    expected: int
-    by_kind: dict[str, int]
-    """fetched, gone, refused, rate-limited, filtered, failed."""
-    shortfall: str
-    """Why the site may have more than it showed; empty if it showed all that was asked for."""
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.shortfall and self.by_kind.get("fetched", 0) == self.expected
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
-        verdict = "complete" if self.is_complete else "not complete"
-        told = f"; {self.shortfall}" if self.shortfall else ""
-        return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{told}"
 
 
 @dataclass(frozen=True)
@@ -109,8 +85,7 @@ class Harvest:
         if the source cannot be asked now: what is there is kept."""
         stop = threading.Event()
         client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
-        lock = self.store.lock(f"harvest {self.source}")
-        with lock, self._ledger() as ledger:
+        with self._alone(), self._ledger() as ledger:
             cursor = self.site.engine.first(self.query) if is_refresh or not number else None
             ledger.begin(self.key, number, self._about, cursor, is_retry=is_retry)
             try:
@@ -142,14 +117,21 @@ class Harvest:
 
     def counts(self, number: int, limit: int) -> Counts:
         with self._ledger() as ledger:
-            lines = list(ledger.lines(self.key, number, limit))
-            shortfall = "; ".join(
-                each.shortfall
-                for each in ledger.rounds(self.key, number)
-                if each.shortfall and not 0 < limit <= each.wanted
-            )
-        kinds = Counter(_kind(line) for line in lines)
-        return Counts(sum(line.offer is not None for line in lines), dict(kinds), shortfall)
+            return ledger.counts(self.key, number, limit)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process asks a source at a time: two would share its rate, and might fetch the same file."""
+        lock = self.store.lock(f"harvest {self.source}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info("another process is asking %s; waiting for it", self.source)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger]:
@@ -162,8 +144,6 @@ class Harvest:
 
     def _fingerprint(self, url: str, image_id: str) -> str:
         return f"{self.source} {url} {image_id}"
-
-    # ---- the listing
 
     def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
         engine = self.site.engine
@@ -193,9 +173,10 @@ class Harvest:
         try:
             return client.page(ask, checked, obeys_robots=self.site.obeys_robots)
         except Fault as fault:
-            raise UserError(
-                ask.url[:300], str(fault), "a page of the listing", "run the same command again to go on from here"
-            ) from fault
+            cure = (
+                "ask for something else" if fault.reason in FINAL else "run the same command again to go on from here"
+            )
+            raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
 
     def _check_offers(self, found: Listing, ask: Ask | None) -> None:
         """One odd post is counted; a page of nothing else is a site that has changed."""
@@ -206,13 +187,12 @@ class Harvest:
                 "try again later; if it stays, the site has changed",
             )  # fmt: skip
 
-    # ---- the files
-
     def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
         offers = {line.offer.file_url: line.offer for line in self._missing(ledger, number, limit)}
         if not offers:
             return
-        self._tell_files(list(offers.values()))
+        size = sum(offer.bytes or self.site.typical_bytes for offer in offers.values())
+        logger.info("%s: fetching %s", self.source, self._plan(0, len(offers), size))
         progress = Progress("pictures")
         take = functools.partial(self._take, client)
         with images.memory(self.store) as memory, ThreadPoolExecutor(self.connections) as pool:
@@ -299,35 +279,15 @@ class Harvest:
             return self.query.file_base_url + path
         return offer.file_url
 
-    # ---- the plan
-
     def _tell_plan(self, wanted: int) -> None:
-        """Before the listing: what is asked for at most. `wanted`: more pictures; 0: all."""
+        """Before the listing: what is asked for at most. `wanted`: more pictures; 0: all there are."""
         where = urlsplit(self.query.base_url).netloc or self.source
-        if not wanted:
-            logger.info("%s: asking for all there is; %s", where, self._pace)
-            return
         pages = -(-wanted // self.site.page_size) if self.site.page_size else 1
-        megabytes = wanted * self.site.typical_bytes / 1e6
-        logger.info(
-            "%s: asking for %d pages and %d files at most, about %.0f MB; %s: about %s",
-            where, pages, wanted, megabytes, self._pace, _duration((pages + wanted) * self._seconds_apart),
-        )  # fmt: skip
+        what = f"at most {self._plan(pages, wanted, wanted * self.site.typical_bytes)}" if wanted else "all there is"
+        logger.info("%s: asking for %s", where, what)
 
-    def _tell_files(self, offers: list[Offer]) -> None:
-        size = sum(offer.bytes or self.site.typical_bytes for offer in offers)
-        logger.info(
-            "%s: %d files to fetch, about %.0f MB; %s: about %s", self.source, len(offers), size / 1e6, self._pace,
-            _duration(len(offers) * self._seconds_apart),
-        )  # fmt: skip
-
-    @property
-    def _seconds_apart(self) -> float:
-        return 1 / self.manners.rate if self.manners.rate else SECONDS_A_REQUEST / self.connections
-
-    @property
-    def _pace(self) -> str:
-        return f"{self.manners.rate:g} requests a second to a host" if self.manners.rate else "no limit of rate"
+    def _plan(self, pages: int, files: int, size: int) -> str:
+        return plan(pages, files, size, self.manners.rate, self.connections)
 
 
 def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[Offer, tuple]]:
@@ -349,14 +309,6 @@ def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterato
             raise
 
 
-def _kind(line: Line) -> str:
-    if line.drop:
-        return KINDS.get(line.drop.reason, "failed")
-    if line.file is None:
-        return "not yet asked"
-    return FETCHED if line.file.outcome == FETCHED else KINDS.get(line.file.outcome, "failed")
-
-
 def _message(answer: Answer) -> str:
     """A site's own words about an error."""
     with contextlib.suppress(ValueError, AttributeError, RecursionError):
@@ -370,9 +322,3 @@ def _cure(status: int, source: str) -> str:
     if status in (401, 403):
         return f"look at the keys in [{source}] of luigi.cfg"
     return "mend the query" if status in (400, 404, 410, 422) else "try again later"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -7,6 +7,7 @@ came of a file stands once for all harvests of a source: two questions with the 
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,11 @@ CREATE TABLE IF NOT EXISTS file (
 ) WITHOUT ROWID;
 """
 FETCHED = "fetched"
+KINDS = {
+    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "gone": "gone", "refused": "refused",
+    "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
+}  # fmt: skip
+"""Reason -> how the ledger's summary counts it; all others are failed."""
 
 
 class Round(NamedTuple):
@@ -69,6 +75,26 @@ class Line(NamedTuple):
     """One of the two."""
     file: File | None
     """None: not asked for yet."""
+
+
+class Counts(NamedTuple):
+    """The ledger's summary of one harvest."""
+
+    expected: int
+    by_kind: dict[str, int]
+    """fetched, gone, refused, rate-limited, filtered, failed."""
+    shortfall: str
+    """Why the site may have more than it showed; empty if it showed all that was asked for."""
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.shortfall and self.by_kind.get("fetched", 0) == self.expected
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
+        verdict = "complete" if self.is_complete else "not complete"
+        told = f"; {self.shortfall}" if self.shortfall else ""
+        return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{told}"
 
 
 class Ledger:
@@ -154,13 +180,11 @@ class Ledger:
                 told = Offer(**fields | {"tags": tuple(fields["tags"])})
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
 
-    def file(self, url: str) -> File | None:
-        row = self._db.execute(
-            "SELECT outcome, detail, image_id, path, bytes, is_as_promised, fetched_at FROM file "
-            "WHERE source = ? AND url = ?",
-            (self._source, url),
-        ).fetchone()
-        return row and File(*row)
+    def counts(self, harvest: str, upto: int, limit: int) -> Counts:
+        lines = list(self.lines(harvest, upto, limit))
+        shown = (each.shortfall for each in self.rounds(harvest, upto) if not 0 < limit <= each.wanted)
+        kinds = Counter(_kind(line) for line in lines)
+        return Counts(sum(line.offer is not None for line in lines), dict(kinds), "; ".join(filter(None, shown)))
 
     def record(self, url: str, file: File) -> None:
         self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
@@ -174,6 +198,14 @@ class Ledger:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
+
+
+def _kind(line: Line) -> str:
+    if line.drop:
+        return KINDS.get(line.drop.reason, "failed")
+    if line.file is None:
+        return "not yet asked"
+    return FETCHED if line.file.outcome == FETCHED else KINDS.get(line.file.outcome, "failed")
 
 
 class _Transaction:

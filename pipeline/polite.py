@@ -55,7 +55,7 @@ class Banned(UserError):
 
 
 class Down(Fault):
-    """A host that failed too often in a row; nothing was asked of it."""
+    """A host that failed too often in a row, or whose robots.txt cannot be read; nothing was asked of it."""
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Client:
                     host.fault = fault
         if host.fault:
             detail = f"robots.txt of {host.name} cannot be read: {host.fault.detail}"
-            raise Fault(host.fault.reason, detail) from host.fault
+            raise Down(host.fault.reason, detail) from host.fault
         if obeys_robots and not host.rules.allow(url):
             raise Fault("robots", f"robots.txt of {host.name} disallows it")
         host.budget.wait()

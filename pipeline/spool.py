@@ -45,7 +45,9 @@ class Spool:
     def begin(self, note: dict[str, Any]) -> None:
         """From the first byte on. `note`: JSON."""
         self._part.unlink(missing_ok=True)
-        self._note.write_text(json.dumps(note), encoding="utf-8")
+        fresh = self._note.with_suffix(".note")
+        fresh.write_text(json.dumps(note), encoding="utf-8")
+        os.replace(fresh, self._note)
 
     def add(self, chunks: Iterable[bytes]) -> None:
         """Append; what came before an error is kept."""

@@ -75,7 +75,7 @@ def files_asked(site: StandIn) -> Counter:
 
 def test_a_question_to_a_site_ends_in_a_dataset(place, site):
     done = luigi(place, *QUESTION, "--limit", "12")
-    assert "asking for 1 pages and 12 files at most" in done.stderr
+    assert "asking for at most 1 page and 12 files, about 12 MB" in done.stderr
     faces = pd.read_parquet(place / "data/datasets/s/manifest.parquet")
     assert len(faces) >= 8
     posts = {str(post.id): post for post in site.posts}
@@ -195,17 +195,37 @@ def test_killed_and_run_again_is_the_same_and_asks_for_nothing_twice(tmp_path, p
     assert asked_twice(site) <= hits  # what was on its way when the process died
 
 
+def test_two_processes_at_once_share_one_budget(place, site):
+    configure(place, site, rate="5")
+    with open(place / "luigi.cfg", "a") as file:
+        file.write(f"\n[danbooru]\nbase_url = {site.url}/danbooru\nrate = 5\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "luigi", "--module", "workflows", "ScrapeImages", "--limit", "12", "--source"]
+    processes = [
+        subprocess.Popen(
+            [*command, source], cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for source in ("safebooru", "danbooru")
+    ]  # fmt: skip
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    order = ["danbooru" in asked.path for asked in site.log]
+    assert 0 < order.index(True) < len(order) - 1 - order[::-1].index(False)  # they did ask at the same time
+    times = sorted(asked.time for asked in site.log)
+    assert len(times) >= 2 * (12 + 2)
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.18
+
+
 @pytest.mark.slow
 def test_killed_at_many_moments_is_the_same_and_asks_for_nothing_twice(tmp_path, place, faces):
     options = ("--limit", "200")
     other = tmp_path / "other"
     other.mkdir()
     with serve(faces, 320) as site:
-        configure(place, site, rate="25")
+        configure(place, site, rate="12")
         luigi(place, *QUESTION, *options)
         site.log.clear()
-        configure(other, site, rate="25")
-        pauses = [1.5 + 0.13 * k for k in range(24)]
+        configure(other, site, rate="12")
+        pauses = [1.4 + 0.05 * k for k in range(30)]
         hits = kills(other, site, pauses, *options)
         assert hits >= 20
         same_but_for_the_time(place, other)

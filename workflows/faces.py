@@ -22,7 +22,8 @@ class ScrapeImages(Stage):
     drops = True
 
     source = luigi.Parameter(
-        default="drawn", description="where pictures come from: drawn, folder, archive, or a site (README.md lists them)"
+        default="drawn",
+        description="where pictures come from: drawn, folder, archive, or a site (README.md lists them)",
     )
     path = luigi.OptionalPathParameter(default=None, description="the folder, the archive, or the list of urls")
     query = luigi.Parameter(
