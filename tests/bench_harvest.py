@@ -54,8 +54,8 @@ if __name__ == "__main__":
 
 
 def harvest() -> None:
-    """Fetch + verify + ledger on loopback, politeness off, beside a plain `requests` loop and img2dataset (by the Python
-    that IMG2DATASET_PYTHON names). Whole processes, so with their starts."""
+    """Fetch + verify + ledger on loopback, politeness off, beside a plain `requests` loop and img2dataset (by the
+    Python that IMG2DATASET_PYTHON names). Whole processes, so with their starts."""
     from bench import measure, tell
 
     works = {"plain": (sys.executable, PLAIN), "ours": (sys.executable, OURS)}
@@ -136,7 +136,7 @@ async def _serve() -> None:
 
 
 def politeness(requests: int = 200) -> None:
-    """What a request waits for its budget when it need not wait: lock, bucket and pause, shared with other processes."""
+    """What a request costs at its budget when it need not wait: lock, bucket and pause, shared between processes."""
     from pipeline.budget import Budget
 
     with tempfile.TemporaryDirectory() as root:
@@ -149,8 +149,8 @@ def politeness(requests: int = 200) -> None:
             seconds.append(time.perf_counter() - start)
     quarters = statistics.quantiles(seconds, n=4)
     print(json.dumps({
-        "bench": "politeness", "us a request": round(quarters[1] * 1e6), "quartiles": [round(q * 1e6) for q in quarters],
-        "requests": requests,
+        "bench": "politeness", "us a request": round(quarters[1] * 1e6),
+        "quartiles": [round(quarter * 1e6) for quarter in quarters], "requests": requests,
     }), flush=True)  # fmt: skip
 
 

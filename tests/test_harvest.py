@@ -1,6 +1,7 @@
 """Harvests from the stand-in: each fault is the right row of the ledger, and nothing is lost or fetched twice."""
 
 import dataclasses
+import hashlib
 import http.client
 import itertools
 import resource
@@ -8,9 +9,10 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from urllib.parse import quote, urlsplit
 
 import pytest
-from stand_in import Fault, StandIn
+from stand_in import GALLERY, Fault, StandIn
 
 from pipeline import images, web
 from pipeline.errors import UserError
@@ -425,6 +427,83 @@ def test_a_kept_answer_of_another_account_is_not_ours(ask, site):
     harvest = ask("danbooru", keys={"login": site.login[0], "api_key": site.login[1]}, text="solo")
     harvest.run(0, 1)
     assert [asked.status for asked in site.log if "posts.json" in asked.path] == [200, 200]
+
+
+def gallery(site: StandIn) -> dict[str, int]:
+    return {quote(site.url + path, safe=":/?=&"): number for path, number in GALLERY.items()}
+
+
+def test_a_gallery_is_walked_to_its_end(ask, site):
+    harvest = ask("web_page", "/gallery/page1.html")
+    counts = harvest.run(0, 0)
+    assert counts.is_complete
+    found = {post.file_url: post for post in harvest.posts(0, 0)}
+    assert {url: hashlib.sha256(post.read()).digest() for url, post in found.items()} == {
+        url: hashlib.sha256(site.picture(number)).digest() for url, number in gallery(site).items()
+    }
+    assert all(urlsplit(post.page_url).path.startswith("/gallery/page") for post in found.values())
+    assert len({asked.path for asked in site.log}) == len(site.log)
+    harvest.run(0, 0)
+    assert len({asked.path for asked in site.log}) == len(site.log)
+
+
+def test_a_page_that_does_not_want_to_be_learned_from_is_left(ask, site):
+    harvest = ask("web_page", "/gallery/noai.html")
+    counts = harvest.run(0, 0)
+    assert counts.by_kind == {"refused": 1}
+    assert not any("secret" in asked.path for asked in site.log)
+
+
+def test_robots_speak_of_a_gallerys_pages_and_not_of_an_api(ask, site):
+    site.robots = "User-agent: *\nDisallow: /gallery/page\nDisallow: /*.json\n"
+    with pytest.raises(UserError, match=r"robots.*ask for something else"):
+        ask("web_page", "/gallery/page1.html").run(0, 0)
+    assert [asked.path for asked in site.log] == ["/robots.txt"]
+    assert ask("danbooru").run(0, 3).is_complete
+
+
+@pytest.mark.parametrize("kind", ["nested_html", "endless", "bomb", "drip"])
+def test_a_hostile_page_is_told_within_bounds(ask, site, kind):
+    site.faults.append(Fault("page1", kind, times=99))
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(UserError) as error:
+        ask("web_page", "/gallery/page1.html", manners={"page_seconds": 1}).run(0, 0)
+    assert time.monotonic() - start < 15
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+    assert len(str(error.value)) < 1000
+
+
+def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
+    good, bad = (hashlib.sha256(site.picture(number)).hexdigest() for number in (1, 2))
+    table = tmp_path / "list.csv"
+    table.write_text(
+        f"url,sha256,artist\n{site.url}/many/1.jpg,{good},somebody\n{site.url}/many/3.jpg,{bad},\n"
+        f"{site.url}/many/4.jpg,,\nftp://example.org/x.jpg,,\n{site.url}/gone.jpg,,\n"
+    )
+    harvest = ask("urls", "", path=table, base_url="")
+    counts = harvest.run(0, 0)
+    assert counts.by_kind == {"fetched": 2, "failed": 2, "gone": 1}
+    told = outcomes(harvest)
+    assert told[f"{site.url}/many/3.jpg"] == "wrong_hash"
+    assert told["line 5"] == "bad_url"
+    assert {post.artist for post in harvest.posts(0, 0) if hasattr(post, "read")} == {"somebody", None}
+    table.write_text(table.read_text() + f"{site.url}/many/5.jpg,,\n")  # another list: what is known is not fetched
+    longer = ask("urls", "", path=table, base_url="")
+    assert longer.key != harvest.key
+    longer.run(0, 0)
+    assert [asked.path for asked in site.log].count("/many/1.jpg") == 1
+
+
+def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):
+    with StandIn(posts=0) as other:
+        dead = other.url
+    lines = [f"{dead}/{number}.jpg" for number in range(20)] + [f"{site.url}/many/{number}.jpg" for number in range(5)]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    hosts = frozenset(url.removeprefix("http://") for url in (dead, site.url))
+    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="", manners={"local_hosts": hosts})
+    counts = harvest.run(0, 0)
+    assert counts.by_kind == {"fetched": 5, "failed": 20}
+    assert Counter(outcomes(harvest).values())["unreachable"] == 20
 
 
 assert http.client._MAXHEADERS < 200  # what "200 headers" relies on

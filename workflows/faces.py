@@ -23,7 +23,7 @@ class ScrapeImages(Stage):
 
     source = luigi.Parameter(
         default="drawn",
-        description="where pictures come from: drawn, folder, archive, or a site (README.md lists them)",
+        description="where pictures come from: drawn, folder, archive, or a site of README.md",
     )
     path = luigi.OptionalPathParameter(default=None, description="the folder, the archive, or the list of urls")
     query = luigi.Parameter(
