@@ -193,6 +193,7 @@ class Harvest:
             return
         size = sum(offer.bytes or self.site.typical_bytes for offer in offers.values())
         logger.info("%s: fetching %s", self.source, self._plan(0, len(offers), size))
+        (self.store.root / "cache" / "parts").mkdir(parents=True, exist_ok=True)
         progress = Progress("pictures")
         take = functools.partial(self._take, client)
         with images.memory(self.store) as memory, ThreadPoolExecutor(self.connections) as pool:
@@ -255,11 +256,8 @@ class Harvest:
         """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
         data = spool.whole.read_bytes()
         columns = images.examine(data)
-        found = {
-            "bytes": len(data),
-            "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-            "sha256": columns["image_id"],
-        }
+        md5 = columns.get("md5") or hashlib.md5(data, usedforsecurity=False).hexdigest()
+        found = {"bytes": len(data), "md5": md5, "sha256": columns["image_id"]}
         for name, value in found.items():
             promised = getattr(offer, name)
             if promised and promised != value:
@@ -267,9 +265,7 @@ class Harvest:
         return columns, (columns["reason"], columns["detail"]) if "reason" in columns else None
 
     def _spool(self, offer: Offer) -> Spool:
-        folder = self.store.root / "cache" / "parts"
-        folder.mkdir(parents=True, exist_ok=True)
-        return Spool(folder, f"{self.source} {offer.file_url}")
+        return Spool(self.store.root / "cache" / "parts", f"{self.source} {offer.file_url}")
 
     def _address(self, offer: Offer) -> str:
         """Where the file is fetched: at the mirror that the configuration names, if it does."""
