@@ -150,7 +150,7 @@ class Client:
         def ask() -> T:
             with web.answered(
                 self._session, url, outgoing._replace(headers=outgoing.headers | more()),
-                before=lambda target: self._approach(target, obeys_robots=obeys_robots),
+                before=lambda target: self._approach(target, host, obeys_robots=obeys_robots),
             ) as answer:  # fmt: skip
                 _heed_limits(answer, host.budget)
                 return use(answer)
@@ -180,8 +180,9 @@ class Client:
                 host.budget.pause(wait)
         return ask()
 
-    def _approach(self, url: str, *, obeys_robots: bool) -> None:
-        """Return when `url` may be asked: its host's robots.txt is known, allows it, and the budget has room."""
+    def _approach(self, url: str, asked: _Host, *, obeys_robots: bool) -> None:
+        """Return when `url`, to which `asked` may have redirected, may be asked: its host's robots.txt is known, allows
+        it, and the budget has room."""
         host = self._host(url)
         with host.lock:
             if host.rules is None and host.fault is None:
@@ -191,7 +192,8 @@ class Client:
                     host.fault = fault
         if host.fault:
             detail = f"robots.txt of {host.name} cannot be read: {host.fault.detail}"
-            raise Down(host.fault.reason, detail) from host.fault
+            kind = Down if host is asked and host.fault.may_pass else Fault
+            raise kind(host.fault.reason, detail) from host.fault
         if obeys_robots and not host.rules.allow(url):
             raise Fault("robots", f"robots.txt of {host.name} disallows it")
         host.budget.wait()
