@@ -87,16 +87,19 @@ class Client:
         Raises Fault."""
         kept = Kept(self._pages, ask)
 
-        def use(answer: web.Response) -> T:
+        def whole(answer: web.Response) -> Answer:
             if answer.status_code == 304 and kept.answer:
-                return read(kept.answer)
+                return kept.answer
             _raise_for_passing(answer)
             deadline = time.monotonic() + self._manners.page_seconds
             data = b"".join(web.body(answer, self._manners.page_bytes, deadline))
             _raise_for_challenge(answer, data)
             headers = {name.lower(): value for name, value in answer.headers.items()}
+            return kept.keep(Answer(answer.url, answer.status_code, headers, data))
+
+        def use(answer: web.Response) -> T:
             try:
-                return read(kept.keep(Answer(answer.url, answer.status_code, headers, data)))
+                return read(whole(answer))
             except Busy as busy:
                 raise Fault("rate_limited", str(busy), may_pass=True) from busy
 

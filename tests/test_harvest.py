@@ -22,7 +22,7 @@ from pipeline.sources import SOURCES
 from pipeline.sources.site import Query
 from pipeline.store import Store
 
-QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 2, "page_seconds": 2, "file_bytes": 5_000_000}
+QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
 
 
 @pytest.fixture
