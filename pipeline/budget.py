@@ -15,6 +15,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from pyrate_limiter import Limiter, Rate, SingleBucketFactory, SQLiteBucket
 
+from pipeline.errors import UserError
+
 KEPT = 3600  # seconds that requests are remembered: the slowest rate is one in that time
 LONGEST_PAUSE = 3600  # seconds, whatever a host asks for
 
@@ -28,7 +30,11 @@ class Budget:
 
     def __init__(self, host: str, rate: float, stop: threading.Event, folder: Path | None = None):
         folder = folder or user_cache_path("anime-face-gans") / "hosts"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            cure = "mend it, or set XDG_CACHE_HOME to one that is"
+            raise UserError(folder, error.strerror, "a writable cache folder", cure) from error
         name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
         self._pause_file = folder / f"{name}.pause"
         self._stop = stop

@@ -10,23 +10,25 @@ import hashlib
 import json
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from filelock import Timeout
 
-from pipeline import images
+from pipeline import download, images
 from pipeline.engine import Progress
 from pipeline.errors import UserError
-from pipeline.ledger import FETCHED, Counts, File, Ledger, Line
+from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted
 from pipeline.plan import plan
-from pipeline.polite import Client, Down, Manners
+from pipeline.polite import Client, Down, Manners, host_name
 from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import Answer, Ask, Listing, Offer, Query, Site, bad_answer
+from pipeline.sources.site import Answer, Ask, Cursor, Listing, Offer, Query, Site, bad_answer
 from pipeline.spool import Spool
 from pipeline.store import Store
 from pipeline.web import Fault
@@ -34,7 +36,7 @@ from pipeline.web import Fault
 logger = logging.getLogger("luigi-interface")
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # of a page: another try does not mend it
-TELLING = {"cut_short", "truncated", "empty", "wrong_hash"}  # what a second fetch of a file may mend
+BARREN = 50  # pages in a row without a picture that is taken: then a listing ends
 RESUMABLE = {
     "cut_short",
     "too_slow",
@@ -42,6 +44,14 @@ RESUMABLE = {
     "server_error",
     "rate_limited",
 }  # a part is kept for --retry-failed
+
+
+class Harvested(NamedTuple):
+    """What one question came to."""
+
+    counts: Counts
+    offers: list[Post | Drop]
+    """In the order of the source; files are read from images/."""
 
 
 @dataclass(frozen=True)
@@ -69,55 +79,58 @@ class Harvest:
         query = self.query
         return {
             "source": self.source, "host": urlsplit(query.base_url).hostname, "query": query.text, "files": query.files,
-            "ratings": query.ratings, "pages": query.pages, "first": self.site.engine.first(query),
+            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict,
+            "first": self.site.engine.first(query),
         }  # fmt: skip
 
-    def round(self, *, is_new: bool) -> int:
-        """The round that stands, or, with `is_new`, the one that is to be made."""
-        if not self._ledger_file.exists():
-            return 0
+    def round(self, *, is_new: bool) -> tuple[str, int]:
+        """(the ledger's id, the round that stands or, with `is_new`, the one that is to be made)."""
         with self._ledger() as ledger:
             finished = ledger.finished(self.key)
-        return 0 if finished is None else finished + is_new
+            return ledger.id, 0 if finished is None else finished + is_new
 
-    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> Counts:
+    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> "Harvested":
         """Ask for what is missing of the first `limit` pictures (0: all) of each round up to `number`. Raises UserError
         if the source cannot be asked now: what is there is kept."""
         stop = threading.Event()
         client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
         with self._alone(), self._ledger() as ledger:
-            cursor = self.site.engine.first(self.query) if is_refresh or not number else None
-            ledger.begin(self.key, number, self._about, cursor, is_retry=is_retry)
+            first = self.site.engine.first(self.query) if is_refresh or not number else None
+            ledger.begin(self.key, number, self._about, first, is_retry=is_retry)
             try:
                 self._list(client, ledger, number, limit)
                 self._fetch(client, ledger, number, limit, stop)
             finally:
                 stop.set()
             ledger.finish(self.key, number)
-        counts = self.counts(number, limit)
-        logger.info("%s: %s", self.source, counts)
-        return counts
+            lines = self._lines(ledger, number, limit)
+            counts = counted(lines, ledger.rounds(self.key, number), limit)
+        logger.log(logging.INFO if counts.is_complete else logging.WARNING, "%s: %s", self.source, counts)
+        if counts.by_kind.keys() & {"failed", "rate-limited", "refused", "gone"}:
+            logger.warning("%s: --retry-failed asks again for what failed", self.source)
+        return Harvested(counts, [self._offered(line) for line in lines])
 
-    def posts(self, number: int, limit: int) -> Iterator[Post | Drop]:
-        """What the harvest has, in the order of the source; files are read from images/."""
-        with self._ledger() as ledger:
-            lines = list(ledger.lines(self.key, number, limit))
-        for line in lines:
-            if line.drop:
-                yield line.drop
-            elif line.file.outcome != FETCHED:
-                yield Drop(line.source_id, line.file.outcome, line.file.detail)
-            else:
-                offer = line.offer
-                yield Post(
-                    line.source_id, functools.partial(Path.read_bytes, self.store.root / line.file.path),
-                    self._fingerprint(offer.file_url, line.file.image_id), offer.page_url, offer.file_url, offer.title,
-                    offer.artist, offer.rating, offer.license, offer.tags, datetime.fromisoformat(line.file.fetched_at),
-                )  # fmt: skip
+    def _lines(self, ledger: Ledger, number: int, limit: int) -> list[Line]:
+        """With a file that is not the promised one as failed, if that is asked for."""
+        lines = ledger.lines(self.key, number, limit)
+        return [line._replace(file=self._judged(line.file)) for line in lines]
 
-    def counts(self, number: int, limit: int) -> Counts:
-        with self._ledger() as ledger:
-            return ledger.counts(self.key, number, limit)
+    def _judged(self, file: File | None) -> File | None:
+        if self.is_strict and file and file.outcome == FETCHED and file.is_as_promised == 0:
+            return file._replace(outcome="wrong_hash")
+        return file
+
+    def _offered(self, line: Line) -> Post | Drop:
+        if line.drop:
+            return line.drop
+        offer, file = line.offer, line.file
+        if file.outcome != FETCHED:
+            return Drop(line.source_id, file.outcome, file.detail)
+        return Post(
+            line.source_id, functools.partial(Path.read_bytes, self.store.root / file.path),
+            self._fingerprint(offer.file_url, file.image_id), offer.page_url, offer.file_url, offer.title, offer.artist,
+            offer.rating, offer.license, offer.tags, file.fetched_at and datetime.fromisoformat(file.fetched_at),
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -146,23 +159,36 @@ class Harvest:
         return f"{self.source} {url} {image_id}"
 
     def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
-        engine = self.site.engine
         for number, cursor, wanted, *_ in ledger.rounds(self.key, upto):
             if cursor is not None and (not limit or wanted < limit):
                 self._tell_plan(limit - wanted if limit else 0)
+            barren = 0
             while cursor is not None and (not limit or wanted < limit):
-                ask = engine.ask(self.query, cursor)
-                if ask is None:
-                    found = engine.read(self.query, cursor, None)
-                else:
-                    found = self._page(client, ask, functools.partial(engine.read, self.query, cursor))
-                self._check_offers(found, ask)
+                found = self._listing(client, cursor)
                 fresh, known = ledger.list(self.key, number, found.offers, found.next, found.shortfall)
-                wanted += fresh
-                cursor = found.next
-                if number and known and cursor and cursor.get("is_keyed"):  # newest first: from here on all is known
+                wanted, cursor = wanted + fresh, found.next
+                barren = 0 if fresh else barren + 1
+                if number and cursor and _is_all_known(cursor, fresh, known):
                     cursor = None
                     ledger.list(self.key, number, [], None, "")
+                elif cursor and barren == BARREN:
+                    cursor = None
+                    ledger.list(self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken")
+
+    def _listing(self, client: Client, cursor: Cursor) -> Listing:
+        """What the next page offers. Raises UserError if that is nothing but odd posts: then the site has changed."""
+        engine = self.site.engine
+        ask = engine.ask(self.query, cursor)
+        if ask is None:
+            return engine.read(self.query, cursor, None)
+        found = self._page(client, ask, functools.partial(engine.read, self.query, cursor))
+        odd = [offer for offer in found.offers if isinstance(offer, Drop) and "; keys: " in offer.detail]
+        if odd and len(odd) == len(found.offers):
+            raise UserError(
+                ask.url[:300], odd[0].detail, "posts with all that is needed",
+                "try again later; if it stays, the site has changed",
+            )  # fmt: skip
+        return found
 
     def _page(self, client: Client, ask: Ask, read) -> Listing:
         def checked(answer: Answer) -> Listing:
@@ -173,29 +199,19 @@ class Harvest:
         try:
             return client.page(ask, checked, obeys_robots=self.site.obeys_robots)
         except Fault as fault:
-            cure = (
-                "ask for something else" if fault.reason in FINAL else "run the same command again to go on from here"
-            )
+            cure = "ask for something else" if fault.reason in FINAL else "run the same command again to go on"
             raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
-
-    def _check_offers(self, found: Listing, ask: Ask | None) -> None:
-        """One odd post is counted; a page of nothing else is a site that has changed."""
-        odd = [offer for offer in found.offers if isinstance(offer, Drop) and offer.reason == "no_file_url"]
-        if odd and len(odd) == len(found.offers):
-            raise UserError(
-                ask.url[:300] if ask else self.source, odd[0].detail, "posts with addresses of files",
-                "try again later; if it stays, the site has changed",
-            )  # fmt: skip
 
     def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
         offers = {line.offer.file_url: line.offer for line in self._missing(ledger, number, limit)}
         if not offers:
             return
+        own = self._own_hosts(list(offers.values()))
         size = sum(offer.bytes or self.site.typical_bytes for offer in offers.values())
         logger.info("%s: fetching %s", self.source, self._plan(0, len(offers), size))
         (self.store.root / "cache" / "parts").mkdir(parents=True, exist_ok=True)
         progress = Progress("pictures")
-        take = functools.partial(self._take, client)
+        take = functools.partial(self._take, client, own)
         with images.memory(self.store) as memory, ThreadPoolExecutor(self.connections) as pool:
             try:
                 for offer, (file, columns) in _in_any_order(pool, take, offers.values(), 2 * self.connections):
@@ -208,7 +224,7 @@ class Harvest:
                     progress.advance()
             except Down as down:
                 raise UserError(
-                    urlsplit(self.query.base_url).netloc, down.detail, "answers",
+                    self.source, down.detail, "answers",
                     "what was fetched is kept; run the same command again to go on, or later",
                 ) from down  # fmt: skip
             finally:
@@ -223,46 +239,16 @@ class Harvest:
             elif line.offer and not line.file:
                 yield line
 
-    def _take(self, client: Client, offer: Offer) -> tuple[File, dict | None]:
-        """(what came of the file, its columns of IMAGES). Runs in threads. Raises Down if that holds for all that is
-        left."""
-        spool = self._spool(offer)
-        ask = Ask(self._address(offer), referer=offer.page_url)
-        try:
-            noted = client.file(ask, spool)
-            columns, problem = self._verdict(offer, spool)
-            if problem and problem[0] in TELLING:
-                spool.done()
-                noted = client.file(ask, spool)
-                columns, problem = self._verdict(offer, spool)
-        except Down as down:
-            if self.site.is_one_site:
-                raise
-            return File(down.reason, down.detail), None
-        except Fault as fault:
-            return File(fault.reason, fault.detail[:200]), None
-        is_mismatch = bool(problem) and problem[0] == "wrong_hash"
-        if problem and not (is_mismatch and "path" in columns and not self.is_strict and not offer.sha256):
-            return File(*problem, image_id=columns["image_id"], fetched_at=noted.get("fetched_at")), None
-        self.store.adopt(columns["path"], spool.whole)
-        promised = bool(offer.md5 or offer.sha256 or offer.bytes)
-        file = File(
-            FETCHED, problem[1] if problem else "", columns["image_id"], columns["path"], columns["bytes"],
-            not problem if promised else None, noted["fetched_at"],
-        )  # fmt: skip
-        return file, columns
+    def _own_hosts(self, offers: list[Offer]) -> set[str]:
+        """Those without which there is nothing left to do: the site's, and where most of its files lie."""
+        if not self.site.is_one_site:
+            return set()
+        named = {host_name(url) for url in (self.query.base_url, self.query.file_base_url) if url}
+        lie = Counter(host_name(self._address(offer)) for offer in offers)
+        return named | {name for name, count in lie.items() if 2 * count > len(offers)}
 
-    def _verdict(self, offer: Offer, spool: Spool) -> tuple[dict, tuple[str, str] | None]:
-        """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
-        data = spool.whole.read_bytes()
-        columns = images.examine(data)
-        md5 = columns.get("md5") or hashlib.md5(data, usedforsecurity=False).hexdigest()
-        found = {"bytes": len(data), "md5": md5, "sha256": columns["image_id"]}
-        for name, value in found.items():
-            promised = getattr(offer, name)
-            if promised and promised != value:
-                return columns, ("wrong_hash", f"{name} {value}, promised {promised}")
-        return columns, (columns["reason"], columns["detail"]) if "reason" in columns else None
+    def _take(self, client: Client, own: set[str], offer: Offer) -> tuple[File, dict | None]:
+        return download.take(offer, self._address(offer), self._spool(offer), client, self.store, own)
 
     def _spool(self, offer: Offer) -> Spool:
         return Spool(self.store.root / "cache" / "parts", f"{self.source} {offer.file_url}")
@@ -284,6 +270,12 @@ class Harvest:
 
     def _plan(self, pages: int, files: int, size: int) -> str:
         return plan(pages, files, size, self.manners.rate, self.connections)
+
+
+def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
+    """Whether a refresh has come to what is there. Newest first, one known post says so; in another order of a booru's,
+    a page with nothing new; a gallery may have something new anywhere."""
+    return bool(known) if cursor.get("is_keyed") else "is_keyed" in cursor and not fresh
 
 
 def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[Offer, tuple]]:

@@ -13,14 +13,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.errors import UserError
 from pipeline.sources.post import Drop
 from pipeline.sources.site import Cursor, Offer
 
 _TABLES = """
+CREATE TABLE IF NOT EXISTS ledger (id TEXT NOT NULL);
+INSERT INTO ledger SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM ledger);
 CREATE TABLE IF NOT EXISTS harvest (id TEXT PRIMARY KEY, about TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS round (
     harvest TEXT, number INTEGER, cursor TEXT, wanted INTEGER NOT NULL, shortfall TEXT NOT NULL,
-    is_done INTEGER NOT NULL, PRIMARY KEY (harvest, number)
+    is_done INTEGER NOT NULL, is_listed INTEGER NOT NULL, is_retry INTEGER NOT NULL, PRIMARY KEY (harvest, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS post (
     harvest TEXT, source_id TEXT, round INTEGER, rank INTEGER, url TEXT, offer TEXT, reason TEXT, detail TEXT,
@@ -104,9 +107,21 @@ class Ledger:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._source = source
         self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_TABLES)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            with self._transaction():
+                for statement in _TABLES.split(";"):
+                    self._db.execute(statement)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            cure = "mend its permissions, or move it away: then the sites are asked anew"
+            raise UserError(file, str(error), "the ledger of what was fetched", cure) from error
+
+    @property
+    def id(self) -> str:
+        """Of this file: where it is made anew, so are the harvests."""
+        return self._db.execute("SELECT id FROM ledger").fetchone()[0]
 
     def close(self) -> None:
         self._db.close()
@@ -116,14 +131,26 @@ class Ledger:
         rows = self._db.execute("SELECT max(number) FROM round WHERE harvest = ? AND is_done", (harvest,))
         return rows.fetchone()[0]
 
-    def begin(self, harvest: str, number: int, about: dict, cursor: Cursor | None, *, is_retry: bool) -> None:
-        """Open a round, unless it is open. `cursor`: None if there is nothing to list. A retry forgets what failed."""
+    def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
+        """Open a round, or go on with it. `first`: the cursor of a listing from the beginning; None: it needs none. A
+        retry forgets what failed. Either is done once in a round, also if the round was opened for the other."""
+        is_listed = first is not None
         with self._transaction():
             text = json.dumps(about, ensure_ascii=False)
             self._db.execute("INSERT OR IGNORE INTO harvest VALUES (?, ?)", (harvest, text))
-            row = (harvest, number, json.dumps(cursor), 0, "", 0)
-            is_new = self._db.execute("INSERT OR IGNORE INTO round VALUES (?, ?, ?, ?, ?, ?)", row).rowcount
-            if is_new and is_retry:
+            self._db.execute(
+                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', 0, FALSE, FALSE)", (harvest, number)
+            )
+            here = "harvest = ? AND number = ?"
+            if is_listed:
+                self._db.execute(
+                    f"UPDATE round SET cursor = ?, is_listed = TRUE WHERE {here} AND NOT is_listed",
+                    (json.dumps(first), harvest, number),
+                )
+            marked = is_retry and self._db.execute(
+                f"UPDATE round SET is_retry = TRUE WHERE {here} AND NOT is_retry", (harvest, number)
+            )
+            if marked and marked.rowcount:
                 self._db.execute(
                     "DELETE FROM file WHERE source = ? AND outcome != ? AND url IN "
                     "(SELECT url FROM post WHERE harvest = ?)",
@@ -180,12 +207,6 @@ class Ledger:
                 told = Offer(**fields | {"tags": tuple(fields["tags"])})
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
 
-    def counts(self, harvest: str, upto: int, limit: int) -> Counts:
-        lines = list(self.lines(harvest, upto, limit))
-        shown = (each.shortfall for each in self.rounds(harvest, upto) if not 0 < limit <= each.wanted)
-        kinds = Counter(_kind(line) for line in lines)
-        return Counts(sum(line.offer is not None for line in lines), dict(kinds), "; ".join(filter(None, shown)))
-
     def record(self, url: str, file: File) -> None:
         self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
 
@@ -198,6 +219,13 @@ class Ledger:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
+
+
+def counted(lines: list[Line], rounds: list[Round], limit: int) -> Counts:
+    """What the lines of some rounds come to."""
+    shown = (each.shortfall for each in rounds if not 0 < limit <= each.wanted)
+    kinds = Counter(_kind(line) for line in lines)
+    return Counts(sum(line.offer is not None for line in lines), dict(kinds), "; ".join(filter(None, shown)))
 
 
 def _kind(line: Line) -> str:

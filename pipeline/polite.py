@@ -68,6 +68,7 @@ class _Host:
     fault: Fault | None = None
     """Why its robots.txt could not be read."""
     failures: int = 0
+    ban: Banned | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -80,6 +81,7 @@ class Client:
         self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
         self._of_thread = threading.local()
+        self._watchdog = web.Watchdog(stop)
         pages.mkdir(parents=True, exist_ok=True)
 
     def page(self, ask: Ask, read: Callable[[Answer], T], *, obeys_robots: bool) -> T:
@@ -87,25 +89,30 @@ class Client:
         Raises Fault."""
         kept = Kept(self._pages, ask)
 
+        outgoing = _outgoing(ask)
+
         def whole(answer: web.Response) -> Answer:
             if answer.status_code == 304 and kept.answer:
                 return kept.answer
             _raise_for_passing(answer)
-            deadline = time.monotonic() + self._manners.page_seconds
-            data = b"".join(web.body(answer, self._manners.page_bytes, deadline))
+            data = b"".join(web.body(answer, self._manners.page_bytes))
             _raise_for_challenge(answer, data)
-            headers = {name.lower(): value for name, value in answer.headers.items()}
-            return kept.keep(Answer(answer.url, answer.status_code, headers, data))
+            fresh = Answer(answer.url, answer.status_code, _headers(answer), data)
+            is_safe = not any(secret.encode() in data for secret in outgoing.secrets)
+            return kept.keep(fresh) if is_safe else fresh
 
         def use(answer: web.Response) -> T:
             try:
                 return read(whole(answer))
             except Busy as busy:
-                raise Fault("rate_limited", str(busy), may_pass=True) from busy
+                raise Fault("rate_limited", outgoing.hide(str(busy)), may_pass=True) from None
+            except UserError as error:  # in words of the site's, which may repeat what it was sent
+                raise type(error).of_line(outgoing.hide(str(error))) from None
 
-        outgoing = _outgoing(ask)
-        outgoing.headers.update(kept.conditions())
-        return self._again(ask.url, outgoing, use, obeys_robots=obeys_robots)
+        return self._again(
+            ask.url, outgoing._replace(headers=outgoing.headers | kept.conditions()), use,
+            seconds=self._manners.page_seconds, obeys_robots=obeys_robots,
+        )  # fmt: skip
 
     def file(self, ask: Ask, spool: Spool) -> dict:
         """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. What was noted of it.
@@ -117,7 +124,7 @@ class Client:
                 spool.done()
                 raise Fault("cut_short", "the rest could not be had", may_pass=True, wait=0)
             if answer.status_code not in (200, 206):
-                head = b"".join(itertools.islice(web.body(answer, 1 << 20, time.monotonic() + 10), 4))
+                head = b"".join(itertools.islice(web.body(answer, 1 << 20), 4))
                 _raise_for_challenge(answer, head)
                 raise _refusal(answer)
             if reason := robots.opt_out(
@@ -133,42 +140,50 @@ class Client:
                 raise Fault("cut_short", "another part came than was asked for", may_pass=True)
             if not start:
                 spool.begin(_note(answer))
-            deadline = time.monotonic() + self._manners.file_seconds
-            spool.add(web.body(answer, self._manners.file_bytes - start, deadline))
+            spool.add(web.body(answer, self._manners.file_bytes - start))
             spool.finish()
 
         if not spool.is_whole():
-            self._again(ask.url, _outgoing(ask), fetch, obeys_robots=True, more=lambda: _ranged(spool))
+            self._again(
+                ask.url, _outgoing(ask), fetch, seconds=self._manners.file_seconds, obeys_robots=True,
+                more=lambda: _ranged(spool),
+            )  # fmt: skip
         return spool.noted()
 
     def _again(
-        self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, obeys_robots: bool,
+        self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, seconds: float, obeys_robots: bool,
         more: Callable[[], dict[str, str]] = dict,
     ) -> T:  # fmt: skip
         """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
         host = self._host(url)
+        if host.ban:
+            raise host.ban
         if host.failures >= DOWN_AFTER:
-            raise Down("unreachable", f"{_netloc(url)} failed {DOWN_AFTER} times in a row; it was asked no more")
+            raise Down("unreachable", f"{host.name} failed {DOWN_AFTER} times in a row; it was asked no more")
 
         def ask() -> T:
             with web.answered(
-                self._session, url, outgoing._replace(headers=outgoing.headers | more()),
+                self._session, url, outgoing._replace(headers=outgoing.headers | more()), seconds=seconds,
                 before=lambda target: self._approach(target, host, obeys_robots=obeys_robots),
             ) as answer:  # fmt: skip
-                _heed_limits(answer, host.budget)
+                _heed_limits(answer, self._host(answer.url).budget)
                 return use(answer)
 
         try:
-            result = self._tried(host, ask)
+            result = self._tried(ask)
+        except Banned as ban:
+            host.ban = ban
+            raise
         except Fault as fault:
-            is_hosts_fault = fault.may_pass or fault.reason == "refused"
-            host.failures = host.failures + 1 if is_hosts_fault else 0
+            responsible = self._host(fault.url) if fault.reason != "bad_url" else host
+            is_hosts_fault = fault.may_pass or fault.reason in ("refused", "unreachable")
+            responsible.failures = responsible.failures + 1 if is_hosts_fault else 0
             raise
         host.failures = 0
         return result
 
-    def _tried(self, host: _Host, ask: Callable[[], T]) -> T:
-        """`ask`, again after a pause for whatever may pass. Raises Fault."""
+    def _tried(self, ask: Callable[[], T]) -> T:
+        """`ask`, again after a pause of the host whose fault it was, for whatever may pass. Raises Fault."""
         for tried in range(1, TRIES):
             try:
                 return ask()
@@ -179,6 +194,7 @@ class Client:
                 if wait is None:  # a host that wants patience, and does not say how much, gets more of it
                     factor = 8 if fault.reason == "rate_limited" else 1
                     wait = self._manners.backoff * factor * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
+                host = self._host(fault.url)
                 logger.info("%s: %s; asked again in %.0f s", host.name, fault, wait)
                 host.budget.pause(wait)
         return ask()
@@ -190,7 +206,7 @@ class Client:
         with host.lock:
             if host.rules is None and host.fault is None:
                 try:
-                    host.rules = self._tried(host, lambda: self._robots(url, host))
+                    host.rules = self._tried(lambda: self._robots(url, host))
                 except Fault as fault:
                     host.fault = fault
         if host.fault:
@@ -204,13 +220,14 @@ class Client:
     def _robots(self, url: str, host: _Host) -> robots.Rules:
         """A host that has none allows all; one that fails allows nothing (RFC 9309, 2.3.1)."""
         place = "{0.scheme}://{0.netloc}/robots.txt".format(urlsplit(url))
-        with web.answered(self._session, place, before=lambda _: host.budget.wait()) as answer:
+        seconds = self._manners.page_seconds
+        with web.answered(self._session, place, before=lambda _: host.budget.wait(), seconds=seconds) as answer:
             _raise_for_passing(answer)
             _raise_for_challenge(answer, b"")
             if answer.status_code != 200:
                 return robots.Rules("")
-            text, deadline = bytearray(), time.monotonic() + self._manners.page_seconds
-            for chunk in web.body(answer, 1 << 40, deadline):
+            text = bytearray()
+            for chunk in web.body(answer, 1 << 40):
                 text += chunk
                 if len(text) > robots.MAX_BYTES:
                     break
@@ -221,7 +238,7 @@ class Client:
 
     def _host(self, url: str) -> _Host:
         with self._lock:
-            name = _netloc(url)
+            name = host_name(url)
             if name not in self._hosts:
                 self._hosts[name] = _Host(name, self._budget(name, self._manners.rate))
             return self._hosts[name]
@@ -233,7 +250,7 @@ class Client:
     def _session(self) -> web.Session:
         if not hasattr(self._of_thread, "session"):
             agent = web.user_agent(self._manners.about)
-            self._of_thread.session = web.new_session(agent, self._manners.local_hosts)
+            self._of_thread.session = web.Session(agent, self._watchdog, self._manners.local_hosts)
         return self._of_thread.session
 
 
@@ -253,8 +270,15 @@ def _note(answer: web.Response) -> dict:
     return said | {"fetched_at": datetime.now(timezone.utc).isoformat(), "url": answer.url}
 
 
-def _netloc(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+def host_name(url: str) -> str:
+    """`name`, or `name:port`: by which one server has one budget, however it is spelled."""
+    name, port = web.host_and_port(url)
+    return name if port in (80, 443) else f"{name}:{port}"
+
+
+def _headers(answer: web.Response) -> dict[str, str]:
+    """Each by its name in lower case; several of a name on a line each."""
+    return {name.lower(): "\n".join(answer.raw.headers.getlist(name)) for name in answer.headers}
 
 
 def _raise_for_passing(answer: web.Response) -> None:
@@ -276,7 +300,7 @@ def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
 
 def _ban(answer: web.Response) -> Banned:
     return Banned(
-        _netloc(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
+        host_name(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
         "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
     )  # fmt: skip
 

@@ -61,5 +61,5 @@ class Spool:
 
     def done(self) -> None:
         """Nothing of it is needed any more."""
-        for path in (self._part, self._note, self.whole):
+        for path in (self._part, self.whole, self._note):  # a note alone is nothing, a file without one is odd
             path.unlink(missing_ok=True)

@@ -7,11 +7,14 @@ import contextlib
 import http.cookiejar
 import importlib.metadata
 import ipaddress
+import re
 import socket
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -22,9 +25,11 @@ from pipeline.errors import UserError
 MAX_REDIRECTS = 5
 MAX_URL = 8000  # characters
 PATIENCE = (5, 20)  # seconds to connect, seconds of silence
+GRACE = 2  # seconds in which what is under way may end when all is called off
+SECRET = 6  # characters from which on a value can be told from others, and is hidden in texts
 _CHUNK = 1 << 16
 
-Response, Session = requests.Response, requests.Session  # for those who must not open a socket themselves
+Response = requests.Response  # for those who must not open a socket themselves
 
 
 class WebError(UserError):
@@ -43,6 +48,8 @@ class Fault(Exception):
         """Whether the same request may fare better later."""
         self.wait = wait
         """Seconds after which the host wants to be asked again, if it said so."""
+        self.url = ""
+        """What was asked: after redirects, another host may be the one."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
@@ -55,12 +62,26 @@ class Outgoing(NamedTuple):
     parameters: tuple[tuple[str, str], ...] = ()
     login: tuple[str, str] | None = None
 
+    @property
+    def secrets(self) -> set[str]:
+        values = {value for _, value in self.parameters} | set(self.login or ())
+        return {spelled for value in values if len(value) >= SECRET
+                for spelled in (value, quote(value, safe=""), quote_plus(value))}  # fmt: skip
+
     def hide(self, text: str) -> str:
         """The text without what must not be told."""
-        for secret in [value for _, value in self.parameters] + list(self.login or ()):
-            for spelling in {secret, quote(secret, safe=""), quote_plus(secret)} - {""}:
-                text = text.replace(spelling, "…")
+        for secret in self.secrets:
+            text = text.replace(secret, "…")
         return text
+
+    def stripped(self, url: str) -> str:
+        """The URL without our parameters: a host may repeat them in what it redirects to."""
+        parts = urlsplit(url)
+        names = {name for name, _ in self.parameters}
+        if not names & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+            return url
+        kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in names]
+        return parts._replace(query=urlencode(kept)).geturl()
 
 
 _NOTHING = Outgoing()
@@ -80,77 +101,148 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
 
     https only, to public addresses only, through at most MAX_REDIRECTS redirects, each held to the same; `local_hosts`
     (as in the URL, port and all) may be reached by http and at private addresses, as mirrors and test servers are.
-    `seconds` bounds the whole. Raises WebError."""
-    deadline = time.monotonic() + seconds
+    `seconds` bounds each request. Raises WebError."""
 
     def is_safe(target: str) -> None:
         if not target.startswith("https:") and urlsplit(target).netloc not in local_hosts:
             raise Fault("bad_url", "not an https URL")
 
+    ended = threading.Event()
     try:
-        with new_session(user_agent(), local_hosts) as session, answered(session, url, before=is_safe) as answer:
+        with (
+            Session(user_agent(), Watchdog(ended), local_hosts) as session,
+            answered(session, url, before=is_safe, seconds=seconds) as answer,
+        ):
             if answer.status_code != 200:
                 raise Fault("refused", f"HTTP {answer.status_code} {answer.reason}")
-            return b"".join(body(answer, max_bytes, deadline))
+            return b"".join(body(answer, max_bytes))
     except Fault as fault:
-        raise WebError(
-            url[:300], fault.detail, "the whole file over https", "try again, or fetch it by hand"
-        ) from fault
+        expected, cure = "the whole file over https", "try again, or fetch it by hand"
+        raise WebError(url[:300], fault.detail, expected, cure) from fault
+    finally:
+        ended.set()
 
 
-def new_session(agent: str, local_hosts: Iterable[str] = ()) -> requests.Session:
-    """Without a memory for cookies; private addresses are refused but for `local_hosts`. Not for several threads."""
-    session = requests.Session()
-    session.headers["User-Agent"] = agent
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    session.auth = lambda request: request  # or it would send what ~/.netrc holds for a host
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _PublicAdapter({_host_and_port(f"http://{host}") for host in local_hosts}))
-    return session
+class Watchdog:
+    """Cuts connections off whose time is up, whatever they are at: time-outs alone hold from byte to byte, and a host
+    may send one now and then for ever. Once `stop` is set, all have GRACE seconds left."""
+
+    def __init__(self, stop: threading.Event):
+        self._stop = stop
+        self._until: dict[Session, float] = {}
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @contextlib.contextmanager
+    def limit(self, session: "Session", seconds: float) -> Iterator[None]:
+        session.was_cut = False
+        self._until[session] = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            del self._until[session]
+            session.sweep()
+
+    def _watch(self) -> None:
+        latest = float("inf")
+        while not self._stop.is_set() or self._until:
+            time.sleep(0.1)
+            now = time.monotonic()
+            if self._stop.is_set():
+                latest = min(latest, now + GRACE)
+            for session, until in list(self._until.items()):
+                if now > min(until, latest):
+                    session.cut()
+
+
+class Session(requests.Session):
+    """Without a memory for cookies; private addresses are refused but for `local_hosts`. For one thread."""
+
+    def __init__(self, agent: str, watchdog: Watchdog, local_hosts: Iterable[str] = ()):
+        super().__init__()
+        self.watchdog = watchdog
+        self.was_cut = False
+        self.lines: list[tuple[weakref.ref, socket.socket]] = []
+        """Each connection, and a second handle of its socket: the first is TLS's own, or with the answer."""
+        self.headers["User-Agent"] = agent
+        self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self.auth = lambda request: request  # or it would send what ~/.netrc holds for a host
+        for scheme in ("http://", "https://"):
+            local = {host_and_port(f"http://{host}") for host in local_hosts}
+            self.mount(scheme, _PublicAdapter(local, self.lines))
+
+    def cut(self) -> None:
+        """Whatever it waits for ends now, with an error."""
+        self.was_cut = True
+        for _, line in list(self.lines):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def sweep(self) -> None:
+        """Let go of connections that are no more."""
+        for pair in list(self.lines):
+            connection = pair[0]()
+            if connection is None or connection.sock is None:
+                self.lines.remove(pair)
+                pair[1].close()
 
 
 @contextlib.contextmanager
 def answered(
-    session: requests.Session, url: str, outgoing: Outgoing = _NOTHING, *, before: Callable[[str], None]
-) -> Iterator[requests.Response]:
+    session: Session, url: str, outgoing: Outgoing = _NOTHING, *, before: Callable[[str], None], seconds: float
+) -> Iterator[Response]:
     """The answer to GET `url`, after redirects, its body unread; `answer.url` has no secrets. `before(url)` is called
-    ahead of each request, and may raise. Raises Fault, also for what goes wrong while the body is read."""
-    with _faults_told(outgoing):
+    ahead of each request, and may raise; each may take so many seconds, body and all. Raises Fault, also for what goes
+    wrong while the body is read."""
+    told, sent = outgoing, outgoing
+    try:
         for _ in range(MAX_REDIRECTS + 1):
             _check(url)
             before(url)
-            answer = session.get(
-                url, params=outgoing.parameters, headers=outgoing.headers, auth=outgoing.login, stream=True,
-                timeout=PATIENCE, allow_redirects=False,
-            )  # fmt: skip
-            with answer:
-                if not answer.is_redirect:
-                    answer.url = outgoing.hide(url)
-                    yield answer
-                    return
-                # Header lines are read as Latin-1, and may hold UTF-8.
-                target = urljoin(url, answer.headers["Location"].encode("latin-1").decode("utf-8", "replace"))
-            if _host_and_port(target) != _host_and_port(url):
-                outgoing = _NOTHING
+            with _faults_told(session, told), session.watchdog.limit(session, seconds):
+                answer = session.get(
+                    url, params=sent.parameters, headers=sent.headers, auth=sent.login, stream=True, timeout=PATIENCE,
+                    allow_redirects=False,
+                )  # fmt: skip
+                with answer:
+                    if not answer.is_redirect:
+                        answer.url, answer.session = url, session
+                        yield answer
+                        return
+                    target = told.stripped(_target(url, answer.headers["Location"]))
+            if host_and_port(target) != host_and_port(url):
+                sent = _NOTHING
             url = target
-    raise Fault("redirects", f"more than {MAX_REDIRECTS} redirects")
+        raise Fault("redirects", f"more than {MAX_REDIRECTS} redirects")
+    except Fault as fault:
+        fault.url = url
+        raise
 
 
-def body(answer: requests.Response, max_bytes: int, deadline: float) -> Iterator[bytes]:
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads. Header lines are read as Latin-1, and may hold UTF-8. Raises Fault."""
+    try:
+        target = urljoin(url, location.encode("latin-1").decode("utf-8", "replace"))
+        host_and_port(target)
+    except ValueError as error:
+        raise Fault("bad_url", f"a redirect to no URL ({error})") from error
+    return target
+
+
+def body(answer: Response, max_bytes: int) -> Iterator[bytes]:
     """The chunks of the body, while they are within bounds: a length that is announced may be a lie. Raises Fault."""
     size = 0
     announced = answer.headers.get("Content-Length", "")
-    is_encoded = "Content-Encoding" in answer.headers
-    if announced.isdigit() and int(announced) > max_bytes:
+    length = int(announced) if re.fullmatch("[0-9]{1,18}", announced) else None
+    if length is not None and length > max_bytes:
         raise Fault("too_large", f"more than {max_bytes:,} bytes")
     while chunk := answer.raw.read1(_CHUNK, decode_content=True):  # what is there, so that a drip is seen as one
         size += len(chunk)
         if size > max_bytes:
             raise Fault("too_large", f"more than {max_bytes:,} bytes")
-        if time.monotonic() > deadline:
-            raise Fault("too_slow", f"too slow: {size:,} bytes when time was up", may_pass=True)
         yield chunk
-    if announced.isdigit() and not is_encoded and int(announced) != size:
+    if answer.session.was_cut:  # which looks like its end, where no length was announced
+        raise Fault("too_slow", f"too slow: {size:,} bytes when time was up", may_pass=True)
+    if length is not None and "Content-Encoding" not in answer.headers and length != size:
         raise Fault("cut_short", f"{size:,} bytes of {announced} announced", may_pass=True)
 
 
@@ -158,63 +250,81 @@ def _check(url: str) -> None:
     """Raises Fault unless `url` may be one to ask."""
     try:
         parts = urlsplit(url)
+        host_and_port(url)
         (parts.hostname or "").encode("idna")
         is_right = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-        _host_and_port(url)
     except ValueError as error:
         raise Fault("bad_url", f"not a URL ({error})") from error
     if not is_right or len(url) > MAX_URL:
         raise Fault("bad_url", "not an https URL, nor an http one")
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
+def host_and_port(url: str) -> tuple[str, int]:
+    """By which one server is known, however it is spelled. Raises ValueError."""
     parts = urlsplit(url)
-    return (parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80)
+    return (parts.hostname or "").lower().rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 class _PublicAdapter(HTTPAdapter):
     """Connects to public addresses, and to `local`, (host, port)s. Looked at where the connection is made: a name that
     is looked up twice may be two addresses. (Through a proxy that the user has set, the proxy decides.)"""
 
-    def __init__(self, local: set[tuple[str, int]]):
-        self._local = local
+    def __init__(self, local: set[tuple[str, int]], lines: list):
+        self._local, self._lines = local, lines
         super().__init__(pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args, **kwargs) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _pool(urllib3.HTTPConnectionPool, self._local),
-            "https": _pool(urllib3.HTTPSConnectionPool, self._local),
+            "http": _pool(urllib3.HTTPConnectionPool, self._local, self._lines),
+            "https": _pool(urllib3.HTTPSConnectionPool, self._local, self._lines),
         }
 
 
-def _pool(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]]) -> type:
+def _pool(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], lines: list) -> type:
     class Connection(kind.ConnectionCls):
         def _new_conn(self) -> socket.socket:
-            if (self.host.lower(), self.port) in local:
-                return super()._new_conn()
-            try:
-                addresses = [info[4][0] for info in socket.getaddrinfo(self.host, self.port)]
-            except OSError as error:
-                raise Fault("unreachable", f"no such host ({error.strerror})", may_pass=True) from error
-            for address in addresses:
-                _check_public(address)
-            connection = super()._new_conn()
-            try:
-                _check_public(connection.getpeername()[0])
-            except Fault:
-                connection.close()
-                raise
-            return connection
+            is_local = (self.host.lower().rstrip("."), self.port) in local
+            if not is_local:
+                for address in _addresses(self.host, self.port):
+                    check_public(address)
+            made = super()._new_conn()
+            if not is_local:
+                try:
+                    check_public(made.getpeername()[0])
+                except Fault:
+                    made.close()
+                    raise
+            lines.append((weakref.ref(self), made.dup()))
+            return made
 
     return type("Pool", (kind,), {"ConnectionCls": Connection})
 
 
-def _check_public(text: str) -> None:
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        return [info[4][0] for info in socket.getaddrinfo(host, port)]
+    except OSError as error:
+        may_pass = getattr(error, "errno", None) == socket.EAI_AGAIN
+        raise Fault("unreachable", f"no such host ({error.strerror})", may_pass=may_pass) from error
+
+
+# IPv6 networks whose last 32 bits are an IPv4 address to which some gateway may lead.
+_EMBEDDING = [ipaddress.ip_network(network) for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/96")]
+
+
+def check_public(text: str) -> None:
+    """Raises Fault for an address within a private network, also one that is wrapped in another."""
     address = ipaddress.ip_address(text.split("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
-    if not address.is_global or address.is_multicast:
-        raise Fault("private_address", f"a private address ({text})")
+    addresses = [address]
+    if address.version == 6:
+        teredo = address.teredo or (None, None)
+        addresses += filter(None, (address.ipv4_mapped, address.sixtofour, teredo[1]))
+        if any(address in network for network in _EMBEDDING):
+            addresses.append(ipaddress.ip_address(int(address) & 0xFFFFFFFF))
+    for each in addresses[-1:] if getattr(address, "ipv4_mapped", None) else addresses:
+        if not each.is_global or each.is_multicast or getattr(each, "is_site_local", False):
+            raise Fault("private_address", f"a private address ({text})")
 
 
 # What requests and urllib3 raise, the narrower first: (class, reason, may it pass).
@@ -229,12 +339,22 @@ _FAULTS = (
 
 
 @contextlib.contextmanager
-def _faults_told(outgoing: Outgoing) -> Iterator[None]:
+def _faults_told(session: Session, outgoing: Outgoing) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if session.was_cut and not isinstance(error, (Fault, UserError)):
+            raise Fault("too_slow", "too slow: time was up", may_pass=True) from None
         for kind, reason, may_pass in _FAULTS:
-            if isinstance(error, kind):
-                words = outgoing.hide(f"{type(error).__name__}: {error.args[0] if error.args else error}")
-                raise Fault(reason, words[:200], may_pass=may_pass) from None  # the cause would tell secrets
+            if isinstance(error, kind):  # the cause would tell secrets
+                raise Fault(reason, outgoing.hide(_words(error))[:200], may_pass=may_pass) from None
         raise
+
+
+def _words(error: BaseException) -> str:
+    """Of the innermost of the errors that wrap each other."""
+    inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
+    if isinstance(inner, Exception):
+        return _words(inner)
+    text = getattr(error, "strerror", None) or str(error.args[-1] if error.args else error)
+    return f"{type(error).__name__}: {text.rpartition('object at 0x')[2].partition('>: ')[2] or text}"

@@ -682,7 +682,7 @@ def test_a_text_list(tmp_path):
 ROWS = [
     {"url": "https://a.example/page", "image_url": "https://a.example/x.jpg", "page_url": "https://a.example/page",
      "title": "T", "artist": "A", "rating": "g", "license": "CC0", "tags": "Long Hair, hat", "hash": MD5,
-     "size": "123"},
+     "bytes": "123"},
     {"url": "https://a.example/y.jpg", "image_url": "", "page_url": "", "title": "", "artist": "", "rating": "",
      "license": "",
      "tags": "", "hash": SHA256, "size": "many"},

@@ -81,7 +81,7 @@ class ScrapeImages(Stage):
         """All that the result depends on. Of a web source: what was asked, and in how many rounds."""
         if self.harvest is None:
             return self.source_row.snapshot(self._request)
-        return [self.harvest.key, self.harvest.round(is_new=self.refresh or self.retry_failed)]
+        return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
     def causes(self) -> list:
         from pipeline import images
@@ -93,9 +93,9 @@ class ScrapeImages(Stage):
 
         limit = self.limit or self.source_row.default_limit
         if self.harvest:
-            harvest, number = dataclasses.replace(self.harvest, store=self.store), self.snapshot[1]
-            counts = harvest.run(number, limit, is_refresh=self.refresh, is_retry=self.retry_failed)
-            posts, limit = harvest.posts(number, limit), 0  # of each round as many
+            harvest, (*_, number) = dataclasses.replace(self.harvest, store=self.store), self.snapshot
+            counts, posts = harvest.run(number, limit, is_refresh=self.refresh, is_retry=self.retry_failed)
+            limit = 0  # of each round as many
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
             posts = self.source_row.posts(self._request, self.snapshot)

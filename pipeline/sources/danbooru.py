@@ -83,8 +83,8 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     post_id = str(id_of(item, answer))
     rating = str(item.get("rating") or "")
     rating = RATINGS.get(rating, rating)
-    if rating and rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20))
+    if rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
     md5 = promised_md5(item.get("md5"))
     original = _original_url(item, query, md5)
     if original is None and md5 is None:

@@ -157,8 +157,8 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
         return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
     rating = str(item.get("rating") or "")
     rating = RATINGS.get(rating, rating)
-    if rating and rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20))
+    if rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
     if not is_picture_url(url):
         return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     original = _original_url(item, query)

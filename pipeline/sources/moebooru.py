@@ -72,8 +72,8 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     post_id = str(id_of(item, answer))
     rating = str(item.get("rating") or "")
     rating = RATINGS.get(rating, rating)
-    if rating and rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20))
+    if rating not in query.ratings:
+        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
     original = absolute_url(item.get("file_url"), query.base_url + "/")
     if original is None:
         if item.get("status") in ("deleted", "flagged") or item.get("is_held"):

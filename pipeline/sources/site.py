@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     """Where it came from, after redirects; without secrets."""
     status: int
     headers: dict[str, str]
-    """With names in lower case."""
+    """With names in lower case; several of a name on a line each."""
     body: bytes
 
 

@@ -36,7 +36,7 @@ VERSION = 1
 MAX_ROWS = 500_000  # one listing holds them all
 URL_KEYS = ("file_url", "image_url", "url", "link")
 HASH_KEYS = ("md5", "sha256", "hash")
-SIZE_KEYS = ("bytes", "size", "file_size")
+SIZE_KEYS = ("bytes", "file_size")
 COLUMNS = {*URL_KEYS, *HASH_KEYS, *SIZE_KEYS, *PROVENANCE_KEYS}
 FORMS = "a list of URLs as .txt, .csv, .jsonl or .parquet"
 

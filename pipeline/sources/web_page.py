@@ -73,7 +73,7 @@ def ask(query: Query, cursor: Cursor) -> Ask:
 def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     visited = [*cursor["visited"], cursor["url"]]
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    words = opt_out([answer.headers.get("x-robots-tag", "")], answer.headers.get("tdm-reservation", ""))
+    words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     if kind.startswith("image/") and not kind.startswith("image/svg"):
         url = absolute_url(answer.url) or cursor["url"]
         return Listing([Drop(url, "opted_out", words) if words else Offer(url, url)], None)

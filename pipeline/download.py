@@ -1,0 +1,58 @@
+"""One file that a site offers: fetched, held against what is promised of it, and put into images/."""
+
+import hashlib
+
+from pipeline import images
+from pipeline.ledger import FETCHED, File
+from pipeline.polite import Banned, Client, Down, host_name
+from pipeline.sources.site import Ask, Offer
+from pipeline.spool import Spool
+from pipeline.store import Store
+from pipeline.web import Fault
+
+
+def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own: set[str]) -> tuple[File, dict | None]:
+    """(what came of the file at `url`, its columns of IMAGES if it is kept). Raises Down or Banned if that holds for
+    all that is left: of a host of `own`."""
+    ask = Ask(url, referer=offer.page_url)
+    try:
+        noted = client.file(ask, spool)
+        columns, problem = _verdict(offer, spool)
+        if _may_be_cut(columns):
+            spool.done()
+            noted = client.file(ask, spool)
+            columns, problem = _verdict(offer, spool)
+    except (Down, Banned) as closed:
+        if host_name(url) in own:
+            raise
+        reason, detail = ("unreachable", closed.detail) if isinstance(closed, Down) else ("refused", str(closed))
+        return File(reason, detail[:200]), None
+    except Fault as fault:
+        return File(fault.reason, fault.detail[:200]), None
+    fetched_at = noted.get("fetched_at")
+    # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
+    if problem and ("path" not in columns or offer.sha256):
+        return File(*problem, image_id=columns["image_id"], fetched_at=fetched_at), None
+    store.adopt(columns["path"], spool.whole)
+    is_as_promised = not problem if offer.md5 or offer.sha256 or offer.bytes else None
+    detail = problem[1] if problem else ""
+    kept = (columns["image_id"], columns["path"], columns["bytes"], is_as_promised, fetched_at)
+    return File(FETCHED, detail, *kept), columns
+
+
+def _verdict(offer: Offer, spool: Spool) -> tuple[dict, tuple[str, str] | None]:
+    """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
+    data = spool.whole.read_bytes()
+    columns = images.examine(data)
+    md5 = columns.get("md5") or hashlib.md5(data, usedforsecurity=False).hexdigest()
+    found = {"bytes": len(data), "md5": md5, "sha256": columns["image_id"]}
+    for name, value in found.items():
+        promised = getattr(offer, name)
+        if promised and promised != value:
+            return columns, ("wrong_hash", f"{name} {value}, promised {promised}")
+    return columns, (columns["reason"], columns["detail"]) if "reason" in columns else None
+
+
+def _may_be_cut(columns: dict) -> bool:
+    """Whether another fetch may bring more of it. A whole picture of other bytes than promised comes again as it is."""
+    return columns.get("reason") in ("empty", "truncated", "not_an_image")
