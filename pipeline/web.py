@@ -170,6 +170,9 @@ class Session(requests.Session):
             local = {host_and_port(f"http://{host}") for host in local_hosts}
             self.mount(scheme, _PublicAdapter(local, self.lines))
 
+    def get_redirect_target(self, resp: Response) -> None:
+        """Redirects are followed here, one by one: requests would look at the next one even so."""
+
     def cut(self) -> None:
         """Whatever it waits for ends now, with an error."""
         self.was_cut = True

@@ -1,5 +1,6 @@
 """Harvests from the stand-in: each fault is the right row of the ledger, and nothing is lost or fetched twice."""
 
+import contextlib
 import dataclasses
 import hashlib
 import http.client
@@ -8,6 +9,7 @@ import resource
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -334,6 +336,65 @@ def test_we_say_who_we_are_and_whence_we_come(ask, site):
         assert "Mozilla" not in asked.headers["user-agent"]
         assert "cookie" not in asked.headers
     assert all("page=post" in asked.headers["referer"] for asked in site.log if "/files/" in asked.path)
+
+
+def test_a_refresh_and_a_retry_do_not_cancel_each_other(ask, site):
+    """Each is killed, as it were, at its first request, and the other is asked for then."""
+    victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
+    for first, then in (("is_refresh", "is_retry"), ("is_retry", "is_refresh")):
+        site.faults[:] = [Fault(f"/{victim.id}/", "status", code=404)]
+        harvest = ask()
+        with contextlib.suppress(FileNotFoundError):
+            (harvest.store.root / "ledger.sqlite").unlink()
+        harvest.run(0, 0)
+        site.add_posts(3)
+        with harvest._ledger() as ledger:
+            cursor = harvest.site.engine.first(harvest.query) if first == "is_refresh" else None
+            ledger.begin(harvest.key, 1, {}, cursor, is_retry=first == "is_retry")
+        counts = harvest.run(harvest.round(is_new=True)[1], 0, **{then: True}).counts
+        assert counts.is_complete, counts
+        assert counts.expected > harvest.run(0, 0).counts.expected
+
+
+def test_a_ledger_that_was_moved_away_is_another(ask, site):
+    harvest = ask()
+    harvest.run(0, 3)
+    name, number = harvest.round(is_new=False)
+    (harvest.store.root / "ledger.sqlite").unlink()
+    assert harvest.round(is_new=False) == (harvest.round(is_new=False)[0], number)
+    assert harvest.round(is_new=False)[0] != name
+
+
+def test_a_damaged_ledger_is_told(ask):
+    harvest = ask()
+    (harvest.store.root / "ledger.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="ledger"):
+        harvest.round(is_new=False)
+
+
+def test_a_cache_that_cannot_be_written_is_told(ask):
+    harvest = dataclasses.replace(ask(), hosts=Path("/proc/nowhere"))
+    with pytest.raises(UserError, match="XDG_CACHE_HOME"):
+        harvest.run(0, 1)
+
+
+def test_a_refresh_in_another_order_brings_nothing_that_is_not_new(ask, site):
+    harvest = ask(text="sort:score:desc")
+    first = harvest.run(0, 5).counts
+    assert harvest.run(1, 5, is_refresh=True).counts == first
+    assert harvest.run(2, 5, is_refresh=True).counts == first
+
+
+def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
+    monkeypatch.setattr("pipeline.harvest.BARREN", 2)
+    monkeypatch.setattr("pipeline.sources.danbooru.PER_PAGE", 3)
+    harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
+    row = harvest.site.engine
+    monkeypatch.setattr(row, "_offer", lambda item, query, answer: Drop(str(item["id"]), "hidden"))
+    counts = harvest.run(0, 5).counts
+    assert "2 pages in a row" in counts.shortfall
+    assert not counts.is_complete
+    assert len([asked for asked in site.log if "posts.json" in asked.path]) == 2
 
 
 def test_robots_crawl_delay_and_the_rate_hold_for_all_requests(ask, site):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import danbooru, gelbooru, moebooru, url_list, web_page
+from pipeline.sources import SOURCES, danbooru, gelbooru, moebooru, url_list, web_page
 from pipeline.sources.post import Drop
 from pipeline.sources.site import Answer, BadAnswer, Busy, Offer, Query, absolute_url
 
@@ -781,3 +781,14 @@ def test_a_changed_list_is_another_listing_and_bounds_hold(tmp_path, monkeypatch
     monkeypatch.setattr(url_list, "MAX_TABLE_BYTES", 30)
     with pytest.raises(UserError, match="more than 30 bytes"):
         listed(path)
+
+
+@pytest.mark.parametrize("source", ["safebooru", "danbooru", "konachan"])
+def test_a_post_that_is_not_rated_is_not_taken_for_a_safe_one(source):
+    row = SOURCES[source]
+    query = Query("1girl", "https://site.example", ratings=row.ratings)
+    item = {"id": 7, "file_url": "https://site.example/7.jpg", "hash": "0" * 32, "tags": "1girl"}
+    answer = Answer("https://site.example/", 200, {}, json.dumps([item]).encode())
+    (drop,) = row.engine.read(query, row.engine.first(query), answer).offers
+    assert (drop.source_id, drop.reason) == ("7", "rating")
+    assert drop.detail.startswith("post 7 has no rating; keys: file_url hash id tags")

@@ -195,6 +195,24 @@ def test_killed_and_run_again_is_the_same_and_asks_for_nothing_twice(tmp_path, p
     assert asked_twice(site) <= hits  # what was on its way when the process died
 
 
+def test_an_interrupt_ends_it_soon_whatever_a_host_does(place, site):
+    site.faults.append(Fault("/images/", "drip", times=99))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, "--limit", "3"], cwd=place, env=environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not files_asked(site):
+        time.sleep(0.1)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=30)[1]
+    assert time.monotonic() - start < 10
+    assert "interrupted" in told.strip().splitlines()[-1]
+    assert process.returncode != 0
+
+
 def test_two_processes_at_once_share_one_budget(place, site):
     configure(place, site, rate="5")
     with open(place / "luigi.cfg", "a") as file:
