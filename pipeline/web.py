@@ -354,10 +354,13 @@ def _faults_told(session: Session, outgoing: Outgoing) -> Iterator[None]:
         raise
 
 
+_CONNECTION = r"^(<[^>]*>|\w*Connection\([^)]*\)): "  # as urllib3 shows one
+
+
 def _words(error: BaseException) -> str:
     """Of the innermost of the errors that wrap each other."""
     inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
     if isinstance(inner, Exception):
         return _words(inner)
     text = getattr(error, "strerror", None) or str(error.args[-1] if error.args else error)
-    return f"{type(error).__name__}: {text.rpartition('object at 0x')[2].partition('>: ')[2] or text}"
+    return f"{type(error).__name__}: {re.sub(_CONNECTION, '', text)}"

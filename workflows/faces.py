@@ -278,12 +278,12 @@ class BuildFaceDataset(Stage):
         """What the card says of how it was made: what changes the result, and neither names nor paths."""
         source = self.first(ScrapeImages).source_row
         settings = {"source": self.source}
-        if query := self.query or getattr(source, "default_query", ""):
+        if query := self.query or source.default_query:
             settings["query"] = query
         settings["limit"] = self.limit or source.default_limit or "all"
         if self.first(ScrapeImages).harvest:
             settings["harvest"] = (self.first(ScrapeImages).folder / "harvest.txt").read_text(encoding="utf-8")
-        if getattr(source, "is_seeded", False):
+        if source.is_seeded:
             settings["seed"] = self.seed
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
 

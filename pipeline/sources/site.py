@@ -116,6 +116,9 @@ class Site(NamedTuple):
     is_one_site: bool = True
     """Whether nothing is left to do when its host is down."""
     default_limit: int = 1000
+    default_query: str = ""
+    is_seeded: bool = False
+    """These three as of Source."""
     page_size: int = 0
     """Posts on a page, for the plan; 0: unknown."""
     typical_bytes: int = 1_000_000
