@@ -622,6 +622,12 @@ class StandIn(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def keeps_apart(times: list[float], seconds: float) -> bool:
+    """Whether requests came no faster than one in so many seconds: one may be late by a little, and the next not."""
+    pairs = zip(times, times[4:], strict=False)
+    return all(later - earlier > 4 * seconds - 0.2 for earlier, later in pairs) and len(times) > 4
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import ROOT, last_line, luigi
-from stand_in import Fault, StandIn
+from stand_in import Fault, StandIn, keeps_apart
 
 from pipeline.sources import drawn
 from pipeline.sources.post import Request
@@ -230,7 +230,7 @@ def test_two_processes_at_once_share_one_budget(place, site):
     assert 0 < order.index(True) < len(order) - 1 - order[::-1].index(False)  # they did ask at the same time
     times = sorted(asked.time for asked in site.log)
     assert len(times) >= 2 * (12 + 2)
-    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.18
+    assert keeps_apart(times, 0.2)
 
 
 @pytest.mark.slow
