@@ -141,7 +141,7 @@ class Training(NamedRun):
         with tempfile.NamedTemporaryFile(prefix="training-") as errors:
             code = _in_process_of_its_own(self.job, Path(errors.name))
             told = Path(errors.name).read_text(encoding="utf-8")
-        if told == INTERRUPTED:
+        if told == INTERRUPTED or code == -signal.SIGINT:  # the second while it started, before it could tell
             raise KeyboardInterrupt
         if told:
             raise UserError.of_line(told)
