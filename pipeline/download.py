@@ -16,11 +16,11 @@ def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own
     all that is left: of a host of `own`."""
     ask = Ask(url, referer=offer.page_url)
     try:
-        noted = client.file(ask, spool)
+        client.file(ask, spool)
         columns, problem = _verdict(offer, spool)
         if _may_be_cut(columns):
             spool.done()
-            noted = client.file(ask, spool)
+            client.file(ask, spool)
             columns, problem = _verdict(offer, spool)
     except (Down, Banned) as closed:
         if host_name(url) in own:
@@ -29,7 +29,7 @@ def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own
         return File(reason, detail[:200]), None
     except Fault as fault:
         return File(fault.reason, fault.detail[:200]), None
-    fetched_at = noted.get("fetched_at")
+    fetched_at = spool.fetched_at()
     # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
     if problem and ("path" not in columns or offer.sha256):
         return File(*problem, image_id=columns["image_id"], fetched_at=fetched_at), None

@@ -28,6 +28,7 @@ from pipeline.web import Fault, Outgoing
 T = TypeVar("T")
 
 TRIES = 5
+SMALL = 256 << 10  # bytes of a file below which fetching all of it again costs less than keeping how to go on
 DOWN_AFTER = 5  # requests in a row that failed, each after its tries
 logger = logging.getLogger("luigi-interface")
 
@@ -114,9 +115,9 @@ class Client:
             seconds=self._manners.page_seconds, obeys_robots=obeys_robots,
         )  # fmt: skip
 
-    def file(self, ask: Ask, spool: Spool) -> dict:
-        """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. What was noted of it.
-        robots.txt, opt-outs and types are heeded. Raises Fault."""
+    def file(self, ask: Ask, spool: Spool) -> None:
+        """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. robots.txt, opt-outs and
+        types are heeded. Raises Fault."""
 
         def fetch(answer: web.Response) -> None:
             _raise_for_passing(answer)
@@ -139,7 +140,7 @@ class Client:
                 spool.done()
                 raise Fault("cut_short", "another part came than was asked for", may_pass=True)
             if not start:
-                spool.begin(_note(answer))
+                spool.begin(_validators(answer))
             spool.add(web.body(answer, self._manners.file_bytes - start))
             spool.finish()
 
@@ -148,7 +149,6 @@ class Client:
                 ask.url, _outgoing(ask), fetch, seconds=self._manners.file_seconds, obeys_robots=True,
                 more=lambda: _ranged(spool),
             )  # fmt: skip
-        return spool.noted()
 
     def _again(
         self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, seconds: float, obeys_robots: bool,
@@ -263,11 +263,12 @@ def _ranged(spool: Spool) -> dict[str, str]:
     return {"Accept-Encoding": "identity"} | spool.resumable()[1]
 
 
-def _note(answer: web.Response) -> dict:
-    said = {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
-    if "Content-Encoding" in answer.headers:
-        said = {}  # what is written is unpacked: the rest of it cannot be asked for
-    return said | {"fetched_at": datetime.now(timezone.utc).isoformat(), "url": answer.url}
+def _validators(answer: web.Response) -> dict[str, str]:
+    """By which the rest of a file may be asked for. What is packed for the way cannot be, what is small need not."""
+    length = answer.headers.get("Content-Length", "")
+    if "Content-Encoding" in answer.headers or (length.isascii() and length.isdigit() and int(length[:18]) < SMALL):
+        return {}
+    return {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
 
 
 def host_name(url: str) -> str:

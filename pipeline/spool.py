@@ -1,15 +1,15 @@
 """Where a file lies while it is fetched, so that a kill costs no byte that was there, and no second request.
 
-NAME.json holds what the host said of it, NAME.part grows, and NAME.whole is all of it: until somebody has put it where
-it belongs, and calls `done`.
+NAME.part grows, NAME.json says by what the rest of it can be asked for, and NAME.whole is all of it: until somebody has
+put it where it belongs, and calls `done`.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 VALIDATORS = ("etag", "last-modified")
 
@@ -24,30 +24,33 @@ class Spool:
     def is_whole(self) -> bool:
         return self.whole.exists()
 
-    def noted(self) -> dict[str, Any]:
-        """What `begin` was told last; empty if that is lost."""
-        try:
-            return json.loads(self._note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+    def fetched_at(self) -> str:
+        """When it was whole, UTC."""
+        return datetime.fromtimestamp(self.whole.stat().st_mtime, timezone.utc).isoformat()
 
     def resumable(self) -> tuple[int, dict[str, str]]:
         """(bytes that are there, the headers that ask for the rest of the same file). Without a validator there is no
         saying that it is the same: then it begins anew."""
-        size = self._part.stat().st_size if self._part.exists() else 0
-        noted = self.noted()
+        try:
+            size = self._part.stat().st_size
+            said = json.loads(self._note.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return 0, {}
         # A weak ETag does not promise the same bytes.
-        validator = next((noted[name] for name in VALIDATORS if noted.get(name, "W/").startswith("W/") is False), None)
+        validator = next((said[name] for name in VALIDATORS if not said.get(name, "W/").startswith("W/")), None)
         if not size or validator is None:
             return 0, {}
         return size, {"Range": f"bytes={size}-", "If-Range": validator}
 
-    def begin(self, note: dict[str, Any]) -> None:
-        """From the first byte on. `note`: JSON."""
+    def begin(self, validators: dict[str, str]) -> None:
+        """From the first byte on. Without validators, or for a file that is soon fetched, it need not be resumable."""
         self._part.unlink(missing_ok=True)
-        fresh = self._note.with_suffix(".note")
-        fresh.write_text(json.dumps(note), encoding="utf-8")
-        os.replace(fresh, self._note)
+        if validators:
+            fresh = self._note.with_suffix(".note")
+            fresh.write_text(json.dumps(validators), encoding="utf-8")
+            os.replace(fresh, self._note)
+        else:
+            self._note.unlink(missing_ok=True)
 
     def add(self, chunks: Iterable[bytes]) -> None:
         """Append; what came before an error is kept."""
@@ -61,5 +64,5 @@ class Spool:
 
     def done(self) -> None:
         """Nothing of it is needed any more."""
-        for path in (self._part, self.whole, self._note):  # a note alone is nothing, a file without one is odd
+        for path in (self.whole, self._part, self._note):
             path.unlink(missing_ok=True)

@@ -161,6 +161,7 @@ class Session(requests.Session):
         super().__init__()
         self.watchdog = watchdog
         self.was_cut = False
+        self._environment: dict[tuple[str, int], dict] = {}
         self.lines: list[tuple[weakref.ref, socket.socket]] = []
         """Each connection, and a second handle of its socket: the first is TLS's own, or with the answer."""
         self.headers["User-Agent"] = agent
@@ -169,6 +170,13 @@ class Session(requests.Session):
         for scheme in ("http://", "https://"):
             local = {host_and_port(f"http://{host}") for host in local_hosts}
             self.mount(scheme, _PublicAdapter(local, self.lines))
+
+    def merge_environment_settings(self, url, *settings) -> dict:
+        """The proxies and certificates of the environment: looked up once for a host, not at each request."""
+        key = host_and_port(url)
+        if key not in self._environment:
+            self._environment[key] = super().merge_environment_settings(url, *settings)
+        return dict(self._environment[key])
 
     def get_redirect_target(self, resp: Response) -> None:
         """Redirects are followed here, one by one: requests would look at the next one even so."""

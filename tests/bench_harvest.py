@@ -40,7 +40,7 @@ store.scratch.mkdir(parents=True)
 host = open(sys.argv[2]).readline().split("/")[2]
 manners = Manners(rate=0, local_hosts=frozenset([host]))
 query = Query("", "", path=pathlib.Path(sys.argv[2]))
-counts = Harvest("urls", SOURCES["urls"], query, manners, store).run(0, 0)
+counts, _ = Harvest("urls", SOURCES["urls"], query, manners, store).run(0, 0)
 assert counts.is_complete, counts
 """
 IMG2DATASET = """

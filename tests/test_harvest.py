@@ -180,7 +180,8 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
     assert not any("X-Injected" in asked.headers for asked in site.log)
 
 
-def test_what_was_cut_goes_on_where_it_was_cut(ask, site):
+def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
+    monkeypatch.setattr("pipeline.polite.SMALL", 0)
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(Fault(f"/{victim.id}/", "truncate", at=300))
     ask().run(0, 3)
