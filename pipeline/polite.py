@@ -7,6 +7,7 @@ import email.utils
 import itertools
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -89,7 +90,6 @@ class Client:
         """`read` of an answer of any status but those that may pass: 4xx tell what is wrong. `read` may raise Busy.
         Raises Fault."""
         kept = Kept(self._pages, ask)
-
         outgoing = _outgoing(ask)
 
         def whole(answer: web.Response) -> Answer:
@@ -136,7 +136,7 @@ class Client:
             if kind in ("text/html", "application/xhtml+xml"):
                 raise Fault("wrong_type", "a web page (text/html) where a picture was expected")
             start = spool.resumable()[0] if answer.status_code == 206 else 0
-            if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            if answer.status_code == 206 and not _is_the_rest(answer, start):
                 spool.done()
                 raise Fault("cut_short", "another part came than was asked for", may_pass=True)
             if not start:
@@ -261,6 +261,12 @@ def _outgoing(ask: Ask) -> Outgoing:
 def _ranged(spool: Spool) -> dict[str, str]:
     """A length or a range of what is packed for the way says nothing of the file."""
     return {"Accept-Encoding": "identity"} | spool.resumable()[1]
+
+
+def _is_the_rest(answer: web.Response, start: int) -> bool:
+    """Whether a partial answer is all from `start` on."""
+    told = re.fullmatch(rf"bytes {start}-([0-9]{{1,18}})/([0-9]{{1,18}})", answer.headers.get("Content-Range", ""))
+    return bool(told) and int(told[1]) + 1 == int(told[2])
 
 
 def _validators(answer: web.Response) -> dict[str, str]:

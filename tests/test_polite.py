@@ -120,6 +120,18 @@ def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, mon
             assert spool.whole.read_bytes() == b"abc"
 
 
+@pytest.mark.parametrize("told", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
+def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, monkeypatch):
+    monkeypatch.setattr("pipeline.polite.SMALL", 0)
+    one, _ = sites
+    one.faults.append(Fault("/many/1.jpg", "truncate", at=300))
+    one.faults.append(Fault("/many/1.jpg", "headers", more={"Content-Range": told}))
+    spool = Spool(tmp_path, "x")
+    client(one.url).file(Ask(f"{one.url}/many/1.jpg"), spool)
+    assert spool.whole.read_bytes() == one.picture(1)
+    assert [asked.status for asked in one.log if "/many/" in asked.path] == [200, 206, 200]
+
+
 def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client, sites, tmp_path):
     one, other = sites
     one.faults.append(Fault("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
