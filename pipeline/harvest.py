@@ -148,12 +148,11 @@ class Harvest:
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger]:
-        with contextlib.closing(Ledger(self._ledger_file, self.source)) as ledger:
+        self.store.work.mkdir(parents=True, exist_ok=True)
+        with self.store.lock("ledger"):  # SQLite's own time-out does not cover the change to a write-ahead log
+            ledger = Ledger(self.store.root / "ledger.sqlite", self.source)
+        with contextlib.closing(ledger):
             yield ledger
-
-    @property
-    def _ledger_file(self) -> Path:
-        return self.store.root / "ledger.sqlite"
 
     def _fingerprint(self, url: str, image_id: str) -> str:
         return f"{self.source} {url} {image_id}"
@@ -165,15 +164,17 @@ class Harvest:
             barren = 0
             while cursor is not None and (not limit or wanted < limit):
                 found = self._listing(client, cursor)
-                fresh, known = ledger.list(self.key, number, found.offers, found.next, found.shortfall)
+                fresh, known = ledger.add_page(self.key, number, found.offers, found.next, found.shortfall)
                 wanted, cursor = wanted + fresh, found.next
                 barren = 0 if fresh else barren + 1
                 if number and cursor and _is_all_known(cursor, fresh, known):
                     cursor = None
-                    ledger.list(self.key, number, [], None, "")
+                    ledger.add_page(self.key, number, [], None, "")
                 elif cursor and barren == BARREN:
                     cursor = None
-                    ledger.list(self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken")
+                    ledger.add_page(
+                        self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken"
+                    )
 
     def _listing(self, client: Client, cursor: Cursor) -> Listing:
         """What the next page offers. Raises UserError if that is nothing but odd posts: then the site has changed."""

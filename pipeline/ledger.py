@@ -164,7 +164,7 @@ class Ledger:
         )
         return [Round(number, json.loads(cursor), *rest) for number, cursor, *rest in rows]
 
-    def list(
+    def add_page(
         self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str
     ) -> tuple[int, int]:
         """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
