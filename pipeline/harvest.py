@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from filelock import Timeout
-
 from pipeline import download, images
 from pipeline.engine import Progress
 from pipeline.errors import UserError
@@ -37,13 +35,8 @@ logger = logging.getLogger("luigi-interface")
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # of a page: another try does not mend it
 BARREN = 50  # pages in a row without a picture that is taken: then a listing ends
-RESUMABLE = {
-    "cut_short",
-    "too_slow",
-    "unreachable",
-    "server_error",
-    "rate_limited",
-}  # a part is kept for --retry-failed
+# Of files: a part of one is kept for --retry-failed.
+RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}
 
 
 class Harvested(NamedTuple):
@@ -89,12 +82,13 @@ class Harvest:
             finished = ledger.finished(self.key)
             return ledger.id, 0 if finished is None else finished + is_new
 
-    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> "Harvested":
+    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> Harvested:
         """Ask for what is missing of the first `limit` pictures (0: all) of each round up to `number`. Raises UserError
         if the source cannot be asked now: what is there is kept."""
         stop = threading.Event()
         client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
-        with self._alone(), self._ledger() as ledger:
+        # One process asks a source at a time: two would share its rate, and might fetch the same file.
+        with self.store.alone(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
             first = self.site.engine.first(self.query) if is_refresh or not number else None
             ledger.begin(self.key, number, self._about, first, is_retry=is_retry)
             try:
@@ -131,20 +125,6 @@ class Harvest:
             self._fingerprint(offer.file_url, file.image_id), offer.page_url, offer.file_url, offer.title, offer.artist,
             offer.rating, offer.license, offer.tags, file.fetched_at and datetime.fromisoformat(file.fetched_at),
         )  # fmt: skip
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process asks a source at a time: two would share its rate, and might fetch the same file."""
-        lock = self.store.lock(f"harvest {self.source}")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            logger.info("another process is asking %s; waiting for it", self.source)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger]:

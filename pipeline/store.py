@@ -68,18 +68,26 @@ class Store:
         """`scratch`, empty, for this process alone: another that claims the same digest waits. What killed processes
         left is swept."""
         self.work.mkdir(parents=True, exist_ok=True)
-        lock = self.lock(self.digest)
+        with self.alone(self.digest, "making the same"):
+            try:
+                self._sweep()
+                self.scratch.mkdir()
+                yield self.scratch
+            finally:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def alone(self, name: str, doing: str) -> Iterator[None]:
+        """Hold the lock `name`; if another process does, say what it is `doing`, and wait."""
+        lock = self.lock(name)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            logger.info("another process is making the same; waiting for it")
+            logger.info("another process is %s; waiting for it", doing)
             lock.acquire()
         try:
-            self._sweep()
-            self.scratch.mkdir()
-            yield self.scratch
+            yield
         finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)
             lock.release()
 
     def _sweep(self) -> None:

@@ -188,6 +188,11 @@ class Session(requests.Session):
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
+    def close(self) -> None:
+        super().close()
+        for _, line in self.lines:
+            line.close()
+
     def sweep(self) -> None:
         """Let go of connections that are no more."""
         for pair in list(self.lines):

@@ -242,6 +242,21 @@ def test_a_listing_outlives_what_passes(ask, site, name):
     assert counts.expected > 20
 
 
+def test_a_listing_that_the_site_cuts_off_is_told_as_not_complete(ask, site):
+    site.faults.append(Fault("page=dapi", "too_deep", times=99))
+    counts = ask(text="1girl sort:score:desc").run(0, 0).counts
+    assert not counts.is_complete
+    assert "20,000" in counts.shortfall
+
+
+def test_hidden_posts_are_counted_and_never_asked_for(ask, site):
+    harvest = ask("danbooru")
+    harvest.run(0, 0)
+    hidden = {str(post.id) for post in site.posts if post.is_hidden and post.rating in ("general", "sensitive")}
+    assert {source_id for source_id, reason in outcomes(harvest).items() if reason == "hidden"} == hidden != set()
+    assert not any(f"/{post_id}/" in path for post_id in hidden for path in files_asked(site))
+
+
 REFUSALS = {
     "abuse": ("safebooru", Fault("page=dapi", "abuse", times=99), {}, "abuse"),
     "cloudflare": ("danbooru", Fault("posts.json", "cloudflare", times=99), {}, "challenge"),
@@ -361,8 +376,9 @@ def test_a_ledger_that_was_moved_away_is_another(ask, site):
     harvest.run(0, 3)
     name, number = harvest.round(is_new=False)
     (harvest.store.root / "ledger.sqlite").unlink()
-    assert harvest.round(is_new=False) == (harvest.round(is_new=False)[0], number)
-    assert harvest.round(is_new=False)[0] != name
+    another, begun = harvest.round(is_new=False)
+    assert another != name
+    assert begun == number == 0
 
 
 def test_a_damaged_ledger_is_told(ask):
@@ -553,6 +569,18 @@ def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
     assert longer.key != harvest.key
     longer.run(0, 0)
     assert [asked.path for asked in site.log].count("/many/1.jpg") == 1
+
+
+def test_names_from_outside_become_no_paths(ask, site, tmp_path):
+    long = "x" * 300 + ".jpg"
+    tricks = ("../../escaped.jpg", "%2e%2e/%2e%2e/escaped.jpg", "..%5c..%5cescaped.jpg", "a%00escaped.jpg", long)
+    site.faults.append(Fault("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
+    (tmp_path / "list.txt").write_text("\n".join(f"{site.url}/{trick}" for trick in tricks))
+    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="")
+    assert harvest.run(0, 0).counts.by_kind == {"fetched": len(tricks)}
+    (picture,) = tmp_path.rglob("*.jpg")
+    assert picture.is_relative_to(harvest.store.root / "images")
+    assert not list(tmp_path.rglob("*escaped*")) + list(tmp_path.rglob("*xxx*"))
 
 
 def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):

@@ -16,16 +16,19 @@ from pipeline.sources.site import (
     Offer,
     Query,
     absolute_url,
-    bad_answer,
     check_ratings,
     further,
     id_of,
     is_picture_url,
     json_of,
-    keys_of,
+    not_of_the_rating,
+    posts_of,
     promised_md5,
+    rating_of,
     tags_of,
+    version_of,
     whole_number,
+    without_address,
     words_of,
 )
 
@@ -64,12 +67,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     items = json_of(answer)
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
         return Listing([_offer(items, query, answer)], None)
-    if isinstance(items, dict):
-        words = str(items.get("message") or items.get("error") or f"keys: {keys_of(items)}")
-        raise bad_answer(answer, f"the site says: {words}", "mend the query")
-    if not isinstance(items, list):
-        raise bad_answer(answer, f"no list of posts but {str(items)[:100]!r}")
-    posts = [item for item in items if isinstance(item, dict)]
+    posts = posts_of(items, answer)
     offers = [_offer(item, query, answer) for item in posts]
     if not posts:  # a short page is no end: hidden posts may be left out of it
         return Listing([], None)
@@ -81,22 +79,19 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
 
 def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     post_id = str(id_of(item, answer))
-    rating = str(item.get("rating") or "")
-    rating = RATINGS.get(rating, rating)
+    rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
+        return not_of_the_rating(post_id, rating, item)
     md5 = promised_md5(item.get("md5"))
     original = _original_url(item, query, md5)
     if original is None and md5 is None:
         return Drop(post_id, "hidden", "banned" if item.get("is_banned") else "")
     if original is None:
-        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+        return without_address(post_id, item)
     extension = str(item.get("file_ext") or original.rpartition(".")[2])
     if not is_picture_url(f"x.{extension}"):  # films, flash, and zip: ugoira
         return Drop(post_id, "not_a_picture", words_of(extension, 20))
-    sample = str(item.get("large_file_url") or "")
-    is_sample = query.files == "sample" and is_picture_url(sample)
-    url = (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
+    url = version_of(query, original, item.get("large_file_url"))
     return Offer(
         post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
         title=one_line(item.get("tag_string_character")), artist=one_line(item.get("tag_string_artist")),

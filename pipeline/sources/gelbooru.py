@@ -27,9 +27,13 @@ from pipeline.sources.site import (
     id_of,
     is_picture_url,
     keys_of,
+    not_of_the_rating,
     promised_md5,
+    rating_of,
     tags_of,
+    version_of,
     whole_number,
+    without_address,
     words_of,
 )
 
@@ -152,16 +156,15 @@ def _refusal(answer: Answer, words: str):
 
 def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     post_id = str(id_of(item, answer))
-    url = _file_url(item, query)
+    original = _original_url(item, query)
+    url = version_of(query, original, item.get("sample_url"))
     if url is None:
-        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
-    rating = str(item.get("rating") or "")
-    rating = RATINGS.get(rating, rating)
+        return without_address(post_id, item)
+    rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
+        return not_of_the_rating(post_id, rating, item)
     if not is_picture_url(url):
         return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
-    original = _original_url(item, query)
     return Offer(
         post_id, url, page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}", rating=rating or None,
         title=one_line(_unescaped(item.get("title"))), tags=tags_of(_unescaped(item.get("tags")).split()),
@@ -177,14 +180,8 @@ def _unescaped(value: object) -> str:
         return text
 
 
-def _file_url(item: dict, query: Query) -> str | None:
-    """Of the version that is wanted: where the post says, or, as old answers have no URL, where it lies by rule."""
-    sample = str(item.get("sample_url") or "")
-    is_sample = query.files == "sample" and is_picture_url(sample)
-    return (absolute_url(sample, query.base_url + "/") if is_sample else None) or _original_url(item, query)
-
-
 def _original_url(item: dict, query: Query) -> str | None:
+    """Where the post says, or, as old answers have no address, where it lies by rule."""
     if item.get("file_url"):
         return absolute_url(item["file_url"], query.base_url + "/")
     if item.get("directory") is not None and item.get("image"):

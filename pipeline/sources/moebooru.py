@@ -11,16 +11,19 @@ from pipeline.sources.site import (
     Offer,
     Query,
     absolute_url,
-    bad_answer,
     check_ratings,
     further,
     id_of,
     is_picture_url,
     json_of,
-    keys_of,
+    not_of_the_rating,
+    posts_of,
     promised_md5,
+    rating_of,
     tags_of,
+    version_of,
     whole_number,
+    without_address,
     words_of,
 )
 
@@ -53,12 +56,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     items = json_of(answer)
     if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
         items = items["posts"]
-    if isinstance(items, dict):
-        words = str(items.get("reason") or items.get("message") or f"keys: {keys_of(items)}")
-        raise bad_answer(answer, f"the site says: {words}", "mend the query")
-    if not isinstance(items, list):
-        raise bad_answer(answer, f"no list of posts but {str(items)[:100]!r}")
-    posts = [item for item in items if isinstance(item, dict)]
+    posts = posts_of(items, answer)
     offers = [_offer(item, query, answer) for item in posts]
     if not posts:
         return Listing([], None)
@@ -70,18 +68,15 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
 
 def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     post_id = str(id_of(item, answer))
-    rating = str(item.get("rating") or "")
-    rating = RATINGS.get(rating, rating)
+    rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
+        return not_of_the_rating(post_id, rating, item)
     original = absolute_url(item.get("file_url"), query.base_url + "/")
     if original is None:
         if item.get("status") in ("deleted", "flagged") or item.get("is_held"):
             return Drop(post_id, "hidden", words_of(item.get("status") or "held", 20))
-        return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
-    sample = str(item.get("sample_url") or "")
-    is_sample = query.files == "sample" and is_picture_url(sample)
-    url = (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
+        return without_address(post_id, item)
+    url = version_of(query, original, item.get("sample_url"))
     if not is_picture_url(url):
         return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return Offer(

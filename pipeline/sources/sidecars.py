@@ -35,6 +35,9 @@ KEYS = {
 TAG_KEYS = ("tags", "tag_string", "tags_general", "tags_character", "tags_copyright", "text", "caption")
 PROVENANCE_KEYS = (*TAG_KEYS, *(key for keys in KEYS.values() for key in keys))
 
+# What parsers raise: Arrow's and JSON's errors are ValueErrors, a time that no calendar holds overflows.
+DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError)
+
 Read = Callable[[str], bytes]
 """Path of a file beside the pictures -> its bytes; raises OSError."""
 
@@ -170,8 +173,7 @@ _PARSERS = {
 def _parsed(parse: Callable, data: bytes, sidecar: str):
     try:
         return parse(data)
-    except (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError) as error:
-        # Arrow's and JSON's errors are ValueErrors; a time that no calendar holds overflows
+    except DAMAGE as error:
         raise BadSidecar(sidecar, f"{type(error).__name__}: {error}") from error
 
 

@@ -99,11 +99,11 @@ class Query:
 class Site(NamedTuple):
     """One row of SOURCES that is on the web."""
 
+    engine: ModuleType
     base_url: str = ""
     """Empty: the configuration, or the query, has to say it."""
     file_base_url: str = ""
     """Where files lie whose address the site does not spell out."""
-    engine: ModuleType | None = None
     rate: float = 1.0
     """Requests a second to one host: of all processes of a user together."""
     ratings: tuple[str, ...] = ()
@@ -182,6 +182,38 @@ def json_of(answer: Answer) -> Any:
         return json.loads(answer.body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise bad_answer(answer, f"no JSON: {answer.body[:100]!r}") from None
+
+
+def posts_of(value: Any, answer: Answer) -> list[dict]:
+    """The posts of a JSON list; junk between them is passed over. Raises BadAnswer, with the site's words, if it is no
+    list."""
+    if isinstance(value, dict):
+        words = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {keys_of(value)}")
+        raise bad_answer(answer, f"the site says: {words}", "mend the query")
+    if not isinstance(value, list):
+        raise bad_answer(answer, f"no list of posts but {str(value)[:100]!r}")
+    return [item for item in value if isinstance(item, dict)]
+
+
+def rating_of(item: dict, names: dict[str, str]) -> str:
+    """A post's, by the word or letter that is usual with its site; empty if it has none."""
+    rating = str(item.get("rating") or "")
+    return names.get(rating, rating)
+
+
+def not_of_the_rating(post_id: str, rating: str, item: dict) -> Drop:
+    """A post that is not rated is not taken for a safe one."""
+    return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
+
+
+def without_address(post_id: str, item: dict) -> Drop:
+    return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+
+
+def version_of(query: Query, original: str | None, sample: object) -> str | None:
+    """Which file is wanted: the original, or the smaller picture `sample` (as the site says), if that is one."""
+    is_sample = query.files == "sample" and is_picture_url(str(sample or ""))
+    return (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
 
 
 def id_of(item: dict, answer: Answer) -> int:

@@ -10,6 +10,7 @@ from pipeline.errors import UserError
 from pipeline.sources.folder import local_path
 from pipeline.sources.post import Drop, Request
 from pipeline.sources.sidecars import (
+    DAMAGE,
     MAX_TABLE_BYTES,
     PROVENANCE_KEYS,
     jsonl_rows,
@@ -93,7 +94,7 @@ def _rows(query: Query, data: bytes) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
-    except (ValueError, ArithmeticError, OSError, NotImplementedError) as error:  # Arrow's are ValueErrors
+    except DAMAGE as error:
         raise UserError(query.path, words_of(error), FORMS, "mend the list") from error
 
 

@@ -5,6 +5,7 @@ Pages are read by Python's own parser, as a stream: a tree of hostile HTML takes
 """
 
 import codecs
+import contextlib
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -230,10 +231,8 @@ def decoded(answer: Answer) -> str:
     said = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
     names = _codecs(said[1] if said else "utf-8")
     for name in names:
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             return answer.body.decode(name)
-        except UnicodeDecodeError:
-            pass
     return answer.body.decode(names[-1], "replace")
 
 
