@@ -236,13 +236,16 @@ def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
 def test_no_thread_of_a_group_is_left_after_it(tmp_path):
     """One that waits for Python's lock while Python ends takes the whole process with it."""
     code = f"""if True:
-        import os, sys
+        import os, time
         import torch
         from models import ranks
         threads = lambda: {{open(f"/proc/self/task/{{t}}/comm").read().strip() for t in os.listdir("/proc/self/task")}}
         store = torch.distributed.FileStore({str(tmp_path / "store")!r}, 1)
         with ranks.joined("gloo", store=store, rank=0, world_size=1):
-            assert any("gloo" in name for name in threads()), threads()
+            until = time.monotonic() + 60
+            while not any("gloo" in name for name in threads()):  # a thread takes its name once it runs
+                assert time.monotonic() < until, threads()
+                time.sleep(0.01)
             torch.optim.Adam([torch.ones(1, requires_grad=True)])  # brings modules that know of groups
         assert not any("gloo" in name for name in threads()), threads()
     """
