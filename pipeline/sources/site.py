@@ -6,7 +6,10 @@ first(query) -> the cursor of the first page, a JSON value
 ask(query, cursor) -> what to request for it; None if it needs no request
 read(query, cursor, answer) -> what the answer offers, and the next cursor
 
-Since a cursor is all that an engine remembers, a listing that was killed goes on from the last one that was kept.
+Since a cursor is all that an engine remembers, a listing that was killed goes on from the last one that was kept. One
+for a site that can be asked for what is new alone has a fourth:
+
+since(query, newest) -> the cursor of a first page that ends behind that post (`Listing.newest`)
 """
 
 import json
@@ -34,7 +37,13 @@ class Ask(NamedTuple):
     """Query parameters that are sent and never told."""
     login: tuple[str, str] | None = None
     """For HTTP's basic authentication; never told either."""
+    bearer: str | None = None
+    """A token, for the header Authorization; never told either."""
     referer: str | None = None
+    cookie: str | None = None
+    """What the user declares to the site, such as an age. No cookie that a site sets is kept."""
+    cost: float = 0.0
+    """USD that the answer may cost the user at most."""
 
 
 class Answer(NamedTuple):
@@ -64,6 +73,8 @@ class Offer:
     """Of the file at `file_url`, as the site promises; and so with the next two."""
     sha256: str | None = None
     bytes: int | None = None
+    instead: tuple[str, ...] = ()
+    """Where smaller versions of it lie, the largest first: for a host that does not have the one at `file_url`."""
 
 
 class Listing(NamedTuple):
@@ -74,6 +85,10 @@ class Listing(NamedTuple):
     """None at the end."""
     shortfall: str = ""
     """At the end: why there may be more than the site has shown."""
+    newest: str = ""
+    """On a site that lists the newest first, of the first page: its newest post, behind which a --refresh ends."""
+    cost: float | None = None
+    """USD that the answer did cost; None: as much as it might."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,12 @@ class Query:
     """For sources that read a local list."""
     pages: int = 1000
     """How many pages of a gallery are asked for at most."""
+    options: dict[str, str] = field(default_factory=dict)
+    """The source's own settings, as of `Site.options`."""
+    wanted: int = 0
+    """How many more pictures are wanted at the time of asking; 0: all."""
+    purse: float = float("inf")
+    """USD that may still be spent at the time of asking."""
 
 
 class Site(NamedTuple):
@@ -119,6 +140,12 @@ class Site(NamedTuple):
     default_query: str = ""
     is_seeded: bool = False
     """These three as of Source."""
+    options: dict[str, str] = {}  # noqa: RUF012  # never written to
+    """The names of its own settings, with what each is if nothing is said. They are part of what is asked."""
+    limits: dict[str, float] = {}  # noqa: RUF012
+    """The same of its own numbers that limit what is spent, and are no part of what is asked."""
+    reads_refusals: bool = False
+    """Whether its engine reads answers of 4xx too: they say more than their status does."""
     page_size: int = 0
     """Posts on a page, for the plan; 0: unknown."""
     typical_bytes: int = 1_000_000
@@ -126,7 +153,17 @@ class Site(NamedTuple):
 
 
 class Busy(Exception):
-    """An answer that is none: the site wants to be asked later; args: its words."""
+    """An answer that is none: the site wants to be asked later."""
+
+    def __init__(self, words: str, seconds: float | None = None):
+        super().__init__(words)
+        self.seconds = seconds
+        """After which; None: as its headers say, if they do."""
+
+
+class Enough(Exception):
+    """Raised by `ask`: what may be spent does not pay for another page; args: why, in words. The listing ends here for
+    now, and may go on from the same cursor."""
 
 
 class BadAnswer(UserError):
