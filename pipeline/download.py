@@ -11,16 +11,31 @@ from pipeline.store import Store
 from pipeline.web import Fault
 
 
-def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own: set[str]) -> tuple[File, dict | None]:
-    """(what came of the file at `url`, its columns of IMAGES if it is kept). Raises Down or Banned if that holds for
+def take(
+    offer: Offer,
+    urls: dict[str, str],
+    spool: Spool,
+    client: Client,
+    store: Store,
+    own: set[str],
+    blocked: frozenset[str] = frozenset(),
+) -> tuple[File, dict | None]:
+    """(what came of the file, its columns of IMAGES if it is kept). `urls`: the file's addresses, the best first, and
+    where each is asked for; `blocked`: sha256 of files that are not to be kept. Raises Down or Banned if that holds for
     all that is left: of a host of `own`."""
-    ask = Ask(url, referer=offer.page_url)
+    address, url = next(iter(urls.items()))
     try:
-        client.file(ask, spool)
+        for address, url in urls.items():  # the one that answers is used below
+            try:
+                client.file(Ask(url, referer=offer.page_url), spool)
+                break
+            except Fault as fault:
+                if fault.reason != "gone" or address == [*urls][-1]:
+                    raise
         columns, problem = _verdict(offer, spool)
         if _may_be_cut(columns):
             spool.done()
-            client.file(ask, spool)
+            client.file(Ask(url, referer=offer.page_url), spool)
             columns, problem = _verdict(offer, spool)
     except (Down, Banned) as closed:
         if host_name(url) in own:
@@ -29,6 +44,8 @@ def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own
         return File(reason, detail[:200]), None
     except Fault as fault:
         return File(fault.reason, fault.detail[:200]), None
+    if columns["image_id"] in blocked:
+        return File("blocked", "sha256"), None
     fetched_at = spool.fetched_at()
     # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
     if problem and ("path" not in columns or offer.sha256):
@@ -37,7 +54,7 @@ def take(offer: Offer, url: str, spool: Spool, client: Client, store: Store, own
     is_as_promised = not problem if offer.md5 or offer.sha256 or offer.bytes else None
     detail = problem[1] if problem else ""
     kept = (columns["image_id"], columns["path"], columns["bytes"], is_as_promised, fetched_at)
-    return File(FETCHED, detail, *kept), columns
+    return File(FETCHED, detail, *kept, address if address != offer.file_url else None), columns
 
 
 def _verdict(offer: Offer, spool: Spool) -> tuple[dict, tuple[str, str] | None]:

@@ -13,20 +13,21 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline import download, images
+from pipeline.blocklist import BlockList
 from pipeline.engine import Progress
 from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted
 from pipeline.plan import plan
 from pipeline.polite import Client, Down, Manners, host_name
 from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import Answer, Ask, Cursor, Listing, Offer, Query, Site, bad_answer
+from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Offer, Query, Site, bad_answer
 from pipeline.spool import Spool
 from pipeline.store import Store
 from pipeline.web import Fault
@@ -59,6 +60,9 @@ class Harvest:
     connections: int = 2
     is_strict: bool = False
     """Whether a file whose md5 is not the promised one is a failure, even if it is a whole picture."""
+    max_cost_usd: float = float("inf")
+    """What asking this source may cost in a month (UTC), with all questions to it from this data root."""
+    blocked: BlockList = BlockList()  # noqa: RUF009  # it is frozen
     hosts: Path | None = None
     """Where the budgets of hosts lie; None: in the user's cache."""
 
@@ -72,7 +76,7 @@ class Harvest:
         query = self.query
         return {
             "source": self.source, "host": urlsplit(query.base_url).hostname, "query": query.text, "files": query.files,
-            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict,
+            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict, "options": query.options,
             "first": self.site.engine.first(query),
         }  # fmt: skip
 
@@ -89,7 +93,7 @@ class Harvest:
         client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
         # One process asks a source at a time: two would share its rate, and might fetch the same file.
         with self.store.alone(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
-            first = self.site.engine.first(self.query) if is_refresh or not number else None
+            first = self._first(ledger) if is_refresh or not number else None
             ledger.begin(self.key, number, self._about, first, is_retry=is_retry)
             try:
                 self._list(client, ledger, number, limit)
@@ -103,6 +107,12 @@ class Harvest:
         if counts.by_kind.keys() & {"failed", "rate-limited", "refused", "gone"}:
             logger.warning("%s: --retry-failed asks again for what failed", self.source)
         return Harvested(counts, [self._offered(line) for line in lines])
+
+    def _first(self, ledger: Ledger) -> Cursor:
+        """Of a round's listing: from the beginning, or only of what is new, where a site can be asked for that."""
+        newest = [each.newest for each in ledger.rounds(self.key, 1 << 30) if each.newest]
+        is_told = newest and hasattr(self.site.engine, "since")
+        return self.site.engine.since(self.query, newest[-1]) if is_told else self.site.engine.first(self.query)
 
     def _lines(self, ledger: Ledger, number: int, limit: int) -> list[Line]:
         """With a file that is not the promised one as failed, if that is asked for."""
@@ -122,8 +132,9 @@ class Harvest:
             return Drop(line.source_id, file.outcome, file.detail)
         return Post(
             line.source_id, functools.partial(Path.read_bytes, self.store.root / file.path),
-            self._fingerprint(offer.file_url, file.image_id), offer.page_url, offer.file_url, offer.title, offer.artist,
-            offer.rating, offer.license, offer.tags, file.fetched_at and datetime.fromisoformat(file.fetched_at),
+            self._fingerprint(offer.file_url, file.image_id), offer.page_url, file.came_from or offer.file_url,
+            offer.title, offer.artist, offer.rating, offer.license, offer.tags,
+            file.fetched_at and datetime.fromisoformat(file.fetched_at),
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -140,13 +151,20 @@ class Harvest:
     def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
         for number, cursor, wanted, *_ in ledger.rounds(self.key, upto):
             if cursor is not None and (not limit or wanted < limit):
-                self._tell_plan(limit - wanted if limit else 0)
+                self._tell_plan(limit - wanted if limit else 0, ledger)
             barren = 0
             while cursor is not None and (not limit or wanted < limit):
-                found = self._listing(client, cursor)
-                fresh, known = ledger.add_page(self.key, number, found.offers, found.next, found.shortfall)
+                try:
+                    found = self._listing(client, ledger, cursor, limit - wanted if limit else 0)
+                except Enough as enough:
+                    ledger.add_page(self.key, number, [], cursor, str(enough))
+                    break
+                offers = [self._unless_blocked(offer) for offer in found.offers]
+                fresh, known = ledger.add_page(
+                    self.key, number, offers, found.next, found.shortfall, found.newest
+                )  # fmt: skip
                 wanted, cursor = wanted + fresh, found.next
-                barren = 0 if fresh else barren + 1
+                barren = 0 if fresh or (number and known) or self.site.is_bounded else barren + 1
                 if number and cursor and _is_all_known(cursor, fresh, known):
                     cursor = None
                     ledger.add_page(self.key, number, [], None, "")
@@ -156,13 +174,34 @@ class Harvest:
                         self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken"
                     )
 
-    def _listing(self, client: Client, cursor: Cursor) -> Listing:
-        """What the next page offers. Raises UserError if that is nothing but odd posts: then the site has changed."""
-        engine = self.site.engine
-        ask = engine.ask(self.query, cursor)
+    def _unless_blocked(self, offer: Offer | Drop) -> Offer | Drop:
+        why = self.blocked.why(offer) if isinstance(offer, Offer) else None
+        return Drop(offer.source_id, "blocked", why) if why else offer
+
+    def _listing(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int) -> Listing:
+        """What the next page offers, while `wanted` (0: all) pictures are still wanted. Raises Enough if the user's
+        money does not pay for it, UserError if it is nothing but odd posts: then the site has changed."""
+        engine, month = self.site.engine, _month()
+        query = replace(self.query, wanted=wanted, purse=max(self.max_cost_usd - ledger.spent(month), 0.0))
+        ask = engine.ask(query, cursor)
         if ask is None:
-            return engine.read(self.query, cursor, None)
-        found = self._page(client, ask, functools.partial(engine.read, self.query, cursor))
+            return engine.read(query, cursor, None)
+        if ask.cost > query.purse:
+            raise Enough(f"max_cost_usd = {self.max_cost_usd:g} does not pay for another page")
+        if ask.cost:
+            ledger.spend(month, ask.cost)  # before it is sent: a kill must not lose it
+
+        def read(answer: Answer) -> Listing:
+            try:
+                return engine.read(query, cursor, answer)
+            except UserError:
+                if answer.status >= 400:  # a refusal is not charged
+                    ledger.spend(month, -ask.cost)
+                raise
+
+        found = self._page(client, ask, read)
+        if found.cost is not None and found.cost < ask.cost:
+            ledger.spend(month, found.cost - ask.cost)
         odd = [offer for offer in found.offers if isinstance(offer, Drop) and "; keys: " in offer.detail]
         if odd and len(odd) == len(found.offers):
             raise UserError(
@@ -173,12 +212,14 @@ class Harvest:
 
     def _page(self, client: Client, ask: Ask, read) -> Listing:
         def checked(answer: Answer) -> Listing:
-            if answer.status >= 400:
+            if answer.status >= 400 and not self.site.reads_refusals:
                 raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
             return read(answer)
 
         try:
-            return client.page(ask, checked, obeys_robots=self.site.obeys_robots)
+            return client.page(
+                ask, checked, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
+            )
         except Fault as fault:
             cure = "ask for something else" if fault.reason in FINAL else "run the same command again to go on"
             raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
@@ -214,6 +255,8 @@ class Harvest:
 
     def _missing(self, ledger: Ledger, number: int, limit: int) -> Iterator[Line]:
         for line in ledger.lines(self.key, number, limit):
+            if line.offer and self.blocked.why(line.offer):
+                continue
             if line.offer and line.file and line.file.path and not (self.store.root / line.file.path).exists():
                 ledger.forget(line.offer.file_url)  # somebody has deleted the original
                 yield line
@@ -225,32 +268,45 @@ class Harvest:
         if not self.site.is_one_site:
             return set()
         named = {host_name(url) for url in (self.query.base_url, self.query.file_base_url) if url}
-        lie = Counter(host_name(self._address(offer)) for offer in offers)
+        lie = Counter(host_name(self._address(offer.file_url)) for offer in offers)
         return named | {name for name, count in lie.items() if 2 * count > len(offers)}
 
     def _take(self, client: Client, own: set[str], offer: Offer) -> tuple[File, dict | None]:
-        return download.take(offer, self._address(offer), self._spool(offer), client, self.store, own)
+        urls = {url: self._address(url) for url in (offer.file_url, *offer.instead)}
+        return download.take(offer, urls, self._spool(offer), client, self.store, own, self.blocked.hashes)
 
     def _spool(self, offer: Offer) -> Spool:
         return Spool(self.store.root / "cache" / "parts", f"{self.source} {offer.file_url}")
 
-    def _address(self, offer: Offer) -> str:
+    def _address(self, url: str) -> str:
         """Where the file is fetched: at the mirror that the configuration names, if it does."""
-        parts = urlsplit(offer.file_url)
+        parts = urlsplit(url)
         if self.query.file_base_url and self.query.file_base_url != self.site.file_base_url:
             path = f"{parts.path}?{parts.query}" if parts.query else parts.path
             return self.query.file_base_url + path
-        return offer.file_url
+        return url
 
-    def _tell_plan(self, wanted: int) -> None:
+    def _tell_plan(self, wanted: int, ledger: Ledger) -> None:
         """Before the listing: what is asked for at most. `wanted`: more pictures; 0: all there are."""
         where = urlsplit(self.query.base_url).netloc or self.source
         pages = -(-wanted // self.site.page_size) if self.site.page_size else 1
         what = f"at most {self._plan(pages, wanted, wanted * self.site.typical_bytes)}" if wanted else "all there is"
-        logger.info("%s: asking for %s", where, what)
+        logger.info("%s: asking for %s%s", where, what, self._estimate(wanted, ledger))
+
+    def _estimate(self, wanted: int, ledger: Ledger) -> str:
+        """Of the money; empty where asking is free."""
+        if self.site.max_cost_usd is None:
+            return ""
+        about = f"about {wanted * self.site.typical_cost:.2f} USD, " if wanted else ""
+        left = max(self.max_cost_usd - ledger.spent(_month()), 0)
+        return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
     def _plan(self, pages: int, files: int, size: int) -> str:
         return plan(pages, files, size, self.manners.rate, self.connections)
+
+
+def _month() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m")
 
 
 def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
+from pipeline.blocklist import BlockList
 from pipeline.engine import remember
 from pipeline.errors import UserError
 from pipeline.manifest import IMAGES, funnel_row
@@ -30,6 +31,11 @@ Image.init()  # so that `formats` may name any of the above …
 _FORMATS = [name for name in EXTENSIONS if name != "MPO"]  # … but this one, which Pillow opens as a JPEG
 Image.MAX_IMAGE_PIXELS = None  # our own limit, checked before any pixel is decoded
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+_PASSING = ("unreadable", "blocked")  # permissions and lists can be mended, bad bytes cannot
+_BY_HASH = {"reason": "blocked", "detail": "sha256"}
+_NOTHING = BlockList()
 
 
 class Rejected(Exception):
@@ -144,13 +150,15 @@ def examine(data: bytes) -> dict:
     }
 
 
-def take(post: Post, store: Store) -> dict:
-    """Read, examine and keep one post's picture: as `examine`."""
+def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dict:
+    """Read, examine and keep one post's picture, unless its sha256 is blocked: as `examine`."""
     try:
         data = post.read()
     except OSError as error:
         return {"reason": "unreadable", "detail": _words(error), "image_id": None}
     result = examine(data)
+    if result["image_id"] in blocked:
+        return _BY_HASH | {"image_id": result["image_id"]}
     if "path" in result:
         store.put(result["path"], data)
     return result
@@ -162,9 +170,10 @@ def memory(store: Store):
 
 
 def collect(
-    offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, jobs: int = 0
-) -> tuple[pa.Table, list[dict]]:
-    """The first `limit` posts (0: all) of `source` -> (IMAGES, rows of FUNNEL).
+    offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, blocked: BlockList = _NOTHING,
+    jobs: int = 0,
+) -> tuple[pa.Table, list[dict]]:  # fmt: skip
+    """The first `limit` posts (0: all) of `source` that are not blocked -> (IMAGES, rows of FUNNEL).
 
     The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
     posts: dict[str, dict] = {}  # fingerprint -> provenance, of the posts under way
@@ -176,6 +185,8 @@ def collect(
     def wanted() -> Iterator[tuple[str, Post]]:
         taken = 0
         for offer in offers:
+            if isinstance(offer, Post) and (why := blocked.why(offer)):
+                offer = Drop(offer.source_id, "blocked", why)
             if isinstance(offer, Drop):
                 drop(offer.source_id, offer.reason, offer.detail)
                 continue
@@ -187,14 +198,16 @@ def collect(
 
     def still_there(result: dict) -> bool:
         if "reason" in result:
-            return result["reason"] != "unreadable"  # permissions can be mended, bad bytes cannot
+            return result["reason"] not in _PASSING
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
     with memory(store) as known:
-        taking = functools.partial(take, store=store)
+        taking = functools.partial(take, store=store, blocked=blocked.hashes)
         for key, result in remember(known, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
             post = posts.pop(key)
+            if result["image_id"] in blocked.hashes:  # it may have been taken before it was
+                result = _BY_HASH | {"image_id": result["image_id"]}
             if "reason" in result:
                 drop(post["source_id"], **result)
             else:

@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS ledger (id TEXT NOT NULL);
 INSERT INTO ledger SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM ledger);
 CREATE TABLE IF NOT EXISTS harvest (id TEXT PRIMARY KEY, about TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS round (
-    harvest TEXT, number INTEGER, cursor TEXT, wanted INTEGER NOT NULL, shortfall TEXT NOT NULL,
+    harvest TEXT, number INTEGER, cursor TEXT, wanted INTEGER NOT NULL, shortfall TEXT NOT NULL, newest TEXT NOT NULL,
     is_done INTEGER NOT NULL, is_listed INTEGER NOT NULL, is_retry INTEGER NOT NULL, PRIMARY KEY (harvest, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS post (
@@ -32,12 +32,16 @@ CREATE TABLE IF NOT EXISTS post (
 CREATE INDEX IF NOT EXISTS in_order ON post (harvest, round, rank);
 CREATE TABLE IF NOT EXISTS file (
     source TEXT, url TEXT, outcome TEXT NOT NULL, detail TEXT, image_id TEXT, path TEXT, bytes INTEGER,
-    is_as_promised INTEGER, fetched_at TEXT, PRIMARY KEY (source, url)
+    is_as_promised INTEGER, fetched_at TEXT, came_from TEXT, PRIMARY KEY (source, url)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+    source TEXT, month TEXT, usd REAL NOT NULL, PRIMARY KEY (source, month)
 ) WITHOUT ROWID;
 """
 FETCHED = "fetched"
 KINDS = {
-    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "gone": "gone", "refused": "refused",
+    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "blocked": "filtered",
+    "age_gate": "filtered", "gone": "gone", "refused": "refused",
     "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
 }  # fmt: skip
 """Reason -> how the ledger's summary counts it; all others are failed."""
@@ -52,6 +56,8 @@ class Round(NamedTuple):
     wanted: int
     """Offers that it has brought."""
     shortfall: str
+    newest: str
+    """The newest post when it began, as the site names it."""
 
 
 class File(NamedTuple):
@@ -67,6 +73,8 @@ class File(NamedTuple):
     is_as_promised: bool | None = None
     """Whether it is what the site's hash promises; None without one."""
     fetched_at: str | None = None
+    came_from: str | None = None
+    """Where a smaller version of it was fetched, if the one that was offered is not there."""
 
 
 class Line(NamedTuple):
@@ -139,7 +147,7 @@ class Ledger:
             text = json.dumps(about, ensure_ascii=False)
             self._db.execute("INSERT OR IGNORE INTO harvest VALUES (?, ?)", (harvest, text))
             self._db.execute(
-                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', 0, FALSE, FALSE)", (harvest, number)
+                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE)", (harvest, number)
             )
             here = "harvest = ? AND number = ?"
             if is_listed:
@@ -159,14 +167,16 @@ class Ledger:
 
     def rounds(self, harvest: str, upto: int) -> list[Round]:
         rows = self._db.execute(
-            "SELECT number, cursor, wanted, shortfall FROM round WHERE harvest = ? AND number <= ? ORDER BY number",
+            "SELECT number, cursor, wanted, shortfall, newest FROM round "
+            "WHERE harvest = ? AND number <= ? ORDER BY number",
             (harvest, upto),
         )
         return [Round(number, json.loads(cursor), *rest) for number, cursor, *rest in rows]
 
     def add_page(
-        self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str
-    ) -> tuple[int, int]:
+        self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str,
+        newest: str = "",
+    ) -> tuple[int, int]:  # fmt: skip
         """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
         with self._transaction():
             (rank,) = self._db.execute(
@@ -186,8 +196,9 @@ class Ledger:
                 known += not is_new
                 rank += bool(is_new and isinstance(offer, Offer))
             self._db.execute(
-                "UPDATE round SET cursor = ?, wanted = ?, shortfall = ? WHERE harvest = ? AND number = ?",
-                (json.dumps(cursor), rank, shortfall, harvest, number),
+                "UPDATE round SET cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest) "
+                "WHERE harvest = ? AND number = ?",
+                (json.dumps(cursor), rank, shortfall, newest, harvest, number),
             )
         return rank - first, known
 
@@ -195,7 +206,7 @@ class Ledger:
         """The first `limit` offers (0: all) of each round up to that one and the drops between them, in their order."""
         rows = self._db.execute(
             "SELECT source_id, offer, post.reason, post.detail, outcome, file.detail, image_id, path, bytes, "
-            "is_as_promised, fetched_at FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
+            "is_as_promised, fetched_at, came_from FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
             "WHERE harvest = ? AND round <= ? AND rank < ? ORDER BY round, rank, offer IS NOT NULL, source_id",
             (self._source, harvest, upto, limit or 1 << 62),
         )
@@ -204,15 +215,27 @@ class Ledger:
                 yield Line(source_id, None, Drop(source_id, reason, detail), None)
             else:
                 fields = json.loads(offer)
-                told = Offer(**fields | {"tags": tuple(fields["tags"])})
+                told = Offer(**fields | {name: tuple(fields[name]) for name in ("tags", "instead")})
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
 
     def record(self, url: str, file: File) -> None:
-        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
+        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
 
     def forget(self, url: str) -> None:
         """Of a file that is gone from the disk: it is to be fetched again."""
         self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, url))
+
+    def spent(self, month: str) -> float:
+        """USD that asking this source has cost in a month (`2026-11`)."""
+        row = self._db.execute("SELECT usd FROM spent WHERE source = ? AND month = ?", (self._source, month)).fetchone()
+        return row[0] if row else 0.0
+
+    def spend(self, month: str, usd: float) -> None:
+        """More, or less if an answer turned out to be cheaper than it might have been."""
+        self._db.execute(
+            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd",
+            (self._source, month, usd),
+        )
 
     def finish(self, harvest: str, number: int) -> None:
         self._db.execute("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", (harvest, number))

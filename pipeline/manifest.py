@@ -52,6 +52,10 @@ REASONS = {
     "redirects": "too many redirects",
     "robots": "the host's robots.txt disallows it",
     "opted_out": "the host or page says that it is not for learning or indexing",
+    "age_gate": "the site asks for an age that the user has not declared",
+    "blocked": "the block list names its artist, domain, address or hash",
+    "changed": "another picture than the recipe's is there now",
+    "corrected": "dropped by hand",
     "no_face": "the detector found no face",
 }
 

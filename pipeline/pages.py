@@ -17,7 +17,7 @@ class Kept:
     """The answer to one request, in `folder`. Its name is a hash: what must not be told is not."""
 
     def __init__(self, folder: Path, ask: Ask):
-        of_whom = json.dumps([ask.url, ask.secrets, ask.login])
+        of_whom = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
         self._file = folder / hashlib.sha256(of_whom.encode()).hexdigest()[:32]
         self.answer: Answer | None = None
         with contextlib.suppress(OSError, ValueError, TypeError):  # none, or damaged: then it is asked for anew

@@ -86,16 +86,17 @@ class Client:
         self._watchdog = web.Watchdog(stop)
         pages.mkdir(parents=True, exist_ok=True)
 
-    def page(self, ask: Ask, read: Callable[[Answer], T], *, obeys_robots: bool) -> T:
-        """`read` of an answer of any status but those that may pass: 4xx tell what is wrong. `read` may raise Busy.
-        Raises Fault."""
+    def page(self, ask: Ask, read: Callable[[Answer], T], *, obeys_robots: bool, reads_refusals: bool = False) -> T:
+        """`read` of an answer of any status but those that may pass: 4xx tell what is wrong; 429 too if `read` knows
+        the site's own words for it. `read` may raise Busy. Raises Fault."""
         kept = Kept(self._pages, ask)
         outgoing = _outgoing(ask)
 
         def whole(answer: web.Response) -> Answer:
             if answer.status_code == 304 and kept.answer:
                 return kept.answer
-            _raise_for_passing(answer)
+            if not (reads_refusals and answer.status_code == 429):
+                _raise_for_passing(answer)
             data = b"".join(web.body(answer, self._manners.page_bytes))
             _raise_for_challenge(answer, data)
             fresh = Answer(answer.url, answer.status_code, _headers(answer), data)
@@ -106,7 +107,8 @@ class Client:
             try:
                 return read(whole(answer))
             except Busy as busy:
-                raise Fault("rate_limited", outgoing.hide(str(busy)), may_pass=True) from None
+                wait = _wanted_wait(answer) if busy.seconds is None else busy.seconds
+                raise Fault("rate_limited", outgoing.hide(str(busy)), may_pass=True, wait=wait) from None
             except UserError as error:  # in words of the site's, which may repeat what it was sent
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
@@ -255,7 +257,8 @@ class Client:
 
 
 def _outgoing(ask: Ask) -> Outgoing:
-    return Outgoing({"Referer": ask.referer} if ask.referer else {}, ask.secrets, ask.login)
+    headers = {name: value for name, value in (("Referer", ask.referer), ("Cookie", ask.cookie)) if value}
+    return Outgoing(headers, ask.secrets, ask.login, ask.bearer)
 
 
 def _ranged(spool: Spool) -> dict[str, str]:

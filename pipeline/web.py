@@ -61,10 +61,15 @@ class Outgoing(NamedTuple):
     headers: dict[str, str] = {}  # noqa: RUF012  # never written to
     parameters: tuple[tuple[str, str], ...] = ()
     login: tuple[str, str] | None = None
+    bearer: str | None = None
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        return self.headers | ({"Authorization": f"Bearer {self.bearer}"} if self.bearer else {})
 
     @property
     def secrets(self) -> set[str]:
-        values = {value for _, value in self.parameters} | set(self.login or ())
+        values = {value for _, value in self.parameters} | set(self.login or ()) | {self.bearer or ""}
         return {spelled for value in values if len(value) >= SECRET
                 for spelled in (value, quote(value, safe=""), quote_plus(value))}  # fmt: skip
 
@@ -216,8 +221,8 @@ def answered(
             before(url)
             with _faults_told(session, told), session.watchdog.limit(session, seconds):
                 answer = session.get(
-                    url, params=sent.parameters, headers=sent.headers, auth=sent.login, stream=True, timeout=PATIENCE,
-                    allow_redirects=False,
+                    url, params=sent.parameters, headers=sent.all_headers, auth=sent.login, stream=True,
+                    timeout=PATIENCE, allow_redirects=False,
                 )  # fmt: skip
                 with answer:
                     if not answer.is_redirect:

@@ -77,6 +77,13 @@ class ScrapeImages(Stage):
         return harvest_of(self.source, self.query, self.path, Store(self.data_root))
 
     @functools.cached_property
+    def blocked(self):
+        """The block list of this data root."""
+        from pipeline import blocklist
+
+        return blocklist.read(self.data_root)
+
+    @functools.cached_property
     def snapshot(self):
         """All that the result depends on. Of a web source: what was asked, and in how many rounds."""
         if self.harvest is None:
@@ -86,7 +93,8 @@ class ScrapeImages(Stage):
     def causes(self) -> list:
         from pipeline import images
 
-        return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot]
+        held = [self.blocked.digest] if self.blocked else []
+        return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
 
     def make(self, out: Path) -> None:
         from pipeline import images
@@ -99,7 +107,7 @@ class ScrapeImages(Stage):
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
             posts = self.source_row.posts(self._request, self.snapshot)
-        table, drops = images.collect(posts, self.source, limit, self.store, jobs=self.jobs)
+        table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
             first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
             raise UserError(

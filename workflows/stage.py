@@ -120,7 +120,7 @@ class Stage(luigi.Task):
             stage._forget_own()
 
     def _forget_own(self) -> None:
-        for name in ("digest", "store", "snapshot", "harvest", "_request"):
+        for name in ("digest", "store", "snapshot", "harvest", "blocked", "corrections", "_request"):
             self.__dict__.pop(name, None)
 
     def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:

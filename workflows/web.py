@@ -11,20 +11,25 @@ from pipeline.errors import UserError
 SETTINGS = ("base_url", "file_base_url", "rate", "ratings", "files", "pages", "connections", "strict_hash")
 OF_ALL = ("contact", "file_seconds", "file_megabytes", "page_seconds", "backoff")
 FILES = ("original", "sample")
+_YES_NO = ("false", "true")
 
 
-def harvest_of(source: str, query: str, path: Path | None, store):
-    """pipeline.harvest.Harvest of a question to a row of SOURCES, as the configuration has it. Raises UserError."""
+def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site: bool = True):
+    """pipeline.harvest.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
+    `needs_site`: whether the site itself is asked, and not only hosts of files. Raises UserError."""
+    from pipeline import blocklist
     from pipeline.harvest import Harvest
     from pipeline.sources import SOURCES
     from pipeline.sources.site import Query
 
     site = SOURCES[source]
-    said = _Section(source, (*SETTINGS, *site.keys, *(["user_id"] if "login" in site.keys else [])))
+    user = ["user_id"] if "login" in site.keys else []
+    money = ["max_cost_usd"] if site.max_cost_usd is not None else []
+    said = _Section(source, (*SETTINGS, *site.keys, *user, *site.options, *money))
     base_url = said.url("base_url", site.base_url)
-    if site.page_size and not base_url:
+    if site.page_size and not base_url and needs_site:
         raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "say which it is")
-    keys = {name: value for name in site.keys if (value := said.text(name))}
+    keys = {name: said.key(name) for name in site.keys if said.text(name)}
     return Harvest(
         source=source,
         site=site,
@@ -32,11 +37,14 @@ def harvest_of(source: str, query: str, path: Path | None, store):
             text=query, base_url=base_url, file_base_url=said.url("file_base_url", site.file_base_url),
             ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
             files=said.one_of("files", FILES), keys=keys, path=path, pages=int(said.number("pages", 1000, least=1)),
+            options={name: said.option(name, default) for name, default in site.options.items()},
         ),
         manners=_manners(said, site.rate, said.text("user_id") if "login" in site.keys else ""),
         store=store,
         connections=int(said.number("connections", 2, least=1, most=64)),
-        is_strict=said.one_of("strict_hash", ("false", "true")) == "true",
+        is_strict=said.one_of("strict_hash", _YES_NO) == "true",
+        max_cost_usd=said.number("max_cost_usd", site.max_cost_usd, least=0) if money else float("inf"),
+        blocked=blocklist.read(store.root),
     )  # fmt: skip
 
 
@@ -77,6 +85,19 @@ class _Section:
 
     def text(self, key: str) -> str:
         return self._values[key].strip()
+
+    def key(self, name: str) -> str:
+        """One of the user's keys. Never told, not even in an error."""
+        if not re.fullmatch("[!-~]+", self.text(name)):
+            found = f"{name} has blanks, or characters that no key has"
+            raise UserError(f"[{self.name}] of luigi.cfg", found, "the key as the site gave it", "copy it again")
+        return self.text(name)
+
+    def option(self, name: str, default: str) -> str:
+        """A source's own: yes or no where the default is."""
+        if default in _YES_NO:
+            return self.one_of(name, (default, *(choice for choice in _YES_NO if choice != default)))
+        return self.text(name) or default
 
     def url(self, key: str, default: str) -> str:
         """Without a slash at its end."""

@@ -94,7 +94,8 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     url = version_of(query, original, item.get("large_file_url"))
     return Offer(
         post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
-        title=one_line(item.get("tag_string_character")), artist=one_line(item.get("tag_string_artist")),
+        title=one_line(item.get("tag_string_character")),
+        artist=one_line(str(item.get("tag_string_artist") or "").split()),
         tags=tags_of(str(item.get("tag_string") or "").split()),
         md5=md5 if url == original else None,  # both are of the original
         bytes=whole_number(item.get("file_size")) if url == original else None,

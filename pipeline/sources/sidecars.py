@@ -32,6 +32,7 @@ KEYS = {
     "rating": ("rating",),
     "license": ("license", "licence"),
 }
+_TAG_LISTS = ("tags_artist", "tag_string_artist")  # of names without blanks
 TAG_KEYS = ("tags", "tag_string", "tags_general", "tags_character", "tags_copyright", "text", "caption")
 PROVENANCE_KEYS = (*TAG_KEYS, *(key for keys in KEYS.values() for key in keys))
 
@@ -119,7 +120,12 @@ class Sidecars:
 
 def provenance(values: dict) -> dict[str, str]:
     """Column of KEYS -> what the values say of it; without those of which they say nothing."""
-    said = {column: [text for key in keys if (text := one_line(values.get(key)))] for column, keys in KEYS.items()}
+
+    def text(key: str) -> str | None:
+        value = values.get(key)
+        return one_line(value.split() if key in _TAG_LISTS and isinstance(value, str) else value)
+
+    said = {column: [found for key in keys if (found := text(key))] for column, keys in KEYS.items()}
     return {column: texts[0] for column, texts in said.items() if texts}
 
 
@@ -185,7 +191,7 @@ def one_line(value) -> str | None:
     if isinstance(value, dict):
         value = value.get("name")
     if isinstance(value, list):
-        value = " ".join(item for item in value if isinstance(item, str))
+        value = ", ".join(item for item in value if isinstance(item, str))
     if not isinstance(value, str):
         return None
     return _encodable(" ".join(value.split()))[:MAX_TEXT] or None

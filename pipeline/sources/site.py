@@ -142,8 +142,12 @@ class Site(NamedTuple):
     """These three as of Source."""
     options: dict[str, str] = {}  # noqa: RUF012  # never written to
     """The names of its own settings, with what each is if nothing is said. They are part of what is asked."""
-    limits: dict[str, float] = {}  # noqa: RUF012
-    """The same of its own numbers that limit what is spent, and are no part of what is asked."""
+    typical_cost: float = 0.0
+    """USD that one picture costs to find, for the plan."""
+    max_cost_usd: float | None = None
+    """USD that may be spent in a month if nothing is said; None: asking is free."""
+    is_bounded: bool = False
+    """Whether the question itself bounds the listing, so that pages without a picture are no sign of its end."""
     reads_refusals: bool = False
     """Whether its engine reads answers of 4xx too: they say more than their status does."""
     page_size: int = 0

@@ -1,0 +1,175 @@
+"""What is not to be in any dataset: `blocklist.csv` below the data root, held at scraping and at building.
+
+artist,domain,url_prefix,sha256,reason
+someone,,,,asked by mail on 2026-11-20
+,example.org,,,robots
+"""
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from pipeline.errors import UserError
+from pipeline.sources.sidecars import normal_tag
+from pipeline.store import replace_file
+
+KINDS = ("artist", "domain", "url_prefix", "sha256")
+COLUMNS = (*KINDS, "reason")
+_EXAMPLE = f"a table with the columns {','.join(COLUMNS)}"
+
+
+class Told(Protocol):
+    """What is known of a picture: a Post, an Offer, or a row of a manifest."""
+
+    page_url: str | None
+    file_url: str | None
+    artist: str | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BlockList:
+    """Each filled cell blocks by itself."""
+
+    cells: frozenset[tuple[str, str]] = frozenset()
+    """(one of KINDS, the value in its plain form)"""
+
+    def __bool__(self) -> bool:
+        return bool(self.cells)
+
+    @property
+    def digest(self) -> str | None:
+        """Of what it blocks, whatever the order and the reasons; None if that is nothing."""
+        return hashlib.sha256(json.dumps(sorted(self.cells)).encode()).hexdigest()[:16] if self.cells else None
+
+    @functools.cached_property
+    def hashes(self) -> frozenset[str]:
+        """sha256 of originals."""
+        return frozenset(value for kind, value in self.cells if kind == "sha256")
+
+    @functools.cached_property
+    def _prefixes(self) -> tuple[str, ...]:
+        return tuple(value for kind, value in self.cells if kind == "url_prefix")
+
+    def why(self, told: Told) -> str | None:
+        """The kind of cell that blocks a picture of which so much is known; None if none does. Hashes apart."""
+        if not self.cells:
+            return None
+        if any(("artist", name) in self.cells for name in artists(told.artist, told.tags)):
+            return "artist"
+        urls = [plain_url(url) for url in (told.page_url, told.file_url) if url]
+        if any(("domain", domain) in self.cells for url in urls for domain in _domains(url)):
+            return "domain"
+        return "url_prefix" if self._prefixes and any(url.startswith(self._prefixes) for url in urls) else None
+
+
+def artists(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
+    """All names by which the artists of a picture may be known, in one spelling. Where a source names none, any tag may
+    be one: boorus list artists among them."""
+    if not artist:
+        return set(tags)
+    parts = re.split(r"[,;、，；]", artist)
+    return {normal_tag(name) for name in (artist, *parts)} - {""}
+
+
+def plain_url(url: str) -> str:
+    """By which prefixes are compared: without the scheme, the host in lower case."""
+    host, slash, rest = re.sub("^[a-z]+://", "", url.strip(), flags=re.IGNORECASE).partition("/")
+    return host.lower() + slash + rest
+
+
+def _domains(url: str) -> list[str]:
+    """`a.b.org/c` -> a.b.org, b.org, org."""
+    names = (urlsplit(f"//{url}").netloc.rpartition("@")[2].partition(":")[0]).split(".")
+    return [".".join(names[start:]) for start in range(len(names))]
+
+
+def _domain(text: str) -> str:
+    host = plain_url(text).partition("/")[0].partition(":")[0].strip(".")
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host):
+        raise ValueError("a domain such as example.org")
+    return host
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text.lower()):
+        raise ValueError("64 hexadecimal digits")
+    return text.lower()
+
+
+def _url_prefix(text: str) -> str:
+    plain = plain_url(text)
+    if not re.match(r"[\w-]+(\.[\w-]+)+(:\d+)?/|[\w-]+(\.[\w-]+)*:\d+/", plain):
+        raise ValueError("the beginning of a URL, up to and with the slash behind its host or more")
+    return plain
+
+
+def _artist(text: str) -> str:
+    if not (name := normal_tag(text)):
+        raise ValueError("a name")
+    return name
+
+
+_PLAIN = {"artist": _artist, "domain": _domain, "url_prefix": _url_prefix, "sha256": _sha256}
+
+
+def cell(kind: str, text: str) -> tuple[str, str]:
+    """In its plain form. Raises ValueError, which says what was expected."""
+    return kind, _PLAIN[kind](text)
+
+
+def file_below(root: Path) -> Path:
+    return root / "blocklist.csv"
+
+
+def read(root: Path) -> BlockList:
+    """Empty if there is no file. Raises UserError, which names the line: a list that is misread lets pictures in."""
+    return BlockList(frozenset(each for row in _rows(file_below(root)) for each in row))
+
+
+def _rows(path: Path) -> list[list[tuple[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError as error:
+        raise UserError(path, f"no UTF-8 ({error.reason})", _EXAMPLE, "save it as UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="more")
+    names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    if names and not set(names) <= set(COLUMNS):
+        raise UserError(path, f"the columns {','.join(names)[:100]}", _EXAMPLE, "mend its first line")
+    reader.fieldnames = names
+    rows = []
+    try:
+        for row in reader:
+            if "more" in row:
+                raise ValueError(f"as many cells as columns: {','.join(names)}; quote a cell that has commas")
+            rows.append([cell(kind, row[kind]) for kind in KINDS if (row.get(kind) or "").strip()])
+    except (ValueError, csv.Error) as error:
+        raise UserError(path, f"line {reader.line_num} is not right", str(error), "mend that line") from error
+    return rows
+
+
+def add(root: Path, kind: str, text: str, reason: str, scratch: Path) -> None:
+    """Write one more line; none if it is there. Raises UserError if the file is wrong, ValueError if the text is."""
+    path, value = file_below(root), cell(kind, text)
+    if value in read(root).cells:
+        return
+    held = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    file = io.StringIO()
+    columns = [name.strip().lower() for name in next(csv.reader(held.splitlines()[:1]), COLUMNS)]
+    writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
+    if kind not in columns:
+        raise UserError(path, f"no column {kind}", _EXAMPLE, "add the column")
+    if not held:
+        writer.writeheader()
+    writer.writerow({kind: text.strip(), "reason": " ".join(reason.split())})
+    ended = held if not held or held.endswith("\n") else held + "\n"
+    replace_file(path, (ended + file.getvalue()).encode(), scratch=scratch)
