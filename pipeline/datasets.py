@@ -5,20 +5,59 @@
 """
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import report
+from pipeline import faces, groups, hair, images, report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
 
-VERSION = 1
+VERSION = 2
+BUILD = "build.json"
+
+
+class Build(NamedTuple):
+    """How a dataset was made: `build.json` beside its manifest. The same wherever it is made."""
+
+    settings: dict[str, object]
+    """What the build was asked for, without names and paths."""
+    images: int
+    """Pictures that were in."""
+    versions: dict[str, object]
+    """Of the code that a crop's bytes depend on."""
+    before: list[str] = []  # noqa: RUF012  # never written to
+    """sha256 of the manifests that this one was made from, by taking faces out."""
+
+
+def versions() -> dict[str, object]:
+    """Of the steps of this program, and of the libraries that decode and resample."""
+    names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
+    return {
+        "dataset": VERSION, "images": images.VERSION, "detect": faces.DETECT_VERSION, "crop": faces.CROP_VERSION,
+        "hair": hair.VERSION, "groups": groups.VERSION,
+    } | {name: _installed(name) for name in names}  # fmt: skip
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # OpenCV has several
+        return "another"
+
+
+def build_of(folder: Path) -> Build:
+    """Of the dataset in `folder`; with nothing in it if none is told there."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Build(**json.loads((folder / BUILD).read_text(encoding="utf-8")))
+    return Build({}, 0, {})
 
 
 def check_name(name: str) -> None:
@@ -61,21 +100,21 @@ def check_request(root: Path, name: str, request: dict) -> None:
         )  # fmt: skip
 
 
-def assemble(out: Path, faces: pa.Table, funnel: list[dict], images: int, settings: dict, crops: Path) -> None:
-    """Fill the empty folder `out` with all of a dataset. `crops` is the folder that `path` is relative to now;
-    `images` counts the pictures that were in."""
-    link_all(faces["path"].to_pylist(), crops, out)
-    faces = faces.select(FACES.names)
-    check_faces(faces, out)
-    write(faces, FACES, out / "manifest.parquet")
+def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops: Path) -> None:
+    """Fill the empty folder `out` with all of a dataset. `crops` is the folder that `path` is relative to now."""
+    link_all(table["path"].to_pylist(), crops, out)
+    table = table.select(FACES.names)
+    check_faces(table, out)
+    write(table, FACES, out / "manifest.parquet")
     with_file_name = pa.schema([pa.field("file_name", pa.string(), nullable=False), *FACES])
-    write(faces.append_column("file_name", faces["path"]), with_file_name, out / "metadata.parquet")
+    write(table.append_column("file_name", table["path"]), with_file_name, out / "metadata.parquet")
     order = sorted(funnel, key=lambda row: (row["stage"], row["source"], row["source_id"], row["reason"]))
     dropped = pa.Table.from_pylist(order, schema=FUNNEL)
     write(dropped, FUNNEL, out / "funnel.parquet")
-    report.contact_sheet(faces, out).save(out / "contact_sheet.png", compress_level=1)  # 9 would double its time
-    report.hair_histogram(faces).save(out / "hair_colors.png")
-    (out / "README.md").write_text(report.card(faces, dropped, images, settings), encoding="utf-8")
+    report.contact_sheet(table, out).save(out / "contact_sheet.png", compress_level=1)  # 9 would double its time
+    report.hair_histogram(table).save(out / "hair_colors.png")
+    (out / "README.md").write_text(report.card(table, dropped, build.images, build.settings), encoding="utf-8")
+    (out / BUILD).write_text(json.dumps(build._asdict(), indent=1) + "\n", encoding="utf-8")
 
 
 def link_all(paths: list[str], source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from workflows import console
 from workflows.evaluate import EvaluateGAN
 from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
 from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
+from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
@@ -15,7 +16,7 @@ if console.is_luigi_command():
     console.speak_plainly()
 
 __all__ = [
-    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "GenerateFaces", "GroupFaces",
-    "InterpolateLatents", "LearnAttributes", "ScrapeImages", "SweepHairColors", "TagHairColor", "TrainACGAN",
-    "TrainDCGAN", "TrainProjectionCGAN",
+    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "ExportRecipe", "GenerateFaces",
+    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages",
+    "SweepHairColors", "TagHairColor", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 from pathlib import Path
 
 import luigi
@@ -11,9 +10,8 @@ from luigi.util import requires
 
 from pipeline.errors import UserError
 from workflows.console import Number, WholeNumber, require
+from workflows.named import NamedDataset
 from workflows.stage import Stage
-
-logger = logging.getLogger("luigi-interface")
 
 
 class ScrapeImages(Stage):
@@ -223,66 +221,26 @@ class GroupFaces(Stage):
 
 
 @requires(GroupFaces, CropFaces, DetectFaces, ScrapeImages)
-class BuildFaceDataset(Stage):
+class BuildFaceDataset(NamedDataset):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
     name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
-    replace = luigi.BoolParameter(
-        default=False, significant=False,
-        description="build over a dataset of another source, query or path; the old version is kept",
-    )  # fmt: skip
-
-    def check(self) -> None:
-        super().check()
-        from pipeline import datasets
-
-        datasets.check_name(self.name)
-        datasets.check_place(self.data_root, self.name)
-        if not self.replace:
-            datasets.check_request(self.data_root, self.name, self._asked)
 
     @property
-    def _asked(self) -> dict:
+    def asked(self) -> dict:
         path = str(self.path.resolve()) if self.path else None
         return {"source": self.source, "query": self.query, "path": path}
 
-    def causes(self) -> list:
-        from pipeline import datasets
-        from pipeline.manifest import FACES
-
-        return [datasets.VERSION, FACES.metadata[b"version"].decode()]
-
-    @property
-    def folder(self) -> Path:
-        return self.data_root / "datasets" / ".versions" / self.digest
-
-    def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
-
-    def complete(self) -> bool:
-        from pipeline import datasets
-
-        try:
-            is_complete = self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
-        except (UserError, OSError):
-            return False
-        if is_complete:
-            self.forget()
-        return is_complete
-
     def make(self, out: Path) -> None:
-        from pipeline import datasets
-
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces)]
-        datasets.assemble(
+        self.assemble(
             out, self.first(GroupFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()],
-            images=len(self.first(ScrapeImages).table("images")), settings=self._settings,
-            crops=self.first(CropFaces).folder,
+            images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).folder,
         )  # fmt: skip
 
     @property
-    def _settings(self) -> dict:
+    def settings(self) -> dict:
         """What the card says of how it was made: what changes the result, and neither names nor paths."""
         source = self.first(ScrapeImages).source_row
         settings = {"source": self.source}
@@ -294,16 +252,6 @@ class BuildFaceDataset(Stage):
         if source.is_seeded:
             settings["seed"] = self.seed
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
-
-    def run(self) -> None:
-        super().run()
-        self.forget()
-
-    def publish(self) -> None:
-        from pipeline import datasets
-
-        datasets.publish(self.store, self.name, self._asked, replace=self.replace)
-        logger.info("%s is ready", self.output().path)
 
 
 _ON_THE_CARD = ("detector", "min_face", "size", "box_scale", "rotation", "hair_tagger")

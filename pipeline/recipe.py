@@ -1,0 +1,226 @@
+"""A dataset without its pixels: what can be shared where the pictures cannot; and the dataset made of it again.
+
+A recipe is a manifest, with what its build was asked for and the versions of what made it in the metadata of its
+Parquet file. A dataset's own manifest.parquet serves as one too, with the build.json beside it.
+"""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import datasets, faces, manifest
+from pipeline.datasets import Build
+from pipeline.manifest import FACES, ManifestError, funnel_row
+from pipeline.sources.drawn import STYLES, picture
+from pipeline.sources.post import Drop, Post
+from pipeline.store import Store, replace_file
+
+VERSION = 1
+_BUILD, _OF = b"build", b"dataset"
+_CURE = "take the recipe as it was exported"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Raised by what reads it: ManifestError."""
+
+    faces: pa.Table
+    build: Build
+
+    @functools.cached_property
+    def pictures(self) -> list[dict]:
+        """The first row of each picture, in the recipe's order."""
+        rows: dict[str, dict] = {}
+        for row in self.faces.select([*_OF_PICTURES]).to_pylist():
+            rows.setdefault(row["image_id"], row)
+        return list(rows.values())
+
+
+_OF_PICTURES = (
+    "image_id", "source", "source_id", "page_url", "file_url", "title", "artist", "rating", "license", "tags",
+)  # fmt: skip
+
+
+def sha256(path: Path) -> str:
+    """Of the file. Raises ManifestError."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        expected = "a recipe, or the manifest.parquet of a dataset"
+        raise ManifestError(path, error.strerror or str(error), expected, "look at --manifest") from error
+
+
+def export(root: Path, name: str, path: Path, scratch: Path) -> int:
+    """Write the recipe of datasets/NAME; how many faces it has. Raises ManifestError."""
+    folder = root / "datasets" / name
+    table = manifest.read(folder / "manifest.parquet", FACES)
+    told = {_BUILD: json.dumps(datasets.build_of(folder)._asdict()), _OF: sha256(folder / "manifest.parquet")}
+    schema = FACES.with_metadata(FACES.metadata | told)
+    file = scratch / "recipe.parquet"
+    manifest.write(table, schema, file)
+    replace_file(path, file.read_bytes(), scratch=scratch)
+    return len(table)
+
+
+def exported_of(path: Path) -> str | None:
+    """The sha256 of the manifest of which the recipe at `path` is; None if it is no recipe."""
+    try:
+        return (pq.read_schema(path).metadata or {}).get(_OF, b"").decode() or None
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+@functools.lru_cache(maxsize=2)
+def _read(path: Path, of: str) -> Recipe:
+    table = manifest.read(path, FACES)
+    manifest.check_faces(table, path)
+    told = (pq.read_schema(path).metadata or {}).get(_BUILD)
+    try:
+        build = Build(**json.loads(told)) if told else datasets.build_of(path.parent)
+        problem = None if isinstance(build.settings, dict) else "settings that are none"
+    except (ValueError, TypeError) as error:
+        problem = str(error)
+    if problem or (problem := _problem(table)):
+        raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
+    return Recipe(table, build)
+
+
+def read(path: Path) -> Recipe:
+    """Checked: it may come from outside. Raises ManifestError."""
+    return _read(path, sha256(path))
+
+
+_BOUNDS = {"size": (8, 4096), "box_scale": (0.25, 8), "rotation": (-360, 360), "tilt": (-360, 360)}
+
+
+def _problem(table: pa.Table) -> str | None:
+    """What in it is out of bounds."""
+    if not len(table):
+        return "it has no face"
+    for name, (lowest, highest) in _BOUNDS.items():
+        values = table[name].to_numpy()
+        if not ((values >= lowest) & (values <= highest)).all():
+            return f"{name} that is not {lowest} to {highest}"
+    for name in ("image_id", "face_id"):
+        if not all(re.fullmatch("[0-9a-f]{64}", value) for value in table[name].to_pylist()):
+            return f"{name} that is no sha256"
+    box = np.array(table["box"].to_pylist(), np.float64)
+    width, height = (table[name].to_numpy()[:, None] for name in ("width", "height"))
+    side = (box[:, 2] - box[:, 0])[:, None]
+    inside = (abs(box[:, ::2]) <= 3 * width) & (abs(box[:, 1::2]) <= 3 * height)
+    if not (inside.all() and (side >= 1).all() and np.isfinite(box).all()):
+        return "a box that is none, or outside its picture"
+    return None
+
+
+def drawn_again(recipe: Recipe) -> Iterator[Post | Drop]:
+    """The pictures that our own code drew, and a drop for each that has no address either."""
+    style = str(recipe.build.settings.get("query", STYLES[0]))
+    for row in recipe.pictures:
+        at = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,9})", row["source_id"])
+        if row["source"] == "drawn" and at and style in STYLES:
+            seed, number = int(at[1]), int(at[2])
+            draw = functools.partial(picture, seed, number, style)
+            yield Post(row["image_id"], draw, f"drawn for {row['image_id']} {style} {seed}/{number}")
+        elif not row["file_url"]:
+            yield Drop(row["image_id"], "no_file_url", f"a picture of the source {row['source']}")
+
+
+class Restored(NamedTuple):
+    """What became of a recipe's pictures."""
+
+    images: pa.Table
+    """IMAGES of those that are as they were."""
+    drops: list[dict]
+    """Rows of FUNNEL for the others."""
+
+
+def restored(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
+    """Hold what came against the recipe. In both, `source_id` is the image_id that was asked for."""
+    row_of = {row["image_id"]: row for row in recipe.pictures}
+    pairs = list(zip(images["source_id"].to_pylist(), images["image_id"].to_pylist(), strict=True))
+    told = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
+    told += [(asked, "changed", f"sha256 {came}") for asked, came in pairs if asked != came]
+    as_they_were = images.filter(pa.array([asked == came for asked, came in pairs], pa.bool_()))
+    return Restored(as_they_were, [
+        funnel_row("images", row_of[asked]["source"], row_of[asked]["source_id"], reason, detail, asked)
+        for asked, reason, detail in told
+    ])  # fmt: skip
+
+
+_CHANGED = {"wrong_hash": "changed", "duplicate": "changed"}
+
+
+def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
+    """FACES of the pictures that are there, cut as the recipe says; its labels, groups and splits are kept. A face_id
+    that is another than the recipe's tells of other versions of the libraries."""
+    path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
+    fetched_at = dict(zip(images["image_id"].to_pylist(), images["fetched_at"].to_pylist(), strict=True))
+    rows = [row | {"order": order} for order, row in enumerate(recipe.faces.to_pylist()) if row["image_id"] in path_of]
+    for row in rows:
+        row |= {"image_path": path_of[row["image_id"]], "fetched_at": fetched_at[row["image_id"]]}
+    schema = pa.schema([*(field for field in FACES if field.name not in _CUT), pa.field("order", pa.int64())])
+    cuts = {}
+    for row in rows:
+        cuts.setdefault((row["size"], row["box_scale"], row["rotation"]), []).append(row)
+    parts = []
+    for (size, box_scale, rotation), of_cut in cuts.items():
+        table, _ = faces.cut(
+            pa.Table.from_pylist(of_cut, schema=schema), store, size=size, box_scale=_as_written(box_scale),
+            rotation=_as_written(rotation), jobs=jobs,
+        )  # fmt: skip
+        parts.append(table)
+    return pa.concat_tables(parts).sort_by("order").select(FACES.names) if parts else FACES.empty_table()
+
+
+_CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")
+
+
+def _as_written(value: float) -> float:
+    """A parameter as it was given, of what is left of it in 32 bits: 1.2999999523162842 -> 1.3."""
+    return float(str(np.float32(value)))
+
+
+class Report(NamedTuple):
+    """What a rebuild came to: `rebuild.json` of the dataset."""
+
+    faces: int
+    faces_of_recipe: int
+    pictures: int
+    pictures_of_recipe: int
+    vanished: dict[str, list[str]]
+    """Reason -> `source source_id` of each picture that could not be had."""
+    changed: list[str]
+    """The same of those that are others now."""
+    other_crops: int
+    """Faces whose crops have other bytes than the recipe's: cut by other versions."""
+
+    def __str__(self) -> str:
+        gone = sum(map(len, self.vanished.values()))
+        why = ", ".join(f"{len(those)} {reason}" for reason, those in sorted(self.vanished.items()))
+        others = f"; {self.other_crops:,} crops differ in bytes: other versions cut them" if self.other_crops else ""
+        return (
+            f"{self.faces:,} of {self.faces_of_recipe:,} faces, "
+            f"{self.pictures:,} of {self.pictures_of_recipe:,} pictures: "
+            f"{gone:,} vanished{f' ({why})' if why else ''}, {len(self.changed):,} changed{others}"
+        )
+
+
+def report(recipe: Recipe, table: pa.Table, drops: list[dict]) -> Report:
+    """Of the faces that were cut again, and the funnel."""
+    vanished: dict[str, list[str]] = {}
+    for row in drops:
+        vanished.setdefault(row["reason"], []).append(f"{row['source']} {row['source_id']}")
+    changed = vanished.pop("changed", [])
+    others = len(set(table["face_id"].to_pylist()) - set(recipe.faces["face_id"].to_pylist()))
+    pictures = len(recipe.pictures)
+    return Report(len(table), len(recipe.faces), pictures - len(drops), pictures, vanished, changed, others)

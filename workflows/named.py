@@ -1,0 +1,105 @@
+"""What every task that makes datasets/NAME has in common."""
+
+import functools
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.stage import Stage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger("luigi-interface")
+
+
+class NamedDataset(Stage):
+    """datasets/NAME: a link to the version of this digest, swapped in when that is whole."""
+
+    name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
+    replace = luigi.BoolParameter(
+        default=False, significant=False,
+        description="build over a dataset of another source, query or path; the old version is kept",
+    )  # fmt: skip
+
+    @property
+    def asked(self) -> dict:
+        """Source, query and path: two that differ in them are not built over each other unasked."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> dict:
+        """What the card says of how it was made: what changes the result, and neither names nor paths."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        super().check()
+        from pipeline import datasets
+
+        datasets.check_name(self.name)
+        datasets.check_place(self.data_root, self.name)
+        if not self.replace:
+            datasets.check_request(self.data_root, self.name, self.asked)
+        _ = self.corrections  # a mistake in them is told before anything runs
+
+    @functools.cached_property
+    def corrections(self) -> dict[str, str]:
+        """What corrections/NAME.csv says. Raises UserError if it is wrong."""
+        from pipeline import corrections
+
+        return corrections.read(self.data_root, self.name)
+
+    def causes(self) -> list:
+        from pipeline import corrections, datasets
+        from pipeline.manifest import FACES
+
+        held = [corrections.digest(self.corrections)] if self.corrections else []
+        return [datasets.VERSION, FACES.metadata[b"version"].decode(), *held]
+
+    @property
+    def folder(self) -> Path:
+        return self.data_root / "datasets" / ".versions" / self.digest
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
+
+    def complete(self) -> bool:
+        from pipeline import datasets
+
+        try:
+            is_complete = self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
+        except (UserError, OSError):
+            return False
+        if is_complete:
+            self.forget()
+        return is_complete
+
+    def assemble(self, out: Path, faces: "pa.Table", drops: list[dict], *, images: int, crops: Path) -> None:
+        """Fill `out`; the corrections are carried out last. `crops` is where the faces' `path` is relative to."""
+        from pipeline import corrections, datasets
+
+        corrected = corrections.carry_out(faces, self.corrections)
+        settings = dict(self.settings)
+        if self.corrections:
+            told = sorted(corrected.counts.items())
+            settings["corrections by hand"] = ", ".join(f"{count:,} {kind}" for kind, count in told)
+        if not len(corrected.faces):
+            raise UserError(
+                corrections.file_below(self.data_root, self.name), "it drops every face", "at least one that is left",
+                "mend it",
+            )  # fmt: skip
+        build = datasets.Build(settings, images, datasets.versions())
+        datasets.assemble(out, corrected.faces, [*drops, *corrected.drops], build, crops)
+
+    def run(self) -> None:
+        super().run()
+        self.forget()
+
+    def publish(self) -> None:
+        from pipeline import datasets
+
+        datasets.publish(self.store, self.name, self.asked, replace=self.replace)
+        logger.info("%s is ready", self.output().path)

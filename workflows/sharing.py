@@ -1,0 +1,167 @@
+"""What makes a dataset one that can be shared and lived with: ExportRecipe, RebuildFaceDataset, Takedown."""
+
+import dataclasses
+import functools
+import json
+import logging
+from pathlib import Path
+
+import luigi
+from luigi.util import requires
+
+from pipeline.errors import UserError
+from workflows.console import require
+from workflows.named import NamedDataset
+from workflows.stage import Stage, disk_errors_told
+
+logger = logging.getLogger("luigi-interface")
+
+
+class ExportRecipe(luigi.Task):
+    """recipes/NAME.parquet: the manifest of datasets/NAME, and how it was built; no pixel. To be shared."""
+
+    name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
+    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of the datasets")
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        from pipeline import datasets
+
+        datasets.check_name(self.name)
+
+    @property
+    def _manifest(self) -> Path:
+        return self.data_root / "datasets" / self.name / "manifest.parquet"
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.data_root / "recipes" / f"{self.name}.parquet")
+
+    def complete(self) -> bool:
+        from pipeline import recipe
+
+        try:
+            return recipe.exported_of(Path(self.output().path)) == recipe.sha256(self._manifest)
+        except UserError:
+            return False  # no dataset: the task says so when it runs
+
+    def run(self) -> None:
+        from pipeline import recipe
+        from pipeline.store import Store
+
+        path = Path(self.output().path)
+        with disk_errors_told(self.data_root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with Store(self.data_root, f"recipe {self.name}").claim() as scratch:
+                count = recipe.export(self.data_root, self.name, path, scratch)
+        logger.info("%s: %d faces, and not a pixel", path, count)
+
+
+class RestoreImages(Stage):
+    """The originals of a recipe: fetched politely, held against their sha256; what our own code drew is drawn again."""
+
+    drops = True
+
+    manifest = luigi.PathParameter(description="a recipe, or the manifest.parquet of a dataset")
+    retry_failed = luigi.BoolParameter(
+        default=False, significant=False, description="ask again for what could not be had"
+    )
+
+    def check(self) -> None:
+        super().check()
+        require(self, self.manifest.is_file(), "manifest", "a recipe, or the manifest.parquet of a dataset")
+
+    @functools.cached_property
+    def snapshot(self) -> list:
+        """(source, question, the ledger's id, round) of each source on the web that the recipe names."""
+        return [[name, each.key, *each.round(is_new=self.retry_failed)] for name, each in self.harvest.items()]
+
+    @functools.cached_property
+    def harvest(self) -> dict:
+        """Source whose manners hold -> what it is asked for."""
+        from pipeline import recipe
+        from pipeline.sources import SOURCES
+        from pipeline.sources import recipe as engine
+        from pipeline.sources.site import Site
+        from pipeline.store import Store
+        from workflows.web import harvest_of
+
+        by_manners: dict[str, set[str]] = {}
+        for row in recipe.read(self.manifest).pictures:
+            if row["file_url"]:
+                manners = row["source"] if isinstance(SOURCES.get(row["source"]), Site) else "urls"
+                by_manners.setdefault(manners, set()).add(row["source"])
+        harvests = {}
+        for manners, sources in sorted(by_manners.items()):
+            asked = harvest_of(manners, "", self.manifest, Store(self.data_root), needs_site=False)
+            harvests[manners] = dataclasses.replace(
+                asked,
+                site=asked.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
+                query=dataclasses.replace(asked.query, options={"sources": " ".join(sorted(sources))}),
+            )
+        return harvests
+
+    @functools.cached_property
+    def blocked(self):
+        """The block list of this data root."""
+        from pipeline import blocklist
+
+        return blocklist.read(self.data_root)
+
+    def causes(self) -> list:
+        from pipeline import images, recipe
+
+        held = [self.blocked.digest] if self.blocked else []
+        return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
+
+    def make(self, out: Path) -> None:
+        from pipeline import images, recipe
+
+        asked = recipe.read(self.manifest)
+        posts = list(recipe.drawn_again(asked))
+        for name, _, _, number in self.snapshot:
+            harvest = dataclasses.replace(self.harvest[name], store=self.store)
+            posts += harvest.run(number, 0, is_retry=self.retry_failed).offers
+        table, drops = images.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
+        found, drops = recipe.restored(asked, table, drops)
+        self.save(out, images=found, drops=drops)
+
+
+@requires(RestoreImages)
+class RebuildFaceDataset(NamedDataset):
+    """datasets/NAME, made again of a recipe: the same faces, as far as their pictures are still there."""
+
+    name = luigi.Parameter(default="rebuilt", description="of the dataset: datasets/NAME below the data root")
+
+    @property
+    def asked(self) -> dict:
+        from pipeline import recipe
+
+        return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
+
+    @property
+    def settings(self) -> dict:
+        from pipeline import recipe
+
+        return recipe.read(self.manifest).build.settings | {"recipe": recipe.sha256(self.manifest)[:16]}
+
+    def causes(self) -> list:
+        from pipeline import faces, recipe
+
+        return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
+
+    def make(self, out: Path) -> None:
+        from pipeline import recipe
+
+        asked, restored = recipe.read(self.manifest), self.requires()
+        drops = restored.table("funnel").to_pylist()
+        table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
+        if not len(table):
+            first = f", the first {drops[0]['source']} {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
+            raise UserError(
+                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first}",
+                "pictures that are there", "try again later, with --retry-failed",
+            )  # fmt: skip
+        report = recipe.report(asked, table, drops)
+        logger.info("%s", report)
+        (out / "rebuild.json").write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
+        self.assemble(out, table, drops, images=report.pictures, crops=self.store.root / "cache")
