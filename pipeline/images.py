@@ -34,7 +34,7 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 _PASSING = ("unreadable", "blocked")  # permissions and lists can be mended, bad bytes cannot
-_BY_HASH = {"reason": "blocked", "detail": "sha256"}
+_BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # it is to stand nowhere but in the list
 _NOTHING = BlockList()
 
 
@@ -158,7 +158,7 @@ def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dic
         return {"reason": "unreadable", "detail": _words(error), "image_id": None}
     result = examine(data)
     if result["image_id"] in blocked:
-        return _BY_HASH | {"image_id": result["image_id"]}
+        return _BY_HASH
     if "path" in result:
         store.put(result["path"], data)
     return result
@@ -207,7 +207,7 @@ def collect(
         for key, result in remember(known, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
             post = posts.pop(key)
             if result["image_id"] in blocked.hashes:  # it may have been taken before it was
-                result = _BY_HASH | {"image_id": result["image_id"]}
+                result = _BY_HASH
             if "reason" in result:
                 drop(post["source_id"], **result)
             else:

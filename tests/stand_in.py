@@ -4,8 +4,8 @@ with StandIn(posts=60) as site:
     site.faults.append(Fault("/1007/", "status", code=429, retry_after=2))
 
 Sites lie below site.url + "/safebooru", "/gelbooru", "/danbooru", "/moebooru", web pages below "/gallery/", pictures
-without end at "/many/N.jpg". The files of post 1007 have "/1007/" in their path. `python tests/stand_in.py --port N`
-serves the same until it is killed.
+without end at "/many/N.jpg". The files of post 1007 have "/1007/" in their path. Modules of their own have "/getchu",
+"/x", "/cse" and "/openverse". `python tests/stand_in.py --port N` serves the same until it is killed.
 """
 
 import argparse
@@ -164,6 +164,8 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     is_file: bool = False
+    on_sent: Callable[[], None] = lambda: None
+    """Called when its head goes out: an answer that a fault has replaced costs the client nothing."""
 
 
 def type_of(data: bytes) -> str:
@@ -379,7 +381,7 @@ ROUTES: dict[str, Callable[..., Reply]] = {
     r"/moebooru/post\.json": moebooru,
     r"/gallery/.+": gallery,
     r"/many/(\d+)\.jpg": many,
-    r"(?:/files)?(/(\w+)/(?:images/)?(\d+)/.+)": file,  # Safebooru's also where they lie by rule
+    r"(?:/files)?(/(?!x/)(\w+)/(?:images/)?(\d+)/.+)": file,  # Safebooru's also where they lie by rule
 }
 
 
@@ -439,6 +441,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (head | reply.headers | framing).items():
             self.send_header(name, value)  # heeds Connection: close
         self.end_headers()
+        reply.on_sent()
 
     def write(self, data: bytes) -> None:
         """Sends some of the body. It is logged before: who has read it may look at the log at once."""
@@ -579,6 +582,9 @@ class StandIn(ThreadingHTTPServer):
         self.too_deep = 20_000
         self.needs_key = False  # on Gelbooru
         self.login = ("tester", "secret")  # the account that Danbooru knows
+        self.bearer, self.cse_key = "x-test-bearer-token", "cse-test-key"  # what X and Google know
+        self.tweets = {"tester_art": 250, "second_art": 12, "quiet_art": 0}  # more: new ones on top
+        self.billed: set[tuple[str, str]] = set()  # ("post" or "user", id): what X has shown, paid once
         self.stopping = threading.Event()
         self._lock, self._connections = threading.Lock(), set()
         self.add_posts(posts)
@@ -587,6 +593,14 @@ class StandIn(ThreadingHTTPServer):
         """New ones on top."""
         known = len(self.posts)
         self.posts = [*(Post(n, self.picture) for n in reversed(range(known, known + count))), *self.posts]
+
+    @property
+    def posts_read(self) -> int:
+        return sum(kind == "post" for kind, _ in self.billed)
+
+    @property
+    def users_read(self) -> int:
+        return sum(kind == "user" for kind, _ in self.billed)
 
     def fault(self, path: str) -> Fault | None:
         """The one that is due now."""
@@ -627,6 +641,11 @@ def keeps_apart(times: list[float], seconds: float) -> bool:
     pairs = zip(times, times[4:], strict=False)
     return all(later - earlier > 4 * seconds - 0.2 for earlier, later in pairs) and len(times) > 4
 
+
+sys.modules.setdefault("stand_in", sys.modules[__name__])  # when it is the program, its parts are to import it once
+import stand_in_getchu  # noqa: E402, F401  # these add to ROUTES and FAULTS
+import stand_in_search  # noqa: E402, F401
+import stand_in_x  # noqa: E402, F401
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()

@@ -8,7 +8,7 @@ from workflows import console
 from workflows.evaluate import EvaluateGAN
 from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
 from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
-from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages
+from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
@@ -18,5 +18,5 @@ if console.is_luigi_command():
 __all__ = [
     "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "ExportRecipe", "GenerateFaces",
     "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages",
-    "SweepHairColors", "TagHairColor", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
+    "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
 ]  # fmt: skip

@@ -165,3 +165,49 @@ class RebuildFaceDataset(NamedDataset):
         logger.info("%s", report)
         (out / "rebuild.json").write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
         self.assemble(out, table, drops, images=report.pictures, crops=self.store.root / "cache")
+
+
+class Takedown(luigi.Task):
+    """Removes an artist's, a site's or one picture: originals, crops, rows and caches; blocks it from now on; and names
+    the runs that were trained on it."""
+
+    artist = luigi.Parameter(default="", description="all pictures of this artist")
+    url_prefix = luigi.Parameter(default="", description="all pictures whose file or page has such an address")
+    sha256 = luigi.Parameter(default="", description="one picture, by the sha256 of its file or of a face's crop")
+    reason = luigi.Parameter(default="", significant=False, description="why, for the block list")
+    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of all that is made")
+
+    is_done = False
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        given = [(kind, getattr(self, kind)) for kind in ("artist", "url_prefix", "sha256") if getattr(self, kind)]
+        expected = "one of --artist, --url-prefix and --sha256"
+        if len(given) != 1:
+            raise UserError("Takedown", f"{len(given)} of them given", expected, "give one")
+        (self._kind, self._text), *_ = given
+        from pipeline import blocklist
+
+        try:
+            blocklist.cell(self._kind, self._text)
+        except ValueError as error:
+            option = "--" + self._kind.replace("_", "-")
+            raise UserError(option, f"'{self._text}' given", str(error), "give it in full") from error
+        require(self, self.data_root.is_dir(), "data_root", "a folder that is there")
+
+    def complete(self) -> bool:
+        return self.is_done
+
+    def run(self) -> None:
+        from pipeline import takedown
+
+        with disk_errors_told(self.data_root):
+            outcome = takedown.take_down(self.data_root, self._kind, self._text, self.reason)
+        self.is_done = True
+        logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)
+        for name, words in outcome.datasets.items():
+            logger.info("datasets/%s: %s", name, words)
+        for name in outcome.runs:
+            logger.warning("runs/%s was trained on them: remove it, or train it again", name)
+        for name in outcome.unknown_runs:
+            logger.warning("runs/%s was trained on a dataset that is no longer there: nobody can tell on what", name)
