@@ -182,7 +182,7 @@ class Harvest:
         """What the next page offers, while `wanted` (0: all) pictures are still wanted. Raises Enough if the user's
         money does not pay for it, UserError if it is nothing but odd posts: then the site has changed."""
         engine, month = self.site.engine, _month()
-        query = replace(self.query, wanted=wanted, purse=max(self.max_cost_usd - ledger.spent(month), 0.0))
+        query = replace(self.query, wanted=wanted, purse=round(max(self.max_cost_usd - ledger.spent(month), 0.0), 6))
         ask = engine.ask(query, cursor)
         if ask is None:
             return engine.read(query, cursor, None)

@@ -173,7 +173,7 @@ def collect(
     offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, blocked: BlockList = _NOTHING,
     jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:  # fmt: skip
-    """The first `limit` posts (0: all) of `source` that are not blocked -> (IMAGES, rows of FUNNEL).
+    """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
 
     The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
     posts: dict[str, dict] = {}  # fingerprint -> provenance, of the posts under way
