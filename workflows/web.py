@@ -21,6 +21,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     from pipeline.harvest import Harvest
     from pipeline.sources import SOURCES
     from pipeline.sources.site import Query
+    from pipeline.web import user_agent
 
     site = SOURCES[source]
     user = ["user_id"] if "login" in site.keys else []
@@ -29,6 +30,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     base_url = said.url("base_url", site.base_url)
     if site.page_size and not base_url and needs_site:
         raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "say which it is")
+    manners = _manners(said, site.rate, said.text("user_id") if user else "")
     keys = {name: said.key(name) for name in site.keys if said.text(name)}
     return Harvest(
         source=source,
@@ -37,9 +39,10 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
             text=query, base_url=base_url, file_base_url=said.url("file_base_url", site.file_base_url),
             ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
             files=said.one_of("files", FILES), keys=keys, path=path, pages=int(said.number("pages", 1000, least=1)),
+            agent=user_agent(manners.about),
             options={name: said.option(name, default) for name, default in site.options.items()},
         ),
-        manners=_manners(said, site.rate, said.text("user_id") if "login" in site.keys else ""),
+        manners=manners,
         store=store,
         connections=int(said.number("connections", 2, least=1, most=64)),
         is_strict=said.one_of("strict_hash", _YES_NO) == "true",

@@ -111,6 +111,8 @@ class Query:
     """How many pages of a gallery are asked for at most."""
     options: dict[str, str] = field(default_factory=dict)
     """The source's own settings, as of `Site.options`."""
+    agent: str = ""
+    """The honest user agent, for a source that has another program ask."""
     wanted: int = 0
     """How many more pictures are wanted at the time of asking; 0: all."""
     purse: float = float("inf")

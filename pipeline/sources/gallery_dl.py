@@ -1,0 +1,310 @@
+"""Whatever site gallery-dl knows: the program is run, if it is installed, and what it lists is read. Never imported.
+
+https://github.com/mikf/gallery-dl · `gallery-dl --dump-json URL` prints a list of messages and fetches no file:
+
+[2, {…}] a post; [3, url, {…}] a file of it; [6, url, {…}] an address for another run; [-1, {…}] how it failed
+
+Files are fetched as everybody's are, with robots.txt and opt-outs heeded. The listing is asked by gallery-dl, which
+knows no robots.txt: its requests are kept apart, and name us instead of a browser. The user's own configuration of it
+holds, with their logins. What its downloaders alone can fetch (films, files behind a login) is not had.
+
+`ratings` names unsafe ratings, in the site's words, that are taken nevertheless; files without a rating always are.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pipeline.errors import UserError
+from pipeline.sources.image_search import no_picture
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import provenance, tags_in
+from pipeline.sources.site import (
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    promised_md5,
+    tags_of,
+    words_of,
+)
+
+VERSION = 1
+OPTIONS = {"program": "gallery-dl"}
+MAX_BYTES = 64 << 20  # of what it prints
+SECONDS = 3600.0  # that it may take
+GRACE = 10.0  # seconds, after it was asked to stop: it prints what it has until then
+LEAST, MOST = 20, 5000  # files that one run lists
+POLL = 0.1  # seconds
+
+# Between two of its requests. Where it waits longer of itself, so it does here: what is given goes over its own rule.
+PAUSE = "1.0-2.0"
+LONGER_PAUSES = {
+    "instagram.com": "6.0-12.0", "twibooru.org": "6.0-6.1", "exhentai.org": "3.0-6.0", "e-hentai.org": "3.0-6.0",
+    "bilibili.com": "3.0-6.0", "joyreactor.com": "3.0-6.0", "joyreactor.cc": "3.0-6.0", "reactor.cc": "3.0-6.0",
+    "behance.net": "2.0-4.0", "imagefap.com": "2.0-4.0", "nijie.info": "2.0-4.0", "pholder.com": "2.0-4.0",
+}  # fmt: skip
+# Settings that its configuration may have otherwise, and that go over it: no disguise, no false address of ours, no
+# further URLs, and messages in the form that is read here.
+OURS = (
+    "browser=", "geo-bypass=null", "input-files=null", "server.enabled=false", "output.jsonl=false",
+    "output.private=false", "output.num-to-str=false",
+)  # fmt: skip
+
+FILE, QUEUE, ERROR = 3, 6, -1  # of messages
+UNSUPPORTED = 64  # its exit status for a URL that it does not know
+ID_KEYS = ("id", "post_id", "tweet_id", "gallery_id", "media_id", "shortcode")
+PAGE_KEYS = ("post_url", "page_url", "webpage_url", "permalink")
+HASH_KEYS = ("md5", "hash")
+NSFW_KEYS = ("nsfw", "is_nsfw", "is_mature", "sensitive")
+# Ratings that are not taken unless `ratings` names them: sites' own words, and `nsfw` for who has a mark instead.
+UNSAFE = set("e x q explicit questionable adult mature nsfw r18 r-18 r-18g ecchi erotica pornographic".split())
+UNSAFE_ON = {"newgrounds": {"m", "a"}}  # there, e is for everyone
+_INSTALL = "install it (pip install gallery-dl), or say where it is: program in [gallery_dl] of luigi.cfg"
+_LOGIN = "give gallery-dl your login, in its own configuration"
+_CURES = {
+    "AuthRequired": _LOGIN, "AuthorizationError": _LOGIN, "AuthenticationError": _LOGIN,
+    "NotFoundError": "look at the address in --query",
+    "ChallengeError": "the site wants no programs now: ask it, or try later",
+}  # fmt: skip
+_UNKNOWN_URL = "gallery-dl --list-extractors shows what it knows; --source web_page reads any page"
+
+
+class Ran(NamedTuple):
+    """What a run came to."""
+
+    messages: list
+    last_words: str
+    code: int
+    cut: str
+    """Why it was stopped; empty if it was not."""
+
+
+def first(query: Query) -> Cursor:
+    """after: how many files have been listed."""
+    _url(query)
+    return {"after": 0}
+
+
+def ask(query: Query, cursor: Cursor) -> None:
+    """Nothing: gallery-dl asks."""
+
+
+def read(query: Query, cursor: Cursor, answer: None) -> Listing:
+    """Files beyond the cursor. A run begins at the site's first page again, so each lists as many as those before."""
+    after = cursor["after"]
+    count = min(max(query.wanted or MOST, after, LEAST), MOST)
+    ran = _run(_command(query, after, count))
+    failure = next((message for message in ran.messages if _is_message(message, ERROR, 2)), None)
+    listed = [message for message in ran.messages if _is_message(message, FILE, 3)]
+    others = [message for message in ran.messages if _is_message(message, QUEUE, 3)]
+    if not listed and not after:
+        _raise_for_nothing(query, ran, failure, others)
+    offers = _offers(query, listed) + [_drop_of_queue(message) for message in others]
+    problem = ran.cut or (_told(failure) if failure else "") or (f"it ended so: {ran.last_words}" if ran.code else "")
+    if problem:
+        return Listing(offers, None, f"gallery-dl listed {after + len(listed):,} files, then: {problem}")
+    return Listing(offers, {"after": after + len(listed)} if len(listed) >= count else None)
+
+
+def _url(query: Query) -> str:
+    """What it is asked for. An address of the web and nothing else: it has words of its own (`recursive:`, `oauth:`),
+    and a dash would begin an option."""
+    text = query.text.strip()
+    if not re.match("https?://", text, re.IGNORECASE) or re.search(r"[\s\0]", text) or not absolute_url(text):
+        raise UserError(
+            "--query", f"{words_of(text, 100) or 'nothing'} is no URL", "the page's URL, with https://", "mend it"
+        )
+    return text
+
+
+def _command(query: Query, after: int, count: int) -> list[str]:
+    settings = [*OURS, f"extractor.sleep-request={_pause(_url(query))}", f"user-agent={query.agent}"]
+    return [
+        _program(query), "--dump-json", "--no-input", "--no-colors", "--range", f"{after + 1}-{after + count}",
+        *(word for setting in settings for word in ("--option", setting)), "--", _url(query),
+    ]  # fmt: skip
+
+
+def _program(query: Query) -> str:
+    """Its path: on PATH, or beside the Python that runs this, where pip puts it."""
+    name = os.path.expanduser(query.options.get("program") or OPTIONS["program"])
+    path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
+    if path is None:
+        raise UserError(words_of(name), "there is no such program", "gallery-dl", _INSTALL)
+    return path
+
+
+def _pause(url: str) -> str:
+    host = f".{urlsplit(url).hostname}"
+    return next((pause for name, pause in LONGER_PAUSES.items() if host.endswith(f".{name}")), PAUSE)
+
+
+def _run(command: list[str]) -> Ran:
+    """Raises UserError if the program cannot be run, or prints what is none of its messages."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        except OSError as error:
+            raise UserError(command[0], error.strerror or str(error), "a program that runs", _INSTALL) from error
+        try:
+            cut = _watched(process, (out, err))
+        finally:  # whatever comes, Ctrl-C too
+            process.kill()
+            code = process.wait()
+        printed, last_words = _start_of(out), _last_line(err)
+    if len(printed) > MAX_BYTES:
+        found, cure = f"more than {MAX_BYTES:,} bytes of messages", "ask for less of the site"
+        raise UserError(command[0], found, "a shorter list", cure)
+    messages = _messages(printed)
+    if messages is None and not cut:
+        start = words_of(printed[:60].decode("utf-8", "replace"))
+        found = f"it printed {start!r}" + (f", and said: {last_words}" if last_words else "")
+        raise UserError(command[0], found, "the messages of gallery-dl --dump-json", "update it; look at program")
+    return Ran(messages or [], last_words, code, cut)
+
+
+def _watched(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> str:
+    """Wait until it ends, of itself or, if it takes or prints too much, because it is stopped: then why."""
+    due, cut = time.monotonic() + SECONDS, ""
+    while not _has_ended(process, POLL):
+        if any(os.fstat(file.fileno()).st_size > MAX_BYTES for file in files):
+            return f"it was stopped after {MAX_BYTES:,} bytes"
+        if cut and time.monotonic() > due:
+            return cut
+        if not cut and time.monotonic() > due:
+            due, cut = time.monotonic() + GRACE, f"it was stopped after {SECONDS:,.0f} s"
+            process.send_signal(signal.SIGINT)  # as by Ctrl-C: then it prints what it has
+    return cut
+
+
+def _has_ended(process: subprocess.Popen, seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _start_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read(MAX_BYTES + 1)
+
+
+def _last_line(file: IO[bytes]) -> str:
+    """Its last words, as one line that is safe to print and tells no key."""
+    file.seek(max(os.fstat(file.fileno()).st_size - 10_000, 0))
+    lines = file.read(10_000).decode("utf-8", "replace").strip().splitlines()
+    return _discreet(lines[-1]) if lines else ""
+
+
+def _discreet(text: object) -> str:
+    """In its words are the URLs that it asked for, with the keys of its user in their queries."""
+    return re.sub(r"\?[^\s'\"]*", "?…", words_of(text))
+
+
+def _messages(printed: bytes) -> list | None:
+    """None if they are none of gallery-dl's."""
+    try:
+        messages = json.loads(printed) if printed.strip() else []
+    except (ValueError, RecursionError):
+        return None
+    return messages if isinstance(messages, list) else None
+
+
+def _is_message(message: Any, kind: int, length: int) -> bool:
+    """Whether it is one of that kind, and whole: its last part is what it says of itself."""
+    return isinstance(message, list) and len(message) == length and message[0] == kind and isinstance(message[-1], dict)
+
+
+def _told(failure: list) -> str:
+    said = failure[1]
+    return _discreet(f"{said.get('error') or 'an error'}: {said.get('message') or 'no reason given'}")
+
+
+def _raise_for_nothing(query: Query, ran: Ran, failure: list | None, others: list) -> None:
+    """Raises UserError unless the site just has nothing there."""
+    where, expected = _discreet(_url(query)), "a page with pictures"
+    if failure:
+        cure = _CURES.get(str(failure[1].get("error")), "try again later, or run gallery-dl by hand to see more")
+        raise UserError(where, f"gallery-dl failed: {_told(failure)}", expected, cure)
+    if ran.cut:
+        raise UserError(where, f"gallery-dl listed nothing: {ran.cut}", expected, "ask for less of the site")
+    if ran.code:
+        cure = _UNKNOWN_URL if ran.code == UNSUPPORTED else "run gallery-dl by hand to see more"
+        raise UserError(where, f"gallery-dl exited {ran.code}: {ran.last_words or 'no word'}", expected, cure)
+    if others:
+        some = " ".join(_discreet(url) for _, url, _ in others[:3])
+        found = f"no pictures but {len(others):,} other addresses: {some}"
+        raise UserError(where, found, expected, "give one of them as --query")
+
+
+def _drop_of_queue(message: list) -> Drop:
+    """Not followed: one page may lead to thousands of others, and each of them would be a run."""
+    url = words_of(message[1])
+    return Drop(url, "not_a_picture", "a page of its own: give it as --query")
+
+
+def _offers(query: Query, listed: list) -> list[Offer | Drop]:
+    """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
+    offers: dict[str, Offer | Drop] = {}
+    for _, url, values in listed:
+        name, address = _name(values), words_of(url, 500)
+        name = address if not name or name in offers else name
+        offers[name] = _offer(query, name, url, values)
+    return list(offers.values())
+
+
+def _name(values: dict) -> str:
+    number = next((text for key in ID_KEYS if (text := _text(values.get(key)))), "")
+    place = _text(values.get("num"))
+    return "/".join(part for part in (_text(values.get("category")), number, place) if part) if number else ""
+
+
+def _text(value: object) -> str:
+    """A name or a number; nothing else names a post."""
+    is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return words_of(value, 200) if is_one else ""
+
+
+def _offer(query: Query, name: str, url: object, values: dict) -> Offer | Drop:
+    address = absolute_url(url)
+    if address is None:  # ytdl: and text: are for gallery-dl's own downloaders
+        return Drop(name, "bad_url", words_of(url, 100) or "no URL")
+    if found := no_picture(values.get("extension"), address):
+        return Drop(name, "not_a_picture", found)
+    said = provenance(values)
+    rating = words_of(said.get("rating") or _marked(values), 40)
+    if _is_unsafe(rating, values) and rating.lower() not in {each.lower() for each in query.ratings}:
+        return Drop(name, "rating", rating)
+    pages = (absolute_url(values.get(key)) for key in PAGE_KEYS)
+    hashes = (promised_md5(values.get(key)) for key in HASH_KEYS)
+    return Offer(
+        name, address, page_url=next(filter(None, pages), absolute_url(_url(query))), title=said.get("title"),
+        artist=said.get("artist"), rating=rating or None, license=said.get("license"), tags=_tags(values),
+        md5=next(filter(None, hashes), None),
+    )  # fmt: skip
+
+
+def _marked(values: dict) -> str:
+    """What a site without ratings says of a post."""
+    return "nsfw" if any(str(values.get(key)).lower() in ("true", "nsfw", "1") for key in NSFW_KEYS) else ""
+
+
+def _is_unsafe(rating: str, values: dict) -> bool:
+    return rating.lower() in UNSAFE_ON.get(str(values.get("category")), UNSAFE)
+
+
+def _tags(values: dict) -> tuple[str, ...]:
+    """Without what people wrote below a picture, which is a tag in a list of captions alone."""
+    found = tags_in({key: value for key, value in values.items() if key.startswith("tag")})
+    return tuple(dict.fromkeys(tags_of(found)))

@@ -1,0 +1,163 @@
+"""Google's image search, by its Custom Search JSON API.
+
+https://developers.google.com/custom-search/v1/reference/rest/v1/cse/list
+
+The API takes no new customers and ends on 2027-01-01; a key that works still gets 100 queries a day for nothing. A
+search shows its first 100 results and no more. Its web pages are never read: they are not for programs.
+"""
+
+import json
+import re
+from urllib.parse import urlencode
+
+from pipeline.errors import UserError
+from pipeline.sources.image_search import offer_of
+from pipeline.sources.post import Drop
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    BadAnswer,
+    Busy,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    bad_answer,
+    json_of,
+    whole_number,
+    without_address,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 10
+LAST_START = 91  # 92 and more are refused, though nextPage offers them
+DEEPEST = 100
+MINUTE = 60.0  # seconds
+# Our names of its parameters. What is empty is not sent.
+PARAMETERS = {
+    "safe": "safe", "rights": "rights", "img_type": "imgType", "img_size": "imgSize", "img_color_type": "imgColorType",
+    "file_type": "fileType", "site_search": "siteSearch", "date_restrict": "dateRestrict", "gl": "gl", "hl": "hl",
+}  # fmt: skip
+OPTIONS = dict.fromkeys(PARAMETERS, "") | {"safe": "active"}
+_INSTEAD = (
+    "give both in luigi.cfg if you have them; the API is closed to new customers and ends on 2027-01-01: "
+    "--source openverse and --source urls are there instead"
+)
+# Of which time a quota is, by what is left of its names without blanks: in prose, in `reason`, `quota_limit` and
+# `quota_unit`. A minute first: it passes, and whoever is turned away for the day is told so again.
+_PERIODS = {
+    "minute": ("perminute", "permin", "per100seconds", "1/min", "userratelimitexceeded"),
+    "day": ("perday", "1/d/", "dailylimit"),
+}
+
+
+def first(query: Query) -> Cursor:
+    if not query.text.strip():
+        raise UserError("--query", "it is empty", "words to search for", "give some")
+    return {"start": 1}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    """Always for a whole page: a query costs the same however few results it is for, and pages of another length would
+    step over the last of the 100."""
+    missing = [name for name in ("api_key", "cx") if not query.keys.get(name)]
+    if missing:
+        raise UserError("[google_images]", f"no {' and no '.join(missing)}", "the key and engine's id (cx)", _INSTEAD)
+    said = {name: query.options.get(name, OPTIONS[name]).strip() for name in PARAMETERS}
+    said["img_size"] = said["img_size"].upper()  # as the API's description has it; its prose has small letters
+    parameters = {"q": query.text, "searchType": "image", "num": PER_PAGE, "start": cursor["start"]}
+    parameters |= {PARAMETERS[name]: value for name, value in said.items() if value}
+    secrets = (("key", query.keys["api_key"]), ("cx", query.keys["cx"]))
+    return Ask(f"{query.base_url}/customsearch/v1?{urlencode(parameters)}", secrets=secrets)
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    if answer.status >= 400:
+        raise _refusal(query, answer)
+    said = json_of(answer)
+    if not isinstance(said, dict):
+        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
+    if "error" in said:
+        raise _refusal(query, answer)
+    items = said.get("items", [])  # without a hit there are none
+    if not isinstance(items, list):
+        raise bad_answer(answer, f"no list of items but {str(items)[:100]!r}")
+    offers = [_offer(item, cursor["start"] + place) for place, item in enumerate(items) if isinstance(item, dict)]
+    following = _following(said)
+    if not items or following is None:
+        return Listing(offers, None)
+    if following > LAST_START:
+        return Listing(offers, None, f"the API shows no more than {DEEPEST} results of a search")
+    if following <= cursor["start"]:
+        raise bad_answer(answer, f"result {cursor['start']} is followed by result {following}")
+    return Listing(offers, {"start": following})
+
+
+def _following(said: dict) -> int | None:
+    """Where the next page starts; None if there is none."""
+    queries = said.get("queries")
+    pages = queries.get("nextPage") if isinstance(queries, dict) else None
+    page = pages[0] if isinstance(pages, list) and pages else None
+    return whole_number(page.get("startIndex")) if isinstance(page, dict) else None
+
+
+def _offer(item: dict, place: int) -> Offer | Drop:
+    if not item.get("link"):
+        return without_address(f"result {place}", item)
+    image = item.get("image") if isinstance(item.get("image"), dict) else {}
+    kind = item.get("mime") or item.get("fileFormat")
+    return offer_of("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
+
+
+def _refusal(query: Query, answer: Answer) -> Busy | UserError:
+    """What to make of an answer that says no."""
+    error = _error(answer)
+    words = _without_keys(query, words_of(error.get("message") or f"HTTP {answer.status}"))
+    reasons = _reasons(error)
+    period = _period(error)
+    if period == "day":
+        return UserError(
+            "Google", words, "some of the day's quota",
+            "it is used up, and reset at midnight Pacific; run the same command again then",
+        )  # fmt: skip
+    if answer.status == 429 or period == "minute":
+        return Busy(words, MINUTE)
+    if "API_KEY_INVALID" in reasons or "api key" in words.lower():
+        return UserError("[google_images]", f"Google says: {words}", "a key that is valid", "look at api_key")
+    if answer.status in (401, 403):
+        cure = "allow the key to use the Custom Search API in Google's console, or look at api_key and cx"
+        return UserError("[google_images]", f"Google says: {words}", "a key that may search", cure)
+    cure = "mend the query, or the settings in [google_images]" if answer.status < 500 else "try again later"
+    return BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
+
+
+def _error(answer: Answer) -> dict:
+    """What it says of itself; empty if it is none of the API's."""
+    try:
+        said = json_of(answer)
+    except BadAnswer:
+        return {}
+    error = said.get("error") if isinstance(said, dict) else None
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _period(error: dict) -> str | None:
+    """Of which time the quota is that is used up; None if it is no quota's error, or does not say."""
+    for text in (error.get("message"), error.get("details"), error.get("errors")):
+        squeezed = re.sub(r"[^a-z0-9/]", "", json.dumps(text).lower())
+        for period, names in _PERIODS.items():
+            if any(name in squeezed for name in names):
+                return period
+    return None
+
+
+def _reasons(error: dict) -> set[str]:
+    parts = [part for name in ("errors", "details") if isinstance(error.get(name), list) for part in error[name]]
+    return {str(part.get("reason")) for part in parts if isinstance(part, dict)}
+
+
+def _without_keys(query: Query, words: str) -> str:
+    for secret in filter(None, query.keys.values()):
+        words = words.replace(secret, "…")
+    return words

@@ -1,0 +1,47 @@
+"""What searches for pictures have in common: each is a backend, one engine (`pipeline.sources.site`) that makes its
+hits into offers with `offer_of`, and one row of SOURCES.
+
+Nothing else knows a backend. Google's Custom Search API ends on 2027-01-01: then its module and its row go, and nothing
+else changes.
+
+A hit is of a site that has not been asked yet. What the search says of the file (length, type, hash) is what a crawler
+saw once, so no byte of it is promised; its address may lead anywhere.
+"""
+
+from pipeline.sources.folder import OTHERS
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import one_line
+from pipeline.sources.site import Offer, absolute_url, tags_of, words_of
+
+_UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
+_UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}
+_OTHERS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "m3u8"} | {name[1:] for name in OTHERS}
+
+
+def offer_of(
+    hit_id: str, url: object, *, kind: object = "", page_url: object = None, title: object = None,
+    artist: object = None, rating: str | None = None, license: str | None = None, tags: list[str] | None = None,
+) -> Offer | Drop:  # fmt: skip
+    """What a hit comes to. `hit_id`: the service's id, or empty if a picture's URL is all that names it; `kind`: the
+    type that the hit claims, as `image/png` or `png`."""
+    address = absolute_url(url)
+    if address is None:
+        return Drop(hit_id or words_of(url) or "no URL", "bad_url", words_of(url, 100) or "no URL")
+    if found := no_picture(kind, address):
+        return Drop(hit_id or address, "not_a_picture", found)
+    return Offer(
+        hit_id or address, address, page_url=absolute_url(page_url), title=one_line(title), artist=one_line(artist),
+        rating=rating, license=license, tags=tuple(dict.fromkeys(tags_of(tags or []))),
+    )  # fmt: skip
+
+
+def no_picture(kind: object, url: str) -> str:
+    """What the file is instead of a picture, by the type that is claimed for it, and by its name if none is; empty if
+    it may be one: what it is shows when it is fetched."""
+    claimed = words_of(kind or "", 100).partition(";")[0].strip().lower().lstrip(".")
+    if claimed in _UNKNOWN:
+        name = url.partition("?")[0].rpartition("/")[2]
+        claimed = name.rpartition(".")[2].lower() if "." in name else ""
+    family, slash, name = claimed.rpartition("/")
+    is_none = name in _UNUSABLE or (family not in ("", "image") if slash else name in _OTHERS)
+    return claimed[:40] if is_none else ""

@@ -1,0 +1,126 @@
+"""Openverse: pictures under free licences, of many museums and sites, by its API.
+
+https://api.openverse.org/v1/ · https://docs.openverse.org/api/reference/authentication_and_throttling.html
+
+Without a key it answers 20 requests a minute and 200 a day. A token (from its /v1/auth_tokens/token/, for half a day)
+may ask more often, and sees no more: a search shows its first 240 results. The terms forbid to scrape the catalogue and
+to get round these limits: https://docs.openverse.org/terms_of_service.html
+"""
+
+from urllib.parse import urlencode
+
+from pipeline.errors import UserError
+from pipeline.sources.image_search import offer_of
+from pipeline.sources.post import Drop
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    BadAnswer,
+    Busy,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    json_of,
+    not_of_the_rating,
+    posts_of,
+    whole_number,
+    without_address,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 20  # the most without a token. With one: 50, which does not divide 240
+DEEPEST = 240
+OPTIONS = dict.fromkeys(("license", "license_type", "category", "extension", "source", "aspect_ratio", "size"), "") | {
+    "mature": "false"
+}
+_TOO_DEEP = f"the API shows no more than {DEEPEST} results of a search"
+_NAMES = {"pdm": "Public Domain Mark", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+": "CC NC-Sampling+"}
+
+
+def first(query: Query) -> Cursor:
+    if not query.text.strip():
+        raise UserError("--query", "it is empty", "words to search for", "give some")
+    if _option(query, "mature") not in ("true", "false"):
+        raise UserError("[openverse]", f"mature = {_option(query, 'mature')}", "true or false", "mend luigi.cfg")
+    return {"page": 1}
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    said = {name: value for name in OPTIONS if (value := _option(query, name))}
+    parameters = {"q": query.text, "page": cursor["page"], "page_size": PER_PAGE} | said
+    return Ask(f"{query.base_url}/v1/images/?{urlencode(parameters)}", bearer=query.keys.get("token") or None)
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    page = cursor["page"]
+    if answer.status >= 400:
+        return _after_refusal(query, page, answer)
+    said = json_of(answer)
+    if not isinstance(said, dict):
+        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
+    items = posts_of(said.get("results", said), answer)
+    offers = [_offer(query, item, f"page {page}, result {place}") for place, item in enumerate(items, 1)]
+    pages, results = whole_number(said.get("page_count")), whole_number(said.get("result_count")) or 0
+    # A page may be short, or empty, in the middle: dead links are left out of it. The count says where the end is.
+    is_last = page >= pages if pages is not None else not items
+    is_deepest = (page + 1) * PER_PAGE > DEEPEST
+    if is_deepest and (results >= DEEPEST or not is_last):
+        return Listing(offers, None, _TOO_DEEP)
+    return Listing(offers, None if is_last else {"page": page + 1})
+
+
+def _option(query: Query, name: str) -> str:
+    return ",".join(part.strip() for part in query.options.get(name, OPTIONS[name]).lower().split(","))
+
+
+def _after_refusal(query: Query, page: int, answer: Answer) -> Listing:
+    """What is found if the API says no: nothing, where that is its end. Raises Busy or UserError."""
+    words = _words(answer)
+    has_token = bool(query.keys.get("token"))
+    if answer.status == 429:
+        raise Busy(words)
+    if answer.status == 404 and page > 1:
+        return Listing([], None)
+    if answer.status == 401 and page > 1 and not has_token:
+        return Listing([], None, f"{_TOO_DEEP} to who has no token: {words}")
+    if answer.status in (401, 403):
+        cure = "get a new one (it holds for half a day), or leave it out" if has_token else "give one in luigi.cfg"
+        raise UserError("[openverse]", f"Openverse says: {words}", "a token that is valid, or none", cure)
+    cure = "mend the query, or the settings in [openverse]" if answer.status < 500 else "try again later"
+    raise BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
+
+
+def _words(answer: Answer) -> str:
+    """The API's, or as many as it has: what is in front of it may answer web pages."""
+    try:
+        said = json_of(answer)
+    except BadAnswer:
+        return f"HTTP {answer.status}"
+    return words_of((said.get("detail") if isinstance(said, dict) else None) or said)
+
+
+def _offer(query: Query, item: dict, place: str) -> Offer | Drop:
+    hit_id = words_of(item.get("id") or "", 100) or place
+    if not item.get("url"):
+        return without_address(hit_id, item)
+    rating = "mature" if item.get("mature") or item.get("unstable__sensitivity") else None
+    if rating and _option(query, "mature") != "true":
+        return not_of_the_rating(hit_id, rating, item)
+    tags = item.get("tags") if isinstance(item.get("tags"), list) else []
+    return offer_of(
+        hit_id, item["url"], kind=item.get("filetype"), page_url=item.get("foreign_landing_url"),
+        title=item.get("title"), artist=item.get("creator"), rating=rating, license=_license(item),
+        tags=[tag["name"] for tag in tags if isinstance(tag, dict) and isinstance(tag.get("name"), str)],
+    )  # fmt: skip
+
+
+def _license(item: dict) -> str | None:
+    """`CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/`: its name, and where its words are."""
+    code, version = words_of(item.get("license") or "", 40).lower(), words_of(item.get("license_version") or "", 20)
+    name = _NAMES.get(code, f"CC {code.upper()}") if code else ""
+    parts = [name, version if name else "", absolute_url(item.get("license_url")) or ""]
+    return " ".join(part for part in parts if part) or None

@@ -1,0 +1,302 @@
+"""X (Twitter), by its API v2: what a user has posted, or what a search of the last seven days finds.
+
+A query is one of these:
+
+| query | asks |
+|---|---|
+| `@NAME` or `from=NAME` | GET /2/users/by/username/NAME for the id, then GET /2/users/ID/tweets |
+| `search=WORDS` | GET /2/tweets/search/recent, with X's own operators: `search=#fanart lang:ja` |
+
+A search has `has:images` (`has:media` with the option `previews`) and `-is:retweet` added, each unless WORDS say has:…
+or is:… themselves.
+
+Each post read costs money, and so does each user object. A page is as large as the pictures that are still wanted need,
+and as the purse pays for if the site returns all that it may. X charges a post once in a day (UTC): what is read twice
+is counted twice here, and so the user is charged no more than is counted.
+
+The fields are spelled as the live API does (tweet.fields, not post.fields): the answer is spelled as the question is.
+"""
+
+import contextlib
+import html
+import re
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from pipeline.errors import UserError
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import MAX_TEXT, one_line
+from pipeline.sources.site import (
+    Answer,
+    Ask,
+    BadAnswer,
+    Busy,
+    Cursor,
+    Enough,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    bad_answer,
+    json_of,
+    tags_of,
+    without_address,
+    words_of,
+)
+
+VERSION = 1
+PER_PAGE = 100
+POST, USER = 5, 10  # thousandths of a USD for each object that is returned
+REACH = {"true": 3200, "false": 800}  # posts that a timeline goes back, by the option `replies`
+SIZES = ("4096x4096", "large", "medium", "small")  # on X's file host, below `orig`
+
+
+class _Listed(NamedTuple):
+    """How one of the two lists of posts is asked for."""
+
+    least: int  # max_results may be no smaller
+    price: int  # of a post with all that comes with it, at most
+    page_token: str  # what the parameter is called
+    expansions: str
+
+
+_TIMELINE = _Listed(5, POST, "pagination_token", "attachments.media_keys")
+_SEARCH = _Listed(10, POST + USER, "next_token", "attachments.media_keys,author_id")  # each may be by another user
+
+_NAME = "[A-Za-z0-9_]{1,15}"
+_QUERY = re.compile(rf"(?:@|from=)(?P<user>{_NAME})|search= ?(?P<words>[^ ].*)")
+_PHOTO = re.compile(r"(?P<place>[^?]*/media/[\w-]+)\.(?P<format>jpe?g|png|webp)", re.ASCII)
+_HASHTAG = re.compile(r"(?<![\w&])[#＃](\d*[^\W\d][\w・]*)")  # digits alone are none
+_LINK = re.compile(r"https://t\.co/\w+")  # each picture is one too, at the end of the text
+_WEEK = "recent search reaches back seven days"
+_CURES = {
+    400: "mend the query",
+    401: "look at bearer_token in [twitter] of luigi.cfg",
+    402: "buy credits in X's developer console; what was fetched is kept: the same command goes on from there",
+    403: "enrol the app of this bearer_token, in X's developer console, for the access that is named",
+    404: "mend the query, or base_url in [twitter] of luigi.cfg",
+    429: "wait for the next period, or raise the cap in X's developer console; what was fetched is kept",
+}
+
+
+def first(query: Query) -> Cursor:
+    """user, or search: which of them is asked for; id: of the user, once it is known; total: posts that the user has;
+    seen: posts yet. The newest comes first: a --refresh may end at a known one (`is_keyed`)."""
+    asked = _QUERY.fullmatch(" ".join(query.text.split()))
+    if not asked:
+        raise UserError(
+            "--query", words_of(query.text) or "nothing", "@NAME or from=NAME (a user), or search=WORDS",
+            "mend the query; a name has 1 to 15 letters a-z, digits and underscores",
+        )  # fmt: skip
+    search = _with_operators(asked["words"], query.options.get("previews")) if asked["words"] else ""
+    cursor = {"user": asked["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
+    return cursor | {"is_keyed": True}
+
+
+def since(query: Query, newest: str) -> Cursor:
+    return first(query) | {"since": newest}
+
+
+def _with_operators(words: str, previews: str | None) -> str:
+    """Posts whose films nobody wants are not asked for: they would be paid for."""
+    media = "has:media" if previews == "true" else "has:images"
+    said = {word.lstrip("-(").partition(":")[0] for word in words.split()}
+    added = [operator for name, operator in {"has": media, "is": "-is:retweet"}.items() if name not in said]
+    if added and "OR" in words.split():  # which binds less than what is added
+        words = f"({words})"
+    return " ".join([words, *added])
+
+
+def ask(query: Query, cursor: Cursor) -> Ask:
+    token = query.keys.get("bearer_token")
+    if not token:
+        raise UserError(
+            "bearer_token", "it is not set", "the Bearer Token of an app",
+            "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
+        )  # fmt: skip
+    if cursor["user"] and not cursor["id"]:
+        _pay(query, USER + _TIMELINE.least * _TIMELINE.price)  # an id alone would be money for nothing
+        path = f"/2/users/by/username/{cursor['user']}?user.fields=protected,public_metrics"
+        return Ask(query.base_url + path, bearer=token, cost=USER / 1000)
+    listed = _SEARCH if cursor["search"] else _TIMELINE
+    _pay(query, listed.least * listed.price)
+    size = max(min(query.wanted or PER_PAGE, PER_PAGE), listed.least)  # a post may have no picture, or several
+    while size * listed.price / 1000 > query.purse:
+        size -= 1
+    parameters = {
+        "max_results": size, "tweet.fields": "attachments,author_id,possibly_sensitive",
+        "expansions": listed.expansions, "media.fields": "preview_image_url,type,url",
+    }  # fmt: skip
+    if cursor["search"]:
+        path = "/2/tweets/search/recent"
+        parameters |= {"query": cursor["search"]}
+    else:
+        path = f"/2/users/{cursor['id']}/tweets"
+        parameters |= {"exclude": "retweets" if query.options.get("replies") == "true" else "retweets,replies"}
+    further = {"since_id": cursor["since"], listed.page_token: cursor["token"]}
+    parameters |= {name: value for name, value in further.items() if value}
+    url = f"{query.base_url}{path}?{urlencode(parameters, safe=',')}"
+    return Ask(url, bearer=token, cost=size * listed.price / 1000)
+
+
+def _pay(query: Query, price: int) -> None:
+    """Raises Enough if the purse does not hold so much."""
+    if price / 1000 > query.purse:
+        raise Enough(f"max_cost_usd leaves {query.purse:g} USD, and to go on may cost {price / 1000:g}")
+
+
+def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+    said: dict = {}
+    with contextlib.suppress(BadAnswer):  # a refusal may be a web page
+        said = _typed(json_of(answer), dict, answer)
+    if answer.status != 200:
+        return _refused(query, cursor, answer, said)
+    if not said.keys() & {"data", "meta"}:
+        return _without_data(query, cursor, answer, said)
+    if cursor["user"] and not cursor["id"]:
+        return _user(cursor, answer, said)
+    return _page(query, cursor, answer, said)
+
+
+def _user(cursor: Cursor, answer: Answer, said: dict) -> Listing:
+    user = _typed(said.get("data"), dict, answer)
+    name, total = user.get("username"), _typed(user.get("public_metrics"), dict, answer).get("tweet_count")
+    name = name if re.fullmatch(_NAME, str(name)) else cursor["user"]  # as its owner spells it
+    if user.get("protected"):
+        return Listing([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
+    known = {"user": name, "id": _id(user.get("id"), answer), "total": total if isinstance(total, int) else 0}
+    return Listing([], cursor | known, cost=USER / 1000)
+
+
+def _page(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+    """A page may be empty, without `data`, and not the last; it may have `errors` besides its posts, for what could not
+    be shown of them."""
+    posts, meta = _items(said.get("data"), answer), _typed(said.get("meta"), dict, answer)
+    includes = _typed(said.get("includes"), dict, answer)
+    more = {name: _items(includes.get(name), answer) for name in ("media", "users", "tweets", "posts")}
+    cost = (POST * (len(posts) + len(more["tweets"] + more["posts"])) + USER * len(more["users"])) / 1000
+    media = {str(item.get("media_key")): item for item in more["media"]}
+    names = {str(item.get("id")): item.get("username") for item in more["users"]}
+    offers = [offer for post in posts for offer in _offers(post, media, names, query, cursor, answer)]
+    newest = _id(meta["newest_id"], answer) if meta.get("newest_id") and not cursor["seen"] else ""
+    token = meta.get("next_token") or ""
+    if not isinstance(token, str) or token == cursor["token"] != "":
+        raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
+    after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
+    if token:
+        return Listing(offers, after, newest=newest, cost=cost)
+    return Listing(offers, None, _shortfall(query, after, _why(query, said)), newest, cost)
+
+
+def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
+    """At the end. Excluded posts may use up what a timeline reaches back: so the user's total counts too."""
+    if cursor["search"]:
+        return "" if cursor["since"] else _WEEK
+    reach = REACH[query.options.get("replies", "false")]
+    if cursor["seen"] >= reach or (cursor["total"] > reach and not cursor["since"]):
+        return f"a timeline reaches back over the newest {reach:,} posts alone"
+    if cursor["seen"] or cursor["since"]:
+        return ""
+    return f"X shows no post of @{cursor['user']}: {why or 'there is none, or they are protected or withheld'}"
+
+
+def _offers(
+    post: dict, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor, answer: Answer
+) -> list[Offer | Drop]:
+    """Of each photo and film of a post; none if it has none."""
+    post_id, text = _id(post.get("id"), answer), post.get("text")
+    text = html.unescape(text[:MAX_TEXT]) if isinstance(text, str) else ""
+    name = cursor["user"] or names.get(str(post.get("author_id")))
+    name = name if re.fullmatch(_NAME, str(name)) else None
+    about = {
+        "page_url": f"https://x.com/{name or 'i'}/status/{post_id}", "artist": name,
+        "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
+        "rating": "sensitive" if post.get("possibly_sensitive") else "general",
+        "tags": tuple(dict.fromkeys(tags_of(_HASHTAG.findall(text)))),
+    }  # fmt: skip
+    keys = _typed(_typed(post.get("attachments"), dict, answer).get("media_keys"), list, answer)
+    return [_offer(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)]
+
+
+def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> Offer | Drop:
+    if about["rating"] not in query.ratings:
+        return Drop(source_id, "rating", about["rating"])
+    if item is None:
+        return Drop(source_id, "no_file_url", "the answer does not hold this media of the post")
+    kind = item.get("type")
+    if kind == "photo":
+        url = absolute_url(item.get("url"))
+        form = _PHOTO.fullmatch(url or "")
+        urls = [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)] if form else [url]
+    elif kind in ("video", "animated_gif") and query.options.get("previews") == "true":
+        urls = [absolute_url(item.get("preview_image_url"))]
+        about = about | {"tags": (*about["tags"], "video_preview")}
+    else:
+        return Drop(source_id, "not_a_picture", words_of(kind, 20))
+    if not urls[0]:
+        return without_address(source_id, item)
+    return Offer(source_id, urls[0], instead=tuple(urls[1:]), **about)
+
+
+def _without_data(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+    """Status 200 is no promise: a user that is missing, suspended or protected comes as nothing but `errors`."""
+    if not said.get("errors"):
+        raise bad_answer(answer, f"neither data nor errors: {_words(query, answer.body.decode('utf-8', 'replace'))}")
+    asked, why = f"@{cursor['user']}" if cursor["user"] else "the search", _why(query, said)
+    if _problem(_first_error(said)) == "not-authorized-for-resource":
+        return Listing([], None, f"X shows nothing of {asked}: {why}", cost=0.0)
+    raise bad_answer(answer, f"{asked}: X says: {why}", "mend the query")
+
+
+def _refused(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+    """Raises Busy, or what the user has to mend."""
+    why = _why(query, said) or _words(query, answer.body.decode("utf-8", "replace")) or "no words"
+    is_capped = _problem(said) == "usage-capped" or said.get("title") == "UsageCapExceeded"
+    if answer.status == 429 and not is_capped:
+        raise Busy(f"HTTP 429: {why}")
+    if answer.status == 400 and cursor["since"] and "since_id" in str(_first_error(said).get("parameters")):
+        # A search takes no since_id from before its seven days; without one, it ends at the first known post.
+        return Listing([], None, _WEEK, cost=0.0) if cursor["token"] else Listing([], cursor | {"since": ""}, cost=0.0)
+    raise bad_answer(answer, f"HTTP {answer.status}: {why}", _CURES.get(answer.status, "try again later"))
+
+
+def _why(query: Query, said: dict) -> str:
+    """The site's words about what is wrong; empty if it says nothing of that kind."""
+    error = _first_error(said)
+    told = [said.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
+    words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in told if each))
+    return _words(query, words)
+
+
+def _first_error(said: dict) -> dict:
+    errors = said.get("errors")
+    return errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
+
+
+def _problem(said: dict) -> str:
+    """The end of the path of its type, whose host is not always the same."""
+    return str(said.get("type") or "").rstrip("/").rpartition("/")[2]
+
+
+def _words(query: Query, value: object) -> str:
+    """The site's, which may repeat what it was sent."""
+    token = query.keys.get("bearer_token")
+    return words_of(str(value).replace(token, "…") if token else value, 200)
+
+
+def _typed(value: Any, kind: type, answer: Answer) -> Any:
+    """The value; an empty one for null, or what is left out. Raises BadAnswer."""
+    if not isinstance(value, (kind, type(None))):
+        raise bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
+    return kind() if value is None else value
+
+
+def _items(value: object, answer: Answer) -> list[dict]:
+    return [_typed(item, dict, answer) for item in _typed(value, list, answer)]
+
+
+def _id(value: object, answer: Answer) -> str:
+    """They are texts, and longer than other sites' numbers."""
+    if not re.fullmatch("[0-9]{1,20}", str(value)):
+        raise bad_answer(answer, f"no id but {str(value)[:100]!r}")
+    return str(value)
