@@ -299,7 +299,7 @@ def _raise_for_passing(answer: web.Response) -> None:
     if status == 503 and answer.headers.get("cf-mitigated"):
         raise _ban(answer)
     if status in (408, 425) or status >= 500:
-        raise Fault("server_error", f"HTTP {status}", may_pass=True, wait=_wanted_wait(answer))
+        raise Fault("server_error", f"HTTP {status}", may_pass=True, wait=_retry_after(answer))
 
 
 def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
@@ -321,14 +321,20 @@ def _refusal(answer: web.Response) -> Fault:
 
 
 def _wanted_wait(answer: web.Response) -> float | None:
-    """Seconds that the host wants to be left alone: Retry-After (seconds or a date), or when its limit is reset."""
+    """Seconds that a host whose limit is reached wants to be left alone."""
+    wait = _retry_after(answer)
+    return _until_reset(answer) if wait is None else wait
+
+
+def _retry_after(answer: web.Response) -> float | None:
+    """Seconds, also if it is a date."""
     text = answer.headers.get("Retry-After", "").strip()
     with suppress(ValueError, TypeError, OverflowError):
         if text:
             now = datetime.now(timezone.utc)
             wait = float(text) if text.isdigit() else (email.utils.parsedate_to_datetime(text) - now).total_seconds()
             return min(max(wait, 1.0), LONGEST_PAUSE)
-    return _until_reset(answer)
+    return None
 
 
 def _until_reset(answer: web.Response) -> float | None:

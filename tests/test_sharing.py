@@ -1,7 +1,6 @@
 """Recipes, rebuilds and takedowns, by the command line and against the stand-in server."""
 
 import hashlib
-import itertools
 import json
 import shutil
 import sqlite3
@@ -16,17 +15,8 @@ from commands import last_line, luigi
 from stand_in import Fault, StandIn
 
 from pipeline import blocklist, takedown
-from pipeline.sources import drawn
-from pipeline.sources.post import Request
 
 COUNT = 26
-
-
-@pytest.fixture(scope="module")
-def faces() -> list[bytes]:
-    """Pictures with faces in them, drawn by our own code."""
-    posts = drawn.posts(Request(), drawn.snapshot(Request()))
-    return [post.read() for post in itertools.islice(posts, 24)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Datasets from sites, by the command line: whole, killed, asked again."""
 
-import itertools
 import os
 import re
 import signal
@@ -16,17 +15,6 @@ import pandas as pd
 import pytest
 from commands import ROOT, last_line, luigi
 from stand_in import Fault, StandIn, keeps_apart
-
-from pipeline.sources import drawn
-from pipeline.sources.post import Request
-
-
-@pytest.fixture(scope="module")
-def faces() -> list[bytes]:
-    """Pictures with faces in them, drawn by our own code."""
-    request = Request(query="character")
-    posts = drawn.posts(request, drawn.snapshot(request))
-    return [post.read() for post in itertools.islice(posts, 24)]
 
 
 def serve(faces: list[bytes], posts: int) -> StandIn:

@@ -2,7 +2,21 @@
 
 from functools import partial
 
-from pipeline.sources import archive, danbooru, drawn, folder, gelbooru, moebooru, url_list, web_page
+from pipeline.sources import (
+    archive,
+    danbooru,
+    drawn,
+    folder,
+    gallery_dl,
+    gelbooru,
+    getchu,
+    google_images,
+    moebooru,
+    openverse,
+    twitter,
+    url_list,
+    web_page,
+)
 from pipeline.sources.post import Source
 from pipeline.sources.site import Site
 
@@ -21,6 +35,27 @@ SOURCES: dict[str, Source | Site] = {
     "konachan": MOEBOORU("https://konachan.net"),
     "yandere": MOEBOORU("https://yande.re"),
     "moebooru": MOEBOORU(),
+    "getchu": Site(
+        getchu, "https://www.getchu.com", rate=0.5, reads_refusals=True, obeys_robots=True, is_bounded=True,
+        options={"confirm_age": "false", "genre": "pc_soft"},
+    ),
+    "twitter": Site(
+        twitter, "https://api.x.com", ratings=("general",), keys=("bearer_token",), reads_refusals=True,
+        is_bounded=True, page_size=twitter.PER_PAGE, options={"previews": "false", "replies": "false"},
+        max_cost_usd=1.0, typical_cost=0.01,
+    ),
+    "google_images": Site(
+        google_images, "https://customsearch.googleapis.com", keys=("api_key", "cx"), reads_refusals=True,
+        is_one_site=False, is_bounded=True, page_size=google_images.PER_PAGE, default_limit=100,
+        options=google_images.OPTIONS,
+    ),
+    "openverse": Site(
+        openverse, "https://api.openverse.org", rate=1 / 3, keys=("token",), reads_refusals=True, is_one_site=False,
+        is_bounded=True, page_size=openverse.PER_PAGE, default_limit=openverse.DEEPEST, options=openverse.OPTIONS,
+    ),
+    "gallery_dl": Site(
+        gallery_dl, is_one_site=False, is_bounded=True, default_limit=0, options=gallery_dl.OPTIONS
+    ),
     "urls": Site(url_list, default_limit=0, is_one_site=False),
     "web_page": Site(web_page, default_limit=0, is_one_site=False, obeys_robots=True),
-}
+}  # fmt: skip

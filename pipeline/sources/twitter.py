@@ -116,7 +116,7 @@ def ask(query: Query, cursor: Cursor) -> Ask:
         )  # fmt: skip
     if cursor["user"] and not cursor["id"]:
         _pay(query, USER + _TIMELINE.least * _TIMELINE.price)  # an id alone would be money for nothing
-        path = f"/2/users/by/username/{cursor['user']}?user.fields=protected,public_metrics"
+        path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
         return Ask(query.base_url + path, bearer=token, cost=USER / 1000)
     listed = _SEARCH if cursor["search"] else _TIMELINE
     _pay(query, listed.least * listed.price)
