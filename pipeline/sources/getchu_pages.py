@@ -1,0 +1,253 @@
+"""What Getchu's pages say: a month's items, an item's characters.
+
+Pages are EUC-JP, and so is what is looked for: a wrong decode would find nothing. So each page has to look like what
+was asked for, or is an error. Its tree is built by lxml. Measured against Python's parser, both below BeautifulSoup:
+500 kB of `<a` 0.0 s (more than 20 s), of `<?` 0.0 s (19 s); a million attributes 2.1 s, 290 MB (2.3 s, 710 MB). A
+million entities take 0.3 s (1.6 s), nested tags 2 s and 105 MB for each million bytes (the same), and end tags that end
+nothing their number times the depth, 2.4 s for 30,000 of each: hence MAX_TAGS, below which nothing took 2 s or 100 MB.
+"""
+
+import itertools
+import re
+from collections import defaultdict
+from urllib.parse import parse_qs, urlsplit
+
+from bs4 import BeautifulSoup, NavigableString, Tag
+
+from pipeline.robots import AGENT, opt_out
+from pipeline.sources.post import Drop
+from pipeline.sources.sidecars import MAX_TEXT, one_line
+from pipeline.sources.site import Answer, Offer, absolute_url, bad_answer, tags_of
+from pipeline.sources.web_page import decoded
+
+MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
+MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters
+OWN_HOSTS = ("www.getchu.com", "getchu.com")
+CONFIRM = "set confirm_age = true under [getchu] of luigi.cfg if you are 18 or older"
+CHANGED = "try again later; if it stays, the site has changed: leave this out of what is asked for"
+ITEM_ID = re.compile(r"0*([1-9][0-9]{0,9})(?:\.0)?")  # .0: as tables write numbers where some are missing
+_ITEM_PATH = re.compile(r"/item/([0-9]+)(?:/|$)")
+_FILE = re.compile(r"/brandnew/([0-9]+)/([^/]+\.(?:jpe?g|png|gif|webp))$", re.IGNORECASE)
+_NO_PORTRAIT = re.compile(r"package|sample|novelty|icon|_all(?![a-z])", re.IGNORECASE)
+_MAIN_PICTURE, _SIDE_PICTURE = re.compile(r"package_ss?\."), re.compile(r"package_100\.|icon_50\.")
+_RELEASES = re.compile("発売.{0,8}タイトル")
+_JAPANESE = re.compile("[ぁ-ヿ一-龥]")
+_SHOP = re.compile(r"（この[^（）]{0,40}）|\s*[|｜][^|｜]*(?:Getchu|げっちゅ).*")
+_VOICE = re.compile(r"[\s(（\[［【]{0,3}(?:C\.?V\.?|ＣＶ|声優?|voice)\s*[：:／/].*", re.IGNORECASE | re.DOTALL)
+_A_PICTURE = re.compile(r"\.(?:jpe?g|png|gif|webp)\s*$", re.IGNORECASE)
+_BRACKETS = re.compile(r"[(（【［\[][^)）】］\]]*[)）】］\]]?")
+
+
+def item_of(text: object, base: str = "https://www.getchu.com/") -> str | None:
+    """The item that `text` is the number of, or leads to."""
+    text = str(text or "").strip()
+    if found := ITEM_ID.fullmatch(text):
+        return found[1]
+    parts = urlsplit(absolute_url(text, base) or "")
+    if parts.hostname not in (*OWN_HOSTS, urlsplit(base).hostname):
+        return None
+    if parts.path.endswith("/soft.phtml"):
+        found = ITEM_ID.fullmatch(parse_qs(parts.query).get("id", [""])[0].strip())
+    elif found := _ITEM_PATH.search(parts.path):
+        found = ITEM_ID.fullmatch(found[1])
+    return found[1] if found else None
+
+
+def parsed(answer: Answer) -> BeautifulSoup:
+    if len(answer.body) > MAX_BYTES:
+        raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CHANGED)
+    text = _text(answer)
+    if text.count("<") > MAX_TAGS:
+        raise bad_answer(answer, f"a page of more than {MAX_TAGS:,} tags", CHANGED)
+    page = BeautifulSoup(text.replace("\0", ""), "lxml")
+    depths = {id(page): 0}
+    for tag in page.find_all(True):
+        depths[id(tag)] = depths[id(tag.parent)] + 1
+    if max(depths.values()) > MAX_DEPTH:
+        raise bad_answer(answer, f"a page of tags that are nested more than {MAX_DEPTH:,} deep", CHANGED)
+    return page
+
+
+def _text(answer: Answer) -> str:
+    """As the page says, or, if that leaves holes or no Japanese, as it can be read best."""
+    texts = [decoded(answer)]
+    if "\ufffd" in texts[0] or not _JAPANESE.search(texts[0]):
+        kinds = ("text/html; charset=utf-8", "text/html; charset=euc-jp")
+        texts += [decoded(answer._replace(headers={"content-type": kind})) for kind in kinds]
+    return min(texts, key=lambda text: (not _JAPANESE.search(text), text.count("\ufffd")))
+
+
+def _is_gate(page: BeautifulSoup, answer: Answer) -> bool:
+    return "/php/attestation" in urlsplit(answer.url).path or "年齢認証" in _words(page.title)
+
+
+def _check_number(found: list, answer: Answer) -> None:
+    if len(found) > MAX_FOUND:
+        raise bad_answer(answer, f"a page of more than {MAX_FOUND:,} items or pictures", CHANGED)
+
+
+def read_month(page: BeautifulSoup, answer: Answer) -> list[str]:
+    """The items of the main column. Raises BadAnswer if it is no month's page, or has items, but none where they are
+    looked for."""
+    if _is_gate(page, answer):
+        raise bad_answer(answer, "the site asks for the age", CONFIRM)
+    headings, links = [""], []
+    for tag in page.find_all(True):
+        if "category_pc_t2" in tag.get("class", ()):
+            headings.append(_words(tag))
+        elif tag.name == "a" and (item := item_of(tag.get("href"), answer.url)):
+            links.append((item, headings[-1], tag))
+    _check_number(links, answer)
+    is_headed = any(map(_RELEASES.search, headings))
+    links = [(item, not is_headed or _RELEASES.search(heading), _place(tag)) for item, heading, tag in links]
+    side = {item for item, _, place in links if place == "side"}
+    main = [
+        item
+        for item, is_release, place in links
+        if is_release and (place == "main" or (place == "headed" and is_headed and item not in side))
+    ]
+    if not main and not (_is_month(page) and side.issuperset(item for item, *_ in links)):
+        raise bad_answer(answer, "a page without items: has the layout changed?", CHANGED)
+    return list(dict.fromkeys(main))
+
+
+def _place(link: Tag) -> str:
+    """Where on a month's page it stands, by the marks of any year: main, side, headed (main, if a heading and no link
+    of the side column says so: its box may have run into others), or empty."""
+    around = {name for tag in (link, *link.parents) for name in tag.get("class", ())}
+    picture = str((link.find("img") or {}).get("src"))
+    if any(name.startswith("content_side") for name in around) or _SIDE_PICTURE.search(picture):
+        return "side"
+    is_listed = around & {"div_product", "product"} or link.find_parent("td", class_="dd")
+    if is_listed or _MAIN_PICTURE.search(picture) or {"black", "category_pc_b"} <= around:
+        return "main"
+    return "headed" if "category_pc_b" in around else ""
+
+
+def _is_month(page: BeautifulSoup) -> bool:
+    """Whether it is a month's page even without items: it leads to other months, other than by the shop's menu."""
+    ways = [str(tag.get("action") or tag.get("href")) for tag in page.find_all(["a", "form"])]
+    ways = [way for way in ways if "month_title.html" in way]
+    is_dated = any("year=" in way for way in ways) or page.find("form", action=re.compile("month_title.html"))
+    return bool(ways and (is_dated or "発売" in _words(page.title)))
+
+
+def read_item(base_url: str, item: str, page: BeautifulSoup, answer: Answer, *, is_adult: bool) -> list[Offer | Drop]:
+    """`is_adult`: the user's word. Raises BadAnswer if it is no item's page."""
+    if _is_gate(page, answer):
+        return [Drop(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
+    portraits = _portraits(base_url, item, page, answer)
+    if not portraits and not page.select_one("#soft-title, #soft_table, .chara-name"):
+        raise bad_answer(answer, "a page without an item: maintenance, or has the layout changed?", CHANGED)
+    if words := _opt_out(page, answer):
+        return [Drop(item, "opted_out", words)]
+    meta = page.find("meta", property="og:title")
+    titles = (_words(page.find(id="soft-title")), meta and meta.get("content"), _words(page.title))
+    title = next(filter(None, (one_line(_SHOP.sub("", (text or "")[:500])) for text in titles)), None)
+    brand = _words(page.find(id="brandsite")) or next(iter(_row(page, "ブランド")), "")
+    said = {"page_url": f"{base_url}/item/{item}/", "artist": ", ".join(_row(page, "原画"))[:MAX_TEXT] or None}
+    said |= {"rating": None if is_adult else "general"}
+    offers = []
+    for (source_id, url), name in zip(portraits, _names(page, list(portraits.values())), strict=True):
+        tags = dict.fromkeys(tags_of([text for text in (title, brand, name) if text]))
+        offers.append(Offer(source_id, url, **said, title=name or title, tags=tuple(tags)))
+    return offers
+
+
+def _opt_out(page: BeautifulSoup, answer: Answer) -> str | None:
+    words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
+    for meta in page.find_all("meta"):
+        name, content = str(meta.get("name", "")).strip().lower(), str(meta.get("content", ""))
+        if name in ("robots", AGENT) and opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
+            words = words or f"meta {name}: {content[:100]}"
+    return words
+
+
+def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: Answer) -> dict[tuple[str, str], Tag]:
+    """(source_id, URL) of each -> its tag: by the names of files, or else by the texts in place of pictures. What leads
+    to another picture, in a row that has a portrait, is of the whole figure. Raises BadAnswer if characters have
+    pictures, and none is found to be a portrait."""
+    items = {item, item_of(answer.url, answer.url)}
+    images = [(image, _address(base_url, image.get("src"), answer)) for image in page.find_all("img")]
+    images = [(image, url, _FILE.search(urlsplit(url or "").path)) for image, url in images]
+    images = [image for image in images if image[2] and not _NO_PORTRAIT.search(image[2][2])]
+    _check_number(images, answer)
+    told = {id(name.find_parent("tr")) for name in page.find_all(class_="chara-name", limit=MAX_NAMES)} - {id(None)}
+    named, described, rows, strange = {}, {}, set(), None
+    for image, url, file in images:
+        is_linked, row = image.find_parent("a", href=_A_PICTURE), image.find_parent("tr")
+        is_named = file[1] in items and "chara" in file[2].lower()
+        if (is_named or "キャラ" in str(image.get("alt")).rpartition("|")[2]) and not (is_linked and id(row) in rows):
+            (named if is_named else described).setdefault(file[0], (url, image))
+            rows |= {id(row)} if row else set()
+        elif not is_linked and id(row) in told:
+            strange = url
+    if strange and not named and not described:
+        raise bad_answer(answer, f"characters with pictures of another kind: {strange}", CHANGED)
+    found, taken = {}, set()
+    for path, (url, image) in (named or described).items():
+        folder, name = path.split("/")[-2:]
+        short = f"{folder}/{re.sub(f'^c?{folder}', '', name).rpartition('.')[0]}"
+        found[f"{folder}/{name}" if short in taken else short, url] = image
+        taken.add(short)
+    return found
+
+
+def _address(base_url: str, source: object, answer: Answer) -> str | None:
+    """Of a picture. All spellings of one that the shop has itself, `./brandnew/…` on /item/N/ too, are one address."""
+    url = absolute_url(source, answer.url)
+    parts = urlsplit(url or "")
+    file = _FILE.search(parts.path)
+    if file and parts.hostname in (*OWN_HOSTS, urlsplit(base_url).hostname):
+        return f"{base_url}{file[0]}" + (f"?{parts.query}" if parts.query else "")
+    return url
+
+
+def _names(page: BeautifulSoup, portraits: list[Tag]) -> list[str | None]:
+    """The character of each portrait: of the first row around it that has names, if it has one for each portrait; one
+    name in its own row may have several."""
+    names, pictures = defaultdict(list), defaultdict(list)
+    for found, tags in ((names, page.find_all(class_="chara-name", limit=MAX_NAMES)), (pictures, portraits)):
+        for tag in tags:
+            for row in tag.find_parents("tr"):
+                found[id(row)].append(tag)
+    called = []
+    for portrait in portraits:
+        rows = [id(row) for row in portrait.find_parents("tr")]
+        row = next((row for row in rows if row in names), None)
+        place = next((place for place, other in enumerate(pictures[row]) if other is portrait), 0)
+        is_alone = len(names[row]) == 1 and row == rows[0]
+        is_one_each = len(names[row]) == len(pictures[row])
+        called.append(_name(names[row][0 if is_alone else place]) if row and (is_alone or is_one_each) else None)
+    return called
+
+
+def _name(tag: Tag) -> str | None:
+    """A character's, without the part played, which stands on a line above, its reading, measures, and who speaks."""
+    lines = _VOICE.sub("", _lines(tag.find("charalist") or tag)).split("\n")
+    names = [next(filter(None, map(str.strip, _BRACKETS.split(line))), "") for line in lines]
+    return one_line(next((name for name in reversed(names) if name and not re.search("[：:]", name)), None))
+
+
+def _row(page: BeautifulSoup, label: str) -> list[str]:
+    """What the table of the shop says under a label."""
+    said = page.find(string=lambda text: len(text) < 50 and "".join(text.split()).rstrip("：:") == label)
+    cell = said and said.find_parent(["td", "th"])
+    value = cell and cell.find_next_sibling(["td", "th"])
+    pieces = re.split("[、，,／/\n]", _SHOP.sub("", _lines(value))) if value else []
+    return [piece for text in pieces if (piece := one_line(text))]
+
+
+def _words(tag: Tag | None) -> str:
+    return (one_line(_lines(tag)) or "") if tag else ""
+
+
+def _lines(tag: Tag) -> str:
+    """The beginning of a tag's text, where line breaks and links begin lines."""
+    parts = []
+    for node in itertools.islice(tag.descendants, 300):
+        if type(node) is NavigableString:  # and no comment or script
+            parts.append(re.sub(r"\s+", " ", node[:500]))
+        elif node.name in ("a", "br"):
+            parts.append("\n")
+    return "".join(parts)[:MAX_TEXT]
