@@ -67,9 +67,8 @@ def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
         raise bad_answer(answer, f"HTTP {answer.status}", "wait some hours: the shop refuses who asks too often")
     page = pages.parsed(answer)
     if item:
-        return Listing(
-            pages.read_item(query.base_url, item, page, answer, is_adult=_is_adult(query)), _after(query, cursor)
-        )
+        offers = pages.read_item(query.base_url, item, page, answer, is_adult=_is_adult(query))
+        return Listing(offers, _after(query, cursor))
     return Listing([], _after(query, cursor | {"items": ["", *pages.read_month(page, answer)]}))
 
 

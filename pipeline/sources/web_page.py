@@ -6,6 +6,8 @@ Pages are read by Python's own parser, as a stream: a tree of hostile HTML takes
 
 import codecs
 import contextlib
+import functools
+import itertools
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -232,8 +234,26 @@ def decoded(answer: Answer) -> str:
     names = _codecs(said[1] if said else "utf-8")
     for name in names:
         with contextlib.suppress(UnicodeDecodeError):
-            return answer.body.decode(name)
-    return answer.body.decode(names[-1], "replace")
+            return _as_browsers_read(answer.body.decode(name), name)
+    return _as_browsers_read(answer.body.decode(names[-1], "replace"), names[-1])
+
+
+def _as_browsers_read(text: str, name: str) -> str:
+    return text.translate(_rows_of_ibm()) if name == "euc_jis_2004" else text
+
+
+@functools.cache
+def _rows_of_ibm() -> dict[int, str]:
+    """What rows 89 to 92 of EUC-JP are to Python (JIS X 0213) -> what they are to browsers, and so on pages: IBM's
+    kanji, such as those of many family names. https://encoding.spec.whatwg.org/#index-jis0208"""
+    table = {}
+    for row, cell in itertools.product(range(89, 93), range(1, 95)):
+        lead = (row - 1) // 2 + (0x81 if row < 63 else 0xC1)
+        trail = cell + 0x9E if row % 2 == 0 else cell + 0x3F + (cell > 63)
+        with contextlib.suppress(UnicodeDecodeError):
+            other = bytes([lead, trail]).decode("cp932")
+            table[ord(bytes([row + 0xA0, cell + 0xA0]).decode("euc_jis_2004"))] = other
+    return table
 
 
 def _codecs(charset: str) -> tuple[str, ...]:
