@@ -84,8 +84,6 @@ def test_a_month_of_getchu_is_its_portraits_and_nothing_else(ask, site):
     table, _ = images.collect(posts, "getchu", 0, harvest.store)
     tags = {tag for row in table.to_pylist() for tag in row["tags"]}
     assert {normal_tag("風鈴坂Ⅱ 〜硝子の午後〜"), "空色ポケット", normal_tag("髙嶺 あやの")} <= tags
-        tag for row in table.to_pylist() for tag in row["tags"]
-    }
     assert {row["title"] for row in table.to_pylist()} >= {"月島 りん", "風間 すずね", "三枝 こよみ"}
     for call in site.log:
         if "/brandnew/" in call.path:

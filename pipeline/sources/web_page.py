@@ -248,7 +248,7 @@ def _rows_of_ibm() -> dict[int, str]:
     kanji, such as those of many family names. https://encoding.spec.whatwg.org/#index-jis0208"""
     table = {}
     for row, cell in itertools.product(range(89, 93), range(1, 95)):
-        lead = (row - 1) // 2 + (0x81 if row < 63 else 0xC1)
+        lead = (row - 1) // 2 + 0xC1  # as Shift_JIS numbers them
         trail = cell + 0x9E if row % 2 == 0 else cell + 0x3F + (cell > 63)
         with contextlib.suppress(UnicodeDecodeError):
             other = bytes([lead, trail]).decode("cp932")
