@@ -8,4 +8,7 @@ hair      the colour of each face's hair, as a probability for each of nine name
 groups    near-duplicates and same-picture faces become groups; a group lies in one split
 report    the dataset card, the contact sheet, and where every picture went
 manifest  the rows of all that: every column's name, type, unit and meaning
+
+What people say goes over it: blocklist keeps pictures out, takedown removes them, corrections mends labels. A recipe is
+a dataset without its pixels, to be shared and made again.
 """

@@ -11,8 +11,8 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,42 +25,11 @@ from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
 from pipeline.manifest import FACES, FUNNEL, ManifestError, read
-from pipeline.sources.site import Offer
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
+from pipeline.traces import Note, collect, database, holds, image_of, is_of, sha256_of, tables_below
 
 _HEX = re.compile("[0-9a-f]{64}")
-_TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
-
-
-@dataclass
-class Note:
-    """All that is to go."""
-
-    images: set[str] = field(default_factory=set)
-    """image_ids."""
-    faces: set[str] = field(default_factory=set)
-    """face_ids."""
-    offers: set[tuple[str, str]] = field(default_factory=set)
-    """(source, file URL) in the ledger."""
-    manifests: set[str] = field(default_factory=set)
-    """sha256 of the manifests that hold some of it, and of those that these were made from."""
-
-    @property
-    def hashes(self) -> set[str]:
-        return self.images | self.faces
-
-    def keep(self, path: Path, scratch: Path) -> None:
-        said = {name: sorted(values) for name, values in asdict(self).items()}
-        replace_file(path, json.dumps(said).encode(), scratch=scratch)
-
-    @classmethod
-    def at(cls, path: Path) -> "Note":
-        """What a takedown that was killed has left to do."""
-        if not path.exists():
-            return cls()
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return cls(*({tuple(v) if isinstance(v, list) else v for v in said[each.name]} for each in fields(cls)))
 
 
 @dataclass
@@ -83,26 +52,28 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
     store = Store(root, "takedown")
     with store.claim() as scratch:
         _check_idle(store)
-        tables = list(_tables(root))
-        if kind == "sha256":
-            text = _image_of(text.strip().lower(), tables)
-        cell = blocklist.cell(kind, text)
-        blocklist.add(root, kind, text, reason, scratch)
+        tables = list(tables_below(root))
         path = root / "takedown.json"
         note = Note.at(path)
-        _collect(note, root, BlockList(frozenset({cell})), tables)
+        if kind == "sha256":
+            text = image_of(text.strip().lower(), tables)
+        if text not in note.faces:  # of a takedown that was killed, whose picture is on the list already
+            blocklist.add(root, kind, text, reason, scratch)
+            collect(note, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables)
         note.keep(path, scratch)
         outcome = Outcome(len(note.images), len(note.faces))
         _datasets(root, note, outcome)
         for table in tables:
-            if root / "stages" in table.parents and table.exists() and _holds(table, note):
+            if root / "stages" in table.parents and table.exists() and holds(table, note):
                 shutil.rmtree(table.parent, ignore_errors=True)
         for file in (root / "recipes").glob("*.parquet"):
             _rewrite_recipe(file, note, scratch)
         _runs(root, note, outcome)
         _forget(root, note)
         for file in (root / "corrections").glob("*.csv"):
-            replace_file(file, corrections.without(file.read_text("utf-8"), note.faces).encode(), scratch=scratch)
+            held = file.read_text("utf-8")
+            if (left := corrections.without(held, note.faces)) != held:
+                replace_file(file, left.encode(), scratch=scratch)
         path.unlink()
     return outcome
 
@@ -119,95 +90,13 @@ def _check_idle(store: Store) -> None:
                 ) from None
 
 
-def _tables(root: Path) -> Iterator[Path]:
-    """Every Parquet file in which rows of pictures may be."""
-    for pattern in ("stages/*/*/*.parquet", "datasets/.versions/*/manifest.parquet", "recipes/*.parquet"):
-        yield from sorted(root.glob(pattern))
-
-
-def _rows(path: Path, columns: Iterable[str]) -> Iterator[dict]:
-    """Those of the columns that a table has, row by row; nothing of a table that has no image_id."""
-    with pq.ParquetFile(path) as file:
-        names = [name for name in columns if name in file.schema_arrow.names]
-        if "image_id" in names:
-            for batch in file.iter_batches(1024, columns=names):
-                yield from batch.to_pylist()
-
-
-def _image_of(sha256: str, tables: list[Path]) -> str:
-    """The original's, if it is the sha256 of a crop."""
-    for path in tables:
-        for row in _rows(path, ("image_id", "face_id")):
-            if row.get("face_id") == sha256:
-                return row["image_id"]
-    return sha256
-
-
-class _Told:
-    """A row of a manifest, as a block list reads it."""
-
-    def __init__(self, row: dict):
-        self.page_url, self.file_url, self.artist = (row.get(name) for name in _TOLD[1:4])
-        self.tags = row.get("tags") or ()
-
-
-def _collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> None:
-    """Add all that `wanted` names, wherever it stands."""
-    note.images |= wanted.hashes
-    for path in tables:
-        note.images |= {row["image_id"] for row in _rows(path, _TOLD) if row["image_id"] and wanted.why(_Told(row))}
-    with _database(root / "ledger.sqlite") as ledger:
-        if ledger:
-            _collect_offers(note, ledger, wanted)
-    for path in tables:
-        rows = (row for row in _rows(path, ("image_id", "face_id")) if row["image_id"] in note.images)
-        note.faces |= {row["face_id"] for row in rows if "face_id" in row}
-        if path.name == "manifest.parquet" and _holds(path, note):
-            note.manifests |= {_sha256(path), *datasets.build_of(path.parent).before}
-    with _database(root / "cache" / "results.sqlite") as results:  # crops of which no table is left
-        for key, value in results.execute("SELECT key, value FROM result WHERE name LIKE 'crops/%'") if results else ():
-            if key[:64] in note.images:
-                note.faces |= {crop["face_id"] for crop in json.loads(value)}
-
-
-def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
-    files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
-    image_of = {(source, url): image_id for source, url, image_id in files}
-    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.images}
-    harvests = ledger.execute(
-        "SELECT json_extract(about, '$.source'), url, offer FROM post JOIN harvest ON harvest.id = post.harvest "
-        "WHERE offer IS NOT NULL"
-    )
-    for source, url, offer in harvests:
-        if wanted.why(Offer(**json.loads(offer))):
-            note.offers.add((source, url))
-            note.images |= {image_of.get((source, url))} - {None}
-
-
-def _holds(path: Path, note: Note) -> bool:
-    """Whether a table has a row of it, or is grouped by it."""
-    rows = _rows(path, ("image_id", "group"))
-    return any(row["image_id"] in note.images or row.get("group") in note.images for row in rows)
-
-
-@contextlib.contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open for forgetting: what is deleted is overwritten. None if it is not there."""
-    if not path.exists():
-        yield None
-        return
-    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
-        database.execute("PRAGMA secure_delete=ON")
-        yield database
-
-
 def _datasets(root: Path, note: Note, outcome: Outcome) -> None:
     """Every version of a dataset that holds it is made again without it."""
     folder = root / "datasets"
     links = {path.name: path.resolve() for path in folder.glob("*") if path.is_symlink()}
     for version in sorted((folder / ".versions").glob("*")):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
-        if any(path.exists() and _holds(path, note) for path in tables):
+        if any(path.exists() and holds(path, note) for path in tables):
             names = [name for name, place in links.items() if place == version.resolve()]
             words = _made_without(root, version, names, note)
             outcome.datasets |= dict.fromkeys(names, words)
@@ -227,16 +116,16 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
     funnel = []
     with contextlib.suppress(ManifestError):
         dropped = read(version / "funnel.parquet", FUNNEL).to_pylist()
-        funnel = [row for row in dropped if row["image_id"] not in note.images]
+        funnel = [row for row in dropped if not is_of(row, note)]
     causes = json.dumps(["takedown", version.name, sorted(note.images)])
     store = Store(root, hashlib.sha256(causes.encode()).hexdigest()[:16])
     with store.claim() as scratch:
         made, target = scratch / "made", version.with_name(store.digest)
-        made.mkdir()
-        gone = len({*held["image_id"].to_pylist()} & note.images)
-        datasets.assemble(made, table, funnel, _build_without(version, gone), version)
-        shutil.rmtree(target, ignore_errors=True)  # of a takedown that was killed
-        os.replace(made, target)
+        if not target.exists():  # as it may after a kill
+            made.mkdir()
+            gone = len({*held["image_id"].to_pylist()} & note.images)
+            datasets.assemble(made, table, funnel, _build_without(version, gone), version)
+            os.replace(made, target)
         for name, record in records.items():
             request = json.loads(record.read_text(encoding="utf-8"))["request"] if record.exists() else {}
             datasets.publish(store, name, request, replace=True)
@@ -248,12 +137,8 @@ def _build_without(version: Path, gone: int) -> datasets.Build:
     return build._replace(
         settings=build.settings | {"taken down": build.settings.get("taken down", 0) + gone},
         images=max(build.images - gone, 0),
-        before=[*build.before, _sha256(version / "manifest.parquet")],
+        before=[*build.before, sha256_of(version / "manifest.parquet")],
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _without(table: pa.Table, note: Note) -> pa.Table:
@@ -276,7 +161,7 @@ def _without(table: pa.Table, note: Note) -> pa.Table:
 
 
 def _rewrite_recipe(path: Path, note: Note, scratch: Path) -> None:
-    if not _holds(path, note):
+    if not holds(path, note):
         return
     table = _without(pq.read_table(path, partitioning=None), note)
     if not len(table):
@@ -291,7 +176,7 @@ def _runs(root: Path, note: Note, outcome: Outcome) -> None:
     """Name those that learned from it, and remove the sheet of theirs that shows training faces."""
     known = set()
     for path in root.glob("datasets/.versions/*/manifest.parquet"):
-        known |= {_sha256(path), *datasets.build_of(path.parent).before}
+        known |= {sha256_of(path), *datasets.build_of(path.parent).before}
     for path in sorted(root.glob("runs/*/config.json")):
         with contextlib.suppress(ValueError, TypeError, KeyError):
             trained_on = json.loads(path.read_text(encoding="utf-8"))["dataset"]["digest"]
@@ -315,13 +200,12 @@ def _forget(root: Path, note: Note) -> None:
     shutil.rmtree(cache / "pages", ignore_errors=True)  # any of them may speak of it
     if note.manifests:
         shutil.rmtree(cache / "arrays", ignore_errors=True)  # they hold pixels, and do not say whose
-    with _database(cache / "results.sqlite") as results:
+    with database(cache / "results.sqlite") as results:
         if results:
-            rows = results.execute("SELECT name, key, value FROM result").fetchall()
-            _delete(results, "DELETE FROM result WHERE name = ? AND key = ?", (
-                (name, key) for name, key, value in rows if note.hashes & set(_HEX.findall(f"{key} {value}"))
-            ))  # fmt: skip
-    with _database(root / "ledger.sqlite") as ledger:
+            rows = results.execute("SELECT name, key, value FROM result")
+            doomed = [row[:2] for row in rows if note.hashes & {*_HEX.findall(f"{row[1]} {row[2]}")}]
+            _delete(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
+    with database(root / "ledger.sqlite") as ledger:
         if ledger:
             _delete(ledger, (
                 "DELETE FROM post WHERE url = ?2 AND harvest IN "

@@ -310,3 +310,28 @@ def test_while_another_process_works_nothing_is_taken_down(place):
 
     with Store(place / "data", "abc").claim():
         assert "another process" in last_line(luigi(place, "Takedown", "--artist", "x", check=False))
+
+
+def test_groups_that_were_named_by_it_are_named_anew():
+    import pyarrow as pa
+
+    from pipeline.groups import split_of
+
+    table = pa.table({"image_id": ["b", "c", "a", "d", "e"], "group": ["a", "a", "a", "d", "d"], "split": ["val"] * 5})
+    left = takedown._without(table, takedown.Note(images={"a"})).to_pydict()
+    assert left["image_id"] == ["b", "c", "d", "e"]
+    assert left["group"] == ["b", "b", "d", "d"]
+    assert left["split"] == [split_of("b")] * 2 + ["val"] * 2
+
+
+def test_what_could_not_be_had_of_an_artist_leaves_no_row_either(tmp_path, site):
+    place = configure(tmp_path, site)
+    posts = [post for post in site.posts if post.is_picture and post.rating == "general" and not post.is_hidden]
+    victim = next(post for post in posts if "solo" in post.tags)
+    site.faults[:] = [Fault(f"/{victim.id}/", "status", code=404, times=99)]
+    luigi(place, *BUILD)
+    funnel = place / "data/datasets/d/funnel.parquet"
+    assert str(victim.id) in set(pd.read_parquet(funnel)["source_id"])
+    luigi(place, "Takedown", "--artist", f"artist_{victim.n % 4}")
+    assert str(victim.id) not in set(pd.read_parquet(funnel)["source_id"])
+    assert holding(place / "data", {victim.file("danbooru")}) == {}

@@ -225,9 +225,9 @@ def test_media_of_another_kind_are_no_pictures(kind, detail):
 
 def test_what_has_no_address_is_dropped():
     missing, *_ = read(page(POST, media=[])).offers
-    assert (missing.source_id, missing.reason) == ("1862198871645905125_1", "no_file_url")
+    assert (missing.source_id, missing.reason) == ("1862198871645905125_1", "hidden")
     assert "; keys: " not in missing.detail  # withheld media are no change of the site
-    assert read({"data": [POST], "meta": {}}).offers[2].reason == "no_file_url"  # posts without `includes`
+    assert read({"data": [POST], "meta": {}}).offers[2].reason == "hidden"  # posts without `includes`
     for url in (None, "", "//[x", ["x"], "javascript:x", 7):
         drop, *_ = read(page(POST, media=[PHOTO | {"url": url}])).offers
         assert (drop.reason, drop.source_id) == ("no_file_url", "1862198871645905125_1")

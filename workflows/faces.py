@@ -108,9 +108,10 @@ class ScrapeImages(Stage):
         table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
             first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
+            told = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
             raise UserError(
-                self.path or self.query or self.source, f"none of {len(drops)} files is a picture{first}", "pictures",
-                "ask for something else" if self.harvest else "give other files",
+                self.path or self.query or self.source, f"none of {len(drops)} files is a picture{first}{told}",
+                "pictures", "ask for something else" if self.harvest else "give other files",
             )  # fmt: skip
         self.save(out, images=table, drops=drops)
 

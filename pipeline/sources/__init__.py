@@ -37,6 +37,7 @@ SOURCES: dict[str, Source | Site] = {
     "moebooru": MOEBOORU(),
     "getchu": Site(
         getchu, "https://www.getchu.com", rate=0.5, reads_refusals=True, obeys_robots=True, is_bounded=True,
+        page_size=4,  # about as many characters has an item's page
         options={"confirm_age": "false", "genre": "pc_soft"},
     ),
     "twitter": Site(

@@ -222,7 +222,7 @@ def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> Offe
     if about["rating"] not in query.ratings:
         return Drop(source_id, "rating", about["rating"])
     if item is None:
-        return Drop(source_id, "no_file_url", "the answer does not hold this media of the post")
+        return Drop(source_id, "hidden", "the answer does not hold this media of the post")
     kind = item.get("type")
     if kind == "photo":
         url = absolute_url(item.get("url"))
