@@ -35,6 +35,7 @@ from pipeline.web import Fault
 logger = logging.getLogger("luigi-interface")
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # of a page: another try does not mend it
+OF_THE_MACHINE = ("program",)  # settings that say where something lies: no part of the question
 BARREN = 50  # pages in a row without a picture that is taken: then a listing ends
 # Of files: a part of one is kept for --retry-failed.
 RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}
@@ -74,9 +75,10 @@ class Harvest:
     @functools.cached_property
     def _about(self) -> dict:
         query = self.query
+        options = {name: value for name, value in query.options.items() if name not in OF_THE_MACHINE}
         return {
             "source": self.source, "host": urlsplit(query.base_url).hostname, "query": query.text, "files": query.files,
-            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict, "options": query.options,
+            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict, "options": options,
             "first": self.site.engine.first(query),
         }  # fmt: skip
 

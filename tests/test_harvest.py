@@ -15,6 +15,7 @@ import pytest
 from stand_in import GALLERY, Fault, StandIn, keeps_apart
 
 from pipeline import images, web
+from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
 from pipeline.polite import Banned, Client, Manners
@@ -465,6 +466,20 @@ def test_a_mirror_serves_files_whose_addresses_are_the_sites_own(ask, site):
         next(o for o in _offers(harvest)), file_url=f"https://cdn.donmai.us{site.posts[0].file('danbooru')}"
     )
     assert harvest._address(offer.file_url) == site.url + site.posts[0].file("danbooru")
+
+
+def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
+    artist = "artist_1"
+    free = ask("danbooru")
+    blocked = dataclasses.replace(free, blocked=BlockList(frozenset({("artist", artist)})))
+    found = blocked.run(0, 0)
+    theirs = {str(post.id) for post in site.posts if f"artist_{post.n % 4}" == artist}
+    dropped = {offer.source_id for offer in found.offers if isinstance(offer, Drop) and offer.reason == "blocked"}
+    assert dropped
+    assert dropped <= theirs
+    assert found.counts.is_complete
+    assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
+    assert artist.encode() not in (free.store.root / "ledger.sqlite").read_bytes()
 
 
 def _offers(harvest: Harvest):
