@@ -13,8 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,17 +24,16 @@ from pipeline.blocklist import BlockList
 from pipeline.engine import Progress
 from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted
+from pipeline.listing import Lister
 from pipeline.plan import plan
 from pipeline.polite import Client, Down, Manners, host_name
 from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Offer, Query, Site, bad_answer
+from pipeline.sources.site import Cursor, Enough, Offer, Query, Site
 from pipeline.spool import Spool
 from pipeline.store import Store
-from pipeline.web import Fault
 
 logger = logging.getLogger("luigi-interface")
 
-FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # of a page: another try does not mend it
 OF_THE_MACHINE = ("program",)  # settings that say where something lies: no part of the question
 BARREN = 50  # pages in a row without a picture that is taken: then a listing ends
 # Of files: a part of one is kept for --retry-failed.
@@ -110,6 +109,19 @@ class Harvest:
             logger.warning("%s: --retry-failed asks again for what failed", self.source)
         return Harvested(counts, [self._offered(line) for line in lines])
 
+    @functools.cached_property
+    def _lister(self) -> Lister:
+        return Lister(self.source, self.site, self.query, self.max_cost_usd)
+
+    def _why(self, offer: Offer) -> str | None:
+        """Why the block list keeps it out; None if it does not."""
+        return "sha256" if offer.sha256 in self.blocked.hashes else self.blocked.why(offer)
+
+    def _noted(self, offer: Offer | Drop) -> Offer | Drop:
+        """As the ledger is to have it: of what is blocked, nothing but that it is, and by which line."""
+        why = self._why(offer) if isinstance(offer, Offer) else None
+        return Drop(offer.source_id, "blocked", why) if why else offer
+
     def _first(self, ledger: Ledger) -> Cursor:
         """Of a round's listing: from the beginning, or only of what is new, where a site can be asked for that."""
         newest = [each.newest for each in ledger.rounds(self.key, 1 << 30) if each.newest]
@@ -130,6 +142,8 @@ class Harvest:
         if line.drop:
             return line.drop
         offer, file = line.offer, line.file
+        if why := self._why(offer):
+            return Drop(line.source_id, "blocked", why)
         if file.outcome != FETCHED:
             return Drop(line.source_id, file.outcome, file.detail)
         return Post(
@@ -151,23 +165,24 @@ class Harvest:
         return f"{self.source} {url} {image_id}"
 
     def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
-        for number, cursor, wanted, *_ in ledger.rounds(self.key, upto):
+        for number, cursor, wanted, *_, is_whole in ledger.rounds(self.key, upto):
             if cursor is not None and (not limit or wanted < limit):
                 self._tell_plan(limit - wanted if limit else 0, ledger)
             barren = 0
             while cursor is not None and (not limit or wanted < limit):
                 try:
-                    found = self._listing(client, ledger, cursor, limit - wanted if limit else 0)
+                    found = self._lister.page(client, ledger, cursor, limit - wanted if limit else 0)
                 except Enough as enough:
-                    ledger.add_page(self.key, number, [], cursor, str(enough))
+                    told = f"{enough}; when max_cost_usd allows for more, --retry-failed goes on"
+                    ledger.add_page(self.key, number, [], cursor, told)
                     break
-                offers = [self._unless_blocked(offer) for offer in found.offers]
+                offers = [self._noted(offer) for offer in found.offers]
                 fresh, known = ledger.add_page(
                     self.key, number, offers, found.next, found.shortfall, found.newest
                 )  # fmt: skip
                 wanted, cursor = wanted + fresh, found.next
                 barren = 0 if fresh or (number and known) or self.site.is_bounded else barren + 1
-                if number and cursor and _is_all_known(cursor, fresh, known):
+                if number and cursor and not is_whole and _is_all_known(cursor, fresh, known):
                     cursor = None
                     ledger.add_page(self.key, number, [], None, "")
                 elif cursor and barren == BARREN:
@@ -175,56 +190,6 @@ class Harvest:
                     ledger.add_page(
                         self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken"
                     )
-
-    def _unless_blocked(self, offer: Offer | Drop) -> Offer | Drop:
-        why = self.blocked.why(offer) if isinstance(offer, Offer) else None
-        return Drop(offer.source_id, "blocked", why) if why else offer
-
-    def _listing(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int) -> Listing:
-        """What the next page offers, while `wanted` (0: all) pictures are still wanted. Raises Enough if the user's
-        money does not pay for it, UserError if it is nothing but odd posts: then the site has changed."""
-        engine, month = self.site.engine, _month()
-        query = replace(self.query, wanted=wanted, purse=round(max(self.max_cost_usd - ledger.spent(month), 0.0), 6))
-        ask = engine.ask(query, cursor)
-        if ask is None:
-            return engine.read(query, cursor, None)
-        if ask.cost > query.purse:
-            raise Enough(f"max_cost_usd = {self.max_cost_usd:g} does not pay for another page")
-        if ask.cost:
-            ledger.spend(month, ask.cost)  # before it is sent: a kill must not lose it
-
-        def read(answer: Answer) -> Listing:
-            try:
-                return engine.read(query, cursor, answer)
-            except UserError:
-                if answer.status >= 400:  # a refusal is not charged
-                    ledger.spend(month, -ask.cost)
-                raise
-
-        found = self._page(client, ask, read)
-        if found.cost is not None and found.cost < ask.cost:
-            ledger.spend(month, found.cost - ask.cost)
-        odd = [offer for offer in found.offers if isinstance(offer, Drop) and "; keys: " in offer.detail]
-        if odd and len(odd) == len(found.offers):
-            raise UserError(
-                ask.url[:300], odd[0].detail, "posts with all that is needed",
-                "try again later; if it stays, the site has changed",
-            )  # fmt: skip
-        return found
-
-    def _page(self, client: Client, ask: Ask, read) -> Listing:
-        def checked(answer: Answer) -> Listing:
-            if answer.status >= 400 and not self.site.reads_refusals:
-                raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
-            return read(answer)
-
-        try:
-            return client.page(
-                ask, checked, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
-            )
-        except Fault as fault:
-            cure = "ask for something else" if fault.reason in FINAL else "run the same command again to go on"
-            raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
 
     def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
         offers = {line.offer.file_url: line.offer for line in self._missing(ledger, number, limit)}
@@ -257,7 +222,7 @@ class Harvest:
 
     def _missing(self, ledger: Ledger, number: int, limit: int) -> Iterator[Line]:
         for line in ledger.lines(self.key, number, limit):
-            if line.offer and self.blocked.why(line.offer):
+            if line.offer and self._why(line.offer):
                 continue
             if line.offer and line.file and line.file.path and not (self.store.root / line.file.path).exists():
                 ledger.forget(line.offer.file_url)  # somebody has deleted the original
@@ -300,15 +265,11 @@ class Harvest:
         if self.site.max_cost_usd is None:
             return ""
         about = f"about {wanted * self.site.typical_cost:.2f} USD, " if wanted else ""
-        left = max(self.max_cost_usd - ledger.spent(_month()), 0)
+        left = self._lister.left(ledger)
         return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
     def _plan(self, pages: int, files: int, size: int) -> str:
         return plan(pages, files, size, self.manners.rate, self.connections)
-
-
-def _month() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m")
 
 
 def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
@@ -334,18 +295,3 @@ def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterato
             for future in under_way:
                 future.cancel()
             raise
-
-
-def _message(answer: Answer) -> str:
-    """A site's own words about an error."""
-    with contextlib.suppress(ValueError, AttributeError, RecursionError):
-        said = json.loads(answer.body)
-        return str(said.get("message") or said.get("error") or said.get("reason") or said)[:200]
-    kind = answer.headers.get("content-type", "")
-    return "a web page" if "html" in kind else answer.body[:200].decode("utf-8", "replace").strip()
-
-
-def _cure(status: int, source: str) -> str:
-    if status in (401, 403):
-        return f"look at the keys in [{source}] of luigi.cfg"
-    return "mend the query" if status in (400, 404, 410, 422) else "try again later"

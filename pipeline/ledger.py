@@ -23,7 +23,8 @@ INSERT INTO ledger SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 F
 CREATE TABLE IF NOT EXISTS harvest (id TEXT PRIMARY KEY, about TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS round (
     harvest TEXT, number INTEGER, cursor TEXT, wanted INTEGER NOT NULL, shortfall TEXT NOT NULL, newest TEXT NOT NULL,
-    is_done INTEGER NOT NULL, is_listed INTEGER NOT NULL, is_retry INTEGER NOT NULL, PRIMARY KEY (harvest, number)
+    is_done INTEGER NOT NULL, is_listed INTEGER NOT NULL, is_retry INTEGER NOT NULL, is_whole INTEGER NOT NULL,
+    PRIMARY KEY (harvest, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS post (
     harvest TEXT, source_id TEXT, round INTEGER, rank INTEGER, url TEXT, offer TEXT, reason TEXT, detail TEXT,
@@ -58,6 +59,8 @@ class Round(NamedTuple):
     shortfall: str
     newest: str
     """The newest post when it began, as the site names it."""
+    is_whole: bool
+    """Whether it lists what is known too: some of that had been kept out, and may not be any more."""
 
 
 class File(NamedTuple):
@@ -147,14 +150,18 @@ class Ledger:
             text = json.dumps(about, ensure_ascii=False)
             self._db.execute("INSERT OR IGNORE INTO harvest VALUES (?, ?)", (harvest, text))
             self._db.execute(
-                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE)", (harvest, number)
+                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE, FALSE)",
+                (harvest, number),
             )
             here = "harvest = ? AND number = ?"
-            if is_listed:
-                self._db.execute(
-                    f"UPDATE round SET cursor = ?, is_listed = TRUE WHERE {here} AND NOT is_listed",
-                    (json.dumps(first), harvest, number),
-                )
+            listed = is_listed and self._db.execute(
+                f"UPDATE round SET cursor = ?, is_listed = TRUE WHERE {here} AND NOT is_listed",
+                (json.dumps(first), harvest, number),
+            )
+            if listed and listed.rowcount and number:  # the block list may be another now
+                kept_out = self._db.execute("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", (harvest,))
+                is_whole = bool(kept_out.rowcount)
+                self._db.execute(f"UPDATE round SET is_whole = ? WHERE {here}", (is_whole, harvest, number))
             marked = is_retry and self._db.execute(
                 f"UPDATE round SET is_retry = TRUE WHERE {here} AND NOT is_retry", (harvest, number)
             )
@@ -167,7 +174,7 @@ class Ledger:
 
     def rounds(self, harvest: str, upto: int) -> list[Round]:
         rows = self._db.execute(
-            "SELECT number, cursor, wanted, shortfall, newest FROM round "
+            "SELECT number, cursor, wanted, shortfall, newest, is_whole FROM round "
             "WHERE harvest = ? AND number <= ? ORDER BY number",
             (harvest, upto),
         )
@@ -246,7 +253,7 @@ class Ledger:
 
 def counted(lines: list[Line], rounds: list[Round], limit: int) -> Counts:
     """What the lines of some rounds come to."""
-    shown = (each.shortfall for each in rounds if not 0 < limit <= each.wanted)
+    shown = dict.fromkeys(each.shortfall for each in rounds if not 0 < limit <= each.wanted)
     kinds = Counter(_kind(line) for line in lines)
     return Counts(sum(line.offer is not None for line in lines), dict(kinds), "; ".join(filter(None, shown)))
 

@@ -186,20 +186,22 @@ class Client:
 
     def _tried(self, ask: Callable[[], T]) -> T:
         """`ask`, again after a pause of the host whose fault it was, for whatever may pass. Raises Fault."""
-        for tried in range(1, TRIES):
+        before: list[str] = []
+        while True:
             try:
                 return ask()
             except Fault as fault:
-                if not fault.may_pass:
+                fault.before = before
+                if not fault.may_pass or len(before) == TRIES - 1:
                     raise
                 wait = fault.wait
                 if wait is None:  # a host that wants patience, and does not say how much, gets more of it
                     factor = 8 if fault.reason == "rate_limited" else 1
-                    wait = self._manners.backoff * factor * 2 ** (tried - 1) * random.uniform(0.5, 1.5)
+                    wait = self._manners.backoff * factor * 2 ** len(before) * random.uniform(0.5, 1.5)
+                before = [*before, fault.reason]
                 host = self._host(fault.url)
                 logger.info("%s: %s; asked again in %.0f s", host.name, fault, wait)
                 host.budget.pause(wait)
-        return ask()
 
     def _approach(self, url: str, asked: _Host, *, obeys_robots: bool) -> None:
         """Return when `url`, to which `asked` may have redirected, may be asked: its host's robots.txt is known, allows

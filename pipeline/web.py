@@ -48,6 +48,8 @@ class Fault(Exception):
         """Whether the same request may fare better later."""
         self.wait = wait
         """Seconds after which the host wants to be asked again, if it said so."""
+        self.before: list[str] = []
+        """The reasons for which the tries before this one failed."""
         self.url = ""
         """What was asked: after redirects, another host may be the one."""
 

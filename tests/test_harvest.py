@@ -480,6 +480,25 @@ def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
     assert found.counts.is_complete
     assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
     assert artist.encode() not in (free.store.root / "ledger.sqlite").read_bytes()
+    number = free.round(is_new=True)[1]
+    again = {offer.source_id for offer in free.run(number, 0, is_refresh=True).offers if not isinstance(offer, Drop)}
+    assert dropped <= again  # the line was a mistake, and is gone
+    assert set(files_asked(site).values()) == {1}
+    found = blocked.run(number, 0).offers  # and it is back
+    assert {offer.source_id for offer in found if not isinstance(offer, Drop)} == again - theirs
+
+
+def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
+    site.faults.append(Fault("/files/", "status", code=503, times=1e9))
+    with pytest.raises(UserError):
+        ask("danbooru").run(0, 0)
+    site.faults.clear()
+    site.log.clear()
+    blocked = dataclasses.replace(ask("danbooru"), blocked=BlockList(frozenset({("artist", "artist_1")})))
+    found = {offer.source_id: isinstance(offer, Drop) and offer.reason for offer in blocked.run(0, 0).offers}
+    theirs = {str(post.id) for post in site.posts if post.n % 4 == 1}
+    assert {post for post, reason in found.items() if reason == "blocked"} <= theirs
+    assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
 
 
 def _offers(harvest: Harvest):
