@@ -21,7 +21,7 @@ from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
 
 VERSION = 2
-BUILD = "build.json"
+BUILD, REBUILD = "build.json", "rebuild.json"
 
 
 class Build(NamedTuple):

@@ -1,6 +1,7 @@
 """One file that a site offers: fetched, held against what is promised of it, and put into images/."""
 
 import hashlib
+from datetime import datetime, timezone
 
 from pipeline import images
 from pipeline.ledger import FETCHED, File
@@ -23,6 +24,10 @@ def take(
     """(what came of the file, its columns of IMAGES if it is kept). `urls`: the file's addresses, the best first, and
     where each is asked for; `blocked`: sha256 of files that are not to be kept. Raises Down or Banned if that holds for
     all that is left: of a host of `own`."""
+    if offer.sha256 and (here := images.kept(store, offer.sha256)):
+        columns = images.examine(here.read_bytes())
+        fetched_at = datetime.fromtimestamp(here.stat().st_mtime, timezone.utc).isoformat()
+        return File(FETCHED, "", columns["image_id"], columns["path"], columns["bytes"], True, fetched_at), columns
     address, url = next(iter(urls.items()))
     try:
         for address, url in urls.items():  # the one that answers is used below

@@ -23,7 +23,7 @@ from pipeline import download, images
 from pipeline.blocklist import BlockList
 from pipeline.engine import Progress
 from pipeline.errors import UserError
-from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted
+from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
 from pipeline.listing import Lister
 from pipeline.plan import plan
 from pipeline.polite import Client, Down, Manners, host_name
@@ -192,7 +192,7 @@ class Harvest:
                     )
 
     def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
-        offers = {line.offer.file_url: line.offer for line in self._missing(ledger, number, limit)}
+        offers = {file_key(line.offer): line.offer for line in self._missing(ledger, number, limit)}
         if not offers:
             return
         own = self._own_hosts(list(offers.values()))
@@ -206,7 +206,7 @@ class Harvest:
                 for offer, (file, columns) in _in_any_order(pool, take, offers.values(), 2 * self.connections):
                     if columns:
                         memory.set(self._fingerprint(offer.file_url, file.image_id), columns)
-                    ledger.record(offer.file_url, file)
+                    ledger.record(offer, file)
                     spool = self._spool(offer)
                     if spool.is_whole() or file.outcome not in RESUMABLE:
                         spool.done()
@@ -225,7 +225,7 @@ class Harvest:
             if line.offer and self._why(line.offer):
                 continue
             if line.offer and line.file and line.file.path and not (self.store.root / line.file.path).exists():
-                ledger.forget(line.offer.file_url)  # somebody has deleted the original
+                ledger.forget(line.offer)  # somebody has deleted the original
                 yield line
             elif line.offer and not line.file:
                 yield line
@@ -243,7 +243,7 @@ class Harvest:
         return download.take(offer, urls, self._spool(offer), client, self.store, own, self.blocked.hashes)
 
     def _spool(self, offer: Offer) -> Spool:
-        return Spool(self.store.root / "cache" / "parts", f"{self.source} {offer.file_url}")
+        return Spool(self.store.root / "cache" / "parts", f"{self.source} {file_key(offer)}")
 
     def _address(self, url: str) -> str:
         """Where the file is fetched: at the mirror that the configuration names, if it does."""

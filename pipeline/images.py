@@ -164,6 +164,11 @@ def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dic
     return result
 
 
+def kept(store: Store, image_id: str) -> Path | None:
+    """The original of that sha256, if it is here."""
+    return next((store.root / "images" / image_id[:2]).glob(f"{image_id}.*"), None)
+
+
 def memory(store: Store):
     """What is known of posts' pictures, by their fingerprints."""
     return store.memory(f"images/{VERSION}")

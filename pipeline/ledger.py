@@ -192,7 +192,7 @@ class Ledger:
             first, known = rank, 0
             for offer in offers:
                 values = (
-                    (offer.file_url, json.dumps(asdict(offer)), None, None)
+                    (file_key(offer), json.dumps(asdict(offer)), None, None)
                     if isinstance(offer, Offer)
                     else (None, None, offer.reason, offer.detail[:200])
                 )
@@ -225,12 +225,13 @@ class Ledger:
                 told = Offer(**fields | {name: tuple(fields[name]) for name in ("tags", "instead")})
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
 
-    def record(self, url: str, file: File) -> None:
-        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (self._source, url, *file))
+    def record(self, offer: Offer, file: File) -> None:
+        values = (self._source, file_key(offer), *file)
+        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
-    def forget(self, url: str) -> None:
+    def forget(self, offer: Offer) -> None:
         """Of a file that is gone from the disk: it is to be fetched again."""
-        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, url))
+        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, file_key(offer)))
 
     def spent(self, month: str) -> float:
         """USD that asking this source has cost in a month (`2026-11`)."""
@@ -249,6 +250,12 @@ class Ledger:
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
+
+
+def file_key(offer: Offer) -> str:
+    """By which the ledger knows a file: its address; and its sha256, if somebody promised one, since what is wrong for
+    them may be right for others."""
+    return f"{offer.file_url}#{offer.sha256}" if offer.sha256 else offer.file_url
 
 
 def counted(lines: list[Line], rounds: list[Round], limit: int) -> Counts:

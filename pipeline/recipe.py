@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import datasets, faces, manifest
@@ -22,27 +23,29 @@ from pipeline.datasets import Build
 from pipeline.manifest import FACES, ManifestError, funnel_row
 from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.post import Drop, Post
+from pipeline.sources.site import words_of
 from pipeline.store import Store, replace_file
 
 VERSION = 1
 _BUILD, _OF = b"build", b"dataset"
+MAX_ROW_BYTES = 256 << 10  # of one face, unpacked; ours have hundreds of bytes
 _CURE = "take the recipe as it was exported"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Raised by what reads it: ManifestError."""
+    """Checked."""
 
     faces: pa.Table
     build: Build
 
     @functools.cached_property
-    def pictures(self) -> list[dict]:
-        """The first row of each picture, in the recipe's order."""
+    def pictures(self) -> dict[str, dict]:
+        """`source source_id` -> the first row of each picture, in the recipe's order."""
         rows: dict[str, dict] = {}
         for row in self.faces.select([*_OF_PICTURES]).to_pylist():
-            rows.setdefault(row["image_id"], row)
-        return list(rows.values())
+            rows.setdefault(f"{row['source']} {row['source_id']}", row)
+        return rows
 
 
 _OF_PICTURES = (
@@ -79,24 +82,44 @@ def exported_of(path: Path) -> str | None:
         return None
 
 
+def read(path: Path) -> Recipe:
+    """Raises ManifestError: it may come from outside."""
+    return _read(path, sha256(path))
+
+
 @functools.lru_cache(maxsize=2)
 def _read(path: Path, of: str) -> Recipe:
-    table = manifest.read(path, FACES)
-    manifest.check_faces(table, path)
-    told = (pq.read_schema(path).metadata or {}).get(_BUILD)
     try:
+        table = _table(path)
+        told = (pq.read_schema(path).metadata or {}).get(_BUILD)
         build = Build(**json.loads(told)) if told else datasets.build_of(path.parent)
-        problem = None if isinstance(build.settings, dict) else "settings that are none"
-    except (ValueError, TypeError) as error:
-        problem = str(error)
-    if problem or (problem := _problem(table)):
+        settings = {name: value for name, value in dict(build.settings).items() if _is_setting(name, value)}
+        problem = _problem(table)
+    except (ValueError, TypeError, OSError, NotImplementedError) as error:  # pyarrow's among them
+        raise ManifestError(path, words_of(error), "the manifest of a dataset", _CURE) from error
+    if problem:
         raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
-    return Recipe(table, build)
+    manifest.check_faces(table, path)
+    return Recipe(table, build._replace(settings=settings))
 
 
-def read(path: Path) -> Recipe:
-    """Checked: it may come from outside. Raises ManifestError."""
-    return _read(path, sha256(path))
+def _table(path: Path) -> pa.Table:
+    """With FACES' columns and types. Raises ValueError, also if it unpacks to more than manifests do."""
+    with pq.ParquetFile(path) as file:
+        if missing := [name for name in FACES.names if name not in file.schema_arrow.names]:
+            raise ValueError(f"lacks the columns {', '.join(missing)}")
+        batches = []
+        for batch in file.iter_batches(64, columns=FACES.names):
+            if batch.nbytes > MAX_ROW_BYTES * 64:
+                raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+            batches.append(batch)
+        table = pa.Table.from_batches(batches) if batches else FACES.empty_table()
+        return table.select(FACES.names).cast(FACES)
+
+
+def _is_setting(name: str, value: object) -> bool:
+    """Whether it is one that a card may repeat."""
+    return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
 _BOUNDS = {"size": (8, 4096), "box_scale": (0.25, 8), "rotation": (-360, 360), "tilt": (-360, 360)}
@@ -113,6 +136,9 @@ def _problem(table: pa.Table) -> str | None:
     for name in ("image_id", "face_id"):
         if not all(re.fullmatch("[0-9a-f]{64}", value) for value in table[name].to_pylist()):
             return f"{name} that is no sha256"
+    for name in ("tags", "box", "hair_scores"):
+        if pc.list_flatten(table[name]).null_count:
+            return f"{name} with nothing in them"
     box = np.array(table["box"].to_pylist(), np.float64)
     width, height = (table[name].to_numpy()[:, None] for name in ("width", "height"))
     side = (box[:, 2] - box[:, 0])[:, None]
@@ -125,14 +151,14 @@ def _problem(table: pa.Table) -> str | None:
 def drawn_again(recipe: Recipe) -> Iterator[Post | Drop]:
     """The pictures that our own code drew, and a drop for each that has no address either."""
     style = str(recipe.build.settings.get("query", STYLES[0]))
-    for row in recipe.pictures:
+    for key, row in recipe.pictures.items():
         at = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,9})", row["source_id"])
         if row["source"] == "drawn" and at and style in STYLES:
             seed, number = int(at[1]), int(at[2])
             draw = functools.partial(picture, seed, number, style)
-            yield Post(row["image_id"], draw, f"drawn for {row['image_id']} {style} {seed}/{number}")
+            yield Post(key, draw, f"drawn again: {style} {seed}/{number}")
         elif not row["file_url"]:
-            yield Drop(row["image_id"], "no_file_url", f"a picture of the source {row['source']}")
+            yield Drop(key, "no_file_url", f"a picture of the source {words_of(row['source'], 40)}")
 
 
 class Restored(NamedTuple):
@@ -145,16 +171,19 @@ class Restored(NamedTuple):
 
 
 def restored(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
-    """Hold what came against the recipe. In both, `source_id` is the image_id that was asked for."""
-    row_of = {row["image_id"]: row for row in recipe.pictures}
+    """Hold what came against the recipe. In both, `source_id` is the key of the picture that was asked for."""
+    wanted = {key: row["image_id"] for key, row in recipe.pictures.items()}
     pairs = list(zip(images["source_id"].to_pylist(), images["image_id"].to_pylist(), strict=True))
     told = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
-    told += [(asked, "changed", f"sha256 {came}") for asked, came in pairs if asked != came]
-    as_they_were = images.filter(pa.array([asked == came for asked, came in pairs], pa.bool_()))
-    return Restored(as_they_were, [
-        funnel_row("images", row_of[asked]["source"], row_of[asked]["source_id"], reason, detail, asked)
-        for asked, reason, detail in told
-    ])  # fmt: skip
+    told += [(key, "changed", f"sha256 {came}") for key, came in pairs if wanted[key] != came]
+    as_they_were = images.filter(pa.array([wanted[key] == came for key, came in pairs], pa.bool_()))
+    return Restored(as_they_were, [_funnel_row(recipe.pictures[key], reason, detail) for key, reason, detail in told])
+
+
+def _funnel_row(row: dict, reason: str, detail: str) -> dict:
+    """Of what is blocked, without the hash: that is to stand in the block list alone."""
+    image_id = None if reason == "blocked" else row["image_id"]
+    return funnel_row("images", row["source"], row["source_id"], reason, detail, image_id)
 
 
 _CHANGED = {"wrong_hash": "changed", "duplicate": "changed"}
@@ -222,5 +251,5 @@ def report(recipe: Recipe, table: pa.Table, drops: list[dict]) -> Report:
         vanished.setdefault(row["reason"], []).append(f"{row['source']} {row['source_id']}")
     changed = vanished.pop("changed", [])
     others = len(set(table["face_id"].to_pylist()) - set(recipe.faces["face_id"].to_pylist()))
-    pictures = len(recipe.pictures)
-    return Report(len(table), len(recipe.faces), pictures - len(drops), pictures, vanished, changed, others)
+    pictures = len(set(table["image_id"].to_pylist()))
+    return Report(len(table), len(recipe.faces), pictures, len(recipe.pictures), vanished, changed, others)

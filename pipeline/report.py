@@ -128,5 +128,11 @@ colours are a program's guess, not the artist's word. Faces that the detector do
 
 
 def _table(rows) -> str:
-    """Rows of a Markdown table. A bar within a cell would end it."""
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    """Rows of a Markdown table."""
+    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
+
+
+def _cell(text: str) -> str:
+    """On one line, with what Markdown would read as its own spelled out: it may be of somebody else's."""
+    text = " ".join(text.split()).replace("|", "\\|")
+    return text if text.startswith("`") else text.replace("<", "&lt;")

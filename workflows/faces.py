@@ -11,7 +11,7 @@ from luigi.util import requires
 from pipeline.errors import UserError
 from workflows.console import Number, WholeNumber, require
 from workflows.named import NamedDataset
-from workflows.stage import Stage
+from workflows.stage import Stage, first_of
 
 
 class ScrapeImages(Stage):
@@ -75,13 +75,6 @@ class ScrapeImages(Stage):
         return harvest_of(self.source, self.query, self.path, Store(self.data_root))
 
     @functools.cached_property
-    def blocked(self):
-        """The block list of this data root."""
-        from pipeline import blocklist
-
-        return blocklist.read(self.data_root)
-
-    @functools.cached_property
     def snapshot(self):
         """All that the result depends on. Of a web source: what was asked, and in how many rounds."""
         if self.harvest is None:
@@ -107,11 +100,11 @@ class ScrapeImages(Stage):
             posts = self.source_row.posts(self._request, self.snapshot)
         table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
-            first = f", first {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
             told = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
             raise UserError(
-                self.path or self.query or self.source, f"none of {len(drops)} files is a picture{first}{told}",
-                "pictures", "ask for something else" if self.harvest else "give other files",
+                self.path or self.query or self.source,
+                f"none of {len(drops)} files is a picture{first_of(drops)}{told}", "pictures",
+                "ask for something else" if self.harvest else "give other files",
             )  # fmt: skip
         self.save(out, images=table, drops=drops)
 
@@ -236,12 +229,12 @@ class BuildFaceDataset(NamedDataset):
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces)]
         self.assemble(
             out, self.first(GroupFaces).table("faces"),
-            [row for stage in dropping for row in stage.table("funnel").to_pylist()],
+            [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
             images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).folder,
         )  # fmt: skip
 
     @property
-    def settings(self) -> dict:
+    def _settings(self) -> dict:
         """What the card says of how it was made: what changes the result, and neither names nor paths."""
         source = self.first(ScrapeImages).source_row
         settings = {"source": self.source}

@@ -30,11 +30,6 @@ class NamedDataset(Stage):
         """Source, query and path: two that differ in them are not built over each other unasked."""
         raise NotImplementedError
 
-    @property
-    def settings(self) -> dict:
-        """What the card says of how it was made: what changes the result, and neither names nor paths."""
-        raise NotImplementedError
-
     def check(self) -> None:
         super().check()
         from pipeline import datasets
@@ -77,15 +72,17 @@ class NamedDataset(Stage):
             self.forget()
         return is_complete
 
-    def assemble(self, out: Path, faces: "pa.Table", drops: list[dict], *, images: int, crops: Path) -> None:
-        """Fill `out`; the corrections are carried out last. `crops` is where the faces' `path` is relative to."""
+    def assemble(
+        self, out: Path, faces: "pa.Table", drops: list[dict], settings: dict, *, images: int, crops: Path
+    ) -> None:
+        """Fill `out`; the corrections are carried out last. `settings`: what the card says of how it was made, without
+        names and paths; `images` counts the pictures that were in; the faces' `path` is relative to `crops`."""
         from pipeline import corrections, datasets
 
         corrected = corrections.carry_out(faces, self.corrections)
-        settings = dict(self.settings)
         if self.corrections:
-            told = sorted(corrected.counts.items())
-            settings["corrections by hand"] = ", ".join(f"{count:,} {kind}" for kind, count in told)
+            told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(corrected.counts.items()))
+            settings = settings | {"corrections by hand": told}
         if not len(corrected.faces):
             raise UserError(
                 corrections.file_below(self.data_root, self.name), "it drops every face", "at least one that is left",

@@ -12,7 +12,7 @@ from luigi.util import requires
 from pipeline.errors import UserError
 from workflows.console import require
 from workflows.named import NamedDataset
-from workflows.stage import Stage, disk_errors_told
+from workflows.stage import Stage, disk_errors_told, first_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -86,7 +86,7 @@ class RestoreImages(Stage):
         from workflows.web import harvest_of
 
         by_manners: dict[str, set[str]] = {}
-        for row in recipe.read(self.manifest).pictures:
+        for row in recipe.read(self.manifest).pictures.values():
             if row["file_url"]:
                 manners = row["source"] if isinstance(SOURCES.get(row["source"]), Site) else "urls"
                 by_manners.setdefault(manners, set()).add(row["source"])
@@ -96,16 +96,11 @@ class RestoreImages(Stage):
             harvests[manners] = dataclasses.replace(
                 asked,
                 site=asked.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
-                query=dataclasses.replace(asked.query, options={"sources": " ".join(sorted(sources))}),
+                query=dataclasses.replace(
+                    asked.query, options={"sources": json.dumps(sorted(sources)), "blocked": self.blocked.digest or ""}
+                ),
             )
         return harvests
-
-    @functools.cached_property
-    def blocked(self):
-        """The block list of this data root."""
-        from pipeline import blocklist
-
-        return blocklist.read(self.data_root)
 
     def causes(self) -> list:
         from pipeline import images, recipe
@@ -138,33 +133,28 @@ class RebuildFaceDataset(NamedDataset):
 
         return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
 
-    @property
-    def settings(self) -> dict:
-        from pipeline import recipe
-
-        return recipe.read(self.manifest).build.settings | {"recipe": recipe.sha256(self.manifest)[:16]}
-
     def causes(self) -> list:
         from pipeline import faces, recipe
 
         return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
-        from pipeline import recipe
+        from pipeline import datasets, recipe
 
         asked, restored = recipe.read(self.manifest), self.requires()
         drops = restored.table("funnel").to_pylist()
         table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
         if not len(table):
-            first = f", the first {drops[0]['source']} {drops[0]['source_id']}: {drops[0]['reason']}" if drops else ""
             raise UserError(
-                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first}",
+                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first_of(drops)}",
                 "pictures that are there", "try again later, with --retry-failed",
             )  # fmt: skip
         report = recipe.report(asked, table, drops)
         logger.info("%s", report)
-        (out / "rebuild.json").write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
-        self.assemble(out, table, drops, images=report.pictures, crops=self.store.root / "cache")
+        (out / datasets.REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
+        settings = {name: value for name, value in asked.build.settings.items() if name != "harvest"}
+        settings |= {"recipe": recipe.sha256(self.manifest)[:16], "rebuild": str(report)}
+        self.assemble(out, table, drops, settings, images=report.pictures, crops=self.store.root / "cache")
 
 
 class Takedown(luigi.Task):

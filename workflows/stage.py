@@ -74,6 +74,13 @@ class Stage(luigi.Task):
 
         return Store(self.data_root, self.digest)
 
+    @functools.cached_property
+    def blocked(self):
+        """The block list of this data root."""
+        from pipeline import blocklist
+
+        return blocklist.read(self.data_root)
+
     @property
     def folder(self) -> Path:
         return self.data_root / "stages" / self.task_family / self.digest
@@ -163,6 +170,14 @@ def disk_errors_told(root: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
             raise
         raise _told(error, root) from error
+
+
+def first_of(drops: list[dict]) -> str:
+    """The first of FUNNEL's rows, for an error: what was dropped, and why."""
+    if not drops:
+        return ""
+    detail = f" ({drops[0]['detail']})" if drops[0]["detail"] else ""
+    return f", first {drops[0]['source_id']}: {drops[0]['reason']}{detail}"
 
 
 def _told(error: Exception, root: Path) -> UserError:

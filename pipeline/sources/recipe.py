@@ -3,15 +3,18 @@
 It is in no table: RebuildFaceDataset asks it once for each source that the recipe names, with that source's manners.
 """
 
+import json
+
 from pipeline import recipe
 from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, Cursor, Listing, Offer, Query, absolute_url, words_of
+from pipeline.sources.sidecars import one_line
+from pipeline.sources.site import Answer, Cursor, Listing, Offer, Query, absolute_url, tags_of, words_of
 
 VERSION = 1
 
 
 def first(query: Query) -> Cursor:
-    return {"sha256": recipe.sha256(query.path), "sources": query.options["sources"]}
+    return {"sha256": recipe.sha256(query.path)}
 
 
 def ask(query: Query, cursor: Cursor) -> None:
@@ -19,17 +22,19 @@ def ask(query: Query, cursor: Cursor) -> None:
 
 
 def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
-    names = query.options["sources"].split()
-    pictures = recipe.read(query.path).pictures
-    return Listing([_offer(picture) for picture in pictures if picture["source"] in names], None)
+    """Of the sources that the option `sources` names, as JSON."""
+    names = json.loads(query.options["sources"])
+    pictures = recipe.read(query.path).pictures.items()
+    offers = [_offer(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]
+    return Listing(offers, None)
 
 
-def _offer(picture: dict) -> Offer | Drop:
-    url = absolute_url(picture["file_url"])
+def _offer(query: Query, key: str, row: dict) -> Offer | Drop:
+    url = absolute_url(row["file_url"])
     if url is None:
-        return Drop(picture["image_id"], "bad_url", words_of(picture["file_url"], 100))
-    told = {name: picture[name] for name in ("title", "artist", "rating", "license")}
-    return Offer(
-        picture["image_id"], url, page_url=absolute_url(picture["page_url"]), **told, tags=tuple(picture["tags"]),
-        sha256=picture["image_id"],
-    )  # fmt: skip
+        return Drop(key, "bad_url", words_of(row["file_url"], 100))
+    if query.ratings and row["rating"] and row["rating"] not in query.ratings:
+        return Drop(key, "rating", words_of(row["rating"], 20))
+    told = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
+    page_url = absolute_url(row["page_url"])
+    return Offer(key, url, page_url=page_url, **told, tags=tags_of(row["tags"]), sha256=row["image_id"])

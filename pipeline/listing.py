@@ -1,0 +1,107 @@
+"""One page of what a site lists: asked for, paid for, read."""
+
+import contextlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from pipeline.errors import UserError
+from pipeline.ledger import Ledger
+from pipeline.polite import Client
+from pipeline.sources.post import Drop
+from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Query, Site, bad_answer
+from pipeline.web import Fault
+
+FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it
+FREE = {"robots", "bad_url", "private_address", "unreachable", "rate_limited", "server_error"}  # nothing was answered
+
+
+@dataclass(frozen=True)
+class Lister:
+    """Of one question to one source."""
+
+    source: str
+    site: Site
+    query: Query
+    max_cost_usd: float
+    """In a month (UTC), of all questions to the source."""
+
+    def left(self, ledger: Ledger) -> float:
+        """USD that may still be spent this month."""
+        return round(max(self.max_cost_usd - ledger.spent(_month()), 0.0), 6)
+
+    def page(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int) -> Listing:
+        """What the next page offers, while `wanted` (0: all) pictures are still wanted. Raises Enough if the user's
+        money does not pay for it, UserError if it is nothing but odd posts: then the site has changed."""
+        query = replace(self.query, wanted=wanted, purse=self.left(ledger))
+        ask = self.site.engine.ask(query, cursor)
+        if ask is None:
+            return self.site.engine.read(query, cursor, None)
+        if ask.cost > query.purse:
+            raise Enough(f"{query.purse:g} USD do not pay for another page")
+        found = self._paid(client, ledger, query, cursor, ask) if ask.cost else self._read(client, query, cursor, ask)
+        odd = [offer for offer in found.offers if isinstance(offer, Drop) and "; keys: " in offer.detail]
+        if odd and len(odd) == len(found.offers):
+            raise UserError(
+                ask.url[:300], odd[0].detail, "posts with all that is needed",
+                "try again later; if it stays, the site has changed",
+            )  # fmt: skip
+        return found
+
+    def _paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, ask: Ask) -> Listing:
+        """Booked at its dearest before it is sent, as a kill must not lose it; then what it was cheaper is given
+        back."""
+        month = _month()
+        ledger.spend(month, ask.cost)
+        try:
+            found = self._read(client, query, cursor, ask)
+        except UserError as error:
+            fault = error.__cause__
+            if isinstance(error, _Refused) or (isinstance(fault, Fault) and {fault.reason, *fault.before} <= FREE):
+                ledger.spend(month, -ask.cost)
+            raise
+        if found.cost is not None and found.cost < ask.cost:
+            ledger.spend(month, found.cost - ask.cost)
+        return found
+
+    def _read(self, client: Client, query: Query, cursor: Cursor, ask: Ask) -> Listing:
+        def read(answer: Answer) -> Listing:
+            if answer.status < 400:
+                return self.site.engine.read(query, cursor, answer)
+            if not self.site.reads_refusals:
+                raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
+            try:
+                return self.site.engine.read(query, cursor, answer)
+            except UserError as error:
+                raise _Refused.of_line(str(error)) from error
+
+        try:
+            return client.page(
+                ask, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
+            )  # fmt: skip
+        except Fault as fault:
+            cure = "ask for something else" if fault.reason in FINAL else "run the same command again to go on"
+            raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
+
+
+class _Refused(UserError):
+    """What an engine says of an answer of 4xx: that is charged by nobody."""
+
+
+def _month() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m")
+
+
+def _message(answer: Answer) -> str:
+    """A site's own words about an error."""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        said = json.loads(answer.body)
+        return str(said.get("message") or said.get("error") or said.get("reason") or said)[:200]
+    kind = answer.headers.get("content-type", "")
+    return "a web page" if "html" in kind else answer.body[:200].decode("utf-8", "replace").strip()
+
+
+def _cure(status: int, source: str) -> str:
+    if status in (401, 403):
+        return f"look at the keys in [{source}] of luigi.cfg"
+    return "mend the query" if status in (400, 404, 410, 422) else "try again later"
