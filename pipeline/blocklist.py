@@ -11,13 +11,15 @@ import hashlib
 import io
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from pipeline.errors import UserError
 from pipeline.sources.sidecars import normal_tag
+from pipeline.sources.site import absolute_url
 from pipeline.store import replace_file
 
 KINDS = ("artist", "domain", "url_prefix", "sha256")
@@ -64,7 +66,7 @@ class BlockList:
             return None
         if any(("artist", name) in self.cells for name in artists(told.artist, told.tags)):
             return "artist"
-        urls = [plain_url(url) for url in (told.page_url, told.file_url) if url]
+        urls = [plain_url(url) for url in (told.page_url, told.file_url, *getattr(told, "instead", ())) if url]
         if any(("domain", domain) in self.cells for url in urls for domain in _domains(url)):
             return "domain"
         return "url_prefix" if self._prefixes and any(url.startswith(self._prefixes) for url in urls) else None
@@ -74,25 +76,34 @@ def artists(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
     """All names by which the artists of a picture may be known, in one spelling. Where a source names none, any tag may
     be one: boorus list artists among them."""
     if not artist:
-        return set(tags)
+        return {_name(tag) for tag in tags}
     parts = re.split(r"[,;、，；]", artist)
-    return {normal_tag(name) for name in (artist, *parts)} - {""}
+    return {_name(name) for name in (artist, *parts)} - {""}
+
+
+def _name(text: str) -> str:
+    """In one spelling: as a tag, of half width, without the @ of a handle."""
+    return normal_tag(unicodedata.normalize("NFKC", text)).lstrip("@")
 
 
 def plain_url(url: str) -> str:
-    """By which prefixes are compared: without the scheme, the host in lower case."""
-    host, slash, rest = re.sub("^[a-z]+://", "", url.strip(), flags=re.IGNORECASE).partition("/")
-    return host.lower() + slash + rest
+    """By which prefixes are compared: without the scheme and the port that it means, the host in lower case and ASCII,
+    nothing of the path percent-encoded."""
+    absolute = absolute_url(url if "://" in url else f"https://{url.strip()}") or ""
+    scheme, _, rest = absolute.partition("://")
+    host, _, path = rest.partition("/")
+    name = host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ":")).rstrip(".")
+    return f"{name}/{unquote(path)}"
 
 
 def _domains(url: str) -> list[str]:
     """`a.b.org/c` -> a.b.org, b.org, org."""
-    names = (urlsplit(f"//{url}").netloc.rpartition("@")[2].partition(":")[0]).split(".")
+    names = url.partition("/")[0].partition(":")[0].rstrip(".").split(".")
     return [".".join(names[start:]) for start in range(len(names))]
 
 
 def _domain(text: str) -> str:
-    host = plain_url(text).partition("/")[0].partition(":")[0].strip(".")
+    host = plain_url(text).partition("/")[0].partition(":")[0].rstrip(".")
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host):
         raise ValueError("a domain such as example.org")
     return host
@@ -106,13 +117,13 @@ def _sha256(text: str) -> str:
 
 def _url_prefix(text: str) -> str:
     plain = plain_url(text)
-    if not re.match(r"[\w-]+(\.[\w-]+)+(:\d+)?/|[\w-]+(\.[\w-]+)*:\d+/", plain):
+    if text.strip().count("/") < (3 if "://" in text else 1) or plain.startswith("/"):
         raise ValueError("the beginning of a URL, up to and with the slash behind its host or more")
     return plain
 
 
 def _artist(text: str) -> str:
-    if not (name := normal_tag(text)):
+    if not (name := _name(text)):
         raise ValueError("a name")
     return name
 
@@ -141,9 +152,9 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
         return []
     except UnicodeDecodeError as error:
         raise UserError(path, f"no UTF-8 ({error.reason})", _EXAMPLE, "save it as UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="more")
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="more", strict=True)
     names = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    if names and not set(names) <= set(COLUMNS):
+    if names and (not set(names) <= set(COLUMNS) or len(set(names)) < len(names)):
         raise UserError(path, f"the columns {','.join(names)[:100]}", _EXAMPLE, "mend its first line")
     reader.fieldnames = names
     rows = []

@@ -5,6 +5,7 @@ face_id,correction
 91ab…,hair_color=blue
 """
 
+import codecs
 import csv
 import hashlib
 import io
@@ -20,6 +21,7 @@ from pipeline.manifest import FACES, HAIR_COLORS, funnel_row
 
 TAGGER = "hand"
 _COLORS = (*HAIR_COLORS, "none")
+_CORRECTIONS = ("drop", *(f"hair_color={color}" for color in _COLORS))
 _EXPECTED = f"a face_id, and drop or hair_color=… of {' '.join(_COLORS)}"
 _FACE_ID = re.compile("[0-9a-f]{64}")
 
@@ -69,7 +71,7 @@ def _checked_id(text: str) -> str:
 
 def _checked(cells: list[str]) -> str:
     said = [re.sub(r"\s", "", cell).lower() for cell in cells if cell]
-    if len(said) != 1 or (said[0] != "drop" and said[0].removeprefix("hair_color=") not in _COLORS):
+    if len(said) != 1 or said[0] not in _CORRECTIONS:
         raise ValueError(f"{','.join(cells)[:80]!r} is no correction")
     return said[0]
 
@@ -101,7 +103,10 @@ def carry_out(faces: pa.Table, said: dict[str, str]) -> Corrected:
     return Corrected(table, drops, counts)
 
 
-def without(text: str, face_ids: set[str]) -> str:
-    """The file's text without the lines of some faces."""
-    lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if line.partition(",")[0].strip().strip('"').lower() not in face_ids)
+def without(data: bytes, face_ids: set[str]) -> bytes:
+    """The file's bytes, whatever their encoding, without the lines of some faces."""
+
+    def face_of(line: bytes) -> str:
+        return line.removeprefix(codecs.BOM_UTF8).partition(b",")[0].strip(b'" \t').lower().decode("latin-1")
+
+    return b"".join(line for line in data.splitlines(keepends=True) if face_of(line) not in face_ids)

@@ -48,10 +48,9 @@ class Outcome:
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
     """Remove every picture that the cell (kind, text) of a block list names, and block it from now on. Raises UserError
-    if another process is at work, ValueError if the text is none of its kind."""
+    if a file cannot be read or another process is at work, ValueError if the text is none of its kind."""
     store = Store(root, "takedown")
     with store.claim() as scratch:
-        _check_idle(store)
         tables = list(tables_below(root))
         path = root / "takedown.json"
         note = Note.at(path)
@@ -60,37 +59,47 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         if text not in note.faces:  # of a takedown that was killed, whose picture is on the list already
             blocklist.add(root, kind, text, reason, scratch)
             collect(note, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables)
+        _check_idle(store)  # what starts from now on reads the longer list
         note.keep(path, scratch)
-        outcome = Outcome(len(note.images), len(note.faces))
-        _datasets(root, note, outcome)
+        outcome = Outcome(len(note.seen), len(note.faces))
+        _runs(root, note, outcome)
+        _datasets(root, note, outcome, scratch)
         for table in tables:
             if root / "stages" in table.parents and table.exists() and holds(table, note):
-                shutil.rmtree(table.parent, ignore_errors=True)
+                _discard(table.parent, scratch)
         for file in (root / "recipes").glob("*.parquet"):
             _rewrite_recipe(file, note, scratch)
-        _runs(root, note, outcome)
         _forget(root, note)
         for file in (root / "corrections").glob("*.csv"):
-            held = file.read_text("utf-8")
+            held = file.read_bytes()
             if (left := corrections.without(held, note.faces)) != held:
-                replace_file(file, left.encode(), scratch=scratch)
+                replace_file(file, left, scratch=scratch)
+        _check_idle(store)
         path.unlink()
     return outcome
 
 
 def _check_idle(store: Store) -> None:
-    """A build that is under way would bring back what it has read already."""
+    """Raises UserError if a build is under way: it would bring back what it has read already."""
     for file in store.work.glob("*.lock"):
         if file.stem != store.digest:
             try:
                 store.lock(file.stem).acquire(timeout=0).__exit__(None, None, None)
             except Timeout:
                 raise UserError(
-                    file, "another process is at work in this data root", "none", "wait until it has ended"
-                ) from None
+                    file, "another process is at work in this data root", "none",
+                    "wait until it has ended, and give the same command again",
+                ) from None  # fmt: skip
 
 
-def _datasets(root: Path, note: Note, outcome: Outcome) -> None:
+def _discard(folder: Path, scratch: Path) -> None:
+    """In one step: half a folder would not be known for what it is."""
+    gone = scratch / f"{folder.parent.name} {folder.name}"
+    os.replace(folder, gone)
+    shutil.rmtree(gone)
+
+
+def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
     """Every version of a dataset that holds it is made again without it."""
     folder = root / "datasets"
     links = {path.name: path.resolve() for path in folder.glob("*") if path.is_symlink()}
@@ -100,23 +109,23 @@ def _datasets(root: Path, note: Note, outcome: Outcome) -> None:
             names = [name for name, place in links.items() if place == version.resolve()]
             words = _made_without(root, version, names, note)
             outcome.datasets |= dict.fromkeys(names, words)
-            shutil.rmtree(version)
+            _discard(version, scratch)
 
 
 def _made_without(root: Path, version: Path, names: list[str], note: Note) -> str:
     """Make a version again without it, for the names that link to it; what became of it, in words."""
     records = {name: root / "datasets" / ".requests" / f"{name}.json" for name in names}
-    held = read(version / "manifest.parquet", FACES)
-    table = _without(held, note)
+    try:
+        held = read(version / "manifest.parquet", FACES)
+        dropped = read(version / "funnel.parquet", FUNNEL).to_pylist()
+        table, words = _without(held, note), "all of its faces were taken down"
+    except ManifestError as error:  # of an older program, most likely
+        table, words = FACES.empty_table(), f"it could not be made again: {error}"
     if not len(table):
         for name, record in records.items():
             (root / "datasets" / name).unlink()
             record.unlink(missing_ok=True)
-        return f"removed: all of its {len(held):,} faces were taken down"
-    funnel = []
-    with contextlib.suppress(ManifestError):
-        dropped = read(version / "funnel.parquet", FUNNEL).to_pylist()
-        funnel = [row for row in dropped if not is_of(row, note)]
+        return f"removed: {words}"
     causes = json.dumps(["takedown", version.name, sorted(note.images)])
     store = Store(root, hashlib.sha256(causes.encode()).hexdigest()[:16])
     with store.claim() as scratch:
@@ -124,12 +133,25 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
+            funnel = [row for row in dropped if not is_of(row, note)]
             datasets.assemble(made, table, funnel, _build_without(version, gone), version)
+            _keep_report(version, made, note)
             os.replace(made, target)
         for name, record in records.items():
             request = json.loads(record.read_text(encoding="utf-8"))["request"] if record.exists() else {}
             datasets.publish(store, name, request, replace=True)
-    return f"{len(table):,} of {len(held):,} faces are left"
+    return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
+
+
+def _near(held: pa.Table, left: pa.Table, note: Note) -> str:
+    """What is left in the same groups: the same pictures from elsewhere, perhaps, which their artist did not name."""
+    rows = zip(held["image_id"].to_pylist(), held["group"].to_pylist(), strict=True)
+    groups = {group for image_id, group in rows if image_id in note.images}
+    rows = list(zip(held["face_id"].to_pylist(), held["group"].to_pylist(), held["split"].to_pylist(), strict=True))
+    now = dict(zip(left["face_id"].to_pylist(), left["split"].to_pylist(), strict=True))
+    near = [split != now[face_id] for face_id, group, split in rows if group in groups and face_id in now]
+    moved = f", {sum(near):,} of them now in another split" if any(near) else ""
+    return f"; {len(near):,} of them are near-duplicates of what was taken down: look at them{moved}" if near else ""
 
 
 def _build_without(version: Path, gone: int) -> datasets.Build:
@@ -139,6 +161,18 @@ def _build_without(version: Path, gone: int) -> datasets.Build:
         images=max(build.images - gone, 0),
         before=[*build.before, sha256_of(version / "manifest.parquet")],
     )
+
+
+def _keep_report(version: Path, made: Path, note: Note) -> None:
+    """Of a rebuilt dataset: what it says of other pictures."""
+    if (version / datasets.REBUILD).exists():
+        told = json.loads((version / datasets.REBUILD).read_text(encoding="utf-8"))
+        theirs = {" ".join(post) for post in note.posts}
+        told["changed"] = [post for post in told["changed"] if post not in theirs]
+        told["vanished"] = {
+            reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
+        }
+        (made / datasets.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _without(table: pa.Table, note: Note) -> pa.Table:
@@ -173,18 +207,24 @@ def _rewrite_recipe(path: Path, note: Note, scratch: Path) -> None:
 
 
 def _runs(root: Path, note: Note, outcome: Outcome) -> None:
-    """Name those that learned from it, and remove the sheet of theirs that shows training faces."""
+    """Name those that learned from it, or began with the weights of one that did; remove their sheets that show
+    training faces."""
     known = set()
     for path in root.glob("datasets/.versions/*/manifest.parquet"):
         known |= {sha256_of(path), *datasets.build_of(path.parent).before}
+    trained_on, began_with = {}, {}
     for path in sorted(root.glob("runs/*/config.json")):
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            trained_on = json.loads(path.read_text(encoding="utf-8"))["dataset"]["digest"]
-            if trained_on in note.manifests:
-                outcome.runs.append(path.parent.name)
-                (path.parent / "generated" / "neighbours.png").unlink(missing_ok=True)
-            elif trained_on not in known:
-                outcome.unknown_runs.append(path.parent.name)
+            config, name = json.loads(path.read_text(encoding="utf-8")), path.parent.name
+            trained_on[name] = config["dataset"]["digest"]
+            began_with[name] = (config.get("init_from") or {}).get("run")
+    theirs = {name for name, digest in trained_on.items() if digest in note.manifests}
+    while heirs := {name for name, first in began_with.items() if first in theirs} - theirs:
+        theirs |= heirs
+    outcome.runs = sorted(theirs)
+    outcome.unknown_runs = sorted(name for name in trained_on.keys() - theirs if trained_on[name] not in known)
+    for name in theirs:
+        (root / "runs" / name / "generated" / "neighbours.png").unlink(missing_ok=True)
 
 
 def _forget(root: Path, note: Note) -> None:
@@ -204,18 +244,17 @@ def _forget(root: Path, note: Note) -> None:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
             doomed = [row[:2] for row in rows if note.hashes & {*_HEX.findall(f"{row[1]} {row[2]}")}]
-            _delete(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
+            _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
     with database(root / "ledger.sqlite") as ledger:
         if ledger:
-            _delete(ledger, (
-                "DELETE FROM post WHERE url = ?2 AND harvest IN "
-                "(SELECT id FROM harvest WHERE json_extract(about, '$.source') = ?1)"
+            _overwrite(ledger, (
+                "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "
+                "WHERE url = ?2 AND harvest IN (SELECT id FROM harvest WHERE json_extract(about, '$.source') = ?1)"
             ), note.offers)  # fmt: skip
-            _delete(ledger, "DELETE FROM post WHERE source_id = ?", ((image_id,) for image_id in note.images))
-            _delete(ledger, "DELETE FROM file WHERE source = ? AND url = ?", note.offers)
+            _overwrite(ledger, "DELETE FROM file WHERE source = ? AND url = ?", note.offers)
 
 
-def _delete(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
+def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
     """Leave nothing of the rows in the file, nor in its write-ahead log."""
     database.execute("BEGIN IMMEDIATE")
     database.executemany(statement, list(rows))

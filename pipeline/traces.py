@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import datasets
+from pipeline import datasets, images
 from pipeline.blocklist import BlockList
+from pipeline.errors import UserError
 from pipeline.sources.site import Offer
-from pipeline.store import replace_file
+from pipeline.store import Store, replace_file
 
 _TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
 
@@ -24,6 +26,8 @@ class Note:
 
     images: set[str] = field(default_factory=set)
     """image_ids."""
+    seen: set[str] = field(default_factory=set)
+    """Those of them that are really here."""
     faces: set[str] = field(default_factory=set)
     """face_ids."""
     posts: set[tuple[str, str]] = field(default_factory=set)
@@ -57,8 +61,12 @@ def tables_below(root: Path) -> Iterator[Path]:
 
 
 def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
-    """Those of the columns that a table has, row by row; nothing of a table that has no image_id."""
-    with pq.ParquetFile(path) as file:
+    """Those of the columns that a table has, row by row; nothing of a table that has no image_id. Raises UserError."""
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(path, f"unreadable ({error})", "a Parquet file", "move it away, or delete it") from error
+    with file:
         names = [name for name in columns if name in file.schema_arrow.names]
         if "image_id" in names:
             for batch in file.iter_batches(1024, columns=names):
@@ -84,12 +92,14 @@ class _Told:
 
 def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> None:
     """Add all that `wanted` names, wherever it stands."""
-    note.images |= wanted.hashes
+    note.seen |= {image_id for image_id in wanted.hashes if images.kept(Store(root), image_id)}
     for path in tables:
-        note.images |= {row["image_id"] for row in rows_of(path, _TOLD) if wanted.why(_Told(row))} - {None}
+        rows = [row for row in rows_of(path, _TOLD) if row["image_id"] in wanted.hashes or wanted.why(_Told(row))]
+        note.seen |= {row["image_id"] for row in rows} - {None}
     with database(root / "ledger.sqlite") as ledger:
         if ledger:
             _collect_offers(note, ledger, wanted)
+    note.images |= note.seen | wanted.hashes
     for path in tables:
         rows = (row for row in rows_of(path, ("image_id", "face_id")) if row["image_id"] in note.images)
         note.faces |= {row["face_id"] for row in rows if "face_id" in row}
@@ -104,7 +114,7 @@ def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> No
 def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     image_of = {(source, url): image_id for source, url, image_id in files}
-    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.images}
+    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.seen | wanted.hashes}
     harvests = ledger.execute(
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
@@ -113,7 +123,7 @@ def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -
         if wanted.why(Offer(**json.loads(offer))):
             note.posts.add((source, source_id))
             note.offers.add((source, url))
-            note.images |= {image_of.get((source, url))} - {None}
+            note.seen |= {image_of.get((source, url))} - {None}
 
 
 def holds(path: Path, note: Note) -> bool:

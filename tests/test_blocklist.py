@@ -37,6 +37,16 @@ def offer(**told) -> Offer:
     (",,https://example.org/P/,,", {}, None),
     (",,https://cdn.example.org/a/1,,", {}, "url_prefix"),
     (",,https://cdn.example.org/b/,,", {}, None),
+    (",,https://example.org/%70/,,", {}, "url_prefix"),
+    (",,https://example.org/a b/,,", {"page_url": "https://example.org/a%20b/1"}, "url_prefix"),
+    (",,https://example.org/画/,,", {"page_url": "https://example.org/%E7%94%BB/1"}, "url_prefix"),
+    (",,https://example.org:443/p/,,", {}, "url_prefix"),
+    (",example.org,,,", {"page_url": "https://example.org./p", "file_url": None}, "domain"),
+    (",bücher.example,,,", {"page_url": "https://xn--bcher-kva.example/1"}, "domain"),
+    (",xn--bcher-kva.example,,,", {"page_url": "https://bücher.example/1"}, "domain"),
+    ("@someone,,,,", {"artist": "someone"}, "artist"),
+    ("some(one),,,,", {"artist": "some（one）"}, "artist"),
+    (",mirror.example,,,", {"instead": ("https://mirror.example/1",)}, "domain"),
 ])  # fmt: skip
 def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, told, why):
     assert listed(store, HEAD + line).why(offer(**told)) == why
@@ -60,6 +70,8 @@ def test_the_digest_is_of_what_is_blocked_alone(store):
     (HEAD + ",,https://example.org,,", "line 2"),
     (HEAD + "a,b,c,d,e,f,g", "line 2"),
     ("name,url\nx,y\n", "name,url"),
+    (HEAD + '"unclosed,,,,\nother,,,,\n', "line"),
+    ("artist,artist\na,b\n", "artist,artist"),
 ])  # fmt: skip
 def test_a_line_that_is_wrong_is_named_rather_than_passed_over(store, text, words):
     with pytest.raises(UserError, match=words):

@@ -28,6 +28,7 @@ def test_the_ways_to_write_it(store, text):
 
 @pytest.mark.parametrize("text", [
     "face_id,correction\n\nabc,drop", f"{A},drop\n\n{B},hair_color=orange", f"{A},drop\n\n{B}", f"{A},drop\n\n{B},keep",
+    f"{A},drop\n\n{B},blue",
     f"{A},drop\n\n{B},drop,hair_color=red", f"{A},drop\n\nface_id,drop",
 ])  # fmt: skip
 def test_a_line_that_is_wrong_is_named(store, text):

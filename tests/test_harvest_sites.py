@@ -174,6 +174,28 @@ def test_the_cost_cap_stops_before_it_is_passed(ask, site, text, cap, caplog):
     assert before < spent(site) <= cap + 0.5
 
 
+def test_what_was_never_answered_is_not_paid_for(ask, site):
+    unreachable = ask("twitter", "@tester_art", max_cost_usd=0.5, base_url="http://127.0.0.1:1")
+    with pytest.raises(UserError):
+        unreachable.run(0, 0)
+    site.faults.append(Fault("/2/", "x_unavailable", times=99))
+    with pytest.raises(UserError):
+        ask("twitter", "@tester_art", max_cost_usd=0.5).run(0, 0)
+    site.faults.clear()
+    with unreachable._ledger() as ledger:
+        assert ledger.spent(time.strftime("%Y-%m", time.gmtime())) == 0
+    assert "fetched" in came(ask("twitter", "@tester_art", max_cost_usd=0.5)).values()
+
+
+def test_an_answer_that_was_cut_short_may_have_been_charged(ask, site):
+    site.faults.append(Fault("/2/", "truncate", at=20, times=99))
+    harvest = ask("twitter", "@tester_art", max_cost_usd=0.5)
+    with pytest.raises(UserError):
+        harvest.run(0, 0)
+    with harvest._ledger() as ledger:
+        assert ledger.spent(time.strftime("%Y-%m", time.gmtime())) > 0
+
+
 def test_the_cap_holds_for_all_questions_together(ask, site):
     for text in ("@tester_art", "@second_art", "search=#drawing", "search=from:tester_art"):
         ask("twitter", text, max_cost_usd=0.5).run(0, 0)

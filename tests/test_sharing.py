@@ -1,7 +1,9 @@
 """Recipes, rebuilds and takedowns, by the command line and against the stand-in server."""
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -283,17 +285,17 @@ def test_a_takedown_that_is_killed_is_finished_by_the_next(place, monkeypatch):
     whole = manifest(place)
     artist = whole["artist"].iloc[0]
     needles = traces_of(whole[whole["artist"] == artist])
-    steps = ["_datasets", "_rewrite_recipe", "_runs", "_forget", "_delete"]
+    steps = ["_datasets", "_keep_report", "_discard", "_rewrite_recipe", "_runs", "_forget", "_overwrite"]
 
     class Killed(BaseException):
         pass
 
-    def kill(*_) -> None:
+    def kill(*_, **__) -> None:
         raise Killed
 
-    for step in steps:
+    for owner, step in [*((takedown, step) for step in steps), (takedown.os, "replace"), (takedown.shutil, "rmtree")]:
         with monkeypatch.context() as patch:
-            patch.setattr(takedown, step, kill)
+            patch.setattr(owner, step, kill)
             with pytest.raises(Killed):
                 takedown.take_down(place / "data", "artist", artist, "")
     assert (place / "data/takedown.json").exists()
@@ -339,3 +341,144 @@ def test_what_could_not_be_had_of_an_artist_leaves_no_row_either(tmp_path, site)
     luigi(place, "Takedown", "--artist", f"artist_{victim.n % 4}")
     assert str(victim.id) not in set(pd.read_parquet(funnel)["source_id"])
     assert holding(place / "data", {victim.file("danbooru")}) == {}
+
+
+def test_a_takedown_killed_at_any_file_leaves_nothing(place, monkeypatch):
+    """Whatever file is the next to be removed when the process dies: of folders, too, that are removed file by file."""
+    whole = manifest(place)
+    artist = whole["artist"].iloc[0]
+    needles = traces_of(whole[whole["artist"] == artist])
+    unlink, left = os.unlink, 0
+
+    class Killed(BaseException):
+        pass
+
+    def dying(*arguments, **more):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        return unlink(*arguments, **more)
+
+    for count in (0, 1, 2, 3, 5, 8, 13, 21, 34, 55):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", dying)
+            left = count
+            with contextlib.suppress(Killed):
+                takedown.take_down(place / "data", "artist", artist, "")
+    takedown.take_down(place / "data", "artist", artist, "")
+    assert holding(place / "data", needles) == {}
+    assert set(manifest(place)["face_id"]) == set(whole[whole["artist"] != artist]["face_id"])
+
+
+def test_a_file_that_cannot_be_read_is_named_before_anything_is_removed(place):
+    whole = manifest(place)
+    (place / "data/recipes/junk.parquet").write_bytes(b"junk")
+    line = last_line(luigi(place, "Takedown", "--artist", whole["artist"][0], check=False))
+    assert "junk.parquet" in line
+    assert len(manifest(place)) == len(whole)
+
+
+def test_a_version_of_an_older_program_does_not_stop_it(place):
+    whole = manifest(place)
+    old = place / "data/datasets/.versions/0123456789abcdef"
+    old.mkdir()
+    whole.drop(columns="monochrome").to_parquet(old / "manifest.parquet")
+    luigi(place, "Takedown", "--artist", whole["artist"][0])
+    assert not old.exists()
+
+
+def test_corrections_in_any_encoding_lose_their_lines_and_nothing_else(place):
+    whole = manifest(place)
+    victim, other = whole["face_id"][0], whole["face_id"][len(whole) - 1]
+    assert whole["artist"][0] != whole["artist"][len(whole) - 1]
+    (place / "data/corrections").mkdir()
+    path = place / "data/corrections/another.csv"
+    path.write_bytes(f"\ufeff{victim.upper()},drop\r\n{other},drop\r\n".encode() + b"\xff\xfe,x\r\n")
+    takedown.take_down(place / "data", "artist", whole["artist"][0], "")
+    assert path.read_bytes() == f"{other},drop\r\n".encode() + b"\xff\xfe,x\r\n"
+
+
+def test_runs_that_began_with_a_run_on_them_are_named_too(place):
+    digest = hashlib.sha256((place / "data/datasets/d/manifest.parquet").read_bytes()).hexdigest()
+    runs = {"a": (digest, None), "b": ("0" * 64, "a"), "c": ("0" * 64, "b"), "d": ("0" * 64, None)}
+    for name, (trained_on, first) in runs.items():
+        (place / "data/runs" / name).mkdir(parents=True)
+        settings = {"dataset": {"digest": trained_on}, "init_from": first and {"run": first}}
+        (place / "data/runs" / name / "config.json").write_text(json.dumps(settings))
+    outcome = takedown.take_down(place / "data", "artist", manifest(place)["artist"][0], "")
+    assert outcome.runs == ["a", "b", "c"]
+    assert outcome.unknown_runs == ["d"]
+
+
+def test_what_is_left_of_its_groups_is_named():
+    import pyarrow as pa
+
+    held = pa.table({
+        "image_id": ["a", "b", "c"], "face_id": ["1", "2", "3"], "group": ["a", "a", "c"], "split": ["val"] * 3,
+    })  # fmt: skip
+    note = takedown.Note(images={"a"})
+    words = takedown._near(held, takedown._without(held, note), note)
+    assert words.startswith("; 1 of them are near-duplicates")
+
+
+def test_nothing_taken_down_is_said(place):
+    done = luigi(place, "Takedown", "--sha256", "ab" * 32)
+    assert "taken down: 0 pictures" in done.stderr
+    assert "nothing of" in done.stderr
+
+
+def test_a_rebuild_after_a_takedown_knows_what_is_missing(first, tmp_path, site):
+    whole, place = manifest(first), configure(tmp_path / "second", site)
+    site.faults.clear()
+    artist = whole["artist"].iloc[0]
+    recipe = tmp_path / "old.parquet"
+    shutil.copy(first / "data/recipes/d.parquet", recipe)
+    rebuild(place, recipe)
+    assert (place / "data/datasets/d/rebuild.json").exists()
+    theirs = whole[whole["artist"] == artist]
+    done = luigi(place, "Takedown", "--artist", artist)
+    assert (place / "data/datasets/d/rebuild.json").exists()
+    done = rebuild(place, recipe)
+    count = len(set(theirs["image_id"]))
+    assert f"{count} vanished ({count} blocked), 0 changed" in done.stderr
+    assert holding(place / "data", {*theirs["image_id"], *theirs["face_id"], *theirs["file_url"]}) == {}
+    (place / "data/blocklist.csv").unlink()
+    rebuild(place, recipe, "--retry-failed")
+    same_but_for_the_time(whole, manifest(place))
+    card = (place / "data/datasets/d/README.md").read_text()
+    assert "0 vanished, 0 changed" in card
+    assert "`harvest`" not in card
+
+
+def test_a_rebuild_leaves_the_sites_own_harvests_alone_and_takes_what_is_here(first, tmp_path, site):
+    whole, place = manifest(first), configure(tmp_path / "second", site)
+    changed = whole["source_id"].iloc[3]
+    site.faults[:] = [Fault(f"/{changed}/", "other_bytes", times=99)]
+    rebuild(place, first / "data/recipes/d.parquet")
+    site.faults.clear()
+    site.log.clear()
+    luigi(place, "BuildFaceDataset", "--name", "own", *BUILD[3:])
+    assert changed in set(manifest(place, "own")["source_id"])
+    site.log.clear()
+    rebuild(place, first / "data/recipes/d.parquet", "--retry-failed")
+    assert not [call for call in site.log if "/files/" in call.path]  # it came meanwhile, for the other
+    same_but_for_the_time(whole, manifest(place))
+
+
+def test_a_recipe_is_no_way_round_ratings_and_no_picture_is_lost_from_its_report(first, tmp_path, site):
+    import pyarrow.parquet as pq
+
+    site.faults.clear()
+    whole = manifest(first)
+    place = configure(tmp_path / "second", site)
+    changed = whole.assign(rating=["e" if n < 4 else "g" for n in range(len(whole))])
+    changed["source"] = ["my own source" if 4 <= n < 6 else "danbooru" for n in range(len(whole))]
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pandas(changed, preserve_index=False), tmp_path / "r.parquet")
+    (place / "luigi.cfg").write_text((place / "luigi.cfg").read_text() + f"[urls]\nbase_url = {site.url}\nrate = 0\n")
+    done = rebuild(place, tmp_path / "r.parquet")
+    lost = len(set(whole["image_id"][:4]))
+    assert f"{lost} vanished ({lost} rating)" in done.stderr
+    assert len(manifest(place)) == len(whole) - 4

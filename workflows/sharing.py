@@ -115,7 +115,8 @@ class RestoreImages(Stage):
         posts = list(recipe.drawn_again(asked))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
-            posts += harvest.run(number, 0, is_retry=self.retry_failed).offers
+            again = self.retry_failed  # to list it anew costs nothing, and the block list may be another
+            posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
         table, drops = images.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
         found, drops = recipe.restored(asked, table, drops)
         self.save(out, images=found, drops=drops)
@@ -195,6 +196,8 @@ class Takedown(luigi.Task):
             outcome = takedown.take_down(self.data_root, self._kind, self._text, self.reason)
         self.is_done = True
         logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)
+        if not outcome.images:
+            logger.warning("nothing of %s is here: is it spelled as the manifest has it?", self._text)
         for name, words in outcome.datasets.items():
             logger.info("datasets/%s: %s", name, words)
         for name in outcome.runs:
