@@ -129,21 +129,20 @@ class Harvest:
         return self.site.engine.since(self.query, newest[-1]) if is_told else self.site.engine.first(self.query)
 
     def _lines(self, ledger: Ledger, number: int, limit: int) -> list[Line]:
-        """With a file that is not the promised one as failed, if that is asked for."""
-        lines = ledger.lines(self.key, number, limit)
-        return [line._replace(file=self._judged(line.file)) for line in lines]
+        """What is blocked as dropped; a file that is not the promised one as failed, if that is asked for."""
+        return [self._judged(line) for line in ledger.lines(self.key, number, limit)]
 
-    def _judged(self, file: File | None) -> File | None:
-        if self.is_strict and file and file.outcome == FETCHED and file.is_as_promised == 0:
-            return file._replace(outcome="wrong_hash")
-        return file
+    def _judged(self, line: Line) -> Line:
+        if line.offer and (why := self._why(line.offer)):
+            return Line(line.source_id, None, Drop(line.source_id, "blocked", why), None)
+        if self.is_strict and line.file and line.file.outcome == FETCHED and line.file.is_as_promised == 0:
+            return line._replace(file=line.file._replace(outcome="wrong_hash"))
+        return line
 
     def _offered(self, line: Line) -> Post | Drop:
         if line.drop:
             return line.drop
         offer, file = line.offer, line.file
-        if why := self._why(offer):
-            return Drop(line.source_id, "blocked", why)
         if file.outcome != FETCHED:
             return Drop(line.source_id, file.outcome, file.detail)
         return Post(

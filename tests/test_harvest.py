@@ -495,7 +495,9 @@ def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
     site.faults.clear()
     site.log.clear()
     blocked = dataclasses.replace(ask("danbooru"), blocked=BlockList(frozenset({("artist", "artist_1")})))
-    found = {offer.source_id: isinstance(offer, Drop) and offer.reason for offer in blocked.run(0, 0).offers}
+    harvested = blocked.run(0, 0)
+    assert harvested.counts.is_complete
+    found = {offer.source_id: isinstance(offer, Drop) and offer.reason for offer in harvested.offers}
     theirs = {str(post.id) for post in site.posts if post.n % 4 == 1}
     assert {post for post, reason in found.items() if reason == "blocked"} <= theirs
     assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
