@@ -144,7 +144,8 @@ class Ledger:
 
     def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
         """Open a round, or go on with it. `first`: the cursor of a listing from the beginning; None: it needs none. A
-        retry forgets what failed. Either is done once in a round, also if the round was opened for the other."""
+        retry forgets what failed. Either is done once in a round, also if the round was opened for the other. What the
+        block list kept out before is forgotten with a new listing, which then is a whole one."""
         is_listed = first is not None
         with self._transaction():
             text = json.dumps(about, ensure_ascii=False)

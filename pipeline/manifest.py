@@ -3,6 +3,7 @@
 The product of the pipeline is one table per dataset; whoever reads it needs this file and nothing else of ours.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -143,6 +144,11 @@ FUNNEL = pa.schema(
     ],
     metadata={"version": "1"},
 )
+
+
+def sha256_of(path: Path) -> str:
+    """Of a manifest's file: by which recipes and runs know it. Raises OSError."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def funnel_row(

@@ -5,7 +5,6 @@ Parquet file. A dataset's own manifest.parquet serves as one too, with the build
 """
 
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -56,7 +55,7 @@ _OF_PICTURES = (
 def sha256(path: Path) -> str:
     """Of the file. Raises ManifestError."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return manifest.sha256_of(path)
     except OSError as error:
         expected = "a recipe, or the manifest.parquet of a dataset"
         raise ManifestError(path, error.strerror or str(error), expected, "look at --manifest") from error
@@ -91,16 +90,25 @@ def read(path: Path) -> Recipe:
 def _read(path: Path, of: str) -> Recipe:
     try:
         table = _table(path)
-        told = (pq.read_schema(path).metadata or {}).get(_BUILD)
-        build = Build(**json.loads(told)) if told else datasets.build_of(path.parent)
-        settings = {name: value for name, value in dict(build.settings).items() if _is_setting(name, value)}
         problem = _problem(table)
-    except (ValueError, TypeError, OSError, NotImplementedError) as error:  # pyarrow's among them
+        build = _build(path)
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise ManifestError(path, words_of(error), "the manifest of a dataset", _CURE) from error
     if problem:
         raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
     manifest.check_faces(table, path)
-    return Recipe(table, build._replace(settings=settings))
+    return Recipe(table, build)
+
+
+def _build(path: Path) -> Build:
+    """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ValueError."""
+    told = (pq.read_schema(path).metadata or {}).get(_BUILD)
+    try:
+        build = Build(**json.loads(told)) if told else datasets.build_of(path.parent)
+        settings = dict(build.settings)
+    except TypeError as error:
+        raise ValueError(f"settings that are none: {error}") from error
+    return build._replace(settings={name: value for name, value in settings.items() if _is_setting(name, value)})
 
 
 def _table(path: Path) -> pa.Table:

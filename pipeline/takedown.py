@@ -24,10 +24,10 @@ from pipeline import blocklist, corrections, datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
-from pipeline.manifest import FACES, FUNNEL, ManifestError, read
+from pipeline.manifest import FACES, FUNNEL, ManifestError, read, sha256_of
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
-from pipeline.traces import Note, collect, database, holds, image_of, is_of, sha256_of, tables_below
+from pipeline.traces import Note, collect, database, holds, image_of, is_of, tables_below
 
 _HEX = re.compile("[0-9a-f]{64}")
 

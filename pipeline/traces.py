@@ -1,7 +1,6 @@
 """What of some pictures stands where in a data root: a note of all that is to be taken down."""
 
 import contextlib
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline import datasets, images
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
+from pipeline.manifest import sha256_of
 from pipeline.sources.site import Offer
 from pipeline.store import Store, replace_file
 
@@ -114,7 +114,6 @@ def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> No
 def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     image_of = {(source, url): image_id for source, url, image_id in files}
-    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.seen | wanted.hashes}
     harvests = ledger.execute(
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
@@ -124,6 +123,8 @@ def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -
             note.posts.add((source, source_id))
             note.offers.add((source, url))
             note.seen |= {image_of.get((source, url))} - {None}
+    # last: the same picture may have come from an address of which nobody tells the artist
+    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.seen | wanted.hashes}
 
 
 def holds(path: Path, note: Note) -> bool:
@@ -145,7 +146,3 @@ def database(path: Path) -> Iterator[sqlite3.Connection | None]:
     with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
         database.execute("PRAGMA secure_delete=ON")
         yield database
-
-
-def sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

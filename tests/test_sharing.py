@@ -348,15 +348,16 @@ def test_a_takedown_killed_at_any_file_leaves_nothing(place, monkeypatch):
     whole = manifest(place)
     artist = whole["artist"].iloc[0]
     needles = traces_of(whole[whole["artist"] == artist])
-    unlink, left = os.unlink, 0
+    unlink, left, kills = os.unlink, 0, 0
 
     class Killed(BaseException):
         pass
 
     def dying(*arguments, **more):
-        nonlocal left
+        nonlocal left, kills
         left -= 1
         if left < 0:
+            kills += 1
             raise Killed
         return unlink(*arguments, **more)
 
@@ -366,9 +367,24 @@ def test_a_takedown_killed_at_any_file_leaves_nothing(place, monkeypatch):
             left = count
             with contextlib.suppress(Killed):
                 takedown.take_down(place / "data", "artist", artist, "")
+    assert kills >= 5
     takedown.take_down(place / "data", "artist", artist, "")
     assert holding(place / "data", needles) == {}
     assert set(manifest(place)["face_id"]) == set(whole[whole["artist"] != artist]["face_id"])
+
+
+def test_the_same_file_from_an_address_that_names_no_artist_leaves_no_trace_either(place):
+    victim = manifest(place).iloc[0]
+    with closing(sqlite3.connect(place / "data/ledger.sqlite")) as ledger, ledger:
+        ledger.execute(
+            "INSERT INTO file SELECT 'urls', 'https://mirror.example/1.png', outcome, detail, image_id, path, bytes, "
+            "is_as_promised, fetched_at, came_from FROM file WHERE image_id = ?", (victim.image_id,),
+        )  # fmt: skip
+    shutil.rmtree(place / "data/stages")  # the ledger alone knows whose it is
+    shutil.rmtree(place / "data/recipes")
+    shutil.rmtree(place / "data/datasets")
+    takedown.take_down(place / "data", "artist", victim.artist, "")
+    assert holding(place / "data", {victim.image_id, victim.face_id, "mirror.example"}) == {}
 
 
 def test_a_file_that_cannot_be_read_is_named_before_anything_is_removed(place):

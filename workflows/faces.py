@@ -23,13 +23,16 @@ class ScrapeImages(Stage):
         default="drawn",
         description="where pictures come from: drawn, folder, archive, or a site of README.md",
     )
-    path = luigi.OptionalPathParameter(default=None, description="the folder, the archive, or the list of urls")
+    path = luigi.OptionalPathParameter(
+        default=None, description="the folder, the archive, or the list: of urls, or of ids"
+    )
     query = luigi.Parameter(
         default="", description="what to ask the source for; for drawn: character or icon; for web_page: its address"
     )
     limit = WholeNumber(
         default=0,
-        description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, all of anything else",
+        description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, Getchu or X, "
+        "as many as an image search shows, all of anything else",
     )
     seed = WholeNumber(default=0, description="of the pictures that are drawn: another seed, other pictures")
     refresh = luigi.BoolParameter(

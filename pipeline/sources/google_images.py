@@ -11,7 +11,7 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.image_search import offer_of
+from pipeline.sources.image_search import object_of, offer_of, refusal_of
 from pipeline.sources.post import Drop
 from pipeline.sources.site import (
     Answer,
@@ -23,7 +23,6 @@ from pipeline.sources.site import (
     Offer,
     Query,
     bad_answer,
-    json_of,
     whole_number,
     without_address,
     words_of,
@@ -75,9 +74,7 @@ def ask(query: Query, cursor: Cursor) -> Ask:
 def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if answer.status >= 400:
         raise _refusal(query, answer)
-    said = json_of(answer)
-    if not isinstance(said, dict):
-        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
+    said = object_of(answer)
     if "error" in said:
         raise _refusal(query, answer)
     items = said.get("items", [])  # without a hit there are none
@@ -134,11 +131,7 @@ def _refusal(query: Query, answer: Answer) -> Busy | UserError:
 
 def _error(answer: Answer) -> dict:
     """What it says of itself; empty if it is none of the API's."""
-    try:
-        said = json_of(answer)
-    except BadAnswer:
-        return {}
-    error = said.get("error") if isinstance(said, dict) else None
+    error = refusal_of(answer).get("error")
     return error if isinstance(error, dict) else {"message": error}
 
 

@@ -11,11 +11,27 @@ saw once, so no byte of it is promised; its address may lead anywhere.
 from pipeline.sources.folder import OTHERS
 from pipeline.sources.post import Drop
 from pipeline.sources.sidecars import one_line
-from pipeline.sources.site import Offer, absolute_url, tags_of, words_of
+from pipeline.sources.site import Answer, BadAnswer, Offer, absolute_url, bad_answer, json_of, tags_of, words_of
 
 _UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
 _UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}
 _OTHERS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "m3u8"} | {name[1:] for name in OTHERS}
+
+
+def object_of(answer: Answer) -> dict:
+    """The JSON object that came. Raises BadAnswer."""
+    said = json_of(answer)
+    if not isinstance(said, dict):
+        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
+    return said
+
+
+def refusal_of(answer: Answer) -> dict:
+    """The same of an answer that says no; empty if it is none: what is in front of an API may answer web pages."""
+    try:
+        return object_of(answer)
+    except BadAnswer:
+        return {}
 
 
 def offer_of(

@@ -10,7 +10,7 @@ to get round these limits: https://docs.openverse.org/terms_of_service.html
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.image_search import offer_of
+from pipeline.sources.image_search import object_of, offer_of, refusal_of
 from pipeline.sources.post import Drop
 from pipeline.sources.site import (
     Answer,
@@ -22,8 +22,6 @@ from pipeline.sources.site import (
     Offer,
     Query,
     absolute_url,
-    bad_answer,
-    json_of,
     not_of_the_rating,
     posts_of,
     whole_number,
@@ -59,9 +57,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     page = cursor["page"]
     if answer.status >= 400:
         return _after_refusal(query, page, answer)
-    said = json_of(answer)
-    if not isinstance(said, dict):
-        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
+    said = object_of(answer)
     items = posts_of(said.get("results", said), answer)
     offers = [_offer(query, item, f"page {page}, result {place}") for place, item in enumerate(items, 1)]
     pages, results = whole_number(said.get("page_count")), whole_number(said.get("result_count")) or 0
@@ -95,12 +91,9 @@ def _after_refusal(query: Query, page: int, answer: Answer) -> Listing:
 
 
 def _words(answer: Answer) -> str:
-    """The API's, or as many as it has: what is in front of it may answer web pages."""
-    try:
-        said = json_of(answer)
-    except BadAnswer:
-        return f"HTTP {answer.status}"
-    return words_of((said.get("detail") if isinstance(said, dict) else None) or said)
+    """The API's, or as many as it has."""
+    said = refusal_of(answer)
+    return words_of(said.get("detail") or said or f"HTTP {answer.status}")
 
 
 def _offer(query: Query, item: dict, place: str) -> Offer | Drop:
