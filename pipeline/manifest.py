@@ -58,6 +58,12 @@ REASONS = {
     "changed": "another picture than the recipe's is there now",
     "corrected": "dropped by hand",
     "no_face": "the detector found no face",
+    "small_original": "the original is smaller than is asked for",
+    "blurred": "the crop is less sharp than is asked for",
+    "dark": "the crop is darker than is asked for",
+    "bright": "the crop is brighter than is asked for",
+    "monochrome": "the crop has hardly any colour, and only coloured ones are asked for",
+    "colored": "the crop has colour, and only those without are asked for",
 }
 
 

@@ -1,0 +1,58 @@
+"""Which faces are good enough: filters by what is measured of each, all of them off by default."""
+
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.manifest import funnel_row
+
+VERSION = 1
+MONOCHROME = ("keep", "drop", "only")
+
+
+class Limits(NamedTuple):
+    """What a face has to reach; the defaults keep all."""
+
+    min_sharpness: float = 0.0
+    """Variance of the crop's Laplacian, grey 0..255: blurred crops have little."""
+    min_brightness: float = 0.0
+    max_brightness: float = 1.0
+    """Mean luma of the crop, 0..1."""
+    monochrome: str = "keep"
+    """Crops with hardly any colour: keep, drop, or only these."""
+    min_original: int = 0
+    """Shorter side of the original, px."""
+
+
+# Reason -> (which faces fail, what is told of each); a face is dropped for the first that holds.
+_FAILS = {
+    "small_original": lambda faces, limits: (
+        pc.less(pc.min_element_wise(faces["width"], faces["height"]), limits.min_original),
+        pc.min_element_wise(faces["width"], faces["height"]),
+    ),
+    "blurred": lambda faces, limits: (pc.less(faces["sharpness"], limits.min_sharpness), faces["sharpness"]),
+    "dark": lambda faces, limits: (pc.less(faces["brightness"], limits.min_brightness), faces["brightness"]),
+    "bright": lambda faces, limits: (pc.greater(faces["brightness"], limits.max_brightness), faces["brightness"]),
+    "monochrome": lambda faces, limits: (
+        pc.and_(faces["monochrome"], limits.monochrome == "drop"), faces["monochrome"]
+    ),
+    "colored": lambda faces, limits: (
+        pc.and_(pc.invert(faces["monochrome"]), limits.monochrome == "only"), faces["monochrome"]
+    ),
+}  # fmt: skip
+
+
+def select(faces: pa.Table, limits: Limits) -> tuple[pa.Table, list[dict]]:
+    """Faces with their crops' columns -> (those within the limits, rows of FUNNEL for the others)."""
+    drops: list[dict] = []
+    for reason, judge in _FAILS.items():
+        fails, told = judge(faces, limits)
+        rows = faces.filter(fails).select(["source", "source_id", "image_id"]).to_pylist()
+        values = told.filter(fails).to_pylist()
+        drops += [
+            funnel_row("quality", row["source"], row["source_id"], reason, f"{value:.4g}", row["image_id"])
+            for row, value in zip(rows, values, strict=True)
+        ]
+        faces = faces.filter(pc.invert(fails))
+    return faces, drops
