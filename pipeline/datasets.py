@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import faces, groups, hair, images, report
+from pipeline import detect, faces, groups, hair, images, report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
@@ -41,7 +41,7 @@ def versions() -> dict[str, object]:
     """Of the steps of this program, and of the libraries that decode and resample."""
     names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
     return {
-        "dataset": VERSION, "images": images.VERSION, "detect": faces.DETECT_VERSION, "crop": faces.CROP_VERSION,
+        "dataset": VERSION, "images": images.VERSION, "detect": detect.VERSION, "crop": faces.CROP_VERSION,
         "hair": hair.VERSION, "groups": groups.VERSION,
     } | {name: _installed(name) for name in names}  # fmt: skip
 

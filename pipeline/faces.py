@@ -1,11 +1,10 @@
-"""Images -> face boxes; boxes -> square crops, each cut once from the original pixels."""
+"""Faces -> square crops, each cut once from the original pixels."""
 
 import functools
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -13,16 +12,13 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline import assets
 from pipeline.engine import remember
-from pipeline.errors import UserError
 from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 
-DETECT_VERSION = CROP_VERSION = 1
-WINDOW = 24  # px: the side of the cascade's window, hence of the smallest face it knows
+CROP_VERSION = 1
 LARGEST_WINDOW = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
@@ -38,100 +34,8 @@ class Face(NamedTuple):
     """The detector's own confidence."""
 
 
-class Detector(NamedTuple):
-    """One row of DETECTORS."""
-
-    find: Callable[[np.ndarray, int, str], list[Face]]
-    """((H, W, 3) uint8 picture, smallest face in px, path of the asset) -> faces, best first."""
-    asset: str
-    """What it needs, by its name in `pipeline.assets`."""
-
-
-@functools.cache
-def _cascade(path: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(path)
-
-
-def lbpcascade(picture: np.ndarray, min_face: int, cascade: str) -> list[Face]:
-    """nagadomi's cascade, https://github.com/nagadomi/lbpcascade_animeface, on equalised grey, at the smallest scale
-    at which the smallest wanted face still fills its window: most of the time goes into the finest scale."""
-    height, width = picture.shape[:2]
-    scale = WINDOW / min_face
-    small_size = max(1, round(width * scale)), max(1, round(height * scale))
-    filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), small_size, interpolation=filter_)
-    boxes, _, weights = _cascade(cascade).detectMultiScale3(
-        cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=5, minSize=(WINDOW, WINDOW), outputRejectLevels=True
-    )
-    found = [
-        Face(box=_enlarged(box, width / small_size[0], height / small_size[1]), tilt=0.0, score=float(weight))
-        for box, weight in zip(boxes, weights, strict=True)
-    ]
-    return suppress(found)
-
-
-def _enlarged(box: np.ndarray, by_x: float, by_y: float) -> tuple[float, float, float, float]:
-    """x, y, side, side in the small picture -> the square x0, y0, x1, y1 in the original."""
-    x, y, side, _ = (float(value) for value in box)
-    center_x, center_y, half = (x + side / 2) * by_x, (y + side / 2) * by_y, side * (by_x + by_y) / 4
-    return tuple(round(value, 2) for value in (center_x - half, center_y - half, center_x + half, center_y + half))
-
-
-def suppress(faces: Iterable[Face]) -> list[Face]:
-    """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: (-face.score, face.box)):
-        if all(_shared(face.box, other.box) <= 0.5 for other in kept):
-            kept.append(face)
-    return kept
-
-
-def _shared(a, b) -> float:
-    """Intersection over the smaller area: unlike IoU it also sees a small box within a large one."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return max(0.0, width) * max(0.0, height) / smaller
-
-
-DETECTORS = {"lbpcascade": Detector(lbpcascade, "lbpcascade_animeface.xml")}
-
-
-def _detect_one(path: str, store: Store, find: Callable, min_face: int, asset: str) -> list[Face]:
-    return find(load(store.root / path), min_face, asset)
-
-
-def detect(
-    images: pa.Table, store: Store, *, detector: str, min_face: int, folder: Path | None = None, jobs: int = 0
-) -> tuple[pa.Table, list[dict]]:
-    """IMAGES -> (the columns of FACES known by now, rows of FUNNEL for pictures without a face).
-
-    `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
-    find, asset = DETECTORS[detector]
-    work = functools.partial(
-        _detect_one, store=store, find=find, min_face=min_face, asset=str(assets.fetch(asset, folder))
-    )
-    pictures = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
-    with store.memory(f"detect/{images_version}.{DETECT_VERSION}/{detector}/{min_face}") as memory:
-        found = {key: [Face(*face) for face in faces] for key, faces in remember(
-            memory, work, pictures, what="detecting", jobs=jobs)}  # fmt: skip
-    drops, owners, faces = [], [], []
-    for row, (image_id, source, source_id) in enumerate(_rows(images, "image_id", "source", "source_id")):
-        owners += [row] * len(found[image_id])
-        faces += sorted(found[image_id])
-        if not found[image_id]:
-            drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
-    if not faces:
-        raise UserError(
-            f"{len(images)} pictures", f"{detector} found no face in them", "at least one",
-            f"try a smaller --min-face (now {min_face} px), or pictures with larger faces, seen from the front",
-        )  # fmt: skip
-    table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
-    box, tilt, score = (list(column) for column in zip(*faces, strict=True))
-    return with_columns(table, box=box, tilt=tilt, score=score, detector=[detector] * len(faces)), drops
-
-
-def _rows(table: pa.Table, *columns: str) -> Iterator[tuple]:
+def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:
+    """The values of these columns, row by row."""
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
@@ -210,7 +114,7 @@ def _keep(pixels: np.ndarray, store: Store) -> dict:
 def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
     """image_id -> (path of the original, its faces), in the table's order: a stage decodes each picture once."""
     images: dict[str, tuple[str, list[Face]]] = {}
-    for image_id, path, box, tilt, score in _rows(faces, "image_id", "image_path", "box", "tilt", "score"):
+    for image_id, path, box, tilt, score in rows_of(faces, "image_id", "image_path", "box", "tilt", "score"):
         images.setdefault(image_id, (path, []))[1].append(Face(tuple(box), tilt, score))
     return images
 
@@ -249,7 +153,7 @@ def cut(
     for row, result in enumerate(crops):
         first.setdefault(result["face_id"], row)
     drops = []
-    for row, (source, source_id, image_id) in enumerate(_rows(faces, "source", "source_id", "image_id")):
+    for row, (source, source_id, image_id) in enumerate(rows_of(faces, "source", "source_id", "image_id")):
         if (twin := first[crops[row]["face_id"]]) != row:
             detail = f"the same crop as from {faces['source_id'][twin].as_py()}"
             drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))

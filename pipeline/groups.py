@@ -1,30 +1,17 @@
 """Near-duplicates and faces of one picture -> groups; a group -> train, val or test."""
 
 import hashlib
-import itertools
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.manifest import with_columns
+from pipeline import near
+from pipeline.manifest import funnel_row, with_columns
+from pipeline.store import Store
 
-VERSION = 1
-NEAR = 3  # bits of 64 in which the hashes of a picture and of its recompressed or resized copy differ at most
-_BANDS = NEAR + 1  # by the pigeonhole principle, hashes that near agree in one of so many bands of 16 bits
-
-
-def near_pairs(hashes: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """All pairs of different 64-bit hashes (16 hex digits) that differ in at most NEAR bits; some come twice."""
-    unique = {text: int(text, 16) for text in hashes}
-    for band in range(_BANDS):
-        buckets = defaultdict(list)
-        for text in unique:
-            buckets[text[4 * band : 4 * band + 4]].append(text)
-        for bucket in buckets.values():
-            for a, b in itertools.combinations(bucket, 2):
-                if (unique[a] ^ unique[b]).bit_count() <= NEAR:
-                    yield a, b
+VERSION = 2
+NEAR_DUPLICATES = ("keep", "drop")
 
 
 def components(edges: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -49,18 +36,45 @@ def split_of(group: str) -> str:
     return {8: "val", 9: "test"}.get(tenth, "train")
 
 
-def group(faces: pa.Table, images: pa.Table) -> pa.Table:
-    """Faces with their crops' columns, and the IMAGES they come from -> the same with `group` and `split`.
+def group(
+    faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, near_duplicates: str = "keep", jobs: int = 0
+) -> tuple[pa.Table, list[dict]]:
+    """Faces with their crops' columns, and the IMAGES they come from -> (the same with `group` and `split`, rows of
+    FUNNEL).
 
-    Two pictures are one group if the perceptual hashes of the pictures, or of any crops of theirs, are near."""
-    hashed = defaultdict(list)  # what was hashed, and its hash -> image_ids
-    for kind, table in (("picture", images), ("crop", faces)):
-        for image_id, phash in zip(table["image_id"].to_pylist(), table["phash"].to_pylist(), strict=True):
-            hashed[kind, phash].append(image_id)
-    edges = [(ids[0], other) for ids in hashed.values() for other in ids]
-    for kind in ("picture", "crop"):
-        pairs = near_pairs(phash for kind_, phash in hashed if kind_ == kind)
-        edges += [(hashed[kind, a][0], hashed[kind, b][0]) for a, b in pairs]
+    Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
+    crop of the other. `near_duplicates` is one of NEAR_DUPLICATES: `drop` keeps, of a group's pictures with faces, the
+    largest."""
+    originals = dict(_rows(images, "image_id", "path"))
+    image_of = dict(_rows(faces, "face_id", "image_id"))
+    edges = [(image_id, image_id) for image_id in originals]
+    edges += near.copies({key: store.root / path for key, path in originals.items()}, "pictures", store, jobs=jobs)
+    pairs = near.copies({key: crops / path for key, path in _rows(faces, "face_id", "path")}, "faces", store, jobs=jobs)
+    edges += [(image_of[a], image_of[b]) for a, b in pairs]
     group_of = components(edges)
     groups = [group_of[image_id] for image_id in faces["image_id"].to_pylist()]
-    return with_columns(faces, group=groups, split=[split_of(group) for group in groups])
+    faces = with_columns(faces, group=groups, split=[split_of(group) for group in groups])
+    return _largest_of_each(faces, images) if near_duplicates == "drop" else (faces, [])
+
+
+def _largest_of_each(faces: pa.Table, images: pa.Table) -> tuple[pa.Table, list[dict]]:
+    """The faces of each group's picture with the most pixels (among equals, the most bytes, then the first image_id),
+    and a row of FUNNEL for each other picture."""
+    size_of = {image_id: (width * height, size) for image_id, width, height, size in
+               _rows(images, "image_id", "width", "height", "bytes")}  # fmt: skip
+    pictures = {image_id: row for image_id, *row in _rows(faces, "image_id", "group", "source", "source_id")}
+    kept: dict[str, str] = {}  # group -> image_id
+    for image_id in sorted(pictures):
+        best = kept.setdefault(pictures[image_id][0], image_id)
+        if size_of[image_id] > size_of[best]:
+            kept[pictures[image_id][0]] = image_id
+    drops = [
+        funnel_row("groups", source, source_id, "near_duplicate", f"of {pictures[kept[group]][2]}", image_id)
+        for image_id, (group, source, source_id) in pictures.items() if kept[group] != image_id
+    ]  # fmt: skip
+    is_kept = [kept[group] == image_id for image_id, group in _rows(faces, "image_id", "group")]
+    return faces.filter(pa.array(is_kept, pa.bool_())), drops
+
+
+def _rows(table: pa.Table, *names: str) -> Iterable[tuple]:
+    return zip(*(table[name].to_pylist() for name in names), strict=True)

@@ -58,6 +58,7 @@ REASONS = {
     "changed": "another picture than the recipe's is there now",
     "corrected": "dropped by hand",
     "no_face": "the detector found no face",
+    "near_duplicate": "a larger copy of the picture, or of a face in it, is in",
     "small_original": "the original is smaller than is asked for",
     "blurred": "the crop is less sharp than is asked for",
     "dark": "the crop is darker than is asked for",

@@ -6,6 +6,7 @@ slows both; `spread` is (slowest - fastest) / median of the runs.
 
 import json
 import platform
+import resource
 import statistics
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import luigi
 import numpy as np
 from bench_harvest import harvest, politeness
 
-from pipeline import assets, faces, hair, images
+from pipeline import assets, detect, faces, hair, images, near
 from pipeline.sources import SOURCES
 from pipeline.sources.drawn import draw
 from pipeline.sources.post import Request
@@ -63,7 +64,7 @@ def parts(count: int = 60) -> None:
         cascade = str(assets.fetch("lbpcascade_animeface.xml"))
         pictures = [images.load(path) for path in paths]
         small = [_equalised(picture) for picture in pictures]
-        found = [faces.lbpcascade(picture, 48, cascade)[:1] for picture in pictures]
+        found = [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade)[:1] for picture in pictures]
         facing = [(picture, face) for picture, some in zip(pictures, found, strict=True) for face in some]
         classifier = cv2.CascadeClassifier(cascade)
         seconds = measure(
@@ -72,7 +73,7 @@ def parts(count: int = 60) -> None:
             ],
             draw=lambda: [draw(0, i) for i in range(count)],
             decode=lambda: [images.load(path) for path in paths],
-            detect=lambda: [faces.lbpcascade(picture, 48, cascade) for picture in pictures],
+            detect=lambda: [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade) for picture in pictures],
             crop=lambda: [faces.crop(picture, face, size=128, box_scale=1.5) for picture, face in facing],
             hair=lambda: [hair.color_scores(picture, face) for picture, face in facing],
         )
@@ -114,6 +115,31 @@ def build(count: int = 240) -> None:
         "build/whole, all cores", count, "images", seconds["whole"],
         times_the_cascade=round(statistics.median(seconds["whole"]) / pure, 2), ratios=times,
     )  # fmt: skip
+
+
+def groups(count: int = 1_000_000) -> None:
+    """Pairs proposed among that many sketches, spread as drawn pictures' are, 1 of 100 a planted copy; once."""
+    rng, copies = np.random.default_rng(0), count // 100
+    drawn = np.stack([_sketch_of(i) for i in range(200)]).astype(np.float32)
+    scatter = np.linalg.cholesky(np.cov(drawn.T) + np.eye(len(drawn[0]))).T.astype(np.float32)
+    sketches = rng.standard_normal((count, len(scatter)), np.float32) @ scatter + drawn.mean(0)
+    sketches[-copies:] = sketches[:copies] + 0.35 * rng.standard_normal((copies, len(scatter)), np.float32) @ scatter
+    sketches *= near.UNIT / np.linalg.norm(sketches, axis=1, keepdims=True)
+    sketches = np.rint(sketches).astype(np.int8)
+    sketches[-copies::2] = near.mirrored(sketches[-copies::2])
+    start, found, proposed = time.perf_counter(), 0, 0
+    for a, b in near.candidates(sketches):
+        proposed += 1
+        found += b - a == count - copies
+    tell(
+        "groups/candidates, all cores", count, "sketches", [time.perf_counter() - start], recall=found / copies,
+        pairs=proposed, peak_GB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    )  # fmt: skip
+
+
+def _sketch_of(i: int) -> np.ndarray:
+    small = cv2.resize(np.asarray(draw(0, i)[0]), (near.SIDE, near.SIDE), interpolation=cv2.INTER_AREA)
+    return near.sketch(small.astype(np.float32))
 
 
 def _equalised(picture: np.ndarray) -> np.ndarray:
@@ -286,6 +312,7 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
 
 BENCHES = {
     "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
+    "groups": groups,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 import resource
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline import faces
-from pipeline.faces import Face, crop, suppress
-from pipeline.sources.drawn import draw
+from pipeline.faces import Face, crop
 
 
 def smooth(size: int = 400) -> np.ndarray:
@@ -77,54 +74,9 @@ def test_shrinking_first_shows_the_same():
     assert difference(crop(picture, face, size=64), whole) < 1
 
 
-def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, cascade):
-    """Two faces side by side, which the cascade scores the other way round or finds twice."""
-    pictures = [np.asarray(draw(0, i)[0].convert("RGB").resize((320, 320))) for i in (0, 3)]
-    for i, pair in enumerate(([0, 1], [1, 0])):
-        Image.fromarray(np.hstack([pictures[k] for k in pair])).save(store.root / f"{i}.png")
-    same = {"source": "s", "bytes": 1, "md5": "", "format": "PNG", "phash": ""}
-    rows = pa.Table.from_pylist(
-        [same | {"image_id": str(i), "path": f"{i}.png", "source_id": str(i)} for i in range(2)]
-    )
-    table, drops = faces.detect(rows, store, detector="lbpcascade", min_face=48)
-    for i in "01":
-        boxes = [
-            box
-            for box, image in zip(table["box"].to_pylist(), table["image_id"].to_pylist(), strict=True)
-            if image == i
-        ]
-        assert len(boxes) == 2
-        assert boxes[0][2] < boxes[1][0]
-    assert drops == []
-
-
 def test_shrinking_does_not_alias():
     y, x = np.mgrid[:800, :800]
     board = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
     face = Face((100.0, 100.0, 700.0, 700.0), tilt=0.0, score=1.0)
     for rotation in (0, 45):
         assert crop(board, face, size=48, rotation=rotation).std() < 3
-
-
-def test_of_overlapping_faces_the_best_stays_also_when_one_holds_the_other():
-    best, beside, within = (
-        Face((0, 0, 100, 100), 0, 3.0), Face((40, 0, 140, 100), 0, 1.0), Face((20, 20, 60, 60), 0, 2.0),
-    )  # fmt: skip
-    apart = Face((200, 0, 300, 100), 0, 0.5)
-    assert suppress([apart, beside, within, best]) == [best, apart]
-
-
-def test_a_blank_picture_has_no_face(cascade):
-    for size in ((30, 10), (8, 8), (500, 300)):
-        assert faces.lbpcascade(np.full((*size, 3), 255, np.uint8), 48, cascade) == []
-
-
-def test_boxes_are_in_px_of_the_original_whatever_the_scale_of_the_search(cascade):
-    from pipeline.sources.drawn import draw
-
-    picture = np.asarray(draw(0, 0)[0])
-    (coarse, *_), (fine, *_) = (faces.lbpcascade(picture, min_face, cascade) for min_face in (48, 24))
-    centers = [((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2) for face in (coarse, fine)]
-    side = coarse.box[2] - coarse.box[0]
-    assert np.abs(np.subtract(*centers)).max() < 0.1 * side
-    assert abs((fine.box[2] - fine.box[0]) / side - 1) < 0.25

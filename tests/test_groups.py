@@ -1,28 +1,132 @@
+import io
 import itertools
 import random
+from dataclasses import replace
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pyarrow as pa
+import pytest
+from PIL import Image, ImageEnhance
 
-from pipeline.groups import NEAR, components, group, near_pairs, split_of
+from pipeline import near
+from pipeline.groups import components, group, split_of
+from pipeline.sources.portrait import paint
+from pipeline.sources.portrait.look import sample
+from pipeline.store import Store
+
+DRAWN = 24
+POSE = ("size", "side", "center", "tilt", "openness", "line", "shading", "flip", "turn", "jitter")
 
 
-def flipped(text: str, bits) -> str:
-    value = int(text, 16)
-    for bit in bits:
-        value ^= 1 << bit
-    return f"{value:016x}"
+def turned(picture: Image.Image, degrees: float) -> Image.Image:
+    """All its hues."""
+    hsv = np.asarray(picture.convert("HSV")).copy()
+    hsv[..., 0] = (hsv[..., 0].astype(int) + round(degrees / 360 * 256)) % 256
+    return Image.fromarray(hsv, "HSV").convert("RGB")
 
 
-def test_near_pairs_are_exactly_those_of_comparing_all():
-    random.seed(0)
-    hashes = [f"{random.getrandbits(64):016x}" for _ in range(200)]
-    hashes += [flipped(text, random.sample(range(64), random.randrange(1, 7))) for text in hashes]
-    expected = {
-        frozenset(pair) for pair in itertools.combinations(hashes, 2)
-        if 0 < (int(pair[0], 16) ^ int(pair[1], 16)).bit_count() <= NEAR
-    }  # fmt: skip
-    assert {frozenset(pair) for pair in near_pairs(hashes)} == expected
-    assert len(expected) > 50
+def jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def cropped(picture: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    width, height = picture.size
+    return picture.crop((left * width, top * height, (1 - right) * width, (1 - bottom) * height))
+
+
+COPIES = {
+    "recompressed": lambda picture: jpeg(picture, 40),
+    "smaller": lambda picture: picture.resize((picture.width // 3, picture.height // 3)),
+    "larger": lambda picture: picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.BICUBIC),
+    "cropped": lambda picture: cropped(picture, 0.04, 0.01, 0.02, 0.04),
+    "cropped at a side": lambda picture: cropped(picture, 0, 0.05, 0, 0),
+    "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "of other hues": lambda picture: turned(picture, 20),
+    "darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.75),
+    "of more contrast": lambda picture: ImageEnhance.Contrast(picture).enhance(1.2),
+    "paler": lambda picture: ImageEnhance.Color(picture).enhance(0.6),
+    "all at once": lambda picture: jpeg(
+        cropped(turned(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), -10), 0.02, 0, 0.03, 0.02), 70
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Image.Image]:
+    return [Image.fromarray(paint.render(sample(11, i))) for i in range(DRAWN)]
+
+
+def text(picture: Image.Image, folder: Path) -> str:
+    """Its thumbnail, by way of a file."""
+    picture.save(folder / "picture.png", compress_level=1)
+    return near.thumbnail(folder / "picture.png")
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_is_known(kind, drawn, tmp_path):
+    known = [near.confirm((text(picture, tmp_path), text(COPIES[kind](picture), tmp_path))) for picture in drawn]
+    assert sum(known) >= DRAWN - 1
+
+
+def test_another_character_in_the_same_pose_is_none(drawn, tmp_path):
+    for i, picture in enumerate(drawn):
+        pose = {name: getattr(sample(11, i), name) for name in POSE}
+        other = Image.fromarray(paint.render(replace(sample(11, i + 1), **pose)))
+        assert not near.confirm((text(picture, tmp_path), text(other, tmp_path)))
+
+
+def test_the_same_drawing_with_hair_of_another_color_is_none(tmp_path):
+    is_copy = []
+    for i in range(DRAWN):
+        look = replace(sample(11, i), hair_color="blonde", hair=(240, 205, 105))
+        pair = (look, replace(look, hair_color="blue", hair=(60, 110, 200)))
+        is_copy.append(near.confirm(tuple(text(Image.fromarray(paint.render(look)), tmp_path) for look in pair)))
+    assert not any(is_copy)
+
+
+def test_pictures_without_anything_to_see_are_copies_of_nothing(tmp_path):
+    white = text(Image.new("RGB", (300, 300), "white"), tmp_path)
+    assert not near.confirm((white, white))
+    sketch = near.sketch(near.unpacked(white))
+    assert not sketch.any()
+    assert list(near.candidates(np.stack([sketch] * 1000))) == []
+
+
+def test_a_sketch_of_the_mirror_image_is_the_sketch_mirrored(drawn):
+    for picture in drawn:
+        small = cv2.resize(np.asarray(picture), (near.SIDE, near.SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        of_mirrored = near.sketch(np.ascontiguousarray(small[:, ::-1])).astype(int)
+        assert np.abs(of_mirrored - near.mirrored(near.sketch(small))).max() <= 1
+
+
+def planted(count: int, copies: int, noise: float) -> np.ndarray:
+    """Sketches, the last `copies` of which are of copies of the first, every second one mirrored."""
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((count, near.TERMS**2))
+    vectors[-copies:] = vectors[:copies] + noise * rng.standard_normal((copies, near.TERMS**2))
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    sketches = np.rint(near.UNIT * vectors / lengths).astype(np.int8)
+    sketches[-copies::2] = near.mirrored(sketches[-copies::2])
+    return sketches
+
+
+def test_candidates_are_those_of_comparing_all():
+    sketches = planted(400, 150, 0.3)
+    upright, mirrored = sketches.astype(int), near.mirrored(sketches).astype(int)
+    likeness = np.maximum(upright @ upright.T, upright @ mirrored.T)
+    y, x = np.nonzero(np.triu(likeness >= near.LIKE * near.UNIT**2, 1))
+    assert list(near.candidates(sketches)) == list(zip(y.tolist(), x.tolist(), strict=True))
+    assert len(y) > 100
+
+
+def test_cells_miss_next_to_nothing():
+    count, copies = 40_000, 2_000
+    found = set(near.candidates(planted(count, copies, 0.2)))
+    assert sum((row, count - copies + row) in found for row in range(copies)) >= 0.995 * copies
 
 
 def test_a_component_is_named_by_its_smallest_member_in_any_order_of_edges():
@@ -39,28 +143,80 @@ def test_splits_are_about_80_10_10_and_fixed():
     assert [split_of(name) for name in "abcd"] == [split_of(name) for name in "abcd"]
 
 
-def tables(pictures: dict[str, tuple[str, list[str]]]):
-    """image_id -> (hash, hashes of its crops), as the two tables that `group` takes."""
-    images = pa.table({"image_id": list(pictures), "phash": [picture for picture, _ in pictures.values()]})
-    rows = [(image_id, crop) for image_id, (_, crops) in pictures.items() for crop in crops]
-    return pa.table({"image_id": [row[0] for row in rows], "phash": [row[1] for row in rows]}), images
+class Place:
+    """Pictures and crops on disk, and the two tables that `group` takes."""
+
+    def __init__(self, root: Path):
+        self.root, self.images, self.faces = root, [], []
+        (root / "crops").mkdir(parents=True)
+
+    def add(self, image_id: str, picture: Image.Image, *crops: Image.Image) -> "Place":
+        picture.save(self.root / f"{image_id}.png", compress_level=1)
+        width, height = picture.size
+        self.images.append({
+            "image_id": image_id, "path": f"{image_id}.png", "width": width, "height": height, "bytes": 1,
+        })  # fmt: skip
+        for number, crop in enumerate(crops):
+            face_id = f"{image_id}{number}"
+            crop.resize((128, 128)).save(self.root / "crops" / f"{face_id}.png")
+            self.faces.append({
+                "face_id": face_id, "path": f"{face_id}.png", "image_id": image_id, "source": "s",
+                "source_id": f"of {image_id}",
+            })  # fmt: skip
+        return self
+
+    def grouped(self, **options):
+        tables = pa.Table.from_pylist(self.faces), pa.Table.from_pylist(self.images)
+        return group(*tables, Store(self.root, "d"), crops=self.root / "crops", **options)
 
 
-def test_faces_of_one_picture_of_near_pictures_and_with_near_crops_are_one_group():
-    far = [f"{0x123456789ABCDEF * 7**i % 2**64:016x}" for i in range(20)]
-    faces, images = tables({
-        "a": (far[0], [far[1], far[2]]),
-        "b": (flipped(far[0], [5, 60]), [far[3]]),  # a near picture
-        "c": (far[4], [flipped(far[3], [7])]),  # a near crop: c joins b, hence a
-        "d": (far[5], [far[6]]),
-    })  # fmt: skip
-    grouped = group(faces, images)
+@pytest.fixture
+def place(tmp_path, drawn) -> Place:
+    (tmp_path / "stages/.work").mkdir(parents=True)
+    place = Place(tmp_path)
+    place.add("a", COPIES["smaller"](drawn[0]), drawn[10], drawn[11])
+    place.add("b", drawn[0], drawn[12])  # a copy
+    place.add("c", drawn[1], COPIES["mirrored"](drawn[12]))  # a copied crop: c joins b, hence a
+    return place.add("d", drawn[2], drawn[13])
+
+
+def test_faces_of_one_picture_of_copies_and_with_copied_crops_are_one_group(place):
+    grouped, drops = place.grouped()
     assert grouped["group"].to_pylist() == ["a", "a", "a", "a", "d"]
     assert len(set(zip(grouped["group"].to_pylist(), grouped["split"].to_pylist(), strict=True))) == 2
+    assert drops == []
 
 
-def test_adding_pictures_moves_no_group():
-    far = [f"{0x9E3779B97F4A7C15 * (i + 1) % 2**64:016x}" for i in range(40)]
-    before = group(*tables({f"{i:02}": (far[2 * i], [far[2 * i + 1]]) for i in range(10)}))
-    after = group(*tables({f"{i:02}": (far[2 * i], [far[2 * i + 1]]) for i in range(20)}))
-    assert after["split"].to_pylist()[:10] == before["split"].to_pylist()
+def test_dropping_keeps_the_largest_picture_of_each_group_and_tells_the_others(place, drawn):
+    sizes = {row["image_id"]: row["width"] * row["height"] for row in place.images}
+    best, *others = sorted("abc", key=sizes.get, reverse=True)
+    kept, drops = place.grouped(near_duplicates="drop")
+    assert set(kept["image_id"].to_pylist()) == {best, "d"}
+    assert set(kept["group"].to_pylist()) == {"a", "d"}  # and the split stays, with or without
+    assert {(row["image_id"], row["reason"], row["detail"]) for row in drops} == {
+        (image_id, "near_duplicate", f"of of {best}") for image_id in others
+    }
+
+
+def test_adding_pictures_moves_no_group_and_compares_nothing_twice(place, drawn, monkeypatch):
+    before = place.grouped()[0].select(["face_id", "group", "split"]).to_pylist()
+    place.add("e", drawn[3], drawn[14])
+    sketched = []
+    monkeypatch.setattr(near, "load", lambda path, load=near.load: (sketched.append(path.stem), load(path))[1])
+    assert place.grouped(jobs=1)[0].select(["face_id", "group", "split"]).to_pylist()[:5] == before
+    assert sketched == ["e", "e0"]
+
+
+def test_groups_are_the_same_in_any_order_and_at_any_number_of_jobs(drawn, tmp_path):
+    groups = []
+    for number, jobs in enumerate((1, 2)):
+        root = tmp_path / str(number)
+        (root / "stages/.work").mkdir(parents=True)
+        place = Place(root)
+        entries = [(f"{i:02}", drawn[i % 9], drawn[i % 7]) for i in range(12)]
+        for entry in random.Random(number).sample(entries, len(entries)):
+            place.add(*entry)
+        grouped = place.grouped(jobs=jobs)[0]
+        groups.append(dict(zip(grouped["image_id"].to_pylist(), grouped["group"].to_pylist(), strict=True)))
+    assert groups[0] == groups[1]
+    assert len(set(groups[0].values())) < 9

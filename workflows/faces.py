@@ -118,28 +118,34 @@ class DetectFaces(Stage):
 
     drops = True
 
-    detector = luigi.Parameter(default="lbpcascade", description="which detector: lbpcascade")
+    detector = luigi.Parameter(
+        default="lbpcascade", description="who finds faces: lbpcascade, animeface (an extra), or both"
+    )
+    sweep = luigi.Parameter(
+        default="fast", description="off: upright faces; fast: also leaning and tight ones; full: at any angle"
+    )
     min_face = WholeNumber(default=48, description="side of the smallest wanted face, px of the original")
 
     def check(self) -> None:
         super().check()
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
-        from pipeline.faces import DETECTORS
+        from pipeline.detect import DETECTORS, SWEEPS
 
         require(self, self.detector in DETECTORS, "detector", "one of " + " ".join(DETECTORS))
+        require(self, self.sweep in SWEEPS, "sweep", "one of " + " ".join(SWEEPS))
 
     def causes(self) -> list:
-        from pipeline import faces
+        from pipeline import detect
 
-        return [faces.DETECT_VERSION, self.detector, self.min_face]
+        return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
-        from pipeline import faces
+        from pipeline import detect
 
         folder = get_config().get("assets", "folder", None)
-        table, drops = faces.detect(
-            self.requires().table("images"), self.store, detector=self.detector, min_face=self.min_face,
-            folder=folder and Path(folder), jobs=self.jobs,
+        table, drops = detect.detect(
+            self.requires().table("images"), self.store, detector=self.detector, sweep=self.sweep,
+            min_face=self.min_face, folder=folder and Path(folder), jobs=self.jobs,
         )  # fmt: skip
         self.save(out, faces=table, drops=drops)
 
@@ -205,16 +211,31 @@ class TagHairColor(Stage):
 class GroupFaces(Stage):
     """Near-duplicates into groups, groups into splits."""
 
-    def causes(self) -> list:
-        from pipeline import groups
+    drops = True
 
-        return [groups.VERSION]
+    near_duplicates = luigi.Parameter(
+        default="keep", description="keep: copies of a picture lie in one split; drop: only the largest of them is in"
+    )
+
+    def check(self) -> None:
+        super().check()
+        from pipeline.groups import NEAR_DUPLICATES
+
+        require(self, self.near_duplicates in NEAR_DUPLICATES, "near_duplicates", "one of " + " ".join(NEAR_DUPLICATES))
+
+    def causes(self) -> list:
+        from pipeline import groups, near
+
+        return [groups.VERSION, near.VERSION, self.near_duplicates]
 
     def make(self, out: Path) -> None:
         from pipeline import groups
 
-        images = self.first(ScrapeImages).table("images")
-        self.save(out, faces=groups.group(self.first(TagHairColor).table("faces"), images))
+        table, drops = groups.group(
+            self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images"), self.store,
+            crops=self.first(CropFaces).folder, near_duplicates=self.near_duplicates, jobs=self.jobs,
+        )  # fmt: skip
+        self.save(out, faces=table, drops=drops)
 
 
 @requires(GroupFaces, CropFaces, DetectFaces, ScrapeImages)
@@ -229,7 +250,7 @@ class BuildFaceDataset(NamedDataset):
         return {"source": self.source, "query": self.query, "path": path}
 
     def make(self, out: Path) -> None:
-        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces)]
+        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, GroupFaces)]
         self.assemble(
             out, self.first(GroupFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
@@ -251,4 +272,4 @@ class BuildFaceDataset(NamedDataset):
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
 
 
-_ON_THE_CARD = ("detector", "min_face", "size", "box_scale", "rotation", "hair_tagger")
+_ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

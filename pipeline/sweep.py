@@ -1,0 +1,126 @@
+"""A picture seen at several angles and scales, and what is seen brought back into the picture."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.faces import Face
+
+COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
+FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
+LARGEST = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
+WHITE = 255  # what lies beyond a picture's edge
+
+
+class Copy(NamedTuple):
+    """A copy of a picture, or of a part of it, as a detector gets to see it."""
+
+    center: tuple[float, float]
+    """x, y in px of the picture: what lies in the copy's middle."""
+    size: tuple[int, int]
+    """Width and height of the copy, px."""
+    step: float
+    """Px of the picture from one px of the copy to the next."""
+    angle: float = 0.0
+    """Degrees, clockwise: a face that leans by it stands upright in the copy."""
+
+    def to_picture(self) -> np.ndarray:
+        """(2, 3): a point of the copy -> of the picture, pixel centres at whole numbers, as cv2 counts."""
+        cos, sin = (self.step * f(math.radians(self.angle)) for f in (math.cos, math.sin))
+        turn = np.array([[cos, -sin], [sin, cos]])
+        middle = (np.array(self.size) - 1) / 2
+        return np.column_stack([turn, np.array(self.center) - 0.5 - turn @ middle])
+
+
+class Pyramid:
+    """A picture and its halves: a coarse copy is made from pixels that were averaged."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.width, self.height = pixels.shape[1], pixels.shape[0]
+        self._levels = [pixels]  # each half the one before; the first ones, if too large for cv2, are not kept
+        self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / LARGEST)))
+        for _ in range(self._first):
+            self._levels = [_half(self._levels[0])]
+
+    def show(self, copy: Copy) -> np.ndarray:
+        """The pixels of a copy."""
+        level = max(0, int(math.log2(copy.step) + 1e-9) - self._first)
+        while len(self._levels) <= level:
+            self._levels.append(_half(self._levels[-1]))
+        pixels = self._levels[level]
+        shrink = np.array([[pixels.shape[1] / self.width], [pixels.shape[0] / self.height]])
+        matrix = copy.to_picture()
+        matrix[:, 2] += 0.5
+        matrix *= shrink
+        matrix[:, 2] -= 0.5
+        return cv2.warpAffine(
+            pixels, matrix, copy.size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=(WHITE,) * 3
+        )
+
+
+def _half(pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    return cv2.resize(pixels, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+
+
+def copies(width: int, height: int, smallest: float, window: int, angles: Iterable[float]) -> list[Copy]:
+    """All copies of a picture of that size in which a detector with that window shall look for faces of `smallest` px
+    and more: upright, turned, and framed in white."""
+    center, longer = (width / 2, height / 2), max(width, height)
+    step = max(smallest / window, longer / LARGEST)
+
+    def whole(step: float, angle: float = 0.0, room: float = 1.0) -> Copy:
+        cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
+        size = (width * cos + height * sin) * room / step, (width * sin + height * cos) * room / step
+        return Copy(center, (max(1, round(size[0])), max(1, round(size[1]))), step, angle)
+
+    turned = [whole(step * COARSER, angle) for angle in angles]
+    return [whole(step), *turned, whole(longer / (FRAMED * window), room=2.0)]
+
+
+def sweep(pyramid: Pyramid, wanted: Iterable[Copy], find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(N, 5): x, y, side, angle and score of what `find` sees in the copies. It tells px and degrees of a copy, which
+    become those of the picture."""
+    seen = [np.empty((0, 5))]
+    for copy in wanted:
+        found = find(pyramid.show(copy))
+        if len(found):
+            matrix = copy.to_picture()
+            points = (found[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
+            seen.append(np.column_stack([points, found[:, 2:] * (copy.step, 1, 1) + (0, copy.angle, 0)]))
+    return np.concatenate(seen)
+
+
+def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
+    """From its centre and side. The tilt becomes -180 to 180 degrees."""
+    box = tuple(round(float(value), 2) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
+    return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
+
+
+def suppress(faces: Iterable[Face]) -> list[Face]:
+    """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: (-face.score, face.box)):
+        if not any(overlap(face, other) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def overlap(a: Face, b: Face) -> bool:
+    """Whether two squares, leaning as the faces do, share more than half the smaller: unlike IoU this also sees a
+    small one within a large one."""
+    squares = [square(face) for face in (a, b)]
+    kind, corners = cv2.rotatedRectangleIntersection(*squares)
+    if kind == cv2.INTERSECT_NONE:
+        return False
+    smaller = min(side**2 for _, (side, _), _ in squares)
+    return cv2.contourArea(cv2.convexHull(corners)) > 0.5 * smaller
+
+
+def square(face: Face) -> tuple:
+    """As cv2 has a rotated rectangle."""
+    x0, y0, x1, y1 = face.box
+    return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt

@@ -1,0 +1,233 @@
+import sys
+import types
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from pipeline import detect
+from pipeline.detect import SWEEPS, lbpcascade
+from pipeline.errors import UserError
+from pipeline.faces import Face
+from pipeline.sources.drawn import draw
+from pipeline.sweep import Copy, Pyramid, overlap, suppress
+
+
+def drawn(i: int, **how) -> tuple[np.ndarray, np.ndarray]:
+    """A portrait and the centre of its face."""
+    picture, truth = draw(5, i, **how)
+    x0, y0, x1, y1 = truth.face_box
+    return np.asarray(picture), np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+
+
+def turned(picture: np.ndarray, point: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture turned clockwise on a white ground that holds it whole, and where the point went."""
+    image = Image.fromarray(picture).rotate(-angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(255,) * 3)
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    x, y = point - np.array(picture.shape[1::-1]) / 2
+    return np.asarray(image), np.array([cos * x - sin * y, sin * x + cos * y]) + np.array(image.size) / 2
+
+
+def center(face: Face) -> np.ndarray:
+    return np.array([face.box[0] + face.box[2], face.box[1] + face.box[3]]) / 2
+
+
+def side(face: Face) -> float:
+    return face.box[2] - face.box[0]
+
+
+def images_of(store, pictures: list[np.ndarray]) -> pa.Table:
+    same = {"source": "s", "bytes": 1, "md5": "", "format": "PNG", "phash": ""}
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(store.root / f"{i}.png")
+    return pa.Table.from_pylist(
+        [same | {"image_id": str(i), "path": f"{i}.png", "source_id": str(i)} for i in range(len(pictures))]
+    )
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_an_upright_face_is_found_by_every_sweep(sweep, cascade):
+    picture, truth = drawn(0, tilt=0)
+    (face,) = lbpcascade(picture, 48, SWEEPS[sweep], cascade)
+    assert np.hypot(*(center(face) - truth)) < 0.15 * side(face)
+    assert abs(face.tilt) <= 8
+
+
+def test_full_finds_faces_at_any_angle_and_says_which(cascade):
+    errors, found = [], 0
+    for i in range(12):
+        picture, truth = drawn(i, tilt=0)
+        angle = 30 * i + 11
+        picture, truth = turned(picture, truth, angle)
+        faces = lbpcascade(picture, 48, SWEEPS["full"], cascade)
+        assert len(faces) <= 1
+        for face in faces:
+            found += np.hypot(*(center(face) - truth)) < 0.25 * side(face)
+            errors.append(abs((face.tilt - angle + 180) % 360 - 180))
+    assert found >= 11
+    assert np.mean(np.array(errors) <= 8) >= 0.9
+
+
+def test_fast_finds_leaning_faces_that_off_does_not(cascade):
+    counts = {"off": 0, "fast": 0}
+    for i in range(6):
+        picture, _ = turned(*drawn(i, tilt=0), (-40, 40)[i % 2])
+        for sweep in counts:
+            counts[sweep] += bool(lbpcascade(picture, 48, SWEEPS[sweep], cascade))
+    assert counts["fast"] >= 5
+    assert counts["off"] <= 2
+
+
+def test_a_face_that_fills_its_picture_is_found(cascade):
+    found = 0
+    for i in range(10):
+        picture, truth = draw(6, i, tilt=0)
+        x0, y0, x1, y1 = truth.face_box
+        margin = 0.12 * (x1 - x0)
+        tight = picture.crop((x0 - margin, y0 - margin, x1 + margin, y1 + margin)).resize((160, 160))
+        found += bool(lbpcascade(np.asarray(tight), 48, SWEEPS["fast"], cascade))
+    assert found >= 9
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_where_nothing_is_drawn_there_is_no_face(sweep, cascade):
+    for size in ((30, 10), (8, 8), (1, 1), (500, 300), (20_000, 3)):
+        assert lbpcascade(np.full((*size, 3), 255, np.uint8), 48, SWEEPS[sweep], cascade) == []
+    noise = np.random.default_rng(0).integers(0, 255, (500, 500, 3), np.uint8)
+    assert lbpcascade(noise, 48, SWEEPS[sweep], cascade) == []
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_boxes_are_in_px_of_the_original_whatever_the_scale_of_the_search(sweep, cascade):
+    picture, _ = drawn(0)
+    (coarse, *_), (fine, *_) = (lbpcascade(picture, min_face, SWEEPS[sweep], cascade) for min_face in (70, 24))
+    assert np.abs(center(coarse) - center(fine)).max() < 0.1 * side(coarse)
+    assert abs(side(fine) / side(coarse) - 1) < 0.25
+
+
+def test_of_overlapping_faces_the_best_stays_also_when_one_holds_the_other():
+    best, beside, within = (
+        Face((0, 0, 100, 100), 0, 3.0), Face((40, 0, 140, 100), 0, 1.0), Face((20, 20, 60, 60), 0, 2.0),
+    )  # fmt: skip
+    apart = Face((200, 0, 300, 100), 0, 0.5)
+    assert suppress([apart, beside, within, best]) == [best, apart]
+
+
+def test_overlap_is_that_of_the_leaning_squares():
+    upright = Face((0, 0, 100, 100), 0, 1.0)
+    assert overlap(upright, upright)
+    # of the upright squares less than half is shared, of the leaning ones more, and the other way round
+    assert not overlap(upright, Face((45, 20, 145, 120), 0, 1.0))
+    assert overlap(Face((0, 0, 100, 100), 45, 1.0), Face((35, 35, 135, 135), 45, 1.0))
+    assert not overlap(upright, Face((35, 35, 135, 135), 0, 1.0))
+
+
+@pytest.mark.parametrize("angle", [0, 37, -120])
+@pytest.mark.parametrize("step", [0.5, 1.0, 2.0, 5.5])
+def test_what_a_copy_shows_is_where_it_says(angle, step):
+    """A black dot on white, found in the copy and brought back."""
+    y, x = np.mgrid[:300, :400]
+    picture = (255 - 255 * np.exp(-((x + 0.5 - 250) ** 2 + (y + 0.5 - 120) ** 2) / 300)).astype(np.uint8)
+    copy = Copy((200, 150), (round(520 / step), round(520 / step)), step, angle)
+    dark = 255.0 - Pyramid(picture).show(copy)
+    rows, columns = np.mgrid[: dark.shape[0], : dark.shape[1]]
+    seen = np.array([(columns * dark).sum(), (rows * dark).sum(), dark.sum()]) / dark.sum()
+    assert np.abs(copy.to_picture() @ seen + 0.5 - (250, 120)).max() < 0.3
+
+
+def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, cascade):
+    """Two faces side by side, which the cascade scores the other way round or finds twice."""
+    pictures = [np.asarray(draw(0, i)[0].resize((320, 320))) for i in (0, 3)]
+    rows = images_of(store, [np.hstack([pictures[k] for k in pair]) for pair in ([0, 1], [1, 0])])
+    table, drops = detect.detect(rows, store, detector="lbpcascade", sweep="fast", min_face=48)
+    for i in "01":
+        boxes = [row["box"] for row in table.to_pylist() if row["image_id"] == i]
+        assert len(boxes) == 2
+        assert boxes[0][2] < boxes[1][0]
+    assert drops == []
+
+
+def test_a_picture_without_a_face_is_in_the_funnel_and_none_at_all_is_an_error(store, cascade):
+    blank = np.full((200, 200, 3), 255, np.uint8)
+    table, drops = detect.detect(
+        images_of(store, [blank, drawn(0)[0]]), store, detector="lbpcascade", sweep="fast", min_face=48
+    )
+    assert table["source_id"].to_pylist() == ["1"]
+    assert [(row["source_id"], row["reason"]) for row in drops] == [("0", "no_face")]
+    with pytest.raises(UserError, match="sweep full"):
+        detect.detect(images_of(store, [blank]), store, detector="lbpcascade", sweep="off", min_face=48)
+
+
+class StandIn(types.ModuleType):
+    """A module with animeface's interface, that sees a dark square on white: leaning by 10 degrees, likely by half."""
+
+    def __init__(self, *, blind: bool = False):
+        super().__init__("animeface")
+        self.blind = blind
+
+    def detect(self, picture: Image.Image) -> list:
+        y, x = np.nonzero(np.asarray(picture.convert("L")) < 60)
+        if self.blind or len(x) < 100:
+            return []
+        box = types.SimpleNamespace(x=x.min(), y=y.min(), width=np.ptp(x) + 1, height=np.ptp(y) + 1)
+        left, right = (types.SimpleNamespace(x=u, y=v, width=2, height=2) for u, v in ((40, 17.63 - 10), (0, 0.58 - 0)))
+        part = types.SimpleNamespace
+        return [part(likelihood=0.5, face=part(pos=box), left_eye=part(pos=left), right_eye=part(pos=right))]
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Puts a stand-in, or nothing, in the place of the package animeface."""
+
+    def put(module: types.ModuleType | None) -> None:
+        monkeypatch.setitem(sys.modules, "animeface", module)  # None: importing it fails
+        detect.working_animeface.cache_clear()
+
+    yield put
+    detect.working_animeface.cache_clear()
+
+
+def test_an_animeface_that_is_blind_or_not_there_says_what_to_install(stand_in):
+    for module in (None, StandIn(blind=True)):
+        stand_in(module)
+        with pytest.raises(UserError, match=r"pip install 'animeface==2\.0\.3' 'pillow<12'"):
+            detect.working_animeface(None)
+
+
+def test_animefaces_boxes_and_lean_come_back_into_the_picture(stand_in):
+    stand_in(StandIn())
+    picture = np.full((300, 300, 3), 255, np.uint8)
+    picture[100:180, 60:140] = 0
+    (face,) = detect.animeface(picture, 48, None, "")
+    assert np.abs(np.array(face.box) - (60, 100, 140, 180)).max() < 2
+    assert face.tilt == pytest.approx(10, abs=0.2)
+    assert face.score == 0.5
+
+
+def test_both_is_the_union_and_tells_who_found_which(stand_in, cascade):
+    stand_in(StandIn())
+    face, _ = drawn(0, tilt=0)
+    dark = np.full((face.shape[0], 200, 3), 255, np.uint8)
+    dark[100:180, 60:140] = 0
+    needs = {"lbpcascade": cascade, "animeface": ""}
+    for sweep in SWEEPS:
+        found = detect.find(np.hstack([np.maximum(face, 64), dark]), needs=needs, sweep=sweep, min_face=48)
+        assert sorted(name for name, _ in found) == ["animeface", "lbpcascade"]
+    # one that both find is the cascade's
+    same = detect.find(np.where(face > 200, face, 0), needs=needs, sweep="off", min_face=48)
+    assert all(name == "lbpcascade" for name, _ in same[:1])
+
+
+def test_the_real_animeface_finds_the_drawn_faces(stand_in):
+    """Where the package is installed, and Pillow is one that it can read."""
+    pytest.importorskip("animeface")
+    try:
+        detect.working_animeface(None)
+    except UserError as error:
+        pytest.skip(str(error))
+    for i in range(3):
+        picture, truth = drawn(i, tilt=0)
+        (face, *_) = detect.animeface(picture, 48, None, "")
+        assert np.hypot(*(center(face) - truth)) < 0.25 * side(face)
+        assert abs(face.tilt) < 12
