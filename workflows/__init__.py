@@ -6,7 +6,15 @@ run: so `--help` answers at once.
 
 from workflows import console
 from workflows.evaluate import EvaluateGAN
-from workflows.faces import BuildFaceDataset, CropFaces, DetectFaces, GroupFaces, ScrapeImages, TagHairColor
+from workflows.faces import (
+    BuildFaceDataset,
+    CropFaces,
+    DetectFaces,
+    GroupFaces,
+    ScrapeImages,
+    SelectFaces,
+    TagHairColor,
+)
 from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
 from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
@@ -17,6 +25,6 @@ if console.is_luigi_command():
 
 __all__ = [
     "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "ExportRecipe", "GenerateFaces",
-    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages",
+    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages", "SelectFaces",
     "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
 ]  # fmt: skip

@@ -238,7 +238,54 @@ class GroupFaces(Stage):
         self.save(out, faces=table, drops=drops)
 
 
-@requires(GroupFaces, CropFaces, DetectFaces, ScrapeImages)
+@requires(GroupFaces)
+class SelectFaces(Stage):
+    """Those that are good enough. Groups and splits are made before: they stay, whatever is asked for."""
+
+    drops = True
+
+    min_sharpness = Number(
+        default=0.0, description="variance of a crop's Laplacian, grey 0..255; blurred ones have little"
+    )
+    min_brightness = Number(default=0.0, description="mean luma of a crop, 0 to 1")
+    max_brightness = Number(default=1.0, description="mean luma of a crop, 0 to 1")
+    monochrome = luigi.Parameter(default="keep", description="crops with hardly any colour: keep, drop, or only these")
+    min_original = WholeNumber(default=0, description="shorter side of an original, px")
+
+    def check(self) -> None:
+        super().check()
+        from pipeline.quality import MONOCHROME
+
+        require(self, self.min_sharpness >= 0, "min_sharpness", "0 or more")
+        require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
+        require(self, self.min_brightness <= self.max_brightness <= 1, "max_brightness", "--min-brightness to 1")
+        require(self, self.monochrome in MONOCHROME, "monochrome", "one of " + " ".join(MONOCHROME))
+        require(self, self.min_original >= 0, "min_original", "0 px or more")
+
+    @property
+    def limits(self):
+        from pipeline.quality import Limits
+
+        return Limits(*(getattr(self, name) for name in Limits._fields))
+
+    def causes(self) -> list:
+        from pipeline import quality
+
+        return [quality.VERSION, *self.limits]
+
+    def make(self, out: Path) -> None:
+        from pipeline import quality
+
+        table, drops = quality.select(self.requires().table("faces"), self.limits)
+        if not len(table):
+            raise UserError(
+                "SelectFaces", f"none of {len(drops)} faces is within the limits{first_of(drops)}", "at least one",
+                "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
+            )  # fmt: skip
+        self.save(out, faces=table, drops=drops)
+
+
+@requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
 class BuildFaceDataset(NamedDataset):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
@@ -250,9 +297,9 @@ class BuildFaceDataset(NamedDataset):
         return {"source": self.source, "query": self.query, "path": path}
 
     def make(self, out: Path) -> None:
-        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, GroupFaces)]
+        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, GroupFaces, SelectFaces)]
         self.assemble(
-            out, self.first(GroupFaces).table("faces"),
+            out, self.first(SelectFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
             images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).folder,
         )  # fmt: skip
@@ -269,7 +316,9 @@ class BuildFaceDataset(NamedDataset):
             settings["harvest"] = (self.first(ScrapeImages).folder / "harvest.txt").read_text(encoding="utf-8")
         if source.is_seeded:
             settings["seed"] = self.seed
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD}
+        limits = self.first(SelectFaces).limits
+        asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")
