@@ -3,9 +3,11 @@
 sources   a site, a folder, an archive or our own pencil offers posts: pictures with what is said of them
 harvest   what a site offers is fetched, politely (polite, budget, robots), and every file's fate kept (ledger)
 images    each post's bytes are read, really decoded, and kept under their sha256
-faces     a detector finds the faces; each is cut once from the original pixels
+detect    a detector finds the faces, leaning ones too (sweep)
+faces     each is cut once from the original pixels
 hair      the colour of each face's hair, as a probability for each of nine names
-groups    near-duplicates and same-picture faces become groups; a group lies in one split
+groups    copies (near) and faces of one picture become groups; a group lies in one split
+quality   faces that are not good enough are left out, if that is asked for
 report    the dataset card, the contact sheet, and where every picture went
 manifest  the rows of all that: every column's name, type, unit and meaning
 

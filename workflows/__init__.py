@@ -25,6 +25,6 @@ if console.is_luigi_command():
 
 __all__ = [
     "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "ExportRecipe", "GenerateFaces",
-    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages", "SelectFaces",
-    "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
+    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages",
+    "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
 ]  # fmt: skip
