@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import detect, faces, groups, hair, images, report
+from pipeline import detect, faces, groups, hair, images, near, report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
@@ -42,7 +42,7 @@ def versions() -> dict[str, object]:
     names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
     return {
         "dataset": VERSION, "images": images.VERSION, "detect": detect.VERSION, "crop": faces.CROP_VERSION,
-        "hair": hair.VERSION, "groups": groups.VERSION,
+        "hair": hair.VERSION, "groups": groups.VERSION, "near": near.VERSION,
     } | {name: _installed(name) for name in names}  # fmt: skip
 
 

@@ -122,7 +122,12 @@ FACES = pa.schema(
         _column("tilt", pa.float32(), "degrees the face leans in the original, clockwise positive"),
         _column("box_scale", pa.float32(), "side of the crop over side of the box"),
         _column("rotation", pa.float32(), "degrees the crop was turned on purpose, clockwise positive"),
-        _column("score", pa.float32(), "the detector's confidence; comparable within one detector"),
+        _column(
+            "score",
+            pa.float32(),
+            "the detector's confidence, comparable within one detector and sweep: of lbpcascade the weight of its last "
+            "stage, or with a sweep the number of windows that agree; of animeface a likelihood",
+        ),
         _column("detector", pa.string(), "which detector found the face"),
         _column("hair_color", pa.string(), "one of " + " ".join(HAIR_COLORS) + "; null if none is likely", null=True),
         _column(

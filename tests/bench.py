@@ -4,6 +4,7 @@ Each benchmark is measured beside its limit or its obvious alternative in the sa
 slows both; `spread` is (slowest - fastest) / median of the runs.
 """
 
+import functools
 import json
 import platform
 import resource
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import luigi
 import numpy as np
+from bench_detectors import detectors
 from bench_harvest import harvest, politeness
 
 from pipeline import assets, detect, faces, hair, images, near
@@ -83,7 +85,8 @@ def parts(count: int = 60) -> None:
 
 
 def build(count: int = 240) -> None:
-    """The whole of BuildFaceDataset on all cores, from a folder of drawn pictures, beside the pure cascade."""
+    """The whole of BuildFaceDataset on all cores, from a folder of drawn pictures, with each sweep, beside the pure
+    cascade."""
     from workflows import BuildFaceDataset
 
     cascade = str(assets.fetch("lbpcascade_animeface.xml"))
@@ -97,24 +100,25 @@ def build(count: int = 240) -> None:
             small.append(_equalised(np.asarray(picture)))
         classifier = cv2.CascadeClassifier(cascade)
 
-        def whole() -> None:
+        def whole(sweep: str) -> None:
             with tempfile.TemporaryDirectory(dir=root) as data_root:
-                task = BuildFaceDataset(source="folder", path=folder, data_root=Path(data_root))
+                task = BuildFaceDataset(source="folder", path=folder, data_root=Path(data_root), sweep=sweep)
                 assert luigi.build([task], local_scheduler=True, log_level="ERROR", no_lock=True)
 
         seconds = measure(
             cascade=lambda: [
                 classifier.detectMultiScale3(grey, 1.1, 5, minSize=(24, 24), outputRejectLevels=True) for grey in small
             ],
-            whole=whole,
+            **{sweep: functools.partial(whole, sweep) for sweep in detect.SWEEPS},
         )
-    pure = statistics.median(seconds["cascade"])
-    times = [round(whole / cascade, 2) for whole, cascade in zip(seconds["whole"], seconds["cascade"], strict=True)]
-    tell("build/cascade alone, 1 thread", count, "images", seconds["cascade"])
-    tell(
-        "build/whole, all cores", count, "images", seconds["whole"],
-        times_the_cascade=round(statistics.median(seconds["whole"]) / pure, 2), ratios=times,
-    )  # fmt: skip
+    pure, plain = (statistics.median(seconds[name]) for name in ("cascade", "off"))
+    tell("build/cascade alone, 1 thread", count, "images", seconds.pop("cascade"))
+    for sweep, times in seconds.items():
+        median = statistics.median(times)
+        tell(
+            f"build/whole with --sweep {sweep}, all cores", count, "images", times,
+            times_the_cascade=round(median / pure, 2), times_off=round(median / plain, 2),
+        )  # fmt: skip
 
 
 def groups(count: int = 1_000_000) -> None:
@@ -312,7 +316,7 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
 
 BENCHES = {
     "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
-    "groups": groups,
+    "groups": groups, "detectors": detectors,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy as np
 import pandas
 import pytest
 from PIL import Image
+from sprites import Unavailable, fetch
 
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS
 from pipeline.sources.drawn import draw
@@ -485,27 +486,10 @@ print(json.dumps({"reads": reads, "broken": broken, "sizes": sorted(sizes)}))
 @pytest.fixture(scope="session")
 def sprites(tmp_path_factory) -> Path:
     """13 sprites of two visual novels (Expat licence), installed by package name."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        pytest.skip("no Debian tools here to fetch the sprites with")
-    place = tmp_path_factory.mktemp("renpy")
-    fetched = subprocess.run(
-        ["apt-get", "download", "renpy-thequestion", "renpy-demo"],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fetched.returncode:
-        pytest.skip(f"the sprites' packages cannot be had here: {fetched.stderr.strip()[-200:]}")
-    folder = place / "sprites"
-    folder.mkdir()
-    for package in place.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", package, place / "root"], check=True)
-    for pattern in ("sylvie *.png", "eileen *.png", "lucy *.png"):
-        for path in place.glob(f"root/**/{pattern}"):
-            shutil.copy(path, folder)
-    assert len(list(folder.iterdir())) == 13
-    return folder
+    try:
+        return fetch(tmp_path_factory.mktemp("renpy"))
+    except Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):

@@ -214,9 +214,17 @@ def test_both_is_the_union_and_tells_who_found_which(stand_in, cascade):
     for sweep in SWEEPS:
         found = detect.find(np.hstack([np.maximum(face, 64), dark]), needs=needs, sweep=sweep, min_face=48)
         assert sorted(name for name, _ in found) == ["animeface", "lbpcascade"]
-    # one that both find is the cascade's
-    same = detect.find(np.where(face > 200, face, 0), needs=needs, sweep="off", min_face=48)
-    assert all(name == "lbpcascade" for name, _ in same[:1])
+
+
+def test_of_a_face_that_both_find_the_cascades_box_stays(monkeypatch, cascade):
+    picture, _ = drawn(0, tilt=0)
+    (face,) = lbpcascade(picture, 48, None, cascade)
+    beside = face._replace(box=tuple(value + 0.1 * side(face) for value in face.box), score=face.score + 1)
+    apart = face._replace(box=tuple(value + 2 * side(face) for value in face.box))
+    other = detect.Finder(lambda *_: [beside, apart], detect.working_animeface)
+    monkeypatch.setitem(detect.FINDERS, "animeface", other)
+    found = detect.find(picture, needs={"lbpcascade": cascade, "animeface": ""}, sweep="off", min_face=48)
+    assert found == [("lbpcascade", face), ("animeface", apart)]
 
 
 def test_the_real_animeface_finds_the_drawn_faces(stand_in):

@@ -1,0 +1,117 @@
+"""The scoreboard of the detectors: what each finds, and how fast. Run by bench.py."""
+
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import sprites
+from PIL import Image
+
+from pipeline import detect, images
+from pipeline.errors import UserError
+from pipeline.faces import Face
+from pipeline.sources.drawn import draw
+
+LICENSES = {"lbpcascade": "MIT", "animeface": "Apache-2.0", "both": "MIT, Apache-2.0"}
+MIN_FACE = 48  # px, as by default
+SEED = 3  # of the drawn pictures
+
+
+class Marked(NamedTuple):
+    """A picture with one face."""
+
+    picture: np.ndarray
+    x: float
+    y: float
+    side: float
+    tilt: float
+
+    def turned(self, angle: float) -> "Marked":
+        """Clockwise, on a white ground that holds it whole."""
+        image = Image.fromarray(self.picture).rotate(
+            -angle, Image.Resampling.BICUBIC, expand=True, fillcolor=(255, 255, 255)
+        )
+        cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        x, y = self.x - self.picture.shape[1] / 2, self.y - self.picture.shape[0] / 2
+        x, y = cos * x - sin * y + image.width / 2, sin * x + cos * y + image.height / 2
+        return Marked(np.asarray(image), x, y, self.side, self.tilt + angle)
+
+    def is_of(self, face: Face) -> bool:
+        """Whether the face is this one: its centre in or near the mark, its side like the mark's within about two."""
+        x0, y0, x1, y1 = face.box
+        apart = max(abs((x0 + x1) / 2 - self.x), abs((y0 + y1) / 2 - self.y))
+        return apart <= 0.65 * self.side and 0.45 <= (x1 - x0) / self.side <= 2.2
+
+
+def _marked(picture: np.ndarray, box: tuple, tilt: float) -> Marked:
+    x0, y0, x1, y1 = box
+    return Marked(picture, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, tilt)
+
+
+def drawn(count: int = 120) -> list[Marked]:
+    """Portraits, leaning as they are drawn."""
+    pictures = (draw(SEED, i) for i in range(count))
+    return [_marked(np.asarray(picture), truth.face_box, truth.tilt) for picture, truth in pictures]
+
+
+def sprites_of(folder: Path) -> list[Marked]:
+    """Upright, on white."""
+    return [_marked(images.load(folder / name), box, 0.0) for name, box in sprites.FACES.items()]
+
+
+def turned_to_any_angle(pictures: list[Marked]) -> Iterator[Marked]:
+    """Each to a random angle."""
+    angles = np.random.default_rng(SEED).uniform(-180, 180, len(pictures))
+    return (marked.turned(angle) for marked, angle in zip(pictures, angles, strict=True))
+
+
+def turned_by_steps(pictures: list[Marked], step: int = 15) -> Iterator[Marked]:
+    """Each by 0, 15, … 345 degrees."""
+    return (marked.turned(angle) for marked in pictures for angle in range(0, 360, step))
+
+
+def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
+    """Recall, precision (a face that is found twice counts as another), and how right the tilt is, of the found."""
+    needs = {finder: detect.FINDERS[finder].asset(None) for finder in detect.DETECTORS[name]}
+    found, others, errors, seconds = 0, 0, [], []
+    for marked in pictures:
+        start = time.perf_counter()
+        faces = [face for _, face in detect.find(marked.picture, needs=needs, sweep=sweep, min_face=MIN_FACE)]
+        seconds.append(time.perf_counter() - start)
+        right = [face for face in faces if marked.is_of(face)]
+        found += bool(right)
+        others += len(faces) - bool(right)
+        errors += [abs((face.tilt - marked.tilt + 180) % 360 - 180) for face in right[:1]]
+    return {
+        "pictures": len(pictures), "recall": round(found / len(pictures), 3),
+        "precision": round(found / max(1, found + others), 3),
+        "found_within_20": round(float(np.sum(np.array(errors) <= 20)) / len(pictures), 3),
+        "of_them_within_8": round(float(np.mean([error <= 8 for error in errors if error <= 20] or [0])), 3),
+        "images/s": round(1 / statistics.mean(seconds), 1),
+    }  # fmt: skip
+
+
+def detectors() -> None:
+    """Each detector, as it is (off), with its default sweep on pictures as they are, and at any angle (full)."""
+    with tempfile.TemporaryDirectory() as place:
+        upright, sets = drawn(), {}
+        sets["drawn"] = {"off": upright, "fast": upright, "full": list(turned_to_any_angle(upright))}
+        try:
+            standing = sprites_of(sprites.fetch(Path(place)))
+            sets["sprites"] = {"off": standing, "fast": standing, "full": list(turned_by_steps(standing))}
+        except sprites.Unavailable as reason:
+            print(json.dumps({"bench": "detectors/sprites", "skipped": str(reason)}), flush=True)
+    for name in detect.DETECTORS:
+        for which, of_sweep in sets.items():
+            for sweep, pictures in of_sweep.items():
+                bench = {"bench": f"detectors/{name} {sweep}, {which}", "license": LICENSES[name]}
+                try:
+                    print(json.dumps(bench | score(name, sweep, pictures)), flush=True)
+                except UserError as error:
+                    print(json.dumps(bench | {"skipped": str(error)}), flush=True)
