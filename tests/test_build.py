@@ -14,7 +14,6 @@ import numpy as np
 import pandas
 import pytest
 from PIL import Image
-from sprites import Unavailable, fetch
 
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS
 from pipeline.sources.drawn import draw
@@ -481,15 +480,6 @@ while go:
     reads += 1
 print(json.dumps({"reads": reads, "broken": broken, "sizes": sorted(sizes)}))
 """
-
-
-@pytest.fixture(scope="session")
-def sprites(tmp_path_factory) -> Path:
-    """13 sprites of two visual novels (Expat licence), installed by package name."""
-    try:
-        return fetch(tmp_path_factory.mktemp("renpy"))
-    except Unavailable as reason:
-        pytest.skip(str(reason))
 
 
 def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):

@@ -12,6 +12,7 @@ from PIL import Image, ImageEnhance
 
 from pipeline import near
 from pipeline.groups import components, group, split_of
+from pipeline.images import load
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import sample
 from pipeline.store import Store
@@ -53,6 +54,22 @@ COPIES = {
         cropped(turned(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), -10), 0.02, 0, 0.03, 0.02), 70
     ),
 }
+
+
+PLANTED = {
+    "recompressed": lambda picture, at: jpeg(picture, round(at(30, 90))),
+    "resized": lambda picture, at: picture.resize([round(side * at(0.5, 1.5)) for side in picture.size]),
+    "cropped": lambda picture, at: cropped(picture, *(at(0, 0.05) for _ in range(4))),
+    "mirrored": lambda picture, at: COPIES["mirrored"](picture),
+    "of other hues": lambda picture, at: turned(picture, at(-30, 30)),
+    "of other brightness": lambda picture, at: ImageEnhance.Brightness(picture).enhance(at(0.7, 1.3)),
+    "of other contrast": lambda picture, at: ImageEnhance.Contrast(picture).enhance(at(0.7, 1.35)),
+    "of other chroma": lambda picture, at: ImageEnhance.Color(picture).enhance(at(0.5, 1.6)),
+    "all at once": lambda picture, at: jpeg(
+        cropped(turned(COPIES["mirrored"](picture), at(-20, 20)), *(at(0, 0.04) for _ in range(4))), round(at(40, 90))
+    ),
+}
+"""(picture, (low, high) -> a number between) -> its copy."""
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +158,35 @@ def test_splits_are_about_80_10_10_and_fixed():
     assert all(abs(splits.count(name) - share) < 100  # three standard deviations are 90 to 120
                for name, share in (("train", 8_000), ("val", 1_000), ("test", 1_000)))  # fmt: skip
     assert [split_of(name) for name in "abcd"] == [split_of(name) for name in "abcd"]
+
+
+@pytest.mark.slow
+def test_planted_copies_are_grouped_and_hardly_anything_else(sprites, tmp_path):
+    """Four of each of 273 pictures, of random kinds and strengths."""
+    chance = random.Random(9)
+    originals = {f"drawn {i}": Image.fromarray(paint.render(sample(77, i))) for i in range(260)}
+    originals |= {path.stem: Image.fromarray(load(path)) for path in sorted(sprites.iterdir())}
+    files = {}
+    for name, original in originals.items():
+        copies = {"": original}
+        copies |= {kind: PLANTED[kind](original, chance.uniform) for kind in chance.sample(list(PLANTED), 4)}
+        for kind, copy in copies.items():
+            files[f"{name}|{kind}".replace(" ", "_")] = file = tmp_path / f"{len(files)}.png"
+            copy.save(file, compress_level=1)
+    (tmp_path / "stages/.work").mkdir(parents=True)
+    pairs = list(near.copies(files, "pictures", Store(tmp_path, "d")))
+    group_of = components([(key, key) for key in files] + pairs)
+
+    def drawing(key: str) -> str:
+        """Which; a sprite's other expressions are the same one."""
+        return key.split("|")[0] if key.startswith("drawn") else "_".join(key.split("|")[0].split("_")[:-1])
+
+    copies = [key for key in files if not key.endswith("|")]
+    missed = [key for key in copies if group_of[key] != group_of[key.split("|")[0] + "|"]]
+    wrong = [pair for pair in pairs if drawing(pair[0]) != drawing(pair[1])]
+    print(f"{len(copies)} copies, missed: {missed}; {len(pairs)} pairs, wrong: {wrong}")
+    assert len(missed) <= 0.01 * len(copies)
+    assert len(wrong) <= 0.001 * len(pairs)
 
 
 class Place:
