@@ -40,7 +40,7 @@ CLOSE = 56  # px: a face in the close look; the cascade steps more finely throug
 CLOSE_ANGLES = range(-45, 46, 15)  # degrees; the cascade knows faces up to about 30 degrees off
 CLOSE_SIDE = 98  # px of the close look: the largest window, and a fifth of the face to move on either side
 CLOSE_WINDOWS = 40, 76  # px: 0.7 to 1.35 of the face
-MOST = 2000  # windows that are gathered; a crowd of large faces has some hundred
+MOST = 16_000  # windows that are gathered: those of some 2,000 faces; 256 MB
 ENOUGH = 16  # windows in the close looks that make a face
 
 ANIMEFACE_VERSION = "2.0.3"
@@ -65,7 +65,7 @@ def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | Non
     for likely in _proposals(sweep(pyramid, wanted, windows)):
         if not any(overlap(likely, other) for other in found):
             found += _look_closely(pyramid, likely, _cascade(asset))
-    return suppress(found)
+    return suppress(face for face in found if is_wanted(face, min_face))
 
 
 def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
@@ -80,19 +80,23 @@ def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> l
         small, scaleFactor=FINE, minNeighbors=5, minSize=(WINDOW, WINDOW), outputRejectLevels=True
     )
     by_x, by_y = width / small_size[0], height / small_size[1]
-    return suppress(
+    found = [
         face_at((x + side / 2) * by_x, (y + side / 2) * by_y, side * (by_x + by_y) / 2, 0.0, weight)
         for (x, y, side, _), weight in zip(boxes, weights, strict=True)
-    )
+    ]
+    return suppress(face for face in found if is_wanted(face, min_face))
 
 
 def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:
-    """(N, 5): the windows that pass the cascade, as centre, side, 0 degrees and 1. `sides` from and to, 0: any."""
+    """(N, 5): the windows that pass the cascade, as centre, side, 0 degrees and 1. `sides` from and to, 0: any.
+
+    Sorted, as OpenCV's order is that in which its threads end."""
     smallest, largest = sides
     boxes = cascade.detectMultiScale(
         pixels, scaleFactor=ratio, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
     )
     boxes = np.reshape(boxes, (-1, 4))
+    boxes = boxes[np.lexsort(boxes.T)]
     upright, one = np.zeros(len(boxes)), np.ones(len(boxes))
     return np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2], upright, one])
 
@@ -100,18 +104,24 @@ def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple
 def _proposals(windows: np.ndarray) -> list[Face]:
     """Windows that tell of the same face, gathered; first those that many agree upon."""
     windows = windows[:: 1 + len(windows) // MOST]
-    x, y, side, angle, _ = windows.T
-    apart = np.hypot(x[:, None] - x, y[:, None] - y)
-    turned = np.abs((angle[:, None] - angle + 180) % 360 - 180)
-    smaller, larger = np.minimum(side[:, None], side), np.maximum(side[:, None], side)
-    # those of copies beside each other, of about one place and size
-    agree = (apart <= 0.35 * smaller) & (larger <= 1.5 * smaller) & (turned <= 50)
-    faces, left = [], np.ones(len(windows), bool)
+    agree = np.empty((len(windows), len(windows)), bool)
+    for rows in np.array_split(np.arange(len(windows)), 1 + len(windows) ** 2 // 2**20):  # some 8 MB at a time
+        agree[rows] = _agree(windows[rows, None], windows)
+    faces, left, votes = [], np.ones(len(windows), bool), agree.sum(1)
     while left.any():
-        best = int(((agree & left).sum(1) * left).argmax())
-        faces.append(_mean(windows[agree[best] & left]))
-        left &= ~agree[best]
+        gathered = agree[int((votes * left).argmax())] & left
+        faces.append(_mean(windows[gathered]))
+        left &= ~gathered
+        votes -= agree[:, gathered].sum(1)
     return faces
+
+
+def _agree(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which windows are of about one place and size, and of copies beside each other. (…, 5), broadcast."""
+    apart = np.hypot(a[..., 0] - b[..., 0], a[..., 1] - b[..., 1])
+    smaller, larger = np.minimum(a[..., 2], b[..., 2]), np.maximum(a[..., 2], b[..., 2])
+    turned = np.abs((a[..., 3] - b[..., 3] + 180) % 360 - 180)
+    return (apart <= 0.35 * smaller) & (larger <= 1.5 * smaller) & (turned <= 50)
 
 
 def _mean(windows: np.ndarray) -> Face:
@@ -137,7 +147,7 @@ def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None
     pyramid = Pyramid(picture)
     upright, framed = copies(pyramid.width, pyramid.height, min_face, ANIMEFACE_WINDOW, ())
     found = sweep(pyramid, [upright] if angles is None else [upright, framed], _animefaces)
-    return suppress(face_at(*row) for row in found)
+    return suppress(face for face in (face_at(*row) for row in found) if is_wanted(face, min_face))
 
 
 def _animefaces(pixels: np.ndarray) -> np.ndarray:
@@ -152,6 +162,11 @@ def _animefaces(pixels: np.ndarray) -> np.ndarray:
         side, lean = max(box.width, box.height), math.degrees(math.atan2(down, across))
         found.append((box.x + box.width / 2, box.y + box.height / 2, side, lean, seen.likelihood))
     return np.array(found, float).reshape(-1, 5)
+
+
+def is_wanted(face: Face, min_face: int) -> bool:
+    """Whether it is large enough. Asked before the better of two overlapping faces is chosen: it may be the smaller."""
+    return face.box[2] - face.box[0] >= min_face
 
 
 def _cascade_file(folder: Path | None) -> str:
@@ -188,17 +203,21 @@ DETECTORS = {"lbpcascade": ("lbpcascade",), "animeface": ("animeface",), "both":
 """Of a face that several find, the first one's box, tilt and score stay."""
 
 
-def find(picture: np.ndarray, *, needs: dict[str, str], sweep: str, min_face: int) -> list[tuple[str, Face]]:
-    """The faces in a picture, each with who found it. `needs`: finder -> its asset, in the order of their word."""
-    kept: list[tuple[str, Face]] = []
-    for name, asset in needs.items():
-        for face in FINDERS[name].find(picture, min_face, SWEEPS[sweep], asset):
-            if face.box[2] - face.box[0] >= min_face and not any(overlap(face, other) for _, other in kept):
-                kept.append((name, face))
+def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
+    """The faces that one of FINDERS, with its asset, sees in a picture: best first."""
+    return FINDERS[finder].find(picture, min_face, SWEEPS[sweep], asset)
+
+
+def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:
+    """What each of several finders found in a picture -> the faces, each with who found it: the first of those that
+    did."""
+    kept: list[tuple[Face, str]] = []
+    for name, faces in found.items():
+        kept += [(face, name) for face in faces if not any(overlap(face, other) for other, _ in kept)]
     return kept
 
 
-def _find_one(path: str, store: Store, **settings) -> list[tuple[str, Face]]:
+def _find_one(path: str, store: Store, **settings) -> list[Face]:
     return find(load(store.root / path), **settings)
 
 
@@ -209,14 +228,17 @@ def detect(
     """IMAGES -> (the columns of FACES known by now, rows of FUNNEL for pictures without a face).
 
     `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
-    needs = {name: FINDERS[name].asset(folder) for name in DETECTORS[detector]}
-    work = functools.partial(_find_one, store=store, needs=needs, sweep=sweep, min_face=min_face)
-    pictures = zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True)
-    with store.memory(f"detect/{images_version}.{VERSION}/{detector}/{sweep}/{min_face}") as memory:
-        found = dict(remember(memory, work, pictures, what="detecting", jobs=jobs))
+    found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
+    for name in DETECTORS[detector]:
+        settings = {"finder": name, "asset": FINDERS[name].asset(folder), "sweep": sweep, "min_face": min_face}
+        work = functools.partial(_find_one, store=store, **settings)
+        with store.memory(f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}") as memory:
+            pictures = rows_of(images, "image_id", "path")
+            known = remember(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
+            found[name] = {image_id: [Face(tuple(box), *rest) for box, *rest in faces] for image_id, faces in known}
     drops, owners, faces = [], [], []
     for row, (image_id, source, source_id) in enumerate(rows_of(images, "image_id", "source", "source_id")):
-        here = sorted((*face, name) for name, face in found[image_id])
+        here = sorted((*face, name) for face, name in merge({name: of[image_id] for name, of in found.items()}))
         owners += [row] * len(here)
         faces += here
         if not here:

@@ -24,6 +24,7 @@ from pipeline.store import Memory
 T = TypeVar("T")
 R = TypeVar("R")
 
+BATCH = 4096  # items whose remembered results are held at once
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 
@@ -38,6 +39,9 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
     items = iter(items)
     first = list(itertools.islice(items, CHUNK))
     if len(first) < CHUNK or jobs == 1:
+        import cv2
+
+        cv2.setNumThreads(1)  # as in a worker
         yield from map(function, itertools.chain(first, items))
         return
     # Both are slow to import, and neither is needed where there is nothing new to do.
@@ -113,25 +117,20 @@ def remember(
 
     Results are JSON values. `what` names the items in the progress bar; `still` says of a remembered result
     whether the files it speaks of are there."""
-    known: list[tuple[str, R]] = []
-
-    def unknown() -> Iterator[tuple[str, T]]:
-        for key, item in items:
+    items, progress = iter(items), Progress(what)
+    while batch := list(itertools.islice(items, BATCH)):
+        unknown = []
+        for key, item in batch:
             value = memory.get(key)
             if value is None or not still(value):
-                yield key, item
+                unknown.append((key, item))
             else:
-                known.append((key, value))
-
-    progress = Progress(what)
-    for key, value in map_items(_Keyed(function), unknown(), jobs=jobs):
-        memory.set(key, value)
-        progress.advance()
-        yield key, value
-        while known:
-            yield known.pop()
+                yield key, value
+        for key, value in map_items(_Keyed(function), unknown, jobs=jobs):
+            memory.set(key, value)
+            progress.advance()
+            yield key, value
     progress.close()
-    yield from known
 
 
 class _Keyed:

@@ -1,17 +1,21 @@
 """Near-duplicates and faces of one picture -> groups; a group -> train, val or test."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline import near
+from pipeline.faces import rows_of
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 
 VERSION = 2
-NEAR_DUPLICATES = ("keep", "drop")
+COPIES = ("copies_of_picture", "copies_of_face")
+"""Columns that only `largest_of_copies` needs: which rows are of copies of one picture, and which are copies of one
+face, each named by the smallest id among them."""
 
 
 def components(edges: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -36,45 +40,44 @@ def split_of(group: str) -> str:
     return {8: "val", 9: "test"}.get(tenth, "train")
 
 
-def group(
-    faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, near_duplicates: str = "keep", jobs: int = 0
-) -> tuple[pa.Table, list[dict]]:
-    """Faces with their crops' columns, and the IMAGES they come from -> (the same with `group` and `split`, rows of
-    FUNNEL).
+def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs: int = 0) -> pa.Table:
+    """Faces with their crops' columns, and the IMAGES they come from -> the same with `group`, `split`, and the COPIES'
+    two columns.
 
     Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
-    crop of the other. `near_duplicates` is one of NEAR_DUPLICATES: `drop` keeps, of a group's pictures with faces, the
-    largest."""
-    originals = dict(_rows(images, "image_id", "path"))
-    image_of = dict(_rows(faces, "face_id", "image_id"))
-    edges = [(image_id, image_id) for image_id in originals]
-    edges += near.copies({key: store.root / path for key, path in originals.items()}, "pictures", store, jobs=jobs)
-    pairs = near.copies({key: crops / path for key, path in _rows(faces, "face_id", "path")}, "faces", store, jobs=jobs)
-    edges += [(image_of[a], image_of[b]) for a, b in pairs]
-    group_of = components(edges)
-    groups = [group_of[image_id] for image_id in faces["image_id"].to_pylist()]
+    crop of the other."""
+    files = {key: store.root / path for key, path in rows_of(images, "image_id", "path")}
+    of_picture = components([(key, key) for key in files] + list(near.copies(files, "pictures", store, jobs=jobs)))
+    files = {key: crops / path for key, path in rows_of(faces, "face_id", "path")}
+    same_faces = list(near.copies(files, "faces", store, jobs=jobs))
+    of_face = components([(key, key) for key in files] + same_faces)
+    image_of = dict(rows_of(faces, "face_id", "image_id"))
+    group_of = components([*of_picture.items(), *((image_of[a], image_of[b]) for a, b in same_faces)])
+    image_ids, face_ids = faces["image_id"].to_pylist(), faces["face_id"].to_pylist()
+    groups = [group_of[image_id] for image_id in image_ids]
     faces = with_columns(faces, group=groups, split=[split_of(group) for group in groups])
-    return _largest_of_each(faces, images) if near_duplicates == "drop" else (faces, [])
+    for name, values in zip(
+        COPIES, ([of_picture[key] for key in image_ids], [of_face[key] for key in face_ids]), strict=True
+    ):
+        faces = faces.append_column(name, pa.array(values, pa.string()))
+    return faces
 
 
-def _largest_of_each(faces: pa.Table, images: pa.Table) -> tuple[pa.Table, list[dict]]:
-    """The faces of each group's picture with the most pixels (among equals, the most bytes, then the first image_id),
-    and a row of FUNNEL for each other picture."""
-    size_of = {image_id: (width * height, size) for image_id, width, height, size in
-               _rows(images, "image_id", "width", "height", "bytes")}  # fmt: skip
-    pictures = {image_id: row for image_id, *row in _rows(faces, "image_id", "group", "source", "source_id")}
-    kept: dict[str, str] = {}  # group -> image_id
-    for image_id in sorted(pictures):
-        best = kept.setdefault(pictures[image_id][0], image_id)
-        if size_of[image_id] > size_of[best]:
-            kept[pictures[image_id][0]] = image_id
-    drops = [
-        funnel_row("groups", source, source_id, "near_duplicate", f"of {pictures[kept[group]][2]}", image_id)
-        for image_id, (group, source, source_id) in pictures.items() if kept[group] != image_id
-    ]  # fmt: skip
-    is_kept = [kept[group] == image_id for image_id, group in _rows(faces, "image_id", "group")]
-    return faces.filter(pa.array(is_kept, pa.bool_())), drops
-
-
-def _rows(table: pa.Table, *names: str) -> Iterable[tuple]:
-    return zip(*(table[name].to_pylist() for name in names), strict=True)
+def largest_of_copies(faces: pa.Table) -> tuple[pa.Table, list[dict]]:
+    """Of copied pictures the faces of the largest, then of copied faces that of the largest picture (among equals the
+    first image_id), and a row of FUNNEL for each other face."""
+    drops = []
+    for column in COPIES:
+        best: dict[str, tuple] = {}  # which copies -> the largest of their pictures
+        for copies, image_id, *size, source_id in rows_of(faces, column, "image_id", "width", "height", "source_id"):
+            key = (-math.prod(size), image_id, source_id)
+            best[copies] = min(key, best.get(copies, key))
+        told = rows_of(faces, column, "image_id", "source", "source_id")
+        kept = []
+        for copies, image_id, source, source_id in told:
+            _, largest, of = best[copies]
+            kept.append(image_id == largest)
+            if image_id != largest:
+                drops.append(funnel_row("copies", source, source_id, "near_duplicate", f"of {of}", image_id))
+        faces = faces.filter(pa.array(kept, pa.bool_()))
+    return faces, drops

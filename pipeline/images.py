@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -73,7 +74,8 @@ def load(path: Path) -> np.ndarray:
 
 
 def _words(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or error  # an OSError's whole text holds a path of this machine
+    text = getattr(error, "strerror", None) or str(error)  # an OSError's whole text holds a path of this machine
+    text = re.sub("<_io[.]BytesIO object at 0x[0-9a-f]+>", "the file", text)  # an address, other in each run
     return f"{type(error).__name__}: {text}"[:200]
 
 

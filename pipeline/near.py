@@ -17,7 +17,7 @@ from pipeline.images import VERSION as images_version
 from pipeline.images import load
 from pipeline.store import Store
 
-VERSION = 1
+VERSION = 2
 SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any more
 TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
 LIKE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
@@ -40,24 +40,25 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
     with store.memory(f"thumbnails/{version}") as thumbnails, store.memory(f"copies/{version}") as compared:
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
-        known = remember(thumbnails, thumbnail, files.items(), what=f"sketching {what}", jobs=jobs)
-        for key, text in known:
-            sketches[row[key]] = sketch(unpacked(text))
+        for key, seen in remember(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
+            sketches[row[key]] = np.frombuffer(base64.b64decode(seen["sketch"]), np.int8)
         thumbnails.flush()
 
         def pairs():
             for a, b in candidates(sketches):
-                yield f"{keys[a]} {keys[b]}", (thumbnails.get(keys[a]), thumbnails.get(keys[b]))
+                both = (thumbnails.get(keys[index])["thumbnail"] for index in (a, b))
+                yield f"{keys[a]} {keys[b]}", tuple(both)
 
         for key, is_copy in remember(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
             if is_copy:
                 yield tuple(key.split(" "))
 
 
-def thumbnail(file: Path) -> str:
-    """SIDE × SIDE px of a picture, as PNG in base64. Whatever its shape: a crop changes that."""
+def look_at(file: Path) -> dict[str, str]:
+    """Of a picture: SIDE × SIDE px of it, whatever its shape (a crop changes that), as PNG; and its sketch. Base64."""
     small = cv2.resize(load(file), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return base64.b64encode(cv2.imencode(".png", small)[1]).decode()
+    thumbnail, ours = cv2.imencode(".png", small)[1].tobytes(), sketch(small.astype(np.float32)).tobytes()
+    return {"thumbnail": base64.b64encode(thumbnail).decode(), "sketch": base64.b64encode(ours).decode()}
 
 
 def unpacked(text: str) -> np.ndarray:
@@ -68,7 +69,14 @@ def unpacked(text: str) -> np.ndarray:
 def _brightness(pixels: np.ndarray) -> np.ndarray:
     """Luma and lightness of (…, 3) pixels, (2, …), 0 to 255: turning all hues changes one of them, but never both."""
     luma = pixels @ np.float32([0.299, 0.587, 0.114])
-    return np.stack([luma, (pixels.max(-1) + pixels.min(-1)) / 2])
+    low, high = _extremes(pixels)
+    return np.stack([luma, (low + high) / 2])
+
+
+def _extremes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest channel of (…, 3) pixels. NumPy's own reduction of so short an axis is slow."""
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    return np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
 
 
 def sketch(pixels: np.ndarray) -> np.ndarray:
@@ -99,13 +107,19 @@ def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
     10,000 with a cosine above 0.95 (tests/bench.py)."""
     different, first, which = np.unique(sketches, axis=0, return_index=True, return_inverse=True)
     is_blank = ~different.any(1)
-    for row, index in enumerate(which.ravel()):  # all that have the same sketch, with the first of them
-        if row != first[index] and not is_blank[index]:
-            yield int(first[index]), row
-    different, first = different[~is_blank], first[~is_blank]
-    pairs = np.concatenate([first[block] for block in _like(different)]) if len(different) else np.zeros((0, 2), int)
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
-    yield from map(tuple, pairs[pairs[:, 0] != pairs[:, 1]].tolist())
+    rows = np.argsort(which.ravel(), kind="stable")
+    rows = rows[~is_blank[which.ravel()[rows]]]
+    found = [np.zeros((0, 2), np.int32)]
+    for apart in range(1, MOST + 1):  # of those that have the same sketch, each with MOST before it
+        pairs = np.column_stack([rows[:-apart], rows[apart:]]).astype(np.int32)
+        found.append(pairs[which.ravel()[pairs[:, 0]] == which.ravel()[pairs[:, 1]]])
+    different, first = different[~is_blank], first[~is_blank].astype(np.int32)
+    if len(different):
+        found += [np.sort(first[block], axis=1) for block in _like(different)]
+    pairs = np.unique(np.concatenate(found), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    for at in range(0, len(pairs), 1 << 16):
+        yield from map(tuple, pairs[at : at + (1 << 16)].tolist())
 
 
 def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
@@ -127,7 +141,8 @@ def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
 def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, members: list) -> np.ndarray:
     """(pairs, 2): row of `queries`, row of `sketches`."""
     probes = min(PROBES, len(centers))
-    nearest = np.argpartition(-(queries @ centers.T), probes - 1, axis=1)[:, :probes]
+    distance = -(queries @ centers.T).astype(np.int64) * len(centers) + np.arange(len(centers))  # without ties
+    nearest = np.argpartition(distance, probes - 1, axis=1)[:, :probes]
     order = np.argsort(nearest.ravel(), kind="stable")
     starts = np.searchsorted(nearest.ravel()[order], np.arange(len(centers) + 1))
     found = [np.zeros((0, 3), int)]
@@ -136,7 +151,10 @@ def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, memb
         there = sketches[inside].astype(np.float32)
         for rows in np.array_split(asking, 1 + len(asking) * len(inside) // 2**24):  # 64 MB at a time
             likeness = queries[rows] @ there.T
-            y, x = np.divmod(np.flatnonzero(likeness >= LIKE * UNIT**2), max(len(inside), 1))
+            is_like = likeness >= LIKE * UNIT**2
+            for row in np.flatnonzero(np.count_nonzero(is_like, axis=1) > MOST + 1):
+                is_like[row, np.argsort(-likeness[row], kind="stable")[MOST + 1 :]] = False
+            y, x = np.divmod(np.flatnonzero(is_like), max(len(inside), 1))
             found.append(np.stack([rows[y], -likeness[y, x].astype(int), inside[x]], axis=1))
     found = np.concatenate(found)
     found = found[np.lexsort(found.T[::-1])]
@@ -161,21 +179,22 @@ def is_copy(a: np.ndarray, b: np.ndarray) -> bool:
         return False
     b, is_shared = aligned
     a, b = (cv2.GaussianBlur(pixels, (5, 5), 0) for pixels in (a, b))
-    low, high = np.minimum(a.min(2), b.min(2)), np.maximum(a.max(2), b.max(2))
-    is_whole = is_shared & (low > _CLIPPED[0]) & (high < _CLIPPED[1])
-    share = None
+    (low_a, high_a), (low_b, high_b) = _extremes(a), _extremes(b)
+    is_whole = is_shared & (np.minimum(low_a, low_b) > _CLIPPED[0]) & (np.maximum(high_a, high_b) < _CLIPPED[1])
+    is_colored = is_whole.sum() > 0.05 * SIDE * SIDE
     structure = _correlation(a[is_shared], b[is_shared])
-    if is_whole.sum() > 0.05 * SIDE * SIDE:
+    if is_colored:
         structure = max(structure, _correlation(a[is_whole], b[is_whole]))
-        share = _share_recolored(a[is_whole], b[is_whole])
-    if share is None:
-        return structure >= STRUCTURE_ALONE
-    return structure >= STRUCTURE and share <= RECOLORED
+    if structure < STRUCTURE:
+        return False
+    share = _share_recolored(a[is_whole], b[is_whole]) if is_colored else None
+    return structure >= STRUCTURE_ALONE if share is None else share <= RECOLORED
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Of the luma or of the lightness of (N, 3) pixels, whichever agrees better."""
-    return max(float(np.corrcoef(x, y)[0, 1]) for x, y in zip(_brightness(a), _brightness(b), strict=True))
+    pairs = [(x, y) for x, y in zip(_brightness(a), _brightness(b), strict=True) if x.std() and y.std()]
+    return max((float(np.corrcoef(x, y)[0, 1]) for x, y in pairs), default=0.0)
 
 
 def _aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.faces import rows_of
 from pipeline.manifest import funnel_row
 
 VERSION = 1
-MONOCHROME = ("keep", "drop", "only")
 
 
 class Limits(NamedTuple):
@@ -35,10 +35,10 @@ _FAILS = {
     "dark": lambda faces, limits: (pc.less(faces["brightness"], limits.min_brightness), faces["brightness"]),
     "bright": lambda faces, limits: (pc.greater(faces["brightness"], limits.max_brightness), faces["brightness"]),
     "monochrome": lambda faces, limits: (
-        pc.and_(faces["monochrome"], limits.monochrome == "drop"), faces["monochrome"]
+        pc.and_(faces["monochrome"], limits.monochrome == "drop"), None
     ),
     "colored": lambda faces, limits: (
-        pc.and_(pc.invert(faces["monochrome"]), limits.monochrome == "only"), faces["monochrome"]
+        pc.and_(pc.invert(faces["monochrome"]), limits.monochrome == "only"), None
     ),
 }  # fmt: skip
 
@@ -48,11 +48,10 @@ def select(faces: pa.Table, limits: Limits) -> tuple[pa.Table, list[dict]]:
     drops: list[dict] = []
     for reason, judge in _FAILS.items():
         fails, told = judge(faces, limits)
-        rows = faces.filter(fails).select(["source", "source_id", "image_id"]).to_pylist()
-        values = told.filter(fails).to_pylist()
-        drops += [
-            funnel_row("quality", row["source"], row["source_id"], reason, f"{value:.4g}", row["image_id"])
-            for row, value in zip(rows, values, strict=True)
-        ]
+        failed = faces.filter(fails)
+        details = [""] * len(failed) if told is None else [f"{value:.4g}" for value in told.filter(fails).to_pylist()]
+        rows = rows_of(failed, "source", "source_id", "image_id")
+        for (source, source_id, image_id), detail in zip(rows, details, strict=True):
+            drops.append(funnel_row("quality", source, source_id, reason, detail, image_id))
         faces = faces.filter(pc.invert(fails))
     return faces, drops

@@ -133,7 +133,12 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
-            funnel = [row for row in dropped if not is_of(row, note)]
+            theirs = tuple({source_id for _, source_id in note.posts})
+            funnel = [  # of others it may be told whose copy they are
+                row | {"detail": ""} if row["detail"].endswith(theirs) else row
+                for row in dropped
+                if not is_of(row, note)
+            ]
             datasets.assemble(made, table, funnel, _build_without(version, gone), version)
             _keep_report(version, made, note)
             os.replace(made, target)

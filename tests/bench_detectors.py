@@ -1,11 +1,11 @@
 """The scoreboard of the detectors: what each finds, and how fast. Run by bench.py."""
 
+import itertools
 import json
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,25 +65,24 @@ def sprites_of(folder: Path) -> list[Marked]:
     return [_marked(images.load(folder / name), box, 0.0) for name, box in sprites.FACES.items()]
 
 
-def turned_to_any_angle(pictures: list[Marked]) -> Iterator[Marked]:
-    """Each to a random angle."""
-    angles = np.random.default_rng(SEED).uniform(-180, 180, len(pictures))
-    return (marked.turned(angle) for marked, angle in zip(pictures, angles, strict=True))
-
-
-def turned_by_steps(pictures: list[Marked], step: int = 15) -> Iterator[Marked]:
-    """Each by 0, 15, … 345 degrees."""
-    return (marked.turned(angle) for marked in pictures for angle in range(0, 360, step))
+def turned(pictures: list[Marked], times: int) -> list[Marked]:
+    """Each to that many angles, all round."""
+    angles = np.random.default_rng(SEED).uniform(-180, 180, (len(pictures), times))
+    return [marked.turned(angle) for marked, some in zip(pictures, angles, strict=True) for angle in some]
 
 
 def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
     """Recall, precision (a face that is found twice counts as another), how right the tilt is, and pictures per second
     of one core."""
-    needs = {finder: detect.FINDERS[finder].asset(None) for finder in detect.DETECTORS[name]}
+    assets = {finder: detect.FINDERS[finder].asset(None) for finder in detect.DETECTORS[name]}
     found, others, errors, seconds = 0, 0, [], []
     for marked in pictures:
         start = time.process_time()
-        faces = [face for _, face in detect.find(marked.picture, needs=needs, sweep=sweep, min_face=MIN_FACE)]
+        found = {
+            finder: detect.find(marked.picture, finder=finder, asset=asset, sweep=sweep, min_face=MIN_FACE)
+            for finder, asset in assets.items()
+        }
+        faces = [face for face, _ in detect.merge(found)]
         seconds.append(time.process_time() - start)
         right = [face for face in faces if marked.is_of(face)]
         found += bool(right)
@@ -99,20 +98,18 @@ def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
 
 
 def detectors() -> None:
-    """Each detector, as it is (off), with its default sweep on pictures as they are, and at any angle (full)."""
+    """Each detector with each sweep, on pictures as they are and on the same turned to any angle."""
+    portraits = drawn()
+    sets = {"drawn": portraits, "drawn, turned": turned(portraits, 1)}
     with tempfile.TemporaryDirectory() as place:
-        upright, sets = drawn(), {}
-        sets["drawn"] = {"off": upright, "fast": upright, "full": list(turned_to_any_angle(upright))}
         try:
             standing = sprites_of(sprites.fetch(Path(place)))
-            sets["sprites"] = {"off": standing, "fast": standing, "full": list(turned_by_steps(standing))}
+            sets |= {"sprites": standing, "sprites, turned": turned(standing, 8)}
         except sprites.Unavailable as reason:
             print(json.dumps({"bench": "detectors/sprites", "skipped": str(reason)}), flush=True)
-    for name in detect.DETECTORS:
-        for which, of_sweep in sets.items():
-            for sweep, pictures in of_sweep.items():
-                bench = {"bench": f"detectors/{name} {sweep}, {which}", "license": LICENSES[name]}
-                try:
-                    print(json.dumps(bench | score(name, sweep, pictures)), flush=True)
-                except UserError as error:
-                    print(json.dumps(bench | {"skipped": str(error)}), flush=True)
+    for name, (which, pictures), sweep in itertools.product(detect.DETECTORS, sets.items(), detect.SWEEPS):
+        bench = {"bench": f"detectors/{name} {sweep}/{which}", "license": LICENSES[name]}
+        try:
+            print(json.dumps(bench | score(name, sweep, pictures)), flush=True)
+        except UserError as error:
+            print(json.dumps(bench | {"skipped": str(error)}), flush=True)

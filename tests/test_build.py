@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS
 from pipeline.sources.drawn import draw
@@ -269,6 +269,7 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
 @pytest.mark.parametrize("gone", [
     ["stages/ScrapeImages", "datasets"], ["stages/CropFaces", "datasets"], ["stages/ScrapeImages", "stages/GroupFaces"],
     ["stages", "datasets"], ["cache", "datasets"],
+    ["stages/CropFaces", "stages/GroupFaces", "stages/SelectFaces", "cache"],
 ])  # fmt: skip
 def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
     options = ["--source", "folder", "--path", str(pictures)]
@@ -279,6 +280,52 @@ def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
     shutil.rmtree(tmp_path / "data" / "datasets", ignore_errors=True)
     build(tmp_path, *options)
     assert manifest_bytes(tmp_path) == before
+
+
+def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_asked_for(tmp_path, pictures):
+    """Filters come first: the sharp small copy of a blurred large one stays."""
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    names = sorted(path.name for path in folder.iterdir())
+    with Image.open(folder / names[0]) as picture:
+        large = picture.convert("RGB").resize((2 * picture.width, 2 * picture.height))
+    large.filter(ImageFilter.GaussianBlur(6)).save(folder / "blurred.png")
+    with Image.open(folder / names[1]) as picture:
+        picture.convert("RGB").resize((2 * picture.width, 2 * picture.height)).save(folder / "larger.png")
+    with Image.open(folder / names[2]) as picture:
+        picture.convert("L").save(folder / "grey.png")
+    options = ["--source", "folder", "--path", str(folder)]
+    build(tmp_path, "--name", "all", *options)
+    whole = manifest(tmp_path, "all").set_index("source_id")
+    for copy, of in (("blurred.png", 0), ("larger.png", 1), ("grey.png", 2)):
+        assert whole.group[copy] == whole.group[names[of]]
+    limit = whole.sharpness["blurred.png"] + 1
+    assert whole.sharpness.drop("blurred.png").min() > limit
+    options += ["--min-sharpness", f"{limit}", "--monochrome", "drop", "--near-duplicates", "drop"]
+    build(tmp_path, "--name", "some", *options)
+    some = manifest(tmp_path, "some").set_index("source_id")
+    assert set(whole.index) - set(some.index) == {"blurred.png", "grey.png", names[1]}
+    assert some.equals(whole.loc[some.index])
+    funnel = pandas.read_parquet(tmp_path / "data/datasets/some/funnel.parquet").set_index("source_id")
+    assert dict(funnel.reason[["blurred.png", "grey.png", names[1]]]) == {
+        "blurred.png": "blurred", "grey.png": "monochrome", names[1]: "near_duplicate",
+    }  # fmt: skip
+    card = (tmp_path / "data/datasets/some/README.md").read_text()
+    assert "near_duplicates" in card
+    assert "min_sharpness" in card
+
+
+@pytest.mark.parametrize(("option", "value", "words"), [
+    ("--min-sharpness", "-1", "0 to"), ("--min-sharpness", "inf", "0 to"), ("--min-sharpness", "nan", "0 to"),
+    ("--min-brightness", "2", "0 to 1"), ("--max-brightness", "-1", "--min-brightness to 1"),
+    ("--min-original", "9" * 20, "0 to"), ("--monochrome", "maybe", "keep drop only"),
+    ("--near-duplicates", "some", "keep drop"), ("--sweep", "wide", "off fast full"),
+    ("--detector", "eyes", "lbpcascade animeface both"), ("--min-sharpness", "100000", "none of"),
+])  # fmt: skip
+def test_each_wrong_filter_is_one_clear_line(option, value, words, tmp_path, pictures):
+    done = build(tmp_path, "--source", "folder", "--path", str(pictures), option, value, check=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr.strip().splitlines()[-1]
 
 
 def test_the_data_root_may_lie_among_the_pictures(tmp_path, pictures):

@@ -210,21 +210,60 @@ def test_both_is_the_union_and_tells_who_found_which(stand_in, cascade):
     face, _ = drawn(0, tilt=0)
     dark = np.full((face.shape[0], 200, 3), 255, np.uint8)
     dark[100:180, 60:140] = 0
-    needs = {"lbpcascade": cascade, "animeface": ""}
+    picture = np.hstack([np.maximum(face, 64), dark])
     for sweep in SWEEPS:
-        found = detect.find(np.hstack([np.maximum(face, 64), dark]), needs=needs, sweep=sweep, min_face=48)
-        assert sorted(name for name, _ in found) == ["animeface", "lbpcascade"]
+        found = {
+            name: detect.find(picture, finder=name, asset=asset, sweep=sweep, min_face=48)
+            for name, asset in (("lbpcascade", cascade), ("animeface", ""))
+        }
+        assert sorted(name for _, name in detect.merge(found)) == ["animeface", "lbpcascade"]
 
 
-def test_of_a_face_that_both_find_the_cascades_box_stays(monkeypatch, cascade):
-    picture, _ = drawn(0, tilt=0)
-    (face,) = lbpcascade(picture, 48, None, cascade)
-    beside = face._replace(box=tuple(value + 0.1 * side(face) for value in face.box), score=face.score + 1)
-    apart = face._replace(box=tuple(value + 2 * side(face) for value in face.box))
-    other = detect.Finder(lambda *_: [beside, apart], detect.working_animeface)
-    monkeypatch.setitem(detect.FINDERS, "animeface", other)
-    found = detect.find(picture, needs={"lbpcascade": cascade, "animeface": ""}, sweep="off", min_face=48)
-    assert found == [("lbpcascade", face), ("animeface", apart)]
+def test_of_a_face_that_both_find_the_firsts_box_stays():
+    face = Face((0, 0, 100, 100), 5.0, 20.0)
+    beside, apart = Face((10, 10, 110, 110), 0.0, 99.0), Face((200, 0, 300, 100), 0.0, 0.5)
+    found = {"lbpcascade": [face], "animeface": [beside, apart]}
+    assert detect.merge(found) == [(face, "lbpcascade"), (apart, "animeface")]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> np.ndarray:
+    """A sheet of 16 × 16 portraits, whose faces are some 60 px large."""
+    tiles = [np.asarray(draw(2, i, tilt=0)[0].resize((140, 160))) for i in range(16)]
+    return np.vstack([np.hstack(tiles[row % 4 :] + tiles[: row % 4]) for row in range(16)])
+
+
+def test_of_a_crowd_nobody_is_lost(crowd, cascade):
+    counts = {sweep: len(lbpcascade(crowd, 30, SWEEPS[sweep], cascade)) for sweep in ("off", "fast")}
+    assert counts["fast"] >= max(counts["off"], 0.95 * 256)
+
+
+def test_the_order_in_which_opencv_tells_windows_changes_nothing(crowd, cascade, monkeypatch):
+    """It is that in which its threads end."""
+    picture = crowd[:960, :840]
+    rng, real = np.random.default_rng(0), detect._cascade(cascade)
+    shuffled = types.SimpleNamespace(
+        detectMultiScale=lambda *args, **how: rng.permutation(real.detectMultiScale(*args, **how))
+    )
+    expected = lbpcascade(picture, 30, SWEEPS["full"], cascade)
+    monkeypatch.setattr(detect, "_cascade", lambda path: shuffled)
+    assert lbpcascade(picture, 30, SWEEPS["full"], cascade) == expected
+    assert len(expected) >= 30
+
+
+def test_a_face_below_the_wanted_size_hides_no_other(monkeypatch, cascade):
+    """The better scored one of two that overlap."""
+    small, large = Face((0, 0, 47, 47), 0.0, 90.0), Face((0, 0, 60, 60), 0.0, 20.0)
+    monkeypatch.setattr(detect, "_proposals", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
+    monkeypatch.setattr(detect, "_look_closely", lambda pyramid, likely, cascade: [small, large])
+    assert lbpcascade(np.full((200, 200, 3), 255, np.uint8), 48, SWEEPS["fast"], cascade) == [large]
+
+
+def test_the_tasks_choices_are_the_tables():
+    from workflows.faces import DetectFaces
+
+    assert DetectFaces.detector.kind == "one of " + " ".join(detect.DETECTORS)
+    assert DetectFaces.sweep.kind == "one of " + " ".join(SWEEPS)
 
 
 def test_the_real_animeface_finds_the_drawn_faces(stand_in):

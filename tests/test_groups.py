@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from pipeline import near
-from pipeline.groups import components, group, split_of
+from pipeline.groups import COPIES as COLUMNS
+from pipeline.groups import components, group, largest_of_copies, split_of
 from pipeline.images import load
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import sample
@@ -80,7 +81,7 @@ def drawn() -> list[Image.Image]:
 def text(picture: Image.Image, folder: Path) -> str:
     """Its thumbnail, by way of a file."""
     picture.save(folder / "picture.png", compress_level=1)
-    return near.thumbnail(folder / "picture.png")
+    return near.look_at(folder / "picture.png")["thumbnail"]
 
 
 @pytest.mark.parametrize("kind", COPIES)
@@ -207,11 +208,11 @@ class Place:
             crop.resize((128, 128)).save(self.root / "crops" / f"{face_id}.png")
             self.faces.append({
                 "face_id": face_id, "path": f"{face_id}.png", "image_id": image_id, "source": "s",
-                "source_id": f"of {image_id}",
+                "source_id": f"of {image_id}", "width": width, "height": height,
             })  # fmt: skip
         return self
 
-    def grouped(self, **options):
+    def grouped(self, **options) -> pa.Table:
         tables = pa.Table.from_pylist(self.faces), pa.Table.from_pylist(self.images)
         return group(*tables, Store(self.root, "d"), crops=self.root / "crops", **options)
 
@@ -227,30 +228,39 @@ def place(tmp_path, drawn) -> Place:
 
 
 def test_faces_of_one_picture_of_copies_and_with_copied_crops_are_one_group(place):
-    grouped, drops = place.grouped()
+    grouped = place.grouped()
     assert grouped["group"].to_pylist() == ["a", "a", "a", "a", "d"]
     assert len(set(zip(grouped["group"].to_pylist(), grouped["split"].to_pylist(), strict=True))) == 2
-    assert drops == []
 
 
-def test_dropping_keeps_the_largest_picture_of_each_group_and_tells_the_others(place, drawn):
-    sizes = {row["image_id"]: row["width"] * row["height"] for row in place.images}
-    best, *others = sorted("abc", key=sizes.get, reverse=True)
-    kept, drops = place.grouped(near_duplicates="drop")
-    assert set(kept["image_id"].to_pylist()) == {best, "d"}
-    assert set(kept["group"].to_pylist()) == {"a", "d"}  # and the split stays, with or without
-    assert {(row["image_id"], row["reason"], row["detail"]) for row in drops} == {
-        (image_id, "near_duplicate", f"of of {best}") for image_id in others
-    }
+def test_of_copies_the_largest_stays_and_no_face_that_is_no_copy_is_lost(place, drawn):
+    place.add("e", drawn[4].resize((1000, 1000)), drawn[12], drawn[15])  # larger than b and c, with the same crop
+    grouped = place.grouped()
+    assert set(grouped["group"].to_pylist()) == {"a", "d"}
+    kept, drops = largest_of_copies(grouped)
+    # a is a smaller copy of b, whose own face is again in e; c's only face is e's too; e's second face is its own
+    assert kept["face_id"].to_pylist() == ["d0", "e0", "e1"]
+    assert [(row["image_id"], row["reason"], row["detail"]) for row in drops] == [
+        ("a", "near_duplicate", "of of b"), ("a", "near_duplicate", "of of b"),
+        ("b", "near_duplicate", "of of e"), ("c", "near_duplicate", "of of e"),
+    ]  # fmt: skip
 
 
-def test_adding_pictures_moves_no_group_and_compares_nothing_twice(place, drawn, monkeypatch):
-    before = place.grouped()[0].select(["face_id", "group", "split"]).to_pylist()
+def test_the_only_face_that_is_left_of_its_copies_stays(place):
+    """As when a filter has taken out the larger ones before."""
+    grouped = place.grouped()
+    left = grouped.filter(pa.array([image_id in ("a", "d") for image_id in grouped["image_id"].to_pylist()]))
+    assert largest_of_copies(left) == (left, [])
+
+
+def test_adding_pictures_moves_no_group_and_looks_at_nothing_twice(place, drawn, monkeypatch):
+    columns = ["face_id", "group", "split", *COLUMNS]
+    before = place.grouped().select(columns).to_pylist()
     place.add("e", drawn[3], drawn[14])
-    sketched = []
-    monkeypatch.setattr(near, "load", lambda path, load=near.load: (sketched.append(path.stem), load(path))[1])
-    assert place.grouped(jobs=1)[0].select(["face_id", "group", "split"]).to_pylist()[:5] == before
-    assert sketched == ["e", "e0"]
+    looked_at = []
+    monkeypatch.setattr(near, "load", lambda path, load=near.load: (looked_at.append(path.stem), load(path))[1])
+    assert place.grouped(jobs=1).select(columns).to_pylist()[:5] == before
+    assert looked_at == ["e", "e0"]
 
 
 def test_groups_are_the_same_in_any_order_and_at_any_number_of_jobs(drawn, tmp_path):
@@ -262,7 +272,27 @@ def test_groups_are_the_same_in_any_order_and_at_any_number_of_jobs(drawn, tmp_p
         entries = [(f"{i:02}", drawn[i % 9], drawn[i % 7]) for i in range(12)]
         for entry in random.Random(number).sample(entries, len(entries)):
             place.add(*entry)
-        grouped = place.grouped(jobs=jobs)[0]
+        grouped = place.grouped(jobs=jobs)
         groups.append(dict(zip(grouped["image_id"].to_pylist(), grouped["group"].to_pylist(), strict=True)))
     assert groups[0] == groups[1]
     assert len(set(groups[0].values())) < 9
+
+
+def test_copies_are_found_beside_another_picture_of_the_same_sketch(drawn, tmp_path):
+    """The sketch is of brightness alone: a drawing in other colours of the same brightness has the same one."""
+    (tmp_path / "stages/.work").mkdir(parents=True)
+    grey = np.asarray(drawn[0].convert("L"))
+    red = np.stack([np.clip(grey * 1.5, 0, 255), grey * 0.6, grey * 0.6], axis=2).astype(np.uint8)
+    for name, pixels in {"0": red, "1": np.asarray(drawn[0]), "2": np.asarray(drawn[0])}.items():
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    sketch = near.sketch(near.unpacked(text(drawn[0], tmp_path)))
+    assert [*near.candidates(np.stack([sketch] * 3))] == [(0, 1), (0, 2), (1, 2)]
+    files = {name: tmp_path / f"{name}.png" for name in "012"}
+    assert [*near.copies(files, "pictures", Store(tmp_path, "d"))] == [("1", "2")]
+
+
+def test_of_many_that_are_alike_only_the_likest_are_looked_at():
+    rng = np.random.default_rng(0)
+    alike = rng.standard_normal(near.TERMS**2) + 0.05 * rng.standard_normal((3000, near.TERMS**2))
+    sketches = np.rint(near.UNIT * alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.int8)
+    assert len([*near.candidates(sketches)]) <= 2 * near.MOST * len(sketches)

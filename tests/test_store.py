@@ -91,7 +91,11 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 def test_memory_survives_a_kill(store):
     process = multiprocessing.get_context("spawn").Process(target=fill_for_ever, args=(store.root,))
     process.start()
-    time.sleep(2.5)
+    with store.memory("m") as memory:
+        deadline = time.monotonic() + 60
+        while memory.get("99") is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     with store.memory("m") as memory:

@@ -9,7 +9,7 @@ from luigi.configuration import get_config
 from luigi.util import requires
 
 from pipeline.errors import UserError
-from workflows.console import Number, WholeNumber, require
+from workflows.console import Choice, Number, WholeNumber, require
 from workflows.named import NamedDataset
 from workflows.stage import Stage, first_of
 
@@ -118,21 +118,18 @@ class DetectFaces(Stage):
 
     drops = True
 
-    detector = luigi.Parameter(
-        default="lbpcascade", description="who finds faces: lbpcascade, animeface (an extra), or both"
+    detector = Choice(
+        ("lbpcascade", "animeface", "both"), default="lbpcascade", description="who finds faces; animeface is an extra"
     )
-    sweep = luigi.Parameter(
-        default="fast", description="off: upright faces; fast: also leaning and tight ones; full: at any angle"
-    )
+    sweep = Choice(
+        ("off", "fast", "full"), default="fast",
+        description="off: upright faces; fast: also leaning and tight ones; full: at any angle",
+    )  # fmt: skip
     min_face = WholeNumber(default=48, description="side of the smallest wanted face, px of the original")
 
     def check(self) -> None:
         super().check()
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
-        from pipeline.detect import DETECTORS, SWEEPS
-
-        require(self, self.detector in DETECTORS, "detector", "one of " + " ".join(DETECTORS))
-        require(self, self.sweep in SWEEPS, "sweep", "one of " + " ".join(SWEEPS))
 
     def causes(self) -> list:
         from pipeline import detect
@@ -207,40 +204,29 @@ class TagHairColor(Stage):
         self.save(out, faces=table)
 
 
-@requires(TagHairColor, ScrapeImages)
+@requires(TagHairColor, CropFaces, ScrapeImages)
 class GroupFaces(Stage):
     """Near-duplicates into groups, groups into splits."""
-
-    drops = True
-
-    near_duplicates = luigi.Parameter(
-        default="keep", description="keep: copies of a picture lie in one split; drop: only the largest of them is in"
-    )
-
-    def check(self) -> None:
-        super().check()
-        from pipeline.groups import NEAR_DUPLICATES
-
-        require(self, self.near_duplicates in NEAR_DUPLICATES, "near_duplicates", "one of " + " ".join(NEAR_DUPLICATES))
 
     def causes(self) -> list:
         from pipeline import groups, near
 
-        return [groups.VERSION, near.VERSION, self.near_duplicates]
+        return [groups.VERSION, near.VERSION]
 
     def make(self, out: Path) -> None:
         from pipeline import groups
 
-        table, drops = groups.group(
+        table = groups.group(
             self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images"), self.store,
-            crops=self.first(CropFaces).folder, near_duplicates=self.near_duplicates, jobs=self.jobs,
+            crops=self.first(CropFaces).folder, jobs=self.jobs,
         )  # fmt: skip
-        self.save(out, faces=table, drops=drops)
+        self.save(out, faces=table)
 
 
 @requires(GroupFaces)
 class SelectFaces(Stage):
-    """Those that are good enough. Groups and splits are made before: they stay, whatever is asked for."""
+    """Those that are good enough, and not twice in. Groups and splits are made before: they stay, whatever is asked
+    for."""
 
     drops = True
 
@@ -249,18 +235,21 @@ class SelectFaces(Stage):
     )
     min_brightness = Number(default=0.0, description="mean luma of a crop, 0 to 1")
     max_brightness = Number(default=1.0, description="mean luma of a crop, 0 to 1")
-    monochrome = luigi.Parameter(default="keep", description="crops with hardly any colour: keep, drop, or only these")
+    monochrome = Choice(
+        ("keep", "drop", "only"), default="keep", description="crops with hardly any colour: keep, drop, or only these"
+    )
     min_original = WholeNumber(default=0, description="shorter side of an original, px")
+    near_duplicates = Choice(
+        ("keep", "drop"), default="keep",
+        description="keep: copies lie in one split; drop: of those that are good enough only the largest is in",
+    )  # fmt: skip
 
     def check(self) -> None:
         super().check()
-        from pipeline.quality import MONOCHROME
-
-        require(self, self.min_sharpness >= 0, "min_sharpness", "0 or more")
+        require(self, 0 <= self.min_sharpness <= MOST_SHARP, "min_sharpness", f"0 to {MOST_SHARP}")
         require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
         require(self, self.min_brightness <= self.max_brightness <= 1, "max_brightness", "--min-brightness to 1")
-        require(self, self.monochrome in MONOCHROME, "monochrome", "one of " + " ".join(MONOCHROME))
-        require(self, self.min_original >= 0, "min_original", "0 px or more")
+        require(self, 0 <= self.min_original <= 1_000_000, "min_original", "0 to 1,000,000 px")
 
     @property
     def limits(self):
@@ -269,20 +258,26 @@ class SelectFaces(Stage):
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def causes(self) -> list:
-        from pipeline import quality
+        from pipeline import groups, quality
 
-        return [quality.VERSION, *self.limits]
+        return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
-        from pipeline import quality
+        from pipeline import groups, quality
 
         table, drops = quality.select(self.requires().table("faces"), self.limits)
+        if self.near_duplicates == "drop":
+            table, copies = groups.largest_of_copies(table)
+            drops += copies
         if not len(table):
             raise UserError(
                 "SelectFaces", f"none of {len(drops)} faces is within the limits{first_of(drops)}", "at least one",
                 "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
             )  # fmt: skip
-        self.save(out, faces=table, drops=drops)
+        self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
+
+
+MOST_SHARP = 1020**2  # no Laplacian of 0..255 has more variance
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
@@ -297,7 +292,7 @@ class BuildFaceDataset(NamedDataset):
         return {"source": self.source, "query": self.query, "path": path}
 
     def make(self, out: Path) -> None:
-        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, GroupFaces, SelectFaces)]
+        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
         self.assemble(
             out, self.first(SelectFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
