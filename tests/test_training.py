@@ -371,7 +371,8 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     root, made = trained / "data", trained / RUN / "attributes.json"
     learn = LearnAttributes(run=RUN.name, data_root=root, samples=2500, seed=3)
     sheet = ApplyAttributes(run=RUN.name, data_root=root, attribute="blue_hair", strength=3.0, count=4)
-    assert in_process.build([learn, sheet], local_scheduler=True, log_level="ERROR")
+    for task in (learn, sheet):
+        assert in_process.build([task], local_scheduler=True, log_level="ERROR")
     learned = json.loads(made.read_text())
     assert (learned["samples"], learned["seed"]) == (2500, 3)  # not learned again with the defaults
     assert 30 < learned["counts"]["blue_hair"] < 2470
