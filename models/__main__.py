@@ -1,6 +1,7 @@
 """`python -m models [--json]`: what can be trained. `python -m models train JOB`: one training, as tasks start it."""
 
 import argparse
+import functools
 import json
 import sys
 
@@ -17,7 +18,8 @@ def main() -> None:
     if arguments.command == "train":
         from models import runs
 
-        sys.exit(runs.in_child(json.loads(arguments.job)))
+        job = runs.Job(**json.loads(arguments.job))
+        sys.exit(runs.in_child(functools.partial(runs.start, job), job.run))
     rows = list(sizes())
     if arguments.json:
         for row in rows:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor, nn
 
 from models import ZOO
 from models.data import UserError
@@ -18,15 +18,20 @@ from models.journal import lines
 
 def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:
     """Write `model.safetensors`, with what is needed to build the network as it is after `step`, and `README.md`."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     about = {"model": settings["model"], "config": settings["config"], "steps": step}
     if "labels" in settings["dataset"]:
         about["labels"] = settings["dataset"]["labels"]
+    write_weights(run, network.state_dict(), about)
+    with whole(run / "README.md", "w") as file:
+        file.write(card(run, settings, step))
+
+
+def write_weights(run: Path, weights: dict[str, Tensor], about: dict) -> None:
+    """Write `model.safetensors`, with what it says of itself."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
     with whole(run / "model.safetensors") as file:
         file.write(to_bytes(weights, metadata={"about": json.dumps(about)}))
-    with whole(run / "README.md", "w") as file:
-        file.write(card(run, settings, step))
 
 
 def load(run: Path) -> nn.Module:

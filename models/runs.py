@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -43,18 +44,18 @@ class Job:
     init_from: str | None = None  # folder of another run of this model, whose weights are the first
 
 
-def in_child(job: dict) -> int:
+def in_child(training: Callable[[], None], run: str) -> int:
     """Train in this process, or in this one of several, which a task has started. What the user can mend, and that it
     was interrupted, goes to the file that ANIME_ERRORS names."""
     threading.Thread(target=_heed_parent, daemon=True).start()
     try:
-        start(Job(**job))
+        training()
     except UserError as error:
         return _told(str(error))
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS):
             raise
-        return _told(f"{error.filename or job['run']}: {error.strerror}; to write a run; free some space there")
+        return _told(f"{error.filename or run}: {error.strerror}; to write a run; free some space there")
     except KeyboardInterrupt:
         return _told(INTERRUPTED)
     return 0
@@ -88,12 +89,13 @@ def start(job: Job) -> None:
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
             held.enter_context(ranks.joined(backend, device_id=own))
-        ranks.first_alone(lambda: held.enter_context(_alone(Path(job.run))))
+        ranks.first_alone(lambda: held.enter_context(alone(Path(job.run))))
         _train(job, device)
 
 
 @contextlib.contextmanager
-def _alone(run: Path):
+def alone(run: Path) -> Iterator[None]:
+    """Raises UserError if another process trains this run."""
     run.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run.parent / f".{run.name}.lock", timeout=5):
@@ -118,7 +120,7 @@ def _train(job: Job, device: torch.device) -> None:
         path = Path(job.init_from) / "last.pt"
         train.take_on(trainee, train.read(path), path, only_networks=True)
         settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    ranks.first_alone(lambda: _open(run, settings, fresh=job.fresh))
+    ranks.first_alone(lambda: open_folder(run, settings, fresh=job.fresh))
     train.fit(
         trainee, batches, run, steps=config.steps, pictures=config.pictures, seed=job.seed,
         precision=settings["precision"], log_every=min(50, config.sample_every), sample_every=config.sample_every,
@@ -140,11 +142,18 @@ def _config(job: Job):
 
 def is_complete(job: Job) -> bool:
     """Whether `model.safetensors` is there, of this training, with as many steps or more."""
-    run = Path(job.run)
     try:
-        config = _config(job)
-        asked = described(job, config, Dataset(Path(job.dataset), Path(job.cache)))
-        return not differences(read_settings(run), asked) and export.about(run)["steps"] >= config.steps
+        asked = described(job, _config(job), Dataset(Path(job.dataset), Path(job.cache)))
+    except (FileNotFoundError, UserError):
+        return False  # the training says what is wrong
+    return is_trained(Path(job.run), asked)
+
+
+def is_trained(run: Path, asked: dict) -> bool:
+    """Whether `model.safetensors` is there, of a training with these settings, of as many steps or more."""
+    try:
+        is_same = not differences(read_settings(run), asked)
+        return is_same and export.about(run)["steps"] >= asked["config"]["steps"]
     except (FileNotFoundError, UserError):
         return False  # the training says what is wrong
 
@@ -209,7 +218,7 @@ def _labels(config, dataset: Dataset) -> dict:
     return {"labels": counts, "left_out": int((~have.any(1)).sum())}
 
 
-def _open(run: Path, settings: dict, *, fresh: bool) -> None:
+def open_folder(run: Path, settings: dict, *, fresh: bool) -> None:
     """Make the folder, or check that it holds this training. Raises UserError if it holds another."""
     if fresh and run.exists():
         number = next(n for n in range(1, 10_000) if not run.with_name(f"{run.name}.old{n}").exists())

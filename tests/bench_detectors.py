@@ -18,7 +18,10 @@ from pipeline.errors import UserError
 from pipeline.faces import Face
 from pipeline.sources.drawn import draw
 
-LICENSES = {"lbpcascade": "MIT", "animeface": "Apache-2.0", "both": "MIT, Apache-2.0"}
+LICENSES = {
+    "lbpcascade": "MIT", "animeface": "Apache-2.0", "both": "MIT, Apache-2.0", "network": "MIT (ours)",
+    "cascade_network": "MIT",
+}  # fmt: skip
 MIN_FACE = 48  # px, as by default
 SEED = 3  # of the drawn pictures
 
@@ -78,11 +81,11 @@ def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
     found, others, errors, seconds = 0, 0, [], []
     for marked in pictures:
         start = time.process_time()
-        found = {
+        seen = {
             finder: detect.find(marked.picture, finder=finder, asset=asset, sweep=sweep, min_face=MIN_FACE)
             for finder, asset in assets.items()
         }
-        faces = [face for face, _ in detect.merge(found)]
+        faces = [face for face, _ in detect.merge(seen)]
         seconds.append(time.process_time() - start)
         right = [face for face in faces if marked.is_of(face)]
         found += bool(right)

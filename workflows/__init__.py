@@ -6,6 +6,7 @@ run: so `--help` answers at once.
 
 from workflows import console
 from workflows.evaluate import EvaluateGAN
+from workflows.face_detector import DrawScenes, TrainFaceDetector
 from workflows.faces import (
     BuildFaceDataset,
     CropFaces,
@@ -24,7 +25,8 @@ if console.is_luigi_command():
     console.speak_plainly()
 
 __all__ = [
-    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "EvaluateGAN", "ExportRecipe", "GenerateFaces",
-    "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages", "ScrapeImages",
-    "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN", "TrainProjectionCGAN",
+    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "DrawScenes", "EvaluateGAN", "ExportRecipe",
+    "GenerateFaces", "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages",
+    "ScrapeImages", "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN",
+    "TrainFaceDetector", "TrainProjectionCGAN",
 ]  # fmt: skip

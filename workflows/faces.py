@@ -119,8 +119,9 @@ class DetectFaces(Stage):
     drops = True
 
     detector = Choice(
-        ("lbpcascade", "animeface", "both"), default="lbpcascade", description="who finds faces; animeface is an extra"
-    )
+        ("lbpcascade", "animeface", "both", "network", "cascade_network"), default="lbpcascade",
+        description="who finds faces; animeface is an extra, network our own",
+    )  # fmt: skip
     sweep = Choice(
         ("off", "fast", "full"), default="fast",
         description="off: upright faces; fast: also leaning and tight ones; full: at any angle",

@@ -139,29 +139,30 @@ class Training(NamedRun):
         return runs.is_complete(runs.Job(**self.job))
 
     def run(self) -> None:
-        with tempfile.NamedTemporaryFile(prefix="training-") as errors:
-            code = _in_process_of_its_own(self.job, Path(errors.name))
-            told = Path(errors.name).read_text(encoding="utf-8")
-        if told == INTERRUPTED or code == -signal.SIGINT:  # the second while it started, before it could tell
-            raise KeyboardInterrupt
-        if told:
-            raise UserError.of_line(told)
-        if code:
-            raise UserError(
-                self.run_folder, f"its process ended with {code}", "0", "see what it said above; run it again to go on"
-            )
+        several = ["torch.distributed.run", "--standalone", f"--nproc-per-node={self.processes}", "-m"]
+        train_in_child([*several * (self.processes > 1), "models", "train", json.dumps(self.job)], self.run_folder)
         self._trained = True
 
 
 INTERRUPTED = "interrupted"  # models.runs.INTERRUPTED
 
 
-def _in_process_of_its_own(job: dict, errors: Path) -> int:
+def train_in_child(module: list[str], run: Path) -> None:
+    """Train in a process of its own: a module and its arguments. Raises UserError, KeyboardInterrupt."""
+    with tempfile.NamedTemporaryFile(prefix="training-") as errors:
+        code = _in_process_of_its_own(module, Path(errors.name))
+        told = Path(errors.name).read_text(encoding="utf-8")
+    if told == INTERRUPTED or code == -signal.SIGINT:  # the second while it started, before it could tell
+        raise KeyboardInterrupt
+    if told:
+        raise UserError.of_line(told)
+    if code:
+        raise UserError(run, f"its process ended with {code}", "0", "see what it said above; run it again to go on")
+
+
+def _in_process_of_its_own(module: list[str], errors: Path) -> int:
     """Train in a child, or in several, that end when this process does; its exit code. Ctrl-C lets it save first."""
-    command = [sys.executable, "-m"]
-    if job["processes"] > 1:
-        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={job['processes']}", "-m"]
-    command += ["models", "train", json.dumps(job)]
+    command = [sys.executable, "-m", *module]
     # Not in the terminal's group: Ctrl-C comes to us alone, and we pass it on once.
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, start_new_session=True, env=os.environ | {"ANIME_ERRORS": str(errors)}

@@ -1,0 +1,129 @@
+"""A detector of drawn faces, trained on scenes that are drawn for it.
+
+CenterNet, Zhou, Wang, Krähenbühl: "Objects as Points", 2019, https://arxiv.org/abs/1904.07850, §3 and §4. The network
+is the caller's; departs from the paper in that it also tells how far a face leans, that the cells next to a centre tell
+of the face too, and in the loss of these, smooth L1 in place of L1.
+
+In shapes: N batch, G cells a side.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.average import Average
+from models.face_crops import Scenes
+from models.sheet import grid
+from models.train import at_rate, update
+
+SHAPE_WEIGHTS = 0.5, 0.5, 2.0, 1.0, 1.0  # of x, y, log size, sine and cosine of the tilt
+SURE = 0.0  # logit of the faces that sheets show and validation counts
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults made the weights that are shipped."""
+
+    scenes: int = 9_000
+    held_out: int = 64  # scenes on top, for sheets and validation
+    size: int = 128  # px: side of a crop, 8 G
+    batch_size: int = 32
+    learning_rate: float = 2.5e-3  # at its height
+    warm_up: int = 100  # steps
+    horizon: int = 2_400  # steps: where the cosine ends
+    weight_decay: float = 1e-3
+    average: float = 0.995  # decay of the weights' moving average, which is exported
+    steps: int = 2_400
+    sample_every: int = 400
+    save_every: int = 200
+
+
+PRESETS = {
+    "full": Config(),
+    "tiny": Config(
+        scenes=48, held_out=4, size=64, batch_size=8, warm_up=5, horizon=20, steps=20, sample_every=10, save_every=10
+    ),
+}
+
+
+def rate(c: Config, i: int) -> float:
+    """The learning rate of the i-th step: a ramp, and half a cosine. Loshchilov, Hutter 2017,
+    https://arxiv.org/abs/1608.03983, without restarts."""
+    return c.learning_rate * min(1.0, (i + 1) / c.warm_up) * (1 + cos(pi * min(1.0, i / c.horizon))) / 2
+
+
+def focal(logit: Tensor, heat: Tensor, asked: Tensor) -> Tensor:
+    """The penalty-reduced focal loss of CenterNet, eq. 1, with α = 2 and β = 4, of the cells that are `asked`; all
+    (N, G, G). A centre is where the heat is 1."""
+    likely, is_center = logit.sigmoid(), heat == 1
+    at_centers = (1 - likely) ** 2 * F.logsigmoid(logit)
+    elsewhere = (1 - heat) ** 4 * likely**2 * F.logsigmoid(-logit)
+    return -(torch.where(is_center, at_centers, elsewhere) * asked).sum() / (is_center & asked).sum().clamp(min=1)
+
+
+def of_shape(told: Tensor, shape: Tensor, near: Tensor) -> Tensor:
+    """Smooth L1 (Girshick 2015, https://arxiv.org/abs/1504.08083) of told (N, 5, G, G), summed with SHAPE_WEIGHTS, over
+    the cells near a face (N, G, G)."""
+    apart = F.smooth_l1_loss(told, shape, reduction="none", beta=0.1).movedim(1, -1) @ told.new_tensor(SHAPE_WEIGHTS)
+    return (apart * near).sum() / near.sum().clamp(min=1)
+
+
+class FaceDetector:
+    """The training. `network` maps (N, 3, 8 G, 8 G) to (N, 6, G, G), and has `peaks(picture) -> (K, 5)`: x, y, side,
+    tilt and logit of what may be faces."""
+
+    def __init__(self, config: Config, network: nn.Module, held_out: Scenes):
+        self.config, self.held_out, self.device = config, held_out, torch.device("cpu")
+        self.network = network.to(memory_format=torch.channels_last)
+        self.average = Average(self.network, config.average)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        told = self.network(batch["picture"].contiguous(memory_format=torch.channels_last))  # (N, 6, G, G)
+        loss_heat = focal(told[:, 0], batch["heat"], batch["asked"])
+        loss_shape = of_shape(told[:, 1:], batch["shape"], batch["near"])
+        at_rate([self.optimizer], rate(self.config, i))
+        update([self.optimizer], loss_heat + loss_shape)
+        self.average.follow(self.network, i)
+        return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}
+
+    def exported(self) -> nn.Module:
+        """What the run is for: the averaged network."""
+        return self.average.network
+
+    def found(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Of each held-out scene: the picture at half its size, its faces (K, 5), those that are found (L, 5)."""
+        seen = []
+        for scene, picture in enumerate(self.held_out.pictures):
+            half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            peaks = self.average.network.peaks(half)
+            seen.append((half, self.held_out.of(scene) * (0.5, 0.5, 0.5, 1, 1), peaks[peaks[:, 4] > SURE]))
+        return seen
+
+    def sheet(self, i: int) -> np.ndarray:
+        """(H, W, 3) uint8: held-out scenes, and a square round each face that is found."""
+        shown = []
+        for picture, _, found in self.found():
+            picture = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+            for x, y, side, tilt, _ in found:
+                corners = cv2.boxPoints(((2 * x, 2 * y), (2 * side, 2 * side), tilt))
+                cv2.polylines(picture, [np.int32(corners)], isClosed=True, color=(255, 0, 0), thickness=2)
+            shown.append(picture)
+        return grid(np.stack(shown[:32]), columns=8)
+
+    def validate(self, i: int) -> dict[str, float]:
+        """In held-out scenes: the share of clear faces that are missed, and what is found that is no face, for each
+        face."""
+        missed = others = clear = 0
+        for _, faces, found in self.found():
+            apart = np.hypot(*(faces[:, None, :2] - found[None, :, :2]).transpose(2, 0, 1)) / faces[:, 2:3]  # (K, L)
+            is_near, is_clear = apart < 0.5, faces[:, 4] > 0
+            clear += is_clear.sum()
+            missed += (is_clear & ~is_near.any(1)).sum()
+            others += (~is_near.any(0)).sum()
+        return {"missed": float(missed / max(1, clear)), "others": float(others / max(1, clear))}

@@ -1,0 +1,156 @@
+"""A network of our own that sees drawn faces: how it is built, loaded and asked.
+
+A fully convolutional detector after CenterNet, Zhou, Wang, Krähenbühl: "Objects as Points", 2019,
+https://arxiv.org/abs/1904.07850. Of each cell of 8 × 8 px it says how likely a face's centre lies there, where in it,
+how large the face is and how far it leans. Every other residual block is dilated, so that a cell sees 207 px around it.
+
+It learned from what `pipeline.scenes` draws and from nothing else: `luigi --module workflows TrainFaceDetector` makes
+`runs/NAME/model.safetensors`, which lies here as `face_network.safetensors`. With other weights, raise `detect.VERSION`
+and choose THRESHOLD anew.
+
+In shapes: N pictures, H × W px.
+"""
+
+import functools
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import UserError
+from pipeline.faces import Face
+from pipeline.sweep import Copy, Pyramid, face_at, square, suppress, sweep
+
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
+
+STRIDE = 8  # px: side of a cell
+SIDE = 40  # px: of a face whose size is said to be 0
+KNOWN = 17, 75  # px: sides of the faces that it learned to see
+LEAN = 60  # degrees, either way, of the faces that it learned to see
+
+LIKELY = -3.0  # logit of a face that is worth a second look
+THRESHOLD = 1.2  # mean logit of both looks that makes a face
+SMALLEST = 24  # px: the smallest wanted face in the finest copy
+COARSER = 1.7  # from one copy to the next
+COARSEST = 70  # px: longer side of the picture below which no coarser copy is made
+LARGEST = 4096  # px: longer side of the finest copy; 1 GB of memory
+MARGIN = 16  # px of white about a copy, at least
+PATCH, CLOSE = 96, (30, 40, 52)  # px: side of the second look's patches, and of the face in them
+MIDDLE = slice(3, 9)  # of the 12 cells of a patch
+
+
+class Block(nn.Module):
+    """A residual block. (N, C, H, W) -> the same."""
+
+    def __init__(self, width: int, dilation: int = 1):
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(self.first_norm(self.first(x)))
+        return F.relu(x + self.second_norm(self.second(inner)))
+
+
+def _down(narrow: int, wide: int) -> tuple[nn.Module, ...]:
+    """(N, narrow, H, W) -> (N, wide, H/2, W/2)."""
+    return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
+
+
+class FaceNetwork(nn.Module):
+    """Pictures (N, 3, H, W) in [-1, 1] -> maps (N, 6, H/8, W/8) of a cell: the logit that a face's centre lies in it;
+    the centre's x and y from the cell's middle, in cells; log(side / SIDE); sine and cosine of the tilt."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            *_down(3, 16),  # (N, 16, H/2, W/2)
+            *_down(16, 32), Block(32),  # (N, 32, H/4, W/4)
+            *_down(32, 72), Block(72), Block(72, dilation=2), Block(72), Block(72, dilation=2),  # (N, 72, H/8, W/8)
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.Conv2d(72, 72, 3, padding=1), nn.ReLU(), nn.Conv2d(72, 6, 1))
+        nn.init.zeros_(self.head[-1].bias)
+        nn.init.constant_(self.head[-1].bias[:1], -4.0)  # faces are rare: the paper's appendix D, RetinaNet's §4.1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+    @torch.no_grad()
+    def maps(self, pictures: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 -> (N, 6, H/8, W/8)."""
+        x = torch.tensor(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)  # channels last in memory
+        return self(x).numpy()
+
+    def peaks(self, picture: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (N, 5): x, y and side in px, tilt in degrees, logit of what may be faces."""
+        return peaks(self.maps(picture[None])[0])
+
+
+def peaks(maps: np.ndarray) -> np.ndarray:
+    """(6, H, W) -> (N, 5): x, y and side in px, tilt in degrees, logit where that is LIKELY and no less than in the
+    eight cells around."""
+    logit = maps[0]
+    row, column = np.nonzero((logit > LIKELY) & (logit >= cv2.dilate(logit, np.ones((3, 3), np.uint8))))
+    x, y, size, sine, cosine = maps[1:, row, column]
+    x, y = (np.array([column, row]) + 0.5 + np.clip([x, y], -2, 2)) * STRIDE
+    side = SIDE * np.exp(size.clip(-1.5, 1.5))
+    found = np.column_stack([x, y, side, np.degrees(np.arctan2(sine, cosine)), logit[row, column]])
+    return found[(side > KNOWN[0]) & (side < KNOWN[1])]
+
+
+@functools.cache
+def load(path: str) -> FaceNetwork:
+    """The network with the weights of a file, for one thread: the processes fill the cores. Raises UserError if the
+    file is not there or damaged."""
+    torch.set_num_threads(1)
+    network = FaceNetwork()
+    try:
+        network.load_state_dict(load_file(path))  # float16
+    except (OSError, SafetensorError, RuntimeError) as error:
+        found = f"unreadable ({str(error).splitlines()[0][:120]})"
+        raise UserError(path, found, "the weights of the face network", "install this package again") from error
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
+    """The faces of `min_face` px and more, best first; such as lean further than LEAN only if `angles` ask for them.
+
+    What is seen in copies of several sizes is looked at once more. The score is the mean logit of both looks."""
+    network, pyramid = load(weights), Pyramid(picture)
+    turns = (0, 90, 180, 270) if any(abs(angle) > LEAN for angle in angles) else (0,)
+    seen = sweep(pyramid, _copies(pyramid, min_face, turns), network.peaks)
+    likely = suppress(face_at(*row) for row in seen if row[2] >= min_face)
+    judged = (face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2) for face in likely)
+    return suppress(face for face in judged if face.score >= THRESHOLD)
+
+
+def _copies(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[Copy]:
+    """From the one in which the smallest wanted face is just large enough to one in which the picture is a face."""
+    center, longer = (pyramid.width / 2, pyramid.height / 2), max(pyramid.width, pyramid.height)
+    for turn in turns:
+        width, height = (pyramid.height, pyramid.width) if turn % 180 else (pyramid.width, pyramid.height)
+        step = max(min_face / SMALLEST, longer / LARGEST)
+        while True:
+            size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN for side in (width, height))
+            yield Copy(center, size, step, turn)
+            if longer / step < COARSEST:
+                break
+            step *= COARSER
+
+
+def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
+    """The mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
+    middle."""
+    center, (side, _), tilt = square(face)
+    patches = [pyramid.show(Copy(center, (PATCH, PATCH), side / close, tilt)) for close in CLOSE]
+    logits = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))[:, 0, MIDDLE, MIDDLE]
+    return float(logits.max((1, 2)).mean())

@@ -1,0 +1,48 @@
+"""`python -m workflows.train_face_detector JOB`: what TrainFaceDetector starts in a process of its own. Here the
+pipeline's network and scenes meet the models' training, which know nothing of each other."""
+
+import functools
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from models import export, runs
+from models.data import seed_for
+from models.face_crops import Crops, Scenes
+from models.face_detector import Config, FaceDetector
+from models.train import fit
+from pipeline.face_network import FaceNetwork
+
+
+def train(run: str, drawn: str, settings: dict, *, fresh: bool) -> None:
+    """Train as the settings say, on from where the run stands, with the scenes that DrawScenes left in `drawn`."""
+    config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
+    scenes = Scenes(np.load(Path(drawn) / "pictures.npy", mmap_mode="r"), np.load(Path(drawn) / "faces.npy"))
+    learned, held_out = scenes.part(0, config.scenes), scenes.part(config.scenes, len(scenes.pictures))
+    cv2.setNumThreads(1)  # crops are small
+    torch.manual_seed(seed_for(seed, "weights"))
+    trainee = FaceDetector(config, FaceNetwork(), held_out)
+    with runs.alone(folder):
+        runs.open_folder(folder, settings, fresh=fresh)
+        fit(
+            trainee, Crops(learned, config.size, config.batch_size, seed=seed), folder, steps=config.steps,
+            pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
+            sample_every=config.sample_every, save_every=config.save_every,
+            on_save=functools.partial(_export, folder, trainee, settings),
+        )  # fmt: skip
+
+
+def _export(run: Path, trainee: FaceDetector, settings: dict, step: int) -> None:
+    """The averaged network, in half precision."""
+    weights = trainee.exported().state_dict()
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    export.write_weights(run, halves, {"model": settings["model"], "config": settings["config"], "steps": step})
+
+
+if __name__ == "__main__":
+    job = json.loads(sys.argv[1])
+    sys.exit(runs.in_child(functools.partial(train, **job), job["run"]))
