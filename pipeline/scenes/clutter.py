@@ -1,0 +1,222 @@
+"""Bunches of things that are no face, most of them with something of one: dots in pairs, skin, hair, eyes, folds.
+
+A detector that never saw these takes them for faces. Lengths are in px.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.scenes.body import clothes
+from pipeline.scenes.canvas import Canvas, down, leaf
+from pipeline.scenes.colors import any_color, shaded, skin_color, thing_ink
+from pipeline.scenes.lot import Lot
+from pipeline.scenes.things import flower, hand
+from pipeline.sources.portrait.look import RGB
+from pipeline.sources.portrait.sheet import brush, curve, direction, ellipse, tone
+
+
+class Bunch(NamedTuple):
+    """What things of one kind have in common."""
+
+    canvas: Canvas
+    lot: Lot
+    color: RGB
+    second: RGB
+    ink: RGB
+    center: np.ndarray  # (2,), anywhere in the picture
+    size: float  # a measure of each thing
+    line: int  # width of outlines
+
+    def anywhere(self) -> np.ndarray:
+        """(2,), a place in the picture."""
+        return self.lot.point(0, self.canvas.size)
+
+    def thing(self, points, paint) -> None:
+        """A filled polygon with an outline."""
+        self.canvas.shape(points, paint, self.ink, self.line)
+
+
+def clutter(canvas: Canvas, kinds: "tuple[Callable[[Bunch], None], ...]") -> None:
+    """Paint a bunch of things of one of these kinds, all of equal chance."""
+    lot = canvas.lot
+    kind = lot.one(*kinds)
+    color, second, ink = any_color(lot), any_color(lot), thing_ink(lot)
+    center, size = lot.point(0, canvas.size), canvas.size * lot.between(0.04, 0.3)
+    kind(Bunch(canvas, lot, color, second, ink, center, size, max(1, round(lot.between(0, 3)))))
+
+
+def blobs(b: Bunch) -> None:
+    """Translucent splashes."""
+    for _ in range(b.lot.whole(1, 8)):
+        outline = curve(b.anywhere() + b.lot.normal(b.size, (6, 2)), closed=b.lot.chance(0.5), steps=6)
+        b.canvas.fill(outline, any_color(b.lot), alpha=b.lot.between(0.4, 1))
+        if b.lot.chance(0.5):
+            b.canvas.line(outline, b.ink, b.line)
+
+
+def lines(b: Bunch) -> None:
+    """Long curves."""
+    for _ in range(b.lot.whole(2, 20)):
+        points = b.lot.rng.uniform(0, b.canvas.size, (b.lot.whole(2, 5), 2))
+        color = b.ink if b.lot.chance(0.6) else any_color(b.lot)
+        b.canvas.line(curve(points, steps=6), color, b.line, closed=False)
+
+
+def building(b: Bunch) -> None:
+    """Rows of windows."""
+    pitch = b.lot.point(5, 30)
+    across, rows = b.lot.whole(2, 9), b.lot.whole(2, 9)
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
+    b.canvas.fill(b.center + corners * pitch * (across, rows), b.color)
+    for i, j in np.ndindex(across, rows):
+        window = b.center + pitch * (0.2 + 0.6 * corners + (i, j))
+        b.canvas.fill(window, b.second)
+        if b.line > 1:
+            b.canvas.line(window, b.ink, 1)
+
+
+def flowers(b: Bunch) -> None:
+    """Scattered blossoms."""
+    for _ in range(b.lot.whole(1, 9)):
+        flower(b.canvas, *b.anywhere(), b.size * b.lot.between(0.2, 0.7), b.color)
+
+
+def leaves(b: Bunch) -> None:
+    """A heap of them."""
+    for _ in range(b.lot.whole(10, 60)):
+        x, y = b.center + b.lot.normal(1.5 * b.size, 2)
+        outline = leaf(x, y, 0.3 * b.size, 0.12 * b.size, b.lot.between(0, 3), 10)
+        b.canvas.fill(outline, shaded(b.lot, b.color, (0.5, 1.2)))
+
+
+def cloth(b: Bunch) -> None:
+    """A crumpled piece with folds in one direction."""
+    lot = b.lot
+    outline = curve(b.center + lot.normal(2 * b.size, (7, 2)), closed=True, steps=6)
+    b.canvas.fill(outline, b.color)
+    within, along = b.canvas.mask(outline), b.size * direction(lot.between(0, 180))
+    for _ in range(lot.whole(4, 20)):
+        start, step = b.center + lot.normal(b.size, 2), along * lot.between(0.5, 2)
+        bends = [(0, 0), step + lot.normal(0.2 * b.size, 2), 2 * step + lot.normal(0.3 * b.size, 2)]
+        widths = (0, b.size * lot.between(0.02, 0.15), 0)
+        b.canvas.stroke(start + np.array(bends), widths, shaded(lot, b.color, (0.5, 1.25)), within)
+    b.canvas.line(outline, b.ink, b.line)
+
+
+def hands(b: Bunch) -> None:
+    """One or two that belong to nobody."""
+    for _ in range(b.lot.whole(1, 3)):
+        degrees = b.lot.between(0, 360)
+        hand(b.canvas, b.anywhere(), 0.35 * b.size, degrees, skin_color(b.lot), b.ink, b.line)
+
+
+def signs(b: Bunch) -> None:
+    """Strokes in a grid, like kanji."""
+    lot, width = b.lot, b.size * b.lot.between(0.15, 0.5)
+    strokes = {(0.7, 0): 2, (0, 0.7): 2, (0.4, 0.4): 1, (-0.4, 0.4): 1}
+    for i, j in np.ndindex(lot.whole(1, 7), lot.whole(1, 4)):
+        for _ in range(lot.whole(2, 7)):
+            start = b.center + width * np.array((1.1 * i, 1.2 * j)) + lot.point(0, width)
+            end = start + width * np.array(lot.pick(strokes))
+            b.canvas.line([start, end], b.ink, max(1, 0.08 * width), closed=False)
+
+
+def letters(b: Bunch) -> None:
+    """A word in one of OpenCV's eight fonts."""
+    lot, (x, y) = b.lot, b.center
+    word = bytes(lot.rng.integers(33, 122, lot.whole(2, 9), np.uint8)).decode("ascii")
+    font, scale, thick = lot.whole(0, 8), lot.between(0.5, 3), lot.whole(1, 6)
+    cv2.putText(b.canvas.pixels, word, (int(x) - 40, int(y)), font, scale, b.color, thick, cv2.LINE_AA)
+
+
+def pair(b: Bunch) -> None:
+    """Two rounds beside each other, most on a larger one, often of skin: what is most easily taken for eyes."""
+    lot, (x, y) = b.lot, b.center
+    if lot.chance(0.7):
+        base = skin_color(lot) if lot.chance(0.6) else b.second
+        b.thing(ellipse(x, y + 0.2 * b.size, 1.2 * b.size, 1.2 * b.size), base)
+    away = b.size * lot.between(0.35, 0.8) * direction(np.rad2deg(lot.between(-0.6, 0.6)))
+    for sign in (-1, 1):
+        outline = ellipse(*(b.center + sign * away), *(b.size * lot.point(0.15, 0.5)))
+        b.thing(outline, down(outline, b.color, tone(b.color, 0.6)))
+
+
+def rounds(b: Bunch) -> None:
+    """Targets, wheels, bubbles."""
+    for _ in range(b.lot.whole(1, 6)):
+        (x, y), radius = b.anywhere(), b.size * b.lot.between(0.2, 0.6)
+        for k in range(b.lot.whole(2, 5)):
+            b.canvas.fill(ellipse(x, y, radius * 0.75**k, radius * 0.75**k), any_color(b.lot))
+
+
+def limbs(b: Bunch) -> None:
+    """Arms and legs of one skin."""
+    skin = skin_color(b.lot)
+    for _ in range(b.lot.whole(1, 4)):
+        start = b.anywhere()
+        line = [start, start + b.lot.normal(b.size, 2), start + b.lot.normal(2.5 * b.size, 2)]
+        outline = brush(line, np.array((0.3, 0.35, 0.2)) * b.size)
+        b.thing(outline, down(outline, skin, tone(skin, 0.85, 1.3)))
+
+
+TORSO = np.array(((-0.15, -0.6), (-0.2, -0.2), (-0.7, -0.1), (-0.6, 0.6), (-0.4, 1.1), (-0.6, 2)))  # its left half
+
+
+def torso(b: Bunch) -> None:
+    """A body without a head, in a swimsuit or not."""
+    lot, skin = b.lot, skin_color(b.lot)
+    unit = 1.5 * b.size
+    t = Canvas(b.canvas.pixels, lot, unit, tuple(b.center), lot.between(-40, 40))
+    outline = curve(np.concatenate([TORSO, TORSO[::-1] * (-1, 1)]), closed=True, steps=6)
+    t.fill(outline, lot.one(skin, b.color))
+    within = t.mask(outline)
+    clothes(Canvas(b.canvas.pixels, lot, unit, tuple(b.center - (0, unit))), within, b.color, skin, 0)
+    for sign in (-1, 1):
+        half = ellipse(0.28 * sign, 0.35, 0.27, 0.3)
+        t.fill(half, down(half, tone(b.second, 0.9), b.second), within)
+        t.line(half[2:11], b.ink, 0.02, closed=False)
+    t.line(outline, b.ink, 0.02)
+
+
+def strands(b: Bunch) -> None:
+    """Loose hair."""
+    for _ in range(b.lot.whole(5, 30)):
+        start = b.center + b.lot.normal(0.5 * b.size, 2)
+        line = [start, start + b.lot.normal(b.size, 2), start + b.lot.normal(2 * b.size, 2)]
+        b.canvas.stroke(line, (0, 0.12 * b.size, 0), shaded(b.lot, b.color, (0.6, 1.2)))
+
+
+def lone_eyes(b: Bunch) -> None:
+    """One or two eyes without a face."""
+    for _ in range(b.lot.whole(1, 3)):
+        (x, y), size = b.anywhere(), b.size * b.lot.between(0.3, 1)
+        b.canvas.fill(ellipse(x, y, size, 0.6 * size), (250, 250, 250))
+        b.canvas.fill(ellipse(x, y, 0.5 * size, 0.55 * size), b.color)
+        b.canvas.fill(ellipse(x, y, 0.2 * size, 0.25 * size), (10, 10, 10))
+        lid = [(x - size, y), (x, y - 0.6 * size), (x + size, y)]
+        b.canvas.stroke(lid, (0, 0.12 * size, 0.05 * size), b.ink)
+
+
+def stripes(b: Bunch) -> None:
+    """A dozen in parallel; now and then one is missing."""
+    degrees, pitch = b.lot.between(0, 180), b.size * b.lot.between(0.1, 0.5)
+    across, along = pitch * direction(degrees), 4 * b.size * direction(degrees + 90)
+    for k in range(-6, 7):
+        if b.lot.chance(0.9):
+            near, far = b.center + k * across, b.center + (k + 0.5) * across
+            b.canvas.fill([near - along, far - along, far + along, near + along], b.color)
+
+
+def frill(b: Bunch) -> None:
+    """A row of rounds: lace, buttons, beads."""
+    step = 0.45 * b.size * direction(b.lot.between(0, 360))
+    for k in range(b.lot.whole(3, 14)):
+        b.thing(ellipse(*(b.center + k * step), 0.3 * b.size, 0.3 * b.size), b.color)
+
+
+HELD = (flowers, leaves, hands, limbs)  # what may come before a person
+WRITTEN = (signs, letters)  # what goes over a whole picture
+CLUTTER = (*HELD, *WRITTEN, blobs, lines, building, cloth, pair, rounds, torso, strands, lone_eyes, stripes, frill)

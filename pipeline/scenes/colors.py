@@ -1,0 +1,74 @@
+"""Colours by lot, RGB in 0..255. Wider than in nature, since artists are."""
+
+import colorsys
+
+from pipeline.scenes.lot import Lot
+from pipeline.sources.portrait.look import RGB
+from pipeline.sources.portrait.sheet import tone
+
+SKINS = {
+    "ffeee4": 5, "ffe6d8": 6, "fde0cd": 6, "fbd9c1": 6, "f6cfb0": 4, "edbd98": 3, "dfae86": 2, "c4926c": 1,
+    "fff6f0": 4, "f2d6d0": 3, "8d5f45": 0.5, "ffffff": 2,
+}  # fmt: skip
+
+# Ranges of hue (turns), saturation and value -> their weight.
+HAIRS = {
+    ((0, 1), (0, 0.35), (0.08, 0.35)): 0.3,  # dark
+    ((0.03, 0.15), (0.2, 0.7), (0.4, 1)): 0.25,  # brown to blonde
+    ((0, 1), (0, 0.12), (0.6, 1)): 0.15,  # silver
+    ((0, 1), (0.2, 0.85), (0.35, 1)): 0.3,  # of any hue
+}
+ODD_SKIN = ((0, 1), (0.05, 0.35), (0.6, 1))
+BRIGHT_IRIS = ((0, 1), (0.4, 0.9), (0.4, 1))
+
+Range = tuple[float, float]
+
+
+def hsv(hue: float, saturation: float, value: float) -> RGB:
+    """RGB of a hue in turns; saturation and value are cut to 0..1."""
+    rgb = colorsys.hsv_to_rgb(hue % 1, min(1, max(0, saturation)), min(1, max(0, value)))
+    return tuple(round(255 * c) for c in rgb)
+
+
+def color_of(lot: Lot, ranges: tuple[Range, Range, Range]) -> RGB:
+    """A colour of these ranges of hue, saturation and value."""
+    return hsv(*(lot.between(*limits) for limits in ranges))
+
+
+def hue_turned(color: RGB, turns: float) -> RGB:
+    """The colour with its hue moved by so many turns."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in color))
+    return hsv(hue + turns, saturation, value)
+
+
+def shaded(lot: Lot, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
+    """The colour with value and saturation multiplied and hue moved (turns), by a number of each range."""
+    return tone(hue_turned(color, lot.between(*hue)), lot.between(*value), lot.between(*saturation))
+
+
+def any_color(lot: Lot) -> RGB:
+    """Any colour, the bright ones more often than the dark."""
+    return hsv(lot.between(0, 1), lot.between(0, 1) ** 1.3, 1 - 0.95 * lot.between(0, 1) ** 1.6)
+
+
+def skin_color(lot: Lot) -> RGB:
+    """Mostly a human's, sometimes an elf's or an oni's."""
+    if lot.chance(0.08):
+        return color_of(lot, ODD_SKIN)
+    color = tuple(bytes.fromhex(lot.pick(SKINS)))
+    return shaded(lot, color, (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
+
+
+def hair_color(lot: Lot) -> RGB:
+    """Dark, brown to blonde, silver, or of any hue."""
+    return color_of(lot, lot.pick(HAIRS))
+
+
+def iris_color(lot: Lot) -> RGB:
+    """Bright in one half of the cases, anything in the other."""
+    return any_color(lot) if lot.chance(0.5) else color_of(lot, BRIGHT_IRIS)
+
+
+def thing_ink(lot: Lot) -> RGB:
+    """The outline of what is no figure: black or dark."""
+    return (0, 0, 0) if lot.chance(0.3) else tone(any_color(lot), 0.5)

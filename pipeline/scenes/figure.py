@@ -1,0 +1,30 @@
+"""The canvas of one figure: the frame of its head, and the style that its parts have in common."""
+
+import numpy as np
+
+from pipeline.scenes.canvas import Canvas, Spot, face_frame
+from pipeline.scenes.lot import Lot
+from pipeline.scenes.style import Style
+from pipeline.sources.portrait.look import RGB
+from pipeline.sources.portrait.sheet import Ramp
+
+
+class Figure(Canvas):
+    """A canvas in the head's frame, bent as the style wants it."""
+
+    def __init__(self, pixels: np.ndarray, lot: Lot, spot: Spot, style: Style):
+        super().__init__(pixels, lot, *face_frame(spot), style.warp)
+        self.style = style
+
+    @property
+    def top(self) -> float:
+        """How high the hair's parting lies."""
+        return -0.3 - 0.62 * self.style.volume
+
+    def thing(self, points, paint: RGB | Ramp) -> None:
+        """A filled polygon with the figure's outline."""
+        self.shape(points, paint, self.style.ink, self.style.line)
+
+    def lock(self, points) -> None:
+        """The same, of hair."""
+        self.shape(points, self.style.hair, self.style.hair_ink, self.style.line)

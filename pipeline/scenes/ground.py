@@ -1,0 +1,34 @@
+"""What a scene is painted on: one colour, patches or blends of some, or a cloth of two."""
+
+import cv2
+import numpy as np
+
+from pipeline.scenes.colors import any_color
+from pipeline.scenes.lot import Lot
+from pipeline.sources.portrait.sheet import WHITE
+
+
+def ground(lot: Lot, size: int) -> np.ndarray:
+    """Pixels uint8 (size, size, 3) to paint on."""
+    return lot.pick(GROUNDS)(lot, size)
+
+
+def _plain(lot: Lot, size: int) -> np.ndarray:
+    return np.full((size, size, 3), any_color(lot) if lot.chance(0.6) else WHITE, np.uint8)
+
+
+def _patches(lot: Lot, size: int) -> np.ndarray:
+    n = lot.whole(2, 5)
+    colors = np.array([any_color(lot) for _ in range(n * n)], np.uint8).reshape(n, n, 3)
+    return cv2.resize(colors, (size, size), interpolation=lot.pick({cv2.INTER_CUBIC: 3, cv2.INTER_NEAREST: 1}))
+
+
+def _clouds(lot: Lot, size: int) -> np.ndarray:
+    n = lot.whole(4, 40)
+    a, b = np.array(any_color(lot), np.float32), np.array(any_color(lot), np.float32)
+    coarse = lot.rng.random((n, n), np.float32)
+    share = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)[..., None].clip(0, 1)
+    return (a + (b - a) * share).clip(0, 255).astype(np.uint8)
+
+
+GROUNDS = {_plain: 0.25, _patches: 0.35, _clouds: 0.4}  # -> weight

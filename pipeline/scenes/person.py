@@ -1,0 +1,78 @@
+"""One person at a spot of the picture, or what is easily taken for one."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.scenes.accessories import accessories
+from pipeline.scenes.body import body
+from pipeline.scenes.canvas import Canvas, Spot
+from pipeline.scenes.eyes import shuffled
+from pipeline.scenes.face import brows, ears, features, head, head_outline
+from pipeline.scenes.figure import Figure
+from pipeline.scenes.fringe import fringe_edge, fringe_knots
+from pipeline.scenes.hair import back_hair, back_of_head, front_hair
+from pipeline.scenes.style import sample_style
+
+FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
+
+
+def face(canvas: Canvas, spot: Spot) -> Spot:
+    """Paint a person who shows the face; where that is."""
+    f = _figure(canvas, spot)
+    _front(f, has_features=True, has_brows=True)
+    return _face_spot(f, spot)
+
+
+def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
+    """Paint a person whose eyes are not where eyes are, without brows; where the face is."""
+    f = _figure(canvas, spot)
+    f.style = replace(f.style, eyes=shuffled(f.lot, f.style.eyes))
+    _front(f, has_features=True, has_brows=False)
+    return _face_spot(f, spot)
+
+
+def blank_face(canvas: Canvas, spot: Spot) -> None:
+    """Paint a person without eyes, brows, nose and mouth."""
+    _front(_figure(canvas, spot), has_features=False, has_brows=False)
+
+
+def back_view(canvas: Canvas, spot: Spot) -> None:
+    """Paint a person from behind."""
+    f = _figure(canvas, spot)
+    _behind(f)
+    back_of_head(f)
+
+
+def _figure(canvas: Canvas, spot: Spot) -> Figure:
+    return Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
+
+
+def _behind(f: Figure) -> None:
+    if not f.style.is_bald:
+        back_hair(f)
+    if f.lot.chance(0.5 if f.style.is_chibi else 0.925):
+        body(f)
+
+
+def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
+    lot, style = f.lot, f.style
+    _behind(f)
+    ears(f)
+    knots = fringe_knots(lot, style.covered)
+    edge = fringe_edge(lot, knots)
+    within = head(f, head_outline(f), edge)
+    if has_features:
+        features(f, within)
+    if not style.is_bald:
+        front_hair(f, knots, edge)
+    if has_brows and lot.chance(0.8):
+        brows(f)
+    accessories(f)
+
+
+def _face_spot(f: Figure, spot: Spot) -> Spot:
+    """The spot, moved and stretched with the figure's frame."""
+    ((x, y),) = f.place([(0.25 * f.style.turn, FACE_CENTER)])
+    side = spot.side * np.sqrt(f.style.warp.width * f.style.warp.height)
+    return Spot(float(x), float(y), float(side), spot.tilt)

@@ -1,0 +1,121 @@
+"""Scenes: a ground, clutter, people before and behind each other, and what covers them; then the whole is treated."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.scenes.canvas import Canvas, Spot
+from pipeline.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
+from pipeline.scenes.ground import ground
+from pipeline.scenes.lot import Lot
+from pipeline.scenes.person import back_view, blank_face, face, shuffled_face
+from pipeline.scenes.profile import profile
+from pipeline.scenes.treatment import treat
+
+SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
+CROWD, CROWD_SIDES = 4, (34 / 256, 68 / 256)  # so many people or more are small
+APART = 0.62  # least distance of two faces, in the sum of their sides
+MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
+TRIES = 12
+
+FACES = {0: 0.15, 1: 0.45, 2: 0.25, 4: 0.1, 7: 0.05}  # how many people with a face -> weight
+OTHERS = {0: 5, 1: 2, 2: 1, 3: 0.5}  # how many without a proper one
+BUNCHES = {0: 2, 2: 3, 5: 3, 10: 1.5}  # of clutter behind them
+
+# Shares of a face's middle that something else was painted over since.
+HIDDEN, GONE = 0.3, 0.8
+CHANGED = 6  # levels: less is not seen
+SHUFFLED = 0.4  # what is no proper face starts as hidden: it is neither to be found nor to be ruled out
+
+Painter = Callable[[Canvas, Spot], Spot | None]
+
+
+class Mark(NamedTuple):
+    """A square that a face fills, hair left out."""
+
+    x: float  # centre, px
+    y: float
+    side: float  # px
+    tilt: float  # degrees, clockwise
+    is_clear: bool  # False: too hidden to be asked for
+
+
+class Scene(NamedTuple):
+    """A picture and all faces in it."""
+
+    picture: np.ndarray  # uint8 RGB (size, size, 3)
+    faces: list[Mark]
+
+
+class Shown:
+    """A face on the canvas, and how much of it is left to see."""
+
+    def __init__(self, spot: Spot, size: int, hidden: float):
+        """`size` of the picture, px; `hidden` 0..1."""
+        self.spot, self.hidden = spot, hidden
+        middle = ((spot.x, spot.y + 0.05 * spot.side), (0.7 * spot.side, 0.7 * spot.side), spot.tilt)
+        mask = np.zeros((size, size), np.uint8)
+        self.middle = cv2.fillConvexPoly(mask, np.int32(cv2.boxPoints(middle)), 1).astype(bool)
+
+
+def draw(seed: int, i: int, size: int = 256) -> Scene:
+    """The i-th scene of a seed, a picture of `size` px; the same for the same arguments, always.
+
+    It shows 0 to 7 people with a face and others that are seen from behind, have no features or wrong ones. A mark's
+    side is 0.11 to 0.57 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
+    covered for the most part has no mark.
+    """
+    lot = Lot(np.random.default_rng((seed, i)))
+    canvas = Canvas(ground(lot, size), lot)
+    for _ in range(lot.pick(BUNCHES)):
+        clutter(canvas, CLUTTER)
+    shown: list[Shown] = []
+    for paint, spot in people(lot, size):
+        found = watched(canvas, shown, paint, spot)
+        if found:
+            shown.append(Shown(found, size, SHUFFLED if paint is shuffled_face else 0))
+        if lot.chance(0.12):
+            watched(canvas, shown, clutter, HELD)
+    if lot.chance(0.25):
+        watched(canvas, shown, clutter, WRITTEN)
+    marks = [Mark(*one.spot, one.hidden < HIDDEN) for one in shown if one.hidden < GONE]
+    return Scene(treat(lot, canvas.pixels), marks)
+
+
+def people(lot: Lot, size: int) -> list[tuple[Painter, Spot]]:
+    """Who is painted where, from behind to the front: the small ones first, but for a few."""
+    count = lot.pick(FACES)
+    painters = [lot.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
+    painters += [lot.one(back_view, blank_face, shuffled_face) for _ in range(lot.pick(OTHERS))]
+    placed: list[tuple[Painter, Spot]] = []
+    for painter in painters:
+        spot = free_spot(lot, [other for _, other in placed], size, CROWD_SIDES if count >= CROWD else SIDES)
+        if spot:
+            placed.append((painter, spot))
+    depth = [spot.side if lot.chance(0.9) else 0 for _, spot in placed]
+    return [placed[k] for k in np.argsort(depth, kind="stable")]
+
+
+def free_spot(lot: Lot, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
+    """A spot away from those taken and from the edge, or None if none was found soon."""
+    for _ in range(TRIES):
+        side = size * float(np.exp(lot.between(*np.log(sides))))
+        x, y = lot.point(0, size).tolist()
+        if min(x, y, size - x, size - y) < MARGIN * side:
+            continue
+        if all(np.hypot(x - other.x, y - other.y) > APART * (side + other.side) for other in taken):
+            return Spot(x, y, side, lot.amount({(-12, 12): 0.5, (-60, 60): 0.5}))
+    return None
+
+
+def watched(canvas: Canvas, shown: list[Shown], paint: Callable, *wanted) -> Spot | None:
+    """What `paint(canvas, *wanted)` gives, once it is noted which faces that covers by how much."""
+    before = canvas.pixels.copy()
+    found = paint(canvas, *wanted)
+    red, green, blue = cv2.split(cv2.absdiff(before, canvas.pixels))
+    changed = cv2.max(cv2.max(red, green), blue) > CHANGED
+    for one in shown:
+        one.hidden += float(changed[one.middle].mean())
+    return found

@@ -1,0 +1,96 @@
+"""What the parts of one figure share, all by lot. Lengths are in the frame of the head (see portrait.paint)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.scenes.canvas import Warp
+from pipeline.scenes.colors import any_color, hair_color, shaded, skin_color
+from pipeline.scenes.eyes import Eyes, sample_eyes
+from pipeline.scenes.lot import Lot
+from pipeline.sources.portrait.hair import DOME
+from pipeline.sources.portrait.look import RGB
+from pipeline.sources.portrait.sheet import WHITE, curve, mix, tone
+
+LINES = {(0, 0): 1, (0.008, 0.016): 3, (0.014, 0.03): 2, (0.03, 0.045): 0.5}
+
+
+@dataclass(frozen=True)
+class Style:
+    """What one figure looks like, as far as more than one of its parts must know it."""
+
+    warp: Warp  # wide or narrow, short or long, slanted
+    is_chibi: bool
+    is_bald: bool
+    turn: float  # of the head: how far the features lie to the right, -0.33..0.33
+    pitch: float  # how far they lie below their usual place
+    covered: int  # the eye that hair falls over: -1, 1, or 0 for neither
+    line: float  # width of outlines; 0: none
+    ink: RGB
+    skin: RGB
+    skin_dark: RGB
+    hair: RGB
+    hair_dark: RGB
+    hair_light: RGB
+    hair_ink: RGB
+    volume: float  # of the hair, 1 as in the table
+    dome: np.ndarray  # (N, 2), the right half of the hair's outer edge from the top's middle to the temple
+    eyes: Eyes
+
+
+def sample_style(lot: Lot) -> Style:
+    """All that is drawn by lot before the first stroke."""
+    is_chibi = lot.chance(0.18)
+    turn = float(np.clip(lot.normal(0.13), -0.33, 0.33)) if lot.chance(0.75) else 0.0
+    colors = sample_colors(lot)
+    volume = lot.between(0.92, 1.25)
+    pitch = lot.between(-0.05, 0.05)
+    return Style(
+        warp=sample_warp(lot, is_chibi),
+        is_chibi=is_chibi,
+        is_bald=lot.chance(0.02),
+        turn=turn,
+        pitch=pitch,
+        covered=lot.side() if lot.chance(0.1) else 0,
+        volume=volume,
+        dome=sample_dome(lot, volume),
+        eyes=sample_eyes(lot, turn, pitch, is_chibi, colors),
+        **colors,
+    )
+
+
+def sample_warp(lot: Lot, is_chibi: bool) -> Warp:
+    """Chibi are wide and short."""
+    width, height = ((1.0, 1.25), (0.85, 1.0)) if is_chibi else ((0.78, 1.1), (0.92, 1.1))
+    slants = (lot.between(-0.06, 0.06), lot.between(-0.06, 0.06), lot.between(-0.12, 0.12))
+    return Warp(lot.between(*width), lot.between(*height), *slants)
+
+
+def sample_colors(lot: Lot) -> dict:
+    """The line and the colours of a Style, which depend on each other."""
+    skin, hair = skin_color(lot), hair_color(lot)
+    line = lot.amount(LINES)
+    ink = lot.pick({(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(lot): 0.5})
+    hair_dark = shaded(lot, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
+    return {
+        "line": line,
+        "ink": ink,
+        "skin": skin,
+        "skin_dark": shaded(lot, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
+        "hair": hair,
+        "hair_dark": hair_dark,
+        "hair_light": mix(tone(hair, 1.3, 0.6), WHITE, lot.between(0, 0.5)),
+        "hair_ink": mix(tone(hair, 0.45, 1.2), ink, lot.between(0, 1)) if line else hair_dark,
+    }
+
+
+def sample_dome(lot: Lot, volume: float) -> np.ndarray:
+    """Smooth, or in three of ten cases spiky."""
+    x, y = np.transpose(DOME)
+    dome = np.stack([x * (0.5 + 0.5 * volume), np.where(y < -0.3, -0.3 + (y + 0.3) * volume, y)], 1)
+    if not lot.chance(0.3):
+        return curve(dome, steps=6)
+    along = np.linspace(0, len(dome) - 1, 13)
+    spiky = np.stack([np.interp(along, np.arange(len(dome)), values) for values in dome.T], 1)
+    spiky[1::2] *= 1 + lot.between(0.04, 0.25)
+    return spiky

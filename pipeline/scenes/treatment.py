@@ -1,0 +1,192 @@
+"""What a whole picture goes through once it is painted: light, a medium, and exposure."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from pipeline.scenes.colors import any_color
+from pipeline.scenes.lot import Lot
+
+
+def treat(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """uint8 (size, size, 3) -> the same shape and type."""
+    for _ in range(lot.pick({0: 3, 1: 2, 3: 2})):
+        picture = light(lot, picture)
+    picture = lot.pick(TREATMENTS)(lot, picture)
+    if lot.chance(0.35):
+        gamma = lot.between(0.55, 1.6)
+        picture = cv2.LUT(picture, (255 * (np.arange(256) / 255) ** gamma).astype(np.uint8))
+    if lot.chance(0.2):
+        black, white = lot.between(0, 70), lot.between(180, 255)
+        picture = cv2.LUT(picture, np.linspace(black, white, 256).astype(np.uint8))
+    return picture
+
+
+def light(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """A coloured spot that darkens, lightens or covers, most with a soft edge."""
+    size = len(picture)
+    spot = np.zeros((size, size), np.uint8)
+    center, radii = lot.rng.integers(0, size, 2).tolist(), (lot.point(0.1, 0.5) * size).astype(int).tolist()
+    cv2.ellipse(spot, center, radii, lot.between(0, 180), 0, 360, 255, -1)
+    edge = 2 * int(lot.between(0.02, 0.25) * size) + 1 if lot.chance(0.8) else 1
+    share = cv2.blur(cv2.blur(spot, (edge, edge)), (edge, edge)).astype(np.float32)[..., None]
+    share *= lot.between(0.1, 0.6) / 255
+    color = np.array(any_color(lot), np.float32)
+    return lot.pick(LIGHTS)(picture, color, share)
+
+
+def _darken(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return (picture * (1 - share * (1 - color / 255))).astype(np.uint8)
+
+
+def _lighten(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return 255 - _darken(255 - picture, 255 - color, share)
+
+
+def _cover(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return (picture + (color - picture) * share).astype(np.uint8)
+
+
+LIGHTS = {_darken: 0.5, _lighten: 0.3, _cover: 0.2}  # -> weight
+
+
+def none(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """As it was painted."""
+    return picture
+
+
+def _gray(picture: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def _colored(gray: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+
+
+def _on_paper(lot: Lot, gray: np.ndarray) -> np.ndarray:
+    """Grey turned into shades from a dark ink to a pale paper."""
+    ink = np.array(any_color(lot)) * lot.between(0, 0.5)
+    paper = np.array((255, 250, 240)) * lot.between(0.8, 1)
+    return np.linspace(ink, paper, 256).astype(np.uint8)[gray]
+
+
+def _printed(lot: Lot, gray: np.ndarray) -> np.ndarray:
+    return _on_paper(lot, gray) if lot.chance(0.3) else _colored(gray)
+
+
+def grey(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Shades of grey."""
+    return _colored(_gray(picture))
+
+
+def sepia(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Shades of one ink on paper."""
+    return _on_paper(lot, _gray(picture))
+
+
+def screentone(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Dots as in a printed manga, or four greys."""
+    gray = _gray(picture)
+    if not lot.chance(0.6):
+        return _printed(lot, gray // 64 * 85)
+    y, x = np.mgrid[: len(gray), : len(gray)].astype(np.float32)
+    turn, pitch = lot.between(0, np.pi / 2), lot.between(1.2, 3)
+    across, along = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    dots = 255 * (0.5 + 0.25 * (np.sin(pitch * across) + np.sin(pitch * along)))
+    toned = np.where(gray > dots, 255, 30).astype(np.uint8)
+    toned[gray < 0.25 * 255] = 0
+    toned[gray > 255 * lot.between(0.75, 0.92)] = 255
+    return _printed(lot, toned)
+
+
+def line_art(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Edges alone, in bold black."""
+    smooth = cv2.GaussianBlur(_gray(picture), (3, 3), 0)
+    method, kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY
+    edges = cv2.adaptiveThreshold(smooth, 255, method, kind, lot.one(7, 9, 13), lot.between(3, 9))
+    return _printed(lot, cv2.GaussianBlur(edges, (3, 3), 0))
+
+
+def sketch(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Grey, over what surrounds it: thin pencil lines."""
+    gray = _gray(picture)
+    around = cv2.GaussianBlur(gray, (0, 0), lot.between(2, 6)).astype(int)
+    return _printed(lot, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
+
+
+def poster(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Few levels of each colour."""
+    step = lot.one(32, 48, 64, 85)
+    return cv2.LUT(picture, (np.arange(256) // step * step + step // 2).clip(0, 255).astype(np.uint8))
+
+
+def paint(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Edges smoothed, kept or shaken, half of the time on canvas."""
+    picture = lot.pick({_median: 0.4, _bilateral: 0.3, _shaken: 0.3})(lot, picture)
+    if lot.chance(0.5):
+        size = len(picture)
+        weave = cv2.resize(lot.normal(1, (size // 3, size)).astype(np.float32), (size, size)) * lot.between(3, 14)
+        picture = (picture + weave[..., None]).clip(0, 255).astype(np.uint8)
+    return picture
+
+
+def _median(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    return cv2.medianBlur(picture, lot.one(3, 5))
+
+
+def _bilateral(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    return cv2.bilateralFilter(picture, 7, lot.between(30, 90), 4)
+
+
+def _shaken(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    size = len(picture)
+    shifts = cv2.resize(lot.normal(1, (size // 6, size // 6, 2)).astype(np.float32), (size, size))
+    shifts *= lot.between(0.5, 2)
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    return cv2.remap(picture, x + shifts[..., 0], y + shifts[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
+def mixed(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """The three channels run into each other."""
+    weights = np.eye(3) * lot.between(0.3, 1) + lot.rng.uniform(0, 0.5, (3, 3))
+    return cv2.transform(picture, weights / weights.sum(1, keepdims=True))
+
+
+def turned_hue(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """All hues moved, by little or by anything."""
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    levels = np.arange(256)
+    turn = lot.one(lot.whole(-15, 15), lot.whole(0, 180))
+    hues, saturations = (levels + turn) % 180, (levels * lot.between(0.3, 1.2)).clip(0, 255)
+    table = np.stack([hues, saturations, levels], 1)[None].astype(np.uint8)
+    return cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB)
+
+
+def negative(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Light and dark exchanged."""
+    return 255 - picture
+
+
+def tinted(lot: Lot, picture: np.ndarray) -> np.ndarray:
+    """Seen through coloured glass or fog."""
+    color, share = np.array(any_color(lot)), lot.between(0.15, 0.6)
+    levels = np.arange(256)[:, None]
+    table = levels * (1 - share) + share * (levels * color / 255 if lot.chance(0.6) else color)
+    return cv2.LUT(picture, table[None].astype(np.uint8))
+
+
+TREATMENTS: dict[Callable[[Lot, np.ndarray], np.ndarray], float] = {  # -> weight
+    none: 7,
+    grey: 2,
+    screentone: 1,
+    line_art: 1.3,
+    poster: 1,
+    paint: 2.5,
+    sepia: 0.7,
+    mixed: 1.5,
+    turned_hue: 2,
+    negative: 0.3,
+    tinted: 1.5,
+    sketch: 0.7,
+}
