@@ -122,15 +122,18 @@ def load(path: str) -> FaceNetwork:
 
 
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
-    """The faces of `min_face` px and more, best first; such as lean further than LEAN only if `angles` ask for them.
-
-    What is seen in copies of several sizes is looked at once more. The score is the mean logit of both looks."""
-    network, pyramid = load(weights), Pyramid(picture)
+    """The faces of `min_face` px and more, best first; such as lean further than LEAN only if `angles` ask for them."""
     turns = (0, 90, 180, 270) if any(abs(angle) > LEAN for angle in angles) else (0,)
+    return suppress(face for face in judged(picture, min_face, turns, weights) if face.score >= THRESHOLD)
+
+
+def judged(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
+    """All that may be faces. What is seen in copies of several sizes, at these turns, is looked at once more; the score
+    is the mean logit of both looks."""
+    network, pyramid = load(weights), Pyramid(picture)
     seen = sweep(pyramid, _copies(pyramid, min_face, turns), network.peaks)
-    likely = suppress(face_at(*row) for row in seen if row[2] >= min_face)
-    judged = (face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2) for face in likely)
-    return suppress(face for face in judged if face.score >= THRESHOLD)
+    for face in suppress(face_at(*row) for row in seen if row[2] >= min_face):
+        yield face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2)
 
 
 def _copies(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[Copy]:
