@@ -39,7 +39,10 @@ class Bunch(NamedTuple):
         self.canvas.shape(points, paint, self.ink, self.line)
 
 
-def clutter(canvas: Canvas, kinds: "tuple[Callable[[Bunch], None], ...]") -> None:
+Kind = Callable[[Bunch], None]
+
+
+def clutter(canvas: Canvas, kinds: tuple[Kind, ...]) -> None:
     """Paint a bunch of things of one of these kinds, all of equal chance."""
     lot = canvas.lot
     kind = lot.one(*kinds)

@@ -7,12 +7,12 @@ from pipeline.scenes.colors import shaded
 from pipeline.scenes.eye import paint_eyes
 from pipeline.scenes.figure import Figure
 from pipeline.scenes.mouth import paint_mouth
+from pipeline.sources.portrait.face import SKULL
+from pipeline.sources.portrait.look import RGB
 from pipeline.sources.portrait.sheet import curve, ellipse, mix
 
 # The right half of an outline from the skull's top to the chin, and how a broad jaw and a turn change its x.
-HALF = np.array(
-    ((0, -0.8), (0.24, -0.8), (0.4, -0.6), (0.47, -0.3), (0.47, -0.02), (0.44, 0.16), (0.35, 0.34), (0.2, 0.49))
-)
+HALF = np.array((*SKULL, (0.44, 0.16), (0.35, 0.34), (0.2, 0.49)))
 BY_JAW = np.array((0, 0, 0, 0, 0, 0.5, 1, 1))
 BY_TURN = np.array((0, 0, 0, 0, 0.1, 0.12, 0.2, 0.1))
 
@@ -51,9 +51,10 @@ def ears(f: Figure) -> None:
 def head(f: Figure, outline: np.ndarray, fringe: np.ndarray) -> np.ndarray:
     """Skin within the outline, with the shadow of a fringe on it; returns the head's mask."""
     lot, style = f.lot, f.style
-    is_graded = lot.chance(0.3)
-    f.fill(outline, down(outline, style.skin, mix(style.skin, style.skin_dark, lot.between(0, 0.6)))
-           if is_graded else style.skin)  # fmt: skip
+    skin = style.skin
+    if lot.chance(0.3):
+        skin = down(outline, skin, mix(skin, style.skin_dark, lot.between(0, 0.6)))
+    f.fill(outline, skin)
     within = f.mask(outline)
     if lot.chance(0.4):
         _side_shade(f, within)
@@ -85,7 +86,7 @@ def _nothing(*_) -> None:
     pass
 
 
-def _blush_color(f: Figure):
+def _blush_color(f: Figure) -> RGB:
     return mix(f.style.skin, BLUSH, f.lot.between(0.25, 0.7))
 
 
@@ -116,13 +117,13 @@ def _toward(f: Figure) -> int:
     return 1 if f.style.turn >= 0 else -1
 
 
-def _nose_ink(f: Figure):
+def _nose_ink(f: Figure) -> RGB:
     return mix(f.style.skin_dark, f.style.ink, f.lot.between(0.2, 0.8))
 
 
 def _short_nose(f: Figure, x: float, y: float) -> None:
-    f.stroke(((x - 0.004, y - 0.03), (x + 0.015 * _toward(f), y), (x - 0.006, y + 0.006)), (0.002, 0.009, 0.002),
-             _nose_ink(f))  # fmt: skip
+    line = ((x - 0.004, y - 0.03), (x + 0.015 * _toward(f), y), (x - 0.006, y + 0.006))
+    f.stroke(line, (0.002, 0.009, 0.002), _nose_ink(f))
 
 
 def _dot_nose(f: Figure, x: float, y: float) -> None:
@@ -144,7 +145,7 @@ NOSES = {_short_nose: 0.3, _dot_nose: 0.15, _shade_nose: 0.15, _long_nose: 0.15,
 
 
 def brows(f: Figure) -> None:
-    """Over the fringe, as is the custom."""
+    """A pair over the fringe, as is the custom."""
     lot, eyes = f.lot, f.style.eyes
     color = shaded(lot, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if lot.chance(0.8) else f.style.ink
     y = -0.25 + eyes.y + lot.between(-0.03, 0.06)

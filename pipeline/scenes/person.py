@@ -19,33 +19,30 @@ FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 def face(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person who shows the face; where that is."""
-    f = _figure(canvas, spot)
+    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
 def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person whose eyes are not where eyes are, without brows; where the face is."""
-    f = _figure(canvas, spot)
-    f.style = replace(f.style, eyes=shuffled(f.lot, f.style.eyes))
+    style = sample_style(canvas.lot)
+    f = Figure(canvas.pixels, canvas.lot, spot, replace(style, eyes=shuffled(canvas.lot, style.eyes)))
     _front(f, has_features=True, has_brows=False)
     return _face_spot(f, spot)
 
 
 def blank_face(canvas: Canvas, spot: Spot) -> None:
     """Paint a person without eyes, brows, nose and mouth."""
-    _front(_figure(canvas, spot), has_features=False, has_brows=False)
+    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
+    _front(f, has_features=False, has_brows=False)
 
 
 def back_view(canvas: Canvas, spot: Spot) -> None:
     """Paint a person from behind."""
-    f = _figure(canvas, spot)
+    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
     _behind(f)
     back_of_head(f)
-
-
-def _figure(canvas: Canvas, spot: Spot) -> Figure:
-    return Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
 
 
 def _behind(f: Figure) -> None:

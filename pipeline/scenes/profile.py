@@ -88,8 +88,8 @@ def _iris(p: Profile, opening: np.ndarray, x: float, y: float, width: float, hei
 def _front(p: Profile) -> None:
     """The crown, its fringe and strands."""
     lot = p.lot
-    fringe = [(x, lot.between(-0.2, 0.1) if k % 2 else lot.between(-0.45, -0.2))
-              for k, x in enumerate(np.linspace(0.46, -0.25, 7))]  # fmt: skip
+    y = [lot.between(-0.2, 0.1) if k % 2 else lot.between(-0.45, -0.2) for k in range(7)]
+    fringe = np.stack([np.linspace(0.46, -0.25, 7), y], 1)
     over = curve([(0.44, -0.65), (0.2, -0.92), (-0.3, -0.95), (-0.7, -0.6), (-0.75, -0.1), (-0.6, 0.3)], steps=6)
     crown = np.concatenate([[(0.48, -0.45)], over, [(-0.35, lot.between(0.3, 0.9))], fringe[::-1]])
     p.thing(crown, p.hair)

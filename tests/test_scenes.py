@@ -1,0 +1,365 @@
+"""Painted scenes: they depend on (seed, i) alone, everything in them runs, and the marks are where the faces are."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from pipeline import scenes
+from pipeline.scenes import accessories, body, eye, face, fringe, ground, mouth, person, profile, scene, treatment
+from pipeline.scenes.canvas import Canvas, Spot, Warp, down
+from pipeline.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
+from pipeline.scenes.figure import Figure
+from pipeline.scenes.lot import Lot
+from pipeline.scenes.style import sample_style
+from pipeline.sources.portrait.sheet import direction
+
+SIZE = 256
+MIDDLE = Spot(128, 128, 100, 0)
+
+
+def name(function) -> str:
+    return getattr(function, "__name__", "line").strip("_")
+
+
+def lot(i: int) -> Lot:
+    return Lot(np.random.default_rng((4, i)))
+
+
+def canvas(i: int) -> Canvas:
+    return Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), lot(i))
+
+
+def figure(i: int) -> Figure:
+    chance = lot(i)
+    return Figure(np.full((SIZE, SIZE, 3), 127, np.uint8), chance, MIDDLE, sample_style(chance))
+
+
+def changed_by(sheet: Canvas, paint) -> np.ndarray:
+    """(size, size), where `paint()` changes the canvas."""
+    before = sheet.pixels.copy()
+    paint()
+    return (before != sheet.pixels).any(2)
+
+
+def watch(monkeypatch, module, function: str) -> list[np.ndarray]:
+    """What this painter of a module changes, call by call."""
+    real, seen = getattr(module, function), []
+    monkeypatch.setattr(
+        module, function, lambda sheet, *others: seen.append(changed_by(sheet, lambda: real(sheet, *others)))
+    )
+    return seen
+
+
+def places(pixels: np.ndarray, mark) -> np.ndarray:
+    """(N, 2) of all true pixels in the mark's frame: its square is -0.5..0.5 in x and y."""
+    y, x = np.nonzero(pixels)
+    frame = np.stack([direction(mark.tilt), direction(mark.tilt + 90)], 1)
+    return (np.stack([x, y], 1) + 0.5 - (mark.x, mark.y)) @ frame / mark.side
+
+
+def holds(mark, pixels: np.ndarray) -> bool:
+    """Whether these pixels, a face's features, lie in the mark's square and a bit below its middle."""
+    points = places(pixels, mark)
+    return (np.abs(points) < 0.5).all(1).mean() > 0.95 and (np.abs(points.mean(0) - (0, 0.11)) < 0.25).all()
+
+
+@pytest.fixture(scope="module")
+def many() -> list[scenes.Scene]:
+    return [scenes.draw(11, i) for i in range(200)]
+
+
+def test_the_same_seed_and_number_give_the_same_scene():
+    first, second = scenes.draw(3, 5), scenes.draw(3, 5)
+    assert first.picture.tobytes() == second.picture.tobytes()
+    assert first.faces == second.faces
+
+
+def test_other_numbers_seeds_and_sizes_give_other_pictures():
+    pictures = [scenes.draw(*which).picture.tobytes() for which in ((3, 5), (3, 6), (4, 5), (3, 5, 200))]
+    assert len(set(pictures)) == 4
+
+
+@pytest.mark.parametrize("size", [128, 255, 256, 400])
+def test_a_picture_has_the_size_that_is_asked_for_and_its_faces_grow_with_it(size):
+    drawn = [scenes.draw(2, i, size) for i in range(6)]
+    for picture, _ in drawn:
+        assert (picture.shape, picture.dtype) == ((size, size, 3), np.uint8)
+    marks = [mark for each in drawn for mark in each.faces]
+    assert marks
+    assert all(0.11 * size < mark.side < 0.57 * size for mark in marks)
+
+
+def test_marks_are_within_their_ranges(many):
+    for picture, faces in many:
+        assert picture.shape == (SIZE, SIZE, 3)
+        for mark in faces:
+            assert 0 < mark.x < SIZE
+            assert 0 < mark.y < SIZE
+            assert 0.11 * SIZE < mark.side < 0.57 * SIZE
+            assert abs(mark.tilt) <= 60
+            assert isinstance(mark.is_clear, bool)
+
+
+def test_pictures_have_as_many_faces_as_are_asked_for(many):
+    clear = [sum(mark.is_clear for mark in faces) for _, faces in many]
+    assert 0.1 < np.mean(np.equal(clear, 0)) < 0.27  # expected: 0.18
+    assert 1.1 < np.mean(clear) < 1.7  # expected: 1.4
+    assert max(clear) >= 5
+    assert 0.1 < np.mean([not mark.is_clear for _, faces in many for mark in faces]) < 0.25  # expected: 0.16
+    tilts = [abs(mark.tilt) for _, faces in many for mark in faces]
+    assert 0.55 < np.mean(np.less(tilts, 12)) < 0.7  # expected: one half, and a fifth of the other
+
+
+def test_pictures_differ_in_color_light_and_density(many):
+    means = np.array([picture.mean((0, 1)) for picture, _ in many])
+    assert means.std(0).min() > 30
+    is_grey = [(picture == picture[..., :1]).all() for picture, _ in many]
+    assert 0.1 < np.mean(is_grey) < 0.3
+
+
+@pytest.mark.parametrize("i", range(12))
+@pytest.mark.parametrize("tilt", [0, 45, -60])
+def test_the_mark_of_a_face_is_where_its_features_are(monkeypatch, tilt, i):
+    seen = watch(monkeypatch, person, "features")
+    mark = person.face(canvas(i), MIDDLE._replace(tilt=tilt))
+    assert mark.tilt == tilt
+    assert holds(mark, seen[0])
+    for degrees in range(0, 360, 90):
+        x, y = (mark.x, mark.y) + 0.5 * mark.side * direction(degrees)
+        assert not holds(mark._replace(x=x, y=y), seen[0])
+
+
+@pytest.mark.parametrize("i", range(6))
+def test_the_mark_of_a_profile_is_where_its_eye_is(monkeypatch, i):
+    seen = watch(monkeypatch, profile, "_eye")
+    mark = profile.profile(canvas(i), MIDDLE)
+    assert (np.abs(places(seen[0], mark)) < 0.45).all()
+
+
+def test_profiles_look_to_both_sides(monkeypatch):
+    seen = watch(monkeypatch, profile, "_eye")
+    for i in range(12):
+        mark = profile.profile(canvas(i), MIDDLE)
+        x, _ = places(seen[i], MIDDLE).mean(0)
+        assert (x > 0.1) if mark.x > MIDDLE.x else (x < -0.1)
+    assert {np.nonzero(eye)[1].mean() > MIDDLE.x for eye in seen} == {True, False}
+
+
+@pytest.mark.parametrize("tilt", [0, 30, -50])
+def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
+    eyes, mouths = watch(monkeypatch, face, "paint_eyes"), watch(monkeypatch, face, "paint_mouth")
+    marks = [person.face(canvas(i), MIDDLE._replace(tilt=tilt)) for i in range(12)]
+    for mark, above, below in zip(marks, eyes, mouths, strict=True):
+        if below.any():  # some have none
+            x, y = places(below, mark).mean(0) - places(above, mark).mean(0)
+            assert y > 0.1
+            assert abs(x) < y
+
+
+def test_a_scene_marks_the_faces_that_were_painted(monkeypatch):
+    seen = watch(monkeypatch, person, "features")
+    monkeypatch.setattr(scene, "profile", person.face)
+    found = 0
+    for i in range(12):
+        seen.clear()
+        for mark in scenes.draw(6, i).faces:
+            found += mark.is_clear
+            assert any(holds(mark, pixels) for pixels in seen) or not mark.is_clear
+    assert found > 10
+
+
+def test_backs_and_blank_faces_have_no_features_and_no_mark(monkeypatch):
+    seen = watch(monkeypatch, person, "features")
+    assert person.back_view(canvas(0), MIDDLE) is None
+    assert person.blank_face(canvas(0), MIDDLE) is None
+    assert not seen
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_shuffled_faces_are_not_asked_for(monkeypatch, i):
+    monkeypatch.setattr(scene, "people", lambda *_: [(person.shuffled_face, MIDDLE)])
+    assert not any(mark.is_clear for mark in scenes.draw(0, i).faces)
+
+
+@pytest.mark.parametrize(("cover", "faces"), [(0, [True]), (0.5, [False]), (1, [])])
+def test_a_face_that_is_covered_is_not_asked_for_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
+    def curtain(sheet: Canvas, spot: Spot) -> None:
+        width = int(SIZE * cover)
+        sheet.pixels[:, :width] = sheet.pixels[:, :width] + np.uint8(100)  # wraps around, so that all pixels change
+
+    def still(sheet: Canvas, spot: Spot) -> Spot:
+        return spot
+
+    monkeypatch.setattr(scene, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
+    monkeypatch.setattr(scene, "clutter", lambda *_: None)
+    assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == faces
+
+
+def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
+    monkeypatch.setattr(scene, "clutter", lambda *_: None)
+    monkeypatch.setattr(scene, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
+    assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == [True]
+
+
+def test_people_stand_apart_within_the_picture():
+    everyone = [[spot for _, spot in scene.people(lot(i), SIZE)] for i in range(60)]
+    assert max(map(len, everyone)) > 5
+    for spots in everyone:
+        for k, one in enumerate(spots):
+            assert min(one.x, one.y, SIZE - one.x, SIZE - one.y) >= scene.MARGIN * one.side
+            for other in spots[:k]:
+                assert np.hypot(one.x - other.x, one.y - other.y) > scene.APART * (one.side + other.side)
+
+
+def test_the_larger_ones_stand_before_most_of_the_smaller():
+    rows = [[spot.side for _, spot in scene.people(lot(i), SIZE)] for i in range(60)]
+    pairs = [pair for sides in rows for pair in pairwise(sides)]
+    assert 0.75 < np.mean([behind <= before for behind, before in pairs]) < 1
+
+
+def test_there_are_17_kinds_of_clutter_and_12_treatments():
+    assert len(set(CLUTTER)) == 17
+    assert set(HELD) | set(WRITTEN) < set(CLUTTER)
+    assert len(treatment.TREATMENTS) == 12
+
+
+@pytest.mark.parametrize("kind", CLUTTER, ids=name)
+def test_every_kind_of_clutter_paints(kind):
+    painted = [changed_by(sheet, lambda sheet=sheet: clutter(sheet, (kind,))) for sheet in map(canvas, range(12))]
+    assert sum(pixels.any() for pixels in painted) >= 8  # what starts at the edge may lie outside
+    assert not all((pixels == painted[0]).all() for pixels in painted)
+
+
+@pytest.mark.parametrize("kind", treatment.TREATMENTS, ids=name)
+def test_every_treatment_changes_the_picture_and_keeps_its_shape(kind):
+    sheet = canvas(0)
+    person.face(sheet, MIDDLE)
+    for i in range(8):
+        before = sheet.pixels.copy()
+        treated = kind(lot(i), sheet.pixels)
+        assert (treated.shape, treated.dtype) == (sheet.pixels.shape, np.uint8)
+        assert (treated == sheet.pixels).all() == (kind is treatment.none)
+        assert (sheet.pixels == before).all()
+
+
+def test_a_negative_is_the_opposite_and_grey_has_no_color():
+    picture = scenes.draw(1, 1).picture
+    assert (treatment.negative(lot(0), picture) + picture == 255).all()
+    grey = treatment.grey(lot(0), picture)
+    assert (grey == grey[..., :1]).all()
+
+
+def test_screentone_and_line_art_have_few_levels():
+    sheet = canvas(0)
+    person.face(sheet, MIDDLE)
+    assert len(np.unique(treatment.poster(lot(1), sheet.pixels))) <= 8
+    for i in range(6):
+        toned = treatment.screentone(lot(i), sheet.pixels)
+        assert len(np.unique(toned.reshape(-1, 3), axis=0)) <= 4
+
+
+@pytest.mark.parametrize("kind", ground.GROUNDS, ids=name)
+def test_every_ground_fills_the_picture(kind):
+    pictures = [kind(lot(i), 60) for i in range(20)]
+    assert all((picture.shape, picture.dtype) == ((60, 60, 3), np.uint8) for picture in pictures)
+    assert len({picture.tobytes() for picture in pictures}) > 1
+
+
+@pytest.mark.parametrize("kind", eye.KINDS, ids=name)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_every_kind_of_eye_paints_on_its_own_side(kind, sign):
+    for i in range(6):
+        f = figure(i)
+        one = eye.Eye(f, f.style.eyes, sign, f.style.skin_dark)
+        painted = changed_by(f, lambda one=one: kind(one))
+        ((x, y),) = f.place([one.center])
+        ys, xs = np.nonzero(painted)
+        assert abs(xs.mean() - x) < 0.08 * MIDDLE.side
+        assert abs(ys.mean() - y) < 0.14 * MIDDLE.side  # lids that are shut lie low
+
+
+@pytest.mark.parametrize("kind", mouth.MOUTHS, ids=name)
+def test_every_mouth_paints_at_its_place(kind):
+    for i in range(6):
+        sheet = Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), lot(i), 100, (128, 128))
+        lips = mouth.Mouth(sheet, np.array((0.1, 0.4)), 1, (0, 0, 0), 0.01, (200, 150, 150), (150, 50, 50))
+        painted = changed_by(sheet, lambda lips=lips: kind(lips))
+        y, x = np.nonzero(painted)
+        if kind is mouth._none:
+            assert len(x) == 0
+        else:
+            assert abs(x.mean() - 138) < 3
+            assert abs(y.mean() - 168) < 12
+
+
+@pytest.mark.parametrize("kind", [*accessories.WORN, *accessories.HELD], ids=name)
+def test_every_accessory_paints(kind):
+    f = figure(1)
+    assert changed_by(f, lambda: kind(f, (10, 200, 30))).any() == (kind is not accessories._nothing)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [(kind, (np.full((SIZE, SIZE), 255, np.uint8),)) for kind in face.BLUSHES]
+    + [(kind, (0, 0.24)) for kind in face.NOSES],
+    ids=lambda value: name(value) if callable(value) else "",
+)
+def test_every_blush_and_nose_paints(kind, wanted):
+    f = figure(1)
+    assert changed_by(f, lambda: kind(f, *wanted)).any() == (kind is not face._nothing)
+
+
+@pytest.mark.parametrize("kind", body.PATTERNS, ids=name)
+def test_every_pattern_stays_on_its_cloth(kind):
+    f = figure(1)
+    within = f.mask(((-0.4, 0.8), (0.4, 0.8), (0.4, 1.2), (-0.4, 1.2)))
+    painted = changed_by(f, lambda: kind(f, within, (10, 200, 30), (0, 0, 0), 0.1))
+    assert painted.any() == (kind is not body._plain)
+    assert not painted[within == 0].any()
+
+
+@pytest.mark.parametrize("kind", fringe.CUTS, ids=name)
+def test_every_cut_of_a_fringe_runs_from_temple_to_temple(monkeypatch, kind):
+    monkeypatch.setattr(fringe, "CUTS", {kind: 1})
+    for i in range(6):
+        for covered in (-1, 0, 1):
+            edge = fringe.fringe_edge(lot(i), fringe.fringe_knots(lot(i), covered))
+            assert (edge[0][0], edge[-1][0]) == (-0.55, 0.55)
+            assert np.isfinite(edge).all()
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_hair_over_an_eye_hangs_over_that_eye(sign):
+    knots = [fringe.fringe_knots(lot(i), sign).T for i in range(40)]
+    over, other = (np.mean([np.interp(side * 0.28, x, y) for x, y in knots]) for side in (sign, -sign))
+    assert over > other + 0.2
+
+
+def test_a_key_is_picked_as_often_as_its_weight_says():
+    chance = lot(0)
+    counts = Counter(chance.pick({"a": 3, "b": 1, "never": 0}) for _ in range(2000))
+    assert set(counts) == {"a", "b"}
+    assert 0.72 < counts["a"] / 2000 < 0.78
+
+
+def test_numbers_stay_in_their_range():
+    chance = lot(0)
+    assert all(2 <= chance.between(2, 3) < 3 for _ in range(200))
+    assert {chance.whole(2, 5) for _ in range(200)} == {2, 3, 4}
+    assert {chance.side() for _ in range(50)} == {-1, 1}
+    assert all(0 <= chance.amount({(0, 1): 1, (4, 5): 1}) % 4 < 1 for _ in range(50))
+
+
+def test_a_mirrored_frame_paints_on_the_other_side():
+    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), lot(0), 10, (20, 20), warp=Warp(width=-1))
+    np.testing.assert_allclose(sheet.place([(1, 0.5)]), [(10, 25)])
+
+
+def test_a_graded_shape_goes_from_one_color_to_the_other():
+    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), lot(0))
+    square = ((0, 0), (40, 0), (40, 40), (0, 40))
+    sheet.fill(square, down(square, (200, 0, 0), (0, 0, 200)))
+    assert sheet.pixels[1, 20, 0] > 180 > 20 > sheet.pixels[38, 20, 0]
+    assert sheet.pixels[38, 20, 2] > 180
