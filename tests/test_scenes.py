@@ -8,12 +8,12 @@ import pytest
 
 from pipeline import scenes
 from pipeline.scenes import accessories, body, eye, face, fringe, ground, mouth, person, profile, scene, treatment
-from pipeline.scenes.canvas import Canvas, Spot, Warp, down
+from pipeline.scenes.canvas import Canvas, Spot, Warp, down, face_frame
 from pipeline.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.scenes.figure import Figure
 from pipeline.scenes.lot import Lot
 from pipeline.scenes.style import sample_style
-from pipeline.sources.portrait.sheet import direction
+from pipeline.sources.portrait.sheet import CHIN, direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)
@@ -129,6 +129,20 @@ def test_the_mark_of_a_face_is_where_its_features_are(monkeypatch, tilt, i):
     for degrees in range(0, 360, 90):
         x, y = (mark.x, mark.y) + 0.5 * mark.side * direction(degrees)
         assert not holds(mark._replace(x=x, y=y), seen[0])
+
+
+@pytest.mark.parametrize("tilt", [0, 90, -30])
+def test_a_spot_is_the_square_from_the_brow_to_the_chin(tilt):
+    sheet = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), lot(0), *face_frame(MIDDLE._replace(tilt=tilt)))
+    chin = (MIDDLE.x, MIDDLE.y) + MIDDLE.side / 2 * direction(tilt + 90)
+    np.testing.assert_allclose(sheet.place([(0, CHIN)])[0], chin)
+
+
+def test_a_face_is_painted_at_its_spot():
+    for i in range(20):
+        mark = person.face(canvas(i), MIDDLE)
+        assert np.hypot(mark.x - MIDDLE.x, mark.y - MIDDLE.y) < 0.1 * MIDDLE.side
+        assert 0.84 < mark.side / MIDDLE.side < 1.12
 
 
 @pytest.mark.parametrize("i", range(6))
@@ -278,6 +292,22 @@ def test_every_kind_of_eye_paints_on_its_own_side(kind, sign):
         ys, xs = np.nonzero(painted)
         assert abs(xs.mean() - x) < 0.08 * MIDDLE.side
         assert abs(ys.mean() - y) < 0.14 * MIDDLE.side  # lids that are shut lie low
+
+
+def test_the_far_eye_of_a_turned_head_is_the_narrower_one():
+    turned = [sample_style(lot(i)) for i in range(40)]
+    assert {np.sign(style.turn) for style in turned} == {-1, 0, 1}
+    for style in turned:
+        assert style.eyes.x[0] < style.turn < style.eyes.x[1]
+        assert np.sign(style.eyes.shares[0] - style.eyes.shares[1]) == np.sign(style.turn)
+
+
+def test_the_outer_corners_of_the_eyes_point_away_from_each_other():
+    f = figure(0)
+    for sign in (-1, 1):
+        one = eye.Eye(f, f.style.eyes, sign, f.style.skin_dark)
+        inner, outer = one.at((-0.5, 0.5), (0, 0))
+        assert (outer[0] - inner[0]) * sign > 0
 
 
 @pytest.mark.parametrize("kind", mouth.MOUTHS, ids=name)
