@@ -35,12 +35,12 @@ class Config:
     batch_size: int = 32
     learning_rate: float = 2.5e-3  # at its height
     warm_up: int = 100  # steps
-    horizon: int = 2_000  # steps: where the cosine ends
+    horizon: int = 2_600  # steps: where the cosine ends
     weight_decay: float = 1e-3
     average: float = 0.995  # decay of the weights' moving average, which is exported
-    steps: int = 2_000
-    sample_every: int = 500
-    save_every: int = 250
+    steps: int = 2_600
+    sample_every: int = 650
+    save_every: int = 260
 
 
 PRESETS = {

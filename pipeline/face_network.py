@@ -35,8 +35,8 @@ SIDE = 40  # px: of a face whose size is said to be 0
 KNOWN = 17, 75  # px: sides of the faces that it learned to see
 LEAN = 60  # degrees, either way, of the faces that it learned to see
 
-LIKELY = -3.0  # logit of a face that is worth a second look
-THRESHOLD = 1.2  # mean logit of both looks that makes a face
+LIKELY = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
+THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/choose_threshold.py
 SMALLEST = 24  # px: the smallest wanted face in the finest copy
 COARSER = 1.7  # from one copy to the next
 COARSEST = 70  # px: longer side of the picture below which no coarser copy is made

@@ -1,11 +1,13 @@
 """The face network: what it finds, what it is taught, and how it is trained."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from commands import luigi
+from commands import ROOT, luigi
 from test_detect import center, drawn, side, turned
 
 from models import face_crops
@@ -74,7 +76,13 @@ def test_the_same_picture_gives_the_same_faces_also_from_weights_that_are_read_a
     assert len(first) == 1
 
 
-def test_the_order_and_number_of_pictures_looked_at_beside_it_change_no_face():
+def test_nobody_waits_for_torch_who_does_not_ask_the_network():
+    code = "import sys, pipeline.detect; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert answer.stdout.strip() == "False"
+
+
+def test_a_picture_that_is_looked_at_beside_it_changes_nothing():
     picture, _ = drawn(0)
     tight = picture[: picture.shape[0] // 8 * 8, : picture.shape[1] // 8 * 8][:256, :256]
     network = face_network.load(WEIGHTS)
