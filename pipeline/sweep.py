@@ -113,6 +113,9 @@ def overlap(a: Face, b: Face) -> bool:
     """Whether two squares, leaning as the faces do, share more than half the smaller: unlike IoU this also sees a
     small one within a large one."""
     squares = [square(face) for face in (a, b)]
+    (center_a, (side_a, _), _), (center_b, (side_b, _), _) = squares
+    if math.dist(center_a, center_b) >= (side_a + side_b) / math.sqrt(2):  # their corners do not reach each other
+        return False
     kind, corners = cv2.rotatedRectangleIntersection(*squares)
     if kind == cv2.INTERSECT_NONE:
         return False
