@@ -210,12 +210,13 @@ class Finder(NamedTuple):
     """((H, W, 3) uint8 picture, smallest face in px, angles of the sweep if any, `asset`) -> faces, best first."""
     asset: Callable[[Path | None], str]
     """What it needs, made sure of: the folder where assets are looked for first -> a path. Raises UserError."""
+    license: str
 
 
 FINDERS = {
-    "lbpcascade": Finder(lbpcascade, _cascade_file),
-    "animeface": Finder(animeface, working_animeface),
-    "network": Finder(network, _network_weights),
+    "lbpcascade": Finder(lbpcascade, _cascade_file, "MIT"),
+    "animeface": Finder(animeface, working_animeface, "Apache-2.0"),
+    "network": Finder(network, _network_weights, "MIT"),
 }
 DETECTORS = {
     "lbpcascade": ("lbpcascade",),

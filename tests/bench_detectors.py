@@ -18,10 +18,6 @@ from pipeline.errors import UserError
 from pipeline.faces import Face
 from pipeline.sources.drawn import draw
 
-LICENSES = {
-    "lbpcascade": "MIT", "animeface": "Apache-2.0", "both": "MIT, Apache-2.0", "network": "MIT (ours)",
-    "cascade_network": "MIT",
-}  # fmt: skip
 MIN_FACE = 48  # px, as by default
 SEED = 3  # of the drawn pictures
 
@@ -111,7 +107,8 @@ def detectors() -> None:
         except sprites.Unavailable as reason:
             print(json.dumps({"bench": "detectors/sprites", "skipped": str(reason)}), flush=True)
     for name, (which, pictures), sweep in itertools.product(detect.DETECTORS, sets.items(), detect.SWEEPS):
-        bench = {"bench": f"detectors/{name} {sweep}/{which}", "license": LICENSES[name]}
+        licenses = ", ".join(dict.fromkeys(detect.FINDERS[finder].license for finder in detect.DETECTORS[name]))
+        bench = {"bench": f"detectors/{name} {sweep}/{which}", "license": licenses}
         try:
             print(json.dumps(bench | score(name, sweep, pictures)), flush=True)
         except UserError as error:
