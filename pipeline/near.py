@@ -141,7 +141,8 @@ def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
 def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, members: list) -> np.ndarray:
     """(pairs, 2): row of `queries`, row of `sketches`."""
     probes = min(PROBES, len(centers))
-    distance = -(queries @ centers.T).astype(np.int64) * len(centers) + np.arange(len(centers))  # without ties
+    number = np.arange(len(centers), dtype=np.int32)  # 32 bits hold it up to 130,000 cells
+    distance = (-(queries @ centers.T)).astype(np.int32) * np.int32(len(centers)) + number  # without ties
     nearest = np.argpartition(distance, probes - 1, axis=1)[:, :probes]
     order = np.argsort(nearest.ravel(), kind="stable")
     starts = np.searchsorted(nearest.ravel()[order], np.arange(len(centers) + 1))
