@@ -3,7 +3,7 @@
 sources   a site, a folder, an archive or our own pencil offers posts: pictures with what is said of them
 harvest   what a site offers is fetched, politely (polite, budget, robots), and every file's fate kept (ledger)
 images    each post's bytes are read, really decoded, and kept under their sha256
-detect    a detector finds the faces, leaning ones too (sweep)
+detect    a detector finds the faces, leaning ones too (sweep); one is our own (face_network, taught by scenes)
 faces     each is cut once from the original pixels
 hair      the colour of each face's hair, as a probability for each of nine names
 groups    copies (near) and faces of one picture become groups; a group lies in one split

@@ -1,4 +1,4 @@
-"""Images -> faces: where, how large, and how far they lean.
+"""Images -> faces: where, how large, and how far they lean, by one of several detectors or by two of them.
 
 The cascade knows upright faces alone. So it looks at each picture several times: upright, turned at half the detail,
 and once small with white round it, since a face that fills its picture leaves no room for the cascade's window. What

@@ -56,10 +56,8 @@ def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs:
     image_ids, face_ids = faces["image_id"].to_pylist(), faces["face_id"].to_pylist()
     groups = [group_of[image_id] for image_id in image_ids]
     faces = with_columns(faces, group=groups, split=[split_of(group) for group in groups])
-    for name, values in zip(
-        COPIES, ([of_picture[key] for key in image_ids], [of_face[key] for key in face_ids]), strict=True
-    ):
-        faces = faces.append_column(name, pa.array(values, pa.string()))
+    for column, of, keys in zip(COPIES, (of_picture, of_face), (image_ids, face_ids), strict=True):
+        faces = faces.append_column(column, pa.array([of[key] for key in keys], pa.string()))
     return faces
 
 

@@ -126,7 +126,7 @@ FACES = pa.schema(
             "score",
             pa.float32(),
             "the detector's confidence, comparable within one detector and sweep: of lbpcascade the weight of its last "
-            "stage, or with a sweep the number of windows that agree; of animeface a likelihood",
+            "stage, or with a sweep the number of windows that agree; of animeface a likelihood; of network a logit",
         ),
         _column("detector", pa.string(), "which detector found the face"),
         _column("hair_color", pa.string(), "one of " + " ".join(HAIR_COLORS) + "; null if none is likely", null=True),
