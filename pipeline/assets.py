@@ -111,8 +111,50 @@ ASSETS = {
 }
 
 
+@dataclass(frozen=True)
+class Brought:
+    """A file that the user brings. We have never had it and know no sha256 of it, so it is not downloaded: nothing
+    could tell it from another. Whoever reads it checks what it says."""
+
+    license: str
+    url: str
+
+
+_ILLUSTRATION2VEC = "https://github.com/rezoo/illustration2vec/releases/download/v2.0.0"
+BROUGHT = {
+    "illust2vec_tag_ver200.caffemodel": Brought("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_tag_ver200.caffemodel"),
+    "illust2vec_ver200.caffemodel": Brought("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_ver200.caffemodel"),
+    "tag_list.json.gz": Brought("MIT", f"{_ILLUSTRATION2VEC}/tag_list.json.gz"),
+}
+
+
 def cache_folder() -> Path:
     return user_cache_path("anime-face-gans") / "assets"
+
+
+def find(name: str, folder: Path | None = None) -> Path | None:
+    """The file `name` of BROUGHT, unpacked or as it is, in `folder` (or the one that ANIME_ASSETS names) or in the
+    user's cache; None if it is in neither."""
+    names = dict.fromkeys((name, name.removesuffix(".gz")))
+    paths = [place / name for place in _own_places(folder) for name in names]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def bring(*names: str, folder: Path | None = None) -> list[Path]:
+    """Where each of them is. Raises UserError that says where to get those that are missing, and where to put them."""
+    found = {name: find(name, folder) for name in names}
+    if missing := [name for name, path in found.items() if path is None]:
+        raise UserError(
+            " and ".join(missing), "not in " + " nor ".join(str(place) for place in _own_places(folder)),
+            " and ".join(f"{BROUGHT[name].url} ({BROUGHT[name].license})" for name in missing),
+            f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names",
+        )  # fmt: skip
+    return list(found.values())
+
+
+def _own_places(folder: Path | None) -> list[Path]:
+    given = folder or os.environ.get("ANIME_ASSETS")
+    return ([Path(given)] if given else []) + [cache_folder()]
 
 
 def fetch_any(*names: str, folder: Path | None = None) -> Path:
@@ -132,9 +174,8 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     asset's own places, in that order. Raises UserError that tells what each answered."""
     asset = ASSETS[name]
     answers = []
-    given = folder or os.environ.get("ANIME_ASSETS")
     cached = cache_folder() / name
-    for path in ([Path(given) / name] if given else []) + [cached]:
+    for path in (place / name for place in _own_places(folder)):
         try:
             _verify(asset, path.read_bytes())
             return path

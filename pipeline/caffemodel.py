@@ -1,0 +1,200 @@
+"""The weights of a Caffe network, out of its binary file into the same network in torch.
+
+A caffemodel is one message of protocol buffers, `NetParameter`: layers with a name and blobs of floats, in the first
+form (`layers`) or the present one (`layer`). Fields: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto;
+how they lie in bytes: https://protobuf.dev/programming-guides/encoding/.
+
+Such a file is a stranger's. Every length is held against the bytes that are left and every blob against the shape that
+the network wants; nothing is copied, and what the network does not ask for is passed over.
+"""
+
+import hashlib
+import logging
+import math
+import mmap
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from pipeline.assets import cache_folder
+from pipeline.errors import UserError
+
+Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
+"""Name of a layer -> the shape of each of its blobs."""
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+LAYERS = {2: (4, 6), 100: (1, 7)}  # field of NetParameter: layers, layer -> fields of the layer's name and blobs
+DIMENSIONS, DATA, SHAPE = (1, 2, 3, 4), 5, 7  # fields of BlobProto; the first four are the shape's first form
+MOST_FIELDS = 10_000  # of one message; a network has some dozens of layers
+MOST_BYTES = 320  # of a packed shape: 32 dimensions
+SPARE = 1 << 20  # bytes: names and settings; far more than any network has
+
+logger = logging.getLogger("luigi-interface")
+
+
+class _Damaged(Exception):
+    """What is wrong with the file."""
+
+
+def load_into(network: nn.Module, path: Path) -> None:
+    """Give each convolution and linear layer of `network`, which may be on the meta device, the weights of the
+    caffemodel's layer of its name. They are converted to safetensors, once, in the user's cache. Raises UserError."""
+    kept = cache_folder() / f"{type(network).__name__.lower()}-{sha256(path)}.safetensors"
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(kept.with_suffix(".lock")):
+            weights = _whole(kept)
+            if weights is None:
+                _convert(path, network, kept)
+                weights = load_file(kept)
+    except (OSError, SafetensorError) as error:
+        expected = "a cache folder that can be written to, and has room"
+        raise UserError(kept, str(error), expected, "mend it, or set XDG_CACHE_HOME to one that is") from error
+    network.load_state_dict(weights, assign=True)
+
+
+def sha256(path: Path) -> str:
+    """Of the file, piece by piece. Raises UserError."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise UserError(path, error.strerror or str(error), "a caffemodel", "look at the path") from error
+    return digest.hexdigest()
+
+
+def _whole(path: Path) -> dict[str, Tensor] | None:
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError):  # not made yet, or damaged since
+        return None
+
+
+def _convert(path: Path, network: nn.Module, kept: Path) -> None:
+    layers = {name: layer for name, layer in network.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
+    found = read(path, {name: (tuple(of.weight.shape), tuple(of.bias.shape)) for name, of in layers.items()})
+    weights = {f"{name}.weight": blobs[0] for name, blobs in found.items()}
+    weights |= {f"{name}.bias": blobs[1] for name, blobs in found.items()}
+    work = kept.with_suffix(".work")  # safetensors writes under names of its own: this sweeps what a kill left of them
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        save_file(weights, work / kept.name)
+        os.replace(work / kept.name, kept)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    logger.info("converted %s into %s", path, kept)
+
+
+def read(path: Path, shapes: Shapes) -> dict[str, list[np.ndarray]]:
+    """The float32 blobs of each layer in `shapes`, as views of the mapped file. Raises UserError unless all of them are
+    there, of these shapes, and finite."""
+    least = 4 * sum(math.prod(shape) for layer in shapes.values() for shape in layer)
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if file.read(512).lstrip()[:1] == b"<":  # no message begins so
+                raise _Damaged("a web page")
+            if not least <= size <= 2 * least + SPARE:  # one layer more than is wanted may be in it
+                raise _Damaged(f"{size:,} bytes, and its weights alone are {least:,}")
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return _weights(data, shapes)
+    except OSError as error:
+        raise UserError(path, error.strerror or str(error), "a caffemodel", "look at the path") from error
+    except _Damaged as error:
+        raise UserError(path, str(error), f"a caffemodel with {', '.join(shapes)}", "download it again") from error
+
+
+def _weights(net: memoryview, shapes: Shapes) -> dict[str, list[np.ndarray]]:
+    found: dict[str, list[np.ndarray]] = {}
+    fields = _fields(net)
+    for form, (name_field, blobs_field) in LAYERS.items():
+        for layer in map(_fields, fields[form, BYTES]):
+            name = "".join(str(text[:100], "utf-8", "replace") for text in layer[name_field, BYTES][-1:])
+            if name not in shapes or not (blobs := layer[blobs_field, BYTES]):
+                continue
+            if name in found:
+                raise _Damaged(f"it has {name} twice")
+            if len(blobs) != len(shapes[name]):
+                raise _Damaged(f"{name} has {len(blobs)} blobs instead of {len(shapes[name])}")
+            found[name] = [_blob(name, blob, shape) for blob, shape in zip(blobs, shapes[name], strict=True)]
+    if missing := [name for name in shapes if name not in found]:
+        raise _Damaged(f"it has no weights of {', '.join(missing)}")
+    return found
+
+
+def _blob(name: str, message: memoryview, shape: tuple[int, ...]) -> np.ndarray:
+    fields = _fields(message)
+    if _bare(held := _shape(fields)) != _bare(shape):
+        raise _Damaged(f"{name} has a blob of shape {held} instead of {shape}")
+    sizes = [len(data) for data in fields[DATA, BYTES]]
+    if sizes != [4 * math.prod(shape)]:
+        raise _Damaged(f"{name} has a blob of {sum(sizes):,} bytes instead of {4 * math.prod(shape):,}")
+    values = np.frombuffer(fields[DATA, BYTES][0], "<f4").reshape(shape)
+    if not np.isfinite(values).all():
+        raise _Damaged(f"{name} has weights that are no numbers")
+    return values
+
+
+def _shape(blob: dict[tuple[int, int], list]) -> tuple[int, ...]:
+    if not blob[SHAPE, BYTES]:
+        return tuple((blob[number, VARINT] or [0])[-1] for number in DIMENSIONS)
+    fields = _fields(blob[SHAPE, BYTES][-1])
+    sizes = list(fields[1, VARINT])
+    for packed in fields[1, BYTES]:
+        at, packed = 0, packed[:MOST_BYTES]
+        while at < len(packed):
+            size, at = _varint(packed, at)
+            sizes.append(size)
+    return tuple(sizes)
+
+
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the ones before it: the first form has four dimensions for everything."""
+    while shape[:1] == (1,):
+        shape = shape[1:]
+    return shape
+
+
+def _fields(message: memoryview) -> dict[tuple[int, int], list]:
+    """(number, wire type) -> the values of that field in their order: ints of varints, views of all others."""
+    fields = defaultdict(list)
+    at = count = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, wire = key >> 3, key & 7
+        if wire == VARINT:
+            value, at = _varint(message, at)
+        elif wire in (FIXED64, BYTES, FIXED32):
+            size, at = _varint(message, at) if wire == BYTES else ({FIXED64: 8, FIXED32: 4}[wire], at)
+            if size > len(message) - at:
+                raise _Damaged(f"it ends before its content does: {size:,} bytes announced, {len(message) - at:,} left")
+            value, at = message[at : at + size], at + size
+        else:
+            raise _Damaged("no message of protocol buffers")
+        if (count := count + 1) > MOST_FIELDS:
+            raise _Damaged(f"more than {MOST_FIELDS:,} fields in one message")
+        fields[number, wire].append(value)
+    return fields
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """(the number that begins there, where it ends): seven bits a byte, the lowest first."""
+    value = 0
+    for shift, byte in enumerate(message[at : at + 10]):
+        value |= (byte & 127) << (7 * shift)
+        if byte < 128:
+            return value, at + shift + 1
+    raise _Damaged("it ends, or is damaged, within a number")

@@ -1,0 +1,231 @@
+"""Illustration2Vec: the probabilities of 1,539 tags, or 4,096 features, of a drawn picture.
+
+Saito, Matsui: "Illustration2Vec: A Semantic Vector Representation of Illustrations", SIGGRAPH Asia 2015 Technical
+Briefs, https://doi.org/10.1145/2820903.2820907. The authors' weights are Caffe's, https://github.com/rezoo/illustration2vec
+(MIT); the calls `estimate_…` and `extract_…` are those of their package `i2v`, and so are the shapes of their results.
+
+Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.BROUGHT`), they are held
+against the network's shapes, and their own sha256 names what is made of them.
+
+In shapes: N pictures. Departs from the package where it enlarges: beyond a picture's edge its last pixels go on, where
+the package of 2015 had the picture's darkest value.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from pipeline import assets, caffemodel
+from pipeline.errors import UserError
+from pipeline.manifest import HAIR_COLORS
+
+TAGGER, ENCODER, TAG_LIST = "illust2vec_tag_ver200.caffemodel", "illust2vec_ver200.caffemodel", "tag_list.json.gz"
+KINDS = {
+    "general": slice(0, 512), "character": slice(512, 1024), "copyright": slice(1024, 1536), "rating": slice(1536, 1539)
+}  # fmt: skip
+RATINGS = ["safe", "questionable", "explicit"]
+TAGS, FEATURES = 1539, 4096
+THRESHOLD = 0.25  # a tag is said when it is more probable than this
+
+WIDTHS = ((64,), (128,), (256, 256), (512, 512), (512, 512), (1024, 1024, 1024))  # of each stage's convolutions
+SIDE = 224  # px: 7 × 2⁵, so that every halving comes out even
+MEAN = (164.76139251, 167.47864617, 181.13838569)  # blue, green, red, 0..255
+MOST_TAG_BYTES = 1 << 20  # the list has 30 kB
+BATCH = 16  # pictures at once: 0.4 GB of activations
+
+# Which tags of the list say which of the nine. Names outside them go where `hair.SHADES` has their shades. The list
+# spells grey in one of the two ways.
+HAIR_TAGS = {color: (f"{color} hair",) for color in HAIR_COLORS} | {
+    "blue": ("blue hair", "aqua hair"),
+    "brown": ("brown hair", "orange hair"),
+    "silver": ("silver hair", "white hair", "grey hair", "gray hair"),
+}
+
+
+def _trunk(widths: Sequence[Sequence[int]]) -> OrderedDict[str, nn.Module]:
+    """(N, 3, 224, 224) -> (N, 1024, 7, 7). The layers have the names that they have in the caffemodel."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    width = 3
+    for stage, wides in enumerate(widths, start=1):
+        for number, wide in enumerate(wides, start=1):
+            layers[f"conv{stage}_{number}"] = nn.Conv2d(width, wide, 3, padding=1)
+            layers[f"relu{stage}_{number}"] = nn.ReLU(inplace=True)
+            width = wide
+        if stage < len(widths):
+            layers[f"pool{stage}"] = nn.MaxPool2d(2)
+    return layers
+
+
+class Tagger(nn.Sequential):
+    """`prepare`d pictures (N, 3, 224, 224) -> (N, 1539) probabilities."""
+
+    def __init__(self, widths: Sequence[Sequence[int]] = WIDTHS):
+        layers = _trunk(widths)
+        layers["conv6_4"] = nn.Conv2d(widths[-1][-1], TAGS, 3, padding=1)  # (N, 1539, 7, 7)
+        super().__init__(layers | OrderedDict(pool6=nn.AvgPool2d(7), flat=nn.Flatten(), prob=nn.Sigmoid()))
+
+
+class Encoder(nn.Sequential):
+    """`prepare`d pictures (N, 3, 224, 224) -> (N, 4096) features."""
+
+    def __init__(self, widths: Sequence[Sequence[int]] = WIDTHS):
+        layers = _trunk(widths) | OrderedDict(flat=nn.Flatten())
+        layers["encode1"] = nn.Linear(7 * 7 * widths[-1][-1], FEATURES)
+        super().__init__(layers)
+
+
+Picture = Image.Image | np.ndarray
+"""Pillow's, or (H, W), (H, W, 3) or (H, W, 4) of 0..255: grey, RGB, or RGB whose alpha is not looked at."""
+
+
+def prepare(pictures: Sequence[Picture]) -> Tensor:
+    """(N, 3, 224, 224) float32: squashed to a square, bilinear between pixel centres without antialiasing, as what the
+    network has learned from; blue, green, red, less their means."""
+    pixels = np.empty((len(pictures), SIDE, SIDE, 3), np.float32)
+    for row, picture in zip(pixels, pictures, strict=True):
+        row[:] = _squashed(picture)[:, :, ::-1] - MEAN
+    return torch.from_numpy(pixels).movedim(3, 1)
+
+
+def _squashed(picture: Picture) -> np.ndarray:
+    pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture, np.float32)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, None], 3, axis=2)
+    if pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
+        raise ValueError(f"a picture of shape {pixels.shape} instead of (H, W), (H, W, 3) or (H, W, 4)")
+    return cv2.resize(pixels[:, :, :3], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+
+
+class FaceTags(NamedTuple):
+    """What is said of one face."""
+
+    hair_scores: list[float]
+    """Of the nine in the order of HAIR_COLORS: 0..1, summing to 1 or less."""
+    tags: list[str]
+    """The likely ones of all kinds but rating, likeliest first within a kind, spelled as sites do: blue_hair."""
+
+
+class Illustration2Vec:
+    """A network and, if it is the tagger, the names of its tags."""
+
+    def __init__(self, network: nn.Module, tags: Sequence[str] | None = None, device: torch.device | str = "cpu"):
+        self.network = network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        self.device = device
+        self.tags = None if tags is None else list(tags)
+        self.index = {tag: number for number, tag in enumerate(tags or ())}  # of two of one name the last, as in `i2v`
+
+    def probabilities(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """(N, 1539) float32 of 0..1, in the order of `tags`. They are rounded otherwise, in the sixth place, when other
+        pictures are asked about in the same call: who wants the same bytes again must ask in the same groups."""
+        if self.tags is None:
+            raise UserError("illustration2vec", "the network for features", f"the one for tags, {TAGGER}", "load that")
+        return self._outputs(pictures)
+
+    def estimate_specific_tags(self, images: Sequence[Picture], tags: Sequence[str]) -> list[dict[str, float]]:
+        """{tag: probability} of each picture. Raises KeyError for what is no tag of the list."""
+        found = self.probabilities(images)
+        return [{tag: float(row[self.index[tag]]) for tag in tags} for row in found]
+
+    def estimate_top_tags(self, images: Sequence[Picture], n_tag: int = 10) -> list[dict[str, list]]:
+        """{kind: [(tag, probability), …]} of each picture: the likeliest `n_tag` of a kind, and all three ratings."""
+        return [{kind: self._top(row, kind)[: None if kind == "rating" else n_tag] for kind in KINDS}
+                for row in self.probabilities(images)]  # fmt: skip
+
+    def estimate_plausible_tags(self, images: Sequence[Picture], threshold: float = THRESHOLD) -> list[dict[str, list]]:
+        """{kind: [(tag, probability), …]} of each picture: those above the threshold, and all three ratings."""
+        return [{kind: [pair for pair in self._top(row, kind) if kind == "rating" or pair[1] > threshold]
+                 for kind in KINDS} for row in self.probabilities(images)]  # fmt: skip
+
+    def extract_feature(self, images: Sequence[Picture]) -> np.ndarray:
+        """(N, 4096) float32."""
+        if self.tags is not None:
+            raise UserError("illustration2vec", "the network for tags", f"the one for features, {ENCODER}", "load that")
+        return self._outputs(images)
+
+    def extract_binary_feature(self, images: Sequence[Picture]) -> np.ndarray:
+        """(N, 512) uint8: the signs of the features, eight in a byte, the first in its highest bit."""
+        return np.packbits(self.extract_feature(images) > 0, axis=1)
+
+    def tag_faces(self, crops: Sequence[Picture], threshold: float = THRESHOLD) -> list[FaceTags]:
+        """What is said of each crop of a face."""
+        said = []
+        for row in self.probabilities(crops):
+            general = dict(self._top(row, "general"))
+            nine = [max(general.get(tag, 0.0) for tag in HAIR_TAGS[color]) for color in HAIR_COLORS]
+            likely = [tag for kind in KINDS if kind != "rating" for tag, p in self._top(row, kind) if p > threshold]
+            tags = list(dict.fromkeys(tag.replace(" ", "_") for tag in likely))
+            said.append(FaceTags([score / max(1.0, sum(nine)) for score in nine], tags))
+        return said
+
+    def _outputs(self, pictures: Sequence[Picture]) -> np.ndarray:
+        # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
+        full_precision = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), full_precision:
+            parts = [self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu()
+                     for at in range(0, max(1, len(pictures)), BATCH)]  # fmt: skip
+            return torch.cat(parts).numpy()
+
+    def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:
+        row = probabilities[KINDS[kind]]
+        return [(self.tags[KINDS[kind]][number], float(row[number])) for number in np.argsort(-row, kind="stable")]
+
+
+def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illustration2Vec:
+    """The tagger, of the user's own files (`assets.bring`). Raises UserError that says where to get them and where to
+    put them, or what is wrong with them."""
+    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    return make_i2v_with_torch(weights, tags, device)
+
+
+def is_there(folder: Path | None = None) -> bool:
+    """Whether `load` would find its files. It may still find them damaged."""
+    return all(assets.find(name, folder) for name in (TAGGER, TAG_LIST))
+
+
+def digest(folder: Path | None = None) -> str:
+    """Of what `load` would load: other weights or tags, other results. Raises UserError."""
+    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    causes = [caffemodel.sha256(weights), *read_tags(tags)]
+    return hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
+
+
+def make_i2v_with_torch(
+    param_path: Path | str, tag_path: Path | str | None = None, device: torch.device | str = "cpu"
+) -> Illustration2Vec:
+    """The tagger if a list of tags is given, the encoder if not, as with `make_i2v_with_chainer`. Raises UserError."""
+    with torch.device("meta"):  # shapes alone: no memory before the file is known to hold them
+        network = Encoder() if tag_path is None else Tagger()
+    tags = None if tag_path is None else read_tags(Path(tag_path))
+    caffemodel.load_into(network, Path(param_path))
+    return Illustration2Vec(network, tags, device)
+
+
+def read_tags(path: Path) -> list[str]:
+    """The 1,539 names of tag_list.json, packed or not. Raises UserError."""
+    try:
+        data = path.read_bytes() if path.stat().st_size < MOST_TAG_BYTES else b""
+        if data.startswith(b"\x1f\x8b"):  # gzip's first bytes
+            with gzip.open(io.BytesIO(data)) as unpacked:
+                data = unpacked.read(MOST_TAG_BYTES)
+        tags = json.loads(data)
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise ValueError("no list of names")
+        colors = {f"{color} hair" for color in HAIR_COLORS}
+        if len(tags) != TAGS or tags[KINDS["rating"]] != RATINGS or not colors < set(tags[KINDS["general"]]):
+            raise ValueError(f"another list, of {len(tags):,} names")
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        expected = f"a JSON list of {TAGS:,} tags, with the nine colours of hair and the three ratings in their places"
+        raise UserError(path, str(error), expected, "download it again") from error
+    return tags
