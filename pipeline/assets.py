@@ -128,6 +128,10 @@ BROUGHT = {
 }
 
 
+ILLUSTRATION2VEC_TAGGER = ("illust2vec_tag_ver200.caffemodel", "tag_list.json.gz")
+"""What the tagger needs of BROUGHT."""
+
+
 def cache_folder() -> Path:
     return user_cache_path("anime-face-gans") / "assets"
 

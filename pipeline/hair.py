@@ -1,115 +1,218 @@
-"""Faces -> hair colour: a probability for each of the nine, from the original's pixels round the face."""
+"""Faces -> hair colour: a probability for each of the nine, by whoever knows best.
+
+A site's tags know, where a picture has one face and one colour is said of it. Illustration2Vec, if its weights are
+here, was trained on such tags. The colours of the pixels are always there.
+"""
 
 import functools
-from collections.abc import Callable
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline import images
-from pipeline.faces import CROP_VERSION, Face, crop, per_face
+from pipeline import assets, images
+from pipeline.faces import CROP_VERSION, Face, crop, per_face, rows_of
+from pipeline.hair_color import VERSION as color_version
+from pipeline.hair_color import color_scores
 from pipeline.images import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
 
-VERSION = 1
-LIKELY = 0.4  # a colour is named when it is this probable, and more so than any other and than "none"
-PATCH = 64  # px: side of the patch that is looked at: twice the face's box, which is its middle half
+VERSION = 2
+TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
+LIKELY = 0.4  # a colour is named when it is this probable, and more so than any other and than "none" …
+LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
+SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
+I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
 
-# What people call by each name, sRGB: a few shades from dark to light. Names outside the nine go where tag sites
-# alias them or where the eye does: aqua is blue, orange is brown, white and grey are silver.
-SHADES = {
-    "blonde": ("fbeebc", "f7dd83", "e9c65c", "d6ad4b", "e5cf92", "c79f52"),
-    "brown": ("3f261b", "5b3824", "7b4e2e", "9a6a42", "b98458", "6b4a3a", "c8763a"),
-    "black": ("0c0c10", "1e1e26", "2f2e38", "30303f", "3b3537"),
-    "blue": ("1d2f66", "2f4fa8", "4a7fd8", "6fb0ea", "9fd2f2", "4fc4d4", "3a5a8a", "202090", "2c3ec0"),
-    "pink": ("fbd3de", "f5a9c3", "ec84ab", "d9638f", "e9a0a8", "f97f86"),
-    "purple": ("3d2460", "5c3a91", "7f57b8", "a783d2", "c9b2e6", "7a4a80"),
-    "green": ("1c4a34", "2f7a4a", "4fa860", "84c878", "b4dc9c", "5f9a7a", "7d9a3f"),
-    "red": ("5a1219", "8f1d22", "b92c2c", "d8473a", "a8323f", "e0604a"),
-    "silver": ("f1f1f5", "dcdde5", "c3c6d0", "a8abb6", "8d9099", "d6d0cc"),
-}
+HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
+    "aqua_hair": "blue", "light_blue_hair": "blue", "dark_blue_hair": "blue", "orange_hair": "brown",
+    "light_brown_hair": "brown", "dark_brown_hair": "brown", "white_hair": "silver", "grey_hair": "silver",
+    "gray_hair": "silver", "light_purple_hair": "purple", "light_green_hair": "green", "dark_green_hair": "green",
+    "blond_hair": "blonde", "yellow_hair": "blonde",
+}  # fmt: skip
+"""As sites say it -> one of the nine."""
+_MANY = {"multicolored_hair", "two-tone_hair", "gradient_hair", "streaked_hair", "split-color_hair", "rainbow_hair"}
 
+logger = logging.getLogger("luigi-interface")
 
-SHADE_SPREAD = 11.0  # Lab units: how far a pixel may lie from a shade and still be called by its name
-NO_NAME = 32.0  # Lab units: at this distance from every shade a pixel is as likely nameless
-
-
-def _place() -> np.ndarray:
-    """(PATCH, PATCH) weights: how much of hair each place of the patch is, by where heads have it.
-
-    A detector's box, the middle half of the patch, spans the head from mid-bangs to the neck: hair fills its top and
-    hangs in both its sides."""
-    v, u = (np.mgrid[:PATCH, :PATCH] + 0.5) / (PATCH / 2) - 0.5  # box coordinates: 0..1 is the box
-    top = np.exp(-(((v + 0.02) / 0.15) ** 2) - ((u - 0.5) / 0.34) ** 4)
-    sides = 0.4 * np.exp(-(((np.abs(u - 0.5) - 0.40) / 0.10) ** 2) - ((v - 0.35) / 0.35) ** 4)
-    weights = np.maximum(top, sides)
-    return np.where(weights > 0.05, weights, 0.0)
+Scores = list[float]
+"""Nine probabilities, in the order of HAIR_COLORS; what is left to 1 is "none"."""
 
 
-@functools.cache
-def _shades() -> tuple[np.ndarray, np.ndarray]:
-    """(Lab (S, 3), index of each shade's name (S,))."""
-    hexes = [(shade, index) for index, name in enumerate(HAIR_COLORS) for shade in SHADES[name]]
-    rgb = np.array([[list(bytes.fromhex(shade)) for shade, _ in hexes]], np.float32) / 255
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0], np.array([index for _, index in hexes])
-
-
-_PLACE = _place()
-_CHEEKS = np.s_[34:41, 25:39]  # rows, columns of the patch: below the eyes, above the mouth
-
-
-def color_scores(picture: np.ndarray, face: Face) -> list[float]:
-    """Colour alone: what share of the pixels that are hair by their place, and unlike the cheeks, is of each name."""
-    patch = cv2.medianBlur(crop(picture, face, size=PATCH, box_scale=2.0), 3)  # without the outlines
-    lab = cv2.cvtColor(patch.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)  # L 0..100, a and b about -100..100
-    skin = np.median(lab[_CHEEKS].reshape(-1, 3), axis=0)
-    unlike_skin = 1 - np.exp(-(np.square(lab - skin).sum(2)) / (2 * 9.0**2))
-    weights = (_PLACE * unlike_skin)[_PLACE > 0]
-    if weights.sum() < 0.02 * _PLACE.sum():
-        return [0.0] * len(HAIR_COLORS)  # all of the head is of the cheeks' colour
-    shades, names = _shades()
-    distances = np.square(lab[_PLACE > 0][:, None] - shades).sum(2)  # (pixels, shades)
-    nearest = np.stack([distances[:, names == index].min(1) for index in range(len(HAIR_COLORS))], axis=1)
-    likely = np.exp(-nearest / (2 * SHADE_SPREAD**2))
-    shares = likely / (likely.sum(1, keepdims=True) + np.exp(-(NO_NAME**2) / (2 * SHADE_SPREAD**2)))
-    shares = weights @ shares / weights.sum()
-    nameless = 1 - shares.sum()
-    # One head has one colour, but its shades, shadows and ribbons vote for others: squares let the majority speak.
-    return [float(square) for square in shares**2 / (np.square(shares).sum() + nameless**2)]
-
-
-HAIR_TAGGERS: dict[str, Callable[[np.ndarray, Face], list[float]]] = {"color": color_scores}
-"""((H, W, 3) uint8 original, a face in it) -> nine probabilities, in the order of HAIR_COLORS."""
-
-
-def name(scores: list[float]) -> str | None:
-    """The colour that the nine probabilities say, or None."""
+def name(scores: Scores, tagger: str = "color") -> str | None:
+    """The colour that the nine probabilities of that tagger say, or None."""
     best = max(range(len(scores)), key=scores.__getitem__)
-    return HAIR_COLORS[best] if scores[best] >= max(LIKELY, 1 - sum(scores)) else None
+    least = LIKELY_TO_I2V if tagger == "i2v" else max(LIKELY, 1 - sum(scores))
+    return HAIR_COLORS[best] if scores[best] >= least else None
 
 
-def names(crops: np.ndarray, box_scale: float, tagger: str = "color") -> list[str | None]:
-    """The colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`."""
+def names(crops: np.ndarray, box_scale: float) -> list[str | None]:
+    """The colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`, by their pixels."""
     size = crops.shape[1]
     margin = (size - size / box_scale) / 2
     face = Face(box=(margin, margin, size - margin, size - margin), tilt=0.0, score=0.0)
-    return [name(HAIR_TAGGERS[tagger](picture, face)) for picture in crops]
+    return [name(color_scores(picture, face)) for picture in crops]
 
 
-def _tag_one(image: tuple[str, list[Face]], store: Store, tagger: str) -> list[list[float]]:
+class Asked(NamedTuple):
+    """What taggers need."""
+
+    store: Store
+    folder: Path | None
+    """Where assets are looked for first."""
+    jobs: int
+
+
+class Said(NamedTuple):
+    """What a tagger says of a face."""
+
+    scores: Scores
+    tags: list[str]
+    """More that it saw, spelled as sites do."""
+
+
+def _by_tags(faces: pa.Table, asked: Asked) -> list[Said | None]:
+    """What the site's tags say, of pictures with one face and of one colour; None of others."""
+    alone = {image_id for image_id, count in Counter(faces["image_id"].to_pylist()).items() if count == 1}
+    said: list[Said | None] = []
+    for image_id, tags in rows_of(faces, "image_id", "tags"):
+        spelled = {tag.lower().replace(" ", "_") for tag in tags or ()}
+        colors = {HAIR_TAGS[tag] for tag in spelled & HAIR_TAGS.keys()}
+        if image_id in alone and len(colors) == 1 and not spelled & _MANY:
+            said.append(Said([SURE * (color in colors) for color in HAIR_COLORS], []))
+        else:
+            said.append(None)
+    return said
+
+
+def _by_color(faces: pa.Table, asked: Asked) -> list[Said | None]:
+    scores = per_face(
+        faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version}/color",
+        functools.partial(_color_one, store=asked.store), what="looking at hair", jobs=asked.jobs,
+    )  # fmt: skip
+    return [Said(nine, []) for nine in scores]
+
+
+def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
     path, faces = image
     picture = load(store.root / path)
-    return [[round(score, 4) for score in HAIR_TAGGERS[tagger](picture, face)] for face in faces]
+    return [_rounded(color_scores(picture, face)) for face in faces]
 
 
-def tag(faces: pa.Table, store: Store, *, tagger: str, jobs: int = 0) -> pa.Table:
-    """Faces with their crops' columns -> the same with the three columns of hair."""
-    versions = f"{images.VERSION}.{CROP_VERSION}.{VERSION}"
-    scores = per_face(
-        faces, store, f"hair/{versions}/{tagger}", functools.partial(_tag_one, store=store, tagger=tagger),
-        what="naming hair colours", jobs=jobs,
+def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
+    """In this process: the network takes 0.6 GB, and all cores or the GPU. Raises UserError without its files."""
+    from pipeline import illustration2vec
+
+    version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(asked.folder)}"
+    said = per_face(
+        faces, asked.store, f"hair/{version}/i2v",
+        functools.partial(_i2v_one, store=asked.store, folder=asked.folder), what="asking Illustration2Vec", jobs=1,
     )  # fmt: skip
-    names = [name(nine) for nine in scores]
-    return with_columns(faces, hair_color=names, hair_scores=scores, hair_tagger=[tagger] * len(scores))
+    return [Said(scores, tags) for scores, tags in said]
+
+
+def _i2v_one(image: tuple[str, list[Face]], store: Store, folder: Path | None) -> list[tuple[Scores, list[str]]]:
+    """All faces of a picture in one call, as what else is in it changes the last digits."""
+    path, faces = image
+    picture = load(store.root / path)
+    crops = [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
+    return [(_rounded(told.hair_scores), told.tags) for told in _illustration2vec(folder).tag_faces(crops)]
+
+
+@functools.cache
+def _illustration2vec(folder: Path | None):
+    import torch
+
+    from pipeline import illustration2vec
+
+    return illustration2vec.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _rounded(scores: Sequence[float]) -> Scores:
+    return [round(float(score), 4) for score in scores]
+
+
+_TELL: dict[str, Callable[[pa.Table, Asked], list[Said | None]]] = {
+    "tags": _by_tags, "i2v": _by_i2v, "color": _by_color,
+}  # fmt: skip
+TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
+"""--hair-tagger -> who is asked, those first whose word counts more."""
+
+
+def who_is_asked(tagger: str, folder: Path | None) -> tuple[str, ...]:
+    """Of TAGGERS; auto goes on without Illustration2Vec where its files are not."""
+    is_there = all(assets.find(name, folder) for name in assets.ILLUSTRATION2VEC_TAGGER)
+    if tagger == "auto" and not is_there:
+        return tuple(who for who in TAGGERS[tagger] if who != "i2v")
+    return TAGGERS[tagger]
+
+
+def version_of(tagger: str, folder: Path | None) -> list:
+    """What the result depends on besides the faces, JSON values. Raises UserError if a tagger's files are missing."""
+    asked = who_is_asked(tagger, folder)
+    versions: list = [VERSION, color_version, *asked]
+    if "i2v" in asked:
+        assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
+        from pipeline import illustration2vec  # imports torch
+
+        versions.append(illustration2vec.digest(folder))
+    return versions
+
+
+def tag(
+    faces: pa.Table, store: Store, *, tagger: str, folder: Path | None = None, jobs: int = 0
+) -> tuple[pa.Table, dict[str, str]]:
+    """Faces with their crops' columns -> (the same with the three columns of hair, what the card says of the taggers).
+
+    `folder` is where assets are looked for first. Tags that Illustration2Vec saw are added to `tags`."""
+    asked, who = Asked(store, folder, jobs), who_is_asked(tagger, folder)
+    if who != TAGGERS[tagger]:
+        logger.info("no weights of Illustration2Vec here: hair colours come from the sites' tags and from the pixels")
+    said: dict[str, list[Said | None]] = {}
+    for one in who:
+        # Illustration2Vec is slow: it is asked about what nobody knows yet
+        is_open = [one != "i2v" or not any(words) for words in zip(*said.values(), strict=True)] or [True] * len(faces)
+        told = iter(_TELL[one](faces.filter(pa.array(is_open, pa.bool_())), asked))
+        said[one] = [next(told) if is_asked else None for is_asked in is_open]
+    decided = [_decide(dict(zip(who, words, strict=True))) for words in zip(*said.values(), strict=True)]
+    deciders, scores, colors, more = (list(column) for column in zip(*decided, strict=True))
+    faces = with_columns(faces, hair_color=colors, hair_scores=scores, hair_tagger=deciders)
+    tags = [list(dict.fromkeys([*old, *new])) for old, new in zip(faces["tags"].to_pylist(), more, strict=True)]
+    index = faces.schema.get_field_index("tags")
+    return faces.set_column(index, faces.schema.field(index), pa.array(tags, faces.schema.field(index).type)), _told(
+        said
+    )
+
+
+def _decide(said: dict[str, Said | None]) -> tuple[str, Scores, str | None, list[str]]:
+    """(who decides, scores, colour, more tags): the first who names a colour; if none does, the last who said
+    anything."""
+    tags = [tag for words in said.values() if words for tag in words.tags]
+    decider, words = next(iter(said)), None
+    for who, candidate in said.items():
+        if candidate is not None:
+            decider, words = who, candidate
+            if (color := name(words.scores, who)) is not None:
+                return who, words.scores, color, tags
+    return decider, words.scores if words else [0.0] * len(HAIR_COLORS), None, tags
+
+
+def _told(said: dict[str, list[Said | None]]) -> dict[str, str]:
+    """How often any two taggers who both name a colour of the same face disagree."""
+    named = {
+        who: [None if words is None else name(words.scores, who) for words in all_words]
+        for who, all_words in said.items()
+    }
+    told = {}
+    for a, b in itertools.combinations(named, 2):
+        pairs = [(x, y) for x, y in zip(named[a], named[b], strict=True) if x and y]
+        if pairs:
+            differ = sum(x != y for x, y in pairs)
+            told[f"{TOLD} by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
+    return told

@@ -31,7 +31,8 @@ from pipeline import assets, caffemodel
 from pipeline.errors import UserError
 from pipeline.manifest import HAIR_COLORS
 
-TAGGER, ENCODER, TAG_LIST = "illust2vec_tag_ver200.caffemodel", "illust2vec_ver200.caffemodel", "tag_list.json.gz"
+TAGGER, TAG_LIST = assets.ILLUSTRATION2VEC_TAGGER
+ENCODER = "illust2vec_ver200.caffemodel"
 KINDS = {
     "general": slice(0, 512), "character": slice(512, 1024), "copyright": slice(1024, 1536), "rating": slice(1536, 1539)
 }  # fmt: skip
@@ -187,11 +188,6 @@ def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illu
     put them, or what is wrong with them."""
     weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
     return make_i2v_with_torch(weights, tags, device)
-
-
-def is_there(folder: Path | None = None) -> bool:
-    """Whether `load` would find its files. It may still find them damaged."""
-    return all(assets.find(name, folder) for name in (TAGGER, TAG_LIST))
 
 
 def digest(folder: Path | None = None) -> str:

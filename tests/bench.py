@@ -21,7 +21,7 @@ import numpy as np
 from bench_detectors import detectors
 from bench_harvest import harvest, politeness
 
-from pipeline import assets, detect, faces, hair, images, near
+from pipeline import assets, detect, faces, hair_color, images, near
 from pipeline.sources import SOURCES
 from pipeline.sources.drawn import draw
 from pipeline.sources.post import Request
@@ -77,7 +77,7 @@ def parts(count: int = 60) -> None:
             decode=lambda: [images.load(path) for path in paths],
             detect=lambda: [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade) for picture in pictures],
             crop=lambda: [faces.crop(picture, face, size=128, box_scale=1.5) for picture, face in facing],
-            hair=lambda: [hair.color_scores(picture, face) for picture, face in facing],
+            hair=lambda: [hair_color.color_scores(picture, face) for picture, face in facing],
         )
     pure = statistics.median(seconds["cascade"])
     for name, times in seconds.items():

@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw
 
 from pipeline import hair
 from pipeline.faces import Face
+from pipeline.hair_color import color_scores
 from pipeline.manifest import HAIR_COLORS
 
 SKIN = "#fbe0cf"
@@ -26,12 +27,12 @@ def head(color: str, ground: str = "#7f9f9f") -> np.ndarray:
 ])  # fmt: skip
 def test_each_of_the_nine_is_named_on_any_ground(color, name):
     for ground in ("#ffffff", "#7f9f9f", "#203050", "#c02a2a", "#f3d676"):
-        assert hair.name(hair.color_scores(head(color, ground), FACE)) == name
+        assert hair.name(color_scores(head(color, ground), FACE)) == name
 
 
 def test_scores_are_probabilities():
     for color in ("#f3d676", "#00ff00", "#ff00ff", SKIN):
-        scores = hair.color_scores(head(color), FACE)
+        scores = color_scores(head(color), FACE)
         assert len(scores) == len(HAIR_COLORS)
         assert min(scores) >= 0
         assert sum(scores) <= 1 + 1e-6
@@ -39,11 +40,11 @@ def test_scores_are_probabilities():
 
 def test_a_face_at_the_very_edge_and_a_tiny_one_are_tagged_too():
     for box in ((-20.0, -20.0, 60.0, 60.0), (0.0, 0.0, 4.0, 4.0)):
-        assert len(hair.color_scores(head("#1b1b22"), Face(box, 0.0, 1.0))) == 9
+        assert len(color_scores(head("#1b1b22"), Face(box, 0.0, 1.0))) == 9
 
 
 def test_a_picture_without_contrast_is_no_division_by_nothing():
-    scores = hair.color_scores(np.full((100, 100, 3), 128, np.uint8), Face((20.0, 20.0, 80.0, 80.0), 0.0, 1.0))
+    scores = color_scores(np.full((100, 100, 3), 128, np.uint8), Face((20.0, 20.0, 80.0, 80.0), 0.0, 1.0))
     assert np.isfinite(scores).all()
     assert hair.name(scores) is None
 

@@ -200,7 +200,7 @@ def write_tags(path: Path, tags: object = TAGS) -> Path:
 
 def test_without_weights_the_user_is_told_where_to_get_and_where_to_put_them(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("ANIME_ASSETS", str(tmp_path / "mine"))
-    assert not illustration2vec.is_there()
+    assert not assets.find("tag_list.json.gz")
     with pytest.raises(UserError) as error:
         illustration2vec.load()
     for words in ("illust2vec_tag_ver200.caffemodel", "https://github.com/rezoo/illustration2vec/releases/", str(cache),
@@ -215,8 +215,8 @@ def test_without_weights_the_user_is_told_where_to_get_and_where_to_put_them(cac
 def test_weights_and_tags_are_found_in_either_place_and_damage_is_told(cache, tmp_path, name):
     write_tags(tmp_path / name)
     (cache / "illust2vec_tag_ver200.caffemodel").write_bytes(b"<html>")
-    assert not illustration2vec.is_there()
-    assert illustration2vec.is_there(tmp_path)
+    assert not assets.find("tag_list.json.gz")
+    assert assets.find("tag_list.json.gz", tmp_path) == tmp_path / name
     with pytest.raises(UserError, match="a web page"):
         illustration2vec.load(tmp_path)
 

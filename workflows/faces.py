@@ -2,16 +2,26 @@
 
 import dataclasses
 import functools
+import json
+import logging
 from pathlib import Path
 
 import luigi
 from luigi.configuration import get_config
-from luigi.util import requires
+from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.console import Choice, Number, WholeNumber, require
 from workflows.named import NamedDataset
-from workflows.stage import Stage, first_of
+from workflows.stage import Stage, disk_errors_told, first_of
+
+logger = logging.getLogger("luigi-interface")
+
+
+def assets_folder() -> Path | None:
+    """Where assets are looked for first, by luigi.cfg."""
+    folder = get_config().get("assets", "folder", None)
+    return Path(folder) if folder else None
 
 
 class ScrapeImages(Stage):
@@ -140,10 +150,9 @@ class DetectFaces(Stage):
     def make(self, out: Path) -> None:
         from pipeline import detect
 
-        folder = get_config().get("assets", "folder", None)
         table, drops = detect.detect(
             self.requires().table("images"), self.store, detector=self.detector, sweep=self.sweep,
-            min_face=self.min_face, folder=folder and Path(folder), jobs=self.jobs,
+            min_face=self.min_face, folder=assets_folder(), jobs=self.jobs,
         )  # fmt: skip
         self.save(out, faces=table, drops=drops)
 
@@ -181,33 +190,71 @@ class CropFaces(Stage):
         self.save(out, faces=table, drops=drops)
 
 
-@requires(CropFaces)
+@inherits(CropFaces)
 class TagHairColor(Stage):
-    """The colour of each face's hair, from the original's pixels."""
+    """The colour of each face's hair: part of a build, or over an existing --dataset, which becomes a new version."""
 
-    hair_tagger = luigi.Parameter(default="color", description="which tagger names hair colours: color")
+    hair_tagger = Choice(
+        ("auto", "tags", "i2v", "color"), default="auto",
+        description="who names hair colours: the site's tags, Illustration2Vec, the pixels; auto: the first who can",
+    )  # fmt: skip
+    dataset = luigi.OptionalParameter(default=None, description="an existing dataset to name the colours of anew")
+
+    def requires(self) -> list:
+        return [] if self.dataset else [self.clone(CropFaces)]
 
     def check(self) -> None:
         super().check()
-        from pipeline.hair import HAIR_TAGGERS
+        if self.dataset:
+            from pipeline import datasets
 
-        require(self, self.hair_tagger in HAIR_TAGGERS, "hair_tagger", "one of " + " ".join(HAIR_TAGGERS))
+            datasets.check_name(self.dataset)
+        self.causes()  # missing weights are told before anything runs
 
     def causes(self) -> list:
         from pipeline import hair
 
-        return [hair.VERSION, self.hair_tagger]
+        return hair.version_of(self.hair_tagger, assets_folder())
+
+    def output(self) -> luigi.LocalTarget:
+        if self.dataset:
+            return luigi.LocalTarget(self.data_root / "datasets" / self.dataset / "manifest.parquet")
+        return super().output()
+
+    def complete(self) -> bool:
+        if not self.dataset:
+            return super().complete()
+        from pipeline import retag
+
+        return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
+
+    def run(self) -> None:
+        if not self.dataset:
+            return super().run()
+        from pipeline import retag
+
+        with disk_errors_told(self.data_root):
+            changed = retag.retag(
+                self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder(), jobs=self.jobs
+            )
+        logger.info("%s: %d faces have another hair colour now", self.dataset, changed)
 
     def make(self, out: Path) -> None:
         from pipeline import hair
 
-        table = hair.tag(self.requires().table("faces"), self.store, tagger=self.hair_tagger, jobs=self.jobs)
+        table, told = hair.tag(
+            self.first(CropFaces).table("faces"), self.store, tagger=self.hair_tagger, folder=assets_folder(),
+            jobs=self.jobs,
+        )  # fmt: skip
         self.save(out, faces=table)
+        (out / "told.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
 class GroupFaces(Stage):
     """Near-duplicates into groups, groups into splits."""
+
+    dataset = None  # that option is TagHairColor's alone
 
     def causes(self) -> list:
         from pipeline import groups, near
@@ -314,7 +361,8 @@ class BuildFaceDataset(NamedDataset):
             settings["seed"] = self.seed
         limits = self.first(SelectFaces).limits
         asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
+        told = json.loads((self.first(TagHairColor).folder / "told.json").read_text(encoding="utf-8"))
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked | told
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")
