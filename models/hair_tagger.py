@@ -1,0 +1,159 @@
+"""A hair colour tagger, trained on drawn heads: the network whose weights `pipeline.hair_color` ships.
+
+Three convolutions see what each cell of a patch is; one looks where hair is, as attention; two layers name the colour
+that is there, beside that of the whole. In shapes: N batch, W width.
+"""
+
+from dataclasses import dataclass
+from math import cos, pi
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.average import Average
+from models.data import seed_for
+from models.sheet import grid
+from models.train import at_rate, update
+
+CELLS = 16
+NAMES = 10  # nine, and none
+
+
+@dataclass(frozen=True)
+class Config:
+    """The defaults made the weights that are shipped."""
+
+    lessons: int = 40_000
+    held_out: int = 2_000  # lessons of another style, for validation
+    width: int = 24  # W
+    hidden: int = 96
+    batch_size: int = 64
+    learning_rate: float = 3e-3  # at its height
+    weight_decay: float = 1e-4
+    warm_up: int = 300  # steps
+    horizon: int = 7_500  # steps: where the cosine ends
+    look_weight: float = 0.3  # of what is said of where hair is
+    average: float = 0.998  # decay of the weights' moving average, which is exported
+    steps: int = 7_500
+    sample_every: int = 2_500
+    save_every: int = 500
+
+
+PRESETS = {
+    "full": Config(),
+    "tiny": Config(
+        lessons=64, held_out=16, width=8, hidden=16, batch_size=16, warm_up=5, horizon=20, steps=20, sample_every=10,
+        save_every=10,
+    ),
+}  # fmt: skip
+
+
+class HairTagger(nn.Module):
+    """Patches (N, 3, 64, 64), CIELAB about -1..1 -> logits of the names (N, 10), and of hair in each cell
+    (N, 16, 16)."""
+
+    def __init__(self, width: int = 24, hidden: int = 96):
+        super().__init__()
+        self.first = nn.Conv2d(3, width, 5, stride=2, padding=2)  # (N, W, 32, 32)
+        self.second = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)  # (N, 2W, 16, 16)
+        self.third = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
+        self.look = nn.Conv2d(2 * width, 1, 1)
+        self.place = nn.Parameter(torch.zeros(1, CELLS, CELLS))
+        self.hidden = nn.Linear(2 * (2 * width + 3) + 3, hidden)
+        self.name = nn.Linear(hidden, NAMES)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        small = F.avg_pool2d(x, x.shape[-1] // CELLS)  # (N, 3, 16, 16)
+        for layer in (self.first, self.second, self.third):
+            x = layer(x).relu()
+        look = self.look(x)[:, 0] + self.place  # (N, 16, 16)
+        share = look.flatten(1).softmax(1)[:, None]  # (N, 1, 256)
+        seen = torch.cat([x, small], 1).flatten(2)  # (N, 2W + 3, 256)
+        mean = (seen * share).sum(2)
+        spread = ((small.flatten(2) - mean[:, -3:, None]).square() * share).sum(2).add(1e-6).sqrt()
+        features = torch.cat([mean, spread, seen.mean(2)], 1)
+        return self.name(self.hidden(features).relu()), look
+
+
+class Lessons(NamedTuple):
+    """Patches, and what to say of each."""
+
+    pictures: np.ndarray
+    """(N, 64, 64, 3) uint8, RGB."""
+    hair: np.ndarray
+    """(N, 16, 16) uint8: how much of a cell is hair, 0..255."""
+    shares: np.ndarray
+    """(N, 10) float32: how likely each name is."""
+
+
+class Batches:
+    """batches(i) -> {"patch", "hair", "shares"}: each lesson once an epoch, in an order of (seed, epoch)."""
+
+    def __init__(self, lessons: Lessons, normalised, batch_size: int, *, seed: int):
+        self._lessons, self._normalised, self._batch_size, self._seed = lessons, normalised, batch_size, seed
+        self._order: tuple[int, np.ndarray] = -1, np.empty(0, int)
+
+    def __call__(self, i: int) -> dict[str, Tensor]:
+        epoch, at = divmod(i, len(self._lessons.pictures) // self._batch_size)
+        if self._order[0] != epoch:
+            rng = np.random.default_rng(seed_for(self._seed, epoch, "lessons"))
+            self._order = epoch, rng.permutation(len(self._lessons.pictures))
+        rows = np.sort(self._order[1][at * self._batch_size :][: self._batch_size])
+        return as_batch(Lessons(*(array[rows] for array in self._lessons)), self._normalised)
+
+
+def as_batch(lessons: Lessons, normalised) -> dict[str, Tensor]:
+    """Tensors; `normalised` turns (N, 64, 64, 3) uint8 into what the network is shown, channels last."""
+    patch = torch.from_numpy(normalised(lessons.pictures)).movedim(3, 1)
+    return {
+        "patch": patch, "hair": torch.from_numpy(np.float32(lessons.hair) / 255),
+        "shares": torch.from_numpy(np.float32(lessons.shares)),
+    }  # fmt: skip
+
+
+class HairTaggerTraining:
+    """Cross-entropy to the shares of the names, and binary cross-entropy to where hair is."""
+
+    def __init__(self, config: Config, held_out: dict[str, Tensor], pictures: np.ndarray):
+        self.config, self.device = config, torch.device("cpu")
+        self.network = HairTagger(config.width, config.hidden)
+        self.average = Average(self.network, config.average)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
+        self._held_out, self._pictures = held_out, pictures
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        names, look = self.network(batch["patch"])
+        loss_name = F.cross_entropy(names, batch["shares"])
+        loss_look = F.binary_cross_entropy_with_logits(look, batch["hair"])
+        at_rate([self.optimizer], rate(self.config, i))
+        update([self.optimizer], loss_name + self.config.look_weight * loss_look)
+        self.average.follow(self.network, i)
+        return {"name": loss_name.detach(), "look": loss_look.detach()}
+
+    def exported(self) -> nn.Module:
+        """What the run is for: the averaged network."""
+        return self.average.network
+
+    @torch.no_grad()
+    def validate(self, i: int) -> dict[str, float]:
+        """Of lessons of another style: cross-entropy, and the share whose likeliest name is the right one."""
+        names, _ = self.exported()(self._held_out["patch"])
+        shares = self._held_out["shares"]
+        right = (names.argmax(1) == shares.argmax(1)).float().mean()
+        return {"cross_entropy": F.cross_entropy(names, shares).item(), "right": right.item()}
+
+    @torch.no_grad()
+    def sheet(self, i: int) -> np.ndarray:
+        """(H, W, 3) uint8: held-out patches; below each its hair, as the network sees it."""
+        _, look = self.exported()(self._held_out["patch"][:32])
+        seen = F.interpolate(look.sigmoid()[:, None], size=self._pictures.shape[1:3])  # (32, 1, 64, 64)
+        seen = seen.mul(255).byte().movedim(1, 3).expand(-1, -1, -1, 3).numpy()
+        return grid(np.concatenate([self._pictures[:32], seen], axis=1), columns=16)
+
+
+def rate(c: Config, i: int) -> float:
+    """The learning rate of the i-th step: a ramp, and half a cosine."""
+    return c.learning_rate * min(1.0, (i + 1) / c.warm_up) * (1 + cos(pi * min(1.0, i / c.horizon))) / 2

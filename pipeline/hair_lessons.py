@@ -1,0 +1,229 @@
+"""Drawn heads whose hair has a colour that is known, of strong variation: what `hair_color`'s network learned from.
+
+A head is drawn twice with hair of two greys-and-purples, which tells where hair is and how light or dark each place of
+it is beside its own colour. Then it gets hair of many colours, each with shadows, highlights, grades and light by lot,
+under hats and ribbons, on other grounds.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.engine import Progress, map_items
+from pipeline.faces import Face, crop
+from pipeline.hair_color import CELLS, PATCH
+from pipeline.hair_names import any_color, color_of, shares, to_lab, to_rgb
+from pipeline.manifest import HAIR_COLORS
+from pipeline.sources.portrait import paint
+from pipeline.sources.portrait.look import Look, sample
+
+VERSION = 1
+"""Raise it when the same (seed, i) gives other lessons."""
+COLORINGS = 8  # of each head
+SIDE = 70  # px: of a face as it is drawn for a patch
+GREY, TINTED = (150, 150, 150), (150, 60, 150)  # hair's two colours, which differ in green alone
+NONE = np.eye(len(HAIR_COLORS) + 1)[-1]
+
+
+class Head(NamedTuple):
+    """A patch, as `hair_color` cuts it."""
+
+    picture: np.ndarray
+    """(PATCH, PATCH, 3) float, 0..1: with grey hair."""
+    light: np.ndarray
+    """(PATCH, PATCH): how light the hair is there, beside its own colour: 1."""
+    hair: np.ndarray
+    """(PATCH, PATCH), 0..1: how much of each place is hair."""
+
+
+class Lesson(NamedTuple):
+    """A patch, and what to say of it."""
+
+    picture: np.ndarray
+    """(PATCH, PATCH, 3) uint8, RGB."""
+    hair: np.ndarray
+    """(CELLS, CELLS) uint8: how much of each cell is hair, 0..255."""
+    shares: np.ndarray
+    """(10,) float: the nine names', and that of none."""
+
+
+def draw_all(seed: int, count: int, out: Path, *, style: str = "character", jobs: int = 0) -> None:
+    """Write pictures.npy, hair.npy and shares.npy into `out`: `count` lessons, stacked."""
+    heads = -(-count // COLORINGS)
+    pictures = np.empty((heads, COLORINGS, PATCH, PATCH, 3), np.uint8)
+    hair = np.empty((heads, COLORINGS, CELLS, CELLS), np.uint8)
+    said = np.empty((heads, COLORINGS, len(NONE)), np.float32)
+    progress = Progress("drawing hair")
+    for i, lessons in map_items(functools.partial(_numbered, seed, style), range(heads), jobs=jobs):
+        pictures[i], hair[i], said[i] = (np.stack(column) for column in zip(*lessons, strict=True))
+        progress.advance()
+    progress.close()
+    for name, array in (("pictures", pictures), ("hair", hair), ("shares", said)):
+        np.save(out / f"{name}.npy", array.reshape(-1, *array.shape[2:])[:count])
+
+
+def _numbered(seed: int, style: str, i: int) -> tuple[int, list[Lesson]]:
+    return i, list(lessons(seed, i, style=style))
+
+
+def lessons(seed: int, i: int, *, style: str = "character") -> Iterator[Lesson]:
+    """COLORINGS of the i-th head of a seed."""
+    rng = np.random.default_rng((seed, i))
+    head = draw_head(varied(sample(seed, i, style=style), rng), rng)
+    for _ in range(COLORINGS):
+        yield colored(head, rng)
+
+
+def varied(look: Look, rng: np.random.Generator) -> Look:
+    """A portrait's look at the size of a patch, with lines and leans of wider choice; icons stay as they are."""
+    zoom = SIDE / look.side
+    size = tuple(max(40, round(length * zoom)) for length in look.size)
+    look = replace(look, size=size, side=float(SIDE), center=tuple(zoom * at for at in look.center))
+    if look.style == "icon":
+        return look
+    return replace(
+        look, turn=rng.uniform(-0.12, 0.12), line=rng.choice((0, 0.008, 0.012, 0.018, 0.025, 0.035)),
+        shading=str(rng.choice(("flat", "cel", "soft"))), tilt=rng.uniform(-25, 25),
+    )  # fmt: skip
+
+
+def draw_head(look: Look, rng: np.random.Generator) -> Head:
+    """The patch round a face, as a detector might have it: its boxes are larger than the drawn ones, and seldom true."""
+    side = look.side * rng.uniform(0.95, 1.45)
+    x, y = look.center[0] + rng.normal(0, 3), look.center[1] + rng.normal(-2, 4)
+    face = Face((x - side / 2, y - side / 2, x + side / 2, y + side / 2), look.tilt + rng.normal(0, 6), 1.0)
+    grey, tinted = (
+        crop(paint.render(replace(look, hair=hair)), face, size=PATCH, box_scale=2.0).astype(np.float32)
+        for hair in (GREY, TINTED)
+    )
+    light = grey.mean(2) / GREY[0]
+    # the difference in green is less where hair is dark, and that is no less hair; outlines are none
+    hair = np.clip((grey[..., 1] - tinted[..., 1]) / (32 * np.maximum(light, 0.3)), 0, 1)
+    return Head(grey / 255, light, hair)
+
+
+def colored(head: Head, rng: np.random.Generator) -> Lesson:
+    """The head with hair of some colour, in some light."""
+    color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.7 else any_color(rng)
+    said = np.append(shares(color), 0.0)
+    light = 1 + (head.light - 1) * rng.uniform(0.5, 2.2) + rng.uniform(0, 0.22) * _clouds(rng)
+    hair = _shaded(color, light, rng)
+    if rng.random() < 0.25:  # it grades towards another shade of the same
+        hair = _mixed(hair, _shaded(color + rng.normal(0, (9, 5, 5)), light, rng), _slope(rng))
+    if rng.random() < 0.025:  # it has two colours
+        other = color_of(str(rng.choice(HAIR_COLORS)), rng)
+        hair = _mixed(hair, _shaded(other, light, rng), _slope(rng, sharp=True))
+        if np.abs(shares(other) - said[:-1]).max() > 0.5:
+            said = NONE
+    picture = to_rgb(_mixed(to_lab(head.picture), hair, head.hair))
+    picture, is_hair = _covered(picture, head.hair, rng)
+    if is_hair[4:44].sum() < 50:
+        said = NONE
+    picture = _in_light(_on_ground(picture, is_hair, rng), rng)
+    if rng.random() < 0.02:
+        picture, said = np.repeat(picture.mean(2, keepdims=True), 3, axis=2), NONE
+    picture, is_hair = _framed(picture, is_hair, rng)
+    picture = np.clip(255 * picture + rng.normal(0, rng.uniform(0, 5), picture.shape), 0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        picture = cv2.GaussianBlur(picture, (3, 3), 0)
+    cells = cv2.resize(np.float32(is_hair), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    return Lesson(picture, np.rint(255 * cells).astype(np.uint8), said)
+
+
+def _mixed(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return a + (b - a) * share[..., None]
+
+
+def _clouds(rng: np.random.Generator) -> np.ndarray:
+    """(PATCH, PATCH): smooth noise, its standard deviation about 1."""
+    cells = int(rng.integers(2, 7))
+    coarse = rng.standard_normal((cells, cells)).astype(np.float32)
+    return cv2.resize(coarse, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
+
+
+def _slope(rng: np.random.Generator, *, sharp: bool = False) -> np.ndarray:
+    """(PATCH, PATCH) of 0..1: from one side to the other, either way."""
+    at = np.linspace(-0.5, 1.5, PATCH)[:: rng.choice((1, -1))] + rng.uniform(-0.2, 0.2)
+    line = (at > 0.5).astype(float) if sharp else np.clip(at, 0, 1)
+    rows = np.repeat(line[:, None], PATCH, axis=1)
+    return rows if rng.random() < 0.7 else rows.T
+
+
+def _shaded(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(PATCH, PATCH, 3) of CIELAB: that colour where the light is 1; darker and lighter ones, of turned hue, elsewhere."""
+    lightness, chroma = color[0], color[1:]
+    dark = [lightness * rng.uniform(0.35, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
+    if rng.random() < 0.25:  # a shadow of a colour of its own
+        dark = dark + np.append(0, rng.normal(0, 6, 2))
+    bright = [
+        lightness + (100 - lightness) * rng.uniform(0.1, 0.85),
+        *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.3, 1.05),
+    ]
+    below, above = np.clip((1 - light) / 0.45, 0, 1.6), np.clip((light - 1) / 0.5, 0, 1)
+    shade = color + (dark - color) * below[..., None]
+    return shade + (bright - shade) * above[..., None]
+
+
+def _turned(chroma: np.ndarray, degrees: float) -> np.ndarray:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[cos, -sin], [sin, cos]]) @ chroma
+
+
+def _some_rgb(rng: np.random.Generator) -> np.ndarray:
+    return to_rgb(color_of(str(rng.choice(HAIR_COLORS)), rng))
+
+
+def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """With a hat, ribbons, or what else is in front of hair, by lot; never over the face."""
+    ellipses = []  # centre, radii, turn, and whether the face stays free
+    if rng.random() < 0.13:
+        ellipses.append((rng.normal((32, 6), 5), rng.uniform((12, 6), (30, 18)), 0.0, False))
+    if rng.random() < 0.35:
+        for _ in range(rng.integers(1, 6)):
+            ellipses.append((rng.uniform(2, 62, 2), rng.uniform(2, 9, 2), rng.uniform(0, 180), True))
+    for center, radii, turn, is_beside in ellipses:
+        shape = np.zeros((PATCH, PATCH), np.float32)
+        center, radii = (np.rint(pair).astype(int).tolist() for pair in (center, radii))
+        cv2.ellipse(shape, center, radii, turn, 0, 360, 1, -1)
+        if is_beside:
+            shape[24:44, 20:44] = 0
+        picture = _mixed(picture, _some_rgb(rng), shape * rng.uniform(0.85, 1))
+        hair = hair * (1 - shape)
+    return picture, hair
+
+
+def _on_ground(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With another ground beside the head, by lot."""
+    if rng.random() > 0.3:
+        return picture
+    beside = np.zeros((PATCH, PATCH))
+    left, right, top = rng.integers((0, 1, 0), (14, 14, 8))
+    beside[:, :left] = beside[:, PATCH - right :] = beside[:top] = 1
+    ground = np.ones(3) if rng.random() < 0.5 else _some_rgb(rng)
+    return _mixed(picture, ground, beside * (hair < 0.1))
+
+
+def _in_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """All colours of the picture stronger or weaker, cast in one colour, lighter or darker."""
+    lab = to_lab(picture)
+    strength = rng.uniform(0.75, 1.25) if rng.random() < 0.8 else rng.uniform(0.55, 1.5)
+    cast = rng.normal(0, 3.5 if rng.random() < 0.85 else 8, 2)
+    lab[..., 1:] = lab[..., 1:] * strength + cast
+    lab[..., 0] = np.clip((lab[..., 0] - 50) * rng.uniform(0.8, 1.2) + 50 + rng.normal(0, 5), 0, 100)
+    return to_rgb(lab)
+
+
+def _framed(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """As if the original ended nearby, by lot, where a crop repeats its last pixels; and mirrored, by lot."""
+    rows, columns = np.arange(PATCH), np.arange(PATCH)
+    if rng.random() < 0.4:
+        (left, top), (right, bottom) = rng.integers((0, 0), (16, 18)), rng.integers((46, 40), PATCH)
+        rows, columns = rows.clip(top, bottom), columns.clip(left, right)
+    if rng.random() < 0.5:
+        columns = columns[::-1]
+    return np.ascontiguousarray(picture[rows][:, columns]), np.ascontiguousarray(hair[rows][:, columns])

@@ -1,0 +1,128 @@
+"""Which colours people call by which of the nine names, in hair: places in CIELAB, as lightness, chroma and hue.
+
+Names outside the nine go where tag sites alias them or where the eye does: aqua is blue, orange is brown, white and
+grey are silver.
+"""
+
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.manifest import HAIR_COLORS
+
+BLUR = 3.2  # CIELAB units: of colours as far apart, from two names' places, the nearer one is some 60 % likely
+LIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
+REAL = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
+
+
+class Place(NamedTuple):
+    """A part of CIELAB that is called by one name. Each a range from low to high."""
+
+    hue: tuple[float, float]
+    """Degrees; the high end may lie beyond 360. (0, 360): any."""
+    chroma: tuple[float, float]
+    lightness: tuple[float, float]
+    weight: float
+    """How often hair of that name is there, relative to its other places."""
+
+
+PLACES = {
+    "blonde": (
+        Place((68, 100), (22, 75), (68, 93), 3), Place((75, 105), (14, 30), (78, 94), 1),
+        Place((66, 82), (30, 60), (60, 72), 1),
+    ),
+    "brown": (
+        Place((38, 78), (12, 42), (20, 52), 4), Place((40, 66), (40, 90), (48, 74), 1.3),
+        Place((55, 75), (14, 36), (50, 62), 1), Place((42, 62), (50, 85), (52, 70), 1),
+        Place((20, 45), (8, 20), (22, 42), 0.7),
+    ),
+    "black": (
+        Place((0, 360), (0, 9), (4, 30), 3), Place((250, 330), (6, 20), (8, 30), 2),
+        Place((20, 80), (4, 10), (8, 22), 1), Place((150, 260), (4, 14), (8, 28), 1),
+        Place((0, 360), (0, 7), (28, 38), 0.7),
+    ),
+    "blue": (
+        Place((262, 305), (25, 80), (28, 75), 3), Place((225, 270), (18, 50), (40, 85), 2),
+        Place((190, 228), (16, 45), (45, 85), 2), Place((275, 300), (20, 45), (18, 35), 1),
+        Place((200, 275), (9, 20), (55, 85), 0.7),
+    ),
+    "pink": (
+        Place((335, 385), (18, 50), (66, 90), 3), Place((345, 375), (45, 70), (55, 70), 1),
+        Place((325, 345), (25, 55), (62, 80), 0.7),
+    ),
+    "purple": (
+        Place((303, 332), (20, 70), (25, 68), 3), Place((300, 325), (14, 35), (55, 82), 1),
+        Place((305, 335), (14, 30), (30, 48), 0.7),
+    ),
+    "green": (
+        Place((105, 165), (20, 75), (35, 85), 3), Place((140, 182), (14, 50), (30, 80), 1),
+        Place((110, 170), (12, 25), (25, 50), 0.6),
+    ),
+    "red": (
+        Place((22, 42), (48, 95), (30, 58), 3), Place((8, 28), (40, 80), (25, 52), 2),
+        Place((355, 385), (50, 80), (35, 50), 0.8), Place((25, 42), (30, 50), (18, 32), 0.7),
+    ),
+    "silver": (
+        Place((0, 360), (0, 7), (62, 96), 3), Place((255, 320), (3, 11), (66, 92), 1.3),
+        Place((0, 360), (0, 6), (48, 62), 0.6), Place((60, 110), (3, 8), (75, 95), 0.4),
+    ),
+}  # fmt: skip
+
+
+def to_lab(rgb: np.ndarray) -> np.ndarray:
+    """(…, 3) of sRGB, 0..1 -> of CIELAB, float32: lightness 0..100, a and b."""
+    flat = np.ascontiguousarray(rgb, np.float32).reshape(1, -1, 3)
+    return cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).reshape(np.shape(rgb))
+
+
+def to_rgb(lab: np.ndarray) -> np.ndarray:
+    """The other way; what no screen shows becomes the nearest that it does."""
+    flat = np.ascontiguousarray(lab, np.float32).reshape(1, -1, 3)
+    return cv2.cvtColor(flat, cv2.COLOR_LAB2RGB).reshape(np.shape(lab))
+
+
+def distances(lab: np.ndarray) -> np.ndarray:
+    """(9,): how far a colour of CIELAB lies from the places of each name."""
+    lightness, chroma, hue = lab[0], math.hypot(lab[1], lab[2]), math.degrees(math.atan2(lab[2], lab[1])) % 360
+
+    def beyond(place: Place) -> float:
+        low, high = place.hue
+        turn = min(abs((hue - end + 180) % 360 - 180) for end in place.hue)
+        is_inside = (hue - low) % 360 <= high - low
+        aside = 0.0 if is_inside else 2 * math.sin(math.radians(min(turn, 90)) / 2) * chroma
+        return math.hypot(aside, _outside(chroma, place.chroma), LIGHT * _outside(lightness, place.lightness))
+
+    return np.array([min(map(beyond, PLACES[name])) for name in HAIR_COLORS])
+
+
+def _outside(value: float, ends: tuple[float, float]) -> float:
+    return max(ends[0] - value, value - ends[1], 0.0)
+
+
+def shares(lab: np.ndarray) -> np.ndarray:
+    """(9,), summing to 1: how many of those who look at a colour call it by each name."""
+    squares = np.square(distances(lab))
+    likely = np.exp((squares.min() - squares) / (2 * BLUR**2))
+    return likely / likely.sum()
+
+
+def color_of(name: str, rng: np.random.Generator) -> np.ndarray:
+    """A colour of that name, CIELAB."""
+    places = PLACES[name]
+    weights = np.array([place.weight for place in places])
+    while True:
+        place = places[rng.choice(len(places), p=weights / weights.sum())]
+        hue, chroma, lightness = (rng.uniform(*ends) for ends in place[:3])
+        lab = np.array([lightness, chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))])
+        if np.abs(to_lab(to_rgb(lab)) - lab).max() < 2:  # a screen can show it
+            return lab
+
+
+def any_color(rng: np.random.Generator) -> np.ndarray:
+    """A colour that hair may have, of those between the names too. CIELAB."""
+    while True:
+        lab = to_lab(rng.random(3)).astype(float)
+        if distances(lab).min() < REAL:
+            return lab
