@@ -20,6 +20,7 @@ from models.train import at_rate, update
 
 CELLS = 16
 NAMES = 10  # nine, and none
+SHOWN = 16  # patches in a sheet
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def as_batch(lessons: Lessons, normalised) -> dict[str, Tensor]:
     patch = torch.from_numpy(normalised(lessons.pictures)).movedim(3, 1)
     return {
         "patch": patch, "hair": torch.from_numpy(np.float32(lessons.hair) / 255),
-        "shares": torch.from_numpy(np.float32(lessons.shares)),
+        "shares": torch.from_numpy(np.array(lessons.shares)),
     }  # fmt: skip
 
 
@@ -148,10 +149,10 @@ class HairTaggerTraining:
     @torch.no_grad()
     def sheet(self, i: int) -> np.ndarray:
         """(H, W, 3) uint8: held-out patches; below each its hair, as the network sees it."""
-        _, look = self.exported()(self._held_out["patch"][:32])
-        seen = F.interpolate(look.sigmoid()[:, None], size=self._pictures.shape[1:3])  # (32, 1, 64, 64)
+        _, look = self.exported()(self._held_out["patch"][:SHOWN])
+        seen = F.interpolate(look.sigmoid()[:, None], size=self._pictures.shape[1:3])  # (SHOWN, 1, 64, 64)
         seen = seen.mul(255).byte().movedim(1, 3).expand(-1, -1, -1, 3).numpy()
-        return grid(np.concatenate([self._pictures[:32], seen], axis=1), columns=16)
+        return grid(np.concatenate([self._pictures[:SHOWN], seen]), columns=SHOWN)
 
 
 def rate(c: Config, i: int) -> float:

@@ -93,7 +93,8 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
 
 
 def draw_head(look: Look, rng: np.random.Generator) -> Head:
-    """The patch round a face, as a detector might have it: its boxes are larger than the drawn ones, and seldom true."""
+    """The patch round a face, as a detector might have it: its boxes are larger than the drawn ones, and never quite
+    true."""
     side = look.side * rng.uniform(0.95, 1.45)
     x, y = look.center[0] + rng.normal(0, 3), look.center[1] + rng.normal(-2, 4)
     face = Face((x - side / 2, y - side / 2, x + side / 2, y + side / 2), look.tilt + rng.normal(0, 6), 1.0)
@@ -109,23 +110,23 @@ def draw_head(look: Look, rng: np.random.Generator) -> Head:
 
 def colored(head: Head, rng: np.random.Generator) -> Lesson:
     """The head with hair of some colour, in some light."""
-    color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.7 else any_color(rng)
+    color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.8 else any_color(rng)
     said = np.append(shares(color), 0.0)
-    light = 1 + (head.light - 1) * rng.uniform(0.5, 2.2) + rng.uniform(0, 0.22) * _clouds(rng)
+    depth = rng.uniform(0, 0.22) if rng.random() < 0.7 else rng.uniform(0.2, 0.45)
+    light = 1 + (head.light - 1) * rng.uniform(0.5, 2.2) + depth * _clouds(rng)
     hair = _shaded(color, light, rng)
     if rng.random() < 0.25:  # it grades towards another shade of the same
         hair = _mixed(hair, _shaded(color + rng.normal(0, (9, 5, 5)), light, rng), _slope(rng))
-    if rng.random() < 0.025:  # it has two colours
-        other = color_of(str(rng.choice(HAIR_COLORS)), rng)
-        hair = _mixed(hair, _shaded(other, light, rng), _slope(rng, sharp=True))
-        if np.abs(shares(other) - said[:-1]).max() > 0.5:
-            said = NONE
+    if rng.random() < 0.02:  # it has two colours
+        other, side = color_of(str(rng.choice(HAIR_COLORS)), rng), _slope(rng, sharp=True)
+        hair = _mixed(hair, _shaded(other, light, rng), side)
+        said = _mixed(said, np.append(shares(other), 0.0), np.average(side, weights=head.hair + 1e-6))
     picture = to_rgb(_mixed(to_lab(head.picture), hair, head.hair))
     picture, is_hair = _covered(picture, head.hair, rng)
-    if is_hair[4:44].sum() < 50:
+    if is_hair[4:44].sum() < 30:
         said = NONE
     picture = _in_light(_on_ground(picture, is_hair, rng), rng)
-    if rng.random() < 0.02:
+    if rng.random() < 0.015:
         picture, said = np.repeat(picture.mean(2, keepdims=True), 3, axis=2), NONE
     picture, is_hair = _framed(picture, is_hair, rng)
     picture = np.clip(255 * picture + rng.normal(0, rng.uniform(0, 5), picture.shape), 0, 255).astype(np.uint8)
@@ -136,7 +137,8 @@ def colored(head: Head, rng: np.random.Generator) -> Lesson:
 
 
 def _mixed(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return a + (b - a) * share[..., None]
+    """(…, C): `b` where the share (…) is 1."""
+    return a + (b - a) * np.asarray(share)[..., None]
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
@@ -155,9 +157,10 @@ def _slope(rng: np.random.Generator, *, sharp: bool = False) -> np.ndarray:
 
 
 def _shaded(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(PATCH, PATCH, 3) of CIELAB: that colour where the light is 1; darker and lighter ones, of turned hue, elsewhere."""
+    """(PATCH, PATCH, 3) of CIELAB: that colour where the light is 1; elsewhere darker and lighter ones, of turned
+    hue."""
     lightness, chroma = color[0], color[1:]
-    dark = [lightness * rng.uniform(0.35, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
+    dark = [lightness * rng.uniform(0.2, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
     if rng.random() < 0.25:  # a shadow of a colour of its own
         dark = dark + np.append(0, rng.normal(0, 6, 2))
     bright = [
@@ -184,8 +187,8 @@ def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) ->
     if rng.random() < 0.13:
         ellipses.append((rng.normal((32, 6), 5), rng.uniform((12, 6), (30, 18)), 0.0, False))
     if rng.random() < 0.35:
-        for _ in range(rng.integers(1, 6)):
-            ellipses.append((rng.uniform(2, 62, 2), rng.uniform(2, 9, 2), rng.uniform(0, 180), True))
+        spots = range(rng.integers(1, 6))
+        ellipses += [(rng.uniform(2, 62, 2), rng.uniform(2, 9, 2), rng.uniform(0, 180), True) for _ in spots]
     for center, radii, turn, is_beside in ellipses:
         shape = np.zeros((PATCH, PATCH), np.float32)
         center, radii = (np.rint(pair).astype(int).tolist() for pair in (center, radii))

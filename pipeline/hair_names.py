@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.manifest import HAIR_COLORS
 
-BLUR = 3.2  # CIELAB units: of colours as far apart, from two names' places, the nearer one is some 60 % likely
+BLUR = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
 LIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
 REAL = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
 

@@ -17,6 +17,7 @@ from workflows.faces import (
     TagHairColor,
 )
 from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
+from workflows.hair_tagger import DrawHair, TrainHairTagger
 from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
@@ -25,8 +26,8 @@ if console.is_luigi_command():
     console.speak_plainly()
 
 __all__ = [
-    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "DrawScenes", "EvaluateGAN", "ExportRecipe",
-    "GenerateFaces", "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset", "RestoreImages",
-    "ScrapeImages", "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN", "TrainDCGAN",
-    "TrainFaceDetector", "TrainProjectionCGAN",
+    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "DrawHair", "DrawScenes", "EvaluateGAN",
+    "ExportRecipe", "GenerateFaces", "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset",
+    "RestoreImages", "ScrapeImages", "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN",
+    "TrainDCGAN", "TrainFaceDetector", "TrainHairTagger", "TrainProjectionCGAN",
 ]  # fmt: skip

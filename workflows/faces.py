@@ -229,8 +229,12 @@ class TagHairColor(Stage):
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
-        if not self.dataset:
-            return super().run()
+        if self.dataset:
+            self._retag()
+        else:
+            super().run()
+
+    def _retag(self) -> None:
         from pipeline import retag
 
         with disk_errors_told(self.data_root):

@@ -1,0 +1,88 @@
+"""What trainings on nothing but drawn pictures have in common: they make the weights that the pipeline ships."""
+
+import functools
+import json
+from dataclasses import asdict, replace
+
+import luigi
+
+from workflows.console import Choice, WholeNumber, require
+from workflows.stage import Stage
+from workflows.training import NamedRun, check_run_name, train_in_child
+
+
+class Drawn(Stage):
+    """Drawn pictures and what is true of them, as arrays."""
+
+    count = WholeNumber(description="how many")
+    seed = WholeNumber(default=0, description="another seed, other pictures")
+    _visible_in_registry = False
+
+    def check(self) -> None:
+        super().check()
+        require(self, self.count >= 1, "count", "1 or more")
+        require(self, self.seed >= 0, "seed", "0 or more")
+
+
+class DrawnTraining(NamedRun):
+    """Writes runs/NAME/model.safetensors, on the CPU. Run again, it goes on from its last checkpoint."""
+
+    preset = Choice(("full", "tiny"), default="full", description="full: the weights that are shipped; tiny, for tests")
+    steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
+    seed = WholeNumber(default=0, description="of what is drawn, first weights and the order")
+    jobs = WholeNumber(default=0, significant=False, description="processes that draw; 0: one per core")
+    fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
+
+    model = ""
+    """What is trained; `workflows.train_MODEL` does it."""
+
+    def presets(self) -> dict:
+        """Name -> the training's Config."""
+        raise NotImplementedError
+
+    def drawn(self) -> dict[str, Drawn]:
+        """What it learns from."""
+        raise NotImplementedError
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not self.run_name:
+            self.run_name = f"{self.model}-{self.preset}"
+        check_run_name("--run", self.run_name)
+        for name in ("steps", "seed"):
+            require(self, getattr(self, name) >= 0, name, "0 or more")
+
+    @functools.cached_property
+    def config(self):
+        preset = self.presets()[self.preset]
+        return replace(preset, steps=self.steps or preset.steps)
+
+    def requires(self) -> dict[str, Drawn]:
+        return self.drawn()
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.run_folder / "model.safetensors")
+
+    @property
+    def settings(self) -> dict:
+        """config.json: all that the result depends on."""
+        return {
+            "model": self.model, "preset": self.preset, "config": asdict(self.config), "seed": self.seed,
+            "precision": "fp32", "init_from": None,
+            "dataset": {"name": "drawn", "digest": " ".join(task.digest for task in self.drawn().values())},
+        }  # fmt: skip
+
+    def complete(self) -> bool:
+        if self.fresh or not self.output().exists():
+            return getattr(self, "_trained", False)
+        from models import runs
+
+        return runs.is_trained(self.run_folder, self.settings)
+
+    def run(self) -> None:
+        job = {
+            "run": str(self.run_folder), "settings": self.settings, "fresh": self.fresh,
+            "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
+        }  # fmt: skip
+        train_in_child([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
+        self._trained = True

@@ -1,0 +1,40 @@
+"""DrawHair -> TrainHairTagger: the weights of `pipeline.hair_color`."""
+
+from pathlib import Path
+
+from workflows.console import Choice
+from workflows.drawn_training import Drawn, DrawnTraining
+
+
+class DrawHair(Drawn):
+    """Drawn heads with hair of many colours, as arrays."""
+
+    style = Choice(("character", "icon"), default="character", description="which way of drawing")
+
+    def causes(self) -> list:
+        from pipeline import hair_lessons
+
+        return [hair_lessons.VERSION, self.style, self.seed, self.count]
+
+    def make(self, out: Path) -> None:
+        from pipeline import hair_lessons
+
+        hair_lessons.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
+
+
+class TrainHairTagger(DrawnTraining):
+    """The network that names hair colours by their pixels: trained on drawn heads alone."""
+
+    model = "hair_tagger"
+
+    def presets(self) -> dict:
+        from models.hair_tagger import PRESETS
+
+        return PRESETS
+
+    def drawn(self) -> dict[str, Drawn]:
+        same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
+        return {
+            "learned": DrawHair(count=self.config.lessons, **same),
+            "held_out": DrawHair(count=self.config.held_out, style="icon", **same),
+        }

@@ -1,0 +1,46 @@
+"""`python -m workflows.train_hair_tagger JOB`: what TrainHairTagger starts in a process of its own. Here the pipeline's
+lessons meet the models' training, which know nothing of each other."""
+
+import functools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models import export, runs
+from models.data import seed_for
+from models.hair_tagger import Batches, Config, HairTaggerTraining, Lessons, as_batch
+from models.train import fit
+from pipeline.hair_color import normalised
+
+
+def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:
+    """Train as the settings say, on from where the run stands, with the lessons that DrawHair left in `drawn`."""
+    config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
+    learned, held_out = (_lessons(Path(drawn[name])) for name in ("learned", "held_out"))
+    torch.manual_seed(seed_for(seed, "weights"))
+    trainee = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
+    with runs.alone(folder):
+        runs.open_folder(folder, settings, fresh=fresh)
+        fit(
+            trainee, Batches(learned, normalised, config.batch_size, seed=seed), folder, steps=config.steps,
+            pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
+            sample_every=config.sample_every, save_every=config.save_every,
+            on_save=functools.partial(_export, folder, trainee, settings),
+        )  # fmt: skip
+
+
+def _lessons(folder: Path) -> Lessons:
+    return Lessons(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Lessons._fields))
+
+
+def _export(run: Path, trainee: HairTaggerTraining, settings: dict, step: int) -> None:
+    about = {"model": settings["model"], "config": settings["config"], "steps": step}
+    export.write_weights(run, trainee.exported().state_dict(), about)
+
+
+if __name__ == "__main__":
+    job = json.loads(sys.argv[1])
+    sys.exit(runs.in_child(functools.partial(train, **job), job["run"]))
