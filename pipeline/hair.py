@@ -181,26 +181,36 @@ def tag(
         told = iter(_TELL[one](faces.filter(pa.array(is_open, pa.bool_())), asked))
         said[one] = [next(told) if is_asked else None for is_asked in is_open]
     decided = [_decide(dict(zip(who, words, strict=True))) for words in zip(*said.values(), strict=True)]
-    deciders, scores, colors, more = (list(column) for column in zip(*decided, strict=True))
-    faces = with_columns(faces, hair_color=colors, hair_scores=scores, hair_tagger=deciders)
-    tags = [list(dict.fromkeys([*old, *new])) for old, new in zip(faces["tags"].to_pylist(), more, strict=True)]
+    faces = with_columns(
+        faces, hair_color=[row.color for row in decided], hair_scores=[row.scores for row in decided],
+        hair_tagger=[row.who for row in decided],
+    )  # fmt: skip
+    tags = [list(dict.fromkeys([*old, *row.tags])) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]
     index = faces.schema.get_field_index("tags")
     return faces.set_column(index, faces.schema.field(index), pa.array(tags, faces.schema.field(index).type)), _told(
         said
     )
 
 
-def _decide(said: dict[str, Said | None]) -> tuple[str, Scores, str | None, list[str]]:
-    """(who decides, scores, colour, more tags): the first who names a colour; if none does, the last who said
-    anything."""
+class Decision(NamedTuple):
+    """What counts of what was said of a face."""
+
+    who: str
+    scores: Scores
+    color: str | None
+    tags: list[str]
+
+
+def _decide(said: dict[str, Said | None]) -> Decision:
+    """The first who names a colour counts; if none does, the last who said anything."""
     tags = [tag for words in said.values() if words for tag in words.tags]
-    decider, words = next(iter(said)), None
-    for who, candidate in said.items():
-        if candidate is not None:
-            decider, words = who, candidate
-            if (color := name(words.scores, who)) is not None:
-                return who, words.scores, color, tags
-    return decider, words.scores if words else [0.0] * len(HAIR_COLORS), None, tags
+    last = Decision(next(iter(said)), [0.0] * len(HAIR_COLORS), None, tags)
+    for who, words in said.items():
+        if words is not None:
+            last = Decision(who, words.scores, name(words.scores, who), tags)
+            if last.color:
+                return last
+    return last
 
 
 def _told(said: dict[str, list[Said | None]]) -> dict[str, str]:

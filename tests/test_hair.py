@@ -1,11 +1,13 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline import hair
+from pipeline import hair, hair_color, hair_lessons, hair_names
+from pipeline.errors import UserError
 from pipeline.faces import Face
 from pipeline.hair_color import color_scores
-from pipeline.manifest import HAIR_COLORS
+from pipeline.manifest import FACES, HAIR_COLORS
 
 SKIN = "#fbe0cf"
 FACE = Face((150.0, 150.0, 350.0, 350.0), tilt=0.0, score=1.0)
@@ -53,3 +55,154 @@ def test_no_name_without_a_likely_colour():
     assert hair.name([0.3, 0.2, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) is None
     assert hair.name([0.45, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) is None
     assert hair.name([0.0, 0.5, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) == "brown"
+
+
+def rows(*faces: tuple[str, list[str]]) -> pa.Table:
+    """Faces of (image_id, tags)."""
+    ids, tags = zip(*faces, strict=True)
+    schema = pa.schema([FACES.field("image_id"), FACES.field("tags")])
+    return pa.table({"image_id": list(ids), "tags": list(tags)}, schema=schema)
+
+
+def scores_of(color: str | None, sure: float = 0.9) -> list[float]:
+    return [sure * (name == color) for name in HAIR_COLORS]
+
+
+@pytest.fixture
+def told(monkeypatch, store):
+    """Tags as they are; what Illustration2Vec and the pixels say is given: a colour or None for each image_id."""
+
+    def tag(faces: pa.Table, tagger: str, *, i2v: dict | None = None, color: dict | None = None):
+        asked = []
+
+        def by(who: str, words: dict):
+            def tell(table: pa.Table, _) -> list[hair.Said]:
+                asked.extend((who, image_id) for image_id in table["image_id"].to_pylist())
+                return [
+                    hair.Said(scores_of(words[image_id]), [f"seen_by_{who}"])
+                    for image_id in table["image_id"].to_pylist()
+                ]
+
+            return tell
+
+        monkeypatch.setitem(hair._TELL, "i2v", by("i2v", i2v or {}))
+        monkeypatch.setitem(hair._TELL, "color", by("color", color or {}))
+        monkeypatch.setattr(hair.assets, "find", lambda name, folder=None: i2v and name)
+        table, words = hair.tag(faces, store, tagger=tagger)
+        return table.to_pylist(), words, asked
+
+    return tag
+
+
+def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
+    faces = rows(
+        ("one", ["1girl", "aqua_hair"]), ("two", ["blue_hair", "red_hair"]),
+        ("many", ["pink hair", "multicolored_hair"]), ("pair", ["blue_hair"]), ("pair", ["blue_hair"]),
+        ("none", ["1girl", "blue_eyes"]), ("same", ["Grey Hair", "white_hair"]),
+    )  # fmt: skip
+    found, _, _ = told(faces, "tags")
+    assert [row["hair_color"] for row in found] == ["blue", None, None, None, None, None, "silver"]
+    assert {row["hair_tagger"] for row in found} == {"tags"}
+    assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SURE)
+
+
+def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_they_differ(told):
+    faces = rows(("a", ["red_hair"]), ("b", []), ("c", []), ("d", ["blue_hair"]))
+    i2v, color = {"b": "green", "c": None}, {"a": "red", "b": "blue", "c": "black", "d": "purple"}
+    found, words, asked = told(faces, "auto", i2v=i2v, color=color)
+    assert [(row["hair_color"], row["hair_tagger"]) for row in found] == [
+        ("red", "tags"), ("green", "i2v"), ("black", "color"), ("blue", "tags"),
+    ]  # fmt: skip
+    assert words == {
+        "hair colours by tags and by color": "1 of 2 faces differ",
+        "hair colours by i2v and by color": "1 of 1 faces differ",
+    }  # fmt: skip
+    assert [image_id for who, image_id in asked if who == "i2v"] == ["b", "c"]  # it is slow: not asked what is known
+    assert found[1]["tags"] == ["seen_by_i2v", "seen_by_color"]
+    assert found[3]["tags"] == ["blue_hair", "seen_by_color"]
+
+
+def test_auto_goes_on_without_illustration2vec_and_says_so_once(told, caplog):
+    with caplog.at_level("INFO", "luigi-interface"):
+        found, _, asked = told(rows(("a", []), ("b", [])), "auto", color={"a": "red", "b": None})
+    assert [(row["hair_color"], row["hair_tagger"]) for row in found] == [("red", "color"), (None, "color")]
+    assert {who for who, _ in asked} == {"color"}
+    assert sum("Illustration2Vec" in record.message for record in caplog.records) == 1
+
+
+def test_no_faces_are_no_trouble(told):
+    assert told(rows(("a", [])).slice(1), "auto")[0] == []
+
+
+def test_i2vs_own_threshold_is_the_articles():
+    scores = [0.26, 0.2, 0, 0, 0, 0, 0, 0, 0]
+    assert hair.name(scores, "i2v") == "blonde"
+    assert hair.name(scores, "color") is None
+    assert hair.name([0.24] + 8 * [0.0], "i2v") is None
+
+
+def test_numpy_does_what_torch_has_learned():
+    """The shipped weights, in the network that was trained and in the one that runs."""
+    import torch
+
+    from models.hair_tagger import Config, HairTagger
+
+    weights = {name: torch.from_numpy(np.float32(array)) for name, array in hair_color._weights().items()}
+    network = HairTagger(Config.width, Config.hidden)
+    network.load_state_dict(weights)
+    patches = np.random.default_rng(0).integers(0, 256, (8, hair_color.PATCH, hair_color.PATCH, 3), np.uint8)
+    x = hair_color.normalised(patches)
+    with torch.no_grad():
+        names, _ = network(torch.from_numpy(x).movedim(3, 1))
+    ours = np.stack([hair_color._probabilities(patch, hair_color._weights()) for patch in x])
+    assert np.abs(ours - names.softmax(1).numpy()).max() < 1e-5
+    assert hair_color.WEIGHTS.stat().st_size < 1e6
+
+
+def test_damaged_weights_are_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(hair_color, "WEIGHTS", tmp_path / "hair_color.safetensors")
+    for data in (None, b"", b"\x10" * 100):
+        hair_color._weights.cache_clear()
+        if data is not None:
+            hair_color.WEIGHTS.write_bytes(data)
+        with pytest.raises(UserError, match="install it again"):
+            color_scores(head("#1b1b22"), FACE)
+    hair_color._weights.cache_clear()
+
+
+@pytest.mark.parametrize("name", HAIR_COLORS)
+def test_colours_of_a_name_are_called_by_it(name):
+    rng = np.random.default_rng(0)
+    called = [HAIR_COLORS[hair_names.shares(hair_names.color_of(name, rng)).argmax()] for _ in range(50)]
+    assert called.count(name) >= 45
+
+
+@pytest.mark.parametrize(("color", "name"), [
+    ("#e07b39", "brown"), ("#66cdaa", "green"), ("#00ced1", "blue"), ("#f5f5f5", "silver"), ("#101018", "black"),
+    ("#ffe680", "blonde"), ("#c71010", "red"), ("#ffb6c1", "pink"), ("#6a3fa0", "purple"),
+])  # fmt: skip
+def test_well_known_colours_have_their_names(color, name):
+    rgb = np.array(list(bytes.fromhex(color[1:]))) / 255
+    assert HAIR_COLORS[hair_names.shares(hair_names.to_lab(rgb)).argmax()] == name
+
+
+def test_lessons_are_a_function_of_their_number_and_show_what_they_say():
+    first, again = (list(hair_lessons.lessons(3, 5)) for _ in range(2))
+    assert all(
+        (a.picture == b.picture).all() and (a.shares == b.shares).all() for a, b in zip(first, again, strict=True)
+    )
+    assert not (first[0].picture == first[1].picture).all()
+    for lesson in first:
+        assert lesson.picture.shape == (64, 64, 3)
+        assert lesson.hair.shape == (16, 16)
+        assert lesson.shares.sum() == pytest.approx(1, abs=1e-5)
+    # where hair is, its colour is: in its own light, the mean colour there is far from that of skin
+    hits = 0
+    for i in range(12):
+        for lesson in hair_lessons.lessons(4, i):
+            where = np.repeat(np.repeat(lesson.hair, 4, 0), 4, 1) > 200
+            if lesson.shares[:-1].max() < 0.9 or not where.any():
+                continue
+            mean = hair_names.to_lab(lesson.picture[where] / 255).mean(0)
+            hits += hair_names.distances(mean)[lesson.shares[:-1].argmax()] < 25
+    assert hits >= 60
