@@ -147,6 +147,20 @@ class HairTaggerTraining:
         return {"cross_entropy": F.cross_entropy(names, shares).item(), "right": right.item()}
 
     @torch.no_grad()
+    def reliability(self, bins: int = 10) -> list[tuple[float, float, int]]:
+        """Of the held-out lessons, in bins of the probability of the likeliest of the nine: its mean, the share of the
+        lessons whose likeliest name it is, their number."""
+        names, _ = self.exported()(self._held_out["patch"])
+        sure, named = names.softmax(1)[:, :-1].max(1)
+        right = named == self._held_out["shares"].argmax(1)
+        which = (sure * bins).long().clamp(max=bins - 1)
+        chosen = [which == number for number in range(bins)]
+        return [
+            (round(sure[rows].mean().item(), 4), round(right[rows].float().mean().item(), 4), int(rows.sum()))
+            for rows in chosen if rows.any()
+        ]  # fmt: skip
+
+    @torch.no_grad()
     def sheet(self, i: int) -> np.ndarray:
         """(H, W, 3) uint8: held-out patches; below each its hair, as the network sees it."""
         _, look = self.exported()(self._held_out["patch"][:SHOWN])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import detect, faces, groups, hair, images, near, report
+from pipeline import detect, faces, groups, hair, hair_color, images, near, report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
@@ -42,7 +42,7 @@ def versions() -> dict[str, object]:
     names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
     return {
         "dataset": VERSION, "images": images.VERSION, "detect": detect.VERSION, "crop": faces.CROP_VERSION,
-        "hair": hair.VERSION, "groups": groups.VERSION, "near": near.VERSION,
+        "hair": f"{hair.VERSION}.{hair_color.VERSION}", "groups": groups.VERSION, "near": near.VERSION,
     } | {name: _installed(name) for name in names}  # fmt: skip
 
 
@@ -113,6 +113,7 @@ def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops
     write(dropped, FUNNEL, out / "funnel.parquet")
     report.contact_sheet(table, out).save(out / "contact_sheet.png", compress_level=1)  # 9 would double its time
     report.hair_histogram(table).save(out / "hair_colors.png")
+    report.reliability(hair_color.reliability()).save(out / "hair_reliability.png")
     (out / "README.md").write_text(report.card(table, dropped, build.images, build.settings), encoding="utf-8")
     (out / BUILD).write_text(json.dumps(build._asdict(), indent=1) + "\n", encoding="utf-8")
 

@@ -6,12 +6,14 @@ and its results do not depend on how many threads work.
 """
 
 import functools
+import json
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from pipeline.errors import UserError
@@ -37,6 +39,31 @@ def normalised(patch: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(patch).reshape(1, -1, 3)
     lab = cv2.cvtColor(np.float32(flat) / 255, cv2.COLOR_RGB2LAB).reshape(patch.shape)
     return (lab - np.float32(_CENTER)) / np.float32(_RANGE)
+
+
+class Bin(NamedTuple):
+    """Faces that the network is about as sure of."""
+
+    confidence: float
+    """Mean probability of the likeliest name."""
+    right: float
+    """Share of the faces whose likeliest name is the right one."""
+    faces: int
+
+
+@functools.cache
+def reliability() -> list[Bin]:
+    """Of drawn faces of a style that the network did not learn from, as its training found it. Raises UserError."""
+    try:
+        with safe_open(WEIGHTS, "np") as file:
+            return [Bin(*row) for row in json.loads(file.metadata()["about"])["reliability"]]
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise UserError(WEIGHTS, str(error), "the weights that this package ships", "install it again") from error
+
+
+def calibration_error(bins: list[Bin]) -> float:
+    """Expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
+    return sum(abs(bin.confidence - bin.right) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
 
 
 @functools.cache

@@ -6,6 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.hair_color import Bin, calibration_error
+from pipeline.hair_color import reliability as bins
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS
 
 SWATCHES = {
@@ -45,6 +47,28 @@ def hair_histogram(faces: pa.Table) -> Image.Image:
         draw.text((8, top + 3), color, "black", font)
         draw.rectangle((84, top, right, top + bar - 8), fill=swatch, outline="#888888")
         draw.text((right + 8, top + 3), f"{counts[color]:,}  ({counts[color] / len(faces):.0%})", "black", font)
+    return picture
+
+
+def reliability(bins: list[Bin]) -> Image.Image:
+    """How often the colour tagger is right, by how sure it is: a bar for each bin, on the diagonal if it is honest."""
+    side, left, top = 320, 48, 16
+    picture = Image.new("RGB", (left + side + 16, top + side + 40), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return left + side * x, top + side * (1 - y)
+
+    for bin in bins:
+        low = min(int(10 * bin.confidence), 9) / 10
+        draw.rectangle((*at(low, bin.right), *at(low + 0.1, 0)), fill="#9db9e8", outline="#4a7fd0")
+        draw.text(at(low + 0.005, 0.045), f"{bin.faces}", "#333333", font)
+    draw.line((*at(0, 0), *at(1, 1)), fill="#c8382f", width=2)
+    draw.rectangle((*at(0, 1), *at(1, 0)), outline="#888888")
+    for tick in (0, 0.5, 1):
+        draw.text((at(tick, 0)[0] - 8, top + side + 4), f"{tick:g}", "black", font)
+        draw.text((left - 26, at(0, tick)[1] - 8), f"{tick:g}", "black", font)
+    draw.text((left + 70, top + side + 20), "how sure, and how often right", "black", font)
     return picture
 
 
@@ -98,7 +122,7 @@ Those put all rows into one split of their own: filter by the column `split`.
 {_table((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))}
 
 ![hair colours](hair_colors.png)
-
+{_calibration(faces)}
 ## Dataset creation
 
 | setting | value |
@@ -124,6 +148,20 @@ Where every picture went (`funnel.parquet` has a row for each that was dropped):
 
 A crop is part of somebody's picture: its rights are those of the original, whose source every row names. The hair
 colours are a program's guess, not the artist's word. Faces that the detector does not know are missing.
+"""
+
+
+def _calibration(faces: pa.Table) -> str:
+    """Of the tagger that looks at pixels, if it named any."""
+    named = sum(tagger == "color" for tagger in faces["hair_tagger"].to_pylist())
+    if not named:
+        return ""
+    error = calibration_error(bins())
+    return f"""
+{named:,} colours were named by their pixels. On drawn faces of a style that the tagger did not learn from its expected
+calibration error is {error:.3f}:
+
+![how sure, and how often right](hair_reliability.png)
 """
 
 

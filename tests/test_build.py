@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from commands import last_line, luigi
 from PIL import Image, ImageFilter
 
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS
@@ -326,6 +327,34 @@ def test_each_wrong_filter_is_one_clear_line(option, value, words, tmp_path, pic
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert words in done.stderr.strip().splitlines()[-1]
+
+
+def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
+    """By pixels alone, where the drawn pictures' tags had decided; what was corrected by hand stays."""
+    shutil.copytree(built / "data", tmp_path / "data", symlinks=True, copy_function=os.link)
+    before = manifest(tmp_path)
+    assert set(before.hair_tagger) == {"tags"}
+    hand = tmp_path / "data/corrections/faces.csv"
+    hand.parent.mkdir()
+    hand.write_text(f"{before.face_id[0]},hair_color={'red' if before.hair_color[0] != 'red' else 'blue'}\n")
+    done = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
+    after = manifest(tmp_path)
+    changed = after.hair_color != before.hair_color
+    assert f"{changed.sum()} faces have another hair colour now" in done.stderr
+    assert changed[0]
+    assert set(after.hair_tagger[1:]) == {"color"}
+    assert (after.hair_color == before.hair_color).mean() >= 0.98
+    columns = [name for name in before.columns if not name.startswith("hair_")]
+    assert after[columns].equals(before[columns])
+    card = (tmp_path / "data/datasets/faces/README.md").read_text()
+    assert "expected" in card
+    assert (tmp_path / "data/datasets/faces/hair_reliability.png").exists()
+    again = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
+    assert "Did not run any tasks" in again.stderr
+    wrong = luigi(tmp_path, "TagHairColor", "--dataset", "nothing", check=False)
+    assert "--dataset nothing" in last_line(wrong)
+    weights = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "i2v", check=False)
+    assert "illust2vec_tag_ver200.caffemodel" in last_line(weights)
 
 
 def test_the_data_root_may_lie_among_the_pictures(tmp_path, pictures):

@@ -37,7 +37,8 @@ def _lessons(folder: Path) -> Lessons:
 
 
 def _export(run: Path, trainee: HairTaggerTraining, settings: dict, step: int) -> None:
-    about = {"model": settings["model"], "config": settings["config"], "steps": step}
+    about = {"model": settings["model"], "config": settings["config"], "steps": step,
+             "reliability": trainee.reliability()}  # fmt: skip
     export.write_weights(run, trainee.exported().state_dict(), about)
 
 
