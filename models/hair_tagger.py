@@ -4,6 +4,7 @@ Three convolutions see what each cell of a patch is; one looks where hair is, as
 that is there, beside that of the whole. In shapes: N batch, W width.
 """
 
+import copy
 from dataclasses import dataclass
 from math import cos, pi
 from typing import NamedTuple
@@ -38,6 +39,7 @@ class Config:
     horizon: int = 7_500  # steps: where the cosine ends
     look_weight: float = 0.3  # of what is said of where hair is
     average: float = 0.998  # decay of the weights' moving average, which is exported
+    temperature: float = 0.9  # of what is exported; lessons are harder than whole portraits, whose hair makes it surer
     steps: int = 7_500
     sample_every: int = 2_500
     save_every: int = 500
@@ -134,9 +136,14 @@ class HairTaggerTraining:
         self.average.follow(self.network, i)
         return {"name": loss_name.detach(), "look": loss_look.detach()}
 
-    def exported(self) -> nn.Module:
-        """What the run is for: the averaged network."""
-        return self.average.network
+    def exported(self) -> HairTagger:
+        """What the run is for: the averaged network, its logits divided by the temperature (Guo et al. 2017,
+        https://arxiv.org/abs/1706.04599, §4.2)."""
+        network = copy.deepcopy(self.average.network)
+        with torch.no_grad():
+            for parameter in network.name.parameters():
+                parameter.div_(self.config.temperature)
+        return network
 
     @torch.no_grad()
     def validate(self, i: int) -> dict[str, float]:

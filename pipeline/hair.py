@@ -25,7 +25,7 @@ from pipeline.store import Store
 
 VERSION = 2
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
-LIKELY = 0.4  # a colour is named when it is this probable, and more so than any other and than "none" …
+LIKELY = 1 / 3  # a colour is named when it is this probable, and more so than any other and than "none" …
 LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
 SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
 I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
