@@ -18,10 +18,11 @@ from models.train import fit
 from pipeline.face_network import FaceNetwork
 
 
-def train(run: str, drawn: str, settings: dict, *, fresh: bool) -> None:
+def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:
     """Train as the settings say, on from where the run stands, with the scenes that DrawScenes left in `drawn`."""
     config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
-    scenes = Scenes(np.load(Path(drawn) / "pictures.npy", mmap_mode="r"), np.load(Path(drawn) / "faces.npy"))
+    place = Path(drawn["scenes"])
+    scenes = Scenes(np.load(place / "pictures.npy", mmap_mode="r"), np.load(place / "faces.npy"))
     learned, held_out = scenes.part(0, config.scenes), scenes.part(config.scenes, len(scenes.pictures))
     cv2.setNumThreads(1)  # crops are small
     torch.manual_seed(seed_for(seed, "weights"))
