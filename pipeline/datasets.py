@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import detect, faces, groups, hair, hair_color, images, near, report
+from pipeline import corrections, detect, faces, groups, hair, hair_color, images, near, report
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, check_faces, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
 
 VERSION = 2
 BUILD, REBUILD = "build.json", "rebuild.json"
+CORRECTED = "corrections by hand"  # a line of the card
 
 
 class Build(NamedTuple):
@@ -116,6 +117,23 @@ def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops
     report.reliability(hair_color.reliability()).save(out / "hair_reliability.png")
     (out / "README.md").write_text(report.card(table, dropped, build.images, build.settings), encoding="utf-8")
     (out / BUILD).write_text(json.dumps(build._asdict(), indent=1) + "\n", encoding="utf-8")
+
+
+def assemble_corrected(
+    out: Path, table: pa.Table, drops: list[dict], build: Build, crops: Path, by_hand: dict[str, str]
+) -> pa.Table:
+    """`assemble`, after what was corrected by hand (`corrections.read`) is carried out; the faces that are in. Raises
+    UserError if none is."""
+    corrected = corrections.carry_out(table.select(FACES.names), by_hand)
+    if by_hand:
+        told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(corrected.counts.items()))
+        build = build._replace(settings=build.settings | {CORRECTED: told})
+    if not len(corrected.faces):
+        raise UserError(
+            "the corrections by hand", "they drop every face", "at least one that is left", "mend corrections/NAME.csv"
+        )
+    assemble(out, corrected.faces, [*drops, *corrected.drops], build, crops)
+    return corrected.faces
 
 
 def link_all(paths: list[str], source: Path, target: Path) -> None:

@@ -46,8 +46,7 @@ MEAN = (164.76139251, 167.47864617, 181.13838569)  # blue, green, red, 0..255
 MOST_TAG_BYTES = 1 << 20  # the list has 30 kB
 BATCH = 16  # pictures at once: 0.4 GB of activations
 
-# Which tags of the list say which of the nine. Names outside them go where `hair.SHADES` has their shades. The list
-# spells grey in one of the two ways.
+# Which tags of the list say which of the nine: its part of `hair.HAIR_TAGS`. It spells grey in one of the two ways.
 HAIR_TAGS = {color: (f"{color} hair",) for color in HAIR_COLORS} | {
     "blue": ("blue hair", "aqua hair"),
     "brown": ("brown hair", "orange hair"),

@@ -6,6 +6,7 @@ slows both; `spread` is (slowest - fastest) / median of the runs.
 
 import functools
 import json
+import operator
 import platform
 import resource
 import statistics
@@ -118,6 +119,25 @@ def build(count: int = 240) -> None:
         tell(
             f"build/whole with --sweep {sweep}, all cores", count, "images", times,
             times_the_cascade=round(median / pure, 2), times_off=round(median / plain, 2),
+        )  # fmt: skip
+
+
+def hair_taggers() -> None:
+    """Faces that each tagger names in a second of one thread, and how often rightly."""
+    from bench_hair import hair_works  # imports torch, which the other benches' memory does not have
+
+    works = hair_works()
+    named: dict[str, list] = {}
+    seconds = measure(
+        **{name: lambda name=name, work=work: named.update({name: work.run()}) for name, work in works.items()}
+    )
+    base = len(works["nearest swatch"].truth) / statistics.median(seconds["nearest swatch"])
+    for name, (_, truth, is_judged) in works.items():
+        rate = len(truth) / statistics.median(seconds[name])
+        right = sum(map(operator.eq, named[name], truth)) / len(truth)
+        tell(
+            f"hair/{name}", len(truth), "faces", seconds[name], times_nearest_swatch=round(rate / base, 3),
+            right=round(right, 3) if is_judged else None,
         )  # fmt: skip
 
 
@@ -316,7 +336,7 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
 
 BENCHES = {
     "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
-    "groups": groups, "detectors": detectors,
+    "groups": groups, "detectors": detectors, "hair": hair_taggers,
 }  # fmt: skip
 
 if __name__ == "__main__":

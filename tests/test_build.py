@@ -336,9 +336,12 @@ def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     assert set(before.hair_tagger) == {"tags"}
     hand = tmp_path / "data/corrections/faces.csv"
     hand.parent.mkdir()
-    hand.write_text(f"{before.face_id[0]},hair_color={'red' if before.hair_color[0] != 'red' else 'blue'}\n")
+    other = "red" if before.hair_color[0] != "red" else "blue"
+    hand.write_text(f"{before.face_id[0]},hair_color={other}\n{before.face_id.iloc[-1]},drop\n")
     done = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
-    after = manifest(tmp_path)
+    before, after = before[:-1], manifest(tmp_path)
+    funnel = pd.read_parquet(tmp_path / "data/datasets/faces/funnel.parquet")
+    assert list(funnel.reason).count("corrected") == 1
     changed = after.hair_color != before.hair_color
     assert f"{changed.sum()} faces have another hair colour now" in done.stderr
     assert changed[0]
@@ -351,6 +354,10 @@ def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     assert (tmp_path / "data/datasets/faces/hair_reliability.png").exists()
     again = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
     assert "Did not run any tasks" in again.stderr
+    hand.unlink()
+    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
+    assert manifest(tmp_path).hair_tagger[0] == "color"
+    assert "corrections by hand" not in (tmp_path / "data/datasets/faces/README.md").read_text()
     wrong = luigi(tmp_path, "TagHairColor", "--dataset", "nothing", check=False)
     assert "--dataset nothing" in last_line(wrong)
     weights = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "i2v", check=False)

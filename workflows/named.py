@@ -77,19 +77,10 @@ class NamedDataset(Stage):
     ) -> None:
         """Fill `out`; the corrections are carried out last. `settings`: what the card says of how it was made, without
         names and paths; `images` counts the pictures that were in; the faces' `path` is relative to `crops`."""
-        from pipeline import corrections, datasets
+        from pipeline import datasets
 
-        corrected = corrections.carry_out(faces, self.corrections)
-        if self.corrections:
-            told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(corrected.counts.items()))
-            settings = settings | {"corrections by hand": told}
-        if not len(corrected.faces):
-            raise UserError(
-                corrections.file_below(self.data_root, self.name), "it drops every face", "at least one that is left",
-                "mend it",
-            )  # fmt: skip
         build = datasets.Build(settings, images, datasets.versions())
-        datasets.assemble(out, corrected.faces, [*drops, *corrected.drops], build, crops)
+        datasets.assemble_corrected(out, faces, drops, build, crops, self.corrections)
 
     def run(self) -> None:
         super().run()
