@@ -85,7 +85,7 @@ def test_against_what_is_known_of_the_drawings(built):
             right += best.hair_color == truth.hair_color
     assert found / 360 >= 0.98
     assert np.median(overlaps) >= 0.6
-    assert right / 360 >= 0.95
+    assert right / 360 >= 0.98
 
 
 def test_a_second_run_does_nothing_and_is_soon_over(built):
@@ -340,7 +340,7 @@ def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     hand.write_text(f"{before.face_id[0]},hair_color={other}\n{before.face_id.iloc[-1]},drop\n")
     done = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
     before, after = before[:-1], manifest(tmp_path)
-    funnel = pd.read_parquet(tmp_path / "data/datasets/faces/funnel.parquet")
+    funnel = pandas.read_parquet(tmp_path / "data/datasets/faces/funnel.parquet")
     assert list(funnel.reason).count("corrected") == 1
     changed = after.hair_color != before.hair_color
     assert f"{changed.sum()} faces have another hair colour now" in done.stderr
@@ -570,9 +570,10 @@ def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):
     faces = manifest(tmp_path, "sprites")
     assert faces.source_id.nunique() >= 12
     assert len(faces) == faces.source_id.nunique()
-    pink = faces[faces.source_id.str.startswith("eileen")]
-    assert set(pink.hair_color) <= {"pink", "red"}
-    assert set(faces[faces.source_id.str.startswith("lucy")].hair_color) == {"black"}
+    acceptable = {"eileen": {"pink"}, "lucy": {"black"}, "sylvie": {"brown", "blonde", "red"}}
+    right = [row.hair_color in acceptable[row.source_id.split()[0]] for row in faces.itertuples()]
+    assert sum(right) >= 11
+    assert not any(max(row.hair_scores) >= 0.8 for row, fine in zip(faces.itertuples(), right, strict=True) if not fine)
 
 
 @pytest.mark.slow
