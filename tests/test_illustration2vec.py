@@ -6,9 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas
 import pytest
 import torch
 from caffe_files import at_random, caffemodel, layer, prototxt, v1_layer
+from commands import last_line, luigi
 from PIL import Image
 from torch import nn
 
@@ -17,6 +19,7 @@ from pipeline import caffemodel as reader
 from pipeline.errors import UserError
 from pipeline.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
 from pipeline.manifest import HAIR_COLORS
+from pipeline.sources.drawn import draw
 
 NARROW = ((8,), (12,), (16, 16), (24, 24), (24, 24), (32, 32, 32))
 COLORS = [f"{color} hair" for color in HAIR_COLORS]
@@ -257,6 +260,57 @@ MIKU = {
     "aqua eyes": 0.5527773, "safe": 0.9785731, "questionable": 0.0205351, "explicit": 0.0006300, "blue eyes": 0.0130118,
 }  # fmt: skip
 OWN = Path(os.environ.get("ANIME_ASSETS", ""))  # to opt in: a folder with the real weights, tags and miku.jpg
+
+
+@pytest.fixture
+def weights(tmp_path) -> Path:
+    """A folder with files of the real sizes. The network says that all hair is blue, be it short or long."""
+    with torch.no_grad():
+        network = at_random(Tagger())
+        network.conv6_4.weight.mul_(0.01)
+        network.conv6_4.bias.fill_(-4)
+        for tag, logit in {"blue hair": 2.0, "long hair": 1.0, "safe": 3.0}.items():
+            network.conv6_4.bias[TAGS.index(tag)] = logit
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / illustration2vec.TAGGER).write_bytes(caffemodel(network))
+    write_tags(folder / illustration2vec.TAG_LIST)
+    return folder
+
+
+def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights, tmp_path, monkeypatch):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(6):
+        draw(3, i)[0].save(pictures / f"{i}.png")
+
+    def faces(*options: str) -> tuple[pandas.DataFrame, str]:
+        done = luigi(tmp_path, "BuildFaceDataset", "--source", "folder", "--path", "pictures", *options)
+        return pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet"), done.stderr
+
+    without, told = faces()
+    assert set(without.hair_tagger) == {"color"}
+    assert told.count("no weights of Illustration2Vec here") == 1
+    missing = luigi(tmp_path, "BuildFaceDataset", "--hair-tagger", "i2v", check=False)
+    assert all(name in last_line(missing) for name in assets.ILLUSTRATION2VEC_TAGGER)
+
+    monkeypatch.setenv("ANIME_ASSETS", str(weights))
+    for tagger in ("i2v", "auto"):
+        found, _ = faces("--hair-tagger", tagger)
+        assert set(found.hair_tagger) == {"i2v"}
+        assert set(found.hair_color) == {"blue"}
+        assert all({"blue_hair", "long_hair"} <= set(tags) for tags in found.tags)
+        assert list(found.face_id) == list(without.face_id)
+    card = (tmp_path / "data/datasets/faces/README.md").read_text()
+    differ = int((without.hair_color != "blue").sum())
+    assert f"| hair colours by i2v and by color | {differ} of {len(without)} faces differ |" in card
+
+    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "tags")
+    found = pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet")
+    assert found.hair_color.isna().all()  # what the network saw is no site's word
+    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
+    found = pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet")
+    assert list(found.hair_color) == list(without.hair_color)
 
 
 def own(*names: str) -> pytest.MarkDecorator:
