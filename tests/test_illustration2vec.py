@@ -303,7 +303,7 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
         assert list(found.face_id) == list(without.face_id)
     card = (tmp_path / "data/datasets/faces/README.md").read_text()
     differ = int((without.hair_color != "blue").sum())
-    assert f"| hair colours by i2v and by color | {differ} of {len(without)} faces differ |" in card
+    assert f"| `hair colours by i2v and by color` | `{differ} of {len(without)} faces differ` |" in card
 
     luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "tags")
     found = pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet")
