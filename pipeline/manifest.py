@@ -84,7 +84,11 @@ _PROVENANCE = [
     _column("artist", pa.string(), "who drew it, as the source says", null=True),
     _column("rating", pa.string(), "the source's own rating", null=True),
     _column("license", pa.string(), "licence, where the source states one", null=True),
-    _column("tags", pa.list_(pa.field("item", pa.string(), nullable=False)), "the source's tags, and what Illustration2Vec saw; lower_case"),
+    _column(
+        "tags",
+        pa.list_(pa.field("item", pa.string(), nullable=False)),
+        "the source's tags, and what Illustration2Vec saw; lower_case",
+    ),
     _column("fetched_at", _TIME, "when the bytes were fetched; a file's mtime; null if drawn", null=True),
 ]
 _GROUPS = [
