@@ -22,7 +22,7 @@ from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import Look, sample
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same (seed, i) gives other lessons."""
 COLORINGS = 8  # of each head
 SIDE = 70  # px: of a face as it is drawn for a patch
@@ -39,6 +39,8 @@ class Head(NamedTuple):
     """(PATCH, PATCH): how light the hair is there, beside its own colour: 1."""
     hair: np.ndarray
     """(PATCH, PATCH), 0..1: how much of each place is hair."""
+    ground: np.ndarray
+    """(PATCH, PATCH), 0..1: how much of each place is behind all of the figure."""
 
 
 class Lesson(NamedTuple):
@@ -95,17 +97,19 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
 def draw_head(look: Look, rng: np.random.Generator) -> Head:
     """The patch round a face, as a detector might have it: its boxes are larger than the drawn ones, and never quite
     true."""
-    side = look.side * rng.uniform(0.95, 1.45)
+    side = look.side * rng.uniform(0.9, 1.5)
     x, y = look.center[0] + rng.normal(0, 3), look.center[1] + rng.normal(-2, 4)
     face = Face((x - side / 2, y - side / 2, x + side / 2, y + side / 2), look.tilt + rng.normal(0, 6), 1.0)
-    grey, tinted = (
-        crop(paint.render(replace(look, hair=hair)), face, size=PATCH, box_scale=2.0).astype(np.float32)
-        for hair in (GREY, TINTED)
-    )
+
+    def patch(**changes) -> np.ndarray:
+        return crop(paint.render(replace(look, **changes)), face, size=PATCH, box_scale=2.0).astype(np.float32)
+
+    grey, tinted = patch(hair=GREY), patch(hair=TINTED)
+    before_black, before_white = (patch(hair=GREY, ground="plain", ground_colors=((v,) * 3,) * 2) for v in (0, 255))
     light = grey.mean(2) / GREY[0]
     # the difference in green is less where hair is dark, and that is no less hair; outlines are none
     hair = np.clip((grey[..., 1] - tinted[..., 1]) / (32 * np.maximum(light, 0.3)), 0, 1)
-    return Head(grey / 255, light, hair)
+    return Head(grey / 255, light, hair, (before_white - before_black).mean(2) / 255)
 
 
 def colored(head: Head, rng: np.random.Generator) -> Lesson:
@@ -125,7 +129,7 @@ def colored(head: Head, rng: np.random.Generator) -> Lesson:
     picture, is_hair = _covered(picture, head.hair, rng)
     if is_hair[4:44].sum() < 30:
         said = NONE
-    picture = _in_light(_on_ground(picture, is_hair, rng), rng)
+    picture = _in_light(_on_ground(picture, head.ground, rng), rng)
     if rng.random() < 0.015:
         picture, said = np.repeat(picture.mean(2, keepdims=True), 3, axis=2), NONE
     picture, is_hair = _framed(picture, is_hair, rng)
@@ -178,7 +182,8 @@ def _turned(chroma: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def _some_rgb(rng: np.random.Generator) -> np.ndarray:
-    return to_rgb(color_of(str(rng.choice(HAIR_COLORS)), rng))
+    """Half of them one of hair's, half any that a screen shows."""
+    return to_rgb(color_of(str(rng.choice(HAIR_COLORS)), rng)) if rng.random() < 0.5 else rng.random(3)
 
 
 def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -200,15 +205,19 @@ def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) ->
     return picture, hair
 
 
-def _on_ground(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With another ground beside the head, by lot."""
-    if rng.random() > 0.3:
+def _on_ground(picture: np.ndarray, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With another ground, by lot: of one colour, or of two, which any hair may have too."""
+    if rng.random() < 0.4:
         return picture
-    beside = np.zeros((PATCH, PATCH))
-    left, right, top = rng.integers((0, 1, 0), (14, 14, 8))
-    beside[:, :left] = beside[:, PATCH - right :] = beside[:top] = 1
-    ground = np.ones(3) if rng.random() < 0.5 else _some_rgb(rng)
-    return _mixed(picture, ground, beside * (hair < 0.1))
+    colors = [np.full(3, rng.uniform(0.9, 1)) if rng.random() < 0.3 else _some_rgb(rng), _some_rgb(rng)]
+    kind = rng.random()
+    if kind < 0.5:
+        share = np.zeros((PATCH, PATCH))
+    elif kind < 0.8:
+        share = _slope(rng, sharp=bool(rng.random() < 0.4))
+    else:
+        share = np.clip(0.5 + _clouds(rng), 0, 1)
+    return _mixed(picture, _mixed(*colors, share), ground)
 
 
 def _in_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
