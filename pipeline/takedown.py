@@ -133,8 +133,8 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
-            theirs = tuple({source_id for _, source_id in note.posts})
-            funnel = [  # of others it may be told whose copy they are
+            theirs = tuple(f" {source_id}" for _, source_id in note.posts)
+            funnel = [  # of others it may be told whose copy they are: "of 17", "the same crop as from 17"
                 row | {"detail": ""} if row["detail"].endswith(theirs) else row
                 for row in dropped
                 if not is_of(row, note)

@@ -276,6 +276,18 @@ def test_one_picture_is_taken_down_by_its_hash_its_crops_hash_or_its_address(pla
     assert "`taken down` | `1`" in card
 
 
+def test_of_a_copy_it_is_no_longer_told_whose_it_was(place):
+    funnel = pd.read_parquet(place / "data/datasets/d/funnel.parquet")
+    copies = funnel[funnel.reason == "duplicate"].set_index("source_id").detail
+    theirs = copies == copies.iloc[0]
+    whole, of = manifest(place), copies.iloc[0].rpartition(" ")[2]
+    takedown.take_down(place / "data", "sha256", whole[whole.source_id == of].image_id.iloc[0], "")
+    after = pd.read_parquet(place / "data/datasets/d/funnel.parquet").set_index("source_id").detail
+    assert set(after[copies[theirs].index]) == {""}
+    assert len(copies[~theirs])
+    assert after[copies[~theirs].index].equals(copies[~theirs])
+
+
 def traces_of(rows: pd.DataFrame) -> set[str]:
     return {*rows["image_id"], *rows["face_id"], *rows["file_url"]}
 
