@@ -133,7 +133,9 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
-            theirs = tuple(f" {source_id}" for _, source_id in note.posts)
+            rows = zip(held["image_id"].to_pylist(), held["source_id"].to_pylist(), strict=True)
+            ids = {source_id for image_id, source_id in rows if image_id in note.images}
+            theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in note.posts})
             funnel = [  # of others it may be told whose copy they are: "of 17", "the same crop as from 17"
                 row | {"detail": ""} if row["detail"].endswith(theirs) else row
                 for row in dropped
