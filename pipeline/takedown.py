@@ -133,21 +133,21 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
-            rows = zip(held["image_id"].to_pylist(), held["source_id"].to_pylist(), strict=True)
-            ids = {source_id for image_id, source_id in rows if image_id in note.images}
-            theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in note.posts})
-            funnel = [  # of others it may be told whose copy they are: "of 17", "the same crop as from 17"
-                row | {"detail": ""} if row["detail"].endswith(theirs) else row
-                for row in dropped
-                if not is_of(row, note)
-            ]
-            datasets.assemble(made, table, funnel, _build_without(version, gone), version)
+            datasets.assemble(made, table, _funnel_without(dropped, held, note), _build_without(version, gone), version)
             _keep_report(version, made, note)
             os.replace(made, target)
         for name, record in records.items():
             request = json.loads(record.read_text(encoding="utf-8"))["request"] if record.exists() else {}
             datasets.publish(store, name, request, replace=True)
     return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
+
+
+def _funnel_without(dropped: list[dict], held: pa.Table, note: Note) -> list[dict]:
+    """Without its rows; of others it may be told whose copy they are: "of 17", "the same crop as from 17"."""
+    rows = zip(held["image_id"].to_pylist(), held["source_id"].to_pylist(), strict=True)
+    ids = {source_id for image_id, source_id in rows if image_id in note.images}
+    theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in note.posts})
+    return [row | {"detail": ""} if row["detail"].endswith(theirs) else row for row in dropped if not is_of(row, note)]
 
 
 def _near(held: pa.Table, left: pa.Table, note: Note) -> str:
