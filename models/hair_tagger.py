@@ -1,7 +1,7 @@
 """A hair colour tagger, trained on drawn heads: the network whose weights `pipeline.hair_color` ships.
 
-Three convolutions see what each cell of a patch is; one looks where hair is, as attention; two layers name the colour
-that is there, beside that of the whole. In shapes: N batch, W width.
+Four convolutions see what each cell of a patch is, among all the others; one looks where hair is, as attention; two
+layers name the colour that is there, beside that of the whole. In shapes: N batch, W width.
 """
 
 import copy
@@ -62,7 +62,8 @@ class HairTagger(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(3, width, 5, stride=2, padding=2)  # (N, W, 32, 32)
         self.second = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)  # (N, 2W, 16, 16)
-        self.third = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
+        self.third = nn.Conv2d(2 * width, 2 * width, 3, padding=2, dilation=2)
+        self.fourth = nn.Conv2d(2 * width, 2 * width, 3, padding=4, dilation=4)  # a cell of it sees 57 px of the 64
         self.look = nn.Conv2d(2 * width, 1, 1)
         self.place = nn.Parameter(torch.zeros(1, CELLS, CELLS))
         self.hidden = nn.Linear(2 * (2 * width + 3) + 3, hidden)
@@ -70,7 +71,7 @@ class HairTagger(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         small = F.avg_pool2d(x, x.shape[-1] // CELLS)  # (N, 3, 16, 16)
-        for layer in (self.first, self.second, self.third):
+        for layer in (self.first, self.second, self.third, self.fourth):
             x = layer(x).relu()
         look = self.look(x)[:, 0] + self.place  # (N, 16, 16)
         share = look.flatten(1).softmax(1)[:, None]  # (N, 1, 256)

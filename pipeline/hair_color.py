@@ -78,8 +78,8 @@ def _weights() -> dict[str, np.ndarray]:
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     """(PATCH, PATCH, 3) -> (10,): `models.hair_tagger.HairTagger`, step by step."""
     small = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
-    for name, stride in (("first", 2), ("second", 2), ("third", 1)):
-        x = np.maximum(_convolved(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride), 0)
+    for name, stride, dilation in (("first", 2, 1), ("second", 2, 1), ("third", 1, 2), ("fourth", 1, 4)):
+        x = np.maximum(_convolved(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
     look = x @ weights["look.weight"][0, :, 0, 0] + weights["look.bias"] + weights["place"][0]
     share = np.exp(look - look.max())
     share /= share.sum()  # (CELLS, CELLS): of its attention
@@ -93,9 +93,10 @@ def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     return likely / likely.sum()
 
 
-def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
+def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
     """(H, W, C) * (O, C, K, K) -> (H / stride, W / stride, O), with zeros beyond the edges."""
-    wide = weight.shape[-1]
-    padded = np.pad(x, [(wide // 2, wide // 2)] * 2 + [(0, 0)])
-    windows = sliding_window_view(padded, (wide, wide), axis=(0, 1))[::stride, ::stride]  # (h, w, C, K, K)
+    reach = dilation * (weight.shape[-1] // 2)
+    padded = np.pad(x, [(reach, reach)] * 2 + [(0, 0)])
+    windows = sliding_window_view(padded, (2 * reach + 1,) * 2, axis=(0, 1))  # (H, W, C, …)
+    windows = windows[::stride, ::stride, :, ::dilation, ::dilation]  # (h, w, C, K, K)
     return np.tensordot(windows, weight, axes=((2, 3, 4), (1, 2, 3))) + bias

@@ -22,7 +22,7 @@ from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import Look, sample
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same (seed, i) gives other lessons."""
 COLORINGS = 8  # of each head
 SIDE = 70  # px: of a face as it is drawn for a patch
@@ -89,7 +89,7 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
     if look.style == "icon":
         return look
     return replace(
-        look, turn=rng.uniform(-0.12, 0.12), line=rng.choice((0, 0.008, 0.012, 0.018, 0.025, 0.035)),
+        look, turn=rng.uniform(-0.12, 0.12), line=rng.choice((0, 0, 0.008, 0.012, 0.018, 0.025, 0.035)),
         shading=str(rng.choice(("flat", "cel", "soft"))), tilt=rng.uniform(-25, 25),
     )  # fmt: skip
 
