@@ -1,7 +1,7 @@
 """A hair colour tagger, trained on drawn heads: the network whose weights `pipeline.hair_color` ships.
 
-Four convolutions see what each cell of a patch is, among all the others; one looks where hair is, as attention; two
-layers name the colour that is there, beside that of the whole. In shapes: N batch, W width.
+Four convolutions see what each cell of a patch is, and say where hair is. What it is called is judged by colours alone:
+those of the cells that are hair, beside those that are not, which are in the same light. In shapes: N batch, W width.
 """
 
 import copy
@@ -66,20 +66,23 @@ class HairTagger(nn.Module):
         self.fourth = nn.Conv2d(2 * width, 2 * width, 3, padding=4, dilation=4)  # a cell of it sees 57 px of the 64
         self.look = nn.Conv2d(2 * width, 1, 1)
         self.place = nn.Parameter(torch.zeros(1, CELLS, CELLS))
-        self.hidden = nn.Linear(2 * (2 * width + 3) + 3, hidden)
+        self.color = nn.Sequential(
+            nn.Conv2d(3, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU()
+        )  # fmt: skip
+        self.hidden = nn.Linear(4 * width + 1, hidden)
         self.name = nn.Linear(hidden, NAMES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        small = F.avg_pool2d(x, x.shape[-1] // CELLS)  # (N, 3, 16, 16)
+        colors = self.color(F.avg_pool2d(x, x.shape[-1] // CELLS)).flatten(2)  # (N, 2W, 256)
         for layer in (self.first, self.second, self.third, self.fourth):
             x = layer(x).relu()
         look = self.look(x)[:, 0] + self.place  # (N, 16, 16)
-        share = look.flatten(1).softmax(1)[:, None]  # (N, 1, 256)
-        seen = torch.cat([x, small], 1).flatten(2)  # (N, 2W + 3, 256)
-        mean = (seen * share).sum(2)
-        spread = ((small.flatten(2) - mean[:, -3:, None]).square() * share).sum(2).add(1e-6).sqrt()
-        features = torch.cat([mean, spread, seen.mean(2)], 1)
-        return self.name(self.hidden(features).relu()), look
+        hair = look.sigmoid().flatten(1)[:, None]  # (N, 1, 256)
+        # squared, so that the cells that are surely hair, or surely not, count most
+        there, elsewhere = (
+            (colors * share).mean(2) / (share.mean(2) + 1e-3) for share in (hair.square(), (1 - hair).square())
+        )
+        return self.name(self.hidden(torch.cat([there, elsewhere, hair.mean(2)], 1)).relu()), look
 
 
 class Lessons(NamedTuple):

@@ -8,6 +8,7 @@ Such a file is a stranger's. Every length is held against the bytes that are lef
 the network wants; nothing is copied, and what the network does not ask for is passed over.
 """
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -15,8 +16,9 @@ import mmap
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -34,7 +36,7 @@ Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 LAYERS = {2: (4, 6), 100: (1, 7)}  # field of NetParameter: layers, layer -> fields of the layer's name and blobs
 DIMENSIONS, DATA, SHAPE = (1, 2, 3, 4), 5, 7  # fields of BlobProto; the first four are the shape's first form
-MOST_FIELDS = 10_000  # of one message; a network has some dozens of layers
+MOST_FIELDS = 1_000  # of one message: a million of all layers; a network has some dozens of layers of some dozens
 MOST_BYTES = 320  # of a packed shape: 32 dimensions
 SPARE = 1 << 20  # bytes: names and settings; far more than any network has
 
@@ -52,7 +54,7 @@ def load_into(network: nn.Module, path: Path) -> None:
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(kept.with_suffix(".lock")):
-            weights = _whole(kept)
+            weights = _whole(kept, network)
             if weights is None:
                 _convert(path, network, kept)
                 weights = load_file(kept)
@@ -74,16 +76,17 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _whole(path: Path) -> dict[str, Tensor] | None:
+def _whole(path: Path, network: nn.Module) -> dict[str, Tensor] | None:
     try:
-        return load_file(path)
+        weights = load_file(path)
     except (FileNotFoundError, SafetensorError):  # not made yet, or damaged since
         return None
+    wanted = {name: weight.shape for name, weight in network.state_dict().items()}
+    return weights if wanted == {name: weight.shape for name, weight in weights.items()} else None
 
 
 def _convert(path: Path, network: nn.Module, kept: Path) -> None:
-    layers = {name: layer for name, layer in network.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
-    found = read(path, {name: (tuple(of.weight.shape), tuple(of.bias.shape)) for name, of in layers.items()})
+    found = read(path, _shapes(network))
     weights = {f"{name}.weight": blobs[0] for name, blobs in found.items()}
     weights |= {f"{name}.bias": blobs[1] for name, blobs in found.items()}
     work = kept.with_suffix(".work")  # safetensors writes under names of its own: this sweeps what a kill left of them
@@ -97,9 +100,26 @@ def _convert(path: Path, network: nn.Module, kept: Path) -> None:
     logger.info("converted %s into %s", path, kept)
 
 
+def _shapes(network: nn.Module) -> Shapes:
+    layers = {name: layer for name, layer in network.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
+    return {name: (tuple(of.weight.shape), tuple(of.bias.shape)) for name, of in layers.items()}
+
+
+def check(path: Path, network: nn.Module) -> None:
+    """Raises UserError if the file is at first sight no caffemodel of the network: by its first bytes and its size."""
+    with _opened(path, _shapes(network)):
+        pass
+
+
 def read(path: Path, shapes: Shapes) -> dict[str, list[np.ndarray]]:
     """The float32 blobs of each layer in `shapes`, as views of the mapped file. Raises UserError unless all of them are
     there, of these shapes, and finite."""
+    with _opened(path, shapes) as file:
+        return _weights(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), shapes)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, shapes: Shapes) -> Iterator[BinaryIO]:
     least = 4 * sum(math.prod(shape) for layer in shapes.values() for shape in layer)
     try:
         with open(path, "rb") as file:
@@ -109,8 +129,7 @@ def read(path: Path, shapes: Shapes) -> dict[str, list[np.ndarray]]:
                 raise _Damaged("a web page")
             if not least <= size <= 2 * least + SPARE:  # one layer more than is wanted may be in it
                 raise _Damaged(f"{size:,} bytes, and its weights alone are {least:,}")
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return _weights(data, shapes)
+            yield file
     except OSError as error:
         raise UserError(path, error.strerror or str(error), "a caffemodel", "look at the path") from error
     except _Damaged as error:
@@ -138,7 +157,7 @@ def _weights(net: memoryview, shapes: Shapes) -> dict[str, list[np.ndarray]]:
 def _blob(name: str, message: memoryview, shape: tuple[int, ...]) -> np.ndarray:
     fields = _fields(message)
     if _bare(held := _shape(fields)) != _bare(shape):
-        raise _Damaged(f"{name} has a blob of shape {held} instead of {shape}")
+        raise _Damaged(f"{name} has a blob of shape {str(held)[:80]} instead of {shape}")
     sizes = [len(data) for data in fields[DATA, BYTES]]
     if sizes != [4 * math.prod(shape)]:
         raise _Damaged(f"{name} has a blob of {sum(sizes):,} bytes instead of {4 * math.prod(shape):,}")

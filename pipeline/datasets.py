@@ -43,7 +43,7 @@ def versions() -> dict[str, object]:
     names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
     return {
         "dataset": VERSION, "images": images.VERSION, "detect": detect.VERSION, "crop": faces.CROP_VERSION,
-        "hair": f"{hair.VERSION}.{hair_color.VERSION}", "groups": groups.VERSION, "near": near.VERSION,
+        "hair": f"{hair.VERSION}.{hair_color.version()}", "groups": groups.VERSION, "near": near.VERSION,
     } | {name: _installed(name) for name in names}  # fmt: skip
 
 
@@ -61,11 +61,11 @@ def build_of(folder: Path) -> Build:
     return Build({}, 0, {})
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, *, option: str = "--name") -> None:
     """Raises UserError unless `name` is one plain file name: it becomes a path below the data root."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
         raise UserError(
-            "--name", f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
+            option, f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
         )
 
 
@@ -99,6 +99,12 @@ def check_request(root: Path, name: str, request: dict) -> None:
             root / "datasets" / name, f"holds a dataset made with {changed}", "another --name for another request",
             "give --name, or --replace to build over it (the old version is kept)",
         )  # fmt: skip
+
+
+def request_of(root: Path, name: str) -> dict:
+    """What `name` was asked for, as `publish` noted it."""
+    record = root / "datasets" / ".requests" / f"{name}.json"
+    return json.loads(record.read_text(encoding="utf-8"))["request"] if record.exists() else {}
 
 
 def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops: Path) -> None:

@@ -7,8 +7,10 @@ here, was trained on such tags. The colours of the pixels are always there.
 import functools
 import itertools
 import logging
+import math
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,28 +18,34 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import assets, images
-from pipeline.faces import CROP_VERSION, Face, crop, per_face, rows_of
-from pipeline.hair_color import VERSION as color_version
+from pipeline.engine import Progress
+from pipeline.faces import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair_color import color_scores
+from pipeline.hair_color import version as color_version
 from pipeline.images import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
 
-VERSION = 2
+VERSION = 3
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
 LIKELY = 1 / 3  # a colour is named when it is this probable, and more so than any other and than "none" …
 LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
 SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
 I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
+I2V_PICTURES = 16  # whose faces are asked about at once
+I2V_HEADING = "illustration2vec:"  # among the tags of a row: what follows is the network's word, not the source's
 
 HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
     "aqua_hair": "blue", "light_blue_hair": "blue", "dark_blue_hair": "blue", "orange_hair": "brown",
     "light_brown_hair": "brown", "dark_brown_hair": "brown", "white_hair": "silver", "grey_hair": "silver",
     "gray_hair": "silver", "light_purple_hair": "purple", "light_green_hair": "green", "dark_green_hair": "green",
-    "blond_hair": "blonde", "yellow_hair": "blonde",
+    "light_pink_hair": "pink", "dark_red_hair": "red", "blond_hair": "blonde", "yellow_hair": "blonde",
+    "platinum_blonde_hair": "blonde", "light_blonde_hair": "blonde",
 }  # fmt: skip
 """As sites say it -> one of the nine."""
-_MANY = {"multicolored_hair", "two-tone_hair", "gradient_hair", "streaked_hair", "split-color_hair", "rainbow_hair"}
+_MANY = re.compile(
+    "(multi_?colou?red|two_toned?|split_colou?r(ed)?|gradient|streaked|rainbow|colou?red_(inner|tips))_hair"
+)
 
 logger = logging.getLogger("luigi-interface")
 
@@ -67,6 +75,8 @@ class Asked(NamedTuple):
     folder: Path | None
     """Where assets are looked for first."""
     jobs: int
+    more_faces: frozenset[str] = frozenset()
+    """image_ids of faces that were found too, and are not in the table."""
 
 
 class Said(NamedTuple):
@@ -74,17 +84,22 @@ class Said(NamedTuple):
 
     scores: Scores
     tags: list[str]
-    """More that it saw, spelled as sites do."""
+    """What else it saw, spelled as sites do."""
+
+
+def sites_tags(tags: Iterable[str] | None) -> list[str]:
+    """What the source said, without what Illustration2Vec added."""
+    return list(itertools.takewhile(lambda tag: tag != I2V_HEADING, tags or ()))
 
 
 def _by_tags(faces: pa.Table, asked: Asked) -> list[Said | None]:
     """What the site's tags say, of pictures with one face and of one colour; None of others."""
-    alone = {image_id for image_id, count in Counter(faces["image_id"].to_pylist()).items() if count == 1}
+    count = Counter([*faces["image_id"].to_pylist(), *asked.more_faces])
     said: list[Said | None] = []
     for image_id, tags in rows_of(faces, "image_id", "tags"):
-        spelled = {tag.lower().replace(" ", "_") for tag in tags or ()}
+        spelled = {re.sub("[ -]", "_", tag.strip().lower()) for tag in sites_tags(tags)}
         colors = {HAIR_TAGS[tag] for tag in spelled & HAIR_TAGS.keys()}
-        if image_id in alone and len(colors) == 1 and not spelled & _MANY:
+        if count[image_id] == 1 and len(colors) == 1 and not any(map(_MANY.fullmatch, spelled)):
             said.append(Said([SURE * (color in colors) for color in HAIR_COLORS], []))
         else:
             said.append(None)
@@ -93,7 +108,7 @@ def _by_tags(faces: pa.Table, asked: Asked) -> list[Said | None]:
 
 def _by_color(faces: pa.Table, asked: Asked) -> list[Said | None]:
     scores = per_face(
-        faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version}/color",
+        faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
         functools.partial(_color_one, store=asked.store), what="looking at hair", jobs=asked.jobs,
     )  # fmt: skip
     return [Said(nine, []) for nine in scores]
@@ -109,20 +124,30 @@ def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
     """In this process: the network takes 0.6 GB, and all cores or the GPU. Raises UserError without its files."""
     from pipeline import illustration2vec
 
+    images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(asked.folder)}"
-    said = per_face(
-        faces, asked.store, f"hair/{version}/i2v",
-        functools.partial(_i2v_one, store=asked.store, folder=asked.folder), what="asking Illustration2Vec", jobs=1,
-    )  # fmt: skip
-    return [Said(scores, tags) for scores, tags in said]
+    progress = Progress("asking Illustration2Vec")
+    with asked.store.memory(f"hair/{version}/i2v") as memory:
+        said = {key: memory.get(key) for key in images_of}
+        unknown = iter([key for key in images_of if said[key] is None])
+        while some := list(itertools.islice(unknown, I2V_PICTURES)):
+            for key, told in zip(some, _ask_i2v([images_of[key] for key in some], asked), strict=True):
+                said[key] = told
+                memory.set(key, told)
+                progress.advance()
+    progress.close()
+    return [Said(scores, tags) for key in images_of for scores, tags in said[key]]
 
 
-def _i2v_one(image: tuple[str, list[Face]], store: Store, folder: Path | None) -> list[tuple[Scores, list[str]]]:
-    """All faces of a picture in one call, as what else is in it changes the last digits."""
-    path, faces = image
-    picture = load(store.root / path)
-    crops = [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
-    return [(_rounded(told.hair_scores), told.tags) for told in _illustration2vec(folder).tag_faces(crops)]
+def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: Asked) -> Iterator[list[tuple[Scores, list[str]]]]:
+    """Of each picture what is said of each of its faces."""
+    crops = []
+    for path, faces in pictures:
+        picture = load(asked.store.root / path)
+        crops += [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
+    told = iter(_illustration2vec(asked.folder).tag_faces(crops))
+    for _, faces in pictures:
+        yield [(_rounded(one.hair_scores), one.tags) for one in itertools.islice(told, len(faces))]
 
 
 @functools.cache
@@ -135,7 +160,8 @@ def _illustration2vec(folder: Path | None):
 
 
 def _rounded(scores: Sequence[float]) -> Scores:
-    return [round(float(score), 4) for score in scores]
+    """Down: they are 1 together at most, and stay so."""
+    return [math.floor(1e4 * score) / 1e4 for score in scores]
 
 
 _TELL: dict[str, Callable[[pa.Table, Asked], list[Said | None]]] = {
@@ -147,16 +173,19 @@ TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("ta
 
 def who_is_asked(tagger: str, folder: Path | None) -> tuple[str, ...]:
     """Of TAGGERS; auto goes on without Illustration2Vec where its files are not."""
-    is_there = all(assets.find(name, folder) for name in assets.ILLUSTRATION2VEC_TAGGER)
-    if tagger == "auto" and not is_there:
+    if tagger == "auto" and _missing(folder):
         return tuple(who for who in TAGGERS[tagger] if who != "i2v")
     return TAGGERS[tagger]
+
+
+def _missing(folder: Path | None) -> list[str]:
+    return [name for name in assets.ILLUSTRATION2VEC_TAGGER if not assets.find(name, folder)]
 
 
 def version_of(tagger: str, folder: Path | None) -> list:
     """What the result depends on besides the faces, JSON values. Raises UserError if a tagger's files are missing."""
     asked = who_is_asked(tagger, folder)
-    versions: list = [VERSION, color_version, *asked]
+    versions: list = [VERSION, color_version(), *asked]
     if "i2v" in asked:
         assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
         from pipeline import illustration2vec  # imports torch
@@ -166,14 +195,22 @@ def version_of(tagger: str, folder: Path | None) -> list:
 
 
 def tag(
-    faces: pa.Table, store: Store, *, tagger: str, folder: Path | None = None, jobs: int = 0
+    faces: pa.Table,
+    store: Store,
+    *,
+    tagger: str,
+    folder: Path | None = None,
+    jobs: int = 0,
+    more_faces: Iterable[str] = (),
 ) -> tuple[pa.Table, dict[str, str]]:
     """Faces with their crops' columns -> (the same with the three columns of hair, what the card says of the taggers).
 
-    `folder` is where assets are looked for first. Tags that Illustration2Vec saw are added to `tags`."""
-    asked, who = Asked(store, folder, jobs), who_is_asked(tagger, folder)
+    `folder` is where assets are looked for first; `more_faces` are the image_ids of faces that were found too, and
+    dropped. Tags that Illustration2Vec saw are added to `tags`, behind I2V_HEADING."""
+    asked, who = Asked(store, folder, jobs, frozenset(more_faces)), who_is_asked(tagger, folder)
     if who != TAGGERS[tagger]:
-        logger.info("no weights of Illustration2Vec here: hair colours come from the sites' tags and from the pixels")
+        missing = " nor ".join(_missing(folder))
+        logger.info("no %s of Illustration2Vec here: hair colours come from sites' tags and from the pixels", missing)
     said: dict[str, list[Said | None]] = {}
     for one in who:
         # Illustration2Vec is slow: it is asked about what nobody knows yet
@@ -185,11 +222,16 @@ def tag(
         faces, hair_color=[row.color for row in decided], hair_scores=[row.scores for row in decided],
         hair_tagger=[row.who for row in decided],
     )  # fmt: skip
-    tags = [list(dict.fromkeys([*old, *row.tags])) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]
     index = faces.schema.get_field_index("tags")
-    return faces.set_column(index, faces.schema.field(index), pa.array(tags, faces.schema.field(index).type)), _told(
-        said
-    )
+    field = faces.schema.field(index)
+    tags = [_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]
+    return faces.set_column(index, field, pa.array(tags, field.type)), _told(said)
+
+
+def _tags(old: Sequence[str] | None, seen: Sequence[str]) -> list[str]:
+    site = sites_tags(old)
+    seen = [tag for tag in seen if tag not in site]
+    return [*site, I2V_HEADING, *seen] if seen else site
 
 
 class Decision(NamedTuple):

@@ -6,6 +6,7 @@ and its results do not depend on how many threads work.
 """
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file
 from pipeline.errors import UserError
 from pipeline.faces import Face, crop
 
-VERSION = 2
+VERSION = 3
 PATCH = 64  # px: side of the patch that is looked at: twice the face's box, which is its middle half
 CELLS = 16  # a side: of what the network looks at, 4 px each
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
@@ -58,7 +59,7 @@ def reliability() -> list[Bin]:
         with safe_open(WEIGHTS, "np") as file:
             return [Bin(*row) for row in json.loads(file.metadata()["about"])["reliability"]]
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise UserError(WEIGHTS, str(error), "the weights that this package ships", "install it again") from error
+        raise _not_ours(error) from error
 
 
 def calibration_error(bins: list[Bin]) -> float:
@@ -67,12 +68,27 @@ def calibration_error(bins: list[Bin]) -> float:
 
 
 @functools.cache
+def version() -> str:
+    """Of the code and of the weights: what the probabilities depend on besides the picture. Raises UserError."""
+    try:
+        return f"{VERSION}.{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
+    except OSError as error:
+        raise _not_ours(error) from error
+
+
+@functools.cache
 def _weights() -> dict[str, np.ndarray]:
     """In double precision: sums in another order are the same to the digits that are kept."""
     try:
-        return {name: array.astype(np.float64) for name, array in load_file(WEIGHTS).items()}
-    except (OSError, SafetensorError) as error:
-        raise UserError(WEIGHTS, str(error), "the weights that this package ships", "install it again") from error
+        weights = {name: array.astype(np.float64) for name, array in load_file(WEIGHTS).items()}
+        _probabilities(np.zeros((PATCH, PATCH, 3)), weights)  # all of them are there, and fit
+    except (OSError, SafetensorError, LookupError, ValueError) as error:
+        raise _not_ours(error) from error
+    return weights
+
+
+def _not_ours(error: Exception) -> UserError:
+    return UserError(WEIGHTS, repr(error)[:200], "the weights that this package ships", "install it again")
 
 
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:

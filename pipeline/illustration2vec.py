@@ -190,8 +190,11 @@ def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illu
 
 
 def digest(folder: Path | None = None) -> str:
-    """Of what `load` would load: other weights or tags, other results. Raises UserError."""
+    """Of what `load` would load: other weights or tags, other results. Raises UserError, also if one of them is at
+    first sight something else."""
     weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    with torch.device("meta"):
+        caffemodel.check(weights, Tagger())
     causes = [caffemodel.sha256(weights), *read_tags(tags)]
     return hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
 
@@ -217,6 +220,7 @@ def read_tags(path: Path) -> list[str]:
         tags = json.loads(data)
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise ValueError("no list of names")
+        "".join(tags).encode()  # no halves of characters
         colors = {f"{color} hair" for color in HAIR_COLORS}
         if len(tags) != TAGS or tags[KINDS["rating"]] != RATINGS or not colors < set(tags[KINDS["general"]]):
             raise ValueError(f"another list, of {len(tags):,} names")

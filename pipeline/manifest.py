@@ -87,7 +87,7 @@ _PROVENANCE = [
     _column(
         "tags",
         pa.list_(pa.field("item", pa.string(), nullable=False)),
-        "the source's tags, and what Illustration2Vec saw; lower_case",
+        "the source's, lower_case; after 'illustration2vec:' those that it saw",
     ),
     _column("fetched_at", _TIME, "when the bytes were fetched; a file's mtime; null if drawn", null=True),
 ]

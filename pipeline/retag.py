@@ -6,8 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-
 from pipeline import corrections, datasets, hair
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, read
@@ -36,41 +34,32 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     version = datasets.published(root, name)
     if version is None:
         raise UserError(
-            f"--dataset {name}", f"there is no {root / 'datasets' / name}", "the name of a dataset", "build it"
+            f"--dataset {name}", f"{root / 'datasets' / name} is none of ours", "the name of a dataset", "build it"
         )
     place = root / "datasets" / ".versions" / version
-    held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL)
     by_hand = corrections.read(root, name)
     causes = _causes(tagger, folder, by_hand)
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, causes]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
-        faces = _with_the_sites_tags(held).drop_columns(_OF_HAIR)
-        table, told = hair.tag(faces, store, tagger=tagger, folder=folder, jobs=jobs)
+        held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL).to_pylist()
+        dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
+        table, told = hair.tag(
+            held.drop_columns(_OF_HAIR), store, tagger=tagger, folder=folder, jobs=jobs, more_faces=dropped
+        )
         build, made = datasets.build_of(place), scratch / "made"
         settings = {key: value for key, value in build.settings.items() if not key.startswith(_REMADE)}
-        build = build._replace(
-            settings=settings | {"hair_tagger": tagger} | told, versions=build.versions | {"retagged": causes},
-        )  # fmt: skip
+        versions = build.versions | {"hair": datasets.versions()["hair"], "retagged": causes}
+        build = build._replace(settings=settings | {"hair_tagger": tagger} | told, versions=versions)
+        here = set(held["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
+        by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}
         made.mkdir()
-        table = datasets.assemble_corrected(made, table, funnel.to_pylist(), build, place, by_hand)
+        table = datasets.assemble_corrected(made, table, funnel, build, place, by_hand)
         if (place / datasets.REBUILD).exists():
             shutil.copyfile(place / datasets.REBUILD, made / datasets.REBUILD)
         target = place.with_name(store.digest)
         if not target.exists():  # as it does if these colours were asked for before
             os.replace(made, target)
-        request = json.loads((root / "datasets" / ".requests" / f"{name}.json").read_text(encoding="utf-8"))["request"]
-        datasets.publish(store, name, request, replace=True)
+        datasets.publish(store, name, datasets.request_of(root, name), replace=True)
     before = dict(zip(held["face_id"].to_pylist(), held["hair_color"].to_pylist(), strict=True))
     now = zip(table["face_id"].to_pylist(), table["hair_color"].to_pylist(), strict=True)
     return sum(before[face_id] != color for face_id, color in now)
-
-
-def _with_the_sites_tags(held: pa.Table) -> pa.Table:
-    """Without the colours of hair among the tags of those rows that Illustration2Vec decided: it has put them there,
-    and they would count as a site's word."""
-    tags = [
-        [tag for tag in tags if not (tagger == "i2v" and tag in hair.HAIR_TAGS)]
-        for tags, tagger in zip(held["tags"].to_pylist(), held["hair_tagger"].to_pylist(), strict=True)
-    ]
-    index = held.schema.get_field_index("tags")
-    return held.set_column(index, held.schema.field(index), pa.array(tags, held.schema.field(index).type))

@@ -136,9 +136,8 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note) -> st
             datasets.assemble(made, table, _funnel_without(dropped, held, note), _build_without(version, gone), version)
             _keep_report(version, made, note)
             os.replace(made, target)
-        for name, record in records.items():
-            request = json.loads(record.read_text(encoding="utf-8"))["request"] if record.exists() else {}
-            datasets.publish(store, name, request, replace=True)
+        for name in names:
+            datasets.publish(store, name, datasets.request_of(root, name), replace=True)
     return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
 
 

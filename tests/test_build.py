@@ -358,8 +358,11 @@ def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
     assert manifest(tmp_path).hair_tagger[0] == "color"
     assert "corrections by hand" not in (tmp_path / "data/datasets/faces/README.md").read_text()
-    wrong = luigi(tmp_path, "TagHairColor", "--dataset", "nothing", check=False)
-    assert "--dataset nothing" in last_line(wrong)
+    for name in ("nothing", "../outside"):
+        assert "--dataset" in last_line(luigi(tmp_path, "TagHairColor", "--dataset", name, check=False))
+    hand.write_text("x,drop\n")
+    assert "line 1" in last_line(luigi(tmp_path, "TagHairColor", "--dataset", "faces", check=False))
+    hand.unlink()
     weights = luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "i2v", check=False)
     assert "illust2vec_tag_ver200.caffemodel" in last_line(weights)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
+from safetensors.numpy import save
 
 from pipeline import hair, hair_color, hair_lessons, hair_names
 from pipeline.errors import UserError
@@ -106,6 +107,41 @@ def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
     assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SURE)
 
 
+@pytest.mark.parametrize(("tag", "color"), [
+    ("Blue-Hair ", "blue"), ("platinum blonde hair", "blonde"), ("dark_red_hair", "red"), ("light pink hair", "pink"),
+    ("blue_hairband", None), ("blue_eyes", None),
+])  # fmt: skip
+def test_tags_are_understood_in_any_spelling(told, tag, color):
+    assert told(rows(("a", [tag])), "tags")[0][0]["hair_color"] == color
+
+
+@pytest.mark.parametrize("tag", [
+    "multicolored hair", "multi-coloured_hair", "two-tone_hair", "two_toned hair", "colored_inner_hair", "rainbow hair",
+    "split-color_hair", "streaked_hair", "gradient_hair",
+])  # fmt: skip
+def test_hair_of_many_colours_has_none(told, tag):
+    assert told(rows(("a", ["blue_hair", tag])), "tags")[0][0]["hair_color"] is None
+
+
+def test_a_picture_of_two_whose_other_face_was_dropped_is_still_one_of_two(store):
+    faces = rows(("a", ["blue_hair"]), ("b", ["red_hair"]))
+    found, _ = hair.tag(faces, store, tagger="tags", more_faces=["a"])
+    assert found["hair_color"].to_pylist() == [None, "red"]
+
+
+def test_what_illustration2vec_added_is_no_sites_word_and_is_replaced(told):
+    faces = rows(("a", ["smile", hair.I2V_HEADING, "blue_hair", "multicolored_hair"]), ("b", ["blue_hair"]))
+    found, _, _ = told(faces, "tags")
+    assert [row["hair_color"] for row in found] == [None, "blue"]
+    assert [row["tags"] for row in found] == [["smile"], ["blue_hair"]]
+
+
+def test_rounded_scores_are_one_together_at_most():
+    rng = np.random.default_rng(0)
+    for scores in rng.dirichlet(np.full(9, 0.3), 500):
+        assert sum(hair._rounded(scores)) <= 1
+
+
 def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_they_differ(told):
     faces = rows(("a", ["red_hair"]), ("b", []), ("c", []), ("d", ["blue_hair"]))
     i2v, color = {"b": "green", "c": None}, {"a": "red", "b": "blue", "c": "black", "d": "purple"}
@@ -118,8 +154,8 @@ def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_the
         "hair colours by i2v and by color": "1 of 1 faces differ",
     }  # fmt: skip
     assert [image_id for who, image_id in asked if who == "i2v"] == ["b", "c"]  # it is slow: not asked what is known
-    assert found[1]["tags"] == ["seen_by_i2v", "seen_by_color"]
-    assert found[3]["tags"] == ["blue_hair", "seen_by_color"]
+    assert found[1]["tags"] == [hair.I2V_HEADING, "seen_by_i2v", "seen_by_color"]
+    assert found[3]["tags"] == ["blue_hair", hair.I2V_HEADING, "seen_by_color"]
 
 
 def test_auto_goes_on_without_illustration2vec_and_says_so_once(told, caplog):
@@ -161,7 +197,7 @@ def test_numpy_does_what_torch_has_learned():
 
 def test_damaged_weights_are_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(hair_color, "WEIGHTS", tmp_path / "hair_color.safetensors")
-    for data in (None, b"", b"\x10" * 100):
+    for data in (None, b"", b"\x10" * 100, save({"first.weight": np.zeros(3)})):
         hair_color._weights.cache_clear()
         if data is not None:
             hair_color.WEIGHTS.write_bytes(data)

@@ -14,7 +14,7 @@ from commands import last_line, luigi
 from PIL import Image
 from torch import nn
 
-from pipeline import assets, illustration2vec
+from pipeline import assets, hair, illustration2vec
 from pipeline import caffemodel as reader
 from pipeline.errors import UserError
 from pipeline.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
@@ -226,7 +226,8 @@ def test_weights_and_tags_are_found_in_either_place_and_damage_is_told(cache, tm
 
 def test_other_weights_or_tags_have_another_digest_and_packing_has_not(cache):
     weights = cache / "illust2vec_tag_ver200.caffemodel"
-    weights.write_bytes(b"some")
+    size = 4 * sum(of.numel() for of in Tagger().parameters())
+    weights.write_bytes(size * b"a")
     packed = write_tags(cache / "tag_list.json.gz")
     digests = [illustration2vec.digest()]
     packed.unlink()
@@ -234,7 +235,7 @@ def test_other_weights_or_tags_have_another_digest_and_packing_has_not(cache):
     assert illustration2vec.digest() == digests[0]
     write_tags(cache / "tag_list.json", [*TAGS[:14], "short hair", *TAGS[15:]])
     digests.append(illustration2vec.digest())
-    weights.write_bytes(b"more")
+    weights.write_bytes(size * b"b")
     digests.append(illustration2vec.digest())
     assert len(set(digests)) == 3
 
@@ -284,19 +285,20 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
     for i in range(6):
         draw(3, i)[0].save(pictures / f"{i}.png")
 
-    def faces(*options: str) -> tuple[pandas.DataFrame, str]:
-        done = luigi(tmp_path, "BuildFaceDataset", "--source", "folder", "--path", "pictures", *options)
+    def faces(*command: str) -> tuple[pandas.DataFrame, str]:
+        done = luigi(tmp_path, *command)
         return pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet"), done.stderr
 
-    without, told = faces()
+    build = ("BuildFaceDataset", "--source", "folder", "--path", "pictures")
+    without, told = faces(*build)
     assert set(without.hair_tagger) == {"color"}
-    assert told.count("no weights of Illustration2Vec here") == 1
+    assert told.count("of Illustration2Vec here") == 1
     missing = luigi(tmp_path, "BuildFaceDataset", "--hair-tagger", "i2v", check=False)
     assert all(name in last_line(missing) for name in assets.ILLUSTRATION2VEC_TAGGER)
 
     monkeypatch.setenv("ANIME_ASSETS", str(weights))
     for tagger in ("i2v", "auto"):
-        found, _ = faces("--hair-tagger", tagger)
+        found, _ = faces(*build, "--hair-tagger", tagger)
         assert set(found.hair_tagger) == {"i2v"}
         assert set(found.hair_color) == {"blue"}
         assert all({"blue_hair", "long_hair"} <= set(tags) for tags in found.tags)
@@ -305,12 +307,23 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
     differ = int((without.hair_color != "blue").sum())
     assert f"| `hair colours by i2v and by color` | `{differ} of {len(without)} faces differ` |" in card
 
-    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "tags")
-    found = pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet")
-    assert found.hair_color.isna().all()  # what the network saw is no site's word
-    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
-    found = pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet")
+    found, _ = faces("TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
     assert list(found.hair_color) == list(without.hair_color)
+
+
+def test_a_sites_tags_are_still_known_after_its_own(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANIME_ASSETS", str(weights))
+    manifest = tmp_path / "data/datasets/faces/manifest.parquet"
+    luigi(tmp_path, "BuildFaceDataset", "--limit", "4", "--hair-tagger", "i2v")
+    seen = pandas.read_parquet(manifest)
+    assert set(seen.hair_color) == {"blue"}
+    luigi(tmp_path, "TagHairColor", "--dataset", "faces", "--hair-tagger", "tags")
+    found = pandas.read_parquet(manifest)
+    assert list(found.hair_color) == [
+        draw(0, int(row.source_id.split("/")[1]))[1].hair_color for row in found.itertuples()
+    ]
+    for both, site in zip(seen.tags, found.tags, strict=True):
+        assert list(both)[: len(site) + 1] == [*site, hair.I2V_HEADING]
 
 
 def own(*names: str) -> pytest.MarkDecorator:

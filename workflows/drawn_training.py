@@ -16,12 +16,14 @@ class Drawn(Stage):
 
     count = WholeNumber(description="how many")
     seed = WholeNumber(default=0, description="another seed, other pictures")
-    _visible_in_registry = False
 
     def check(self) -> None:
         super().check()
         require(self, self.count >= 1, "count", "1 or more")
         require(self, self.seed >= 0, "seed", "0 or more")
+
+
+Drawn._visible_in_registry = False  # it is no task by itself
 
 
 class DrawnTraining(NamedRun):

@@ -206,9 +206,10 @@ class TagHairColor(Stage):
     def check(self) -> None:
         super().check()
         if self.dataset:
-            from pipeline import datasets
+            from pipeline import corrections, datasets
 
-            datasets.check_name(self.dataset)
+            datasets.check_name(self.dataset, option="--dataset")
+            corrections.read(self.data_root, self.dataset)  # a mistake in them is told before anything runs
         self.causes()  # missing weights are told before anything runs
 
     def causes(self) -> list:
@@ -246,9 +247,10 @@ class TagHairColor(Stage):
     def make(self, out: Path) -> None:
         from pipeline import hair
 
+        crops = self.first(CropFaces)
         table, told = hair.tag(
-            self.first(CropFaces).table("faces"), self.store, tagger=self.hair_tagger, folder=assets_folder(),
-            jobs=self.jobs,
+            crops.table("faces"), self.store, tagger=self.hair_tagger, folder=assets_folder(), jobs=self.jobs,
+            more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
         )  # fmt: skip
         self.save(out, faces=table)
         (out / "told.json").write_text(json.dumps(told), encoding="utf-8")
