@@ -93,16 +93,18 @@ def _not_ours(error: Exception) -> UserError:
 
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     """(PATCH, PATCH, 3) -> (10,): `models.hair_tagger.HairTagger`, step by step."""
-    small = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
+    colors = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
+    for name in ("color.0", "color.2"):
+        colors = np.maximum(colors @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"], 0)
     for name, stride, dilation in (("first", 2, 1), ("second", 2, 1), ("third", 1, 2), ("fourth", 1, 4)):
         x = np.maximum(_convolved(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
     look = x @ weights["look.weight"][0, :, 0, 0] + weights["look.bias"] + weights["place"][0]
-    share = np.exp(look - look.max())
-    share /= share.sum()  # (CELLS, CELLS): of its attention
-    seen = np.concatenate([x, small], axis=2)
-    mean = np.einsum("hw,hwc->c", share, seen)
-    spread = np.sqrt(np.einsum("hw,hwc->c", share, np.square(small - mean[-3:])) + 1e-6)
-    features = np.concatenate([mean, spread, seen.mean((0, 1))])
+    hair = 1 / (1 + np.exp(-look))  # (CELLS, CELLS)
+    there, elsewhere = (
+        np.einsum("hw,hwc->c", share, colors) / CELLS**2 / (share.mean() + 1e-3)
+        for share in (np.square(hair), np.square(1 - hair))
+    )
+    features = np.concatenate([there, elsewhere, [hair.mean()]])
     hidden = np.maximum(weights["hidden.weight"] @ features + weights["hidden.bias"], 0)
     logits = weights["name.weight"] @ hidden + weights["name.bias"]
     likely = np.exp(logits - logits.max())
