@@ -195,6 +195,15 @@ def test_numpy_does_what_torch_has_learned():
     assert hair_color.WEIGHTS.stat().st_size < 1e6
 
 
+def test_the_shipped_weights_are_as_sure_as_they_may_be():
+    bins = hair_color.reliability()
+    assert sum(bin.faces for bin in bins) >= 1_000
+    assert hair_color.calibration_error(bins) <= 0.05
+    assert hair_color.calibration_error([hair_color.Bin(0.9, 0.5, 30), hair_color.Bin(0.3, 0.4, 10)]) == pytest.approx(
+        0.325
+    )
+
+
 def test_damaged_weights_are_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(hair_color, "WEIGHTS", tmp_path / "hair_color.safetensors")
     for data in (None, b"", b"\x10" * 100, save({"first.weight": np.zeros(3)})):
