@@ -22,7 +22,7 @@ from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import Look, sample
 
-VERSION = 4
+VERSION = 3
 """Raise it when the same (seed, i) gives other lessons."""
 COLORINGS = 8  # of each head
 SIDE = 70  # px: of a face as it is drawn for a patch
@@ -127,14 +127,9 @@ def colored(head: Head, rng: np.random.Generator) -> Lesson:
         said = _mixed(said, np.append(shares(other), 0.0), np.average(side, weights=head.hair + 1e-6))
     picture = to_rgb(_mixed(to_lab(head.picture), hair, head.hair))
     picture, is_hair = _covered(picture, head.hair, rng)
-    ground = head.ground
-    if rng.random() < 0.02:  # nobody is there, as where a detector errs
-        ground, is_hair = np.ones_like(ground), np.zeros_like(is_hair)
     if is_hair[4:44].sum() < 30:
         said = NONE
-    if not is_hair.any() or rng.random() < 0.6:
-        picture = _mixed(picture, _sheet(rng), ground)
-    picture = _in_light(picture, rng)
+    picture = _in_light(_on_ground(picture, head.ground, rng), rng)
     if rng.random() < 0.015:
         picture, said = np.repeat(picture.mean(2, keepdims=True), 3, axis=2), NONE
     picture, is_hair = _framed(picture, is_hair, rng)
@@ -210,8 +205,10 @@ def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) ->
     return picture, hair
 
 
-def _sheet(rng: np.random.Generator) -> np.ndarray:
-    """(PATCH, PATCH, 3) of 0..1: a ground of one colour, or of two, which any hair may have too."""
+def _on_ground(picture: np.ndarray, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With another ground, by lot: of one colour, or of two, which any hair may have too."""
+    if rng.random() < 0.4:
+        return picture
     colors = [np.full(3, rng.uniform(0.9, 1)) if rng.random() < 0.3 else _some_rgb(rng), _some_rgb(rng)]
     kind = rng.random()
     if kind < 0.5:
@@ -220,7 +217,7 @@ def _sheet(rng: np.random.Generator) -> np.ndarray:
         share = _slope(rng, sharp=bool(rng.random() < 0.4))
     else:
         share = np.clip(0.5 + _clouds(rng), 0, 1)
-    return _mixed(*colors, share)
+    return _mixed(picture, _mixed(*colors, share), ground)
 
 
 def _in_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
