@@ -22,7 +22,7 @@ from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.portrait import paint
 from pipeline.sources.portrait.look import Look, sample
 
-VERSION = 3
+VERSION = 5
 """Raise it when the same (seed, i) gives other lessons."""
 COLORINGS = 8  # of each head
 SIDE = 70  # px: of a face as it is drawn for a patch
@@ -164,7 +164,7 @@ def _shaded(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> n
     """(PATCH, PATCH, 3) of CIELAB: that colour where the light is 1; elsewhere darker and lighter ones, of turned
     hue."""
     lightness, chroma = color[0], color[1:]
-    dark = [lightness * rng.uniform(0.2, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
+    dark = [lightness * rng.uniform(0.45, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
     if rng.random() < 0.25:  # a shadow of a colour of its own
         dark = dark + np.append(0, rng.normal(0, 6, 2))
     bright = [
