@@ -39,7 +39,7 @@ class Config:
     horizon: int = 6_000  # steps: where the cosine ends
     look_weight: float = 0.3  # of what is said of where hair is
     average: float = 0.998  # decay of the weights' moving average, which is exported
-    temperature: float = 0.82  # of what is exported; lessons are harder than whole portraits, whose hair makes it surer
+    temperature: float = 0.8  # of what is exported; lessons are harder than whole portraits, whose hair makes it surer
     steps: int = 6_000
     sample_every: int = 2_000
     save_every: int = 500

@@ -28,7 +28,7 @@ from pipeline.store import Store
 
 VERSION = 3
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
-LIKELY = 0.5  # a colour is named when it is as probable as all others and "none" together …
+LIKELY = 1 / 3  # a colour is named when it is this probable, and more so than any other and than "none" …
 LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
 SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
 I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
@@ -56,7 +56,7 @@ Scores = list[float]
 def name(scores: Scores, tagger: str = "color") -> str | None:
     """The colour that the nine probabilities of that tagger say, or None."""
     best = max(range(len(scores)), key=scores.__getitem__)
-    least = LIKELY_TO_I2V if tagger == "i2v" else LIKELY
+    least = LIKELY_TO_I2V if tagger == "i2v" else max(LIKELY, 1 - sum(scores))
     return HAIR_COLORS[best] if scores[best] >= least else None
 
 

@@ -54,7 +54,7 @@ def test_a_picture_without_contrast_is_no_division_by_nothing():
 
 def test_no_name_without_a_likely_colour():
     assert hair.name([0.3, 0.2, 0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) is None
-    assert hair.name([0.49, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) is None
+    assert hair.name([0.45, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) is None
     assert hair.name([0.0, 0.5, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]) == "brown"
 
 
