@@ -8,7 +8,6 @@ In shapes: N batch, G cells a side.
 """
 
 from dataclasses import dataclass
-from math import cos, pi
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from models.average import Average
 from models.face_crops import Scenes
 from models.sheet import grid
-from models.train import at_rate, update
+from models.train import at_rate, ramped_cosine, update
 
 SHAPE_WEIGHTS = 0.5, 0.5, 2.0, 1.0, 1.0  # of x, y, log size, sine and cosine of the tilt
 SURE = 0.0  # logit of the faces that sheets show and validation counts
@@ -49,12 +48,6 @@ PRESETS = {
         scenes=48, held_out=4, size=64, batch_size=8, warm_up=5, horizon=20, steps=20, sample_every=10, save_every=10
     ),
 }
-
-
-def rate(c: Config, i: int) -> float:
-    """The learning rate of the i-th step: a ramp, and half a cosine. Loshchilov, Hutter 2017,
-    https://arxiv.org/abs/1608.03983, without restarts."""
-    return c.learning_rate * min(1.0, (i + 1) / c.warm_up) * (1 + cos(pi * min(1.0, i / c.horizon))) / 2
 
 
 def focal(logit: Tensor, heat: Tensor, asked: Tensor) -> Tensor:
@@ -87,7 +80,8 @@ class FaceDetector:
         told = self.network(batch["picture"].contiguous(memory_format=torch.channels_last))  # (N, 6, G, G)
         loss_heat = focal(told[:, 0], batch["heat"], batch["asked"])
         loss_shape = of_shape(told[:, 1:], batch["shape"], batch["near"])
-        at_rate([self.optimizer], rate(self.config, i))
+        c = self.config
+        at_rate([self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon))
         update([self.optimizer], loss_heat + loss_shape)
         self.average.follow(self.network, i)
         return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}

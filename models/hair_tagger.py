@@ -6,7 +6,6 @@ those of the cells that are hair, beside those that are not, which are in the sa
 
 import copy
 from dataclasses import dataclass
-from math import cos, pi
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 from models.average import Average
 from models.data import seed_for
 from models.sheet import grid
-from models.train import at_rate, update
+from models.train import at_rate, ramped_cosine, update
 
 CELLS = 16
 NAMES = 10  # nine, and none
@@ -135,7 +134,8 @@ class HairTaggerTraining:
         names, look = self.network(batch["patch"])
         loss_name = F.cross_entropy(names, batch["shares"])
         loss_look = F.binary_cross_entropy_with_logits(look, batch["hair"])
-        at_rate([self.optimizer], rate(self.config, i))
+        c = self.config
+        at_rate([self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon))
         update([self.optimizer], loss_name + self.config.look_weight * loss_look)
         self.average.follow(self.network, i)
         return {"name": loss_name.detach(), "look": loss_look.detach()}
@@ -178,8 +178,3 @@ class HairTaggerTraining:
         seen = F.interpolate(look.sigmoid()[:, None], size=self._pictures.shape[1:3])  # (SHOWN, 1, 64, 64)
         seen = seen.mul(255).byte().movedim(1, 3).expand(-1, -1, -1, 3).numpy()
         return grid(np.concatenate([self._pictures[:SHOWN], seen]), columns=SHOWN)
-
-
-def rate(c: Config, i: int) -> float:
-    """The learning rate of the i-th step: a ramp, and half a cosine."""
-    return c.learning_rate * min(1.0, (i + 1) / c.warm_up) * (1 + cos(pi * min(1.0, i / c.horizon))) / 2

@@ -105,6 +105,12 @@ def at_rate(optimizers: list[Optimizer], rate: float) -> None:
             group["lr"] = rate
 
 
+def ramped_cosine(i: int, *, peak: float, warm_up: int, horizon: int) -> float:
+    """The learning rate of the i-th step: a ramp, and half a cosine. Loshchilov, Hutter 2017,
+    https://arxiv.org/abs/1608.03983, without restarts."""
+    return peak * min(1.0, (i + 1) / warm_up) * (1 + math.cos(math.pi * min(1.0, i / horizon))) / 2
+
+
 @torch.no_grad()
 def _average(gradients: list[Tensor | None], added: int) -> None:
     """Over micro-batches and processes, in one flat all-reduce."""

@@ -26,7 +26,7 @@ from pipeline.images import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
 
-VERSION = 3
+VERSION = 4
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
 LIKELY = 1 / 3  # a colour is named when it is this probable, and more so than any other and than "none" …
 LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
@@ -140,12 +140,16 @@ def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
 
 
 def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: Asked) -> Iterator[list[tuple[Scores, list[str]]]]:
-    """Of each picture what is said of each of its faces."""
+    """Of each picture what is said of each of its faces. Always so many at once as the network takes: with fewer it
+    rounds otherwise, and what a killed build left to do would come out in other digits."""
+    from pipeline.illustration2vec import BATCH
+
     crops = []
     for path, faces in pictures:
         picture = load(asked.store.root / path)
         crops += [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
-    told = iter(_illustration2vec(asked.folder).tag_faces(crops))
+    blank = np.zeros((I2V_SIZE, I2V_SIZE, 3), np.uint8)
+    told = iter(_illustration2vec(asked.folder).tag_faces([*crops, *[blank] * (-len(crops) % BATCH)]))
     for _, faces in pictures:
         yield [(_rounded(one.hair_scores), one.tags) for one in itertools.islice(told, len(faces))]
 

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError, safe_open
@@ -19,6 +18,7 @@ from safetensors.numpy import load_file
 
 from pipeline.errors import UserError
 from pipeline.faces import Face, crop
+from pipeline.hair_names import to_lab
 
 VERSION = 3
 PATCH = 64  # px: side of the patch that is looked at: twice the face's box, which is its middle half
@@ -37,9 +37,7 @@ def color_scores(picture: np.ndarray, face: Face) -> list[float]:
 
 def normalised(patch: np.ndarray) -> np.ndarray:
     """(…, 3) uint8 RGB -> (…, 3) float32: CIELAB, about -1..1."""
-    flat = np.ascontiguousarray(patch).reshape(1, -1, 3)
-    lab = cv2.cvtColor(np.float32(flat) / 255, cv2.COLOR_RGB2LAB).reshape(patch.shape)
-    return (lab - np.float32(_CENTER)) / np.float32(_RANGE)
+    return (to_lab(np.float32(patch) / 255) - np.float32(_CENTER)) / np.float32(_RANGE)
 
 
 class Bin(NamedTuple):

@@ -1,8 +1,8 @@
 """Drawn heads whose hair has a colour that is known, of strong variation: what `hair_color`'s network learned from.
 
-A head is drawn twice with hair of two greys-and-purples, which tells where hair is and how light or dark each place of
-it is beside its own colour. Then it gets hair of many colours, each with shadows, highlights, grades and light by lot,
-under hats and ribbons, on other grounds.
+A head is drawn with grey hair and with purple, which tells where hair is and how light or dark each place of it is
+beside its own colour, and before black and before white, which tells where the figure ends. Then it gets hair of many
+colours, each with shadows, highlights, grades and light by lot, under hats and ribbons, on other grounds.
 """
 
 import functools

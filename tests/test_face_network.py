@@ -14,8 +14,8 @@ from models import face_crops
 from models.data import UserError
 from models.export import about
 from models.face_crops import Crops, Scenes, View, some_view, targets
-from models.face_detector import PRESETS, FaceDetector, focal, rate
-from models.train import fit, read
+from models.face_detector import PRESETS, FaceDetector, focal
+from models.train import fit, ramped_cosine, read
 from pipeline import detect, face_network, face_scenes
 from pipeline.face_network import FaceNetwork, peaks
 from pipeline.sources.drawn import draw
@@ -196,7 +196,9 @@ def test_the_focal_loss_is_that_of_the_paper():
 
 def test_the_rate_rises_and_falls_to_nothing():
     c = PRESETS["full"]
-    rates = [rate(c, i) for i in range(c.horizon + 10)]
+    rates = [
+        ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon) for i in range(c.horizon + 10)
+    ]
     assert np.argmax(rates) in range(c.warm_up - 2, c.warm_up + 2)
     assert max(rates) == pytest.approx(c.learning_rate, rel=0.02)
     assert rates[-1] == pytest.approx(0, abs=1e-9)

@@ -17,9 +17,11 @@ from torch import nn
 from pipeline import assets, hair, illustration2vec
 from pipeline import caffemodel as reader
 from pipeline.errors import UserError
+from pipeline.faces import Face
 from pipeline.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
+from pipeline.store import Store
 
 NARROW = ((8,), (12,), (16, 16), (24, 24), (24, 24), (32, 32, 32))
 COLORS = [f"{color} hair" for color in HAIR_COLORS]
@@ -309,6 +311,21 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
 
     found, _ = faces("TagHairColor", "--dataset", "faces", "--hair-tagger", "color")
     assert list(found.hair_color) == list(without.hair_color)
+
+
+def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(hair, "_rounded", list)  # all of them
+    store = Store(tmp_path / "data")
+    store.root.mkdir()
+    for i in range(6):
+        Image.fromarray(picture(i, 240, 240 + 20 * i)).save(tmp_path / f"data/{i}.png")
+    asked = hair.Asked(store, weights, 1)
+    faces = [(f"{i}.png", [Face((40.0, 40.0, 200.0, 200.0), 0.0, 1.0)] * (1 + i % 3)) for i in range(6)]
+    sizes = set()
+    hair._illustration2vec(weights).network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+    whole = list(hair._ask_i2v(faces, asked))
+    assert [told for face in reversed(faces) for told in hair._ask_i2v([face], asked)] == whole[::-1]
+    assert sizes == {illustration2vec.BATCH}  # of another size some would differ, on some numbers of threads
 
 
 def test_a_sites_tags_are_still_known_after_its_own(weights, tmp_path, monkeypatch):
