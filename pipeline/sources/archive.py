@@ -171,8 +171,8 @@ class _Budget:
 
 
 def snapshot(request: Request) -> list:
-    """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of a
-    kind that is read."""
+    """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of
+    a kind that is read."""
     path = local_path(request, "archive")
     if path.is_dir():
         raise UserError(path, "a folder", "an archive", "give --source folder for a folder")

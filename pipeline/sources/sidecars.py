@@ -27,6 +27,7 @@ TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 EXTENSIONS = frozenset((".txt", ".caption", ".json", ".csv", ".jsonl", ".parquet"))
 MAX_BYTES, MAX_TABLE_BYTES = 1 << 20, 200 << 20
 MAX_ROW = 1 << 20  # characters of a table's row
+MAX_ROWS = 3_000_000  # of one table
 MAX_KEPT = 512 << 20  # bytes that the rows of all tables may take in memory
 MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
 MAX_TAGS, MAX_TEXT = 500, 2000
@@ -174,15 +175,16 @@ class Sidecars:
     def _read_table(self, sidecar: str) -> None:
         """Raises one of DAMAGE, after the rows that could be read, and BadSidecar."""
         rows, folder = self._tables[sidecar], dirname(sidecar)
-        bad: list[ValueError] = []
+        bad: ValueError | None = None
         count = strays = 0
         for row in _PARSERS[sidecar.rpartition("/")[2]](self._bytes(sidecar)):
+            count += 1
+            if count > MAX_ROWS:
+                raise ValueError(f"more than {MAX_ROWS:,} rows")
             name = _file_name(row)
             if not name:
-                bad.append(row if isinstance(row, ValueError) else ValueError(f"a row has no {FILE_KEYS[0]}"))
-                bad = bad[:1] + bad[1:][-1:]
+                bad = bad or (row if isinstance(row, ValueError) else ValueError(f"row {count} has no {FILE_KEYS[0]}"))
                 continue
-            count += 1
             if self._pictures is not None and join(folder, name) not in self._pictures:
                 strays += 1
                 continue
@@ -193,7 +195,7 @@ class Sidecars:
         if strays:
             self._strays[sidecar] = f"{strays:,} of {count:,} rows are of no picture here"
         if bad:
-            raise bad[0]
+            raise bad
 
     def _bytes(self, sidecar: str) -> bytes:
         try:
@@ -219,7 +221,9 @@ def _text_values(text: str, sidecar: str, path: str) -> dict:
 
 def _file_name(row: object) -> str:
     """Of which picture a row of a table is; empty if of none."""
-    name = next((row[key] for key in FILE_KEYS if row.get(key)), None) if isinstance(row, dict) else None
+    if not isinstance(row, dict):
+        return ""
+    name = row.get(FILE_KEYS[0]) or next((row[key] for key in FILE_KEYS if row.get(key)), "")
     return normpath(str(name).replace("\\", "/")) if name else ""
 
 
