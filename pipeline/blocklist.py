@@ -18,10 +18,11 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from pipeline.errors import UserError
-from pipeline.sources.sidecars import normal_tag
+from pipeline.sources.sidecars import artist_of_tag, normal_tag
 from pipeline.sources.site import absolute_url
 from pipeline.store import replace_file
 
+VERSION = 2  # of how artists are found
 KINDS = ("artist", "domain", "url_prefix", "sha256")
 COLUMNS = (*KINDS, "reason")
 _EXAMPLE = f"a table with the columns {','.join(COLUMNS)}"
@@ -49,7 +50,10 @@ class BlockList:
     @property
     def digest(self) -> str | None:
         """Of what it blocks, whatever the order and the reasons; None if that is nothing."""
-        return hashlib.sha256(json.dumps(sorted(self.cells)).encode()).hexdigest()[:16] if self.cells else None
+        if not self.cells:
+            return None
+        versions = [VERSION] if any(kind == "artist" for kind, _ in self.cells) else []
+        return hashlib.sha256(json.dumps([*versions, *sorted(self.cells)]).encode()).hexdigest()[:16]
 
     @functools.cached_property
     def hashes(self) -> frozenset[str]:
@@ -73,12 +77,10 @@ class BlockList:
 
 
 def artists(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
-    """All names by which the artists of a picture may be known, in one spelling. Where a source names none, any tag may
-    be one: boorus list artists among them."""
-    if not artist:
-        return {_name(tag) for tag in tags}
-    parts = re.split(r"[,;、，；]", artist)
-    return {_name(name) for name in (artist, *parts)} - {""}
+    """All names by which the artists of a picture may be known, in one spelling. Any tag may be one, also where an
+    artist is named: boorus list artists among them, some as `artist:name`."""
+    parts = [artist, *re.split(r"[,;、，；]", artist)] if artist else []
+    return {_name(name) for name in (*parts, *tags, *filter(None, map(artist_of_tag, tags)))} - {""}
 
 
 def _name(text: str) -> str:
@@ -147,13 +149,20 @@ def read(root: Path) -> BlockList:
 
 def _rows(path: Path) -> list[list[tuple[str, str]]]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be read for ever
+            raise UserError(path, "a folder, a pipe or a device", _EXAMPLE, "move it away")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:
         raise UserError(path, f"no UTF-8 ({error.reason})", _EXAMPLE, "save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(path, error.strerror or str(error), _EXAMPLE, "mend its permissions") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), restkey="more", strict=True)
-    names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    try:
+        names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    except csv.Error as error:
+        raise UserError(path, "line 1 is not right", str(error), "mend that line") from error
     if names and (not set(names) <= set(COLUMNS) or len(set(names)) < len(names)):
         raise UserError(path, f"the columns {','.join(names)[:100]}", _EXAMPLE, "mend its first line")
     reader.fieldnames = names

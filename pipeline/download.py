@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from pipeline import images
 from pipeline.ledger import FETCHED, File
 from pipeline.polite import Banned, Client, Down, host_name
-from pipeline.sources.site import Ask, Offer
+from pipeline.sources.site import Ask, Offer, absolute_url
 from pipeline.spool import Spool
 from pipeline.store import Store
 from pipeline.web import Fault
@@ -29,10 +29,11 @@ def take(
         fetched_at = datetime.fromtimestamp(here.stat().st_mtime, timezone.utc).isoformat()
         return File(FETCHED, "", columns["image_id"], columns["path"], columns["bytes"], True, fetched_at), columns
     address, url = next(iter(urls.items()))
+    referer = absolute_url(offer.page_url)  # a header holds an encoded address, or none
     try:
         for address, url in urls.items():  # the one that answers is used below
             try:
-                client.file(Ask(url, referer=offer.page_url), spool)
+                client.file(Ask(url, referer=referer), spool)
                 break
             except Fault as fault:
                 if fault.reason != "gone" or address == [*urls][-1]:
@@ -40,7 +41,7 @@ def take(
         columns, problem = _verdict(offer, spool)
         if _may_be_cut(columns):
             spool.done()
-            client.file(Ask(url, referer=offer.page_url), spool)
+            client.file(Ask(url, referer=referer), spool)
             columns, problem = _verdict(offer, spool)
     except (Down, Banned) as closed:
         if host_name(url) in own:

@@ -23,9 +23,10 @@ from typing import BinaryIO, NamedTuple
 import rarfile
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, local_path, printable
+from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, local_path, printable, unused
 from pipeline.sources.post import Drop, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
+from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 
 MAX_MEMBER = 512 << 20  # bytes of one picture: a 100-megapixel TIFF has 300 MB
 MAX_INNER = 1 << 30  # bytes of an archive within, which is held in memory
@@ -170,7 +171,8 @@ class _Budget:
 
 
 def snapshot(request: Request) -> list:
-    """[file name, size in bytes, mtime in ns]. Raises UserError if it is no archive that we read."""
+    """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of
+    a kind that is read."""
     path = local_path(request, "archive")
     if path.is_dir():
         raise UserError(path, "a folder", "an archive", "give --source folder for a folder")
@@ -185,14 +187,14 @@ def snapshot(request: Request) -> list:
             "unpack it and give --source folder",
         )  # fmt: skip
     status = path.stat()
-    return [printable(path.name), status.st_size, status.st_mtime_ns]
+    return [printable(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
 
 
 def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
     """A post for each picture, in the archive's order, its bytes in memory until it is let go; drops for the rest.
 
     It is gone through twice: sidecars first, since they may come after their pictures."""
-    name, size, mtime = snapshot
+    name, size, mtime, _ = snapshot
     with open(request.path, "rb") as file:
         stamp = f"{printable(str(request.path.resolve()))} {size} {mtime}"
         yield from _Archive(name, file, stamp, _Budget(size), _Budget(size), set()).posts()
@@ -211,7 +213,7 @@ class _Archive:
     def posts(self) -> Iterator[Post | Drop]:
         texts: dict[str, bytes] = {}
         yield from self._texts(texts)
-        sidecars = Sidecars(lambda path: texts[path])
+        sidecars, used = Sidecars(lambda path: texts[path]), set()
         budget = self._second
         for member in self._members(budget):
             if isinstance(member, Drop):
@@ -228,12 +230,17 @@ class _Archive:
             if (_reader(data[:512])) is not None:
                 yield from self._inner(member_id, data)
             elif is_picture(member.name, partial(bytes, data[:16])):
-                said, problems = sidecars.describe(member.name, [path for path in beside(member.name) if path in texts])
+                present = [path for path in beside(member.name) if path in texts]
+                used.update(present)
+                said, problems = sidecars.describe(member.name, present)
                 for problem in problems:
                     yield Drop(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
                 yield Post(
                     member_id, partial(bytes, data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said
                 )
+        strays = unused(path for path, data in texts.items() if data and path not in used)
+        for place, words in (*strays.items(), *sidecars.unused()):
+            yield Drop(printable(f"{self._name}!{place}"), "bad_sidecar", words)
 
     def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Drop]:
         if self._is_inner:

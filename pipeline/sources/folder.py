@@ -2,12 +2,14 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.sources import sidecars
 from pipeline.sources.post import Drop, Post, Request
 from pipeline.sources.sidecars import Sidecars, beside
 
@@ -21,11 +23,16 @@ OTHERS = frozenset(  # not pictures, and known not to be: not even looked into
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
-JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+JUNK = frozenset((
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information", "found.000",
+    "msocache", "__macosx", "network trash folder", "temporary items", "lost+found", "lost.dir", "@eadir", "@tmp",
+    "#recycle", "#snapshot", "~snapshot", "@recycle", "@recently-snapshot", "@__thumb", "@sharebin", "@transcode",
+    "_gsdata_",
+))  # fmt: skip
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder of that name is what operating systems leave about, or hidden."""
+    """Whether a file or folder of that name is hidden, or is kept there by an operating system, a NAS or a tool."""
     return name.startswith(".") or name.lower() in JUNK
 
 
@@ -45,41 +52,86 @@ def local_path(request: Request, source: str) -> Path:
     if request.path is None:
         raise UserError("--path", "not given", f"the {source} to read", "give --path")
     try:
-        request.path.stat()
-    except OSError as error:
-        found = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
+        mode = request.path.stat().st_mode
+    except (OSError, ValueError) as error:  # the latter of a path with a zero byte
+        is_gone = isinstance(error, FileNotFoundError)
+        found = "there is no such file or folder" if is_gone else getattr(error, "strerror", None) or str(error)
         raise UserError(request.path, found, f"the {source} to read", "look at --path") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UserError(request.path, SPECIAL, f"the {source} to read, as a file or folder", "look at --path")
     return request.path
 
 
 def snapshot(request: Request) -> list:
-    """Sorted [relative path, size in bytes, mtime in ns, the same three of each sidecar, None] of every picture; the
-    last says why one cannot be read. Raises UserError if there is no folder, or no picture in it."""
+    """Sorted [relative path, size in bytes, mtime in ns, its sidecars, None] of every picture, each sidecar as [path,
+    size, mtime, version of what reads it]; and [path, 0, 0, [], why] of all that is not read: see PROBLEMS. Raises
+    UserError if there is no folder, or no picture in it."""
     root = local_path(request, "folder")
     if not root.is_dir():
         raise UserError(root, "a file", "a folder", "give its folder, or --source archive if it is an archive")
     files = {path: (size, mtime, problem) for path, size, mtime, problem in _walk(root, request.skip)}
-    listing = []
+    listing, problems, used = [], {}, set()
     for path, (size, mtime, problem) in files.items():
         name = path.rpartition("/")[2]
-        if not is_junk(name) and (problem == _LINKED_FOLDER or is_picture(name, partial(_head, root / path))):
-            sidecars = [
-                [sidecar, *files[sidecar][:2]] for sidecar in beside(path) if files.get(sidecar, _BAD)[2] is None
-            ]
-            listing.append([path, size, mtime, sidecars, problem])
-    if not any(problem is None for *_, problem in listing):
-        links = f" but {len(listing)} that cannot be read, or are links out of it" if listing else ""
-        raise UserError(root, f"an empty folder: no picture in it or below{links}", "pictures", "look at --path")
+        if problem in _ALWAYS_TOLD:
+            problems[path] = problem
+        elif is_picture(name, partial(_head, root / path) if problem is None else bytes):
+            if problem or is_junk(name):
+                problems[path] = HIDDEN if is_junk(name) else problem
+                continue
+            present = [sidecar for sidecar in beside(path) if sidecar in files]
+            used.update(present)
+            problems |= {sidecar: BAD_SIDECAR for sidecar in present if files[sidecar][2] not in (None, SPECIAL)}
+            told = [[each, *files[each][:2], sidecars.VERSION] for each in present if files[each][2] is None]
+            listing.append([path, size, mtime, told, None])
+    if not listing:
+        raise UserError(
+            root, f"an empty folder: no picture in it or below{_but(problems)}", "pictures", "look at --path"
+        )
+    of_no_picture = [path for path, (*_, problem) in files.items() if problem is None and path not in used]
+    listing += [[path, 0, 0, [], problem] for path, problem in problems.items()]
+    listing += [[folder, 0, 0, [], words] for folder, words in unused(of_no_picture).items()]
     return sorted(listing, key=lambda row: os.fsencode(row[0]))
 
 
-_BAD = (0, 0, "not there")
-_LINKED_FOLDER = "link to a folder"
+LINK, LINKED_FOLDER, UNREADABLE, UNREADABLE_FOLDER = "link", "link to a folder", "unreadable", "unreadable folder"
+SPECIAL = "a pipe, a socket or a device"
+HIDDEN, JUNK_FOLDER = "a hidden picture", "a hidden folder, or one of the system: not looked into"
+BAD_SIDECAR = "a link out of the folder, or unreadable"
+PROBLEMS = {
+    LINK: "link", LINKED_FOLDER: "link", UNREADABLE: "unreadable", UNREADABLE_FOLDER: "unreadable",
+    SPECIAL: "unreadable", HIDDEN: "system_file", JUNK_FOLDER: "system_file", BAD_SIDECAR: "bad_sidecar",
+}  # fmt: skip
+"""Why something is not read -> the reason of its row. Any other words are of sidecars that are not used."""
+_ALWAYS_TOLD = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
+
+
+def _but(problems: dict[str, str]) -> str:
+    """What there is instead of pictures, for an error."""
+    system = [path for path, problem in problems.items() if PROBLEMS[problem] == "system_file"]
+    others = len(problems) - len(system)
+    told = f" but {others} that cannot be read, or are links out of it" if others else ""
+    return told + (f"; {len(system)} hidden or of the system, such as {printable(min(system))!r}" if system else "")
+
+
+def unused(paths: Iterable[str]) -> dict[str, str]:
+    """Folder ("." for the top one) -> in words, which of the files `paths` in it are text or tables that belong to no
+    picture, although a user may think so."""
+    names: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        if not is_junk(name) and os.path.splitext(name)[1].lower() in sidecars.EXTENSIONS:
+            names.setdefault(folder or ".", []).append(name)
+    return {
+        folder: f"{len(those):,} of no picture's name: {printable(', '.join(those[:3]))}" + (", …" if those[3:] else "")
+        for folder, those in names.items()
+    }
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | None]]:
     """(path relative to root, size, mtime in ns, why it cannot be read or None) of each file below root, but not below
-    `skip`; hidden ones too, since a sidecar may be."""
+    `skip`; hidden ones too, since a sidecar may be. Of a folder that is not looked into, one row. Raises UserError if
+    root itself cannot be read."""
     whole, skipped = root.resolve(), skip and skip.resolve()
     folders = [""]
     while folders:
@@ -87,16 +139,18 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
         try:
             entries = list(os.scandir(root / folder))
         except OSError as error:
-            raise UserError(
-                root / folder, error.strerror, "a folder that may be read", "mend its permissions"
-            ) from error
+            if not folder:
+                raise UserError(root, error.strerror, "a folder that may be read", "mend its permissions") from error
+            yield folder, 0, 0, UNREADABLE_FOLDER
+            continue
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if not is_junk(entry.name) and whole / path != skipped:
-                    folders.append(path)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 yield path, *_looked_at(entry, whole)
+            elif is_junk(entry.name):
+                yield path, 0, 0, JUNK_FOLDER
+            elif whole / path != skipped:
+                folders.append(path)
 
 
 def _looked_at(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
@@ -104,15 +158,15 @@ def _looked_at(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
     show what the user did not mean to give."""
     try:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-            return 0, 0, _LINKED_FOLDER if entry.is_dir() else "link"
+            return 0, 0, LINKED_FOLDER if entry.is_dir() else LINK
         if entry.is_dir():
-            return 0, 0, _LINKED_FOLDER
-        if not entry.is_file():  # a pipe, a device
-            return 0, 0, "link" if entry.is_symlink() else "unreadable"
+            return 0, 0, LINKED_FOLDER
+        if not entry.is_file():
+            return 0, 0, LINK if entry.is_symlink() else SPECIAL
         stat = entry.stat()
     except (OSError, RuntimeError):  # a broken link, one that leads to itself, a file that is gone
-        return 0, 0, "link"
-    return stat.st_size, stat.st_mtime_ns, None if os.access(entry.path, os.R_OK) else "unreadable"
+        return 0, 0, LINK
+    return stat.st_size, stat.st_mtime_ns, None if os.access(entry.path, os.R_OK) else UNREADABLE
 
 
 def _head(path: Path) -> bytes:
@@ -124,17 +178,18 @@ def _head(path: Path) -> bytes:
 
 
 def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
-    """A post for each picture of the snapshot; a drop for each that cannot be read, and for each such sidecar."""
+    """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
     root = request.path.resolve()
-    sidecars, ids = Sidecars(lambda path: (root / path).read_bytes()), set()
+    beside_them = Sidecars(partial(_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
+    ids: set[str] = set()
     for path, size, mtime, beside_it, problem in snapshot:
         source_id = distinct(printable(path), ids)
         if problem:
-            yield Drop(source_id, "unreadable" if problem == "unreadable" else "link", problem)
+            yield Drop(source_id, PROBLEMS.get(problem, "bad_sidecar"), problem)
             continue
-        said, problems = sidecars.describe(path, [sidecar for sidecar, *_ in beside_it])
-        for problem in problems:
-            yield Drop(printable(problem.args[0]), "bad_sidecar", problem.args[1])
+        said, bad = beside_them.describe(path, [sidecar for sidecar, *_ in beside_it])
+        for each in bad:
+            yield Drop(printable(each.args[0]), "bad_sidecar", each.args[1])
         yield Post(
             source_id=source_id,
             read=partial(Path.read_bytes, root / path),
@@ -142,6 +197,14 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
             fetched_at=_time(mtime),
             **said,
         )
+    for folder, words in beside_them.unused():
+        yield Drop(printable(folder), "bad_sidecar", words)
+
+
+def _sidecar(root: Path, path: str) -> bytes:
+    """A sidecar's bytes, no more of them than tell that they are too many. Raises OSError."""
+    with open(root / path, "rb") as file:
+        return file.read(sidecars.most_bytes(path) + 1)
 
 
 def _time(mtime: int) -> datetime | None:

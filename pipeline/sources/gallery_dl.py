@@ -38,7 +38,7 @@ from pipeline.sources.site import (
     words_of,
 )
 
-VERSION = 1
+VERSION = 2
 OPTIONS = {"program": "gallery-dl"}
 MAX_BYTES = 64 << 20  # of what it prints
 SECONDS = 3600.0  # that it may take

@@ -1,9 +1,14 @@
-"""A local list of pictures' URLs: text, CSV, JSON Lines or Parquet, as people write them and other tools leave them."""
+"""A local list of pictures' URLs: text, CSV, JSON Lines or Parquet, as people write them and other tools leave them.
 
-import csv
+Behind or before an address there may be words, parted by blanks or a tab: a caption, and after # a comment. What is no
+address is a row of the funnel: no host is asked for what nobody wrote.
+"""
+
 import hashlib
 import io
+import re
 from collections.abc import Iterator
+from functools import partial
 from urllib.parse import urljoin
 
 from pipeline.errors import UserError
@@ -11,11 +16,15 @@ from pipeline.sources.folder import local_path
 from pipeline.sources.post import Drop, Request
 from pipeline.sources.sidecars import (
     DAMAGE,
+    MAX_ROW,
     MAX_TABLE_BYTES,
     PROVENANCE_KEYS,
+    caption_in,
+    csv_rows,
     jsonl_rows,
     parquet_rows,
     provenance,
+    row_of,
     tags_in,
 )
 from pipeline.sources.site import (
@@ -26,6 +35,7 @@ from pipeline.sources.site import (
     Offer,
     Query,
     absolute_url,
+    is_picture_url,
     promised_md5,
     promised_sha256,
     tags_of,
@@ -33,13 +43,13 @@ from pipeline.sources.site import (
     words_of,
 )
 
-VERSION = 1
+VERSION = 2
 MAX_ROWS = 500_000  # one listing holds them all
 URL_KEYS = ("file_url", "image_url", "url", "link")
 HASH_KEYS = ("md5", "sha256", "hash")
 SIZE_KEYS = ("bytes", "file_size")
 COLUMNS = {*URL_KEYS, *HASH_KEYS, *SIZE_KEYS, *PROVENANCE_KEYS}
-FORMS = "a list of URLs as .txt, .csv, .jsonl or .parquet"
+FORMS = "a list of URLs as .txt, .csv, .tsv, .jsonl or .parquet"
 
 Row = tuple[str, dict]
 """Where it stands, and what it says."""
@@ -92,58 +102,114 @@ def _rows(query: Query, data: bytes) -> Iterator[Row]:
                 raise UserError(query.path, f"more than {MAX_ROWS:,} rows", "a shorter list", "split it")
             yield row
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = next((number for number, line in enumerate(io.BytesIO(data), 1) if not _is_text(line)), 0)
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
     except DAMAGE as error:
         raise UserError(query.path, words_of(error), FORMS, "mend the list") from error
 
 
-def _txt_rows(data: bytes) -> Iterator[Row]:
-    for number, line in enumerate(io.StringIO(data.decode("utf-8-sig")), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield f"line {number}", {"url": line.strip()}
-
-
-def _csv_rows(data: bytes) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-    header: list[str] = []
+def _is_text(line: bytes) -> bool:
     try:
-        for cells in reader:
-            if not any(cells):
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _txt_rows(data: bytes) -> Iterator[Row]:
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig")
+    number = 0
+    while line := lines.readline(MAX_ROW + 1):
+        if len(line) > MAX_ROW:
+            raise ValueError(f"line {number + 1}: more than {MAX_ROW:,} characters")
+        number += 1
+        line = line.strip(_BLANK)
+        if line and not line.startswith("#"):
+            yield from ((f"line {number}", row) for row in _addresses(line))
+
+
+_BLANK = " \t\r\n\v\f\ufeff\u200b\xa0\u3000"
+_ADDRESS = re.compile(r"(?:URL:|[<\"'`(]){0,3}(https?://.*)", re.IGNORECASE)
+_CLOSING = {"<": ">", '"': '"', "'": "'", "`": "`", "(": ")"}
+
+
+def _addresses(line: str) -> list[dict]:
+    """The addresses of a line, each with what words there are as its caption; the line itself if there is none."""
+    line = re.sub(r"\s#.*", "", line, flags=re.DOTALL).strip(_BLANK)
+    fields = [field for field in re.split(r"\t+", line) if field.strip(_BLANK)]
+    if len(fields) == 1 and _is_one(line):
+        return [{"url": _bare(line)}]
+    words = [word for field in fields for word in ([field] if _is_one(field) else field.split())]
+    found = [_bare(word) for word in words if _ADDRESS.fullmatch(word)]
+    caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ")
+    if not found:
+        return (
+            [{"url": _bare(fields[0]), "caption": " ".join(fields[1:])}] if len(fields) > 1 else [{"url": _bare(line)}]
+        )
+    if caption:
+        return [{"url": found[0], "caption": caption}]
+    return [{"url": url} for url in found]
+
+
+def _is_one(text: str) -> bool:
+    """Whether the text is one address: without blanks, or with some in a picture's name, as in `https://a/b c.png`."""
+    words = text.split()
+    if len(words) < 2:
+        return True
+    is_address = _ADDRESS.fullmatch(words[0]) and not any(_ADDRESS.fullmatch(word) for word in words[1:])
+    bare = _bare(text)
+    is_name = is_picture_url(bare) and not is_picture_url(_bare(words[0])) and "?" not in words[0]
+    return bool(is_address and is_name)
+
+
+def _bare(text: str) -> str:
+    """Without quotes or brackets round it, and what parts it from the next."""
+    text = text.strip(_BLANK).rstrip(",;")
+    while len(text) > 1 and _CLOSING.get(text[0]) == text[-1]:
+        text = text[1:-1].strip(_BLANK)
+    return re.sub("^URL:", "", text, flags=re.IGNORECASE).strip(_BLANK)
+
+
+def _csv_rows(data: bytes, delimiter: str = ",") -> Iterator[Row]:
+    header: list[str] = []
+    for number, cells in csv_rows(data, delimiter):
+        if not any(cells):
+            continue
+        if not header:
+            header = [cell.strip().lower() for cell in cells]
+            if not {*header}.isdisjoint(URL_KEYS):
                 continue
-            if not header:
-                header = [cell.strip().lower() for cell in cells]
-                if not {*header}.isdisjoint(URL_KEYS):
-                    continue
-                header = _headless(cells)
-            yield f"line {reader.line_num}", dict(zip(header, cells, strict=False))
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from error
+            header = _headless(cells)
+        yield f"line {number}", row_of(header, cells)
 
 
 def _headless(cells: list[str]) -> list[str]:
-    """Names for the columns of a table that has none: the first that looks like a URL is one."""
+    """Names for the columns of a table that has none: the first that looks like a URL is one, one other a caption."""
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
         raise ValueError(f"its first line: no column is called {', '.join(URL_KEYS)}, or looks like URLs")
     at = names.index("url")
-    return [name if index == at else "" for index, name in enumerate(names)]
+    other = "caption" if len(names) == 2 else ""
+    return ["url" if index == at else other for index, _ in enumerate(names)]
 
 
 def _jsonl_rows(data: bytes) -> Iterator[Row]:
     for number, value in jsonl_rows(data):
-        row = {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else {"url": value}
-        yield f"line {number}", row
+        is_row = isinstance(value, dict)
+        yield f"line {number}", row_of(map(str.lower, value), value.values()) if is_row else {"url": value}
 
 
 def _parquet_rows(data: bytes) -> Iterator[Row]:
-    rows = [{name.lower(): value for name, value in row.items()} for row in parquet_rows(data, COLUMNS)]
+    rows = parquet_rows(data, COLUMNS)
     if rows and {*rows[0]}.isdisjoint(URL_KEYS):
         raise ValueError(f"no column is called {', '.join(URL_KEYS)}")
     yield from ((f"row {number}", row) for number, row in enumerate(rows, 1))
 
 
-_READERS = {".txt": _txt_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows, ".parquet": _parquet_rows}
+_READERS = {
+    ".txt": _txt_rows, ".csv": _csv_rows, ".tsv": partial(_csv_rows, delimiter="\t"), ".jsonl": _jsonl_rows,
+    ".parquet": _parquet_rows,
+}  # fmt: skip
 
 
 def _first_of(row: dict, keys: tuple[str, ...], usable) -> object:
@@ -157,14 +223,26 @@ def _text(value: object) -> str | None:
 
 def _offer(where: str, row: dict, query: Query) -> Offer | Drop:
     text = _first_of(row, URL_KEYS, _text) or ""
+    address, *more = _addresses(text) if text else [{"url": ""}]
+    row = row | {name: value for name, value in address.items() if name == "caption" and not row.get(name)}
     base = query.base_url and query.base_url + "/"
-    url = absolute_url(text, base)
+    url = None if more else _absolute(address["url"], base)
     if url is None:
         return Drop(where, "bad_url", f"{where}: {words_of(text, 100) or 'no URL'}")
     said = provenance(row)
     said.pop("file_url", None)
+    if caption := caption_in(row):
+        said.setdefault("title", caption)
     return Offer(
-        words_of(urljoin(base, text), MAX_URL), url, **said, tags=tags_of(tags_in(row)),
+        words_of(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags_in(row)),
         md5=_first_of(row, HASH_KEYS, promised_md5), sha256=_first_of(row, HASH_KEYS, promised_sha256),
         bytes=_first_of(row, SIZE_KEYS, whole_number),
     )  # fmt: skip
+
+
+def _absolute(text: str, base: str) -> str | None:
+    """The address that the text is; a relative one, without blanks unless it is a picture's name, below `base`."""
+    if re.match(r"[a-z][a-z0-9+.-]*:", text, re.IGNORECASE):
+        return absolute_url(text) if _is_one(text) else None
+    is_relative = not re.search(r"://|^(?:www\.|https?/)|\\", text, re.IGNORECASE)
+    return absolute_url(text, base) if is_relative and (len(text.split()) < 2 or is_picture_url(text)) else None
