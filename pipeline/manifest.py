@@ -33,6 +33,7 @@ REASONS = {
     "encrypted": "an archive member that needs a password",
     "archive_bomb": "an archive that unpacks to more than is safe, in bytes, ratio or count",
     "archive_damaged": "an archive that ends early or fails its checksum; members before that are in",
+    "other_packing": "an archive, or a member, packed in a way that is not read here",
     "nested_too_deep": "an archive within an archive within an archive",
     "no_tool": "a compressed rar, and none of unar, unrar, bsdtar and 7z is installed",
     "rating": "the site rates it otherwise than is asked for",

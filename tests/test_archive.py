@@ -1,4 +1,5 @@
 import io
+import re
 import tarfile
 import tracemalloc
 import warnings
@@ -11,7 +12,7 @@ from struct import pack
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import archive
+from pipeline.sources import archive, folder
 from pipeline.sources.post import Drop, Post, Request
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -300,3 +301,128 @@ def test_what_is_no_archive_is_told(data, words, tmp_path):
         path.write_bytes(data)
     with pytest.raises(UserError, match=words):
         archive.snapshot(Request(path=path))
+
+
+def raw_zip(members: list[tuple[bytes, bytes]], *, method: int = 0, flag: int = 0) -> bytes:
+    """A zip of stored members whose names, method and flags are as they are given."""
+    made = directory = b""
+    for name, data in members:
+        fields = pack("<HHHHIIIH", flag, method, 0, 0x5821, zlib.crc32(data), len(data), len(data), len(name))
+        directory += b"PK\1\2" + pack("<HH", 0x0314, 20) + fields + bytes(12) + pack("<I", len(made)) + name
+        made += b"PK\3\4" + pack("<H", 20) + fields + bytes(2) + name + data
+    end = pack("<HHHHIIH", 0, 0, len(members), len(members), len(directory), len(made), 0)
+    return made + directory + b"PK\5\6" + end
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_members_of_any_size_are_read_from_a_tar(mode, tmp_path):
+    members = {f"{size}.png": PNG + bytes(size) for size in (0, 300 << 10, 3 << 20)}
+    found = offers(tmp_path, tarred(members, mode))
+    assert [post.read() for post in found] == list(members.values())
+
+
+@pytest.mark.parametrize("written", ["夕焼け/空.png", "Ünï/a.png", "класс/б.png", "日本.png"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp932"])
+def test_names_without_the_flag_are_read_in_the_packers_encoding(written, encoding, tmp_path):
+    try:
+        name = written.encode(encoding)
+    except UnicodeEncodeError:
+        pytest.skip("the encoding has no such letters")
+    assert ids(offers(tmp_path, raw_zip([(name, PNG)]))) == [f"dump!{written}"]
+
+
+@pytest.mark.parametrize("name", [b"miku\\1.png", b"a\\b\\1.png", b"a/b\\1.png"])
+def test_backslashes_part_folders_and_sidecars_are_found(name, tmp_path):
+    stem = name[:-4]
+    found = offers(tmp_path, raw_zip([(name, PNG), (stem + b".txt", b"1girl"), (b"x\\", b"")]))
+    assert ids(found) == ["dump!" + name.decode().replace("\\", "/")]
+    assert {"1girl", name.decode().replace("\\", "/").split("/")[-2]} <= set(found[0].tags)
+
+
+@pytest.mark.parametrize(
+    ("method", "word"), [(9, "Deflate64"), (93, "Zstandard"), (98, "PPMd"), (99, "AES"), (77, "77")]
+)
+def test_a_packing_that_is_not_read_is_named_with_the_cure(method, word, tmp_path):
+    (drop,) = offers(tmp_path, raw_zip([(b"a.png", PNG)], method=method))
+    assert (drop.reason, word in drop.detail, "unpack it" in drop.detail) == ("other_packing", True, True)
+
+
+@pytest.mark.parametrize("magic", archive.OTHER_ARCHIVES)
+def test_other_archives_are_named_with_the_cure(magic, tmp_path):
+    kind = archive.OTHER_ARCHIVES[magic]
+    (drop,) = offers(tmp_path, zipped({"inner.bin": magic + bytes(600)}))
+    assert (drop.reason, kind in drop.detail) == ("other_packing", True)
+    with pytest.raises(UserError, match=re.escape(kind)):
+        offers(tmp_path, magic + bytes(600), "other")
+
+
+def old_tar(name: bytes, data: bytes) -> bytes:
+    """A tar of Unix's seventh edition: no magic."""
+    head = bytearray(512)
+    head[: len(name)], head[100:108], head[124:136], head[136:148] = (
+        name,
+        b"0000644\0",
+        b"%011o\0" % len(data),
+        b"0" * 12,
+    )
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + data + bytes(-len(data) % 512 + 1024)
+
+
+@pytest.mark.parametrize("length", [1, 512, 5000])
+def test_a_tar_without_its_magic_is_known_by_its_checksum(length, tmp_path):
+    data = PNG + bytes(length)
+    (post,) = offers(tmp_path, old_tar(b"a.png", data))
+    assert post.read() == data
+    damaged = bytearray(old_tar(b"a.png", data))
+    damaged[3] ^= 1
+    with pytest.raises(UserError, match="no zip, tar or rar"):
+        offers(tmp_path, bytes(damaged), "damaged")
+
+
+@pytest.mark.parametrize("headers", [
+    {"size": "-1536"}, {"size": "-1"}, {"size": "-99999999999"}, {"size": "9" * 30}, {"size": "x"}, {"mtime": "nan"},
+    {"mtime": "-1e400"}, {"path": ""}, {"GNU.sparse.map": "0,-5"}, {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+])  # fmt: skip
+def test_an_odd_header_of_a_tar_ends_soon_and_what_came_before_is_in(headers, tmp_path):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as package:
+        for name in ("a.png", "odd.png", "b.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(PNG)
+            info.pax_headers = headers if name == "odd.png" else {}
+            package.addfile(info, io.BytesIO(PNG))
+    assert ids(offers(tmp_path, file.getvalue()))[0] == "dump!a.png"
+
+
+@pytest.mark.parametrize("name", [b"", b"\0.png", b"a/", b" ", b"a/\0"])
+def test_a_member_without_a_name_is_a_row_or_a_folder(name, tmp_path):
+    found = offers(tmp_path, raw_zip([(b"a.png", PNG), (name, PNG)]))
+    assert ids(found) == ["dump!a.png"]
+    assert {reason for _, reason in drops(found)} <= {"unsafe_name", "archive_damaged"}
+
+
+@pytest.mark.parametrize("name", ["a/" * 32_000 + "x.png", "a" * 5000 + ".png", "/".join(["b"] * 100)])
+@pytest.mark.parametrize("maker", [zipped, tarred])
+def test_very_deep_and_long_names_are_refused_at_once(name, maker, tmp_path):
+    found = offers(tmp_path, maker({"a.png": PNG, name: PNG}))
+    assert (ids(found), [reason for _, reason in drops(found)]) == (["dump!a.png"], ["unsafe_name"])
+
+
+def test_members_of_one_name_are_told_apart_in_linear_time():
+    taken: dict[str, int] = {}
+    ids_ = [folder.distinct("a", taken) for _ in range(50_000)]  # with a search from #2 each time: minutes
+    assert ids_[:3] + ids_[-1:] == ["a", "a#2", "a#3", "a#50000"]
+    assert len(set(ids_)) == 50_000
+
+
+@pytest.mark.parametrize("stated", [None, 1, 65_535])
+def test_members_of_a_zip_are_counted_before_they_are_read(stated, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ZIP_MEMBERS", 100)
+    packed = bytearray(raw_zip([(b"%d.png" % number, b"") for number in range(150)]))
+    if stated is not None:
+        packed[-14:-10] = pack("<HH", stated, stated)
+    for data in (bytes(packed), zipped({"inner.zip": bytes(packed)})):
+        assert [reason for _, reason in drops(offers(tmp_path, data))] == ["archive_bomb"]
+    assert len(offers(tmp_path, raw_zip([(b"%d.png" % number, PNG) for number in range(100)]))) == 100

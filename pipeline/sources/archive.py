@@ -5,16 +5,15 @@ read, whatever it declares. An archive within the archive is read too, in memory
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
 import re
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -34,13 +33,26 @@ MAX_TOTAL = 1 << 40  # bytes that all pictures may unpack to
 MAX_RATIO = 200  # unpacked to packed, of members above RATIO_FROM: line art as BMP in a zip reaches 100
 RATIO_FROM = 50 << 20  # bytes
 MAX_MEMBERS = 5_000_000
-MAX_HEADER = 1 << 18  # bytes of a tar's header, or of its own reads
+MAX_ZIP_MEMBERS = 500_000  # zipfile holds all of them at once, 0.7 kB each
+MAX_DIRECTORY = 256 << 20  # bytes of a zip's central directory
+MAX_DEPTH = 64  # folders in a member's name: each of them is looked into for sidecars
+MAX_NAME = 4096  # characters of a member's name, as of a path
+MAX_HEADER = 1 << 18  # bytes of a tar's header
+CHUNK = 1 << 16  # bytes that are unpacked at once
 MAX_SIDECARS = 256 << 20  # bytes of all sidecars, which are held in memory
 ARCHIVES = frozenset(".zip .cbz .rar .cbr .tar .tgz .gz .tbz2 .bz2 .txz .xz".split())
 
-# What zipfile, tarfile and the decompressors raise at damaged bytes.
-DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, NotImplementedError,
-          RuntimeError, ValueError, struct.error, rarfile.Error)  # fmt: skip
+# By the first bytes, so that what is not read can be named.
+OTHER_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "7-Zip", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4",
+    b"\x1f\x9d": "compress (.Z)", b"MSCF": "Microsoft Cabinet", b"xar!": "xar", b"LZIP": "lzip", b"\x60\xea": "ARJ",
+}  # fmt: skip
+READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+OTHER_METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "PKWARE's DCL", 20: "Zstandard", 93: "Zstandard", 94: "MP3",
+    95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
+}  # fmt: skip
+_UNPACK = "unpack it and give --source folder"
 
 
 class _Refused(Exception):
@@ -53,28 +65,54 @@ class Member(NamedTuple):
     name: str
     mtime: datetime | None
     open: Callable[[], BinaryIO]
-    refused: str | None = None  # a reason of REASONS
+    refused: tuple[str, str] | None = None  # a reason of REASONS, and more on it
     skips: int = 0  # bytes that must be unpacked to get past it, if it is not read
 
 
 def _zip_members(file: BinaryIO) -> Iterator[Member]:
+    _check_directory(file)
     archive = zipfile.ZipFile(file)
     for info in archive.infolist():
-        if not info.is_dir():
-            is_link = stat.S_ISLNK(info.external_attr >> 16)
-            refused = "unsafe_name" if is_link else "encrypted" if info.flag_bits & 1 else None
-            yield Member(_zip_name(info), _utc(info.date_time), partial(archive.open, info), refused)
+        name = _zip_name(info).replace("\\", "/")  # as Windows writes it
+        if not name.endswith("/"):
+            yield Member(name, _utc(info.date_time), partial(archive.open, info), _zip_refusal(info))
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise _Refused if a zip's central directory, which zipfile reads whole, holds too many members. They are counted:
+    what the archive says of them is not what is read."""
+    end = zipfile._EndRecData(file)  # what ZipFile itself begins with
+    size = end[zipfile._ECD_SIZE] if end else 0
+    if size > MAX_DIRECTORY:
+        raise _Refused("archive_bomb", f"a zip's directory of {size:,} bytes: {_UNPACK}")
+    if size > MAX_ZIP_MEMBERS * 46:  # bytes of an entry without a name
+        file.seek(max(end[zipfile._ECD_LOCATION] - size - 76, 0))  # 76: of a zip64's own end records
+        if file.read(size + 76).count(b"PK\1\2") > MAX_ZIP_MEMBERS:
+            raise _Refused("archive_bomb", f"more than {MAX_ZIP_MEMBERS:,} members in a zip: {_UNPACK}")
+
+
+def _zip_refusal(info: zipfile.ZipInfo) -> tuple[str, str] | None:
+    """Return why a member of a zip is not read, if it is not."""
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "unsafe_name", "a link"
+    if info.flag_bits & 1:
+        return "encrypted", ""
+    if info.compress_type not in READ_METHODS:
+        method = OTHER_METHODS.get(info.compress_type, f"method {info.compress_type}")
+        return "other_packing", f"packed with {method}: {_UNPACK}"
+    return None
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Without the flag that says UTF-8, a name is in the packer's own code page: here, most likely, Japan's."""
+    """Return a member's name. Without the flag that says UTF-8 it is UTF-8 all the same if macOS wrote it, or in the
+    packer's own code page: here, most likely, Japan's."""
     if info.flag_bits & 0x800:
         return info.orig_filename
     raw = info.orig_filename.encode("cp437", "replace")
-    try:
-        return raw.decode("ascii" if raw.isascii() else "cp932")
-    except UnicodeDecodeError:
-        return info.orig_filename
+    for encoding in ("utf-8", "cp932"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return info.orig_filename
 
 
 def _utc(date_time: tuple[int, ...] | None) -> datetime | None:
@@ -88,7 +126,7 @@ def _utc(date_time: tuple[int, ...] | None) -> datetime | None:
 _UNPACKERS = {b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
 
 
-class _Modest:
+class _SmallReads:
     """A stream that is read in small steps only: tarfile reads a header of any size at once, as no honest tar has."""
 
     def __init__(self, file: BinaryIO):
@@ -96,6 +134,7 @@ class _Modest:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes. Raise _Refused beyond MAX_HEADER."""
         if not 0 <= size <= MAX_HEADER:
             raise _Refused("archive_bomb", f"a header of {size:,} bytes")
         return self._file.read(size)
@@ -106,12 +145,16 @@ def _tar_members(file: BinaryIO) -> Iterator[Member]:
     head = file.read(6)
     file.seek(0)
     unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
-    with tarfile.open(fileobj=_Modest(unpack(file) if unpack else file), mode="r:") as archive:
+    begun = -1
+    with tarfile.open(fileobj=_SmallReads(unpack(file) if unpack else file), mode="r:") as archive:
         for info in archive:
             archive.members = []  # tarfile keeps every header: millions of them would fill the memory
+            if info.size < 0 or info.offset <= begun:  # tarfile would go back, and read the same headers for ever
+                raise _Refused("archive_damaged", f"a member of {info.size:,} bytes")
+            begun = info.offset
             if not info.isdir():
                 mtime = EPOCH + timedelta(seconds=int(info.mtime)) if 0 <= info.mtime < 1 << 33 else None
-                refused = None if info.isreg() else "unsafe_name"
+                refused = None if info.isreg() else ("unsafe_name", "a link or a device")
                 yield Member(info.name, mtime, partial(archive.extractfile, info), refused, skips=info.size)
 
 
@@ -119,7 +162,8 @@ def _rar_members(file: BinaryIO) -> Iterator[Member]:
     archive = rarfile.RarFile(getattr(file, "name", file))  # by its path, it is not copied to unpack a member
     for info in archive.infolist():
         if not info.is_dir():
-            refused = "encrypted" if info.needs_password() else None if info.is_file() else "unsafe_name"
+            link = None if info.is_file() else ("unsafe_name", "a link or a device")
+            refused = ("encrypted", "") if info.needs_password() else link
             yield Member(info.filename, _utc(info.date_time), partial(archive.open, info), refused)
 
 
@@ -131,9 +175,22 @@ _MAGIC = {
 
 def _reader(head: bytes) -> Callable[[BinaryIO], Iterator[Member]] | None:
     """What reads an archive that begins with `head` (512 bytes); None if it is none we know."""
-    if head[257:262] == b"ustar":
+    if head[257:262] == b"ustar" or _is_old_tar(head):
         return _tar_members
     return next((reader for magic, reader in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Return whether 512 bytes are a header of Unix's seventh edition, which has no magic: by its checksum."""
+    stated = head[148:156].strip(b" \0")
+    if len(head) < 512 or not head[0] or not re.fullmatch(rb"[0-7]{3,7}", stated):
+        return False
+    return int(stated, 8) == sum(head) - sum(head[148:156]) + 8 * ord(" ")
+
+
+def _other_archive(head: bytes) -> str | None:
+    """Return the kind of an archive that is not read, by its first bytes; None if they are of none."""
+    return next((kind for magic, kind in OTHER_ARCHIVES.items() if head.startswith(magic)), None)
 
 
 class _Budget:
@@ -161,7 +218,7 @@ class _Budget:
         """The member's bytes, in steps, whatever it declares."""
         chunks, size = [], 0
         with member.open() as file:
-            while chunk := file.read(1 << 20):
+            while chunk := file.read(CHUNK):
                 size += len(chunk)
                 self.spend(0 if member.skips else len(chunk))  # a tar's are counted when they are met
                 if size > most:
@@ -182,10 +239,9 @@ def snapshot(request: Request) -> list:
     except OSError as error:
         raise UserError(path, error.strerror, "an archive that may be read", "mend its permissions") from error
     if _reader(head) is None:
-        raise UserError(
-            path, "no zip, tar or rar" if head else "an empty file", "one of those",
-            "unpack it and give --source folder",
-        )  # fmt: skip
+        kind = f"a {_other_archive(head)} archive" if _other_archive(head) else "no zip, tar or rar"
+        expected = "a zip, a rar, or a tar, also .gz, .bz2 or .xz"
+        raise UserError(path, kind if head else "an empty file", expected, _UNPACK)
     status = path.stat()
     return [printable(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
 
@@ -197,14 +253,14 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
     name, size, mtime, _ = snapshot
     with open(request.path, "rb") as file:
         stamp = f"{printable(str(request.path.resolve()))} {size} {mtime}"
-        yield from _Archive(name, file, stamp, _Budget(size), _Budget(size), set()).posts()
+        yield from _Archive(name, file, stamp, _Budget(size), _Budget(size), {}).posts()
 
 
 class _Archive:
     """One archive, at the top or (`is_inner`) within another, whose budgets, for either pass, and ids it shares."""
 
     def __init__(
-        self, name: str, file: BinaryIO, stamp: str, first: _Budget, second: _Budget, ids: set[str],
+        self, name: str, file: BinaryIO, stamp: str, first: _Budget, second: _Budget, ids: dict[str, int],
         *, is_inner: bool = False,
     ):  # fmt: skip
         self._name, self._file, self._stamp, self._ids, self._is_inner = name, file, stamp, ids, is_inner
@@ -227,8 +283,10 @@ class _Archive:
                 continue
             if data is None:
                 continue
-            if (_reader(data[:512])) is not None:
+            if _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)
+            elif kind := _other_archive(data):
+                yield Drop(member_id, "other_packing", f"a {kind} archive: {_UNPACK}")
             elif is_picture(member.name, partial(bytes, data[:16])):
                 present = [path for path in beside(member.name) if path in texts]
                 used.update(present)
@@ -262,23 +320,27 @@ class _Archive:
                     return
         except _Refused as refused:
             yield Drop(self._name, *refused.args)
-        except DAMAGE as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # hostile bytes make these libraries raise anything
             yield Drop(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
 
     def _wanted(self, member: Member, budget: _Budget) -> bytes | None:
         """The member's bytes, if it may be a picture or an archive. Raises _Refused."""
         extension = os.path.splitext(member.name)[1].lower()
-        if _is_unsafe(member.name):
-            raise _Refused("unsafe_name", f"it leads to {member.name!r}")
+        if problem := _name_problem(member.name):
+            raise _Refused("unsafe_name", problem)
         if any(is_junk(part) for part in member.name.split("/")) or (extension in OTHERS and extension not in ARCHIVES):
             return None
         if member.refused:
-            raise _Refused(member.refused, "")
+            raise _Refused(*member.refused)
         try:
             return budget.read(member, MAX_INNER if extension in ARCHIVES else MAX_MEMBER)
         except rarfile.RarCannotExec as error:
             raise _Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
-        except DAMAGE as error:
+        except (_Refused, MemoryError):
+            raise
+        except Exception as error:  # as above
             raise _Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
     def _texts(self, texts: dict[str, bytes]) -> Iterator[Drop]:
@@ -286,13 +348,15 @@ class _Archive:
         when the pictures are read."""
         room = MAX_SIDECARS
         for member in self._members(self._first):
-            if isinstance(member, Drop) or not _may_be_sidecar(member.name):
+            if isinstance(member, Drop) or not _may_be_sidecar(member.name) or _name_problem(member.name):
                 continue
             try:
                 if member.refused:
-                    raise _Refused(member.refused, "")
+                    raise _Refused(*member.refused)
                 data = self._first.read(member, min(room, MAX_TABLE_BYTES))
-            except (_Refused, *DAMAGE) as error:
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001  # as above
                 words = " ".join(str(word) for word in error.args) if isinstance(error, _Refused) else str(error)
                 yield Drop(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
             else:
@@ -308,7 +372,14 @@ def _may_be_sidecar(name: str) -> bool:
     return name.endswith((".json", ".txt", ".caption")) or name.rpartition("/")[2] in TABLES
 
 
-def _is_unsafe(name: str) -> bool:
-    """Whether a name would, as a path, leave the folder that it is unpacked in, on any system."""
+def _name_problem(name: str) -> str | None:
+    """Return why a member of that name is not taken: as a path, it would leave the folder that it is unpacked in, on
+    any system, or it is none, or too long or deep. None if nothing is wrong with it."""
     parts = name.replace("\\", "/").split("/")
-    return ".." in parts or name.startswith(("/", "\\")) or bool(re.match("[A-Za-z]:", name)) or "\0" in name
+    if not parts[-1].strip("\0 "):
+        return "it has no name"
+    if len(name) > MAX_NAME or len(parts) > MAX_DEPTH:
+        return f"a name of {len(name):,} characters and {len(parts) - 1:,} folders"
+    if ".." in parts or name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or "\0" in name:
+        return f"it leads to {name!r}"
+    return None

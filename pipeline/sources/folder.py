@@ -1,6 +1,5 @@
 """A folder of pictures on this machine, read recursively, with what lies beside them."""
 
-import itertools
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -181,7 +180,7 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
     """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
     root = request.path.resolve()
     beside_them = Sidecars(partial(_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
-    ids: set[str] = set()
+    ids: dict[str, int] = {}
     for path, size, mtime, beside_it, problem in snapshot:
         source_id = distinct(printable(path), ids)
         if problem:
@@ -215,11 +214,13 @@ def _time(mtime: int) -> datetime | None:
         return None
 
 
-def distinct(source_id: str, taken: set[str]) -> str:
-    """The id, told apart from those that are taken; it is taken from now on."""
-    candidates = itertools.chain([source_id], (f"{source_id}#{number}" for number in itertools.count(2)))
-    free = next(candidate for candidate in candidates if candidate not in taken)
-    taken.add(free)
+def distinct(source_id: str, taken: dict[str, int]) -> str:
+    """Return the id, or `id#2`, `id#3`, … if it is taken; it is taken from now on. `taken` counts each id's uses."""
+    free = source_id
+    while free in taken:
+        taken[source_id] += 1
+        free = f"{source_id}#{taken[source_id]}"
+    taken[free] = 1
     return free
 
 
