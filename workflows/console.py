@@ -14,6 +14,7 @@ from luigi.parameter import ParameterException
 from luigi.task_register import TaskClassException
 
 from pipeline.errors import UserError
+from workflows import signals
 
 DEFAULTS = {
     "core": {
@@ -55,6 +56,7 @@ def speak_plainly() -> None:
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
     atexit.register(last_words.say)
+    signals.install()
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
@@ -104,7 +106,7 @@ def _in_one_line(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     if isinstance(error, KeyboardInterrupt):
-        return "keyboard: interrupted; what was done is kept; run the same command again to go on"
+        return signals.INTERRUPTED
     if isinstance(error.__cause__, UserError):
         return f"luigi.cfg: {text}: {error.__cause__}"
     if isinstance(error, (ParameterException, TaskClassException)):
@@ -136,6 +138,23 @@ class Choice(_Told, luigi.ChoiceParameter):
     def __init__(self, choices: tuple[str, ...], **kwargs):
         super().__init__(choices=choices, **kwargs)
         self.kind = "one of " + " ".join(choices)  # in our order: luigi keeps a set
+
+
+class FilePath(luigi.PathParameter):
+    """A path; `~` at its beginning is the user's home, which a shell does not put into `--option=~/x`."""
+
+    def normalize(self, x: str | Path) -> Path:
+        """Return the path. Raise UserError if there is no such home."""
+        try:
+            return super().normalize(x).expanduser()
+        except RuntimeError:
+            raise UserError("command line", f"'{x}' given", "a path; ~ or ~USER of a user", "write it out") from None
+
+
+class OptionalFilePath(luigi.OptionalParameter, FilePath):
+    """A path, or nothing."""
+
+    expected_type = (str, Path)
 
 
 class WholeNumber(_Told, luigi.IntParameter):

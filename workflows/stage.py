@@ -5,6 +5,7 @@ import errno
 import functools
 import hashlib
 import json
+import multiprocessing
 import os
 import sqlite3
 import weakref
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber, require
+from workflows.console import FilePath, WholeNumber, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,7 @@ _DISK_ERRORS = {
 class Stage(luigi.Task):
     """A task whose output is a folder named by the digest of what it is made from: made whole, or not there."""
 
-    data_root = luigi.PathParameter(
+    data_root = FilePath(
         default=Path("data"), significant=False, description="folder that everything is written below; one file system"
     )
     jobs = WholeNumber(default=0, significant=False, description="processes; 0: one per core. Changes no result")
@@ -112,6 +113,11 @@ class Stage(luigi.Task):
             for stage in list(_ALIVE):  # when the input is mended, a notebook builds it again with the same objects
                 stage._forget_own()
             raise
+        finally:
+            if multiprocessing.parent_process():  # one of Luigi's --workers, whose end would wait for ours
+                from pipeline.engine import stop_workers
+
+                stop_workers()
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""

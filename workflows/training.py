@@ -13,7 +13,7 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import Choice, WholeNumber, require
+from workflows.console import Choice, FilePath, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
@@ -24,7 +24,7 @@ class Dataset(luigi.Task):
     """datasets/NAME, whatever built it. A missing `faces` is built with the defaults first; no other is."""
 
     name = luigi.Parameter()
-    data_root = luigi.PathParameter(default=Path("data"), significant=False)
+    data_root = FilePath(default=Path("data"), significant=False)
 
     def requires(self):
         if self.name == "faces" and not self.complete():
@@ -54,7 +54,7 @@ class NamedRun(luigi.Task):
     """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
 
     run_name = luigi.Parameter(default="", description="which run: runs/NAME below the data root")
-    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of datasets and runs")
+    data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
 
     @classmethod
     def get_params(cls):
