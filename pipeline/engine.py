@@ -7,6 +7,7 @@ import ctypes
 import functools
 import itertools
 import logging
+import multiprocessing
 import os
 import platform
 import sys
@@ -49,43 +50,24 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
 
     chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     all_items = itertools.chain(first, items)
-    pool = Parallel(n_jobs=jobs or -1, return_as="generator_unordered", batch_size=1, **_options())
+    pool = Parallel(n_jobs=jobs or -1, return_as="generator_unordered", batch_size=1)
     try:
         for results in pool(delayed(_run)(function, chunk) for chunk in chunks):
             yield from results
     except TerminatedWorkerError as error:
-        stop_workers()
         raise UserError(
             "--jobs",
             "a worker process died, most likely for want of memory",
             "enough memory for each",
             "use fewer jobs",
         ) from error
-    except BaseException:
-        stop_workers()
-        raise
-
-
-def _options() -> dict[str, object]:
-    """Return what joblib's own processes are started with; other backends, such as Dask's, have their own ways."""
-    from joblib.parallel import LokyBackend, get_active_backend
-
-    is_ours = isinstance(get_active_backend()[0], LokyBackend)
-    return {"initializer": _end_with_parent, "initargs": (os.getpid(),)} if is_ours else {}
-
-
-def stop_workers() -> None:
-    """End the worker processes at once. Left alone, they wait five minutes for more to do, and so does the end of a
-    forked process that started them."""
-    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
-    if loky and loky._executor is not None:
-        loky._executor.terminate(kill_workers=True)
 
 
 def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
+    _end_with_parent()
     try:
         results = [function(item) for item in chunk]
     except MemoryError as error:
@@ -96,8 +78,12 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     return results
 
 
-def _end_with_parent(parent: int) -> None:
-    """Start to watch whether the process `parent` is still there: a build that is killed leaves no worker behind."""
+@functools.cache
+def _end_with_parent() -> None:
+    """A build that is killed leaves no worker behind: each looks whether its parent is still the same."""
+    parent = os.getppid()
+    if multiprocessing.parent_process() is None:
+        return  # not a worker
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -14,7 +14,6 @@ from luigi.parameter import ParameterException
 from luigi.task_register import TaskClassException
 
 from pipeline.errors import UserError
-from workflows import signals
 
 DEFAULTS = {
     "core": {
@@ -56,7 +55,6 @@ def speak_plainly() -> None:
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
     atexit.register(last_words.say)
-    signals.install()
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
@@ -106,7 +104,7 @@ def _in_one_line(error: BaseException) -> str:
     if isinstance(error, UserError):
         return text
     if isinstance(error, KeyboardInterrupt):
-        return signals.INTERRUPTED
+        return "keyboard: interrupted; what was done is kept; run the same command again to go on"
     if isinstance(error.__cause__, UserError):
         return f"luigi.cfg: {text}: {error.__cause__}"
     if isinstance(error, (ParameterException, TaskClassException)):

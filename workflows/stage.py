@@ -5,7 +5,6 @@ import errno
 import functools
 import hashlib
 import json
-import multiprocessing
 import os
 import sqlite3
 import weakref
@@ -113,11 +112,6 @@ class Stage(luigi.Task):
             for stage in list(_ALIVE):  # when the input is mended, a notebook builds it again with the same objects
                 stage._forget_own()
             raise
-        finally:
-            if multiprocessing.parent_process():  # one of Luigi's --workers, whose end would wait for ours
-                from pipeline.engine import stop_workers
-
-                stop_workers()
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
