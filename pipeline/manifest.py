@@ -227,7 +227,7 @@ def check_folder(folder: Path) -> None:
     read."""
     path, found = folder / "manifest.parquet", None
     if not os.path.lexists(folder):
-        raise ManifestError(folder, "there is no such dataset", "the name of a dataset", "build it first")
+        raise ManifestError(folder, "there is no such file or folder", "the name of a dataset", "build it first")
     if not os.path.exists(folder):
         found = f"is a link to {os.readlink(folder)!r}, which is not there"
     elif not os.path.isfile(path):
