@@ -235,7 +235,9 @@ def link_all(paths: list[str], source: Path, target: Path) -> None:
         except OSError as error:
             if error.errno not in (*NO_HARD_LINKS, errno.EXDEV):
                 raise
-            shutil.copy2(old, new, follow_symlinks=False)  # with its time, by which `keep` knows it again
+            shutil.copyfile(old, new, follow_symlinks=False)
+            was = os.lstat(old)  # by its time `keep` knows it again
+            os.utime(new, ns=(was.st_atime_ns, was.st_mtime_ns), follow_symlinks=False)
 
 
 def keep(store: Store, name: str) -> Path | None:

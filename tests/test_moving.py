@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import luigi as luigi_library
@@ -215,6 +217,48 @@ def test_a_file_system_that_cannot_exchange_is_told_apart(number, tmp_path, monk
 
     monkeypatch.setattr(store.ctypes, "CDLL", lambda *_, **__: Library)
     assert exchange(tmp_path, tmp_path) is False
+
+
+def test_who_has_the_folder_open_sees_one_version_to_the_end(here):
+    """A reader opens the folder once, again and again, while two versions are exchanged under it."""
+    place, sizes, go = here / "datasets/faces", set(), threading.Event()
+
+    def read() -> None:
+        while not go.is_set():
+            folder = os.open(place, os.O_RDONLY)
+            with open(os.open("manifest.parquet", os.O_RDONLY, dir_fd=folder), "rb") as manifest:
+                paths = pq.read_table(manifest, columns=["path"])["path"].to_pylist()
+            for path in paths:
+                os.stat(path, dir_fd=folder)
+            os.close(folder)
+            sizes.add(len(paths))
+
+    digest = datasets.published(here, "faces")
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        for turn in range(500):
+            if (turn >= 20 and len(sizes) == 2) or reader.done():
+                break
+            larger(here)
+            with Store(here, digest).claim():
+                datasets.publish(Store(here, digest), "faces", REQUEST)
+        go.set()
+        reader.result()
+    assert sizes == {COUNT, COUNT + 2}
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV])
+def test_without_hard_links_files_are_copied_and_known_again(number, here, monkeypatch):
+    def refuse(*_, **__) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(datasets.os, "link", refuse)
+    larger(here)
+    digest = BuildFaceDataset(data_root=here, limit=COUNT).digest
+    with Store(here, digest).claim():
+        datasets.publish(Store(here, digest), "faces", REQUEST)
+    assert is_whole(here)
+    assert len(list((here / "datasets/.versions").iterdir())) == 2
 
 
 def test_the_old_version_is_kept_and_comes_back(here, can_exchange):
