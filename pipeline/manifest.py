@@ -5,11 +5,14 @@ The product of the pipeline is one table per dataset; whoever reads it needs thi
 
 import hashlib
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
 
 from pipeline.errors import UserError
 
@@ -206,20 +209,173 @@ def write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
         os.fsync(file.fileno())
 
 
+MAX_FOOTER_BYTES = 4 << 20  # ours has some 10 KB
+MAX_ROW_BYTES = 256 << 10  # of one row, unpacked; ours have hundreds of bytes
+MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO = 64 << 20, 32  # of a whole file: so much, and so many times its own size
+MAX_LIST_DEPTH = 8
+BATCH_ROWS = 1 << 16
+
+
 def read(path: Path, schema: pa.Schema) -> pa.Table:
-    """The table at `path`, with the schema's columns. Raises ManifestError."""
+    """Return the table at `path`, with the schema's columns and types. Raise ManifestError unless it holds what the
+    schema promises, and paths that stay in the folder that they are relative to."""
+    cure = "build the dataset again"
     try:
-        table = pq.read_table(path, partitioning=None)
+        missing = [name for name in schema.names if name not in columns_of(path)]
+        if missing:
+            raise ManifestError(path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", cure)
+        table = pa.Table.from_batches(batches(path, schema), schema).combine_chunks()
     except FileNotFoundError:
         raise ManifestError(path, "there is no such file", "a Parquet manifest", "build the dataset first") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ManifestError(path, f"unreadable ({error})", "a Parquet manifest", "build the dataset again") from error
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise ManifestError(
-            path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", "build the dataset again"
-        )
-    return table.select(schema.names)
+    except ValueError as error:
+        raise ManifestError(path, f"unreadable ({error})", "a Parquet manifest", cure) from error
+    for name in ("path", "image_path"):
+        if name in schema.names and (stray := next(filter(_leaves_folder, table[name].to_pylist()), None)) is not None:
+            expected = "paths below the dataset's folder, as faces/ab/abcd….png"
+            raise ManifestError(path, f"{name} holds {stray[:100]!r}", expected, cure)
+    return table
+
+
+def _leaves_folder(path: str) -> bool:
+    """Return whether a path of a manifest is not a plain relative one, on any operating system."""
+    is_plain = path.isprintable() and not re.search(r"[\\:]", path)
+    return not is_plain or any(part in ("", ".", "..") for part in path.split("/"))
+
+
+def columns_of(path: Path) -> list[str]:
+    """Return the names of a Parquet file's columns. Raise FileNotFoundError, or ValueError if it is none."""
+    try:
+        with _opened(path) as file:
+            return file.schema_arrow.names
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(error) from error
+
+
+def batches(path: Path, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, BATCH_ROWS at a time at most, with the columns of `schema` that it has, in the
+    schema's types; without a schema, all its columns as they are.
+
+    The file may come from anywhere: raise ValueError, in one line, if it is damaged, a column comes twice, has values of
+    another kind or nulls against the schema, or if its rows unpack to more than those of manifests do. Raise
+    FileNotFoundError."""
+    try:
+        yield from _batches(path, schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return error
+    return ValueError(" ".join((getattr(error, "strerror", None) or str(error)).split())[:200])
+
+
+def _opened(path: Path, **options) -> pq.ParquetFile:
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with open(path, "rb") as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(size - 8, 0))
+        end = raw.read(8)
+    if end[4:] != b"PAR1" or int.from_bytes(end[:4], "little") > min(MAX_FOOTER_BYTES, size):
+        raise ValueError("encrypted" if end[4:] == b"PARE" else "no Parquet file, or its end is cut off")
+    limits = {"thrift_string_size_limit": MAX_FOOTER_BYTES, "thrift_container_size_limit": 100_000}
+    return pq.ParquetFile(path, **limits, **options)
+
+
+def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
+    with _opened(path) as file:
+        held, leaves = file.schema_arrow, [file.schema.column(index) for index in range(len(file.schema))]
+        schema = held if schema is None else pa.schema([field for field in schema if field.name in held.names])
+        for field in schema:
+            if held.names.count(field.name) > 1:
+                raise ValueError(f"the column {field.name[:40]} comes twice")
+            if not _is_of_kind(held.field(field.name).type, field.type):
+                raise ValueError(f"{field.name[:40]} is {str(held.field(field.name).type)[:40]}, not {field.type}")
+        most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
+        chunks = [
+            file.metadata.row_group(group).column(column)
+            for group in range(file.metadata.num_row_groups) for column, leaf in enumerate(leaves)
+            if leaf.path.partition(".")[0] in schema.names
+        ]  # fmt: skip
+        if sum(max(chunk.total_uncompressed_size, 0) + 4 * max(chunk.num_values, 0) for chunk in chunks) > most:
+            raise ValueError(f"it unpacks to more than {most:,} bytes")
+        metadata = file.metadata
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+    # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
+    with _opened(path, metadata=metadata, read_dictionary=texts) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
+            size = sum(map(_unpacked_bytes, batch.columns))
+            most -= size
+            if size > MAX_ROW_BYTES * len(batch):
+                raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+            if most < 0:
+                raise ValueError("it unpacks to more than its size allows")
+            batch = batch.select(schema.names).cast(schema)
+            for field, column in zip(schema, batch.columns, strict=True):
+                if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
+                    raise ValueError(f"{field.name} with nothing in them")
+            batch.validate(full=True)  # also that texts are UTF-8
+            yield batch
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+_KINDS = (_is_text, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+
+
+def _is_of_kind(found: pa.DataType, wanted: pa.DataType, depth: int = 0) -> bool:
+    """Return whether values of a type may be cast: int32 to int64, but not to text. Of nulls alone it is not known."""
+    if found == wanted or pa.types.is_null(found):
+        return depth < MAX_LIST_DEPTH
+    if pa.types.is_dictionary(found):
+        return _is_of_kind(found.value_type, wanted, depth)
+    if _is_list(wanted):
+        return _is_list(found) and _is_of_kind(found.value_type, wanted.value_type, depth + 1)
+    return any(test(found) and test(wanted) for test in _KINDS)
+
+
+def _unpacked_bytes(array: pa.Array) -> int:
+    """Return how many bytes an array has once the texts of its dictionaries stand in each row. Raise ValueError if one
+    of them alone is too long."""
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.binary_length(array.dictionary)
+        if (pc.max(lengths).as_py() or 0) > MAX_ROW_BYTES:
+            raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+        return array.indices.nbytes + (pc.sum(lengths.take(array.indices)).as_py() or 0)
+    if _is_list(array.type):
+        return 4 * len(array) + _unpacked_bytes(array.flatten())
+    if pa.types.is_struct(array.type):
+        return sum(map(_unpacked_bytes, array.flatten()))
+    return array.nbytes
+
+
+def load_crop(folder: Path, path: str, size: int) -> Image.Image:
+    """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError unless it is a PNG
+    of that mode and size within the folder; nothing else is decoded."""
+    file, cure = folder / path, "remove the dataset and build it again"
+    if not os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep):
+        raise ManifestError(file, "it leads out of the dataset", "a picture within its folder", cure)
+    try:
+        if file.exists() and not file.is_file():
+            raise ValueError("not a regular file")
+        with Image.open(file, formats=("PNG",)) as picture:
+            if (picture.size, picture.mode) == ((size, size), "RGB"):
+                picture.load()
+                return picture
+            found = "{} × {} px".format(*picture.size) if picture.size != (size, size) else picture.mode
+    except FileNotFoundError:
+        raise ManifestError(file, "there is no such file", "the picture of a face", cure) from None
+    except Exception as error:  # hostile bytes make decoders raise anything
+        words = " ".join(str(error).split())[:200]
+        raise ManifestError(file, f"unreadable ({words})", "the picture of a face", cure) from error
+    raise ManifestError(file, found, f"{size} × {size}, as the manifest says, and RGB", cure)
 
 
 def check_faces(table: pa.Table, where: Path) -> None:

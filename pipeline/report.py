@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.hair_color import Bin, calibration_error
 from pipeline.hair_color import reliability as bins
-from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS
+from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS, load_crop
 
 SWATCHES = {
     "blonde": "#eccf6b", "brown": "#8a5a34", "black": "#26262e", "blue": "#4a7fd0", "pink": "#f08fb5",
@@ -19,9 +19,9 @@ COLUMNS, CELL, MARGIN, LABEL = 10, 96, 4, 92  # faces in a row; px
 
 def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:
     """The first COLUMNS faces of each hair colour, a row each, read from `folder`."""
-    by_color: dict[str, list[str]] = {color: [] for color in SWATCHES}
-    for color, path in zip(faces["hair_color"].to_pylist(), faces["path"].to_pylist(), strict=True):
-        by_color[color or "none"].append(path)
+    by_color: dict[str, list[tuple[str, int]]] = {color: [] for color in SWATCHES}
+    for color, *crop in zip(*(faces[name].to_pylist() for name in ("hair_color", "path", "size")), strict=True):
+        by_color[color or "none"].append(crop)
     rows = {color: paths for color, paths in by_color.items() if paths}
     pitch = CELL + MARGIN
     sheet = Image.new("RGB", (LABEL + COLUMNS * pitch, len(rows) * pitch + MARGIN), "white")
@@ -30,9 +30,9 @@ def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:
         top = MARGIN + y * pitch
         draw.rounded_rectangle((8, top + 14, 84, top + 46), 6, fill=SWATCHES[color], outline="#888888")
         draw.text((8, top + 50), f"{color}\n{len(paths):,}", "black", font)
-        for x, path in enumerate(paths[:COLUMNS]):
-            with Image.open(folder / path) as face:
-                sheet.paste(face.resize((CELL, CELL), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
+        for x, (path, size) in enumerate(paths[:COLUMNS]):
+            face = load_crop(folder, path, size)
+            sheet.paste(face.resize((CELL, CELL), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
     return sheet
 
 
