@@ -255,8 +255,8 @@ def batches(path: Path, schema: pa.Schema | None = None) -> Iterator[pa.RecordBa
     """Yield the rows of a Parquet file, BATCH_ROWS at a time at most, with the columns of `schema` that it has, in the
     schema's types; without a schema, all its columns as they are.
 
-    The file may come from anywhere: raise ValueError, in one line, if it is damaged, a column comes twice, has values of
-    another kind or nulls against the schema, or if its rows unpack to more than those of manifests do. Raise
+    The file may come from anywhere: raise ValueError, in one line, if it is damaged, a column comes twice, holds values
+    of another kind or nulls against the schema, or if its rows unpack to more than those of manifests do. Raise
     FileNotFoundError."""
     try:
         yield from _batches(path, schema)
@@ -357,8 +357,8 @@ def _unpacked_bytes(array: pa.Array) -> int:
 
 
 def load_crop(folder: Path, path: str, size: int) -> Image.Image:
-    """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError unless it is a PNG
-    of that mode and size within the folder; nothing else is decoded."""
+    """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError unless it is a
+    PNG of that mode and size within the folder; nothing else is decoded."""
     file, cure = folder / path, "remove the dataset and build it again"
     if not os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep):
         raise ManifestError(file, "it leads out of the dataset", "a picture within its folder", cure)

@@ -1,4 +1,4 @@
-"""JSON that is read back from disk or out of a file from elsewhere: parsed within bounds, and checked against a shape."""
+"""JSON that is read back from disk, or from a file that somebody else made: parsed, and checked against a shape."""
 
 import json
 import math
@@ -44,9 +44,9 @@ def _finite(text: str) -> float:
 def check(value: object, shape: object, where: str = "the value") -> None:
     """Raise ValueError unless `value`, parsed from JSON, has the shape.
 
-    A shape is a type (`str`, `int` of 64 bits, `float`, `bool`), None, a compiled pattern that a whole string matches, a
-    tuple of alternatives, `[shape]` for an array, `[shape, shape]` for an array of that length, `{str: shape}` for an
-    object of any keys, or `{"key": shape, …}`: a key that is missing counts as null, and other keys may be there."""
+    A shape is a type (`str`, `int` of 64 bits, `float`, `bool`), None, a compiled pattern that a whole string matches,
+    a tuple of alternatives, `[shape]` for an array, `[shape, shape]` for an array of that length, `{str: shape}` for
+    an object of any keys, or `{"key": shape, …}`: a key that is missing counts as null, and others may be there."""
     if isinstance(shape, tuple):
         if any(_has(value, one, where) for one in shape):
             return
