@@ -378,6 +378,27 @@ def load_crop(folder: Path, path: str, size: int) -> Image.Image:
     raise ManifestError(file, found, f"{size} × {size}, as the manifest says, and RGB", cure)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise ManifestError unless `folder` holds a dataset: a manifest.parquet that can be opened. Its footer alone is
+    read."""
+    path, found = folder / "manifest.parquet", None
+    if not os.path.lexists(folder):
+        raise ManifestError(folder, "there is no such dataset", "the name of a dataset", "build it first")
+    if not os.path.exists(folder):
+        found = f"is a link to {os.readlink(folder)!r}, which is not there"
+    elif not os.path.isfile(path):
+        found = "holds no manifest.parquet"
+    else:
+        try:
+            missing = {*FACES.names} - {*pq.read_schema(path).names}
+            found = f"has a manifest.parquet without {', '.join(sorted(missing))}" if missing else None
+        except (pa.ArrowException, OSError) as error:
+            found = f"has a manifest.parquet that cannot be read ({error})"
+    if found:
+        cure = "copy it here again, whole, or move away what is there and build it again"
+        raise ManifestError(folder, found, "a dataset", cure)
+
+
 def check_faces(table: pa.Table, where: Path) -> None:
     """Raises ManifestError unless keys are unique, splits and colours known, and no group lies in two splits."""
     cure = "build the dataset again"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import corrections, datasets, hair
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, read
+from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
 from pipeline.store import Store
 
 _OF_HAIR = ("hair_color", "hair_scores", "hair_tagger")
@@ -18,9 +18,12 @@ _REMADE = (hair.TOLD, datasets.CORRECTED)  # so begin the lines of the old card 
 def is_done(root: Path, name: str, *, tagger: str, folder: Path | None) -> bool:
     """Whether that dataset is there and has its colours from that tagger, and from the corrections, as they are now.
     Raises UserError if a tagger's files are missing."""
-    version = datasets.published(root, name)
-    told = datasets.build_of(root / "datasets" / ".versions" / version).versions if version else {}
-    return told.get("retagged") == _causes(tagger, folder, corrections.read(root, name))
+    place, causes = root / "datasets" / name, _causes(tagger, folder, corrections.read(root, name))
+    try:
+        check_folder(place)
+    except ManifestError:
+        return False  # `retag` says so
+    return datasets.build_of(place).versions.get("retagged") == causes
 
 
 def _causes(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list:
@@ -31,16 +34,16 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     """Name the colours anew, by the originals' pixels and the tags of the manifest, and carry out the corrections by
     hand; how many faces have another colour now. Raises UserError if there is no such dataset, or an original is
     gone."""
+    check_folder(root / "datasets" / name)
     version = datasets.published(root, name)
-    if version is None:
-        raise UserError(
-            f"--dataset {name}", f"{root / 'datasets' / name} is none of ours", "the name of a dataset", "build it"
-        )
-    place = root / "datasets" / ".versions" / version
     by_hand = corrections.read(root, name)
     causes = _causes(tagger, folder, by_hand)
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, causes]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
+        with store.lock(f"dataset {name}"):  # what is read is kept, whatever the name holds meanwhile
+            place = datasets.keep(store, name) or root / "datasets" / name
+            if datasets.published(root, name) != version:
+                raise UserError(place, "was built again meanwhile", "one that stays", "give the same command again")
         held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL).to_pylist()
         dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
         table, told = hair.tag(
@@ -56,8 +59,9 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
         table = datasets.assemble_corrected(made, table, funnel, build, place, by_hand)
         if (place / datasets.REBUILD).exists():
             shutil.copyfile(place / datasets.REBUILD, made / datasets.REBUILD)
-        target = place.with_name(store.digest)
+        target = root / "datasets" / ".versions" / store.digest
         if not target.exists():  # as it does if these colours were asked for before
+            target.parent.mkdir(exist_ok=True)
             os.replace(made, target)
         datasets.publish(store, name, datasets.request_of(root, name), replace=True)
     before = dict(zip(held["face_id"].to_pylist(), held["hair_color"].to_pylist(), strict=True))

@@ -51,6 +51,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
     if a file cannot be read or another process is at work, ValueError if the text is none of its kind."""
     store = Store(root, "takedown")
     with store.claim() as scratch:
+        datasets.keep_all(store)  # copies from elsewhere too, so that the rows of each stand in a version
         tables = list(tables_below(root))
         path = root / "takedown.json"
         note = Note.at(path)
@@ -93,7 +94,10 @@ def _check_idle(store: Store) -> None:
 
 
 def _discard(folder: Path, scratch: Path) -> None:
-    """In one step: half a folder would not be known for what it is."""
+    """In one step: half a folder would not be known for what it is. Of a link, the link alone."""
+    if folder.is_symlink():
+        folder.unlink()
+        return
     gone = scratch / f"{folder.parent.name} {folder.name}"
     os.replace(folder, gone)
     shutil.rmtree(gone)
@@ -102,28 +106,32 @@ def _discard(folder: Path, scratch: Path) -> None:
 def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
     """Every version of a dataset that holds it is made again without it."""
     folder = root / "datasets"
-    links = {path.name: path.resolve() for path in folder.glob("*") if path.is_symlink()}
+    names_of = datasets.keep_all(Store(root, scratch.name))
+    there = {path.name for path in folder.glob("[!.]*") if path.is_dir() or path.is_symlink()}
+    undecided = there.difference(*names_of.values())
+    outcome.datasets |= dict.fromkeys(sorted(undecided), "not looked at: damaged, or a link that leads elsewhere")
     for version in sorted((folder / ".versions").glob("*")):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
         if any(path.exists() and holds(path, note) for path in tables):
-            names = [name for name, place in links.items() if place == version.resolve()]
-            words = _made_without(root, version, names, note)
+            names = names_of.get(version, [])
+            words = _made_without(root, version, names, note, scratch)
             outcome.datasets |= dict.fromkeys(names, words)
             _discard(version, scratch)
 
 
-def _made_without(root: Path, version: Path, names: list[str], note: Note) -> str:
-    """Make a version again without it, for the names that link to it; what became of it, in words."""
+def _made_without(root: Path, version: Path, names: list[str], note: Note, scratch: Path) -> str:
+    """Make a version again without it, for the names that hold it; what became of it, in words."""
     records = {name: root / "datasets" / ".requests" / f"{name}.json" for name in names}
     try:
         held = read(version / "manifest.parquet", FACES)
-        dropped = read(version / "funnel.parquet", FUNNEL).to_pylist()
+        funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
+        dropped = read(funnel, FUNNEL).to_pylist() if funnel.exists() else []
         table, words = _without(held, note), "all of its faces were taken down"
     except ManifestError as error:  # of an older program, most likely
         table, words = FACES.empty_table(), f"it could not be made again: {error}"
     if not len(table):
         for name, record in records.items():
-            (root / "datasets" / name).unlink()
+            _discard(root / "datasets" / name, scratch)
             record.unlink(missing_ok=True)
         return f"removed: {words}"
     causes = json.dumps(["takedown", version.name, sorted(note.images)])

@@ -1,11 +1,11 @@
-"""`python -m workflows X …`: `luigi --module workflows X …`. And `python -m workflows hook on|off`."""
+"""`python -m workflows X …`: `luigi --module workflows X …`. And `python -m workflows hook on|off`, `… pack NAME`."""
 
 import sys
 
 from luigi.cmdline import luigi_run
 
 from pipeline.errors import UserError
-from workflows import console, hook
+from workflows import console, hook, pack
 
 
 def main(arguments: list[str]) -> None:
@@ -16,6 +16,8 @@ def main(arguments: list[str]) -> None:
             found = " ".join(arguments[1:]) or "nothing"
             raise UserError("hook", f"'{found}' given", "on or off", "say python -m workflows hook on")
         print(switch())
+    elif arguments[:1] == ["pack"]:
+        print(pack.main(arguments[1:]))
     else:
         try:
             luigi_run(["--module", "workflows", *arguments])

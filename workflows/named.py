@@ -17,7 +17,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 class NamedDataset(Stage):
-    """datasets/NAME: a link to the version of this digest, swapped in when that is whole."""
+    """datasets/NAME: a folder with the version of this digest, swapped in when that is whole."""
 
     name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
@@ -38,6 +38,7 @@ class NamedDataset(Stage):
         datasets.check_place(self.data_root, self.name)
         if not self.replace:
             datasets.check_request(self.data_root, self.name, self.asked)
+            datasets.check_copy(self.data_root, self.name, lambda: self.digest)
         _ = self.corrections  # a mistake in them is told before anything runs
 
     @functools.cached_property
@@ -65,7 +66,7 @@ class NamedDataset(Stage):
         from pipeline import datasets
 
         try:
-            is_complete = self.folder.is_dir() and datasets.published(self.data_root, self.name) == self.digest
+            is_complete = datasets.is_published(self.data_root, self.name, self.digest)
         except (UserError, OSError):
             return False
         if is_complete:

@@ -45,9 +45,10 @@ class ExportRecipe(luigi.Task):
             return False  # no dataset: the task says so when it runs
 
     def run(self) -> None:
-        from pipeline import recipe
+        from pipeline import manifest, recipe
         from pipeline.store import Store
 
+        manifest.check_folder(self._manifest.parent)
         path = Path(self.output().path)
         with disk_errors_told(self.data_root):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,26 +21,49 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 class Dataset(luigi.Task):
-    """datasets/NAME, whatever built it. A missing `faces` is built with the defaults first; no other is."""
+    """datasets/NAME, whatever built it. A `faces` that was never there is built with the defaults first; no other is,
+    and nothing that is damaged is built over."""
 
     name = luigi.Parameter()
     data_root = luigi.PathParameter(default=Path("data"), significant=False)
 
+    @property
+    def folder(self) -> Path:
+        return self.data_root / "datasets" / self.name
+
     def requires(self):
-        if self.name == "faces" and not self.complete():
+        if self.name == "faces" and not os.path.lexists(self.folder):
             return BuildFaceDataset(data_root=self.data_root)
         return []
 
     def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
+        return luigi.LocalTarget(self.folder / "manifest.parquet")
 
     def check(self) -> None:
-        """Raises UserError if it is not there and will not be built."""
+        """Raises UserError if it is damaged, or is not there and will not be built."""
         check_run_name("--dataset", self.name)
-        if self.name != "faces" and not self.complete():
+        if os.path.lexists(self.folder):
+            from pipeline.manifest import check_folder
+
+            check_folder(self.folder)
+        elif self.name == "faces":
+            self._check_default()
+        else:
             raise UserError(
                 f"--dataset {self.name}", f"there is no {self.output().path}", "the name of a dataset",
                 f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
+            )  # fmt: skip
+
+    def _check_default(self) -> None:
+        """Raise UserError if `faces` was there, made otherwise than the default dataset, and is gone."""
+        from pipeline import datasets
+
+        held = datasets.request_of(self.data_root, self.name)
+        if held and held != BuildFaceDataset(data_root=self.data_root).asked:
+            made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
+            raise UserError(
+                self.folder, f"is gone; it was made with {made}", "that dataset",
+                "copy it here again, or build one: luigi --module workflows BuildFaceDataset …",
             )  # fmt: skip
 
 
