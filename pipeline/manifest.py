@@ -229,17 +229,18 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         raise ManifestError(path, "there is no such file", "a Parquet manifest", "build the dataset first") from None
     except ValueError as error:
         raise ManifestError(path, f"unreadable ({error})", "a Parquet manifest", cure) from error
-    for name in ("path", "image_path"):
-        if name in schema.names and (stray := next(filter(_leaves_folder, table[name].to_pylist()), None)) is not None:
-            expected = "paths below the dataset's folder, as faces/ab/abcd….png"
-            raise ManifestError(path, f"{name} holds {stray[:100]!r}", expected, cure)
+    for name, folder in (("path", "faces"), ("image_path", "images")) if schema is FACES else ():
+        stray = next((text for text in table[name].to_pylist() if not _is_below(text, folder)), None)
+        if stray is not None:
+            raise ManifestError(path, f"{name} holds {stray[:100]!r}", f"paths such as {folder}/ab/abcd….png", cure)
     return table
 
 
-def _leaves_folder(path: str) -> bool:
-    """Return whether a path of a manifest is not a plain relative one, on any operating system."""
+def _is_below(path: str, folder: str) -> bool:
+    """Return whether a path of a manifest is a plain relative one below `folder`, on any operating system."""
+    first, *names = path.split("/")
     is_plain = path.isprintable() and not re.search(r"[\\:]", path)
-    return not is_plain or any(part in ("", ".", "..") for part in path.split("/"))
+    return is_plain and first == folder and bool(names) and not {"", ".", ".."} & {*names}
 
 
 def columns_of(path: Path) -> list[str]:
@@ -390,9 +391,9 @@ def check_folder(folder: Path) -> None:
         found = "holds no manifest.parquet"
     else:
         try:
-            missing = {*FACES.names} - {*pq.read_schema(path).names}
+            missing = {*FACES.names} - {*columns_of(path)}
             found = f"has a manifest.parquet without {', '.join(sorted(missing))}" if missing else None
-        except (pa.ArrowException, OSError) as error:
+        except (OSError, ValueError) as error:
             found = f"has a manifest.parquet that cannot be read ({error})"
     if found:
         cure = "copy it here again, whole, or move away what is there and build it again"
