@@ -23,6 +23,9 @@ from torch import Tensor
 from models import ranks
 from models.files import whole
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
+from pipeline.manifest import code as code  # of the cards
+from pipeline.manifest import inert as inert
+from pipeline.manifest import table_rows as table_rows
 
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
 GPU_SHARE = 0.5  # of the free memory that pictures may fill

@@ -15,6 +15,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
+from pipeline.markup import inert as inert
+from pipeline.markup import table_rows as table_rows
 
 # Arrow's own allocator holds on to 10 to 20 times what tables of this kind need: measured 43 MB more for 2,000 rows.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -167,7 +170,11 @@ FUNNEL = pa.schema(
 
 def sha256_of(path: Path) -> str:
     """Of a manifest's file: by which recipes and runs know it. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def funnel_row(
@@ -216,12 +223,11 @@ MAX_LIST_DEPTH = 8
 BATCH_ROWS = 1 << 16
 
 
-def read(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return the table at `path`, with the schema's columns and types. Raise ManifestError unless it holds what the
-    schema promises, and paths that stay in the folder that they are relative to."""
-    cure = "build the dataset again"
+def read(path: Path, schema: pa.Schema, *, cure: str = "build the dataset again") -> pa.Table:
+    """Return the table at `path`, with the schema's columns and types. Raise ManifestError, with that cure, unless it
+    holds what the schema promises, and paths that stay in the folder that they are relative to."""
     try:
-        missing = [name for name in schema.names if name not in columns_of(path)]
+        missing = [name for name in schema.names if name not in schema_of(path).names]
         if missing:
             raise ManifestError(path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", cure)
         table = pa.Table.from_batches(batches(path, schema), schema).combine_chunks()
@@ -243,11 +249,11 @@ def _is_below(path: str, folder: str) -> bool:
     return is_plain and first == folder and bool(names) and not {"", ".", ".."} & {*names}
 
 
-def columns_of(path: Path) -> list[str]:
-    """Return the names of a Parquet file's columns. Raise FileNotFoundError, or ValueError if it is none."""
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file, with its metadata. Raise FileNotFoundError, or ValueError if it is none."""
     try:
         with _opened(path) as file:
-            return file.schema_arrow.names
+            return file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(error) from error
 
@@ -391,7 +397,7 @@ def check_folder(folder: Path) -> None:
         found = "holds no manifest.parquet"
     else:
         try:
-            missing = {*FACES.names} - {*columns_of(path)}
+            missing = {*FACES.names} - {*schema_of(path).names}
             found = f"has a manifest.parquet without {', '.join(sorted(missing))}" if missing else None
         except (OSError, ValueError) as error:
             found = f"has a manifest.parquet that cannot be read ({error})"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline import datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, columns_of, sha256_of
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.site import Offer
 from pipeline.store import replace_file
 from pipeline.stored import HEX64, parse_json, read_json
@@ -139,7 +139,7 @@ def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
 
 def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
     """Raises ValueError, OSError."""
-    names = columns_of(path)
+    names = schema_of(path).names
     if "image_id" not in names:
         return
     if missing := {"source", "source_id"}.difference(names):
