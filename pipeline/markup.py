@@ -4,8 +4,9 @@ import re
 import unicodedata
 
 MAX_LENGTH = 300  # characters of one value on a card
-_MARKUP = re.compile(r"[&<>\"\\`*_\[\]{}#|~$^@:]|\.(?=[^\W\d])")
-"""What HTML, CommonMark, GitHub's and other dialects read as markup within a line; the last makes a link of www.a.b."""
+_MARKUP = re.compile(r"[&<>\"\\`*_\[\]{}#|~$^@:]|\.(?=[^\W\d])|^[-+]|^\d(?=\d*[.)])")
+"""What HTML, CommonMark, GitHub's and other dialects read as markup, also dots that make a link of www.a.b; and what at
+the beginning of a line makes an item of a list."""
 _PLAIN_CODE = re.compile(r"(?!.*\]\()[^`|<>&\\$]+")
 """What stands in a code span, in a cell of a table, for nothing but itself."""
 
