@@ -6,6 +6,7 @@ The product of the pipeline is one table per dataset; whoever reads it needs thi
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline import parquet_footer
 from pipeline.errors import UserError
 from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
 from pipeline.markup import inert as inert
@@ -219,7 +221,7 @@ def write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
 MAX_FOOTER_BYTES = 4 << 20  # ours has some 10 KB
 MAX_ROW_BYTES = 256 << 10  # of one row, unpacked; ours have hundreds of bytes
 MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO = 64 << 20, 32  # of a whole file: so much, and so many times its own size
-MAX_LIST_DEPTH = 8
+MAX_LIST_DEPTH, MAX_COLUMNS, MAX_ROW_GROUPS = 8, 1000, 500
 BATCH_ROWS = 1 << 16
 
 
@@ -227,7 +229,8 @@ def read(path: Path, schema: pa.Schema, *, cure: str = "build the dataset again"
     """Return the table at `path`, with the schema's columns and types. Raise ManifestError, with that cure, unless it
     holds what the schema promises, and paths that stay in the folder that they are relative to."""
     try:
-        missing = [name for name in schema.names if name not in schema_of(path).names]
+        names = schema_of(path).names
+        missing = [name for name in schema.names if name not in names]
         if missing:
             raise ManifestError(path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", cure)
         table = pa.Table.from_batches(batches(path, schema), schema).combine_chunks()
@@ -278,52 +281,67 @@ def _unreadable(error: Exception) -> Exception:
 
 
 def _opened(path: Path, **options) -> pq.ParquetFile:
+    _footer(path)  # PyArrow would take its word for its length
+    limits = {"thrift_string_size_limit": MAX_FOOTER_BYTES, "thrift_container_size_limit": 100_000}
+    return pq.ParquetFile(path, **limits, **options)
+
+
+def _footer(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
     with open(path, "rb") as raw:
         size = raw.seek(0, os.SEEK_END)
         raw.seek(max(size - 8, 0))
         end = raw.read(8)
-    if end[4:] != b"PAR1" or int.from_bytes(end[:4], "little") > min(MAX_FOOTER_BYTES, size):
-        raise ValueError("encrypted" if end[4:] == b"PARE" else "no Parquet file, or its end is cut off")
-    limits = {"thrift_string_size_limit": MAX_FOOTER_BYTES, "thrift_container_size_limit": 100_000}
-    return pq.ParquetFile(path, **limits, **options)
+        length = int.from_bytes(end[:4], "little")
+        if end[4:] != b"PAR1" or length > min(MAX_FOOTER_BYTES, size - 12):
+            raise ValueError("encrypted" if end[4:] == b"PARE" else "no Parquet file, or its end is cut off")
+        raw.seek(size - 8 - length)
+        return raw.read(length)
 
 
 def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
     with _opened(path) as file:
-        held, leaves = file.schema_arrow, [file.schema.column(index) for index in range(len(file.schema))]
-        schema = held if schema is None else pa.schema([field for field in schema if field.name in held.names])
+        metadata, held = file.metadata, file.schema_arrow
+        count = Counter(held.names)
+        if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
+            raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
+        schema = held if schema is None else pa.schema([field for field in schema if field.name in count])
         for field in schema:
-            if held.names.count(field.name) > 1:
+            if count[field.name] > 1:
                 raise ValueError(f"the column {field.name[:40]} comes twice")
             if not _is_of_kind(held.field(field.name).type, field.type):
                 raise ValueError(f"{field.name[:40]} is {str(held.field(field.name).type)[:40]}, not {field.type}")
-        most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
-        chunks = [
-            file.metadata.row_group(group).column(column)
-            for group in range(file.metadata.num_row_groups) for column, leaf in enumerate(leaves)
-            if leaf.path.partition(".")[0] in schema.names
-        ]  # fmt: skip
-        if sum(max(chunk.total_uncompressed_size, 0) + 4 * max(chunk.num_values, 0) for chunk in chunks) > most:
-            raise ValueError(f"it unpacks to more than {most:,} bytes")
-        metadata = file.metadata
-    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
+    wanted = {*schema.names}
+    sizes = [
+        max(values, 0) * 4 + max(unpacked, 0)
+        for leaf, values, unpacked in parquet_footer.chunks(_footer(path)) if leaf.partition(".")[0] in wanted
+    ]  # fmt: skip
+    if sum(sizes) > most:
+        raise ValueError(f"it unpacks to more than {most:,} bytes")
     # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     with _opened(path, metadata=metadata, read_dictionary=texts) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
-            size = sum(map(_unpacked_bytes, batch.columns))
-            most -= size
-            if size > MAX_ROW_BYTES * len(batch):
-                raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
-            if most < 0:
-                raise ValueError("it unpacks to more than its size allows")
-            batch = batch.select(schema.names).cast(schema)
-            for field, column in zip(schema, batch.columns, strict=True):
-                if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
-                    raise ValueError(f"{field.name} with nothing in them")
-            batch.validate(full=True)  # also that texts are UTF-8
-            yield batch
+        for group in range(metadata.num_row_groups):  # of several at once PyArrow joins no lists of texts
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=schema.names):
+                size = sum(map(_unpacked_bytes, batch.columns))
+                most -= size
+                if size > MAX_ROW_BYTES * len(batch):
+                    raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+                if most < 0:
+                    raise ValueError("it unpacks to more than its size allows")
+                yield _checked(batch.select(schema.names).cast(schema))
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Raises ValueError."""
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
+            raise ValueError(f"{field.name} with nothing in them")
+    batch.validate(full=True)  # also that texts are UTF-8
+    return batch
 
 
 def _is_list(kind: pa.DataType) -> bool:
