@@ -22,7 +22,10 @@ from torch import Tensor
 
 from models import ranks
 from models.files import whole
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, read
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
+from pipeline.manifest import code as code  # of the cards
+from pipeline.manifest import inert as inert
+from pipeline.manifest import table_rows as table_rows
 
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
 GPU_SHARE = 0.5  # of the free memory that pictures may fill
@@ -79,26 +82,14 @@ class Dataset:
                 file.write(picture.tobytes())  # not through the map: a full disk would be a crash, not an error
 
     def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
-        path, stated = self.folder / row[0], row[1]
+        path, stated = row
         if stated < size:
             raise ManifestError(
                 self.folder, f"faces of {stated} px", f"{size} px or more, as the model is trained at",
                 f"build it again with --size {size}, or take a smaller --preset",
             )  # fmt: skip
-        try:
-            with Image.open(path) as image:
-                picture = image.convert("RGB")
-        except FileNotFoundError:
-            raise ManifestError(path, "there is no such file", "the picture of a face", _REBUILD) from None
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ManifestError(path, f"unreadable ({error})", "the picture of a face", _REBUILD) from error
-        if picture.size != (stated, stated):
-            found = "{} × {} px".format(*picture.size)
-            raise ManifestError(path, found, f"{stated} × {stated}, as the manifest says", _REBUILD)
+        picture = load_crop(self.folder, path, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
-
-
-_REBUILD = "remove the dataset and build it again"
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable):

@@ -11,7 +11,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from models import ZOO
-from models.data import UserError
+from models.data import UserError, code, inert, table_rows
 from models.files import whole
 from models.journal import lines
 
@@ -83,25 +83,25 @@ def card(run: Path, settings: dict, step: int) -> str:
     model, dataset = settings["model"], settings["dataset"]
     last = {line["kind"]: line for line in lines(run)}
     said = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}"
+        f"{inert(name.replace('_', ' '))} {value:.4g}"
         for line in last.values() for name, value in line.items() if name not in ("step", "kind")
     )  # fmt: skip
-    shown = sorted((run / "samples").glob("*.png"))
+    shown = sorted((run / "samples").glob("[0-9]*[0-9].png"))
     none = dataset.get("left_out", 0)
     left_out = f"{none:,} faces of the train split have none of the labels, and were left out. " if none else ""
-    rows = "\n".join(f"| `{key}` | `{value}` |" for key, value in settings["config"].items())
+    rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
     return f"""---
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
 ---
-# {model}, trained on {dataset["name"]}
+# {inert(model)}, trained on {inert(dataset["name"])}
 
 Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {ZOO[model].paper}
 
 {f"![samples](samples/{shown[-1].name})" if shown else ""}
 
-Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {dataset["digest"][:16]}),
-seed {settings["seed"]}, preset {settings["preset"]}. {left_out}At the end: {said}.
+Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {inert(dataset["digest"][:16])}),
+seed {inert(settings["seed"])}, preset {inert(settings["preset"])}. {left_out}At the end: {said}.
 
 ![losses](loss.png)
 
@@ -109,6 +109,6 @@ seed {settings["seed"]}, preset {settings["preset"]}. {left_out}At the end: {sai
 |---|---|
 {rows}
 
-Use: `luigi --module workflows GenerateFaces --run {run.name}`. The pictures it learned from stay their artists'; the
-dataset's card says whose.
+Use: {code(f"luigi --module workflows GenerateFaces --run {run.name}")}. The pictures it learned from stay their
+artists'; the dataset's card says whose.
 """

@@ -94,10 +94,10 @@ def told_by(path: Path) -> dict:
         if path.suffix == ".json":
             told = json.loads(path.read_text(encoding="utf-8"))
             return told if isinstance(told, dict) else {}
-        with Image.open(path) as picture:
+        with Image.open(path, formats=("PNG",)) as picture:
             picture.load()
             return picture.text
-    except (OSError, SyntaxError, ValueError, AttributeError):
+    except (OSError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
         return {}
 
 

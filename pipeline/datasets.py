@@ -25,6 +25,7 @@ from pipeline import corrections, detect, faces, groups, hair, hair_color, image
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, check_folder, sha256_of, write
 from pipeline.store import NO_HARD_LINKS, Store, exchange, replace_file
+from pipeline.stored import HEX64, check, read_json
 
 VERSION = 2
 BUILD, REBUILD = "build.json", "rebuild.json"
@@ -61,14 +62,25 @@ def _installed(name: str) -> str:
         return "another"
 
 
+_BUILD_SHAPE = {"settings": {str: (str, int, float, bool, None)}, "images": int, "versions": dict, "before": [HEX64]}
+_RECORD_SHAPE = {"version": str, "replaced": (str, None), "request": dict}
+
+
 def build_of(folder: Path) -> Build:
-    """Of the dataset in `folder`; with nothing in it if none is told there."""
-    with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
-        build = Build(**json.loads((folder / BUILD).read_text(encoding="utf-8")))
-        is_ours = all(isinstance(value, kind) for value, kind in zip(build, (dict, int, dict, list), strict=True))
-        if is_ours and all(isinstance(sha256, str) for sha256 in build.before):
-            return build
-    return Build({}, 0, {})
+    """Of the dataset in `folder`; with nothing in it if none is told there. Raises ManifestError if it is damaged."""
+    try:
+        return build_from(read_json(folder / BUILD, dict))
+    except FileNotFoundError:
+        return Build({}, 0, {})
+    except ValueError as error:
+        raise ManifestError(folder / BUILD, f"damaged ({error})", "how a dataset was built", "remove it") from error
+
+
+def build_from(told: dict) -> Build:
+    """Return what a build.json, or a recipe, says of its build. Raise ValueError unless it has the right shape."""
+    told = {"before": []} | {name: told[name] for name in Build._fields if name in told}
+    check(told, _BUILD_SHAPE)
+    return Build(**told)
 
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -120,10 +132,8 @@ def is_published(root: Path, name: str, digest: str) -> bool:
 
 def _record(root: Path, name: str) -> dict:
     """Return what `publish` noted last of `name`: `version`, what it `replaced`, `request`; empty if nothing."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        record = json.loads((root / "datasets" / ".requests" / f"{name}.json").read_text(encoding="utf-8"))
-        if isinstance(record, dict) and isinstance(record.get("request"), dict):
-            return record
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
     return {}
 
 
@@ -277,7 +287,8 @@ def keep_all(store: Store) -> dict[Path, list[str]]:
     damaged, or a link to elsewhere, is left out."""
     names: dict[Path, list[str]] = {}
     for place in sorted((store.root / "datasets").glob("[!.]*")):
-        if _NAME.fullmatch(place.name):
+        is_stray = place.is_symlink() and not _linked(store.root, place.name)
+        if _NAME.fullmatch(place.name) and not is_stray and not (place / "manifest.parquet").is_symlink():
             with contextlib.suppress(ManifestError), store.lock(f"dataset {place.name}"):
                 check_folder(place)
                 if version := keep(store, place.name):

@@ -5,13 +5,21 @@ The product of the pipeline is one table per dataset; whoever reads it needs thi
 
 import hashlib
 import os
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from PIL import Image
 
+from pipeline import parquet_footer
 from pipeline.errors import UserError
+from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
+from pipeline.markup import inert as inert
+from pipeline.markup import table_rows as table_rows
 
 # Arrow's own allocator holds on to 10 to 20 times what tables of this kind need: measured 43 MB more for 2,000 rows.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -166,7 +174,11 @@ FUNNEL = pa.schema(
 
 def sha256_of(path: Path) -> str:
     """Of a manifest's file: by which recipes and runs know it. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def funnel_row(
@@ -208,20 +220,189 @@ def write(table: pa.Table, schema: pa.Schema, path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path, schema: pa.Schema) -> pa.Table:
-    """The table at `path`, with the schema's columns. Raises ManifestError."""
+MAX_FOOTER_BYTES = 4 << 20  # ours has some 10 KB
+MAX_ROW_BYTES = 256 << 10  # of one row, unpacked; ours have hundreds of bytes
+MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO = 64 << 20, 32  # of a whole file: so much, and so many times its own size
+MAX_LIST_DEPTH, MAX_COLUMNS, MAX_ROW_GROUPS = 8, 1000, 500
+BATCH_ROWS = 1 << 16
+
+
+def read(path: Path, schema: pa.Schema, *, cure: str = "build the dataset again") -> pa.Table:
+    """Return the table at `path`, with the schema's columns and types. Raise ManifestError, with that cure, unless it
+    holds what the schema promises, and paths that stay in the folder that they are relative to."""
     try:
-        table = pq.read_table(path, partitioning=None)
+        names = schema_of(path).names
+        missing = [name for name in schema.names if name not in names]
+        if missing:
+            raise ManifestError(path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", cure)
+        table = pa.Table.from_batches(batches(path, schema), schema).combine_chunks()
     except FileNotFoundError:
         raise ManifestError(path, "there is no such file", "a Parquet manifest", "build the dataset first") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ManifestError(path, f"unreadable ({error})", "a Parquet manifest", "build the dataset again") from error
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise ManifestError(
-            path, f"lacks the columns {', '.join(missing)}", "the columns of README.md", "build the dataset again"
-        )
-    return table.select(schema.names)
+    except ValueError as error:
+        raise ManifestError(path, f"unreadable ({error})", "a Parquet manifest", cure) from error
+    for name, folder in (("path", "faces"), ("image_path", "images")) if schema is FACES else ():
+        stray = next((text for text in table[name].to_pylist() if not _is_below(text, folder)), None)
+        if stray is not None:
+            raise ManifestError(path, f"{name} holds {stray[:100]!r}", f"paths such as {folder}/ab/abcd….png", cure)
+    return table
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Return whether a path of a manifest is a plain relative one below `folder`, on any operating system."""
+    first, *names = path.split("/")
+    is_plain = path.isprintable() and not re.search(r"[\\:]", path)
+    return is_plain and first == folder and bool(names) and not {"", ".", ".."} & {*names}
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file, with its metadata. Raise FileNotFoundError, or ValueError if it is none."""
+    try:
+        with _opened(path) as file:
+            return file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(error) from error
+
+
+def batches(path: Path, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file, BATCH_ROWS at a time at most, with the columns of `schema` that it has, in the
+    schema's types; without a schema, all its columns as they are.
+
+    The file may come from anywhere: raise ValueError, in one line, if it is damaged, a column comes twice, holds values
+    of another kind or nulls against the schema, or if its rows unpack to more than those of manifests do. Raise
+    FileNotFoundError."""
+    try:
+        yield from _batches(path, schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return error
+    return ValueError(" ".join((getattr(error, "strerror", None) or str(error)).split())[:200])
+
+
+def _opened(path: Path, **options) -> pq.ParquetFile:
+    _footer(path)  # PyArrow would take its word for its length
+    limits = {"thrift_string_size_limit": MAX_FOOTER_BYTES, "thrift_container_size_limit": 100_000}
+    return pq.ParquetFile(path, **limits, **options)
+
+
+def _footer(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with open(path, "rb") as raw:
+        size = raw.seek(0, os.SEEK_END)
+        raw.seek(max(size - 8, 0))
+        end = raw.read(8)
+        length = int.from_bytes(end[:4], "little")
+        if end[4:] != b"PAR1" or length > min(MAX_FOOTER_BYTES, size - 12):
+            raise ValueError("encrypted" if end[4:] == b"PARE" else "no Parquet file, or its end is cut off")
+        raw.seek(size - 8 - length)
+        return raw.read(length)
+
+
+def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
+    with _opened(path) as file:
+        metadata, held = file.metadata, file.schema_arrow
+        count = Counter(held.names)
+        if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
+            raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
+        schema = held if schema is None else pa.schema([field for field in schema if field.name in count])
+        for field in schema:
+            if count[field.name] > 1:
+                raise ValueError(f"the column {field.name[:40]} comes twice")
+            if not _is_of_kind(held.field(field.name).type, field.type):
+                raise ValueError(f"{field.name[:40]} is {str(held.field(field.name).type)[:40]}, not {field.type}")
+        leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
+    wanted = {*schema.names}
+    sizes = [
+        max(values, 0) * 4 + max(unpacked, 0)
+        for leaf, values, unpacked in parquet_footer.chunks(_footer(path)) if leaf.partition(".")[0] in wanted
+    ]  # fmt: skip
+    if sum(sizes) > most:
+        raise ValueError(f"it unpacks to more than {most:,} bytes")
+    # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+    with _opened(path, metadata=metadata, read_dictionary=texts) as file:
+        for group in range(metadata.num_row_groups):  # of several at once PyArrow joins no lists of texts
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=schema.names):
+                size = sum(map(_unpacked_bytes, batch.columns))
+                most -= size
+                if size > MAX_ROW_BYTES * len(batch):
+                    raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+                if most < 0:
+                    raise ValueError("it unpacks to more than its size allows")
+                yield _checked(batch.select(schema.names).cast(schema))
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Raises ValueError."""
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
+            raise ValueError(f"{field.name} with nothing in them")
+    batch.validate(full=True)  # also that texts are UTF-8
+    return batch
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+_KINDS = (_is_text, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+
+
+def _is_of_kind(found: pa.DataType, wanted: pa.DataType, depth: int = 0) -> bool:
+    """Return whether values of a type may be cast: int32 to int64, but not to text. Of nulls alone it is not known."""
+    if found == wanted or pa.types.is_null(found):
+        return depth < MAX_LIST_DEPTH
+    if pa.types.is_dictionary(found):
+        return _is_of_kind(found.value_type, wanted, depth)
+    if _is_list(wanted):
+        return _is_list(found) and _is_of_kind(found.value_type, wanted.value_type, depth + 1)
+    return any(test(found) and test(wanted) for test in _KINDS)
+
+
+def _unpacked_bytes(array: pa.Array) -> int:
+    """Return how many bytes an array has once the texts of its dictionaries stand in each row. Raise ValueError if one
+    of them alone is too long."""
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.binary_length(array.dictionary)
+        if (pc.max(lengths).as_py() or 0) > MAX_ROW_BYTES:
+            raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
+        return array.indices.nbytes + (pc.sum(lengths.take(array.indices)).as_py() or 0)
+    if _is_list(array.type):
+        return 4 * len(array) + _unpacked_bytes(array.flatten())
+    if pa.types.is_struct(array.type):
+        return sum(map(_unpacked_bytes, array.flatten()))
+    return array.nbytes
+
+
+def load_crop(folder: Path, path: str, size: int) -> Image.Image:
+    """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError unless it is a
+    PNG of that mode and size within the folder; nothing else is decoded."""
+    file, cure = folder / path, "remove the dataset and build it again"
+    if not os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep):
+        raise ManifestError(file, "it leads out of the dataset", "a picture within its folder", cure)
+    try:
+        if file.exists() and not file.is_file():
+            raise ValueError("not a regular file")
+        with Image.open(file, formats=("PNG",)) as picture:
+            if (picture.size, picture.mode) == ((size, size), "RGB"):
+                picture.load()
+                return picture
+            found = "{} × {} px".format(*picture.size) if picture.size != (size, size) else picture.mode
+    except FileNotFoundError:
+        raise ManifestError(file, "there is no such file", "the picture of a face", cure) from None
+    except Exception as error:  # hostile bytes make decoders raise anything
+        words = " ".join(str(error).split())[:200]
+        raise ManifestError(file, f"unreadable ({words})", "the picture of a face", cure) from error
+    raise ManifestError(file, found, f"{size} × {size}, as the manifest says, and RGB", cure)
 
 
 def check_folder(folder: Path) -> None:
@@ -236,9 +417,9 @@ def check_folder(folder: Path) -> None:
         found = "holds no manifest.parquet"
     else:
         try:
-            missing = {*FACES.names} - {*pq.read_schema(path).names}
+            missing = {*FACES.names} - {*schema_of(path).names}
             found = f"has a manifest.parquet without {', '.join(sorted(missing))}" if missing else None
-        except (pa.ArrowException, OSError) as error:
+        except (OSError, ValueError) as error:
             found = f"has a manifest.parquet that cannot be read ({error})"
     if found:
         cure = "copy it here again, whole, or move away what is there and build it again"

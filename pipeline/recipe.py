@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import datasets, faces, manifest
 from pipeline.datasets import Build
@@ -24,10 +22,11 @@ from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.post import Drop, Post
 from pipeline.sources.site import words_of
 from pipeline.store import Store, replace_file
+from pipeline.stored import HEX64, parse_json
 
 VERSION = 1
 _BUILD, _OF = b"build", b"dataset"
-MAX_ROW_BYTES = 256 << 10  # of one face, unpacked; ours have hundreds of bytes
+MAX_CUTS = 100  # kinds of crops, by size, scale and rotation
 _CURE = "take the recipe as it was exported"
 
 
@@ -76,8 +75,8 @@ def export(root: Path, name: str, path: Path, scratch: Path) -> int:
 def exported_of(path: Path) -> str | None:
     """The sha256 of the manifest of which the recipe at `path` is; None if it is no recipe."""
     try:
-        return (pq.read_schema(path).metadata or {}).get(_OF, b"").decode() or None
-    except (OSError, pa.ArrowInvalid):
+        return (manifest.schema_of(path).metadata or {}).get(_OF, b"").decode() or None
+    except (OSError, ValueError):
         return None
 
 
@@ -88,41 +87,21 @@ def read(path: Path) -> Recipe:
 
 @functools.lru_cache(maxsize=2)
 def _read(path: Path, of: str) -> Recipe:
-    try:
-        table = _table(path)
-        problem = _problem(table)
-        build = _build(path)
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise ManifestError(path, words_of(error), "the manifest of a dataset", _CURE) from error
-    if problem:
+    table = manifest.read(path, FACES, cure=_CURE)
+    if problem := _problem(table):
         raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
     manifest.check_faces(table, path)
-    return Recipe(table, build)
+    return Recipe(table, _build(path))
 
 
 def _build(path: Path) -> Build:
-    """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ValueError."""
-    told = (pq.read_schema(path).metadata or {}).get(_BUILD)
+    """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ManifestError."""
+    told = (manifest.schema_of(path).metadata or {}).get(_BUILD)
     try:
-        build = Build(**json.loads(told)) if told else datasets.build_of(path.parent)
-        settings = dict(build.settings)
-    except TypeError as error:
-        raise ValueError(f"settings that are none: {error}") from error
-    return build._replace(settings={name: value for name, value in settings.items() if _is_setting(name, value)})
-
-
-def _table(path: Path) -> pa.Table:
-    """With FACES' columns and types. Raises ValueError, also if it unpacks to more than manifests do."""
-    with pq.ParquetFile(path) as file:
-        if missing := [name for name in FACES.names if name not in file.schema_arrow.names]:
-            raise ValueError(f"lacks the columns {', '.join(missing)}")
-        batches = []
-        for batch in file.iter_batches(64, columns=FACES.names):
-            if batch.nbytes > MAX_ROW_BYTES * 64:
-                raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
-            batches.append(batch)
-        table = pa.Table.from_batches(batches) if batches else FACES.empty_table()
-        return table.select(FACES.names).cast(FACES)
+        build = datasets.build_from(parse_json(told, dict)) if told is not None else datasets.build_of(path.parent)
+    except ValueError as error:
+        raise ManifestError(path, f"what it says of its build is damaged ({error})", "a recipe", _CURE) from error
+    return build._replace(settings={name: value for name, value in build.settings.items() if _is_setting(name, value)})
 
 
 def _is_setting(name: str, value: object) -> bool:
@@ -130,7 +109,11 @@ def _is_setting(name: str, value: object) -> bool:
     return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
-_BOUNDS = {"size": (8, 4096), "box_scale": (0.25, 8), "rotation": (-360, 360), "tilt": (-360, 360)}
+_OF_CUT = ("size", "box_scale", "rotation")
+_BOUNDS = {
+    "width": (1, 1 << 20), "height": (1, 1 << 20), "size": (8, 4096), "box_scale": (0.25, 8),
+    "rotation": (-360, 360), "tilt": (-360, 360),
+}  # fmt: skip
 
 
 def _problem(table: pa.Table) -> str | None:
@@ -141,12 +124,11 @@ def _problem(table: pa.Table) -> str | None:
         values = table[name].to_numpy()
         if not ((values >= lowest) & (values <= highest)).all():
             return f"{name} that is not {lowest} to {highest}"
-    for name in ("image_id", "face_id"):
-        if not all(re.fullmatch("[0-9a-f]{64}", value) for value in table[name].to_pylist()):
+    for name in ("image_id", "face_id", "group"):
+        if not all(HEX64.fullmatch(value) for value in table[name].to_pylist()):
             return f"{name} that is no sha256"
-    for name in ("tags", "box", "hair_scores"):
-        if pc.list_flatten(table[name]).null_count:
-            return f"{name} with nothing in them"
+    if len(table.group_by([*_OF_CUT]).aggregate([])) > MAX_CUTS:
+        return f"more than {MAX_CUTS} kinds of crops"
     box = np.array(table["box"].to_pylist(), np.float64)
     width, height = (table[name].to_numpy()[:, None] for name in ("width", "height"))
     side = (box[:, 2] - box[:, 0])[:, None]
@@ -208,7 +190,7 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
     schema = pa.schema([*(field for field in FACES if field.name not in _CUT), pa.field("order", pa.int64())])
     cuts = {}
     for row in rows:
-        cuts.setdefault((row["size"], row["box_scale"], row["rotation"]), []).append(row)
+        cuts.setdefault(tuple(row[name] for name in _OF_CUT), []).append(row)
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
         table, _ = faces.cut(

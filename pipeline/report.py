@@ -8,20 +8,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.hair_color import Bin, calibration_error
 from pipeline.hair_color import reliability as bins
-from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS
+from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS, load_crop
+from pipeline.markup import code, inert, table_rows
 
 SWATCHES = {
     "blonde": "#eccf6b", "brown": "#8a5a34", "black": "#26262e", "blue": "#4a7fd0", "pink": "#f08fb5",
     "purple": "#8a5cc0", "green": "#4fae62", "red": "#c8382f", "silver": "#c3c7d2", "none": "#ffffff",
 }  # fmt: skip
 COLUMNS, CELL, MARGIN, LABEL = 10, 96, 4, 92  # faces in a row; px
+MAX_ROWS = 200  # of a table of the card that has one for each text from elsewhere
 
 
 def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:
     """The first COLUMNS faces of each hair colour, a row each, read from `folder`."""
-    by_color: dict[str, list[str]] = {color: [] for color in SWATCHES}
-    for color, path in zip(faces["hair_color"].to_pylist(), faces["path"].to_pylist(), strict=True):
-        by_color[color or "none"].append(path)
+    by_color: dict[str, list[tuple[str, int]]] = {color: [] for color in SWATCHES}
+    for color, *crop in zip(*(faces[name].to_pylist() for name in ("hair_color", "path", "size")), strict=True):
+        by_color[color or "none"].append(crop)
     rows = {color: paths for color, paths in by_color.items() if paths}
     pitch = CELL + MARGIN
     sheet = Image.new("RGB", (LABEL + COLUMNS * pitch, len(rows) * pitch + MARGIN), "white")
@@ -30,9 +32,9 @@ def contact_sheet(faces: pa.Table, folder: Path) -> Image.Image:
         top = MARGIN + y * pitch
         draw.rounded_rectangle((8, top + 14, 84, top + 46), 6, fill=SWATCHES[color], outline="#888888")
         draw.text((8, top + 50), f"{color}\n{len(paths):,}", "black", font)
-        for x, path in enumerate(paths[:COLUMNS]):
-            with Image.open(folder / path) as face:
-                sheet.paste(face.resize((CELL, CELL), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
+        for x, (path, size) in enumerate(paths[:COLUMNS]):
+            face = load_crop(folder, path, size)
+            sheet.paste(face.resize((CELL, CELL), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
     return sheet
 
 
@@ -78,7 +80,10 @@ def card(faces: pa.Table, funnel: pa.Table, images: int, settings: dict[str, obj
     `images` is how many pictures were in; `settings` what the build was asked for, without names and paths."""
     groups = Counter(dict(zip(faces["image_id"].to_pylist(), faces["group"].to_pylist(), strict=True)).values())
     joined = [size for size in groups.values() if size > 1]
-    licenses = Counter(text or "not stated" for text in faces["license"].to_pylist())
+    stated = Counter(text or "not stated" for text in faces["license"].to_pylist())
+    licenses = dict(stated.most_common(MAX_ROWS))
+    if others := len(faces) - sum(licenses.values()):
+        licenses[f"{len(stated) - MAX_ROWS:,} others"] = others
     splits = Counter(faces["split"].to_pylist())
     colors = Counter(color or "none" for color in faces["hair_color"].to_pylist())
     dropped = Counter(zip(funnel["stage"].to_pylist(), funnel["reason"].to_pylist(), strict=True))
@@ -105,21 +110,25 @@ Those put all rows into one split of their own: filter by the column `split`.
 | column | type | meaning |
 |---|---|---|
 {
-        _table(
-            (f"`{field.name}`", str(field.type).replace(" not null", ""), field.metadata[b"meaning"].decode())
+        table_rows(
+            (
+                code(field.name),
+                inert(str(field.type).replace(" not null", "")),
+                inert(field.metadata[b"meaning"].decode()),
+            )
             for field in FACES
         )
     }
 
 | split | faces |
 |---|---|
-{_table((name, f"{splits[name]:,}") for name in SPLITS)}
+{table_rows((name, f"{splits[name]:,}") for name in SPLITS)}
 
 {len(joined):,} groups hold more than one picture ({sum(joined):,} pictures in all): near-duplicates lie in one split.
 
 | hair colour | faces |
 |---|---|
-{_table((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))}
+{table_rows((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))}
 
 ![hair colours](hair_colors.png)
 {_calibration(faces)}
@@ -127,15 +136,16 @@ Those put all rows into one split of their own: filter by the column `split`.
 
 | setting | value |
 |---|---|
-{_table((f"`{key}`", f"`{value}`") for key, value in settings.items())}
+{table_rows((code(key), code(value)) for key, value in settings.items())}
 
 Where every picture went (`funnel.parquet` has a row for each that was dropped):
 
 | stage | dropped because | how many |
 |---|---|---|
 {
-        _table(
-            (stage, f"{reason}: {REASONS[reason]}", f"{count:,}") for (stage, reason), count in sorted(dropped.items())
+        table_rows(
+            (inert(stage), inert(f"{reason}: {REASONS.get(reason, 'of another version')}"), f"{count:,}")
+            for (stage, reason), count in sorted(dropped.items())[:MAX_ROWS]
         )
         or "| | nothing was dropped | 0 |"
     }
@@ -144,7 +154,7 @@ Where every picture went (`funnel.parquet` has a row for each that was dropped):
 
 | licence, as the source states it | faces |
 |---|---|
-{_table((text, f"{count:,}") for text, count in sorted(licenses.items()))}
+{table_rows((inert(text), f"{count:,}") for text, count in sorted(licenses.items()))}
 
 A crop is part of somebody's picture: its rights are those of the original, whose source every row names. The hair
 colours are a program's guess, not the artist's word. Faces that the detector does not know are missing.
@@ -163,14 +173,3 @@ calibration error is {error:.3f}:
 
 ![how sure, and how often right](hair_reliability.png)
 """
-
-
-def _table(rows) -> str:
-    """Rows of a Markdown table."""
-    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
-
-
-def _cell(text: str) -> str:
-    """On one line, with what Markdown would read as its own spelled out: it may be of somebody else's."""
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text if text.startswith("`") else text.replace("<", "&lt;")

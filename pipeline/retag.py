@@ -57,7 +57,7 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
         by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}
         made.mkdir()
         table = datasets.assemble_corrected(made, table, funnel, build, place, by_hand)
-        if (place / datasets.REBUILD).exists():
+        if (place / datasets.REBUILD).is_file() and not (place / datasets.REBUILD).is_symlink():
             shutil.copyfile(place / datasets.REBUILD, made / datasets.REBUILD)
         target = root / "datasets" / ".versions" / store.digest
         if not target.exists():  # as it does if these colours were asked for before

@@ -4,11 +4,9 @@ What is to go is noted first (`takedown.json`), so that a kill at any moment lea
 takedown begins with what the note says.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -24,12 +22,11 @@ from pipeline import blocklist, corrections, datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
-from pipeline.manifest import FACES, FUNNEL, ManifestError, read, sha256_of
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, read, sha256_of
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
-from pipeline.traces import Note, collect, database, holds, image_of, is_of, tables_below
-
-_HEX = re.compile("[0-9a-f]{64}")
+from pipeline.stored import HEX64, read_json
+from pipeline.traces import Left, Note, before, collect, database, holds, image_of, is_of, tables_below
 
 
 @dataclass
@@ -44,37 +41,50 @@ class Outcome:
     """Trained on some of it."""
     unknown_runs: list[str] = field(default_factory=list)
     """Trained on a dataset that is no longer there, so that nobody can tell."""
+    left: dict[str, str] = field(default_factory=dict)
+    """What could not be looked into, relative to the data root -> why: nothing of it was changed."""
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
-    """Remove every picture that the cell (kind, text) of a block list names, and block it from now on. Raises UserError
-    if a file cannot be read or another process is at work, ValueError if the text is none of its kind."""
-    store = Store(root, "takedown")
+    """Remove every picture that the cell (kind, text) of a block list names, and block it from now on. What cannot be
+    read is told in the outcome, and does not keep the rest. Raises UserError if another process is at work, or the note
+    of a killed takedown is damaged, ValueError if the text is none of its kind."""
+    store, left = Store(root, "takedown"), Left(root)
+    for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
+        if left.is_link(place):
+            raise UserError(
+                root / [*left][-1], "is a link", "a file or folder of this data root",
+                "move what it names to where the link is, and give the same command again",
+            )  # fmt: skip
     with store.claim() as scratch:
-        datasets.keep_all(store)  # copies from elsewhere too, so that the rows of each stand in a version
-        tables = list(tables_below(root))
+        if not left.is_link(root / "datasets" / ".versions"):
+            datasets.keep_all(store)  # copies from elsewhere too, so that the rows of each stand in a version
+        tables = tables_below(left)
         path = root / "takedown.json"
         note = Note.at(path)
         if kind == "sha256":
             text = image_of(text.strip().lower(), tables)
         if text not in note.faces:  # of a takedown that was killed, whose picture is on the list already
             blocklist.add(root, kind, text, reason, scratch)
-            collect(note, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables)
+            collect(note, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
         _check_idle(store)  # what starts from now on reads the longer list
         note.keep(path, scratch)
-        outcome = Outcome(len(note.seen), len(note.faces))
+        outcome = Outcome(len(note.seen), len(note.faces), left=left)
         _runs(root, note, outcome)
-        _datasets(root, note, outcome, scratch)
+        if not left.holds(root / "datasets" / ".versions"):
+            _datasets(root, note, outcome, scratch)
         for table in tables:
             if root / "stages" in table.parents and table.exists() and holds(table, note):
                 _discard(table.parent, scratch)
-        for file in (root / "recipes").glob("*.parquet"):
-            _rewrite_recipe(file, note, scratch)
-        _forget(root, note)
-        for file in (root / "corrections").glob("*.csv"):
-            held = file.read_bytes()
-            if (left := corrections.without(held, note.faces)) != held:
-                replace_file(file, left, scratch=scratch)
+        for file in left.glob("recipes/*.parquet"):
+            if not left.holds(file):
+                _rewrite_recipe(file, note, scratch, left)
+        _forget(root, note, left)
+        for file in left.glob("corrections/*.csv"):
+            if file.is_file():
+                held = file.read_bytes()
+                if (without := corrections.without(held, note.faces)) != held:
+                    replace_file(file, without, scratch=scratch)
         _check_idle(store)
         path.unlink()
     return outcome
@@ -83,7 +93,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
 def _check_idle(store: Store) -> None:
     """Raises UserError if a build is under way: it would bring back what it has read already."""
     for file in store.work.glob("*.lock"):
-        if file.stem != store.digest:
+        if file.stem != store.digest and file.is_file() and not file.is_symlink():
             try:
                 store.lock(file.stem).acquire(timeout=0).__exit__(None, None, None)
             except Timeout:
@@ -110,9 +120,9 @@ def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
     there = {path.name for path in folder.glob("[!.]*") if path.is_dir() or path.is_symlink()}
     undecided = there.difference(*names_of.values())
     outcome.datasets |= dict.fromkeys(sorted(undecided), "not looked at: damaged, or a link that leads elsewhere")
-    for version in sorted((folder / ".versions").glob("*")):
+    for version in outcome.left.glob("datasets/.versions/*"):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
-        if any(path.exists() and holds(path, note) for path in tables):
+        if any(path.exists() and not outcome.left.holds(path) and holds(path, note) for path in tables):
             names = names_of.get(version, [])
             words = _made_without(root, version, names, note, scratch)
             outcome.datasets |= dict.fromkeys(names, words)
@@ -127,13 +137,20 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note, scrat
         funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
         dropped = read(funnel, FUNNEL).to_pylist() if funnel.exists() else []
         table, words = _without(held, note), "all of its faces were taken down"
-    except ManifestError as error:  # of an older program, most likely
-        table, words = FACES.empty_table(), f"it could not be made again: {error}"
-    if not len(table):
-        for name, record in records.items():
-            _discard(root / "datasets" / name, scratch)
-            record.unlink(missing_ok=True)
-        return f"removed: {words}"
+        if len(table):
+            _publish_without(root, version, names, note, held, table, dropped)
+            return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
+    except (ManifestError, FileNotFoundError) as error:  # of an older program, most likely; or a crop is gone
+        words = f"it could not be made again: {error}"
+    for name, record in records.items():
+        _discard(root / "datasets" / name, scratch)
+        record.unlink(missing_ok=True)
+    return f"removed: {words}"
+
+
+def _publish_without(
+    root: Path, version: Path, names: list[str], note: Note, held: pa.Table, table: pa.Table, dropped: list[dict]
+) -> None:
     causes = json.dumps(["takedown", version.name, sorted(note.images)])
     store = Store(root, hashlib.sha256(causes.encode()).hexdigest()[:16])
     with store.claim() as scratch:
@@ -146,7 +163,6 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note, scrat
             os.replace(made, target)
         for name in names:
             datasets.publish(store, name, datasets.request_of(root, name), replace=True)
-    return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
 
 
 def _funnel_without(dropped: list[dict], held: pa.Table, note: Note) -> list[dict]:
@@ -169,24 +185,30 @@ def _near(held: pa.Table, left: pa.Table, note: Note) -> str:
 
 
 def _build_without(version: Path, gone: int) -> datasets.Build:
-    build = datasets.build_of(version)
+    try:
+        build = datasets.build_of(version)
+    except ManifestError:  # it is among what was left
+        build = datasets.Build({}, 0, {})
+    gone_before = build.settings.get("taken down", 0)
     return build._replace(
-        settings=build.settings | {"taken down": build.settings.get("taken down", 0) + gone},
+        settings=build.settings | {"taken down": gone + (gone_before if isinstance(gone_before, int) else 0)},
         images=max(build.images - gone, 0),
         before=[*build.before, sha256_of(version / "manifest.parquet")],
     )
 
 
 def _keep_report(version: Path, made: Path, note: Note) -> None:
-    """Of a rebuilt dataset: what it says of other pictures."""
-    if (version / datasets.REBUILD).exists():
-        told = json.loads((version / datasets.REBUILD).read_text(encoding="utf-8"))
-        theirs = {" ".join(post) for post in note.posts}
-        told["changed"] = [post for post in told["changed"] if post not in theirs]
-        told["vanished"] = {
-            reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
-        }
-        (made / datasets.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    """Of a rebuilt dataset: what it says of other pictures. A damaged one says nothing."""
+    try:
+        told = read_json(version / datasets.REBUILD, {"changed": [str], "vanished": {str: [str]}})
+    except (FileNotFoundError, ValueError):
+        return
+    theirs = {" ".join(post) for post in note.posts}
+    told["changed"] = [post for post in told["changed"] if post not in theirs]
+    told["vanished"] = {
+        reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
+    }
+    (made / datasets.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _without(table: pa.Table, note: Note) -> pa.Table:
@@ -208,10 +230,17 @@ def _without(table: pa.Table, note: Note) -> pa.Table:
     return table
 
 
-def _rewrite_recipe(path: Path, note: Note, scratch: Path) -> None:
+def _rewrite_recipe(path: Path, note: Note, scratch: Path, left: Left) -> None:
     if not holds(path, note):
         return
-    table = _without(pq.read_table(path, partitioning=None), note)
+    try:
+        table = pa.Table.from_batches(batches(path))
+        if missing := {"group", "split"}.difference(table.column_names):
+            raise ValueError(f"lacks the column {min(missing)}")
+    except ValueError as error:
+        left.add(path, f"it names what was taken down, and could not be read whole: {error}")
+        return
+    table = _without(table, note)
     if not len(table):
         path.unlink()
         return
@@ -220,46 +249,66 @@ def _rewrite_recipe(path: Path, note: Note, scratch: Path) -> None:
     replace_file(path, file.read_bytes(), scratch=scratch)
 
 
+_RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, None)}
+
+
 def _runs(root: Path, note: Note, outcome: Outcome) -> None:
     """Name those that learned from it, or began with the weights of one that did; remove their sheets that show
     training faces."""
-    known = set()
-    for path in root.glob("datasets/.versions/*/manifest.parquet"):
-        known |= {sha256_of(path), *datasets.build_of(path.parent).before}
+    known, left = set(), outcome.left
+    for path in left.glob("datasets/.versions/*/manifest.parquet"):
+        if path.is_file():
+            known |= {sha256_of(path), *before(path.parent, left)}
     trained_on, began_with = {}, {}
-    for path in sorted(root.glob("runs/*/config.json")):
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            config, name = json.loads(path.read_text(encoding="utf-8")), path.parent.name
+    for path in left.glob("runs/*/config.json"):
+        try:
+            config, name = read_json(path, _RUN_SHAPE), path.parent.name
             trained_on[name] = config["dataset"]["digest"]
             began_with[name] = (config.get("init_from") or {}).get("run")
+        except ValueError as error:
+            left.add(path, error)
     theirs = {name for name, digest in trained_on.items() if digest in note.manifests}
     while heirs := {name for name, first in began_with.items() if first in theirs} - theirs:
         theirs |= heirs
     outcome.runs = sorted(theirs)
     outcome.unknown_runs = sorted(name for name in trained_on.keys() - theirs if trained_on[name] not in known)
     for name in theirs:
-        (root / "runs" / name / "generated" / "neighbours.png").unlink(missing_ok=True)
+        _remove(root / "runs" / name / "generated" / "neighbours.png", left)
 
 
-def _forget(root: Path, note: Note) -> None:
+def _remove(path: Path, left: Left) -> None:
+    """Remove a file or a folder of the data root, if it is there and no link is on the way to it."""
+    if path.parent.is_dir() and not left.is_link(path.parent):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _forget(root: Path, note: Note, left: Left) -> None:
     """Originals, crops, caches, and the ledger's rows."""
     cache = root / "cache"
     for image_id in note.images:
-        for path in (root / "images" / image_id[:2]).glob(f"{image_id}.*"):
-            path.unlink()
+        for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
+            _remove(path, left)
     for face_id in note.faces:
-        (cache / "faces" / face_id[:2] / f"{face_id}.png").unlink(missing_ok=True)
-    for source, url in note.offers:
-        Spool(cache / "parts", f"{source} {url}").done()
-    shutil.rmtree(cache / "pages", ignore_errors=True)  # any of them may speak of it
+        _remove(cache / "faces" / face_id[:2] / f"{face_id}.png", left)
+    if not left.is_link(cache / "parts"):
+        for source, url in note.offers:
+            Spool(cache / "parts", f"{source} {url}").done()
+    _remove(cache / "pages", left)  # any of them may speak of it
     if note.manifests:
-        shutil.rmtree(cache / "arrays", ignore_errors=True)  # they hold pixels, and do not say whose
-    with database(cache / "results.sqlite") as results:
+        _remove(cache / "arrays", left)  # they hold pixels, and do not say whose
+    with database(cache / "results.sqlite", left) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
-            doomed = [row[:2] for row in rows if note.hashes & {*_HEX.findall(f"{row[1]} {row[2]}")}]
+            doomed = [row[:2] for row in rows if note.hashes & {*HEX64.findall(f"{row[1]} {row[2]}")}]
             _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
-    with database(root / "ledger.sqlite") as ledger:
+    if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
+        for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
+            _remove(cache / name, left)  # damaged: nobody can tell which crops are its
+        left.drop(cache / "results.sqlite")
+    with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
             _overwrite(ledger, (
                 "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "

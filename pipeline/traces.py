@@ -8,16 +8,23 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from pipeline import datasets, images
+from pipeline import datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
-from pipeline.manifest import sha256_of
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.site import Offer
-from pipeline.store import Store, replace_file
+from pipeline.store import replace_file
+from pipeline.stored import HEX64, parse_json, read_json
 
 _TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
+_IDS = ("image_id", "face_id", "group")
+_READ = (*_TOLD, "face_id", "group", "split", "source", "source_id")
+_OFFER = {
+    "source_id": str, "file_url": str, "tags": [str], "instead": ([str], None),
+    **dict.fromkeys(("page_url", "artist", "title", "rating", "license", "md5", "sha256"), (str, None)),
+}  # fmt: skip
 
 
 @dataclass
@@ -48,29 +55,102 @@ class Note:
     @classmethod
     def at(cls, path: Path) -> "Note":
         """What a takedown that was killed has left to do."""
-        if not path.exists():
+        pairs = [[str, str]]
+        shape = {each.name: pairs if each.name in ("posts", "offers") else [HEX64] for each in fields(cls)}
+        try:
+            said = read_json(path, shape)
+        except FileNotFoundError:
             return cls()
-        said = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(
+                path, f"damaged ({error})", "the note of a takedown that was killed",
+                "move it away, and give that takedown again",
+            ) from error  # fmt: skip
         return cls(*({tuple(v) if isinstance(v, list) else v for v in said[each.name]} for each in fields(cls)))
 
 
-def tables_below(root: Path) -> Iterator[Path]:
-    """Every Parquet file in which rows of pictures may be."""
-    for pattern in ("stages/*/*/*.parquet", "datasets/.versions/*/manifest.parquet", "recipes/*.parquet"):
-        yield from sorted(root.glob(pattern))
+class Left(dict[str, str]):
+    """What a takedown could not look into: path, relative to the data root -> why. A person has to."""
+
+    def __init__(self, root: Path):
+        super().__init__()
+        self._root = root
+
+    def add(self, path: Path, why: object) -> None:
+        self[path.relative_to(self._root).as_posix()] = str(why)
+
+    def holds(self, path: Path) -> bool:
+        return path.relative_to(self._root).as_posix() in self
+
+    def drop(self, path: Path) -> None:
+        del self[path.relative_to(self._root).as_posix()]
+
+    def is_link(self, path: Path) -> bool:
+        """Return whether `path`, or a folder between the data root and it, is a link; the link is added. What is behind
+        one may be anybody's: nothing there is opened or removed."""
+        below = path.relative_to(self._root).parts
+        for count in range(1, len(below) + 1):
+            place = self._root.joinpath(*below[:count])
+            if place.is_symlink():
+                self.add(place, "it is a link")
+                return True
+        return False
+
+    def glob(self, pattern: str) -> list[Path]:
+        """Return the paths below the data root that match, in order; of links none, nor what is behind them."""
+        places = [self._root]
+        for part in pattern.split("/"):
+            found = sorted(path for place in places if place.is_dir() for path in place.glob(part))
+            places = [path for path in found if not self.is_link(path)]
+        return places
+
+
+_TABLES = (
+    "stages/*/*/*.parquet", "datasets/.versions/*/manifest.parquet", "datasets/.versions/*/funnel.parquet",
+    "recipes/*.parquet",
+)  # fmt: skip
+
+
+def tables_below(left: Left) -> list[Path]:
+    """Return every Parquet file in which rows of pictures may be, of those that can be read; the others are added to
+    `left`."""
+    tables = []
+    for path in (path for pattern in _TABLES for path in left.glob(pattern)):
+        try:
+            for _ in _rows_in_batches(path, _READ):
+                pass
+        except (OSError, ValueError) as error:
+            left.add(path, error)
+        else:
+            tables.append(path)
+    return tables
 
 
 def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
-    """Those of the columns that a table has, row by row; nothing of a table that has no image_id. Raises UserError."""
+    """Those of the columns that a table has, row by row; nothing of a table that has no image_id. Raises ManifestError
+    if they are not as this program writes them."""
     try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(path, f"unreadable ({error})", "a Parquet file", "move it away, or delete it") from error
-    with file:
-        names = [name for name in columns if name in file.schema_arrow.names]
-        if "image_id" in names:
-            for batch in file.iter_batches(1024, columns=names):
-                yield from batch.to_pylist()
+        for batch in _rows_in_batches(path, columns):
+            for start in range(0, len(batch), 1024):
+                yield from batch.slice(start, 1024).to_pylist()
+    except (OSError, ValueError) as error:
+        raise ManifestError(path, str(error), "a table of this program", "look at it yourself") from error
+
+
+def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Raises ValueError, OSError."""
+    names = schema_of(path).names
+    if "image_id" not in names:
+        return
+    if missing := {"source", "source_id"}.difference(names):
+        raise ValueError(f"lacks the column {min(missing)}")
+    first = (FACES if "face_id" in names else FUNNEL).field("image_id")  # of a dropped picture it may be null
+    wanted = [first if name == "image_id" else FACES.field(name) for name in columns]
+    for batch in batches(path, pa.schema(wanted)):
+        for name in {*_IDS}.intersection(batch.schema.names):
+            if not pc.all(pc.match_substring_regex(batch[name], f"^{HEX64.pattern}$")).as_py():
+                raise ValueError(f"{name} that is no sha256")
+        yield batch
 
 
 def image_of(sha256: str, tables: list[Path]) -> str:
@@ -90,13 +170,13 @@ class _Told:
         self.tags = row.get("tags") or ()
 
 
-def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> None:
+def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path], left: Left) -> None:
     """Add all that `wanted` names, wherever it stands."""
-    note.seen |= {image_id for image_id in wanted.hashes if images.kept(Store(root), image_id)}
+    note.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
     for path in tables:
         rows = [row for row in rows_of(path, _TOLD) if row["image_id"] in wanted.hashes or wanted.why(_Told(row))]
         note.seen |= {row["image_id"] for row in rows} - {None}
-    with database(root / "ledger.sqlite") as ledger:
+    with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
             _collect_offers(note, ledger, wanted)
     note.images |= note.seen | wanted.hashes
@@ -104,27 +184,58 @@ def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> No
         rows = (row for row in rows_of(path, ("image_id", "face_id")) if row["image_id"] in note.images)
         note.faces |= {row["face_id"] for row in rows if "face_id" in row}
         if path.name == "manifest.parquet" and holds(path, note):
-            note.manifests |= {sha256_of(path), *datasets.build_of(path.parent).before}
-    with database(root / "cache" / "results.sqlite") as results:  # crops of which no table is left
-        for key, value in results.execute("SELECT key, value FROM result WHERE name LIKE 'crops/%'") if results else ():
-            if key[:64] in note.images:
-                note.faces |= {crop["face_id"] for crop in json.loads(value)}
+            note.manifests |= {sha256_of(path), *before(path.parent, left)}
+    with database(root / "cache" / "results.sqlite", left) as results:  # crops of which no table is left
+        note.faces |= (
+            {face_id for image_id, face_id in crops_in(results) if image_id in note.images} if results else set()
+        )
+
+
+def before(version: Path, left: Left) -> list[str]:
+    """Return the sha256 of the manifests from which that of a version was made by taking faces out."""
+    try:
+        return [] if left.is_link(version / datasets.BUILD) else datasets.build_of(version).before
+    except ManifestError as error:
+        left.add(version / datasets.BUILD, error.__cause__)
+        return []
+
+
+def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Yield (image_id, face_id) of each crop that the cache knows. Raise ValueError if it is damaged."""
+    for key, value in results.execute("SELECT key, value FROM result WHERE name LIKE 'crops/%'"):
+        for crop in parse_json(value, [{"face_id": HEX64}]):
+            yield str(key)[:64], crop["face_id"]
 
 
 def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
+    """Raises ValueError if the ledger holds what no ledger does; then nothing of it is noted."""
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
+    for *key, image_id in files:
+        if not all(isinstance(text, str) for text in key) or not (image_id is None or is_id(image_id)):
+            raise ValueError(f"of the file {key!r:.80} an image_id {image_id!r:.80}")
     image_of = {(source, url): image_id for source, url, image_id in files}
-    harvests = ledger.execute(
+    posts = ledger.execute(
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
-    )
-    for source, source_id, url, offer in harvests:
-        if wanted.why(Offer(**json.loads(offer))):
-            note.posts.add((source, source_id))
-            note.offers.add((source, url))
-            note.seen |= {image_of.get((source, url))} - {None}
+    ).fetchall()
+    told = [(str(source), str(source_id), str(url), Offer(**_offer(text))) for source, source_id, url, text in posts]
+    theirs = [post for *post, offer in told if wanted.why(offer)]
+    note.posts |= {(source, source_id) for source, source_id, _ in theirs}
+    note.offers |= {(source, url) for source, _, url in theirs}
+    note.seen |= {image_of.get((source, url)) for source, _, url in theirs} - {None}
     # last: the same picture may have come from an address of which nobody tells the artist
     note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.seen | wanted.hashes}
+
+
+def _offer(text: object) -> dict:
+    """Return the fields of an offer in the ledger. Raise ValueError."""
+    told = parse_json(text, _OFFER)
+    return {each.name: told[each.name] for each in fields(Offer) if told.get(each.name) is not None}
+
+
+def is_id(value: object) -> bool:
+    """Return whether a value is the sha256 of a file as this program writes it: 64 lower-case hexadecimal digits."""
+    return isinstance(value, str) and bool(HEX64.fullmatch(value))
 
 
 def holds(path: Path, note: Note) -> bool:
@@ -138,11 +249,18 @@ def is_of(row: dict, note: Note) -> bool:
 
 
 @contextlib.contextmanager
-def database(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """Open for forgetting: what is deleted is overwritten. None if it is not there."""
-    if not path.exists():
+def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
+    """Open for forgetting: what is deleted is overwritten. None if it is not there, or was left before. What turns out
+    to be damaged, by an error of SQLite or a ValueError within, is added to `left`."""
+    if not path.exists() or left.holds(path) or left.is_link(path):
         yield None
         return
-    with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
-        database.execute("PRAGMA secure_delete=ON")
-        yield database
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
+            database.execute("PRAGMA trusted_schema=OFF")
+            database.execute("PRAGMA secure_delete=ON")
+            yield database
+    except (sqlite3.DatabaseError, ValueError) as error:
+        if isinstance(error, sqlite3.OperationalError) and not str(error).startswith(("no such", "malformed")):
+            raise  # a full disk, or another process at work
+        left.add(path, error)

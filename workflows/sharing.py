@@ -199,6 +199,8 @@ class Takedown(luigi.Task):
         logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)
         if not outcome.images:
             logger.warning("nothing of %s is here: is it spelled as the manifest has it?", self._text)
+        for path, why in outcome.left.items():
+            logger.warning("%s could not be read: look at it yourself (%s)", self.data_root / path, why)
         for name, words in outcome.datasets.items():
             logger.info("datasets/%s: %s", name, words)
         for name in outcome.runs:

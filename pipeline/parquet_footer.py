@@ -1,0 +1,84 @@
+"""How large a Parquet file's column chunks say they are, read from its footer.
+
+PyArrow tells it too, but a footer that is damaged in the right place makes `RowGroupMetaData.column` end the process:
+an exception of C++ that nothing catches. The format: https://github.com/apache/parquet-format, parquet.thrift, in
+Thrift's compact protocol.
+"""
+
+import struct
+from collections.abc import Iterator
+
+MAX_DEPTH = 16
+
+# Numbers of fields in parquet.thrift.
+_FILE_ROW_GROUPS, _GROUP_COLUMNS, _CHUNK_METADATA = 4, 1, 3
+_COLUMN_PATH, _COLUMN_VALUES, _COLUMN_UNCOMPRESSED = 3, 5, 6
+
+
+def chunks(footer: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield the path, the count of values and the uncompressed bytes of each column chunk. Raise ValueError unless the
+    footer is one."""
+    try:
+        said, _ = _value(footer, 0, _STRUCT, 0)
+        for group in said[_FILE_ROW_GROUPS]:
+            for chunk in group[_GROUP_COLUMNS]:
+                column = chunk[_CHUNK_METADATA]
+                path = b".".join(column[_COLUMN_PATH]).decode()
+                yield path, int(column[_COLUMN_VALUES]), int(column[_COLUMN_UNCOMPRESSED])
+    except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise ValueError(f"its footer is damaged ({type(error).__name__})") from error
+
+
+# Kinds of values in the compact protocol.
+_TRUE, _FALSE, _BYTE, _INTS, _DOUBLE, _BINARY, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+    raise ValueError("its footer is damaged (a number)")
+
+
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
+    """Return the value of that kind at `at`, structs as {number of the field: value}, and where the next begins."""
+    if depth > MAX_DEPTH:
+        raise ValueError("its footer is damaged (depth)")
+    if kind in (_TRUE, _FALSE):
+        return kind == _TRUE, at
+    if kind == _BYTE:
+        return data[at], at + 1
+    if kind in _INTS:
+        value, at = _varint(data, at)
+        return (value >> 1) ^ -(value & 1), at
+    if kind == _DOUBLE:
+        return struct.unpack_from("<d", data, at)[0], at + 8
+    if kind == _BINARY:
+        size, at = _varint(data, at)
+        if at + size > len(data):
+            raise IndexError
+        return data[at : at + size], at + size
+    if kind in _LISTS:
+        head, at = data[at], at + 1
+        count, at = _varint(data, at) if head >> 4 == 15 else (head >> 4, at)
+        items = []
+        for _ in range(min(count, len(data))):  # each has a byte at least, but booleans, which a footer has none of
+            item, at = _value(data, at, head & 15, depth + 1)
+            items.append(item)
+        return items, at
+    if kind == _STRUCT:
+        fields, number = {}, 0
+        while head := data[at]:
+            at += 1
+            if head >> 4:
+                number += head >> 4
+            else:
+                jump, at = _varint(data, at)
+                number = (jump >> 1) ^ -(jump & 1)
+            fields[number], at = _value(data, at, head & 15, depth + 1)
+        return fields, at + 1
+    raise ValueError("its footer is damaged (a kind)")
