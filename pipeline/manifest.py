@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline import terminal
 from pipeline.errors import UserError
 
 # Arrow's own allocator holds on to 10 to 20 times what tables of this kind need: measured 43 MB more for 2,000 rows.
@@ -178,7 +179,7 @@ def funnel_row(
         "source_id": source_id,
         "image_id": image_id,
         "reason": reason,
-        "detail": detail.encode("utf-8", "replace").decode()[:200],
+        "detail": terminal.visible(detail)[:200],
     }
 
 
