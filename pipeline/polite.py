@@ -219,7 +219,8 @@ class Client:
             kind = Down if host is asked and host.fault.may_pass else Fault
             raise kind(host.fault.reason, detail) from host.fault
         if obeys_robots and not host.rules.allow(url):
-            raise Fault("robots", f"robots.txt of {host.name} disallows it")
+            refusal = host.rules.refusal and f": {host.rules.refusal}"
+            raise Fault("robots", f"robots.txt of {host.name} disallows it{refusal}")
         host.budget.wait()
 
     def _robots(self, url: str, host: _Host) -> robots.Rules:
@@ -230,13 +231,13 @@ class Client:
             _raise_for_passing(answer)
             _raise_for_challenge(answer, b"")
             if answer.status_code != 200:
-                return robots.Rules("")
+                return robots.Rules(b"")
             text = bytearray()
             for chunk in web.body(answer, 1 << 40):
                 text += chunk
                 if len(text) > robots.MAX_BYTES:
                     break
-        rules = robots.Rules(text[: robots.MAX_BYTES].decode("utf-8", "replace"))
+        rules = robots.Rules(bytes(text))
         if rules.seconds_between and self._manners.rate:
             host.budget = self._budget(host.name, min(self._manners.rate, 1 / rules.seconds_between))
         return rules
