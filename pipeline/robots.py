@@ -52,7 +52,7 @@ def _decoded(data: bytes) -> str:
 def _cost(text: str) -> int:
     """Return how many rules the parser would store and agents it would compare, and what wildcards cost at each URL: it
     keeps all rules of a group for each of the group's agents, and looks each agent up among those before it."""
-    cost, agents, rules = COST_OF_WILDCARD * text.count("*"), 0, 0
+    cost = agents = rules = 0
     for line in text.splitlines():
         line = line.partition("#")[0].strip().lower()
         if line.startswith(("user-agent", "useragent", "user agent")):
@@ -61,6 +61,7 @@ def _cost(text: str) -> int:
             agents += 1
         elif line and not line.startswith(("sitemap", "site-map", "host")):  # these two are of no group
             rules += 1 + line.count("$")
+            cost += COST_OF_WILDCARD * line.count("*")
     return cost + agents * (agents + rules)
 
 
