@@ -38,6 +38,7 @@ REASONS = {
     "rating": "the site rates it otherwise than is asked for",
     "hidden": "the site does not show it to everybody, and gives no address",
     "not_a_picture": "a film, flash or another kind of file",
+    "odd_post": "what the site says of it is no post, or has no id",
     "no_file_url": "the site gives no address of the file, and none can be made",
     "gone": "the host no longer has it (404, 410, 451)",
     "refused": "the host does not give it (401, 403 and their like)",
