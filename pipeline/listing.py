@@ -40,10 +40,8 @@ class Lister:
         elif ask.cost > query.purse:
             raise Enough(f"{query.purse:g} USD do not pay for another page")
         else:
-            is_free = not ask.cost
-            found = (
-                self._read(client, query, cursor, ask) if is_free else self._paid(client, ledger, query, cursor, ask)
-            )
+            charged = (client, ledger, query, cursor, ask)
+            found = self._paid(*charged) if ask.cost else self._read(client, query, cursor, ask)
         odd = [offer for offer in found.offers if isinstance(offer, Drop) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not is_known:
             raise UserError(
