@@ -163,7 +163,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
 def _user(cursor: Cursor, answer: Answer, said: dict) -> Listing:
     user = _typed(said.get("data"), dict, answer)
     name, total = user.get("username"), _typed(user.get("public_metrics"), dict, answer).get("tweet_count")
-    name = name if re.fullmatch(_NAME, str(name)) else cursor["user"]  # as its owner spells it
+    name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else cursor["user"]  # as its owner spells it
     if user.get("protected"):
         return Listing([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
     user_id = _id(user.get("id"))
@@ -221,7 +221,7 @@ def _offers(
     text = post.get("text")
     text = html.unescape(text[:MAX_TEXT]) if isinstance(text, str) else ""
     name = cursor["user"] or names.get(str(post.get("author_id")))
-    name = name if re.fullmatch(_NAME, str(name)) else None
+    name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else None
     about = {
         "page_url": f"https://x.com/{name or 'i'}/status/{post_id}", "artist": name,
         "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
