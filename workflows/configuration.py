@@ -71,7 +71,7 @@ def check_file(path: Path) -> None:
 def check_values() -> None:
     """Raise UserError for a value that Luigi cannot use: of an option of its own, or of a task. Call it once all tasks
     are imported."""
-    import luigi
+    import luigi.retcodes  # which registers [retcode]
     from luigi.configuration import get_config
     from luigi.task_register import Register
 
