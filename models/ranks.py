@@ -5,6 +5,8 @@ is summed over the batch is summed over all processes. So N processes do what on
 """
 
 import contextlib
+import os
+import socket
 from collections.abc import Callable, Iterator
 
 import torch
@@ -15,15 +17,34 @@ import torch.distributed as dist
 import torch.distributed.nn
 from torch import Tensor
 
+LOOPBACK = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), "lo")
+
+
+class OthersLost(Exception):
+    """The processes can no longer talk to each other: one of them has ended, or failed."""
+
 
 @contextlib.contextmanager
 def joined(backend: str, **options) -> Iterator[None]:
-    """Within it, the processes are one group (`torch.distributed.init_process_group`). After it, no thread of it is."""
-    dist.init_process_group(backend, **options)
+    """Within it, the processes are one group (`torch.distributed.init_process_group`), of this machine: they listen on
+    the loopback interface alone. After it, no thread of it is. Raise OthersLost."""
+    os.environ |= {"GLOO_SOCKET_IFNAME": LOOPBACK, "NCCL_SOCKET_IFNAME": f"={LOOPBACK}"}
+    os.environ |= {"NCCL_IB_DISABLE": "1", "NCCL_RAS_ENABLE": "0"}  # no other network, no monitor's port
+    with _together():
+        dist.init_process_group(backend, **options)
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Raise OthersLost for what torch says of the others; it has no class of its own for that."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise OthersLost(" ".join(str(error).split())[:300]) from error
 
 
 def rank() -> int:
@@ -48,7 +69,8 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, value: Tensor) -> Tensor:
         total = value.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
+        with _together():
+            dist.all_reduce(total)
         return total
 
     @staticmethod
@@ -66,7 +88,8 @@ def any_of(is_so: bool) -> bool:
     if world() == 1:
         return is_so
     flag = torch.tensor(float(is_so))
-    dist.all_reduce(flag, dist.ReduceOp.MAX)
+    with _together():
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
     return bool(flag)
 
 

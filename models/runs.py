@@ -23,6 +23,7 @@ from models.files import whole
 
 HELD_OUT = 512  # pictures that samples are compared with while training
 INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it
+LOST_OTHERS = 75  # exit code of a child that cannot go on without another one; EX_TEMPFAIL of sysexits.h
 WHEN = ("steps", "sample_every", "save_every")  # of a Config: how far and how often; they change no step
 
 
@@ -56,23 +57,28 @@ def in_child(training: Callable[[], None], run: str) -> int:
         if error.errno not in (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS):
             raise
         return _told(f"{error.filename or run}: {error.strerror}; to write a run; free some space there")
+    except ranks.OthersLost as error:
+        rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        found = f"process {rank} of {world} lost the others ({error})"
+        return _told(f"{run}: {found}; all of them; run it again to go on", code=LOST_OTHERS)
     except KeyboardInterrupt:
         return _told(INTERRUPTED)
     return 0
 
 
-def _told(text: str) -> int:
+def _told(text: str, code: int = 1) -> int:
+    """Leave the text for the task that started this process. Returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is at its end already
     if "ANIME_ERRORS" in os.environ:
         Path(os.environ["ANIME_ERRORS"]).write_text(text, encoding="utf-8")
-    if os.environ.get("RANK", "0") == "0":
+    if os.environ.get("RANK", "0") == "0" and code != LOST_OTHERS:
         print(text, file=sys.stderr)
-    # Of several, none fails: torchrun would print its own traceback on top. The parent reads the file.
-    return 0 if int(os.environ.get("WORLD_SIZE", 1)) > 1 else 1
+    return code
 
 
 def _heed_parent() -> None:
-    """Our stdin is held by the task that started us. A byte is its Ctrl-C; one of several gets it, and tells the rest.
-    The end is the task's own: a task that was killed must not leave a training behind."""
+    """Our stdin is held by the task that started us. A byte is its Ctrl-C. The end is the task's own: a task that was
+    killed must not leave a training behind."""
     if "ANIME_ERRORS" not in os.environ:
         return
     while os.read(0, 1):  # not sys.stdin, whose lock is held while it reads: Python could not end
@@ -86,9 +92,11 @@ def start(job: Job) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with contextlib.ExitStack() as held:
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        if (world := int(os.environ.get("WORLD_SIZE", 1))) > 1:
             backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
-            held.enter_context(ranks.joined(backend, device_id=own))
+            # A file in a folder that is ours alone: what a server on a port holds, others could write.
+            store, rank = torch.distributed.FileStore(os.environ["ANIME_STORE"], world), int(os.environ["RANK"])
+            held.enter_context(ranks.joined(backend, store=store, rank=rank, world_size=world, device_id=own))
         ranks.first_alone(lambda: held.enter_context(alone(Path(job.run))))
         _train(job, device)
 

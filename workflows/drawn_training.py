@@ -8,7 +8,7 @@ import luigi
 
 from workflows.console import Choice, WholeNumber, require
 from workflows.stage import Stage
-from workflows.training import NamedRun, check_run_name, train_in_child
+from workflows.training import NamedRun, check_run_name, train_in_children
 
 
 class Drawn(Stage):
@@ -86,5 +86,5 @@ class DrawnTraining(NamedRun):
             "run": str(self.run_folder), "settings": self.settings, "fresh": self.fresh,
             "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
         }  # fmt: skip
-        train_in_child([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
+        train_in_children([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True
