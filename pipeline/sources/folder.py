@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources.post import Drop, Post, Request, read_file
 from pipeline.sources.sidecars import Sidecars, beside
 
 EXTENSIONS = frozenset(
@@ -137,7 +137,7 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
             yield Drop(printable(problem.args[0]), "bad_sidecar", problem.args[1])
         yield Post(
             source_id=source_id,
-            read=partial(Path.read_bytes, root / path),
+            read=partial(read_file, root / path),
             fingerprint=f"{printable(str(root))}/{source_id} {size} {mtime}",
             fetched_at=_time(mtime),
             **said,
