@@ -95,7 +95,7 @@ def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
         turn, format_ = _orientation(picture), picture.format
         pixels = _srgb(picture, profile, _is_opaque(picture, data))
         if key is not None:
-            pixels[_is_of_color(data, picture, key)] = 255
+            pixels = np.where(_is_of_color(data, picture, key)[..., None], np.uint8(255), pixels)
         del picture
         return np.ascontiguousarray(_TURNS[turn](pixels)) if turn in _TURNS else pixels, format_
     except Exception as error:  # hostile bytes make decoders raise anything
@@ -185,7 +185,7 @@ def _is_opaque(picture: Image.Image, data: bytes) -> bool:
     if picture.format == "TGA" and data[17] & 15 == 0:
         return True
     has_extra = picture.format in _EXTRA_CHANNEL_FORMATS and picture.mode in ("RGBA", "LA")
-    return has_extra and picture.getextrema()[-1][1] == 0
+    return has_extra and picture.getchannel("A").getextrema()[1] == 0
 
 
 def _has_16_bit_rgb(picture: ImageFile.ImageFile) -> bool:
@@ -221,9 +221,11 @@ def _strips(picture: Image.Image) -> Iterator[Image.Image]:
 def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = False) -> np.ndarray:
     """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white. `profile`: its ICC profile;
     `is_opaque`: what looks like transparency is none."""
-    pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _eight_bits(picture)
+    if picture.width * picture.height <= STRIP_PIXELS:
+        return np.asarray(_flatten(picture, profile, is_opaque))
+    pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
     for strip in _strips(picture):
         pixels[top : top + strip.height] = np.asarray(_flatten(strip, profile, is_opaque))
         top += strip.height
