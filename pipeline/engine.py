@@ -138,6 +138,8 @@ def remember(
             memory.set(key, value)
             progress.advance()
             yield key, value
+        if failed:
+            _give_back_memory()
         items_of = dict(unknown) if failed else {}
         for key, value in map_items(keyed, [(key, items_of[key]) for key in failed], jobs=1):
             if value is not None:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.store import Store
 
 VERSION = 2
 MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 700 MB to decode
+MAX_COPIED_PIXELS = 64_000_000  # of formats whose decoders keep several copies: 1 GB
 MAX_SLOW_PIXELS = 4_000_000  # of what Pillow decodes in Python: 2 to 10 s
 STRIP_PIXELS = 4_000_000  # that are converted at once
 MAX_EXIF_BYTES = 1 << 16  # each of its tags may name all of them again
@@ -35,11 +37,13 @@ EXTENSIONS = {
 }  # fmt: skip
 Image.init()  # so that `formats` may name any of the above …
 _FORMATS = [name for name in EXTENSIONS if name in Image.OPEN]  # … that Pillow has; it opens an MPO as a JPEG
+_COPYING_FORMATS = ("WEBP", "AVIF")
 _SLOW_CODECS = ("ppm", "ppm_plain", "bmp_rle")
 _EXTRA_CHANNEL_FORMATS = ("BMP", "TGA", "TIFF")  # whose fourth channel often is no transparency
 _CURE = "convert it to PNG or JPEG"
 Image.MAX_IMAGE_PIXELS = None  # our own limit, checked before any pixel is decoded
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL[.]")  # of each damaged tag of each file
 
 
 _PASSING = ("unreadable", "blocked")  # permissions and lists can be mended, bad bytes cannot
@@ -115,8 +119,9 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
         detail = f"{name}, which is not decoded here; {_CURE}" if name else _words(error)
         raise Rejected("not_an_image", detail) from error
     pixels = picture.width * picture.height
-    if pixels > MAX_PIXELS:
-        raise Rejected("too_many_pixels", f"{picture.width} x {picture.height} px, at most {MAX_PIXELS:,} in all")
+    limit = MAX_COPIED_PIXELS if picture.format in _COPYING_FORMATS else MAX_PIXELS
+    if pixels > limit:
+        raise Rejected("too_many_pixels", f"{picture.width} x {picture.height} px, at most {limit:,} in all")
     if max(pixels, len(data) // 4) > MAX_SLOW_PIXELS and any(tile[0] in _SLOW_CODECS for tile in picture.tile):
         kind = f"{picture.format} ({picture.tile[0][0]})"
         raise Rejected("too_costly", f"{picture.width} x {picture.height} px as {kind}; {_CURE}")

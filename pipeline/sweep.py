@@ -100,17 +100,17 @@ def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_
     """Return the faces that `find` sees in a strip, (H, W, 3) and too long for cv2, best first: in square parts or
     longer ones, each of which shares its shorter side with the next, so that every face is whole in one of them."""
     is_wide = picture.shape[1] > picture.shape[0]
-    along, across = (1, 0) if is_wide else (0, 1)
-    longer, shorter = picture.shape[along], picture.shape[across]
+    longer, shorter = max(picture.shape[:2]), min(picture.shape[:2])
     if shorter < min_face:
         return []
     found = []
     for start, end, first, last in parts(longer, shorter):
         part = picture[:, start:end] if is_wide else picture[start:end]
         for face in find(np.ascontiguousarray(part)):
-            shift = np.array([start, 0, start, 0] if is_wide else [0, start, 0, start])
-            box = tuple(round(float(value), 2) for value in np.array(face.box) + shift)
-            if first <= (box[along] + box[along + 2]) / 2 < last:
+            shift = (start, 0, start, 0) if is_wide else (0, start, 0, start)
+            box = tuple(round(value + by, 2) for value, by in zip(face.box, shift, strict=True))
+            center = (box[0] + box[2]) / 2 if is_wide else (box[1] + box[3]) / 2
+            if first <= center < last:
                 found.append(face._replace(box=box))
     return suppress(found)
 
