@@ -20,16 +20,16 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from pipeline import assets
-from pipeline.engine import remember
+from pipeline.engine import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.faces import Face, rows_of
 from pipeline.images import VERSION as images_version
 from pipeline.images import load
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
-from pipeline.sweep import Copy, Pyramid, copies, face_at, overlap, square, suppress, sweep
+from pipeline.sweep import LARGEST, Copy, Pyramid, copies, face_at, in_parts, overlap, square, suppress, sweep
 
-VERSION = 2
+VERSION = 3
 
 SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120, -80, -40)}
 """Degrees of the turned copies. Off: the plain detector. The close look reaches 45 degrees beyond a proposal."""
@@ -230,7 +230,11 @@ DETECTORS = {
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
     """The faces that one of FINDERS, with its asset, sees in a picture: best first."""
-    return FINDERS[finder].find(picture, min_face, SWEEPS[sweep], asset)
+
+    def look(part: np.ndarray) -> list[Face]:
+        return FINDERS[finder].find(part, min_face, SWEEPS[sweep], asset)
+
+    return in_parts(picture, look, min_face) if max(picture.shape[:2]) > LARGEST else look(picture)
 
 
 def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:
@@ -254,15 +258,23 @@ def detect(
 
     `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
+    failed: set[str] = set()  # image_ids for which there was not enough memory
     for name in DETECTORS[detector]:
         settings = {"finder": name, "asset": FINDERS[name].asset(folder), "sweep": sweep, "min_face": min_face}
         work = functools.partial(_find_one, store=store, **settings)
         with store.memory(f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}") as memory:
             pictures = rows_of(images, "image_id", "path")
             known = remember(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
-            found[name] = {image_id: [Face(tuple(box), *rest) for box, *rest in faces] for image_id, faces in known}
+            found[name] = {}
+            for image_id, faces in known:
+                found[name][image_id] = [Face(tuple(box), *rest) for box, *rest in faces or ()]
+                if faces is None:
+                    failed.add(image_id)
     drops, owners, faces = [], [], []
     for row, (image_id, source, source_id) in enumerate(rows_of(images, "image_id", "source", "source_id")):
+        if image_id in failed:
+            drops.append(funnel_row("faces", source, source_id, "out_of_memory", OUT_OF_MEMORY, image_id))
+            continue
         here = sorted((*face, name) for face, name in merge({name: of[image_id] for name, of in found.items()}))
         owners += [row] * len(here)
         faces += here

@@ -24,6 +24,9 @@ from pipeline.store import Memory
 T = TypeVar("T")
 R = TypeVar("R")
 
+OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data root, and run again"
+_WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")  # of Pillow, torch and libc
+
 BATCH = 4096  # items whose remembered results are held at once
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
@@ -115,8 +118,9 @@ def remember(
 ) -> Iterator[tuple[str, R]]:
     """(key, function(item)) for each (key, item), in any order; what `memory` holds is not done again.
 
-    Results are JSON values. `what` names the items in the progress bar; `still` says of a remembered result
-    whether the files it speaks of are there."""
+    An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
+    too, its result is None, and is not remembered. Other results are JSON values. `what` names the items in the
+    progress bar; `still` says of a remembered result whether the files it speaks of are there."""
     items, progress = iter(items), Progress(what)
     while batch := list(itertools.islice(items, BATCH)):
         unknown = []
@@ -126,22 +130,46 @@ def remember(
                 unknown.append((key, item))
             else:
                 yield key, value
-        for key, value in map_items(_Keyed(function), unknown, jobs=jobs):
+        keyed, failed = _Keyed(function), []
+        for key, value in map_items(keyed, unknown, jobs=jobs):
+            if value is None:
+                failed.append(key)
+                continue
             memory.set(key, value)
+            progress.advance()
+            yield key, value
+        if failed:
+            _give_back_memory()
+        items_of = dict(unknown) if failed else {}
+        for key, value in map_items(keyed, [(key, items_of[key]) for key in failed], jobs=1):
+            if value is not None:
+                memory.set(key, value)
             progress.advance()
             yield key, value
     progress.close()
 
 
 class _Keyed:
-    """(key, item) -> (key, function(item)), picklable."""
+    """(key, item) -> (key, function(item)), picklable; (key, None) if there was not enough memory."""
 
     def __init__(self, function: Callable):
         self.function = function
 
     def __call__(self, pair):
         key, item = pair
-        return key, self.function(item)
+        try:
+            return key, self.function(item)
+        except Exception as error:
+            if is_want_of_memory(error):
+                return key, None
+            raise
+
+
+def is_want_of_memory(error: Exception) -> bool:
+    """Return whether that is why an item failed, in whatever words a library says so."""
+    is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
+    is_other = isinstance(error, (OSError, RuntimeError)) and any(words in str(error) for words in _WANT_OF_MEMORY)
+    return isinstance(error, MemoryError) or is_cv2 or is_other
 
 
 class Progress:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.engine import remember
+from pipeline.engine import OUT_OF_MEMORY, remember
+from pipeline.errors import UserError
 from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash
 from pipeline.manifest import funnel_row, with_columns
@@ -127,11 +128,12 @@ def image_key(image_id: str, faces: list[Face]) -> str:
 def per_face(
     faces: pa.Table, store: Store, memory_name: str, work: Callable, *, what: str, jobs: int, still: Callable = bool
 ) -> list:
-    """work((path, faces of one picture)) -> one result per face, in the table's order, remembered."""
+    """work((path, faces of one picture)) -> one result per face, in the table's order, remembered; None of each face
+    of a picture for which there was not enough memory."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     with store.memory(memory_name) as memory:
         results = dict(remember(memory, work, images.items(), what=what, jobs=jobs, still=still))
-    return [result for key in images for result in results[key]]
+    return [result for key in images for result in results[key] or [None] * len(images[key][1])]
 
 
 def cut(
@@ -151,12 +153,20 @@ def cut(
     )  # fmt: skip
     first: dict[str, int] = {}
     for row, result in enumerate(crops):
-        first.setdefault(result["face_id"], row)
+        if result:
+            first.setdefault(result["face_id"], row)
     drops = []
     for row, (source, source_id, image_id) in enumerate(rows_of(faces, "source", "source_id", "image_id")):
-        if (twin := first[crops[row]["face_id"]]) != row:
+        if crops[row] is None:
+            drops.append(funnel_row("crops", source, source_id, "out_of_memory", OUT_OF_MEMORY, image_id))
+        elif (twin := first[crops[row]["face_id"]]) != row:
             detail = f"the same crop as from {faces['source_id'][twin].as_py()}"
             drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))
+    if not first:
+        raise UserError(
+            f"{len(faces)} faces", "there was not enough memory to cut any", "enough for one picture",
+            "use fewer jobs, or smaller pictures",
+        )  # fmt: skip
     kept = [crops[row] for row in first.values()]
     made = {"size": size, "box_scale": box_scale, "rotation": rotation}
     columns = {name: [result[name] for result in kept] for name in kept[0]}

@@ -111,7 +111,9 @@ def _by_color(faces: pa.Table, asked: Asked) -> list[Said | None]:
         faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
         functools.partial(_color_one, store=asked.store), what="looking at hair", jobs=asked.jobs,
     )  # fmt: skip
-    return [Said(nine, []) for nine in scores]
+    if missing := scores.count(None):
+        logger.warning("%d faces: not enough memory to look at their hair", missing)
+    return [Said(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
 
 
 def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:

@@ -32,6 +32,8 @@ REASONS = {
     "not_an_image": "no decoder knows the bytes",
     "truncated": "the file ends, or is damaged, before the picture does",
     "too_many_pixels": "the picture claims more pixels than is safe to decode",
+    "too_costly": "the picture would take more time or memory to decode than its size allows",
+    "out_of_memory": "this machine had not enough memory for the picture",
     "duplicate": "the same bytes came earlier, under another id",
     "unreadable": "the operating system would not read the file",
     "link": "a link that leads out of the folder, to a folder, or nowhere",

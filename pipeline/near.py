@@ -6,6 +6,7 @@ that is known of a picture here is a thumbnail of it, remembered: one new pictur
 
 import base64
 import functools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from pipeline.engine import remember
 from pipeline.images import VERSION as images_version
 from pipeline.images import load
 from pipeline.store import Store
+
+logger = logging.getLogger("luigi-interface")
 
 VERSION = 2
 SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any more
@@ -41,6 +44,9 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
         for key, seen in remember(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
+            if seen is None:
+                logger.warning("%s: not enough memory to look for its copies", files[key].name)
+                continue
             sketches[row[key]] = np.frombuffer(base64.b64decode(seen["sketch"]), np.int8)
         thumbnails.flush()
 

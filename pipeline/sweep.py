@@ -1,7 +1,8 @@
 """A picture seen at several angles and scales, and what is seen brought back into the picture."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +12,7 @@ from pipeline.faces import Face
 
 COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
 FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
+PART = 4096  # px: a part of a strip that is too long has at least this length
 LARGEST = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
 WHITE = 255  # what lies beyond a picture's edge
 
@@ -92,6 +94,37 @@ def sweep(pyramid: Pyramid, wanted: Iterable[Copy], find: Callable[[np.ndarray],
             points = (found[:, :2] - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
             seen.append(np.column_stack([points, found[:, 2:] * (copy.step, 1, 1) + (0, copy.angle, 0)]))
     return np.concatenate(seen)
+
+
+def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
+    """Return the faces that `find` sees in a strip, (H, W, 3) and too long for cv2, best first: in square parts or
+    longer ones, each of which shares its shorter side with the next, so that every face is whole in one of them."""
+    is_wide = picture.shape[1] > picture.shape[0]
+    longer, shorter = max(picture.shape[:2]), min(picture.shape[:2])
+    if shorter < min_face:
+        return []
+    found = []
+    for start, end, first, last in parts(longer, shorter):
+        part = picture[:, start:end] if is_wide else picture[start:end]
+        for face in find(np.ascontiguousarray(part)):
+            shift = (start, 0, start, 0) if is_wide else (0, start, 0, start)
+            box = tuple(round(value + by, 2) for value, by in zip(face.box, shift, strict=True))
+            center = (box[0] + box[2]) / 2 if is_wide else (box[1] + box[3]) / 2
+            if first <= center < last:
+                found.append(face._replace(box=box))
+    return suppress(found)
+
+
+def parts(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
+    """Yield (start, end, first, last) of each part of a strip, px along it: `first` to `last` is where the centres of
+    those faces lie that the part is asked for."""
+    length = min(longer, max(PART, 2 * shorter))
+    count = max(1, math.ceil((longer - shorter) / (length - shorter)))
+    starts = [round(number * (longer - length) / max(1, count - 1)) for number in range(count)]
+    middles = [(start + length + following) / 2 for start, following in itertools.pairwise(starts)]
+    edges = [-math.inf, *middles, math.inf]
+    for start, (first, last) in zip(starts, itertools.pairwise(edges), strict=True):
+        yield start, start + length, first, last
 
 
 def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.sources import sidecars
-from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources.post import Drop, Post, Request, read_file
 from pipeline.sources.sidecars import Sidecars, beside
 
 EXTENSIONS = frozenset(
@@ -191,7 +191,7 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
             yield Drop(printable(each.args[0]), "bad_sidecar", each.args[1])
         yield Post(
             source_id=source_id,
-            read=partial(Path.read_bytes, root / path),
+            read=partial(read_file, root / path),
             fingerprint=f"{printable(str(root))}/{source_id} {size} {mtime}",
             fetched_at=_time(mtime),
             **said,

@@ -1,10 +1,26 @@
 """What a source yields, and what it is asked."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
+
+MAX_FILE_BYTES = 512 << 20  # of one picture: a 100-megapixel TIFF has 300 MB
+
+
+class FileTooLarge(OSError):
+    """A file of more than MAX_FILE_BYTES; args: how large it is."""
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a picture's file. Raises FileTooLarge, and OSError if it cannot be read."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE_BYTES:
+            raise FileTooLarge(f"{size:,} bytes, at most {MAX_FILE_BYTES:,}")
+        return file.read()
 
 
 @dataclass(frozen=True)
