@@ -27,7 +27,7 @@ from pipeline.groups import split_of
 from pipeline.manifest import FACES, FUNNEL, ManifestError, read, sha256_of
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
-from pipeline.traces import Note, collect, database, holds, image_of, is_of, tables_below
+from pipeline.traces import Note, collect, database, holds, image_of, is_of, tables_below, undecided
 
 _HEX = re.compile("[0-9a-f]{64}")
 
@@ -44,6 +44,8 @@ class Outcome:
     """Trained on some of it."""
     unknown_runs: list[str] = field(default_factory=list)
     """Trained on a dataset that is no longer there, so that nobody can tell."""
+    undecided: list[str] = field(default_factory=list)
+    """`source source_id` of pictures that may be the artist's: their source names neither artist nor tags."""
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
@@ -62,6 +64,8 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         _check_idle(store)  # what starts from now on reads the longer list
         note.keep(path, scratch)
         outcome = Outcome(len(note.seen), len(note.faces))
+        if kind == "artist":
+            outcome.undecided = undecided(tables, note)
         _runs(root, note, outcome)
         _datasets(root, note, outcome, scratch)
         for table in tables:

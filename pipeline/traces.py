@@ -111,6 +111,20 @@ def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path]) -> No
                 note.faces |= {crop["face_id"] for crop in json.loads(value)}
 
 
+def undecided(tables: list[Path], note: Note) -> list[str]:
+    """`source source_id` of the pictures whose source names neither an artist nor tags, so that no takedown by artist
+    can tell whose they are. Those that our own code drew are nobody's."""
+    columns = ("image_id", "source", "source_id", "artist", "tags")
+    found = {
+        f"{row['source']} {row['source_id']}"
+        for path in tables
+        for row in rows_of(path, columns)
+        if row.keys() >= {*columns} and not row["artist"] and not row["tags"] and row["source"] != "drawn"
+        and row["image_id"] not in note.images
+    }  # fmt: skip
+    return sorted(found)
+
+
 def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     image_of = {(source, url): image_id for source, url, image_id in files}
