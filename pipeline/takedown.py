@@ -26,7 +26,7 @@ from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, read, sha25
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
-from pipeline.traces import Left, Note, before, collect, database, holds, image_of, is_of, tables_below
+from pipeline.traces import Left, Note, before, collect, database, holds, image_of, is_of, tables_below, undecided
 
 
 @dataclass
@@ -43,6 +43,8 @@ class Outcome:
     """Trained on a dataset that is no longer there, so that nobody can tell."""
     left: dict[str, str] = field(default_factory=dict)
     """What could not be looked into, relative to the data root -> why: nothing of it was changed."""
+    undecided: list[str] = field(default_factory=list)
+    """`source source_id` of pictures that may be the artist's: their source names neither artist nor tags."""
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
@@ -70,6 +72,8 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         _check_idle(store)  # what starts from now on reads the longer list
         note.keep(path, scratch)
         outcome = Outcome(len(note.seen), len(note.faces), left=left)
+        if kind == "artist":
+            outcome.undecided = undecided(tables, note)
         _runs(root, note, outcome)
         if not left.holds(root / "datasets" / ".versions"):
             _datasets(root, note, outcome, scratch)

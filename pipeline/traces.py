@@ -207,6 +207,20 @@ def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
             yield str(key)[:64], crop["face_id"]
 
 
+def undecided(tables: list[Path], note: Note) -> list[str]:
+    """`source source_id` of the pictures whose source names neither an artist nor tags, so that no takedown by artist
+    can tell whose they are. Those that our own code drew are nobody's."""
+    columns = ("image_id", "source", "source_id", "artist", "tags")
+    found = {
+        f"{row['source']} {row['source_id']}"
+        for path in tables
+        for row in rows_of(path, columns)
+        if row.keys() >= {*columns} and not row["artist"] and not row["tags"] and row["source"] != "drawn"
+        and row["image_id"] not in note.images
+    }  # fmt: skip
+    return sorted(found)
+
+
 def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
     """Raises ValueError if the ledger holds what no ledger does; then nothing of it is noted."""
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()

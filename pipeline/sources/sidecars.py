@@ -26,9 +26,10 @@ VERSION = 2
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 EXTENSIONS = frozenset((".txt", ".caption", ".json", ".csv", ".jsonl", ".parquet"))
 MAX_BYTES, MAX_TABLE_BYTES = 1 << 20, 200 << 20
-MAX_ROW = 1 << 20  # characters of a table's row
+MAX_ROW = 1 << 18  # characters of a table's row
 MAX_ROWS = 3_000_000  # of one table
 MAX_KEPT = 512 << 20  # bytes that the rows of all tables may take in memory
+MAX_BATCH = 32 << 20  # bytes that are taken from a Parquet file at a time
 MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
 MAX_TAGS, MAX_TEXT = 500, 2000
 MAX_DEPTH = 4  # of lists and mappings of tags
@@ -484,7 +485,7 @@ def parquet_rows(data: bytes, wanted: Collection[str]) -> list[dict]:
     rows, size = [], sum(group.total_byte_size for group in groups)
     if size <= MAX_TABLE_BYTES:
         # No cell is larger than the columns that it is in: so many fit, even if all are one entry of a dictionary.
-        count = max(1, min(1024, MAX_TABLE_BYTES // max(1, *(group.total_byte_size for group in groups), 1)))
+        count = max(4, min(1024, MAX_BATCH // max(1, *(group.total_byte_size for group in groups), 1)))
         size = 0  # as it turns out: what it says of itself may be a lie
         for batch in file.iter_batches(count, columns=columns):
             size += batch.nbytes + 1000 * len(batch)  # a dict's own room
