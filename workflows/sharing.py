@@ -199,17 +199,14 @@ class Takedown(luigi.Task):
         logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)
         if not outcome.images:
             logger.warning("nothing of %s is here: is it spelled as the manifest has it?", self._text)
-<<<<<<< HEAD
         for path, why in outcome.left.items():
             logger.warning("%s could not be read: look at it yourself (%s)", self.data_root / path, why)
-=======
         if outcome.undecided:
             some = ", ".join(outcome.undecided[:10]) + (", …" if outcome.undecided[10:] else "")
             logger.warning(
                 "%d pictures are left whose source names neither artist nor tags: look at them, and take them down by "
                 "--sha256 if they are of %s: %s", len(outcome.undecided), self._text, some,
             )  # fmt: skip
->>>>>>> i16-folders
         for name, words in outcome.datasets.items():
             logger.info("datasets/%s: %s", name, words)
         for name in outcome.runs:
