@@ -170,7 +170,8 @@ class Harvest:
             barren = 0
             while cursor is not None and (not limit or wanted < limit):
                 try:
-                    found = self._lister.page(client, ledger, cursor, limit - wanted if limit else 0)
+                    more, is_known = limit - wanted if limit else 0, ledger.has_posts(self.key)
+                    found = self._lister.page(client, ledger, cursor, more, is_known=is_known)
                 except Enough as enough:
                     told = f"{enough}; when max_cost_usd allows for more, --retry-failed goes on"
                     ledger.add_page(self.key, number, [], cursor, told)

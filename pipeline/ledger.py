@@ -201,7 +201,7 @@ class Ledger:
                     "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (harvest, offer.source_id, number, rank, *values),
                 ).rowcount
-                known += not is_new
+                known += not is_new and not (isinstance(offer, Drop) and offer.is_odd)  # equal ones may be others
                 rank += bool(is_new and isinstance(offer, Offer))
             self._db.execute(
                 "UPDATE round SET cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest) "
@@ -209,6 +209,10 @@ class Ledger:
                 (json.dumps(cursor), rank, shortfall, newest, harvest, number),
             )
         return rank - first, known
+
+    def has_posts(self, harvest: str) -> bool:
+        """Whether a page of posts was noted: of which then one at least was as the site's posts should be."""
+        return bool(self._db.execute("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", (harvest,)).fetchone())
 
     def lines(self, harvest: str, upto: int, limit: int) -> Iterator[Line]:
         """The first `limit` offers (0: all) of each round up to that one and the drops between them, in their order."""

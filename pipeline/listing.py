@@ -1,7 +1,6 @@
 """One page of what a site lists: asked for, paid for, read."""
 
 import contextlib
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -9,7 +8,7 @@ from pipeline.errors import UserError
 from pipeline.ledger import Ledger
 from pipeline.polite import Client
 from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Query, Site, bad_answer
+from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Query, Site, bad_answer, parsed_json
 from pipeline.web import Fault
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it
@@ -30,20 +29,23 @@ class Lister:
         """USD that may still be spent this month."""
         return round(max(self.max_cost_usd - ledger.spent(_month()), 0.0), 6)
 
-    def page(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int) -> Listing:
-        """What the next page offers, while `wanted` (0: all) pictures are still wanted. Raises Enough if the user's
-        money does not pay for it, UserError if it is nothing but odd posts: then the site has changed."""
+    def page(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int, *, is_known: bool) -> Listing:
+        """What the next page offers, while `wanted` (0: all) pictures are still wanted. `is_known`: whether the site's
+        posts could be read before. Raises Enough if the user's money does not pay for it, UserError if it is nothing
+        but odd posts, and the site is not known to have others: then it has changed."""
         query = replace(self.query, wanted=wanted, purse=self.left(ledger))
         ask = self.site.engine.ask(query, cursor)
         if ask is None:
-            return self.site.engine.read(query, cursor, None)
-        if ask.cost > query.purse:
+            found = self.site.engine.read(query, cursor, None)
+        elif ask.cost > query.purse:
             raise Enough(f"{query.purse:g} USD do not pay for another page")
-        found = self._paid(client, ledger, query, cursor, ask) if ask.cost else self._read(client, query, cursor, ask)
-        odd = [offer for offer in found.offers if isinstance(offer, Drop) and "; keys: " in offer.detail]
-        if odd and len(odd) == len(found.offers):
+        else:
+            charged = (client, ledger, query, cursor, ask)
+            found = self._paid(*charged) if ask.cost else self._read(client, query, cursor, ask)
+        odd = [offer for offer in found.offers if isinstance(offer, Drop) and offer.is_odd]
+        if odd and len(odd) == len(found.offers) and not is_known:
             raise UserError(
-                ask.url[:300], odd[0].detail, "posts with all that is needed",
+                ask.url[:300] if ask else self.source, odd[0].detail, "posts with all that is needed",
                 "try again later; if it stays, the site has changed",
             )  # fmt: skip
         return found
@@ -95,7 +97,7 @@ def _month() -> str:
 def _message(answer: Answer) -> str:
     """A site's own words about an error."""
     with contextlib.suppress(ValueError, AttributeError, RecursionError):
-        said = json.loads(answer.body)
+        said = parsed_json(answer.body)
         return str(said.get("message") or said.get("error") or said.get("reason") or said)[:200]
     kind = answer.headers.get("content-type", "")
     return "a web page" if "html" in kind else answer.body[:200].decode("utf-8", "replace").strip()

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline import terminal
 from pipeline.errors import UserError
 from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
 from pipeline.markup import inert as inert
@@ -43,6 +44,7 @@ REASONS = {
     "rating": "the site rates it otherwise than is asked for",
     "hidden": "the site does not show it to everybody, and gives no address",
     "not_a_picture": "a film, flash or another kind of file",
+    "odd_post": "what the site says of it is no post, or has no id",
     "no_file_url": "the site gives no address of the file, and none can be made",
     "gone": "the host no longer has it (404, 410, 451)",
     "refused": "the host does not give it (401, 403 and their like)",
@@ -188,7 +190,7 @@ def funnel_row(
         "source_id": source_id,
         "image_id": image_id,
         "reason": reason,
-        "detail": detail.encode("utf-8", "replace").decode()[:200],
+        "detail": terminal.visible(detail)[:200],
     }
 
 

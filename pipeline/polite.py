@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pipeline import robots, web
+from pipeline import redaction, robots, web
 from pipeline.budget import LONGEST_PAUSE, Budget
 from pipeline.errors import UserError
 from pipeline.pages import Kept
@@ -91,6 +91,7 @@ class Client:
         the site's own words for it. `read` may raise Busy. Raises Fault."""
         kept = Kept(self._pages, ask)
         outgoing = _outgoing(ask)
+        redaction.remember(outgoing.keys)
 
         def whole(answer: web.Response) -> Answer:
             if answer.status_code == 304 and kept.answer:
@@ -99,9 +100,9 @@ class Client:
                 _raise_for_passing(answer)
             data = b"".join(web.body(answer, self._manners.page_bytes))
             _raise_for_challenge(answer, data)
-            fresh = Answer(answer.url, answer.status_code, _headers(answer), data)
-            is_safe = not any(secret.encode() in data for secret in outgoing.secrets)
-            return kept.keep(fresh) if is_safe else fresh
+            said = Answer(answer.url, answer.status_code, _headers(answer), data)
+            fresh = _without_keys(said, outgoing.keys)  # before anybody shortens its words, and parts a key
+            return kept.keep(fresh) if fresh == said else fresh
 
         def use(answer: web.Response) -> T:
             try:
@@ -218,7 +219,8 @@ class Client:
             kind = Down if host is asked and host.fault.may_pass else Fault
             raise kind(host.fault.reason, detail) from host.fault
         if obeys_robots and not host.rules.allow(url):
-            raise Fault("robots", f"robots.txt of {host.name} disallows it")
+            refusal = host.rules.refusal and f": {host.rules.refusal}"
+            raise Fault("robots", f"robots.txt of {host.name} disallows it{refusal}")
         host.budget.wait()
 
     def _robots(self, url: str, host: _Host) -> robots.Rules:
@@ -229,13 +231,13 @@ class Client:
             _raise_for_passing(answer)
             _raise_for_challenge(answer, b"")
             if answer.status_code != 200:
-                return robots.Rules("")
+                return robots.Rules(b"")
             text = bytearray()
             for chunk in web.body(answer, 1 << 40):
                 text += chunk
                 if len(text) > robots.MAX_BYTES:
                     break
-        rules = robots.Rules(text[: robots.MAX_BYTES].decode("utf-8", "replace"))
+        rules = robots.Rules(bytes(text))
         if rules.seconds_between and self._manners.rate:
             host.budget = self._budget(host.name, min(self._manners.rate, 1 / rules.seconds_between))
         return rules
@@ -261,6 +263,14 @@ class Client:
 def _outgoing(ask: Ask) -> Outgoing:
     headers = {name: value for name, value in (("Referer", ask.referer), ("Cookie", ask.cookie)) if value}
     return Outgoing(headers, ask.secrets, ask.login, ask.bearer)
+
+
+def _without_keys(answer: Answer, keys: frozenset[str]) -> Answer:
+    """Return the answer without the keys that it repeats, in whatever spelling."""
+    headers = {name: redaction.hide(value, keys) for name, value in answer.headers.items()}
+    return Answer(
+        redaction.hide(answer.url, keys), answer.status, headers, redaction.hide_in_bytes(answer.body, keys)
+    )  # fmt: skip
 
 
 def _ranged(spool: Spool) -> dict[str, str]:

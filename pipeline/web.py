@@ -14,19 +14,20 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from pipeline import redaction
 from pipeline.errors import UserError
 
 MAX_REDIRECTS = 5
 MAX_URL = 8000  # characters
 PATIENCE = (5, 20)  # seconds to connect, seconds of silence
 GRACE = 2  # seconds in which what is under way may end when all is called off
-SECRET = 6  # characters from which on a value can be told from others, and is hidden in texts
+IDENTIFIERS = {"login", "user_id"}  # parameters that say who the user is: hidden in errors, but sites may show them
 _CHUNK = 1 << 16
 
 Response = requests.Response  # for those who must not open a socket themselves
@@ -70,16 +71,19 @@ class Outgoing(NamedTuple):
         return self.headers | ({"Authorization": f"Bearer {self.bearer}"} if self.bearer else {})
 
     @property
-    def secrets(self) -> set[str]:
-        values = {value for _, value in self.parameters} | set(self.login or ()) | {self.bearer or ""}
-        return {spelled for value in values if len(value) >= SECRET
-                for spelled in (value, quote(value, safe=""), quote_plus(value))}  # fmt: skip
+    def keys(self) -> frozenset[str]:
+        """What no text of a site can hold but by repeating what it was sent."""
+        encoded = redaction.basic_credentials(*self.login) if self.login else set()
+        values = {value for name, value in self.parameters if name not in IDENTIFIERS}
+        return frozenset(values | encoded | {*(self.login or ())[1:], self.bearer or ""})
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        return self.keys | {value for _, value in self.parameters} | {*(self.login or ())[:1]}
 
     def hide(self, text: str) -> str:
         """The text without what must not be told."""
-        for secret in self.secrets:
-            text = text.replace(secret, "…")
-        return text
+        return redaction.hide(text, self.secrets)
 
     def stripped(self, url: str) -> str:
         """The URL without our parameters: a host may repeat them in what it redirects to."""
@@ -238,6 +242,8 @@ def answered(
         raise Fault("redirects", f"more than {MAX_REDIRECTS} redirects")
     except Fault as fault:
         fault.url = url
+        fault.detail = told.hide(fault.detail)  # a redirect may repeat what was sent
+        fault.args = (fault.reason, fault.detail)
         raise
 
 

@@ -190,9 +190,11 @@ def test_files_that_a_site_does_not_number_are_told_apart(listing):
     assert [offer.source_id for offer in found.offers] == ["site/294929", *urls[1:]]
 
 
-def test_junk_among_messages_is_passed_over(listing):
+def test_junk_among_messages_is_passed_over_and_odd_files_are_rows(listing):
     junk = [None, 7, "x", [], [3], [3, FILE_URL], [3, FILE_URL, None], {}, [99, "x", {}], [-1], [2, {}]]
-    assert len(listing([*junk, file()]).offers) == 1
+    *odd, offer = listing([*junk, file()]).offers
+    assert [drop.reason for drop in odd] == ["odd_post"] * 3
+    assert isinstance(offer, Offer)
 
 
 def test_other_pages_are_not_followed(listing):

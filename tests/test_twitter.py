@@ -487,14 +487,21 @@ def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
 
 
 @pytest.mark.parametrize("places", [
-    {"data": 7}, {"data": [7]}, {"data": {"id": "1"}}, {"data": [{"id": "x"}]}, {"data": [{}]}, {"meta": []},
-    {"data": [POST | {"id": 1.5}]}, {"data": [POST | {"attachments": []}]}, {"includes": {"media": {}}},
-    {"data": [POST | {"attachments": {"media_keys": "3_1"}}]}, {"meta": {"next_token": 7}}, {"includes": []},
-    {"meta": {"newest_id": "new"}}, {"includes": {"users": [7]}},
+    {"data": 7}, {"data": {"id": "1"}}, {"meta": []}, {"includes": {"media": {}}}, {"meta": {"next_token": 7}},
+    {"includes": []},
 ])  # fmt: skip
 def test_junk_in_what_matters_is_told(places):
     with pytest.raises(BadAnswer):
         read(page(POST) | places)
+
+
+@pytest.mark.parametrize("odd", [
+    7, {"id": "x"}, {}, POST | {"id": 1.5}, POST | {"attachments": [7]}, POST | {"attachments": {"media_keys": "3_1"}},
+])  # fmt: skip
+def test_an_odd_post_is_a_row_and_those_beside_it_are_read(odd):
+    drop, *others = read(page(odd, POST) | {"meta": {"newest_id": "new"}}).offers
+    assert (drop.reason, drop.is_odd) == ("odd_post", True)
+    assert others == read(page(POST)).offers
 
 
 def test_a_token_that_leads_back_to_its_own_page_is_not_followed():

@@ -4,7 +4,7 @@ Tasks hold parameters and say what needs what; the work is done in `pipeline` an
 run: so `--help` answers at once.
 """
 
-from workflows import console
+from workflows import configuration, console  # the first checks luigi.cfg, before Luigi is imported
 from workflows.evaluate import EvaluateGAN
 from workflows.face_detector import DrawScenes, TrainFaceDetector
 from workflows.faces import (
@@ -22,7 +22,7 @@ from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages, T
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
-if console.is_luigi_command():
+if configuration.is_luigi_command():
     console.speak_plainly()
 
 __all__ = [

@@ -5,15 +5,18 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import sys
-from pathlib import Path
 
 import luigi
 from luigi.configuration import get_config
 from luigi.parameter import ParameterException
+from luigi.setup_logging import InterfaceLogging
 from luigi.task_register import TaskClassException
 
+from pipeline import terminal
 from pipeline.errors import UserError
+from workflows import configuration
 
 DEFAULTS = {
     "core": {
@@ -42,23 +45,42 @@ def set_defaults() -> None:
                 config.set(section, key, value)
 
 
-def is_luigi_command() -> bool:
-    """Whether this process is `luigi …` or `python -m luigi …`, rather than a program that imports the tasks."""
-    program = Path(sys.argv[0])
-    return program.stem == "luigi" or (program.parent.name, program.stem) == ("luigi", "__main__")
-
-
 def speak_plainly() -> None:
     """Errors that the user can mend lose their traceback, and come again as the last line of stderr."""
+    configuration.remember_keys()
+    terminal.guard()
     last_words = _LastWords()
     logging.getLogger("luigi-interface").addFilter(last_words)
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
+    InterfaceLogging._conf = classmethod(_logging_of_file)
     atexit.register(last_words.say)
+    configuration.check_values()
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
-    raise UserError("command line", message, "a task and its options", "see python -m workflows TASK --help")
+    cure = "see python -m workflows TASK --help"
+    if lacking := re.fullmatch(r"argument (?:\S+/)?(--[\w-]+): expected one argument", message):
+        option = lacking[1]
+        given = sys.argv[sys.argv.index(option) + 1 :][:1] if option in sys.argv else []
+        value = given[0] if given and given[0].startswith("-") else "-VALUE"
+        cure = f"give it a value; one that begins with a dash is given as {option}={value}"
+    raise UserError("command line", message, "a task and its options", cure)
+
+
+_luigis_logging_of_file = InterfaceLogging._conf
+
+
+def _logging_of_file(cls: type[InterfaceLogging], options) -> bool:
+    """Set up logging as the file of --logging-conf-file says, if one is given. Raises UserError."""
+    try:
+        return _luigis_logging_of_file(options)
+    except Exception as error:  # the library raises whatever it stumbles over
+        found = "there is no such file"
+        if os.path.exists(options.logging_conf_file):
+            found = f"no configuration of logging ({type(error).__name__}: {error})"
+        expected, cure = "a file as of Python's logging.config.fileConfig", "look at the file, or leave it out"
+        raise UserError(f"--logging-conf-file {options.logging_conf_file}", found, expected, cure) from error
 
 
 class _LastWords(logging.Filter):
@@ -81,15 +103,15 @@ class _LastWords(logging.Filter):
     def on_uncaught(self, kind, error, traceback) -> None:
         self._note(error)
         if not _is_mendable(error):
-            sys.__excepthook__(kind, error, traceback)
+            terminal.print_exception(kind, error, traceback)
 
     def _note(self, error: BaseException) -> None:
         with contextlib.suppress(BlockingIOError):  # 64 KiB of errors are enough
-            os.write(self._writer, (_in_one_line(error) + "\n").encode(errors="replace"))
+            os.write(self._writer, (terminal.visible(_in_one_line(error)) + "\n").encode(errors="replace"))
 
     def say(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            for line in dict.fromkeys(os.read(self._reader, 1 << 16).decode(errors="replace").splitlines()):
+            for line in dict.fromkeys(os.read(self._reader, 1 << 16).decode(errors="replace").split("\n")[:-1]):
                 print(f"error: {line}", file=sys.stderr)
 
 
@@ -100,9 +122,9 @@ def _is_mendable(error: BaseException) -> bool:
 
 
 def _in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
     if isinstance(error, UserError):
-        return text
+        return str(error)
+    text = " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
         return "keyboard: interrupted; what was done is kept; run the same command again to go on"
     if isinstance(error.__cause__, UserError):

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from luigi.configuration import get_config
 
+from pipeline import redaction
 from pipeline.errors import UserError
 
 SETTINGS = ("base_url", "file_base_url", "rate", "ratings", "files", "pages", "connections", "strict_hash")
@@ -57,11 +58,13 @@ def _manners(said: "_Section", rate: float, user_id: str):
     of_all = _Section("web", OF_ALL)
     contact = of_all.text("contact")
     if not re.fullmatch(r"[ -~]{0,200}", contact) or set("()") & set(contact):
-        raise UserError("[web] of luigi.cfg", f"contact = {contact!r}", "plain letters without brackets", "mend it")
+        raise UserError(
+            "[web] of luigi.cfg", f"contact = {contact[:100]!r}", "plain letters without brackets", "mend it"
+        )
     about = ["dataset builder"] + ([f"contact: {contact}"] if contact else [])
     if user_id:  # Danbooru asks programs to name their user
         if not user_id.isdigit():
-            raise UserError(f"[{said.name}] of luigi.cfg", f"user_id = {user_id}", "a number", "mend it")
+            raise UserError(f"[{said.name}] of luigi.cfg", f"user_id = {user_id[:100]}", "a number", "mend it")
         about.append(f"user #{user_id}")
     named = (said.text(name) for name in ("base_url", "file_base_url"))
     return Manners(
@@ -81,7 +84,7 @@ class _Section:
     def __init__(self, name: str, options: tuple[str, ...]):
         self.name = name
         config = get_config()
-        self._values = {key: config.get(name, key, "") for key in options}
+        self._values = {key: config.get(name, key, "", raw=True) for key in options}  # a key may hold % and ${…}
         known = set(config[name]) - set(config.defaults()) if config.has_section(name) else set()
         for key in sorted(known - set(options)):
             raise UserError(f"[{name}] of luigi.cfg", f"{key} is no setting", " ".join(options), "mend it")
@@ -91,6 +94,7 @@ class _Section:
 
     def key(self, name: str) -> str:
         """One of the user's keys. Never told, not even in an error."""
+        redaction.remember([self.text(name)])
         if not re.fullmatch("[!-~]+", self.text(name)):
             found = f"{name} has blanks, or characters that no key has"
             raise UserError(f"[{self.name}] of luigi.cfg", found, "the key as the site gave it", "copy it again")
@@ -104,9 +108,13 @@ class _Section:
 
     def url(self, key: str, default: str) -> str:
         """Without a slash at its end."""
+        from pipeline.sources.site import absolute_url
+
         url = self.text(key) or default
-        parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        if "@" in url:
+            where, found = f"[{self.name}] of luigi.cfg", f"{key} holds a name or a password"
+            raise UserError(where, found, "an address without them", "leave them out")
+        if url and (absolute_url(url) is None or set("?#") & set(url)):
             raise self._wrong(key, "an http or https address")
         return url.rstrip("/")
 
@@ -128,4 +136,4 @@ class _Section:
         return text
 
     def _wrong(self, key: str, expected: str) -> UserError:
-        return UserError(f"[{self.name}] of luigi.cfg", f"{key} = {self.text(key)}", expected, "mend it")
+        return UserError(f"[{self.name}] of luigi.cfg", f"{key} = {self.text(key)[:100]}", expected, "mend it")

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from pipeline.sources.post import Drop
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.site import (
+    WITHOUT_IDS,
     Answer,
     Ask,
     Cursor,
@@ -22,6 +23,8 @@ from pipeline.sources.site import (
     is_picture_url,
     json_of,
     not_of_the_rating,
+    odd_post,
+    offers_of,
     posts_of,
     promised_md5,
     rating_of,
@@ -29,6 +32,7 @@ from pipeline.sources.site import (
     version_of,
     whole_number,
     without_address,
+    words_in,
     words_of,
 )
 
@@ -66,19 +70,23 @@ def ask(query: Query, cursor: Cursor) -> Ask:
 def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     items = json_of(answer)
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
-        return Listing([_offer(items, query, answer)], None)
+        return Listing([_offer(items, query)], None)
     posts = posts_of(items, answer)
-    offers = [_offer(item, query, answer) for item in posts]
+    offers = offers_of(posts, lambda item: _offer(item, query))
     if not posts:  # a short page is no end: hidden posts may be left out of it
         return Listing([], None)
     after = further(cursor, posts, answer)
+    if after is None:
+        return Listing(offers, None, WITHOUT_IDS)
     if after["page"] > LAST_PAGE:
         return Listing(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
     return Listing(offers, after)
 
 
-def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
-    post_id = str(id_of(item, answer))
+def _offer(item: dict, query: Query) -> Offer | Drop:
+    if not (number := id_of(item)):
+        return odd_post(item)
+    post_id = str(number)
     rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
         return not_of_the_rating(post_id, rating, item)
@@ -95,8 +103,7 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
     return Offer(
         post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
         title=one_line(item.get("tag_string_character")),
-        artist=one_line(str(item.get("tag_string_artist") or "").split()),
-        tags=tags_of(str(item.get("tag_string") or "").split()),
+        artist=one_line(words_in(item.get("tag_string_artist"))), tags=tags_of(words_in(item.get("tag_string"))),
         md5=md5 if url == original else None,  # both are of the original
         bytes=whole_number(item.get("file_size")) if url == original else None,
     )  # fmt: skip

@@ -11,7 +11,6 @@ holds, with their logins. What its downloaders alone can fetch (films, files beh
 `ratings` names unsafe ratings, in the site's words, that are taken nevertheless; files without a rating always are.
 """
 
-import json
 import os
 import re
 import shutil
@@ -33,6 +32,8 @@ from pipeline.sources.site import (
     Offer,
     Query,
     absolute_url,
+    odd_post,
+    parsed_json,
     promised_md5,
     tags_of,
     words_of,
@@ -105,7 +106,7 @@ def read(query: Query, cursor: Cursor, answer: None) -> Listing:
     count = min(max(query.wanted or MOST, after, LEAST), MOST)
     ran = _run(_command(query, after, count))
     failure = next((message for message in ran.messages if _is_message(message, ERROR, 2)), None)
-    listed = [message for message in ran.messages if _is_message(message, FILE, 3)]
+    listed = [message for message in ran.messages if isinstance(message, list) and message[:1] == [FILE]]
     others = [message for message in ran.messages if _is_message(message, QUEUE, 3)]
     if not listed and not after:
         _raise_for_nothing(query, ran, failure, others)
@@ -215,7 +216,7 @@ def _discreet(text: object) -> str:
 def _messages(printed: bytes) -> list | None:
     """None if they are none of gallery-dl's."""
     try:
-        messages = json.loads(printed) if printed.strip() else []
+        messages = parsed_json(printed) if printed.strip() else []
     except (ValueError, RecursionError):
         return None
     return messages if isinstance(messages, list) else None
@@ -257,7 +258,12 @@ def _drop_of_queue(message: list) -> Drop:
 def _offers(query: Query, listed: list) -> list[Offer | Drop]:
     """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
     offers: dict[str, Offer | Drop] = {}
-    for _, url, values in listed:
+    for message in listed:
+        if not _is_message(message, FILE, 3):
+            odd = odd_post(message)
+            offers[odd.source_id] = odd
+            continue
+        _, url, values = message
         name, address = _name(values), words_of(url, 500)
         name = address if not name or name in offers else name
         offers[name] = _offer(query, name, url, values)

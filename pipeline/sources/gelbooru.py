@@ -5,7 +5,6 @@ empty page in the middle of a result: only its own count, which is in its XML al
 """
 
 import html
-import json
 import re
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 from pipeline.sources.post import Drop
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.site import (
+    WITHOUT_IDS,
     Answer,
     Ask,
     Busy,
@@ -28,12 +28,16 @@ from pipeline.sources.site import (
     is_picture_url,
     keys_of,
     not_of_the_rating,
+    odd_post,
+    offers_of,
+    parsed_json,
     promised_md5,
     rating_of,
     tags_of,
     version_of,
     whole_number,
     without_address,
+    words_in,
     words_of,
 )
 
@@ -70,22 +74,23 @@ def ask(query: Query, cursor: Cursor) -> Ask:
 
 
 def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
-    items, count = _items(answer)
+    posts, count = _items(answer)
     if cursor["counts"]:
         if count is None:
             raise bad_answer(answer, "the count is missing")
         cursor = cursor | {"total": count, "counts": False}
         return Listing([], cursor) if cursor["seen"] < count else Listing([], None)
-    if items is None:
+    if posts is None:
         return Listing([], None, _TOO_DEEP)
-    posts = [item for item in items if isinstance(item, dict)]
-    offers = [_offer(item, query, answer) for item in posts]
+    offers = offers_of(posts, lambda item: _offer(item, query))
     if count is not None:
         count += cursor["seen"] if cursor["is_keyed"] else 0  # of those below the key
     total = count if cursor["total"] is None else cursor["total"]
     after = cursor | {"seen": cursor["seen"] + len(posts), "total": total, "again": 0}
     if posts:
-        after = further(after, posts, answer)
+        seen, after = after["seen"], further(after, posts, answer)
+        if after is None:
+            return Listing(offers, None, "" if total is not None and seen >= total else WITHOUT_IDS)
     if after["page"] * PER_PAGE >= DEEPEST:  # asked no further, whether the site says so or not
         return Listing(offers, None, _TOO_DEEP)
     if len(posts) >= PER_PAGE:
@@ -109,7 +114,7 @@ def _items(answer: Answer) -> tuple[list | None, int | None]:
     if text.startswith("<"):
         return _xml_items(text, answer)
     try:
-        value = json.loads(text) if text else []
+        value = parsed_json(text) if text else []
     except (ValueError, RecursionError):
         raise bad_answer(answer, f"neither JSON nor XML: {text[:100]!r}") from None
     if isinstance(value, str):
@@ -154,8 +159,10 @@ def _refusal(answer: Answer, words: str):
     return bad_answer(answer, f"the site says: {words}", "mend the query, or give api_key and user_id in luigi.cfg")
 
 
-def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
-    post_id = str(id_of(item, answer))
+def _offer(item: dict, query: Query) -> Offer | Drop:
+    if not (number := id_of(item)):
+        return odd_post(item)
+    post_id = str(number)
     original = _original_url(item, query)
     url = version_of(query, original, item.get("sample_url"))
     if url is None:
@@ -167,13 +174,14 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
         return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return Offer(
         post_id, url, page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}", rating=rating or None,
-        title=one_line(_unescaped(item.get("title"))), tags=tags_of(_unescaped(item.get("tags")).split()),
+        title=one_line(_unescaped(item.get("title"))),
+        tags=tags_of(_unescaped(" ".join(words_in(item.get("tags")))).split()),
         md5=promised_md5(item.get("md5") or item.get("hash")) if url == original else None,
     )  # fmt: skip
 
 
 def _unescaped(value: object) -> str:
-    text = str(value or "")
+    text = value if isinstance(value, str) else ""
     try:
         return html.unescape(text)
     except ValueError:  # a character of thousands of digits

@@ -6,6 +6,7 @@ The API takes no new customers and ends on 2027-01-01; a key that works still ge
 search shows its first 100 results and no more. Its web pages are never read: they are not for programs.
 """
 
+import itertools
 import json
 import re
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ from pipeline.sources.site import (
     Offer,
     Query,
     bad_answer,
+    offers_of,
     whole_number,
     without_address,
     words_of,
@@ -80,7 +82,8 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     items = said.get("items", [])  # without a hit there are none
     if not isinstance(items, list):
         raise bad_answer(answer, f"no list of items but {str(items)[:100]!r}")
-    offers = [_offer(item, cursor["start"] + place) for place, item in enumerate(items) if isinstance(item, dict)]
+    places = itertools.count(cursor["start"])
+    offers = offers_of(items, lambda item: _offer(item, next(places)))
     following = _following(said)
     if not items or following is None:
         return Listing(offers, None)

@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from pipeline.sources.post import Drop
 from pipeline.sources.site import (
+    WITHOUT_IDS,
     Answer,
     Ask,
     Cursor,
@@ -17,6 +18,8 @@ from pipeline.sources.site import (
     is_picture_url,
     json_of,
     not_of_the_rating,
+    odd_post,
+    offers_of,
     posts_of,
     promised_md5,
     rating_of,
@@ -24,6 +27,7 @@ from pipeline.sources.site import (
     version_of,
     whole_number,
     without_address,
+    words_in,
     words_of,
 )
 
@@ -57,17 +61,21 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
         items = items["posts"]
     posts = posts_of(items, answer)
-    offers = [_offer(item, query, answer) for item in posts]
+    offers = offers_of(posts, lambda item: _offer(item, query))
     if not posts:
         return Listing([], None)
     after = further(cursor, posts, answer)
+    if after is None:
+        return Listing(offers, None, WITHOUT_IDS)
     if after["page"] > LAST_PAGE:
         return Listing(offers, None, f"no more than {LAST_PAGE:,} pages of an ordered query are asked for")
     return Listing(offers, after)
 
 
-def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
-    post_id = str(id_of(item, answer))
+def _offer(item: dict, query: Query) -> Offer | Drop:
+    if not (number := id_of(item)):
+        return odd_post(item)
+    post_id = str(number)
     rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
         return not_of_the_rating(post_id, rating, item)
@@ -81,7 +89,7 @@ def _offer(item: dict, query: Query, answer: Answer) -> Offer | Drop:
         return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return Offer(
         post_id, url, page_url=f"{query.base_url}/post/show/{post_id}", rating=rating or None,
-        tags=tags_of(str(item.get("tags") or "").split()),  # `author` is who uploaded it, not who drew it
+        tags=tags_of(words_in(item.get("tags"))),  # `author` is who uploaded it, not who drew it
         md5=promised_md5(item.get("md5")) if url == original else None,
         bytes=whole_number(item.get("file_size")) if url == original else None,
     )  # fmt: skip

@@ -7,6 +7,7 @@ may ask more often, and sees no more: a search shows its first 240 results. The 
 to get round these limits: https://docs.openverse.org/terms_of_service.html
 """
 
+import itertools
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
@@ -23,6 +24,7 @@ from pipeline.sources.site import (
     Query,
     absolute_url,
     not_of_the_rating,
+    offers_of,
     posts_of,
     whole_number,
     without_address,
@@ -59,7 +61,8 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
         return _after_refusal(query, page, answer)
     said = object_of(answer)
     items = posts_of(said.get("results", said), answer)
-    offers = [_offer(query, item, f"page {page}, result {place}") for place, item in enumerate(items, 1)]
+    places = itertools.count(1)
+    offers = offers_of(items, lambda item: _offer(query, item, f"page {page}, result {next(places)}"))
     pages, results = whole_number(said.get("page_count")), whole_number(said.get("result_count")) or 0
     # A page may be short, or empty, in the middle: dead links are left out of it. The count says where the end is.
     is_last = page >= pages if pages is not None else not items
@@ -97,7 +100,8 @@ def _words(answer: Answer) -> str:
 
 
 def _offer(query: Query, item: dict, place: str) -> Offer | Drop:
-    hit_id = words_of(item.get("id") or "", 100) or place
+    hit_id = words_of(item["id"], 100) if isinstance(item.get("id"), (str, int)) else ""
+    hit_id = hit_id or place
     if not item.get("url"):
         return without_address(hit_id, item)
     rating = "mature" if item.get("mature") or item.get("unstable__sensitivity") else None

@@ -36,6 +36,8 @@ class Drop:
     reason: str
     """One of `pipeline.manifest.REASONS`."""
     detail: str = ""
+    is_odd: bool = False
+    """Whether the answer lacks what each of the site's posts has: the site has changed if all are like that."""
 
 
 class Request(NamedTuple):

@@ -12,9 +12,12 @@ for a site that can be asked for what is new alone has a fourth:
 since(query, newest) -> the cursor of a first page that ends behind that post (`Listing.newest`)
 """
 
+import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -27,6 +30,8 @@ from pipeline.sources.sidecars import MAX_TAGS, split_tags
 
 Cursor = dict[str, Any]
 MAX_URL = 2000  # characters
+MAX_NESTING = 30  # of JSON
+WITHOUT_IDS = "a page of posts without ids: the site cannot be asked for what is below them"
 
 
 class Ask(NamedTuple):
@@ -219,23 +224,56 @@ def whole_number(value: object) -> int | None:
     return int(str(value)) if re.fullmatch(r"\d{1,18}", str(value)) else None
 
 
+def parsed_json(text: str | bytes) -> Any:
+    """Return the value, without what is nested deeper than MAX_NESTING: nothing that reads it has to mind its depth. An
+    integer of more digits than Python reads is infinite. Raises ValueError, RecursionError."""
+    return _pruned(json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 99 else float(digits)))
+
+
+def _pruned(value: Any, depth: int = MAX_NESTING) -> Any:
+    if isinstance(value, dict):
+        return {key: _pruned(item, depth - 1) for key, item in value.items()} if depth else None
+    if isinstance(value, list):
+        return [_pruned(item, depth - 1) for item in value] if depth else None
+    return value
+
+
 def json_of(answer: Answer) -> Any:
     """The JSON that came. Raises BadAnswer."""
     try:
-        return json.loads(answer.body.decode("utf-8-sig"))
+        return parsed_json(answer.body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise bad_answer(answer, f"no JSON: {answer.body[:100]!r}") from None
 
 
-def posts_of(value: Any, answer: Answer) -> list[dict]:
-    """The posts of a JSON list; junk between them is passed over. Raises BadAnswer, with the site's words, if it is no
+def posts_of(value: Any, answer: Answer) -> list:
+    """The items of a JSON list, posts and what else is among them. Raises BadAnswer, with the site's words, if it is no
     list."""
     if isinstance(value, dict):
         words = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {keys_of(value)}")
         raise bad_answer(answer, f"the site says: {words}", "mend the query")
     if not isinstance(value, list):
         raise bad_answer(answer, f"no list of posts but {str(value)[:100]!r}")
-    return [item for item in value if isinstance(item, dict)]
+    return value
+
+
+def offers_of(items: list, offer: Callable[[dict], Offer | Drop]) -> list[Offer | Drop]:
+    """Return what each item of a page comes to, by `offer`; one that is no object is an odd post."""
+    offers = [offer(item) if isinstance(item, dict) else odd_post(item) for item in items]
+    times: Counter[str] = Counter()
+    for at, each in enumerate(offers):
+        if isinstance(each, Drop) and each.reason == "odd_post":  # equal ones are rows of their own
+            times[each.source_id] += 1
+            if times[each.source_id] > 1:
+                offers[at] = replace(each, source_id=f"{each.source_id} {times[each.source_id]}")
+    return offers
+
+
+def odd_post(item: object, what: str = "a post without an id") -> Drop:
+    """Return the row of an item that is no post, or has no id: it is named by its content."""
+    digest = hashlib.sha256(json.dumps(item, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    detail = f"{what}; keys: {keys_of(item)}" if isinstance(item, dict) else f"no post but {words_of(item, 100)}"
+    return Drop(f"odd post {digest}", "odd_post", detail, is_odd=True)
 
 
 def rating_of(item: dict, names: dict[str, str]) -> str:
@@ -246,11 +284,14 @@ def rating_of(item: dict, names: dict[str, str]) -> str:
 
 def not_of_the_rating(post_id: str, rating: str, item: dict) -> Drop:
     """A post that is not rated is not taken for a safe one."""
-    return Drop(post_id, "rating", words_of(rating, 20) or f"post {post_id} has no rating; keys: {keys_of(item)}")
+    found = words_of(rating, 20)
+    detail = found or f"post {post_id} has no rating; keys: {keys_of(item)}"
+    return Drop(post_id, "rating", detail, is_odd=not found)
 
 
 def without_address(post_id: str, item: dict) -> Drop:
-    return Drop(post_id, "no_file_url", f"post {post_id} has no file_url of use; keys: {keys_of(item)}")
+    detail = f"post {post_id} has no file_url of use; keys: {keys_of(item)}"
+    return Drop(post_id, "no_file_url", detail, is_odd=True)
 
 
 def version_of(query: Query, original: str | None, sample: object) -> str | None:
@@ -259,20 +300,21 @@ def version_of(query: Query, original: str | None, sample: object) -> str | None
     return (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
 
 
-def id_of(item: dict, answer: Answer) -> int:
-    """A post's id. Raises BadAnswer."""
-    number = whole_number(item.get("id"))
-    if number is None:
-        raise bad_answer(answer, f"a post without an id; keys: {keys_of(item)}")
-    return number
+def id_of(item: object) -> int | None:
+    """A post's id, 1 or more; None if it has none."""
+    return (whole_number(item.get("id")) if isinstance(item, dict) else None) or None
 
 
-def further(cursor: Cursor, posts: list[dict], answer: Answer) -> Cursor:
+def further(cursor: Cursor, items: list, answer: Answer) -> Cursor | None:
     """The cursor of the next page, where pages are keyed by id (`below`) if the query allows (`is_keyed`), and numbered
-    (`page`) if not. Raises BadAnswer if the site does not heed the key: it would be asked for ever."""
+    (`page`) if not; None if no post of this page has an id (WITHOUT_IDS). Raises BadAnswer if the site does not heed
+    the key: it would be asked for ever."""
     if not cursor["is_keyed"]:
         return cursor | {"page": cursor["page"] + 1}
-    below = min(id_of(item, answer) for item in posts)
+    ids = [number for item in items if (number := id_of(item))]
+    if not ids:
+        return None
+    below = min(ids)
     if cursor["below"] is not None and below >= cursor["below"]:
         raise bad_answer(answer, f"the page does not go on below post {cursor['below']}")
     return cursor | {"below": below}
@@ -281,6 +323,13 @@ def further(cursor: Cursor, posts: list[dict], answer: Answer) -> Cursor:
 def keys_of(item: dict) -> str:
     """Those of an item that cannot be used, for an error."""
     return words_of(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
+
+
+def words_in(value: object) -> list[str]:
+    """The words of a text, or the texts of a list: what a site says of tags. Nothing else holds words."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, str)]
+    return value.split() if isinstance(value, str) else []
 
 
 def tags_of(tags: list[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ The fields are spelled as the live API does (tweet.fields, not post.fields): the
 import contextlib
 import html
 import re
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -39,6 +40,7 @@ from pipeline.sources.site import (
     absolute_url,
     bad_answer,
     json_of,
+    odd_post,
     tags_of,
     without_address,
     words_of,
@@ -161,31 +163,36 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
 def _user(cursor: Cursor, answer: Answer, said: dict) -> Listing:
     user = _typed(said.get("data"), dict, answer)
     name, total = user.get("username"), _typed(user.get("public_metrics"), dict, answer).get("tweet_count")
-    name = name if re.fullmatch(_NAME, str(name)) else cursor["user"]  # as its owner spells it
+    name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else cursor["user"]  # as its owner spells it
     if user.get("protected"):
         return Listing([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
-    known = {"user": name, "id": _id(user.get("id"), answer), "total": total if isinstance(total, int) else 0}
+    user_id = _id(user.get("id"))
+    if user_id is None:
+        raise bad_answer(answer, f"no id of @{name} but {str(user.get('id'))[:100]!r}")
+    known = {"user": name, "id": user_id, "total": total if isinstance(total, int) else 0}
     return Listing([], cursor | known, cost=USER / 1000)
 
 
 def _page(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
     """A page may be empty, without `data`, and not the last; it may have `errors` besides its posts, for what could not
     be shown of them."""
-    posts, meta = _items(said.get("data"), answer), _typed(said.get("meta"), dict, answer)
+    posts, meta = _typed(said.get("data"), list, answer), _typed(said.get("meta"), dict, answer)
     includes = _typed(said.get("includes"), dict, answer)
     more = {name: _items(includes.get(name), answer) for name in ("media", "users", "tweets", "posts")}
     cost = (POST * (len(posts) + len(more["tweets"] + more["posts"])) + USER * len(more["users"])) / 1000
     media = {str(item.get("media_key")): item for item in more["media"]}
     names = {str(item.get("id")): item.get("username") for item in more["users"]}
-    offers = [offer for post in posts for offer in _offers(post, media, names, query, cursor, answer)]
-    newest = _id(meta["newest_id"], answer) if meta.get("newest_id") and not cursor["seen"] else ""
+    found = [_offers(post, media, names, query, cursor) for post in posts]
+    offers = [offer for of_post in found for offer in of_post]
+    if [] in found:  # posts without a picture are as they should be: the site has not changed
+        offers = [replace(each, is_odd=False) if isinstance(each, Drop) else each for each in offers]
+    newest = (_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""
     token = meta.get("next_token") or ""
     if not isinstance(token, str) or token == cursor["token"] != "":
         raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
-    if token:
-        return Listing(offers, after, newest=newest, cost=cost)
-    return Listing(offers, None, _shortfall(query, after, _why(query, said)), newest, cost)
+    shortfall = "" if token else _shortfall(query, after, _why(query, said))
+    return Listing(offers, after if token else None, shortfall, newest, cost)
 
 
 def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
@@ -201,20 +208,26 @@ def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
 
 
 def _offers(
-    post: dict, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor, answer: Answer
+    post: Any, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor
 ) -> list[Offer | Drop]:
     """Of each photo and film of a post; none if it has none."""
-    post_id, text = _id(post.get("id"), answer), post.get("text")
+    post_id = _id(post.get("id")) if isinstance(post, dict) else None
+    if post_id is None:
+        return [odd_post(post)]
+    attachments = post.get("attachments") or {}
+    keys = (attachments.get("media_keys") or []) if isinstance(attachments, dict) else None
+    if not isinstance(keys, list):
+        return [odd_post(post, f"post {post_id} has attachments that are none")]
+    text = post.get("text")
     text = html.unescape(text[:MAX_TEXT]) if isinstance(text, str) else ""
     name = cursor["user"] or names.get(str(post.get("author_id")))
-    name = name if re.fullmatch(_NAME, str(name)) else None
+    name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else None
     about = {
         "page_url": f"https://x.com/{name or 'i'}/status/{post_id}", "artist": name,
         "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
         "rating": "sensitive" if post.get("possibly_sensitive") else "general",
         "tags": tuple(dict.fromkeys(tags_of(_HASHTAG.findall(text)))),
     }  # fmt: skip
-    keys = _typed(_typed(post.get("attachments"), dict, answer).get("media_keys"), list, answer)
     return [_offer(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)]
 
 
@@ -292,11 +305,9 @@ def _typed(value: Any, kind: type, answer: Answer) -> Any:
 
 
 def _items(value: object, answer: Answer) -> list[dict]:
-    return [_typed(item, dict, answer) for item in _typed(value, list, answer)]
+    return [item for item in _typed(value, list, answer) if isinstance(item, dict)]
 
 
-def _id(value: object, answer: Answer) -> str:
-    """They are texts, and longer than other sites' numbers."""
-    if not re.fullmatch("[0-9]{1,20}", str(value)):
-        raise bad_answer(answer, f"no id but {str(value)[:100]!r}")
-    return str(value)
+def _id(value: object) -> str | None:
+    """They are texts, and longer than other sites' numbers; None if it is none."""
+    return str(value) if re.fullmatch("[0-9]{1,20}", str(value)) else None

@@ -1,0 +1,126 @@
+"""One odd post among a site's is one row; only a site that shows nothing else has changed."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.ledger import Ledger
+from pipeline.listing import Lister
+from pipeline.manifest import REASONS
+from pipeline.sources import SOURCES
+from pipeline.sources.post import Drop
+from pipeline.sources.site import Answer, Offer, Query, parsed_json
+
+BOORUS = ("danbooru", "gelbooru", "moebooru")
+POST = {"file_ext": "png", "file_url": "https://site.example/1.png", "tags": "1girl", "tag_string": "1girl"}
+RATINGS = {"danbooru": "g", "gelbooru": "general", "moebooru": "s"}
+HUGE = "@huge@"  # a number of 6,000 digits
+ODD = [
+    None, 7, "x", [], [{}], {}, {"id": None}, {"id": "abc"}, {"id": [1]}, {"id": {"a": 1}}, {"id": -1}, {"id": 0},
+    {"id": 1e300}, {"id": HUGE}, {"id": 50, "file_url": HUGE, "rating": "g"}, {"id": 50, "rating": {"a": []}},
+    {"id": 50, "rating": None, "file_url": None, "tags": 7, "md5": []},
+]  # fmt: skip
+HARMLESS = [{"md5": HUGE}, {"md5": ["x"]}, {"tags": {"a": 1}, "tag_string": None}, {"file_size": -5}, {"source": [[]]}]
+
+
+class Pages:
+    """A client whose pages are lists of posts, newest first: of each, those that the request asks for."""
+
+    def __init__(self, *pages):
+        self.pages = list(pages)
+        self.count = sum(map(len, pages))
+
+    def page(self, ask, read, **_):
+        asked = parse_qs(urlsplit(ask.url).query)
+        posts = [] if not self.pages or asked.get("limit") == ["1"] else self.pages.pop(0)
+        body = {"@attributes": {"count": self.count}, "post": posts} if "dapi" in ask.url else posts
+        text = json.dumps(body).replace(f'"{HUGE}"', "9" * 6000)
+        return read(Answer(ask.url, 200, {"content-type": "application/json"}, text.encode()))
+
+
+@pytest.fixture
+def harvested(tmp_path):
+    """harvested(source, page, …) -> (the ledger's lines, its round), as a harvest lists them."""
+
+    def run(source, *pages, query="1girl"):
+        site, client = SOURCES[source], Pages(*pages)
+        asked = Query(query, "https://site.example", ratings=site.ratings)
+        lister, cursor = Lister(source, site, asked, 0), site.engine.first(asked)
+        ledger = Ledger(tmp_path / "ledger.sqlite", source)
+        ledger.begin("x", 0, {}, cursor, is_retry=False)
+        while cursor is not None:
+            found = lister.page(client, ledger, cursor, 0, is_known=ledger.has_posts("x"))
+            ledger.add_page("x", 0, found.offers, found.next, found.shortfall)
+            cursor = found.next
+        assert not client.pages
+        return list(ledger.lines("x", 0, 0)), ledger.rounds("x", 0)[0]
+
+    return run
+
+
+def good(source, number):
+    return POST | {"id": number, "rating": RATINGS[source], "md5": f"{number:032x}"}
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("source", BOORUS)
+def test_an_odd_post_is_one_row_and_the_pages_go_on(harvested, source, odd):
+    lines, _ = harvested(source, [good(source, 9), odd, good(source, 8)], [good(source, 7)])
+    assert [line.source_id for line in lines if line.offer] == ["9", "8", "7"]
+    (drop,) = [line.drop for line in lines if line.drop]
+    assert drop.reason in REASONS
+    assert drop.detail
+
+
+@pytest.mark.parametrize("odd", HARMLESS, ids=repr)
+@pytest.mark.parametrize("source", BOORUS)
+def test_what_no_picture_needs_may_be_odd(harvested, source, odd):
+    lines, _ = harvested(source, [good(source, 9) | odd, good(source, 8)])
+    assert [line.source_id for line in lines if line.offer] == ["9", "8"]
+
+
+@pytest.mark.parametrize("odd", [{}, None, {"id": 5}, {"id": 5, "rating": "g"}], ids=repr)
+@pytest.mark.parametrize("source", BOORUS)
+def test_a_last_page_of_odd_posts_ends_the_listing_well(harvested, source, odd):
+    lines, round_ = harvested(source, [good(source, 9), good(source, 8)], [odd])
+    assert [line.source_id for line in lines if line.offer] == ["9", "8"]
+    assert len([line for line in lines if line.drop]) == 1
+    assert round_.cursor is None
+
+
+@pytest.mark.parametrize("odd", [{}, None, {"id": 5}], ids=repr)
+@pytest.mark.parametrize("source", BOORUS)
+def test_a_site_of_odd_posts_alone_has_changed(harvested, source, odd):
+    with pytest.raises(UserError, match="the site has changed"):
+        harvested(source, [odd, odd])
+
+
+@pytest.mark.parametrize("source", BOORUS)
+def test_pages_that_are_numbered_go_on_past_posts_without_ids(harvested, source):
+    order = {"gelbooru": "sort:score"}.get(source, "order:score")
+    lines, _ = harvested(source, [good(source, 9)] * 100, [{}] * 100, [good(source, 7)] * 100, query=order)
+    assert [line.source_id for line in lines if line.offer] == ["9", "7"]
+    assert len([line for line in lines if line.drop]) == 100
+
+
+@pytest.mark.parametrize(("source", "field", "hit"), [
+    ("google_images", "items", {"link": "https://a.example/1.png"}),
+    ("openverse", "results", {"id": "a", "url": "https://a.example/1.png"}),
+])  # fmt: skip
+@pytest.mark.parametrize("odd", [None, 7, {}, [], {"link": None, "url": None}, {"link": {}, "url": [1]}], ids=repr)
+def test_an_odd_hit_of_a_search_is_one_row(source, field, hit, odd):
+    site = SOURCES[source]
+    query = Query("girl", "https://site.example")
+    answer = Answer("https://site.example/", 200, {}, json.dumps({field: [odd, hit]}).encode())
+    drop, offer = site.engine.read(query, site.engine.first(query), answer).offers
+    assert isinstance(drop, Drop)
+    assert isinstance(offer, Offer)
+
+
+def test_json_is_read_whatever_its_depth_and_digits():
+    assert parsed_json('{"a": ' + "9" * 6000 + "}") == {"a": float("inf")}
+    deep = parsed_json("[" * 300 + "]" * 300)
+    assert len(repr(deep)) < 100
+    assert parsed_json('[{"a": [1, "x", null]}]') == [{"a": [1, "x", None]}]

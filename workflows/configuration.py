@@ -1,0 +1,143 @@
+"""luigi.cfg as people and tools damage it: each fault is one clear line, and no key is told.
+
+Luigi reads the file as soon as it is imported. So importing this module, which does not import Luigi, checks first
+that the file can be read. `check_values` is for later: it checks the values of Luigi's own sections and of tasks.
+"""
+
+import codecs
+import configparser
+import locale
+import os
+import sys
+from pathlib import Path
+
+from pipeline import redaction
+from pipeline.errors import UserError
+
+# Where Luigi looks.
+PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
+KEYS = ("api_key", "bearer_token", "cx", "password_hash", "token")
+"""Options that hold keys, whatever their section."""
+EXPANSION = "write %% for %, and set the variables of ${…}"
+
+
+def is_luigi_command() -> bool:
+    """Whether this process is `luigi …` or `python -m luigi …`, rather than a program that imports the tasks."""
+    program = Path(sys.argv[0])
+    return program.stem == "luigi" or (program.parent.name, program.stem) == ("luigi", "__main__")
+
+
+def check_file(path: Path) -> None:
+    """Raise UserError unless `path` is a file of sections and options, each given once; or is not there."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(path, error.strerror or str(error), "a file that can be read", "mend it") from None
+    encoding = locale.getpreferredencoding(do_setlocale=False)
+    if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        cure = "save it as UTF-8, without a byte order mark"
+        raise UserError(path, "it begins with a byte order mark", f"plain text in {encoding}", cure)
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str
+    # The library's own messages hold whole lines of the file, and so keys.
+    try:
+        parser.read_string(data.decode(encoding))
+        parser.getboolean("core", "autoload_range", fallback=True)  # which Luigi asks when it is imported
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found, expected = f"line {line} is no {encoding}", f"plain text in {encoding}"
+        raise UserError(path, found, expected, "save it in that encoding") from None
+    except configparser.DuplicateSectionError as error:
+        found, cure = f"line {error.lineno}: a second section [{error.section}]", "put all of it into one"
+        raise UserError(path, found, "each section once", cure) from None
+    except configparser.DuplicateOptionError as error:
+        found = f"line {error.lineno}: {error.option} in [{error.section}] is there twice"
+        raise UserError(path, found, "each option once", "leave one of them out") from None
+    except configparser.MissingSectionHeaderError as error:
+        found, cure = f"line {error.lineno} stands in no section", "put a line such as [gelbooru] above it"
+        raise UserError(path, found, "sections of options", cure) from None
+    except configparser.ParsingError as error:
+        line = getattr(error, "lineno", None) or error.errors[0][0]
+        found = f"line {line} is no option"
+        raise UserError(
+            path, found, "lines of NAME = VALUE below a [section]", "mend it, or put a # before it"
+        ) from None
+    except ValueError:
+        raise UserError(f"{path}: [core] autoload_range", "neither true nor false", "one of them", "mend it") from None
+
+
+def check_values() -> None:
+    """Raise UserError for a value that Luigi cannot use: of an option of its own, or of a task. Call it once all tasks
+    are imported."""
+    import luigi.retcodes  # which registers [retcode]
+    from luigi.configuration import get_config
+    from luigi.task_register import Register
+
+    config = get_config()
+    if not isinstance(config, configparser.RawConfigParser):  # it is TOML, which has types
+        return
+    tasks = set(Register.task_names())
+    for section in config.sections():
+        values = {}
+        for option in config[section] if section in tasks else ():
+            try:
+                values[option.replace("-", "_")] = config.get(section, option)
+            except configparser.InterpolationError:
+                where = "DEFAULT" if option in config.defaults() else section
+                raise UserError(
+                    f"luigi.cfg: [{where}] {option}", "its value cannot be expanded", "text without % and ${", EXPANSION
+                ) from None
+        parameters = Register.get_task_cls(section).get_params() if values else ()
+        for name, parameter in parameters:
+            aliases = {name, (getattr(parameter, "_config_path", None) or {"name": name})["name"].replace("-", "_")}
+            for option in aliases & values.keys():
+                try:
+                    parameter.parse(values[option])
+                except (ValueError, TypeError, AttributeError, KeyError, luigi.parameter.ParameterException, UserError):
+                    raise UserError(
+                        f"luigi.cfg: [{section}] {option}", f"{values[option][:100]!r} given", _expected(parameter),
+                        "mend it",
+                    ) from None  # fmt: skip
+    for option in ("no_configure_logging", "rpc_log_retries"):
+        try:
+            config.getboolean("core", option, None)
+        except ValueError:
+            raise UserError(f"luigi.cfg: [core] {option}", "neither true nor false", "one of them", "mend it") from None
+
+
+def _expected(parameter) -> str:
+    """Return what a value of that parameter has to be, in words."""
+    import luigi
+
+    kinds = {
+        luigi.BoolParameter: "true or false",
+        luigi.IntParameter: "a whole number",
+        luigi.FloatParameter: "a number",
+    }
+    if kind := getattr(parameter, "kind", ""):
+        return kind
+    if choices := getattr(parameter, "_choices", None):
+        return "one of " + " ".join(sorted(map(str, choices)))
+    return next((words for type_, words in kinds.items() if isinstance(parameter, type_)), "another value")
+
+
+def remember_keys() -> None:
+    """Hide the keys of luigi.cfg in all that is printed from now on: Luigi's own warnings and errors tell values."""
+    from luigi.configuration import get_config
+
+    config = get_config()
+    if isinstance(config, configparser.RawConfigParser):
+        for section in (config.default_section, *config.sections()):
+            values = config.items(section, raw=True)
+            redaction.remember(value for option, value in values if option.replace("-", "_") in KEYS)
+
+
+try:
+    for _place in filter(None, (*PLACES, os.environ.get("LUIGI_CONFIG_PATH"))):
+        check_file(Path(_place))
+except UserError as error:
+    if sys.argv[:1] != ["-m"] and not is_luigi_command():  # a program imports the tasks
+        raise
+    sys.exit(f"error: {error}")
