@@ -7,19 +7,23 @@ import ctypes
 import functools
 import itertools
 import logging
-import multiprocessing
+import multiprocessing.util
 import os
 import platform
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
 from pipeline.errors import UserError
 from pipeline.store import Memory
+
+if TYPE_CHECKING:
+    import joblib
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,15 +53,18 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
         return
     # Both are slow to import, and neither is needed where there is nothing new to do.
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+    from joblib.externals.loky.process_executor import BrokenProcessPool
 
     chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     all_items = itertools.chain(first, items)
-    pool = Parallel(n_jobs=jobs or -1, return_as="generator_unordered", batch_size=1)
+    parallel = functools.partial(
+        Parallel, n_jobs=jobs or -1, batch_size=1, initializer=end_with_parent, initargs=(os.getpid(),)
+    )
     try:
-        for results in pool(delayed(_run)(function, chunk) for chunk in chunks):
+        _start_workers(parallel())
+        for results in parallel(return_as="generator_unordered")(delayed(_run)(function, chunk) for chunk in chunks):
             yield from results
-    except TerminatedWorkerError as error:
+    except BrokenProcessPool as error:
         raise UserError(
             "--jobs",
             "a worker process died, most likely for want of memory",
@@ -70,7 +77,6 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
-    _end_with_parent()
     try:
         results = [function(item) for item in chunk]
     except MemoryError as error:
@@ -81,12 +87,36 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     return results
 
 
+def _start_workers(pool: "joblib.Parallel") -> None:
+    """Start the worker processes, unless they run. They and joblib's trackers inherit the blocked signals: Ctrl-C and a
+    hang-up reach all processes of a terminal, and are the parent's to handle. Raise UserError."""
+    from joblib import delayed
+
+    _shut_down_at_exit(os.getpid())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        pool([delayed(int)()])
+    except OSError as error:  # of the limits on processes, open files and shared memory
+        found = f"a worker process cannot be started: {error.strerror or error}"
+        raise UserError("--jobs", found, "fewer processes, or room in /dev/shm", "give --jobs 1") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @functools.cache
-def _end_with_parent() -> None:
-    """A build that is killed leaves no worker behind: each looks whether its parent is still the same."""
-    parent = os.getppid()
-    if multiprocessing.parent_process() is None:
-        return  # not a worker
+def _shut_down_at_exit(process: int) -> None:
+    """Have the workers of this process end before it waits for its children, as one that was forked does when it ends:
+    left alone, they wait five minutes for more to do."""
+    from joblib.externals.loky import get_reusable_executor
+
+    multiprocessing.util.Finalize(None, lambda: get_reusable_executor().shutdown(), exitpriority=1)
+    # joblib registers a folder for large arrays that it may never make, and its tracker warns if a process was killed.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # of the processes started from now on
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, from a thread that looks every second, once `parent` is not its parent any more: a build that
+    is killed leaves no process behind."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -4,6 +4,13 @@ Tasks hold parameters and say what needs what; the work is done in `pipeline` an
 run: so `--help` answers at once.
 """
 
+from workflows import process
+
+if process.is_own_command():
+    process.forget_current_folder()
+if process.is_module_command():
+    process.heed_signals()
+
 from workflows import configuration, console  # the first checks luigi.cfg, before Luigi is imported
 from workflows.evaluate import EvaluateGAN
 from workflows.face_detector import DrawScenes, TrainFaceDetector

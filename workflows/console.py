@@ -17,7 +17,7 @@ from luigi.task_register import TaskClassException
 
 from pipeline import terminal
 from pipeline.errors import UserError
-from workflows import configuration
+from workflows import configuration, process
 
 DEFAULTS = {
     "core": {
@@ -25,6 +25,7 @@ DEFAULTS = {
         "no_lock": "true",  # its lock makes the same command in another folder exit; ours are per dataset
         "log_level": "INFO",
     },
+    "worker": {"task_process_context": "workflows.process.TaskProcess"},
     # Luigi's own exit codes are 0 for most failures
     "retcode": {
         "already_running": "10",
@@ -49,6 +50,7 @@ def set_defaults() -> None:
 def speak_plainly() -> None:
     """Errors that the user can mend lose their traceback, and come again as the last line of stderr."""
     configuration.remember_keys()
+    process.heed_signals()
     terminal.guard()
     last_words = _LastWords()
     logging.getLogger("luigi-interface").addFilter(last_words)
@@ -95,6 +97,7 @@ class _LastWords(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
+            process.end_if_asked()  # a library may turn the interrupt into an error of its own
             error = record.exc_info[1]
             self._note(error)
             if _is_mendable(error):
@@ -102,6 +105,7 @@ class _LastWords(logging.Filter):
         return True
 
     def on_uncaught(self, kind, error, traceback) -> None:
+        process.end_if_asked()
         self._note(error)
         if not _is_mendable(error):
             terminal.print_exception(kind, error, traceback)
@@ -111,6 +115,7 @@ class _LastWords(logging.Filter):
             os.write(self._writer, (terminal.visible(_in_one_line(error)) + "\n").encode(errors="replace"))
 
     def say(self) -> None:
+        process.end_if_asked()
         with contextlib.suppress(BlockingIOError):
             for line in dict.fromkeys(os.read(self._reader, 1 << 16).decode(errors="replace").split("\n")[:-1]):
                 print(f"error: {line}", file=sys.stderr)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import luigi
 
 from pipeline.errors import UserError
+from workflows import process
 from workflows.console import Choice, FilePath, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
@@ -176,7 +177,7 @@ POLL_S = 0.1
 # Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
 _RUN_MODULE = """
 import sys
-sys.path = [sys.argv.pop(1), *filter(None, sys.path)]
+sys.path = sys.argv.pop(1).split("\\n")
 import runpy
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
@@ -234,7 +235,7 @@ def _start_child(module: list[str], store: Path, told: Path, rank: int, count: i
     }  # fmt: skip
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(
-        [sys.executable, "-c", _RUN_MODULE, str(Path(__file__).parents[1]), *module],
+        [sys.executable, "-c", _RUN_MODULE, "\n".join(process.import_path()), *module],
         stdin=subprocess.PIPE,
         start_new_session=True,  # not in the terminal's group: Ctrl-C comes to this process alone
         env=threads | os.environ | {name: str(value) for name, value in environment.items()},
@@ -253,6 +254,7 @@ def _wait(children: list[subprocess.Popen]) -> None:
                 deadline = time.monotonic() + GRACE_S
             time.sleep(POLL_S)
         except KeyboardInterrupt:
+            process.wait_for_save()
             for child in children:
                 with contextlib.suppress(BrokenPipeError):  # it has ended by itself
                     child.stdin.write(b"\x03")

@@ -1,0 +1,171 @@
+"""The process that a command runs in: which folders it imports from, and how it ends by a signal.
+
+`heed_signals` is called before Luigi is imported, which takes a while.
+"""
+
+import contextlib
+import functools
+import itertools
+import multiprocessing
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GRACE_S = 10  # from the first signal on, for work to end in good order
+SAME_S = 0.3  # signals within this are one event: a terminal that closes and its shell both send SIGHUP
+POLL_S = 0.5
+ROOT = Path(__file__).parents[1]
+
+_received: list[int] = []
+"""Signals that asked this process to end."""
+_is_saving = threading.Event()
+
+
+def is_module_command() -> bool:
+    """Return whether this is `python -m workflows …`. Only while `workflows` is imported: runpy changes argv then."""
+    return sys.argv[:1] == ["-m"] and _names_workflows("-m", sys.orig_argv)
+
+
+def is_own_command() -> bool:
+    """Return whether this is `python -m workflows …` or `luigi --module workflows …`, not a user's own tasks."""
+    return is_module_command() or _names_workflows("--module", sys.argv)
+
+
+def _names_workflows(option: str, arguments: list[str]) -> bool:
+    return (option, "workflows") in itertools.pairwise(arguments) or f"{option}=workflows" in arguments
+
+
+def import_path() -> list[str]:
+    """Return `sys.path` without the current folder, unless the program itself lies there: `python -m` puts it first, an
+    empty entry of PYTHONPATH names it, and a user's `models/` or `random.py` there is not ours to import."""
+    return [os.path.abspath(entry) for entry in sys.path if _is_current(ROOT) or not _is_current(entry)]
+
+
+def forget_current_folder() -> None:
+    """Take the current folder from the import path of this process and of those that it starts."""
+    sys.path[:] = import_path()
+    os.environ["PYTHONSAFEPATH"] = "1"  # Python 3.11 and later: `python -m` and `-c` leave the current folder out
+    if given := os.environ.get("PYTHONPATH"):
+        kept = (entry for entry in given.split(os.pathsep) if _is_current(ROOT) or not _is_current(entry))
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+
+
+def _is_current(folder: str | Path) -> bool:
+    try:
+        return os.path.samefile(folder or ".", ".")
+    except (OSError, ValueError):
+        return False  # not there
+
+
+@functools.cache
+def heed_signals() -> None:
+    """Raise KeyboardInterrupt in the main thread at the first SIGINT, SIGTERM or SIGHUP, so that work ends in good
+    order; end the process at the second, or after GRACE_S. A signal that is ignored, as by nohup, stays ignored."""
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _interrupt)
+    _start_watch()
+    sys.excepthook = _on_uncaught
+    sys.unraisablehook = _on_unraisable
+
+
+def _start_watch() -> None:
+    # A thread, since the main one runs no Python code while it is in a long call of a library.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reader,), daemon=True).start()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    if not _received:
+        _received.append(number)
+        raise KeyboardInterrupt
+
+
+def _watch(reader: int) -> None:
+    """End the process at the second signal, or GRACE_S after the first. Read the signals' numbers from a pipe."""
+    while not any(number in SIGNALS for number in os.read(reader, 1)):
+        pass
+    first = time.monotonic()
+    while True:
+        ready, *_ = select.select([reader], [], [], POLL_S)
+        is_again = bool(ready) and any(number in SIGNALS for number in os.read(reader, 1))
+        passed = time.monotonic() - first
+        if is_again and passed > SAME_S and not _is_forked():
+            end_now()
+        if passed > GRACE_S and not _is_saving.is_set() and not _forked_tasks():
+            end_now()
+
+
+def wait_for_save() -> None:
+    """Lift the limit of GRACE_S: a training finishes its step and saves, which may take longer."""
+    _is_saving.set()
+
+
+def end_if_asked() -> None:
+    """End the process, once its work has ended, if a signal asked for it: without waiting for threads and workers."""
+    if _received:
+        for task in _forked_tasks():
+            task.join()
+        end_now()
+
+
+def end_now() -> NoReturn:
+    """End this process and its children at once, with one line that says by which signal."""
+    number = _received[0] if _received else signal.SIGINT
+    name = "keyboard" if number == signal.SIGINT else signal.Signals(number).name
+    if not _is_forked():  # the command says it
+        line = f"error: {name}: interrupted; what was done is kept; run the same command again to go on\n"
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            os.write(2, line.encode())  # not sys.stderr, which the main thread may be writing to
+    for child in multiprocessing.active_children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+    os._exit(128 + number)
+
+
+def _is_forked() -> bool:
+    return multiprocessing.parent_process() is not None
+
+
+def _forked_tasks() -> list[multiprocessing.Process]:
+    """Return the processes that Luigi runs tasks in, with `--workers`; joblib's are of another class."""
+    return [child for child in multiprocessing.active_children() if isinstance(child, multiprocessing.Process)]
+
+
+def _on_uncaught(kind: type[BaseException], error: BaseException, trace) -> None:
+    end_if_asked()
+    sys.__excepthook__(kind, error, trace)
+
+
+def _on_unraisable(raised) -> None:
+    """An interrupt that came while Python could not raise it, as in `__del__`."""
+    if isinstance(raised.exc_value, KeyboardInterrupt):
+        end_if_asked()
+    sys.__unraisablehook__(raised)
+
+
+class TaskProcess:
+    """Around each task that Luigi runs: its `[worker] task_process_context`. With `--workers 2` a task has a process of
+    its own, forked from the command; it ends with the command, and says nothing when a signal ends both."""
+
+    def __init__(self, process):
+        self._is_forked = process.use_multiprocessing
+
+    def __enter__(self) -> None:
+        if self._is_forked:
+            from pipeline.engine import end_with_parent
+
+            _start_watch()
+            end_with_parent(multiprocessing.parent_process().pid)
+
+    def __exit__(self, *raised) -> None:
+        if self._is_forked:
+            end_if_asked()
