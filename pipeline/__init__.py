@@ -14,3 +14,8 @@ manifest  the rows of all that: every column's name, type, unit and meaning
 What people say goes over it: blocklist keeps pictures out, takedown removes them, corrections mends labels. A recipe is
 a dataset without its pixels, to be shared and made again.
 """
+
+import os
+
+# Before PyArrow is imported: its default allocator reserves 1 GB of address space, also where it is not used.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

@@ -192,7 +192,7 @@ def _bare_jpeg(data: bytes) -> bytes:
         if (
             marker in _FRAMES | _TABLES
             or (marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14)
-            or (marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"))
+            or (marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14)
             or (marker == 0xEE and body.startswith(b"Adobe") and len(body) == 12)
         ):
             kept.append(data[start:end])
