@@ -32,6 +32,7 @@ OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data
 _WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")  # of Pillow, torch and libc
 
 BATCH = 4096  # items whose remembered results are held at once
+MAX_HELD = 256 << 20  # bytes that the items of a batch may hold
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 
@@ -145,14 +146,16 @@ def remember(
     what: str,
     jobs: int = 0,
     still: Callable[[R], bool] = lambda value: True,
+    held_bytes: Callable[[T], int] = lambda item: 0,
 ) -> Iterator[tuple[str, R]]:
     """(key, function(item)) for each (key, item), in any order; what `memory` holds is not done again.
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
     too, its result is None, and is not remembered. Other results are JSON values. `what` names the items in the
-    progress bar; `still` says of a remembered result whether the files it speaks of are there."""
+    progress bar; `still` says of a remembered result whether the files it speaks of are there; `held_bytes`, how
+    many bytes an item holds in memory."""
     items, progress = iter(items), Progress(what)
-    while batch := list(itertools.islice(items, BATCH)):
+    while batch := _batch(items, held_bytes):
         unknown = []
         for key, item in batch:
             value = memory.get(key)
@@ -176,7 +179,19 @@ def remember(
                 memory.set(key, value)
             progress.advance()
             yield key, value
+        del batch, unknown, items_of  # before the next is gathered: both may hold much
     progress.close()
+
+
+def _batch(items: Iterator[tuple[str, T]], held_bytes: Callable[[T], int]) -> list[tuple[str, T]]:
+    """Return the next BATCH items, fewer once they hold MAX_HELD bytes."""
+    batch, held = [], 0
+    for key, item in itertools.islice(items, BATCH):
+        batch.append((key, item))
+        held += held_bytes(item)
+        if held >= MAX_HELD:
+            break
+    return batch
 
 
 class _Keyed:

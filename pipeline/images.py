@@ -20,7 +20,7 @@ from pipeline.color_profiles import to_srgb
 from pipeline.engine import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.errors import UserError
 from pipeline.manifest import IMAGES, funnel_row
-from pipeline.sources.post import Drop, FileTooLarge, Post
+from pipeline.sources.post import Drop, FileTooLarge, Held, Post
 from pipeline.store import Store
 
 VERSION = 2
@@ -338,7 +338,7 @@ def collect(
     """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
 
     The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
-    posts: dict[str, dict] = {}  # fingerprint -> provenance, of the posts under way
+    posts: dict[str, list[dict]] = {}  # fingerprint -> provenance of the posts under way: several may be of one file
     drops: list[dict] = []
 
     def drop(source_id: str, reason: str, detail: str, image_id: str | None = None) -> None:
@@ -352,7 +352,7 @@ def collect(
             if isinstance(offer, Drop):
                 drop(offer.source_id, offer.reason, offer.detail)
                 continue
-            posts[offer.fingerprint] = _provenance(offer, source)
+            posts.setdefault(offer.fingerprint, []).append(_provenance(offer, source))
             yield offer.fingerprint, offer
             taken += 1
             if taken == limit:
@@ -366,8 +366,12 @@ def collect(
     rows = _Rows()
     with memory(store) as known:
         taking = functools.partial(take, store=store, blocked=blocked.hashes)
-        for key, result in remember(known, taking, wanted(), still=still_there, what="pictures", jobs=jobs):
-            post = posts.pop(key)
+        for key, result in remember(
+            known, taking, wanted(), still=still_there, held_bytes=_held_bytes, what="pictures", jobs=jobs
+        ):
+            post = posts[key].pop()
+            if not posts[key]:
+                del posts[key]
             if result is None:
                 drop(post["source_id"], "out_of_memory", OUT_OF_MEMORY)
                 continue
@@ -384,6 +388,10 @@ def collect(
             twin, source_id = (images["source_id"][index].as_py() for index in (first[image_id], row))
             drop(source_id, "duplicate", f"the same bytes as {twin}", image_id)
     return images.take(pa.array(first.values(), pa.int64())), drops
+
+
+def _held_bytes(post: Post) -> int:
+    return len(post.read.data) if isinstance(post.read, Held) else 0
 
 
 class _Rows:

@@ -23,7 +23,7 @@ import rarfile
 
 from pipeline.errors import UserError
 from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, local_path, printable, unused
-from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources.post import Drop, Held, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 
@@ -294,7 +294,7 @@ class _Archive:
                 for problem in problems:
                     yield Drop(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
                 yield Post(
-                    member_id, partial(bytes, data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said
+                    member_id, Held(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said
                 )
         strays = unused(path for path, data in texts.items() if data and path not in used)
         for place, words in (*strays.items(), *sidecars.unused()):

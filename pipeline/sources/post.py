@@ -44,6 +44,17 @@ class Post:
     """UTC: when the bytes were fetched; a local file's mtime; None for what our own code drew."""
 
 
+class Held:
+    """Bytes of a picture file that are in memory, as a `Post.read`: of what can be read only once."""
+
+    def __init__(self, data: bytes):
+        self.data = data
+
+    def __call__(self) -> bytes:
+        """Return the bytes."""
+        return self.data
+
+
 @dataclass(frozen=True)
 class Drop:
     """Something a source met and did not take: a row of FUNNEL."""

@@ -89,7 +89,7 @@ class Good:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Serves /CASE/NAME from web/CASE/NAME; a listing once, and an empty one from then on."""
+    """Serves /CASE/NAME from web/CASE/NAME; a listing once, and from then on the empty one in NAME.later."""
 
     web: Path
     listed: set[str]
@@ -100,9 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         file = self.web / os.path.basename(case) / os.path.basename(name)
         is_listing = file.name in LISTINGS
         if is_listing and case in self.listed:
-            body: bytes | None = b"[]"
-        else:
-            body = file.read_bytes() if file.is_file() else None
+            file = file.with_suffix(".later")
+        body = file.read_bytes() if file.is_file() else None
         if is_listing:
             self.listed.add(case)
         self.send_response(200 if body is not None else 404)
@@ -299,11 +298,11 @@ def lists(place: Path, random: Random, good: Good) -> Trial:
         (place / f"list.{form}").write_bytes(data)
         return Trial(place, _build("urls", f"list.{form}"), 1)
 
-    def text() -> bytes:
-        lines = [*urls, *(mutations.damage_text(random.choice(urls), random) for _ in range(12))]
-        return "\n".join(lines).encode("utf-8", "surrogatepass")
+    def line() -> bytes:
+        return mutations.damage_text(random.choice(urls), random).encode("utf-8", "surrogatepass")
 
-    (place / "list.txt").write_bytes(_only_local(text, good.url))
+    lines = [url.encode() for url in urls] + [_only_local(line, good.url) for _ in range(12)]
+    (place / "list.txt").write_bytes(b"\n".join(lines))
     return Trial(place, _build("urls", "list.txt"), 12)
 
 
@@ -320,13 +319,17 @@ def answers(place: Path, random: Random, good: Good) -> Trial:
     ]  # fmt: skip
     is_bytes = random.random() < 0.3
 
+    def answer(shown: list) -> object:
+        return {"@attributes": {"count": 19}, "post": shown} if source == "gelbooru" else shown
+
     def body() -> bytes:
         if is_bytes:
-            return mutations.damage_bytes(mutations.dump(posts), random)
+            return mutations.damage_bytes(mutations.dump(answer(posts)), random)
         fresh = [random.choice(posts) | {"id": 90 - n} for n in range(15)]
-        return mutations.dump(posts + [mutations.damage_json(post, random) for post in fresh])
+        return mutations.dump(answer(posts + [mutations.damage_json(post, random) for post in fresh]))
 
     (good.web / place.name / listing).write_bytes(_only_local(body, good.url))
+    (good.web / place.name / listing).with_suffix(".later").write_bytes(mutations.dump(answer([])))
     arguments = [
         "BuildFaceDataset",
         "--name",
