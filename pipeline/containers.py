@@ -208,7 +208,7 @@ def jpeg_endings(data: bytes) -> list[bytes]:
         body = data[start + 4 : end]
         if marker in _FRAMES:
             left = {component: [16] * 64 for component in body[6::3]}
-        elif marker == _SOS and len(body) == 4 + 2 * body[0]:
+        elif marker == _SOS and body and len(body) == 4 + 2 * body[0]:
             first, last, bits = body[-3:]
             for component in body[1:-3:2]:
                 left.setdefault(component, [16] * 64)[first : last + 1] = [bits & 15] * (last + 1 - first)
