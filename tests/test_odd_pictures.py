@@ -95,6 +95,13 @@ def test_a_progressive_jpeg_that_ends_between_two_scans_is_truncated(picture):
     assert reason_of(data[:last])[0] == "truncated"
 
 
+@pytest.mark.parametrize("head", [b"\xff\xda\0\2", b"\xff\xda\0\4\3\1", b"\xff\xc2\0\3\x08", b"\xff\xda"])
+def test_a_jpeg_with_a_damaged_scan_header_is_rejected(picture, head):
+    data = encoded(picture, "JPEG")
+    at = data.index(b"\xff\xda")
+    assert reason_of(data[:at] + head + data[at + 14 : -2])[0] in ("truncated", "not_an_image")
+
+
 # Colours
 
 
