@@ -74,6 +74,7 @@ def config(monkeypatch):
     ("[core]\nlog_level = NOISY", r"\[core\] log_level: 'NOISY' given; one of CRITICAL DEBUG"),
     ("[core]\nno-lock = perhaps", r"\[core\] no_lock: 'perhaps' given; true or false"),
     ("[core]\nworkers = two", r"\[core\] workers: 'two' given; a whole number"),
+    ("[core]\nworkers = 0", r"\[core\] workers: fewer than one"),
     ("[core]\ndefault-scheduler-port = x", r"\[core\] default_scheduler_port: 'x' given; a whole number"),
     ("[core]\nno_configure_logging = x", r"\[core\] no_configure_logging"),
     ("[retcode]\ntask_failed = x", r"\[retcode\] task_failed: 'x' given; a whole number"),

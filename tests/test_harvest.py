@@ -407,7 +407,7 @@ def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
     monkeypatch.setattr("pipeline.sources.danbooru.PER_PAGE", 3)
     harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
     row = harvest.site.engine
-    monkeypatch.setattr(row, "_offer", lambda item, query, answer: Drop(str(item["id"]), "hidden"))
+    monkeypatch.setattr(row, "_offer", lambda item, query: Drop(str(item["id"]), "hidden"))
     counts = harvest.run(0, 5).counts
     assert "2 pages in a row" in counts.shortfall
     assert not counts.is_complete

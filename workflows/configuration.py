@@ -100,6 +100,8 @@ def check_values() -> None:
                         f"luigi.cfg: [{section}] {option}", f"{values[option][:100]!r} given", _expected(parameter),
                         "mend it",
                     ) from None  # fmt: skip
+    if config.getint("core", "workers", 1) < 1:
+        raise UserError("luigi.cfg: [core] workers", "fewer than one", "a whole number, 1 or more", "mend it")
     for option in ("no_configure_logging", "rpc_log_retries"):
         try:
             config.getboolean("core", option, None)
