@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -77,7 +78,7 @@ class Left(dict[str, str]):
         self._root = root
 
     def add(self, path: Path, why: object) -> None:
-        self[path.relative_to(self._root).as_posix()] = str(why)
+        self[path.relative_to(self._root).as_posix()] = " ".join(str(why).split())[:200]
 
     def holds(self, path: Path) -> bool:
         return path.relative_to(self._root).as_posix() in self
@@ -262,6 +263,9 @@ def is_of(row: dict, note: Note) -> bool:
     return row["image_id"] in note.images or (row["source"], row["source_id"]) in note.posts
 
 
+_OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # and of other processes: the file may be as it should
+
+
 @contextlib.contextmanager
 def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
     """Open for forgetting: what is deleted is overwritten. None if it is not there, or was left before. What turns out
@@ -275,6 +279,6 @@ def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
             database.execute("PRAGMA secure_delete=ON")
             yield database
     except (sqlite3.DatabaseError, ValueError) as error:
-        if isinstance(error, sqlite3.OperationalError) and not str(error).startswith(("no such", "malformed")):
-            raise  # a full disk, or another process at work
+        if isinstance(error, sqlite3.OperationalError) and re.search(_OF_THE_MACHINE, str(error)):
+            raise
         left.add(path, error)

@@ -191,7 +191,7 @@ def test_a_damaged_cache_is_dropped(root, value):
     path = root / "cache/results.sqlite"
     with closing(sqlite3.connect(path)) as results, results:
         results.execute("CREATE TABLE result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID")
-        results.execute("INSERT INTO result VALUES ('crops/1', ?, ?)", (VICTIM, value))
+        results.execute("INSERT INTO result VALUES ('crops/1', ?, CAST(? AS TEXT))", (VICTIM, value))
     if value is None:
         path.write_bytes(b"no database" * 100)
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
