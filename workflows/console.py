@@ -3,10 +3,12 @@
 import argparse
 import atexit
 import contextlib
+import itertools
 import logging
 import os
 import re
 import sys
+from pathlib import Path
 
 import luigi
 from luigi.configuration import get_config
@@ -57,7 +59,17 @@ def speak_plainly() -> None:
     argparse.ArgumentParser.error = _misused
     InterfaceLogging._conf = classmethod(_logging_of_file)
     atexit.register(last_words.say)
+    _check_no_empty_value(sys.argv[1:])
     configuration.check_values()
+
+
+def _check_no_empty_value(arguments: list[str]) -> None:
+    """Raise UserError if an option has an empty value, as an unset variable of a script leaves it: Luigi would take the
+    default instead."""
+    for argument, following in itertools.pairwise([*arguments, "end"]):
+        option, equals, value = argument.partition("=")
+        if option.startswith("--") and not (value if equals else following):
+            raise UserError(option, "'' given", "a value", "give one, or leave the option out")
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
@@ -143,7 +155,7 @@ class _Told:
     """A parameter whose parse error is one of the user's errors, and names the option."""
 
     kind = ""
-    _option = "a number"
+    _option = "an option"
 
     def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> dict:
         self._option = "--" + param_name.replace("_", "-")  # Luigi tells a parameter its name nowhere else
@@ -175,6 +187,37 @@ class Number(_Told, luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
+
+
+class FilePath(_Told, luigi.PathParameter):
+    """A Path, of which `~` and `~user` become home folders: no shell does that in `--path=~/x` and in luigi.cfg."""
+
+    def normalize(self, x: str | Path) -> Path:
+        path = Path(os.path.expanduser(x))
+        faults = {
+            "nothing": not str(x),
+            "a home folder that is not there": path.parts[:1] and path.parts[0].startswith("~"),
+            "no UTF-8": not _is_utf8(str(path)),
+            "a NUL character": "\0" in str(path),
+        }
+        for fault in (fault for fault, is_so in faults.items() if is_so):
+            expected = "a path in UTF-8, of which ~ and ~user are home folders"
+            raise UserError(self._option, f"'{x}' given: {fault}", expected, "give another, or rename the folder")
+        return path
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class OptionalFilePath(luigi.parameter.OptionalParameterMixin, FilePath):
+    """A FilePath or None."""
+
+    expected_type = (str, Path)
 
 
 def require(task: luigi.Task, is_right: bool, parameter: str, expected: str) -> None:

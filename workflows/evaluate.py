@@ -6,7 +6,7 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber, require
+from workflows.console import OptionalFilePath, WholeNumber, require
 from workflows.generate import OfHairColor
 from workflows.training import Dataset
 
@@ -23,7 +23,7 @@ class EvaluateGAN(OfHairColor):
         default=0, description="how many samples, 16 or more; 0: as many as the reference, at most 10000"
     )
     seed = WholeNumber(default=0, description="of the samples")
-    inception = luigi.OptionalPathParameter(
+    inception = OptionalFilePath(
         default=None, significant=False, description="inception-2015-12-05.pt, for FID and KID by Inception too"
     )
     device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")

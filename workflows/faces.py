@@ -11,7 +11,7 @@ from luigi.configuration import get_config
 from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
-from workflows.console import Choice, Number, WholeNumber, require
+from workflows.console import Choice, Number, OptionalFilePath, WholeNumber, require
 from workflows.named import NamedDataset
 from workflows.stage import Stage, disk_errors_told, first_of
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("luigi-interface")
 def assets_folder() -> Path | None:
     """Where assets are looked for first, by luigi.cfg."""
     folder = get_config().get("assets", "folder", None)
-    return Path(folder) if folder else None
+    return Path(folder).expanduser() if folder else None
 
 
 class ScrapeImages(Stage):
@@ -33,9 +33,7 @@ class ScrapeImages(Stage):
         default="drawn",
         description="where pictures come from: drawn, folder, archive, or a site of README.md",
     )
-    path = luigi.OptionalPathParameter(
-        default=None, description="the folder, the archive, or the list: of urls, or of ids"
-    )
+    path = OptionalFilePath(default=None, description="the folder, the archive, or the list: of urls, or of ids")
     query = luigi.Parameter(
         default="", description="what to ask the source for; for drawn: character or icon; for web_page: its address"
     )

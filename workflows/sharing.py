@@ -10,7 +10,7 @@ import luigi
 from luigi.util import requires
 
 from pipeline.errors import UserError
-from workflows.console import require
+from workflows.console import FilePath, require
 from workflows.named import NamedDataset
 from workflows.stage import Stage, disk_errors_told, first_of
 
@@ -21,7 +21,7 @@ class ExportRecipe(luigi.Task):
     """recipes/NAME.parquet: the manifest of datasets/NAME, and how it was built; no pixel. To be shared."""
 
     name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
-    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of the datasets")
+    data_root = FilePath(default=Path("data"), significant=False, description="folder of the datasets")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -62,7 +62,7 @@ class RestoreImages(Stage):
 
     drops = True
 
-    manifest = luigi.PathParameter(description="a recipe, or the manifest.parquet of a dataset")
+    manifest = FilePath(description="a recipe, or the manifest.parquet of a dataset")
     retry_failed = luigi.BoolParameter(
         default=False, significant=False, description="ask again for what could not be had"
     )
@@ -167,7 +167,7 @@ class Takedown(luigi.Task):
     url_prefix = luigi.Parameter(default="", description="all pictures whose file or page has such an address")
     sha256 = luigi.Parameter(default="", description="one picture, by the sha256 of its file or of a face's crop")
     reason = luigi.Parameter(default="", significant=False, description="why, for the block list")
-    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of all that is made")
+    data_root = FilePath(default=Path("data"), significant=False, description="folder of all that is made")
 
     is_done = False
 

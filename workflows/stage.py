@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import WholeNumber, require
+from workflows.console import FilePath, WholeNumber, require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ _DISK_ERRORS = {
 class Stage(luigi.Task):
     """A task whose output is a folder named by the digest of what it is made from: made whole, or not there."""
 
-    data_root = luigi.PathParameter(
+    data_root = FilePath(
         default=Path("data"), significant=False, description="folder that everything is written below; one file system"
     )
     jobs = WholeNumber(default=0, significant=False, description="processes; 0: one per core. Changes no result")

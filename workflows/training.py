@@ -17,7 +17,7 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows import process
-from workflows.console import Choice, WholeNumber, require
+from workflows.console import Choice, FilePath, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
@@ -29,7 +29,7 @@ class Dataset(luigi.Task):
     and nothing that is damaged is built over."""
 
     name = luigi.Parameter()
-    data_root = luigi.PathParameter(default=Path("data"), significant=False)
+    data_root = FilePath(default=Path("data"), significant=False)
 
     @property
     def folder(self) -> Path:
@@ -81,7 +81,7 @@ class NamedRun(luigi.Task):
     """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
 
     run_name = luigi.Parameter(default="", description="which run: runs/NAME below the data root")
-    data_root = luigi.PathParameter(default=Path("data"), significant=False, description="folder of datasets and runs")
+    data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
 
     @classmethod
     def get_params(cls):
