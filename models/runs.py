@@ -113,7 +113,7 @@ def alone(run: Path) -> Iterator[None]:
 
 
 def _train(job: Job, device: torch.device) -> None:
-    entry, run, config = ZOO[job.model], Path(job.run), _config(job)
+    entry, run, config = ZOO[job.model], Path(job.run), config_of(job)
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
     if ranks.rank() == 0 and settings["dataset"].get("left_out"):
@@ -136,7 +136,7 @@ def _train(job: Job, device: torch.device) -> None:
     )  # fmt: skip
 
 
-def _config(job: Job):
+def config_of(job: Job):
     """The preset's, with the changes. Raises UserError unless every process has two pictures of each kind at a time."""
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
     config = replace(ZOO[job.model].presets[job.preset], **changes)
@@ -151,7 +151,7 @@ def _config(job: Job):
 def is_complete(job: Job) -> bool:
     """Whether `model.safetensors` is there, of this training, with as many steps or more."""
     try:
-        asked = described(job, _config(job), Dataset(Path(job.dataset), Path(job.cache)))
+        asked = described(job, config_of(job), Dataset(Path(job.dataset), Path(job.cache)))
     except (FileNotFoundError, UserError):
         return False  # the training says what is wrong
     return is_trained(Path(job.run), asked)

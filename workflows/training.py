@@ -16,12 +16,13 @@ from typing import NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows import process
+from workflows import import_path, process
 from workflows.console import Choice, FilePath, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
+MOST_PROCESSES = 64
 
 
 class Dataset(luigi.Task):
@@ -133,7 +134,7 @@ class Training(NamedRun):
             check_run_name("--init-from", self.init_from)
         for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
             require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.processes >= 1, "processes", "1 or more")
+        require(self, 1 <= self.processes <= MOST_PROCESSES, "processes", f"1 to {MOST_PROCESSES}")
 
     def requires(self) -> Dataset:
         return Dataset(name=self.dataset, data_root=self.data_root)
@@ -166,6 +167,10 @@ class Training(NamedRun):
         return runs.is_complete(runs.Job(**self.job))
 
     def run(self) -> None:
+        if self.processes > 1:  # their batches are checked before so many start
+            from models import runs
+
+            runs.config_of(runs.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
         self._trained = True
 
@@ -233,9 +238,10 @@ def _start_child(module: list[str], store: Path, told: Path, rank: int, count: i
         "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "ANIME_STORE": store,
         "ANIME_ERRORS": told,
     }  # fmt: skip
+    path = import_path.without_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(
-        [sys.executable, "-c", _RUN_MODULE, "\n".join(process.import_path()), *module],
+        [sys.executable, "-c", _RUN_MODULE, "\n".join(map(os.path.abspath, path)), *module],
         stdin=subprocess.PIPE,
         start_new_session=True,  # not in the terminal's group: Ctrl-C comes to this process alone
         env=threads | os.environ | {name: str(value) for name, value in environment.items()},
