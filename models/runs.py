@@ -61,6 +61,11 @@ def in_child(training: Callable[[], None], run: str) -> int:
         rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         found = f"process {rank} of {world} lost the others ({error})"
         return _told(f"{run}: {found}; all of them; run it again to go on", code=LOST_OTHERS)
+    except (MemoryError, RuntimeError) as error:
+        # Of GPUs torch has a class of its own; of CPUs the text is all there is.
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "not enough memory" not in str(error):
+            raise
+        return _told(f"{run}: there was not enough memory; more of it; give a smaller --batch-size or another --preset")
     except KeyboardInterrupt:
         return _told(INTERRUPTED)
     return 0

@@ -22,7 +22,7 @@ from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
-MOST_PROCESSES = 64
+MOST_PROCESSES, MOST_IN_BATCH = 64, 8192
 
 
 class Dataset(luigi.Task):
@@ -134,6 +134,7 @@ class Training(NamedRun):
             check_run_name("--init-from", self.init_from)
         for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
             require(self, getattr(self, name) >= 0, name, "0 or more")
+        require(self, self.batch_size <= MOST_IN_BATCH, "batch_size", f"at most {MOST_IN_BATCH}")
         require(self, 1 <= self.processes <= MOST_PROCESSES, "processes", f"1 to {MOST_PROCESSES}")
 
     def requires(self) -> Dataset:
@@ -208,8 +209,15 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     if failed and failed[0].told:
         raise UserError.of_line(failed[0].told)
     if failed:
-        found, cure = f"its process ended with {failed[0].code}", "see what it said above; run it again to go on"
-        raise UserError(run, found, "0", cure)
+        cure = "see what it said above; run it again to go on"
+        raise UserError(run, f"its process {_manner(failed[0].code)}", "0", cure)
+
+
+def _manner(code: int) -> str:
+    """Return how a process ended, by its exit code."""
+    if code == -signal.SIGKILL:
+        return "was killed, most likely for want of memory"
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
 def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
