@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 from luigi.parameter import ParameterException
 from luigi.setup_logging import InterfaceLogging
@@ -57,6 +58,7 @@ def speak_plainly() -> None:
     logging.getLogger("luigi-interface").addFilter(last_words)
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
+    CmdlineParser._possibly_exit_with_help = staticmethod(_help_or_task)
     InterfaceLogging._conf = classmethod(_logging_of_file)
     atexit.register(last_words.say)
     _check_no_empty_value(sys.argv[1:])
@@ -80,6 +82,16 @@ def _misused(parser: argparse.ArgumentParser, message: str) -> None:
         value = given[0] if given and given[0].startswith("-") else "-VALUE"
         cure = f"give it a value; one that begins with a dash is given as {option}={value}"
     raise UserError("command line", message, "a task and its options", cure)
+
+
+_luigis_help = CmdlineParser._possibly_exit_with_help
+
+
+def _help_or_task(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Print the help if it is asked for, as Luigi does. Raise UserError if no task is named."""
+    _luigis_help(parser, arguments)
+    if not arguments.root_task:
+        raise UserError("command line", "No task specified", "a task and its options", "see README.md, or --help")
 
 
 _luigis_logging_of_file = InterfaceLogging._conf
