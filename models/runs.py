@@ -61,6 +61,11 @@ def in_child(training: Callable[[], None], run: str) -> int:
         rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         found = f"process {rank} of {world} lost the others ({error})"
         return _told(f"{run}: {found}; all of them; run it again to go on", code=LOST_OTHERS)
+    except (MemoryError, RuntimeError) as error:
+        # Of GPUs torch has a class of its own; of CPUs the text is all there is.
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "not enough memory" not in str(error):
+            raise
+        return _told(f"{run}: there was not enough memory; more of it; give a smaller --batch-size or another --preset")
     except KeyboardInterrupt:
         return _told(INTERRUPTED)
     return 0
@@ -113,7 +118,7 @@ def alone(run: Path) -> Iterator[None]:
 
 
 def _train(job: Job, device: torch.device) -> None:
-    entry, run, config = ZOO[job.model], Path(job.run), _config(job)
+    entry, run, config = ZOO[job.model], Path(job.run), config_of(job)
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
     if ranks.rank() == 0 and settings["dataset"].get("left_out"):
@@ -136,7 +141,7 @@ def _train(job: Job, device: torch.device) -> None:
     )  # fmt: skip
 
 
-def _config(job: Job):
+def config_of(job: Job):
     """The preset's, with the changes. Raises UserError unless every process has two pictures of each kind at a time."""
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
     config = replace(ZOO[job.model].presets[job.preset], **changes)
@@ -151,7 +156,7 @@ def _config(job: Job):
 def is_complete(job: Job) -> bool:
     """Whether `model.safetensors` is there, of this training, with as many steps or more."""
     try:
-        asked = described(job, _config(job), Dataset(Path(job.dataset), Path(job.cache)))
+        asked = described(job, config_of(job), Dataset(Path(job.dataset), Path(job.cache)))
     except (FileNotFoundError, UserError):
         return False  # the training says what is wrong
     return is_trained(Path(job.run), asked)

@@ -158,7 +158,7 @@ def bring(*names: str, folder: Path | None = None) -> list[Path]:
 
 def _own_places(folder: Path | None) -> list[Path]:
     given = folder or os.environ.get("ANIME_ASSETS")
-    return ([Path(given)] if given else []) + [cache_folder()]
+    return ([Path(given).expanduser()] if given else []) + [cache_folder()]
 
 
 def fetch_any(*names: str, folder: Path | None = None) -> Path:

@@ -110,7 +110,8 @@ def _shut_down_at_exit(process: int) -> None:
     left alone, they wait five minutes for more to do."""
     from joblib.externals.loky import get_reusable_executor
 
-    multiprocessing.util.Finalize(None, lambda: get_reusable_executor().shutdown(), exitpriority=1)
+    # Before the pool's queues are closed, which is at 10.
+    multiprocessing.util.Finalize(None, lambda: get_reusable_executor().shutdown(), exitpriority=20)
     # joblib registers a folder for large arrays that it may never make, and its tracker warns if a process was killed.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # of the processes started from now on
 

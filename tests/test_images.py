@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import io
 import struct
@@ -204,3 +205,12 @@ def test_what_is_remembered_is_not_read_again_unless_its_file_has_gone(store):
     assert again.equals(table)
     (store.root / table["path"][0].as_py()).unlink()
     assert len(images.collect([Post("a", unreadable, "f")], "folder", 0, store)[0]) == 0
+
+
+def test_posts_of_one_file_are_told_apart(store):
+    same = post("1", encoded(gradient(), "PNG"))
+    offers = [dataclasses.replace(same, source_id=source_id) for source_id in ("3", "1", "2")]
+    table, drops = images.collect(offers, "danbooru", 0, store)
+    assert table["source_id"].to_pylist() == ["1"]
+    assert sorted((drop["source_id"], drop["reason"]) for drop in drops) == [("2", "duplicate"), ("3", "duplicate")]
+    assert len(images.collect(offers, "danbooru", 0, store)[0]) == 1  # as remembered

@@ -4,11 +4,14 @@ Tasks hold parameters and say what needs what; the work is done in `pipeline` an
 run: so `--help` answers at once.
 """
 
+from workflows import import_path
+
+if import_path.is_own_command():
+    import_path.forget_current_folder()
+
 from workflows import process
 
-if process.is_own_command():
-    process.forget_current_folder()
-if process.is_module_command():
+if import_path.is_module_command():
     process.heed_signals()
 
 from workflows import configuration, console  # the first checks luigi.cfg, before Luigi is imported

@@ -19,12 +19,7 @@ def main(arguments: list[str]) -> None:
     elif arguments[:1] == ["pack"]:
         print(pack.main(arguments[1:]))
     else:
-        try:
-            luigi_run(["--module", "workflows", *arguments])
-        except SystemExit as ending:
-            if not isinstance(ending.code, str):
-                raise
-            raise UserError("command line", ending.code, "a task", "see README.md, or --help") from None
+        luigi_run(["--module", "workflows", *arguments])
 
 
 if __name__ == "__main__":

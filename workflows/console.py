@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import luigi
+from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 from luigi.parameter import ParameterException
 from luigi.setup_logging import InterfaceLogging
@@ -56,9 +58,20 @@ def speak_plainly() -> None:
     logging.getLogger("luigi-interface").addFilter(last_words)
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
+    CmdlineParser._possibly_exit_with_help = staticmethod(_help_or_task)
     InterfaceLogging._conf = classmethod(_logging_of_file)
     atexit.register(last_words.say)
+    _check_no_empty_value(sys.argv[1:])
     configuration.check_values()
+
+
+def _check_no_empty_value(arguments: list[str]) -> None:
+    """Raise UserError if an option has an empty value, as an unset variable of a script leaves it: Luigi would take the
+    default instead."""
+    for argument, following in itertools.pairwise([*arguments, "end"]):
+        option, equals, value = argument.partition("=")
+        if option.startswith("--") and not (value if equals else following):
+            raise UserError(option, "'' given", "a value", "give one, or leave the option out")
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
@@ -69,6 +82,16 @@ def _misused(parser: argparse.ArgumentParser, message: str) -> None:
         value = given[0] if given and given[0].startswith("-") else "-VALUE"
         cure = f"give it a value; one that begins with a dash is given as {option}={value}"
     raise UserError("command line", message, "a task and its options", cure)
+
+
+_luigis_help = CmdlineParser._possibly_exit_with_help
+
+
+def _help_or_task(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Print the help if it is asked for, as Luigi does. Raise UserError if no task is named."""
+    _luigis_help(parser, arguments)
+    if not arguments.root_task:
+        raise UserError("command line", "No task specified", "a task and its options", "see README.md, or --help")
 
 
 _luigis_logging_of_file = InterfaceLogging._conf
@@ -144,7 +167,7 @@ class _Told:
     """A parameter whose parse error is one of the user's errors, and names the option."""
 
     kind = ""
-    _option = "a number"
+    _option = "an option"
 
     def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> dict:
         self._option = "--" + param_name.replace("_", "-")  # Luigi tells a parameter its name nowhere else
@@ -166,23 +189,6 @@ class Choice(_Told, luigi.ChoiceParameter):
         self.kind = "one of " + " ".join(choices)  # in our order: luigi keeps a set
 
 
-class FilePath(luigi.PathParameter):
-    """A path; `~` at its beginning is the user's home, which a shell does not put into `--option=~/x`."""
-
-    def normalize(self, x: str | Path) -> Path:
-        """Return the path. Raise UserError if there is no such home."""
-        try:
-            return super().normalize(x).expanduser()
-        except RuntimeError:
-            raise UserError("command line", f"'{x}' given", "a path; ~ or ~USER of a user", "write it out") from None
-
-
-class OptionalFilePath(luigi.OptionalParameter, FilePath):
-    """A path, or nothing."""
-
-    expected_type = (str, Path)
-
-
 class WholeNumber(_Told, luigi.IntParameter):
     """An int."""
 
@@ -193,6 +199,37 @@ class Number(_Told, luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
+
+
+class FilePath(_Told, luigi.PathParameter):
+    """A Path, of which `~` and `~user` become home folders: no shell does that in `--path=~/x` and in luigi.cfg."""
+
+    def normalize(self, x: str | Path) -> Path:
+        path = Path(os.path.expanduser(x))
+        faults = {
+            "nothing": not str(x),
+            "a home folder that is not there": path.parts[:1] and path.parts[0].startswith("~"),
+            "no UTF-8": not _is_utf8(str(path)),
+            "a NUL character": "\0" in str(path),
+        }
+        for fault in (fault for fault, is_so in faults.items() if is_so):
+            expected = "a path in UTF-8, of which ~ and ~user are home folders"
+            raise UserError(self._option, f"'{x}' given: {fault}", expected, "give another, or rename the folder")
+        return path
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class OptionalFilePath(luigi.OptionalParameter, FilePath):
+    """A FilePath or None."""
+
+    expected_type = (str, Path)
 
 
 def require(task: luigi.Task, is_right: bool, parameter: str, expected: str) -> None:

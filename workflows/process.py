@@ -1,11 +1,10 @@
-"""The process that a command runs in: which folders it imports from, and how it ends by a signal.
+"""How a command ends by a signal: in good order at the first, at once at the second.
 
 `heed_signals` is called before Luigi is imported, which takes a while.
 """
 
 import contextlib
 import functools
-import itertools
 import multiprocessing
 import os
 import select
@@ -13,54 +12,16 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 10  # from the first signal on, for work to end in good order
 SAME_S = 0.3  # signals within this are one event: a terminal that closes and its shell both send SIGHUP
 POLL_S = 0.5
-ROOT = Path(__file__).parents[1]
 
 _received: list[int] = []
 """Signals that asked this process to end."""
 _is_saving = threading.Event()
-
-
-def is_module_command() -> bool:
-    """Return whether this is `python -m workflows …`. Only while `workflows` is imported: runpy changes argv then."""
-    return sys.argv[:1] == ["-m"] and _names_workflows("-m", sys.orig_argv)
-
-
-def is_own_command() -> bool:
-    """Return whether this is `python -m workflows …` or `luigi --module workflows …`, not a user's own tasks."""
-    return is_module_command() or _names_workflows("--module", sys.argv)
-
-
-def _names_workflows(option: str, arguments: list[str]) -> bool:
-    return (option, "workflows") in itertools.pairwise(arguments) or f"{option}=workflows" in arguments
-
-
-def import_path() -> list[str]:
-    """Return `sys.path` without the current folder, unless the program itself lies there: `python -m` puts it first, an
-    empty entry of PYTHONPATH names it, and a user's `models/` or `random.py` there is not ours to import."""
-    return [os.path.abspath(entry) for entry in sys.path if _is_current(ROOT) or not _is_current(entry)]
-
-
-def forget_current_folder() -> None:
-    """Take the current folder from the import path of this process and of those that it starts."""
-    sys.path[:] = import_path()
-    os.environ["PYTHONSAFEPATH"] = "1"  # Python 3.11 and later: `python -m` and `-c` leave the current folder out
-    if given := os.environ.get("PYTHONPATH"):
-        kept = (entry for entry in given.split(os.pathsep) if _is_current(ROOT) or not _is_current(entry))
-        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
-
-
-def _is_current(folder: str | Path) -> bool:
-    try:
-        return os.path.samefile(folder or ".", ".")
-    except (OSError, ValueError):
-        return False  # not there
 
 
 @functools.cache

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.store import Store
 
+MOST_JOBS = 1024
 # What the machine refuses, rather than what the program did wrong.
 _DISK_ERRORS = {
     errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
@@ -55,7 +56,7 @@ class Stage(luigi.Task):
 
     def check(self) -> None:
         """Raises UserError if a parameter is out of range: before anything runs."""
-        require(self, self.jobs >= 0, "jobs", "0 or more")
+        require(self, 0 <= self.jobs <= MOST_JOBS, "jobs", f"0 to {MOST_JOBS}")
 
     def causes(self) -> list:
         """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a

@@ -16,12 +16,13 @@ from typing import NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows import process
+from workflows import import_path, process
 from workflows.console import Choice, FilePath, WholeNumber, require
 from workflows.faces import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
+MOST_PROCESSES, MOST_IN_BATCH = 64, 8192
 
 
 class Dataset(luigi.Task):
@@ -133,7 +134,8 @@ class Training(NamedRun):
             check_run_name("--init-from", self.init_from)
         for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
             require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.processes >= 1, "processes", "1 or more")
+        require(self, self.batch_size <= MOST_IN_BATCH, "batch_size", f"at most {MOST_IN_BATCH}")
+        require(self, 1 <= self.processes <= MOST_PROCESSES, "processes", f"1 to {MOST_PROCESSES}")
 
     def requires(self) -> Dataset:
         return Dataset(name=self.dataset, data_root=self.data_root)
@@ -166,6 +168,10 @@ class Training(NamedRun):
         return runs.is_complete(runs.Job(**self.job))
 
     def run(self) -> None:
+        if self.processes > 1:  # their batches are checked before so many start
+            from models import runs
+
+            runs.config_of(runs.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
         self._trained = True
 
@@ -203,8 +209,15 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     if failed and failed[0].told:
         raise UserError.of_line(failed[0].told)
     if failed:
-        found, cure = f"its process ended with {failed[0].code}", "see what it said above; run it again to go on"
-        raise UserError(run, found, "0", cure)
+        cure = "see what it said above; run it again to go on"
+        raise UserError(run, f"its process {_manner(failed[0].code)}", "0", cure)
+
+
+def _manner(code: int) -> str:
+    """Return how a process ended, by its exit code."""
+    if code == -signal.SIGKILL:
+        return "was killed, most likely for want of memory"
+    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
 def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
@@ -233,9 +246,10 @@ def _start_child(module: list[str], store: Path, told: Path, rank: int, count: i
         "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "ANIME_STORE": store,
         "ANIME_ERRORS": told,
     }  # fmt: skip
+    path = import_path.without_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(
-        [sys.executable, "-c", _RUN_MODULE, "\n".join(process.import_path()), *module],
+        [sys.executable, "-c", _RUN_MODULE, "\n".join(map(os.path.abspath, path)), *module],
         stdin=subprocess.PIPE,
         start_new_session=True,  # not in the terminal's group: Ctrl-C comes to this process alone
         env=threads | os.environ | {name: str(value) for name, value in environment.items()},

@@ -293,9 +293,7 @@ class _Archive:
                 said, problems = sidecars.describe(member.name, present)
                 for problem in problems:
                     yield Drop(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
-                yield Post(
-                    member_id, Held(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said
-                )
+                yield Post(member_id, Held(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said)
         strays = unused(path for path, data in texts.items() if data and path not in used)
         for place, words in (*strays.items(), *sidecars.unused()):
             yield Drop(printable(f"{self._name}!{place}"), "bad_sidecar", words)
