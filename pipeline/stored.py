@@ -9,16 +9,22 @@ HEX64 = re.compile("[0-9a-f]{64}")
 """The shape of an image_id, a face_id, or a manifest's sha256."""
 
 
+MAX_BYTES = 64 << 20  # of a file
+
+
 def read_json(path: Path, shape: object) -> object:
     """Return the JSON value in the file `path`. Raise FileNotFoundError, or ValueError as `parse_json` does."""
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes")
     return parse_json(data, shape)
 
 
