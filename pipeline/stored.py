@@ -7,6 +7,7 @@ from pathlib import Path
 
 HEX64 = re.compile("[0-9a-f]{64}")
 """The shape of an image_id, a face_id, or a manifest's sha256."""
+NUMBER = (float, int)
 
 
 MAX_BYTES = 64 << 20  # of a file
