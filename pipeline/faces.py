@@ -1,11 +1,11 @@
 """Faces -> square crops, each cut once from the original pixels."""
 
-import contextlib
 import functools
 import hashlib
 import io
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline.engine import remember
 from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash
 from pipeline.manifest import funnel_row, with_columns
-from pipeline.store import Store, remove
+from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER
 
 logger = logging.getLogger("luigi-interface")
@@ -127,9 +127,9 @@ _CROP = {
 
 def _is_whole(file: Path, sha256: str) -> bool:
     """Whether the file is there, with those bytes. One that is damaged is removed: it is cut again."""
-    with contextlib.suppress(FileNotFoundError):
-        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256:
-            return True
+    if has_sha256(file, sha256):
+        return True
+    if os.path.lexists(file):
         logger.warning("%s is damaged: it is cut again", file)
         remove(file)
     return False
