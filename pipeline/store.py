@@ -4,6 +4,7 @@ Everything below the root is on one file system, so that `os.replace` from the w
 """
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import json
