@@ -92,7 +92,7 @@ def _check_output(plan: nn.Module, size: int) -> None:
 
     for module in plan.modules():
         module.register_forward_hook(note)
-    inputs = [plan.latent] + [len(plan.labels)] * hasattr(plan, "labels")
+    inputs = [plan.latent, *([len(plan.labels)] if hasattr(plan, "labels") else [])]
     with torch.no_grad():
         shape = plan.eval()(*(torch.empty(1, width, device="meta") for width in inputs)).shape
     if tuple(shape) != (1, 3, size, size):

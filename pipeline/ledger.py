@@ -309,7 +309,9 @@ class Ledger:
                 yield Line(source_id, None, Drop(source_id, reason, detail), None)
             else:
                 held = self._json(offer, _OFFER)
-                told = Offer(**held | {name: tuple(held[name]) for name in ("tags", "instead")})
+                told = Offer(
+                    **{name: tuple(held[name]) if _OFFER[name] == [str] else held.get(name) for name in _OFFER}
+                )
                 if file[0] is not None:
                     self._check_file(File(*file))
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
