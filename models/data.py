@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,10 +22,13 @@ from PIL import Image
 from torch import Tensor
 
 from models import ranks
-from models.files import whole
+from models.files import check_regular, discard, whole
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
+from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import inert as inert
+from pipeline.manifest import parse_json as parse_json
+from pipeline.manifest import read_json as read_json
 from pipeline.manifest import table_rows as table_rows
 
 RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
@@ -68,9 +72,13 @@ class Dataset:
         path = self._cache / "arrays" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
-                self._write(path, self.split(split), size)
-        return np.load(path, mmap_mode="r")
+            faces = self.split(split)
+            pixels = _mapped(path, (len(faces), size, size, 3))
+            if pixels is None:
+                discard(path)
+                self._write(path, faces, size)
+                pixels = np.load(path, mmap_mode="r")
+        return pixels
 
     def _write(self, path: Path, faces: pa.Table, size: int) -> None:
         load = functools.partial(self._picture, size=size)
@@ -90,6 +98,22 @@ class Dataset:
             )  # fmt: skip
         picture = load_crop(self.folder, path, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return the uint8 array of that shape in a file of the cache, memory-mapped; None if it is not there, or no such
+    array: the cache may be damaged."""
+    try:
+        check_regular(path)
+        pixels = np.lib.format.open_memmap(path, mode="r")
+        if (pixels.dtype, pixels.shape, pixels.flags.c_contiguous) != (np.dtype(np.uint8), shape, True):
+            raise ValueError(f"{pixels.dtype} {pixels.shape}")
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001 - NumPy raises anything at damaged bytes
+        print(f"{path}: damaged ({' '.join(str(error).split())[:100]}); it is made again", file=sys.stderr)
+        return None
+    return pixels
 
 
 def _ahead(pool: ThreadPoolExecutor, function: Callable, items: Iterable):

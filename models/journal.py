@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -12,9 +13,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from models.files import whole
+from models.data import UserError, parse_json
+from models.files import check_regular, whole
 
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
+KINDS = ("loss", "score")
+MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
+MAX_SCORE = 1e100  # what can be drawn
 
 
 class Journal:
@@ -78,7 +83,8 @@ class Journal:
 
     def sheet(self, step: int, picture: np.ndarray) -> None:
         """Samples after a step; and the losses so far, drawn."""
-        Image.fromarray(picture).save(self._run / "samples" / f"{step:06}.png")
+        with whole(self._run / "samples" / f"{step:06}.png") as file:
+            Image.fromarray(picture).save(file, "PNG")
         self._board.add_image("samples", picture, step, dataformats="HWC")
         plot(self._run)
 
@@ -90,21 +96,45 @@ class Journal:
 
 
 def lines(run: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl that are whole."""
-    found = []
-    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError:  # the process was killed while it wrote it
-            break
-    return found
+    """The lines of a run's metrics.jsonl that are whole; none if it is not there."""
+    return _read(run / "metrics.jsonl")[0]
+
+
+def _read(path: Path) -> tuple[list[dict], int]:
+    """(the lines that are whole, how many others there are). Raises UserError if it is no file that can be read."""
+    found, damaged = [], 0
+    try:
+        check_regular(path)
+        with open(path, "rb") as file:
+            while line := file.readline(MAX_LINE_BYTES):
+                try:
+                    held = parse_json(line, {"step": int, "kind": str})
+                    kind, values = held["kind"], {name: held[name] for name in held if name not in ("step", "kind")}
+                    if held["step"] < 0 or kind not in KINDS or not all(map(_is_score, values.items())):
+                        raise ValueError("not a line of this program")
+                    found.append(held)
+                except ValueError:  # the process was killed while it wrote it, or the disk lost it
+                    damaged += 1
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or str(error)
+        raise UserError(path, told, "the losses of a run, a line each", "move it away") from error
+    return found, damaged
+
+
+def _is_score(item: tuple[str, object]) -> bool:
+    name, value = item
+    is_number = value is None or (type(value) in (int, float) and abs(value) < MAX_SCORE)
+    return is_number and re.fullmatch("[A-Za-z0-9_]{1,60}", name) is not None
 
 
 def _cut(path: Path, step: int) -> None:
-    """Take back the lines after `step`."""
-    if not path.exists():
-        return
-    kept = [line for line in lines(path.parent) if line["step"] <= step]
+    """Take back the lines after `step`. The file is made anew, so that it is no link to another one."""
+    held, damaged = _read(path)
+    if damaged > 1:  # one is what a kill leaves
+        print(f"{path}: {damaged} damaged lines are left out", file=sys.stderr)
+    kept = [line for line in held if line["step"] <= step]
     with whole(path, "w") as file:
         file.writelines(json.dumps(line) + "\n" for line in kept)
 
@@ -114,16 +144,17 @@ def plot(run: Path) -> None:
     from matplotlib.figure import Figure
 
     said = lines(run)
-    kinds = [kind for kind in ("loss", "score") if any(line["kind"] == kind for line in said)]
+    kinds = [kind for kind in KINDS if any(line["kind"] == kind for line in said)]
     if not kinds:
         return
     figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
         rows = [line for line in said if line["kind"] == kind]
         for name in [name for name in rows[0] if name not in ("step", "kind")]:
-            values = [math.nan if row[name] is None else row[name] for row in rows]
+            values = [math.nan if row.get(name) is None else row[name] for row in rows]
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(run / "loss.png", dpi=80)
+    with whole(run / "loss.png") as file:
+        figure.savefig(file, format="png", dpi=80)

@@ -13,8 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from models.data import HAIR_COLORS, seed_for
-from models.files import whole
+from models.data import HAIR_COLORS, UserError, read_json, seed_for
+from models.files import check_regular, whole
 from models.sheet import AT_ONCE, painted
 
 THIN = 30  # samples with an attribute below which its vector says little, and …
@@ -88,12 +88,24 @@ def apply_attributes(noise: Tensor, moves: list[tuple[Tensor, float]], *, streng
     return moved.clamp(-1, 1)
 
 
+def vectors_in(path: Path, length: int) -> dict[str, list[float]]:
+    """Return the vectors of an attributes.json. Raise UserError unless each is of so many numbers."""
+    try:
+        vectors = read_json(path, {"vectors": {str: [(float, int)]}})["vectors"]
+        if any(len(vector) != length for vector in vectors.values()):
+            raise ValueError("vectors of another length")
+    except (FileNotFoundError, ValueError) as error:
+        found = f"damaged ({' '.join(str(error).split())[:120]})"
+        raise UserError(path, found, f"vectors of {length} numbers", "remove it: LearnAttributes makes it") from error
+    return vectors
+
+
 def told_by(path: Path) -> dict:
     """What a file of this module's says of how it was made; nothing if it is not there, or not whole."""
     try:
+        check_regular(path)
         if path.suffix == ".json":
-            told = json.loads(path.read_text(encoding="utf-8"))
-            return told if isinstance(told, dict) else {}
+            return read_json(path, {})
         with Image.open(path, formats=("PNG",)) as picture:
             picture.load()
             return picture.text

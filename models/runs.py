@@ -18,12 +18,26 @@ import torch
 from filelock import FileLock, Timeout
 
 from models import ZOO, export, ranks, train
-from models.data import Dataset, UserError, conditions, seed_for
+from models.data import Dataset, UserError, check, conditions, read_json, seed_for
 from models.files import whole
 
 HELD_OUT = 512  # pictures that samples are compared with while training
 INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it
 LOST_OTHERS = 75  # exit code of a child that cannot go on without another one; EX_TEMPFAIL of sysexits.h
+_DISK_ERRORS = {
+    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
+}  # fmt: skip
+_SETTINGS = {
+    "model": str, "preset": (str, None), "seed": (int, None), "precision": (str, None),
+    "init_from": ({"run": str, "sha256": (str, None)}, None),
+    "config": {str: (None, bool, int, float, str, [(bool, int, float, str)])},
+    "dataset": {
+        "name": str, "digest": str, "faces": (int, None), "size": (int, None), "box_scale": (float, int, None),
+        "labels": ({str: int}, None), "left_out": (int, None),
+    },
+}  # fmt: skip
+"""The shape of config.json."""
 WHEN = ("steps", "sample_every", "save_every")  # of a Config: how far and how often; they change no step
 
 
@@ -54,9 +68,10 @@ def in_child(training: Callable[[], None], run: str) -> int:
     except UserError as error:
         return _told(str(error))
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS):
+        if error.errno not in _DISK_ERRORS:
             raise
-        return _told(f"{error.filename or run}: {error.strerror}; to write a run; free some space there")
+        cure = "free some space there, or move away what is in the way"
+        return _told(f"{error.filename or run}: {error.strerror}; to write a run; {cure}")
     except ranks.OthersLost as error:
         rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         found = f"process {rank} of {world} lost the others ({error})"
@@ -175,12 +190,11 @@ def read_settings(run: Path) -> dict:
     """config.json. Raises FileNotFoundError; UserError if it is damaged."""
     path = run / "config.json"
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(held, dict) and isinstance(held.get("config"), dict) and isinstance(held.get("dataset"), dict):
-            return held
-        raise ValueError("other keys than a run's")
+        held = read_json(path, _SETTINGS)
+        check(held["config"], dict.fromkeys(held["config"].keys() & WHEN, int))
     except ValueError as error:
         raise UserError(path, f"damaged ({error})", "the settings of a run", "start anew with --fresh") from None
+    return held
 
 
 def device_named(name: str) -> torch.device:

@@ -6,9 +6,11 @@ What a Trainee is, how it is updated, how a run is saved and goes on. What diffe
 import contextlib
 import functools
 import math
+import re
 import shutil
 import signal
 import threading
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +21,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models import ranks
-from models.data import UserError, seed_for
-from models.files import whole
+from models.data import UserError, check, seed_for
+from models.files import check_regular, whole
 from models.journal import Journal
 
 KEPT = 3  # checkpoints
+MAX_STEP = 10**9
+ADAM_STATE = {"step", "exp_avg", "exp_avg_sq"}
 
 
 class Trainee(Protocol):
@@ -243,12 +247,14 @@ def save(run: Path, trainee: Trainee, done: int, best: dict | None = None) -> No
     kept.mkdir(exist_ok=True)
     with whole(kept / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
         shutil.copyfileobj(last, file)
-    for old in _kept(run)[:-KEPT]:
-        old.unlink()
+    if not kept.is_symlink():  # to checkpoints of somebody else, perhaps
+        for old in _kept(run)[:-KEPT]:
+            old.unlink()
 
 
 def _kept(run: Path) -> list[Path]:
-    return sorted((run / "checkpoints").glob("*.pt"), key=lambda path: int(path.stem) if path.stem.isdigit() else -1)
+    found = (path for path in (run / "checkpoints").glob("*.pt") if re.fullmatch("[0-9]+", path.stem))
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 def _write(path: Path, checkpoint: dict) -> None:
@@ -283,8 +289,11 @@ def _cure(path: Path) -> str:
 
 
 def read(path: Path) -> dict:
-    """A checkpoint, on the CPU. Raises UserError if it is damaged, or no checkpoint of ours."""
+    """A checkpoint, on the CPU. Raises UserError if it is damaged, or no checkpoint of ours. It takes no more memory
+    than the file has bytes; whether its tensors are those of a model, `take_on` checks."""
     try:
+        check_regular(path)
+        _check_archive(path)
         held = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(path, "there is no such file", "a checkpoint", "train that run first") from None
@@ -292,31 +301,89 @@ def read(path: Path) -> dict:
         said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         found = "holds more than tensors" if "Weights only load failed" in said else f"damaged ({said})"
         raise UserError(path, found, "a whole checkpoint", _cure(path)) from error
-    kinds = {"trainee": str, "step": int, "best": (dict, type(None))}
-    if not (isinstance(held, dict) and all(isinstance(held.get(name, ...), kind) for name, kind in kinds.items())):
-        raise UserError(path, "holds something else", "a checkpoint that was trained here", _cure(path))
+    try:
+        check(held, {"trainee": str, "step": int, "best": ({"step": int, "score": (int, float)}, None)})
+        if "best" not in held or not 0 <= held["step"] <= MAX_STEP:
+            raise ValueError("step or best out of range")
+    except ValueError as error:
+        raise UserError(path, "holds something else", "a checkpoint that was trained here", _cure(path)) from error
     return held
 
 
+def _check_archive(path: Path) -> None:
+    """Raise ValueError unless it is an archive as torch.save writes it: with nothing packed, so nothing grows."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise ValueError(str(error) or "no archive") from error
+    is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    if is_packed or sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError("its members are packed, or overlap")
+
+
 def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bool = False) -> None:
-    """Load a checkpoint's states. Raises UserError if it is of another model, or of other sizes."""
+    """Load a checkpoint's states. Raises UserError if it is of another model, or of other sizes; then some of them may
+    be loaded."""
     for name, part in parts(trainee).items():
         if only_networks and isinstance(part, Optimizer):
             continue
         try:
-            part.load_state_dict(checkpoint[name])
+            held = checkpoint[name]
             if isinstance(part, Optimizer):
-                _check_shapes(part)
+                _check_optimizer(held, part)
+            else:
+                _check_like(held, part.state_dict())
+            part.load_state_dict(held)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(
-                path, f"made by {checkpoint.get('trainee')}, and its {name} does not fit",
+                path, f"made by {checkpoint.get('trainee')[:40]}, and its {name} does not fit",
                 f"a checkpoint of {type(trainee).__name__} with the same settings", "give another run, or --fresh",
             ) from error  # fmt: skip
 
 
-def _check_shapes(optimizer: Optimizer) -> None:
-    """Raises ValueError if a state is not of its parameter's shape: torch does not look, and a fused step crashes."""
-    for parameter, state in optimizer.state.items():
+def _check_like(held: object, ours: object) -> None:
+    """Raise ValueError unless `held` has the structure of `ours`, its types, and tensors of the same shapes."""
+    if isinstance(ours, dict):
+        if not isinstance(held, dict) or held.keys() != ours.keys():
+            raise ValueError("other keys")
+        for key, value in ours.items():
+            _check_like(held[key], value)
+    elif isinstance(ours, (list, tuple)):
+        if type(held) is not type(ours) or len(held) != len(ours):
+            raise ValueError("another list")
+        for one, other in zip(held, ours, strict=True):
+            _check_like(one, other)
+    elif torch.is_tensor(ours):
+        _check_tensor(held, ours.shape, ours.dtype)
+    elif not (type(held) is type(ours) or {type(held), type(ours)} <= {int, float}):
+        raise ValueError(f"{type(held).__name__}, not {type(ours).__name__}")
+
+
+def _check_tensor(held: object, shape: torch.Size, dtype: torch.dtype) -> None:
+    is_plain = torch.is_tensor(held) and held.layout == torch.strided and held.device.type == "cpu"
+    if not is_plain or held.shape != shape or held.dtype != dtype:
+        raise ValueError(f"not a tensor of {tuple(shape)}")
+
+
+def _check_optimizer(held: object, optimizer: Optimizer) -> None:
+    """Raise ValueError unless it is a state of this optimizer: torch does not look, and a fused step crashes. The
+    learning rate alone may be another than ours."""
+    if not isinstance(held, dict) or not isinstance(held.get("state"), dict):
+        raise ValueError("no state of an optimizer")
+    groups = optimizer.state_dict()["param_groups"]
+    _check_like([{**ours, **group} for ours, group in zip(groups, held["param_groups"], strict=True)], groups)
+    for ours, group in zip(groups, held["param_groups"], strict=True):
+        if not all(group[key] == ours[key] for key in group if key != "lr") or not 0 <= group["lr"] < math.inf:
+            raise ValueError("other settings of an optimizer")
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, state in held["state"].items():
+        if index not in range(len(parameters)):
+            raise ValueError("a state of no parameter")
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)) and state.keys() != ADAM_STATE:
+            raise ValueError("other keys of a state")
         for name, value in state.items():
-            if torch.is_tensor(value) and value.ndim and value.shape != parameter.shape:
-                raise ValueError(f"{name} is {tuple(value.shape)}, its parameter {tuple(parameter.shape)}")
+            if name == "step":
+                _check_tensor(value, torch.Size(), torch.float32)
+            else:
+                _check_tensor(value, parameters[index].shape, parameters[index].dtype)

@@ -27,6 +27,7 @@ from pipeline.images import VERSION as images_version
 from pipeline.images import load
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
+from pipeline.stored import NUMBER
 from pipeline.sweep import LARGEST, Copy, Pyramid, copies, face_at, in_parts, overlap, square, suppress, sweep
 
 VERSION = 3
@@ -262,7 +263,8 @@ def detect(
     for name in DETECTORS[detector]:
         settings = {"finder": name, "asset": FINDERS[name].asset(folder), "sweep": sweep, "min_face": min_face}
         work = functools.partial(_find_one, store=store, **settings)
-        with store.memory(f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}") as memory:
+        of_what = f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}"
+        with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory:
             pictures = rows_of(images, "image_id", "path")
             known = remember(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
             found[name] = {}

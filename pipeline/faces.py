@@ -3,8 +3,12 @@
 import functools
 import hashlib
 import io
+import logging
 import math
+import os
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -17,7 +21,10 @@ from pipeline.errors import UserError
 from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash
 from pipeline.manifest import funnel_row, with_columns
-from pipeline.store import Store
+from pipeline.store import Store, has_sha256, remove
+from pipeline.stored import HEX64, NUMBER
+
+logger = logging.getLogger("luigi-interface")
 
 CROP_VERSION = 1
 LARGEST_WINDOW = 4096  # px: side of what is cut out at once
@@ -112,6 +119,23 @@ def _keep(pixels: np.ndarray, store: Store) -> dict:
     }
 
 
+_CROP = {
+    "face_id": HEX64, "path": re.compile("faces/[0-9a-f]{2}/[0-9a-f]{64}[.]png"), "sharpness": NUMBER,
+    "brightness": NUMBER, "monochrome": bool, "phash": str,
+}  # fmt: skip
+"""The shape of what `_keep` returns."""
+
+
+def _is_whole(file: Path, sha256: str) -> bool:
+    """Whether the file is there, with those bytes. One that is damaged is removed: it is cut again."""
+    if has_sha256(file, sha256):
+        return True
+    if os.path.lexists(file):
+        logger.warning("%s is damaged: it is cut again", file)
+        remove(file)
+    return False
+
+
 def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
     """image_id -> (path of the original, its faces), in the table's order: a stage decodes each picture once."""
     images: dict[str, tuple[str, list[Face]]] = {}
@@ -126,12 +150,13 @@ def image_key(image_id: str, faces: list[Face]) -> str:
 
 
 def per_face(
-    faces: pa.Table, store: Store, memory_name: str, work: Callable, *, what: str, jobs: int, still: Callable = bool
-) -> list:
+    faces: pa.Table, store: Store, memory_name: str, work: Callable, *, shape: list, what: str, jobs: int,
+    still: Callable = bool,
+) -> list:  # fmt: skip
     """work((path, faces of one picture)) -> one result per face, in the table's order, remembered; None of each face
-    of a picture for which there was not enough memory."""
+    of a picture for which there was not enough memory. `shape`: of the results of one picture."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    with store.memory(memory_name) as memory:
+    with store.memory(memory_name, shape) as memory:
         results = dict(remember(memory, work, images.items(), what=what, jobs=jobs, still=still))
     return [result for key in images for result in results[key] or [None] * len(images[key][1])]
 
@@ -144,12 +169,13 @@ def cut(
     Two crops of equal bytes are one row, the first's."""
 
     def still_there(crops: list[dict]) -> bool:
-        return all((store.root / "cache" / crop["path"]).exists() for crop in crops)
+        whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
+        return all(whole)  # after each was looked at: all that are damaged are removed
 
     crops = per_face(
         faces, store, f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}",
         functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation),
-        what="cutting", jobs=jobs, still=still_there,
+        shape=[_CROP], what="cutting", jobs=jobs, still=still_there,
     )  # fmt: skip
     first: dict[str, int] = {}
     for row, result in enumerate(crops):

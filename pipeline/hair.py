@@ -25,6 +25,7 @@ from pipeline.hair_color import version as color_version
 from pipeline.images import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
+from pipeline.stored import NUMBER
 
 VERSION = 4
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
@@ -51,6 +52,7 @@ logger = logging.getLogger("luigi-interface")
 
 Scores = list[float]
 """Nine probabilities, in the order of HAIR_COLORS; what is left to 1 is "none"."""
+_NINE = [NUMBER] * len(HAIR_COLORS)
 
 
 def name(scores: Scores, tagger: str = "color") -> str | None:
@@ -109,7 +111,7 @@ def _by_tags(faces: pa.Table, asked: Asked) -> list[Said | None]:
 def _by_color(faces: pa.Table, asked: Asked) -> list[Said | None]:
     scores = per_face(
         faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
-        functools.partial(_color_one, store=asked.store), what="looking at hair", jobs=asked.jobs,
+        functools.partial(_color_one, store=asked.store), shape=[_NINE], what="looking at hair", jobs=asked.jobs,
     )  # fmt: skip
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
@@ -129,7 +131,7 @@ def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(asked.folder)}"
     progress = Progress("asking Illustration2Vec")
-    with asked.store.memory(f"hair/{version}/i2v") as memory:
+    with asked.store.memory(f"hair/{version}/i2v", [[_NINE, [str]]]) as memory:
         said = {key: memory.get(key) for key in images_of}
         unknown = iter([key for key in images_of if said[key] is None])
         while some := list(itertools.islice(unknown, I2V_PICTURES)):

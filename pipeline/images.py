@@ -19,9 +19,10 @@ from pipeline.blocklist import BlockList
 from pipeline.color_profiles import to_srgb
 from pipeline.engine import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.errors import UserError
-from pipeline.manifest import IMAGES, funnel_row
+from pipeline.manifest import IMAGES, REASONS, funnel_row
 from pipeline.sources.post import Drop, FileTooLarge, Held, Post
 from pipeline.store import Store
+from pipeline.stored import HEX64
 
 VERSION = 2
 MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 700 MB to decode
@@ -326,9 +327,17 @@ def kept(store: Store, image_id: str) -> Path | None:
     return next((store.root / "images" / image_id[:2]).glob(f"{image_id}.*"), None)
 
 
+_REJECTED = {"reason": re.compile("|".join(REASONS)), "detail": str, "image_id": (HEX64, None)}
+_TAKEN = {
+    "image_id": HEX64, "path": re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), "bytes": int, "md5": str,
+    "format": str, "width": int, "height": int, "phash": str,
+}  # fmt: skip
+"""The shapes of what `take` returns."""
+
+
 def memory(store: Store):
     """What is known of posts' pictures, by their fingerprints."""
-    return store.memory(f"images/{VERSION}")
+    return store.memory(f"images/{VERSION}", (_TAKEN, _REJECTED))
 
 
 def collect(

@@ -5,17 +5,23 @@ A round's listing has a cursor, kept in one transaction with the posts that it b
 came of a file stands once for all harvests of a source: two questions with the same picture fetch it once.
 """
 
+import contextlib
 import json
+import os
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import UserError
+from pipeline.manifest import REASONS
 from pipeline.sources.post import Drop
 from pipeline.sources.site import Cursor, Offer
+from pipeline.stored import HEX64, check, parse_json
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS ledger (id TEXT NOT NULL);
@@ -111,28 +117,101 @@ class Counts(NamedTuple):
         return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{told}"
 
 
+_LEDGER = "the ledger of what was fetched"
+_OFFER = {
+    each.name: [str] if each.name in ("tags", "instead") else (int, None) if each.name == "bytes"
+    else str if each.name in ("source_id", "file_url") else (str, None)
+    for each in fields(Offer)
+}  # fmt: skip
+_FILE = {
+    "outcome": str, "detail": (str, None), "image_id": (HEX64, None),
+    "path": (re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), None), "bytes": (int, None),
+    "is_as_promised": (int, None), "fetched_at": (str, None), "came_from": (str, None),
+}  # fmt: skip
+"""The shapes of what is read back."""
+
+
+def _damaged(file: Path, found: str) -> UserError:
+    cure = "parts of it cannot be had back: move it away, then the sites are asked anew; or put a copy there"
+    return UserError(file, f"damaged ({' '.join(found.split())[:200]})", _LEDGER, cure)
+
+
+class _Cursor(sqlite3.Cursor):
+    """One that raises UserError, with the name of the file, where SQLite finds it damaged or may not open it."""
+
+    def execute(self, *arguments) -> "_Cursor":
+        with self.connection.errors_told():
+            return super().execute(*arguments)
+
+    def fetchone(self):
+        with self.connection.errors_told():
+            return super().fetchone()
+
+    def fetchall(self):
+        with self.connection.errors_told():
+            return super().fetchall()
+
+    def __next__(self):
+        with self.connection.errors_told():
+            return super().__next__()
+
+
+class _Connection(sqlite3.Connection):
+    file: Path
+
+    def execute(self, *arguments) -> _Cursor:
+        return self.cursor(_Cursor).execute(*arguments)
+
+    @contextlib.contextmanager
+    def errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:  # locked, no permission, a full disk; or other tables
+            cure = "mend its permissions or free some space, or move it away: then the sites are asked anew"
+            raise UserError(self.file, str(error), _LEDGER, cure) from error
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.file, str(error)) from error
+
+
 class Ledger:
     """Opened for one source. For one thread; other processes may have it open too."""
 
     def __init__(self, file: Path, source: str):
         file.parent.mkdir(parents=True, exist_ok=True)
         self._source = source
-        self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
+        self._file = file
+        if os.path.lexists(file) and not file.is_file():
+            raise UserError(file, "it is no regular file", _LEDGER, "move it away: then the sites are asked anew")
+        self._db = sqlite3.connect(file, timeout=60, isolation_level=None, factory=_Connection)
+        self._db.file = file
         try:
+            self._db.execute("PRAGMA trusted_schema=OFF")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             with self._transaction():
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
-        except sqlite3.DatabaseError as error:
+            self._check_tables()
+        except BaseException:
             self._db.close()
-            cure = "mend its permissions, or move it away: then the sites are asked anew"
-            raise UserError(file, str(error), "the ledger of what was fetched", cure) from error
+            raise
+
+    def _check_tables(self) -> None:
+        """Raise UserError if a table has not the columns of _TABLES: what is there is not mended."""
+        with contextlib.closing(sqlite3.connect(":memory:")) as ours:
+            ours.executescript(_TABLES)
+            for (name,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+                wanted = [row[1] for row in ours.execute(f"PRAGMA table_info({name})")]
+                if wanted != [row[1] for row in self._db.execute(f"PRAGMA table_info({name})").fetchall()]:
+                    raise _damaged(self._file, f"its table {name} has other columns")
 
     @property
     def id(self) -> str:
         """Of this file: where it is made anew, so are the harvests."""
-        return self._db.execute("SELECT id FROM ledger").fetchone()[0]
+        row = self._db.execute("SELECT id FROM ledger").fetchone()
+        if not row or not isinstance(row[0], str):
+            raise _damaged(self._file, "it has no id")
+        return row[0]
 
     def close(self) -> None:
         self._db.close()
@@ -179,7 +258,14 @@ class Ledger:
             "WHERE harvest = ? AND number <= ? ORDER BY number",
             (harvest, upto),
         )
-        return [Round(number, json.loads(cursor), *rest) for number, cursor, *rest in rows]
+        return [Round(number, self._json(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
+
+    def _json(self, text: object, shape: object):
+        """Return the JSON value of a cell. Raise UserError unless it is of the shape."""
+        try:
+            return parse_json(text, shape)
+        except ValueError as error:
+            raise _damaged(self._file, str(error)) from error
 
     def add_page(
         self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str,
@@ -226,9 +312,22 @@ class Ledger:
             if offer is None:
                 yield Line(source_id, None, Drop(source_id, reason, detail), None)
             else:
-                fields = json.loads(offer)
-                told = Offer(**fields | {name: tuple(fields[name]) for name in ("tags", "instead")})
+                held = self._json(offer, _OFFER)
+                told = Offer(
+                    **{name: tuple(held[name]) if _OFFER[name] == [str] else held.get(name) for name in _OFFER}
+                )
+                if file[0] is not None:
+                    self._check_file(File(*file))
                 yield Line(source_id, told, None, File(*file) if file[0] else None)
+
+    def _check_file(self, file: File) -> None:
+        try:
+            check(file._asdict(), _FILE)
+            if file.outcome not in {FETCHED, *REASONS}:
+                raise ValueError(f"an outcome is {file.outcome[:40]!r}")
+            _ = file.fetched_at and datetime.fromisoformat(file.fetched_at)
+        except ValueError as error:
+            raise _damaged(self._file, str(error)) from error
 
     def record(self, offer: Offer, file: File) -> None:
         values = (self._source, file_key(offer), *file)

@@ -20,6 +20,9 @@ from pipeline.errors import UserError
 from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
 from pipeline.markup import inert as inert
 from pipeline.markup import table_rows as table_rows
+from pipeline.stored import check as check  # for models, too
+from pipeline.stored import parse_json as parse_json
+from pipeline.stored import read_json as read_json
 
 # Arrow's own allocator holds on to 10 to 20 times what tables of this kind need: measured 43 MB more for 2,000 rows.
 pa.set_memory_pool(pa.system_memory_pool())

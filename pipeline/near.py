@@ -7,6 +7,7 @@ that is known of a picture here is a thumbnail of it, remembered: one new pictur
 import base64
 import functools
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any
 TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
 LIKE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
 MOST = 16  # candidates that are looked at for a picture and for its mirror image, the likest first
+_SEEN = {"thumbnail": re.compile("iVBORw0KGgo[A-Za-z0-9+/]+={0,2}"), "sketch": re.compile("[A-Za-z0-9+/]{86}==")}
+"""The shape of what `look_at` returns: a PNG, and TERMS² bytes."""
 PROBES = 24  # cells that are searched for what is like one sketch; see `candidates`
 UNIT = 127  # length of a sketch, which is of 8-bit integers: sums of their products are exact in any order
 STRUCTURE = 0.92  # correlation of copies' brightness, at least; 0.98 and more but where colours are clipped
@@ -40,7 +43,9 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
     is for the progress bar."""
     keys = sorted(files)
     version = f"{images_version}.{VERSION}"
-    with store.memory(f"thumbnails/{version}") as thumbnails, store.memory(f"copies/{version}") as compared:
+    with (
+        store.memory(f"thumbnails/{version}", _SEEN) as thumbnails, store.memory(f"copies/{version}", bool) as compared
+    ):  # fmt: skip
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
         for key, seen in remember(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):

@@ -6,6 +6,7 @@ Everything below the root is on one file system, so that `os.replace` from the w
 import contextlib
 import ctypes
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -13,11 +14,15 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
+
+from pipeline.errors import UserError
+from pipeline.stored import parse_json
 
 logger = logging.getLogger("luigi-interface")
 
@@ -103,38 +108,93 @@ class Store:
         return FileLock(self.work / f"{name}.lock")
 
     @contextlib.contextmanager
-    def memory(self, name: str) -> Iterator["Memory"]:
-        """The results remembered under `name`: what was done, with which parameters, by which version."""
+    def memory(self, name: str, shape: object) -> Iterator["Memory"]:
+        """The results remembered under `name`: what was done, with which parameters, by which version. `shape`: of each
+        result, see `pipeline.stored.check`. Raises UserError if the database cannot be used."""
         folder = self.root / "cache"
         folder.mkdir(parents=True, exist_ok=True)
-        # A write-ahead log: a kill at any moment leaves whole transactions. joblib asks for the next items from a
-        # thread of its own; SQLite serialises the calls.
-        connection = sqlite3.connect(folder / "results.sqlite", timeout=60, check_same_thread=False)
-        with contextlib.closing(connection):
-            with self.lock("results"):  # SQLite's own time-out does not cover the change to WAL
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
-                )
-            memory = Memory(connection, name)
+        with contextlib.closing(Memory(folder / "results.sqlite", self.lock("results"), name, shape)) as memory:
             yield memory
             memory.flush()
 
 
-class Memory:
-    """key -> JSON value, for one `name`. Written in short transactions, so that other builds never wait long."""
+_RESULTS = "CREATE TABLE result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
+_DAMAGED = (1, 11, 26)  # SQLITE_ERROR, _CORRUPT, _NOTADB: what the file holds is wrong, rather than how it is opened
+T = TypeVar("T")
 
-    def __init__(self, connection: sqlite3.Connection, name: str):
-        self._connection, self._name = connection, name
+
+class Memory:
+    """key -> JSON value, for one `name`. Written in short transactions, so that other builds never wait long.
+
+    It is part of the cache: a damaged database is dropped and begun anew, and a value of another shape is none."""
+
+    def __init__(self, file: Path, lock: FileLock, name: str, shape: object):
+        self._file, self._lock, self._name, self._shape = file, lock, name, shape
         self._unwritten: list[tuple[str, str, str]] = []
         self._flushed = time.monotonic()
+        self._inode: int | None = None  # of the file that is open
+        with self._lock:  # SQLite's own time-out does not cover the change to WAL
+            try:
+                self._connection = self._opened()
+            except sqlite3.DatabaseError as error:
+                self._connection = self._renewed(error)
+
+    def _opened(self) -> sqlite3.Connection:
+        for path in self._files():
+            if os.path.lexists(path) and not path.is_file():
+                raise sqlite3.DatabaseError(f"{path.name} is no regular file")
+        # A write-ahead log: a kill at any moment leaves whole transactions. joblib asks for the next items from a
+        # thread of its own; SQLite serialises the calls.
+        connection = sqlite3.connect(self._file, timeout=60, check_same_thread=False)
+        try:
+            connection.text_factory = bytes  # what is no UTF-8 is for `parse_json` to find
+            connection.execute("PRAGMA trusted_schema=OFF")
+            held = connection.execute("SELECT sql FROM sqlite_master").fetchall()
+            if held not in ([], [(_RESULTS.encode(),)]):
+                raise sqlite3.DatabaseError("it has other tables")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(_RESULTS.replace("TABLE", "TABLE IF NOT EXISTS", 1))
+            self._inode = self._file.stat().st_ino
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _renewed(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        """Drop the damaged database and open an empty one, with the lock held; or open the one that another process has
+        begun since. Raises UserError if the error is of the machine."""
+        if self._inode not in (None, self._file.stat().st_ino if self._file.exists() else None):
+            return self._opened()
+        code = getattr(error, "sqlite_errorcode", None)  # since Python 3.11
+        if isinstance(error, sqlite3.OperationalError) and (code is None or code & 0xFF not in _DAMAGED):
+            cure = "free some space there, or delete it: it is a cache"
+            raise UserError(self._file, str(error), "a database that can be read and written", cure) from error
+        logger.warning("%s is damaged (%s): it is a cache, and is begun anew", self._file, error)
+        for path in self._files():
+            remove(path)
+        return self._opened()
+
+    def _files(self) -> list[Path]:
+        return [self._file.with_name(self._file.name + end) for end in ("", "-wal", "-shm", "-journal")]
+
+    def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._connection)
+        except sqlite3.DatabaseError as error:
+            with self._lock:
+                self._connection.close()
+                self._connection = self._renewed(error)
+            return work(self._connection)
 
     def get(self, key: str):
         """The value, or None."""
-        rows = self._connection.execute("SELECT value FROM result WHERE name = ? AND key = ?", (self._name, key))
-        row = rows.fetchone()
-        return None if row is None else json.loads(row[0])
+        statement = "SELECT value FROM result WHERE name = ? AND key = ?"
+        row = self._with(lambda connection: connection.execute(statement, (self._name, key)).fetchone())
+        try:
+            return None if row is None else parse_json(row[0], self._shape)
+        except ValueError:  # damaged: it is made again
+            return None
 
     def set(self, key: str, value) -> None:
         """Remember; on disk within FLUSH_SECONDS of the next call."""
@@ -143,10 +203,16 @@ class Memory:
             self.flush()
 
     def flush(self) -> None:
-        with self._connection:
-            self._connection.executemany("REPLACE INTO result VALUES (?, ?, ?)", self._unwritten)
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("REPLACE INTO result VALUES (?, ?, ?)", self._unwritten)
+
+        self._with(write)
         self._unwritten.clear()
         self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 _CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -166,6 +232,19 @@ def exchange(left: Path, right: Path) -> bool:
     if code and (number := ctypes.get_errno()) not in _CANNOT_EXCHANGE:
         raise OSError(number, os.strerror(number), str(left), None, str(right))
     return not code
+
+
+def has_sha256(file: Path, sha256: str) -> bool:
+    """Return whether the file is there and has that sha256. Raise OSError if it cannot be read."""
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, data: bytes, *, scratch: Path, mode: int = 0o644) -> None:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 HEX64 = re.compile("[0-9a-f]{64}")
 """The shape of an image_id, a face_id, or a manifest's sha256."""
+NUMBER = (float, int)
+
+
+MAX_BYTES = 64 << 20  # of a file
 
 
 def read_json(path: Path, shape: object) -> object:
@@ -14,11 +18,14 @@ def read_json(path: Path, shape: object) -> object:
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes")
     return parse_json(data, shape)
 
 

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -29,16 +30,19 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_scrap(store, tmp_path):
     assert list(store.work.iterdir()) == []
 
 
+_SHAPE = {"x": [(float, str, None)]}
+
+
 def test_memory_outlives_its_connection_and_tells_names_apart(store):
-    with store.memory("a/1") as memory:
+    with store.memory("a/1", _SHAPE) as memory:
         memory.set("key", {"x": [0.1, None, "é"]})
-    with store.memory("a/1") as memory, store.memory("a/2") as other:
+    with store.memory("a/1", _SHAPE) as memory, store.memory("a/2", _SHAPE) as other:
         assert memory.get("key") == {"x": [0.1, None, "é"]}
         assert other.get("key") is None
 
 
 def fill_for_ever(root):
-    with Store(root).memory("m") as memory:
+    with Store(root).memory("m", int) as memory:
         for i in range(10**9):
             memory.set(str(i), i)
 
@@ -54,7 +58,7 @@ def test_many_may_open_a_new_memory_at_once(tmp_path):
         "import sys; from pathlib import Path; from pipeline.store import Store\n"
         "for i in range(40):\n"
         "    store = Store(Path(sys.argv[1]) / str(i)); store.work.mkdir(parents=True, exist_ok=True)\n"
-        "    with store.memory('x') as memory: memory.set('a', 1)\n"
+        "    with store.memory('x', int) as memory: memory.set('a', 1)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -91,14 +95,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 def test_memory_survives_a_kill(store):
     process = multiprocessing.get_context("spawn").Process(target=fill_for_ever, args=(store.root,))
     process.start()
-    with store.memory("m") as memory:
+    with store.memory("m", int) as memory:
         deadline = time.monotonic() + 60
         while memory.get("99") is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with store.memory("m") as memory:
+    with store.memory("m", int) as memory:
         known = [memory.get(str(i)) for i in range(100)]
     assert known == list(range(100))
 
@@ -185,9 +189,109 @@ def test_remember_does_only_what_is_new(store):
         return x * x
 
     def run(items):
-        with store.memory("squares") as memory:
+        with store.memory("squares", int) as memory:
             return dict(engine.remember(memory, square, ((str(x), x) for x in items), what="squares", jobs=1))
 
     assert run([1, 2, 3]) == {"1": 1, "2": 4, "3": 9}
     assert run([1, 2, 3, 4]) == {"1": 1, "2": 4, "3": 9, "4": 16}
     assert done == [1, 2, 3, 4]
+
+
+def remembered(store: Store, count: int = 300) -> list:
+    with store.memory("m", {"x": int}) as memory:
+        return [memory.get(str(i)) for i in range(count)]
+
+
+def fill(store: Store, count: int = 300) -> None:
+    with store.memory("m", {"x": int}) as memory:
+        for i in range(count):
+            memory.set(str(i), {"x": i})
+
+
+def replace_with_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    (path / "in").mkdir(parents=True)
+
+
+def another_database(path: Path, *statements: str) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+DAMAGES = {
+    "garbage": lambda path: path.write_bytes(b"garbage" * 1000),
+    "zeros": lambda path: path.write_bytes(bytes(8192)),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2 + 100),
+    "cut to its header": lambda path: os.truncate(path, 100),
+    "an odd format": lambda path: path.write_bytes(path.read_bytes()[:44] + b"\0\0\0\x09" + path.read_bytes()[48:]),
+    "pages overwritten": lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 20_000),
+    "a folder": replace_with_folder,
+    "a folder as log": lambda path: replace_with_folder(path.with_name("results.sqlite-wal")),
+    "garbage as log": lambda path: path.with_name("results.sqlite-wal").write_bytes(b"\xff" * 5000),
+    "garbage as index": lambda path: path.with_name("results.sqlite-shm").write_bytes(b"\xff" * 5000),
+    "a link to nothing": lambda path: (path.unlink(), path.symlink_to("nowhere/at/all")),
+    "another table": lambda path: another_database(path, "CREATE TABLE result (x)"),
+    "a view": lambda path: another_database(path, "CREATE VIEW result AS SELECT 'm' name, '1' key, '9' value"),
+    "no table": lambda path: another_database(path, "CREATE TABLE other (x)", "DROP TABLE other"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_database_of_the_cache_is_begun_anew(damage, store):
+    fill(store)
+    DAMAGES[damage](store.root / "cache" / "results.sqlite")
+    for i, value in enumerate(remembered(store)):
+        assert value in (None, {"x": i})
+    fill(store)
+    assert remembered(store) == [{"x": i} for i in range(300)]
+
+
+def test_a_database_that_is_damaged_while_it_is_used_is_begun_anew(store):
+    with store.memory("m", {"x": int}) as memory, store.memory("m", {"x": int}) as other:
+        for i in range(3000):
+            memory.set(str(i), {"x": i})
+        memory.flush()
+        path = store.root / "cache" / "results.sqlite"
+        path.with_name("results.sqlite-wal").write_bytes(b"")
+        path.write_bytes(b"garbage" * 10_000)
+        for one in (memory, other):
+            for i in range(3000):
+                assert one.get(str(i)) in (None, {"x": i})
+                one.set(str(i), {"x": i})
+            one.flush()
+            assert one.get("7") == {"x": 7}
+    assert remembered(store, 10) == [{"x": i} for i in range(10)]
+
+
+@pytest.mark.parametrize("value", [
+    b"", b"\xff\xfe", b'{"x": ', b'{"x": "1"}', b"[" * 100_000, b"[]", 7, None, b'{"x": NaN}', b'{"x": 1e999}',
+])  # fmt: skip
+def test_a_value_of_another_shape_is_none(value, store):
+    fill(store, 3)
+    with sqlite3.connect(store.root / "cache" / "results.sqlite") as database:
+        text = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+        database.execute(f"UPDATE result SET value = {text} WHERE key = '1'", (value,))
+    database.close()
+    assert remembered(store, 3) == [{"x": 0}, None, {"x": 2}]
+
+
+def test_a_database_that_cannot_be_written_is_one_clear_line(store):
+    fill(store, 3)
+    for error in ("database or disk is full", "disk I/O error", "database is locked"):
+
+        class Refusing:
+            def execute(self, *_, error=error):
+                raise sqlite3.OperationalError(error)
+
+            def close(self):
+                pass
+
+        with store.memory("m", {"x": int}) as memory:
+            whole, memory._connection = memory._connection, Refusing()
+            with pytest.raises(UserError, match=f"results[.]sqlite: {error}; .*delete it: it is a cache"):
+                memory.get("1")
+            memory._connection = whole
+    assert remembered(store, 3) == [{"x": i} for i in range(3)]

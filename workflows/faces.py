@@ -176,6 +176,12 @@ class CropFaces(Stage):
 
         return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
+    def is_whole(self) -> bool:
+        from pipeline.store import has_sha256
+
+        crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
+        return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
+
     def make(self, out: Path) -> None:
         from pipeline import faces
         from pipeline.datasets import link_all
@@ -270,7 +276,7 @@ class GroupFaces(Stage):
 
         table = groups.group(
             self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images"), self.store,
-            crops=self.first(CropFaces).folder, jobs=self.jobs,
+            crops=self.first(CropFaces).made, jobs=self.jobs,
         )  # fmt: skip
         self.save(out, faces=table)
 
@@ -348,7 +354,7 @@ class BuildFaceDataset(NamedDataset):
         self.assemble(
             out, self.first(SelectFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
-            images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).folder,
+            images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).made,
         )  # fmt: skip
 
     @property
@@ -360,12 +366,12 @@ class BuildFaceDataset(NamedDataset):
             settings["query"] = query
         settings["limit"] = self.limit or source.default_limit or "all"
         if self.first(ScrapeImages).harvest:
-            settings["harvest"] = (self.first(ScrapeImages).folder / "harvest.txt").read_text(encoding="utf-8")
+            settings["harvest"] = (self.first(ScrapeImages).made / "harvest.txt").read_text(encoding="utf-8")
         if source.is_seeded:
             settings["seed"] = self.seed
         limits = self.first(SelectFaces).limits
         asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        told = json.loads((self.first(TagHairColor).folder / "told.json").read_text(encoding="utf-8"))
+        told = json.loads((self.first(TagHairColor).made / "told.json").read_text(encoding="utf-8"))
         return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked | told
 
 

@@ -14,6 +14,7 @@ from workflows.stage import disk_errors_told
 from workflows.training import NamedRun, check_run_name
 
 SHOWN = 256  # faces on a sheet
+MIN_SAMPLES = 2000  # of LearnAttributes
 
 
 class FromRun(NamedRun):
@@ -71,15 +72,22 @@ class FromRun(NamedRun):
 
     @functools.cached_property
     def settings(self) -> dict:
-        """The run's config.json. Raises UserError."""
+        """The run's config.json, of one that was trained on faces. Raises UserError."""
         from models import runs
 
         try:
-            return runs.read_settings(self.run_folder)
+            held = runs.read_settings(self.run_folder)
         except FileNotFoundError as error:
             raise UserError(
                 self.run_folder, "has no config.json", "a run that this program trained", "give another --run"
             ) from error
+        size, box_scale = held["config"].get("size"), held["dataset"].get("box_scale")
+        if not (type(size) is int and 8 <= size <= 4096 and box_scale and 0.25 <= box_scale <= 8):
+            raise UserError(
+                self.run_folder / "config.json", "lacks the size or the box_scale of its faces", "those of a dataset",
+                "give another --run",
+            )  # fmt: skip
+        return held
 
 
 class OfHairColor(FromRun):
@@ -280,7 +288,7 @@ class LearnAttributes(OfHairColor):
         return super().causes() | {"samples": self.samples, "seed": self.seed}
 
     def check(self) -> None:
-        require(self, self.samples >= 2000, "samples", "2000 or more")
+        require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
         require(self, self.seed >= 0, "seed", "0 or more")
 
     @property
@@ -333,7 +341,8 @@ class ApplyAttributes(FromRun):
         from models import latent
 
         told = latent.told_by(self.run_folder / "attributes.json")
-        how = {key: told[key] for key in ("samples", "seed") if key in told}
+        least = {"samples": MIN_SAMPLES, "seed": 0}
+        how = {key: told[key] for key in least if type(told.get(key)) is int and told[key] >= least[key]}
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **how)
 
     def requires(self) -> LearnAttributes:
@@ -353,7 +362,7 @@ class ApplyAttributes(FromRun):
         from models import latent
         from models.sheet import grid, painted
 
-        known = latent.told_by(self.learned.file)["vectors"]
+        known = latent.vectors_in(self.learned.file, network.latent)
         asked = self.attribute.split(",")
         for name in asked:
             if name not in known:

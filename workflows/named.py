@@ -62,6 +62,9 @@ class NamedDataset(Stage):
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
 
+    def is_made(self) -> bool:
+        return self.folder.is_dir()
+
     def complete(self) -> bool:
         from pipeline import datasets
 

@@ -5,6 +5,7 @@ import errno
 import functools
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 import weakref
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.store import Store
+
+logger = logging.getLogger("luigi-interface")
 
 MOST_JOBS = 1024
 # What the machine refuses, rather than what the program did wrong.
@@ -91,9 +94,32 @@ class Stage(luigi.Task):
 
     def complete(self) -> bool:
         try:
-            return self.folder.is_dir()
+            return self.is_made()
         except (UserError, OSError):
             return False  # the stage whose input is wrong says so when it runs, in full
+
+    def is_made(self) -> bool:
+        """Return whether the folder is there, with no damaged table in it."""
+        return self.folder.is_dir() and all(map(_is_readable, self.folder.iterdir()))
+
+    def is_whole(self) -> bool:
+        """Return whether all else in the folder is as it was made: looked at once, before it is used."""
+        return True
+
+    @functools.cached_property
+    def made(self) -> Path:
+        """The folder, with all in it whole: what is damaged is made again first."""
+        if not (self.is_made() and self.is_whole()):
+            self._discard()
+            self.run()
+        return self.folder
+
+    def _discard(self) -> None:
+        from pipeline.store import remove
+
+        if os.path.lexists(self.folder):
+            logger.warning("%s is damaged: it is made again", self.folder)
+            remove(self.folder)
 
     def run(self) -> None:
         try:
@@ -102,7 +128,8 @@ class Stage(luigi.Task):
             except OSError as error:
                 raise _told(error, self.data_root) from error
             with disk_errors_told(self.data_root), self.store.claim() as scratch:
-                if not self.folder.is_dir():  # another process may have made it meanwhile
+                if not self.is_made():  # another process may have made it meanwhile
+                    self._discard()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
@@ -128,7 +155,7 @@ class Stage(luigi.Task):
             stage._forget_own()
 
     def _forget_own(self) -> None:
-        for name in ("digest", "store", "snapshot", "harvest", "blocked", "corrections", "_request"):
+        for name in ("digest", "store", "snapshot", "harvest", "blocked", "corrections", "_request", "made"):
             self.__dict__.pop(name, None)
 
     def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:
@@ -144,9 +171,18 @@ class Stage(luigi.Task):
 
     def table(self, name: str) -> "pa.Table":
         """A table of this stage's, once it is complete."""
+        _ = self.made
+        return self._saved(name)
+
+    def _saved(self, name: str) -> "pa.Table":
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.folder / f"{name}.parquet", partitioning=None)
+        path = self.folder / f"{name}.parquet"
+        try:
+            return pq.read_table(path, partitioning=None)
+        except FileNotFoundError as error:
+            cure = f"delete {self.folder}: it is made again"
+            raise UserError(path, "it is gone", "a table that a stage has made", cure) from error
 
     def chain(self) -> Iterator["Stage"]:
         """This stage, and those before it."""
@@ -157,6 +193,29 @@ class Stage(luigi.Task):
     def first(self, kind: type["Stage"]) -> "Stage":
         """The nearest stage of that kind in the chain."""
         return next(stage for stage in self.chain() if isinstance(stage, kind))
+
+
+def _is_readable(file: Path) -> bool:
+    """Return whether a file of a stage can be read; of kinds that are no tables, whether it is not empty."""
+    if file.is_dir():
+        return True
+    state = file.stat()
+    return state.st_size > 0 and _can_be_read(file, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _can_be_read(file: Path, mtime_ns: int, size: int) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if file.suffix == ".parquet":
+            pq.read_table(file, partitioning=None)
+        elif file.suffix == ".json":
+            json.loads(file.read_bytes())
+    except (pa.ArrowException, OSError, ValueError, RecursionError):
+        return False
+    return True
 
 
 _ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
