@@ -88,9 +88,13 @@ class Stage(luigi.Task):
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(self.folder)
 
+    def is_made(self) -> bool:
+        """Return whether the folder is there, and can be used."""
+        return self.folder.is_dir()
+
     def complete(self) -> bool:
         try:
-            return self.folder.is_dir()
+            return self.is_made()
         except (UserError, OSError):
             return False  # the stage whose input is wrong says so when it runs, in full
 
@@ -101,11 +105,13 @@ class Stage(luigi.Task):
             except OSError as error:
                 raise _told(error, self.data_root) from error
             with disk_errors_told(self.data_root), self.store.claim() as scratch:
-                if not self.folder.is_dir():  # another process may have made it meanwhile
+                if not self.is_made():  # another process may have made it meanwhile
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
                     self.folder.parent.mkdir(parents=True, exist_ok=True)
+                    if self.folder.is_dir():
+                        os.replace(self.folder, scratch / "damaged")
                     os.replace(made, self.folder)
                 self.publish()
         except BaseException:
