@@ -1,10 +1,8 @@
-"""A dataset's folder: assembled whole, then published under a name in one step.
+"""A dataset's folder: assembled whole, then published under a name by one os.replace.
 
-A version is built as `datasets/.versions/<digest>/` and stays there. `datasets/<name>/` holds the same files (hard
-links) and the version's digest in digest.txt: an ordinary folder, which can be copied, packed and moved. What the name
-was asked for stands beside, in `datasets/.requests/<name>.json`, since the same pictures may come from two paths, and a
-path is nobody else's business. Older programs made `datasets/<name>` a link to its version: it is read as before, and
-becomes a folder when it is published again.
+`datasets/<name>` is a link to `datasets/.versions/<digest>/`; what the name was asked for stands beside, in
+`datasets/.requests/<name>.json`, since the same pictures may come from two paths. A real folder `datasets/<name>`,
+copied from another data root, is a dataset too: what is to change it moves it below .versions first (`adopt`).
 """
 
 import contextlib
@@ -23,14 +21,14 @@ import pyarrow as pa
 
 from pipeline import corrections, detect, faces, groups, hair, hair_color, images, near, report
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, check_folder, sha256_of, write
-from pipeline.store import NO_HARD_LINKS, Store, exchange, replace_file
+from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, sha256_of, write
+from pipeline.store import NO_HARD_LINKS, Store, replace_file
 from pipeline.stored import HEX64, check, read_json
 
 VERSION = 2
 BUILD, REBUILD = "build.json", "rebuild.json"
-DIGEST = "digest.txt"  # of the version that a published folder holds
 CORRECTED = "corrections by hand"  # a line of the card
+COPIED = {"source": "a copy from elsewhere", "query": "", "path": None}  # as if that were what a name was asked for
 
 
 class Build(NamedTuple):
@@ -63,7 +61,7 @@ def _installed(name: str) -> str:
 
 
 _BUILD_SHAPE = {"settings": {str: (str, int, float, bool, None)}, "images": int, "versions": dict, "before": [HEX64]}
-_RECORD_SHAPE = {"version": str, "replaced": (str, None), "request": dict}
+_RECORD_SHAPE = {"version": str, "request": dict}
 
 
 def build_of(folder: Path) -> Build:
@@ -83,66 +81,47 @@ def build_from(told: dict) -> Build:
     return Build(**told)
 
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-
-
 def check_name(name: str, *, option: str = "--name") -> None:
     """Raises UserError unless `name` is one plain file name: it becomes a path below the data root."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
         raise UserError(
             option, f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
         )
 
 
-def _linked(root: Path, name: str) -> Path | None:
-    """Return the version that `name` is a link to, as older programs made it; None if it is no such link."""
+def version_of(root: Path, name: str) -> Path | None:
+    """Return the folder below .versions that `name` is a link to; None if it is no such link."""
     with contextlib.suppress(OSError):
         target = os.readlink(root / "datasets" / name)
-        if re.fullmatch(r"\.versions/[0-9a-f]{16}", target):
+        if re.fullmatch(r"\.versions/[0-9a-f]{16}(\.[0-9]+)?", target):
             return root / "datasets" / target
     return None
 
 
 def published(root: Path, name: str) -> str | None:
-    """Return the digest of the version that `name` holds now; for a dataset that came without one, the first 16 digits
-    of its manifest's sha256; None if nothing of the kind is there."""
-    place = root / "datasets" / name
-    if version := _linked(root, name):
+    """Return the digest of the version that `name` stands for now; of a dataset copied from elsewhere, the first 16
+    digits of its manifest's sha256; None if nothing of the kind is there."""
+    if version := version_of(root, name):
         return version.name
-    with contextlib.suppress(OSError, ValueError):
-        told = (place / DIGEST).read_text(encoding="ascii").strip() if (place / DIGEST).is_file() else ""
-        if re.fullmatch("[0-9a-f]{16}", told):
-            return told
+    manifest = root / "datasets" / name / "manifest.parquet"
     with contextlib.suppress(OSError):
-        if (place / "manifest.parquet").is_file():
-            return sha256_of(place / "manifest.parquet")[:16]
+        return sha256_of(manifest)[:16] if manifest.is_file() else None
     return None
 
 
-def is_published(root: Path, name: str, digest: str) -> bool:
-    """Return whether `name` is a folder with the version of that digest. A link of an older program is none: publishing
-    makes it one."""
-    if published(root, name) != digest or _linked(root, name):
-        return False
-    with contextlib.suppress(ManifestError):
-        check_folder(root / "datasets" / name)
-        return True
-    return False
-
-
 def _record(root: Path, name: str) -> dict:
-    """Return what `publish` noted last of `name`: `version`, what it `replaced`, `request`; empty if nothing."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    """Return what was noted last of `name`: `version` and `request`; empty if nothing."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
         return read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
     return {}
 
 
-def is_copy(root: Path, name: str) -> bool:
-    """Return whether something lies under `name` that was not published here: a dataset copied from elsewhere."""
-    if _linked(root, name) or not os.path.lexists(root / "datasets" / name):
-        return False
-    record = _record(root, name)
-    return published(root, name) not in (record.get("version"), record.get("replaced", ""))  # replaced: killed between
+def request_of(root: Path, name: str) -> dict:
+    """Return what `name` was asked for, also if it is gone: source, query and path; COPIED of what lies there without
+    being published here; empty if nobody knows."""
+    if os.path.lexists(root / "datasets" / name) and not version_of(root, name):
+        return COPIED
+    return _record(root, name).get("request", {})
 
 
 def check_place(root: Path, name: str) -> None:
@@ -152,32 +131,23 @@ def check_place(root: Path, name: str) -> None:
         raise UserError(place, "is there, and not made by this program", "a free name", "move it away or give --name")
 
 
-def check_request(root: Path, name: str, request: dict) -> None:
-    """Raises UserError if `name` holds what another request made. `request`: source, query and path."""
-    record = _record(root, name)
-    if not record or record.get("version") != published(root, name):
-        return  # of a copy, `check_copy` says so; or the build was killed between the record and the folder
-    held = record["request"]
+def check_request(root: Path, name: str, request: dict, digest: Callable[[], str]) -> None:
+    """Raises UserError if `name` holds what another request made, or a copy of another dataset than the version of that
+    digest. `request`: source, query and path."""
+    place, held = root / "datasets" / name, request_of(root, name)
+    version = published(root, name)
+    if version is None or (version_of(root, name) and _record(root, name).get("version") != version):
+        return  # the build was killed between the record and the link
+    if held == COPIED:
+        made = root / "datasets" / ".versions" / digest() / "manifest.parquet"
+        if made.is_file() and sha256_of(made) == sha256_of(place / "manifest.parquet"):
+            return
     if held != request:
         changed = ", ".join(f"{key} {held.get(key)!r}" for key in request if held.get(key) != request[key])
         raise UserError(
-            root / "datasets" / name, f"holds a dataset made with {changed}", "another --name for another request",
+            place, f"holds a dataset made with {changed}", "another --name for another request",
             "give --name, or --replace to build over it (the old version is kept)",
         )  # fmt: skip
-
-
-def check_copy(root: Path, name: str, digest: Callable[[], str]) -> None:
-    """Raise UserError if `name` holds a dataset copied from elsewhere that is not of that digest."""
-    if is_copy(root, name) and published(root, name) != digest():
-        raise UserError(
-            root / "datasets" / name, "holds another dataset, which was not built here", "a name that is free",
-            "give --name, or --replace to build over it (what is there is kept)",
-        )  # fmt: skip
-
-
-def request_of(root: Path, name: str) -> dict:
-    """What `name` was asked for, as `publish` noted it; empty for a copy from elsewhere."""
-    return {} if is_copy(root, name) else _record(root, name).get("request", {})
 
 
 def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops: Path) -> None:
@@ -215,21 +185,6 @@ def assemble_corrected(
     return corrected.faces
 
 
-def files_below(folder: Path) -> dict[str, os.stat_result]:
-    """Return every path below `folder`, relative to it, that is no folder, without digest.txt. No link is followed."""
-    found, folders = {}, [""]
-    while folders:
-        here = folders.pop()
-        with os.scandir(folder / here) as entries:
-            for entry in entries:
-                path = f"{here}/{entry.name}" if here else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(path)
-                elif path != DIGEST:
-                    found[path] = entry.stat(follow_symlinks=False)
-    return found
-
-
 def link_all(paths: list[str], source: Path, target: Path) -> None:
     """Each file source/path under a second name, target/path; a copy where the file system has no hard links. Raises
     ManifestError if a path leads out of the folder."""
@@ -246,103 +201,58 @@ def link_all(paths: list[str], source: Path, target: Path) -> None:
             if error.errno not in (*NO_HARD_LINKS, errno.EXDEV):
                 raise
             shutil.copyfile(old, new, follow_symlinks=False)
-            was = os.lstat(old)  # by its time `keep` knows it again
-            os.utime(new, ns=(was.st_atime_ns, was.st_mtime_ns), follow_symlinks=False)
 
 
-def keep(store: Store, name: str) -> Path | None:
-    """Return a folder below .versions with all that `name` holds, made of it by hard links if there is none; None if
-    `name` is a link to elsewhere. The store is claimed, and the lock of the name is held."""
-    if version := _linked(store.root, name):
-        return version
-    place, versions = store.root / "datasets" / name, store.root / "datasets" / ".versions"
-    if place.is_symlink():
-        return None
-    digest, held = published(store.root, name), _states(place)
-    copies = sorted(versions.glob(f"{digest}.*"))
-    for version in (versions / digest, *copies):
-        if version.is_dir() and held.items() <= _states(version).items():
-            return version
-    # Never under the bare digest: what lies there was built here, and is published again as it is.
-    free = (versions / f"{digest}.{number}" for number in itertools.count(1))
-    version, copy = next(path for path in free if path not in copies), store.scratch / "kept"
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir()
-    link_all([*held], place, copy)
+def adopt(store: Store, name: str) -> Path:
+    """Return the folder that `name` stands for, with all links followed; a real one, copied from elsewhere, is moved
+    below .versions first, and a link put in its place. The store is claimed."""
+    with store.lock(f"dataset {name}"):
+        _adopt(store, name)
+        return (store.root / "datasets" / name).resolve()
+
+
+def _adopt(store: Store, name: str) -> None:
+    place, digest = store.root / "datasets" / name, published(store.root, name)
+    if place.is_symlink() or digest is None:
+        return
+    versions = place.parent / ".versions"
     versions.mkdir(exist_ok=True)
-    os.rename(copy, version)
-    return version
-
-
-def _states(folder: Path) -> dict[str, tuple]:
-    """Return what tells one version of a file from another, by its path: size and time; of the manifest its sha256."""
-    states = {path: (stat.st_size, stat.st_mtime_ns) for path, stat in files_below(folder).items()}
-    with contextlib.suppress(OSError):
-        states["manifest.parquet"] = (sha256_of(folder / "manifest.parquet"),)
-    return states
-
-
-def keep_all(store: Store) -> dict[Path, list[str]]:
-    """Return each version that some name holds now, made of it where there is none, with these names. A name that is
-    damaged, or a link to elsewhere, is left out."""
-    names: dict[Path, list[str]] = {}
-    for place in sorted((store.root / "datasets").glob("[!.]*")):
-        is_stray = place.is_symlink() and not _linked(store.root, place.name)
-        if _NAME.fullmatch(place.name) and not is_stray and not (place / "manifest.parquet").is_symlink():
-            with contextlib.suppress(ManifestError), store.lock(f"dataset {place.name}"):
-                check_folder(place)
-                if version := keep(store, place.name):
-                    names.setdefault(version, []).append(place.name)
-    return names
+    names = itertools.chain([digest], (f"{digest}.{number}" for number in itertools.count(1)))
+    free = next(each for each in names if not os.path.lexists(versions / each))
+    _note(store, name, free, COPIED)  # first: a kill between the next two leaves word of what was there
+    os.rename(place, versions / free)
+    _link(store, name, free)
 
 
 def publish(store: Store, name: str, request: dict, *, replace: bool = False) -> None:
-    """Let `name` hold the version of the store's digest, in one step: whoever opens it sees the old dataset or the new.
+    """Let `name` stand for the version of the store's digest, in one step: a reader sees the old dataset or the new.
 
-    Raises UserError if something else of that name is in the way; another request's dataset or a copy from elsewhere
+    Raises UserError if something else of that name is in the way; another request's dataset or a copy of another one
     too, unless `replace`. What is replaced is kept below .versions."""
-    datasets = store.root / "datasets"
-    place, version = datasets / name, datasets / ".versions" / store.digest
     with store.lock(f"dataset {name}"):
         check_place(store.root, name)
         if not replace:
-            check_request(store.root, name, request)
-            check_copy(store.root, name, lambda: store.digest)
-        new = store.scratch / "published"
+            check_request(store.root, name, request, lambda: store.digest)
         try:
-            link_all([*files_below(version)], version, new)
-            (new / DIGEST).write_text(f"{store.digest}\n", encoding="ascii")
-            kept = keep(store, name) if os.path.lexists(place) else None
-            if request:
-                requests = datasets / ".requests"
-                requests.mkdir(exist_ok=True)
-                record = {"version": store.digest, "replaced": published(store.root, name), "request": request}
-                replace_file(requests / f"{name}.json", json.dumps(record).encode(), scratch=store.scratch)
-            _put(new, place, kept, aside=store.scratch / "replaced")
+            os.stat(store.root / "datasets" / ".versions" / store.digest)
+            _adopt(store, name)
+            _note(store, name, store.digest, request)
+            _link(store, name, store.digest)
         except FileNotFoundError as error:
             raise UserError(
-                error.filename or place, "was removed while this program worked with it", "that it stays there",
+                error.filename, "was removed while this program worked with it", "that it stays there",
                 "give the same command again",
             ) from error  # fmt: skip
 
 
-def _put(new: Path, place: Path, kept: Path | None, *, aside: Path) -> None:
-    """Rename `new` to `place`, in exchange for what is there, and remove that: `kept` has the same files."""
-    if not os.path.lexists(place):
-        os.rename(new, place)
-        return
-    if exchange(new, place):
-        os.rename(new, aside)
-        if not aside.is_symlink() and kept and _states(aside) == _states(kept):
-            exchange(aside, kept)  # whoever has the old folder open reads on in it
-    else:
-        os.rename(place, aside)
-        try:
-            os.rename(new, place)
-        except BaseException:
-            os.rename(aside, place)
-            raise
-    if aside.is_symlink():
-        aside.unlink()
-    else:
-        shutil.rmtree(aside)
+def _note(store: Store, name: str, version: str, request: dict) -> None:
+    requests = store.root / "datasets" / ".requests"
+    requests.mkdir(exist_ok=True)
+    record = json.dumps({"version": version, "request": request}).encode()
+    replace_file(requests / f"{name}.json", record, scratch=store.scratch)
+
+
+def _link(store: Store, name: str, version: str) -> None:
+    link = store.scratch / "link"
+    link.symlink_to(Path(".versions") / version)
+    os.replace(link, store.root / "datasets" / name)

@@ -1,6 +1,5 @@
 """A dataset as one plain tar: unpacked in datasets/ of another data root, it is a dataset there."""
 
-import io
 import os
 import stat
 import tarfile
@@ -15,28 +14,26 @@ MTIME = 315_532_800  # s, of every member: 1980-01-01; tar complains of the year
 
 def pack(root: Path, name: str, file: Path) -> int:
     """Write datasets/NAME as the tar `file`, whole or not at all; return the count of its faces. Equal datasets give
-    equal bytes. Raise UserError if it is not there or damaged, changes meanwhile, or the disk refuses."""
+    equal bytes. Raise UserError if it is not there or damaged, is removed meanwhile, or the disk refuses."""
     datasets.check_name(name, option="pack")
     folder = root / "datasets" / name
     check_folder(folder)
     if file.is_dir() or not file.parent.is_dir():
         raise UserError(file, "is a folder, or lies in none", "a file to write", "give another FILE.tar")
-    digest, table = datasets.published(root, name), read(folder / "manifest.parquet", FACES)
+    folder = folder.resolve()  # one version, to the end
+    table = read(folder / "manifest.parquet", FACES)
     scratch = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         members = _members(folder, table["path"].to_pylist())
         with open(scratch, "wb") as out:
             with tarfile.open(fileobj=out, mode="w") as tar:
-                _add(tar, f"{name}/{datasets.DIGEST}", io.BytesIO(f"{digest}\n".encode()))
                 for path in members:
                     with open(folder / path, "rb") as member:
                         _add(tar, f"{name}/{path}", member)
             out.flush()
             os.fsync(out.fileno())
-        _check_unchanged(root, name, digest)
         os.replace(scratch, file)
     except OSError as error:
-        _check_unchanged(root, name, digest)
         found = error.strerror or str(error)
         raise UserError(error.filename or file, found, "a file to write", "give another FILE.tar") from error
     finally:
@@ -44,16 +41,10 @@ def pack(root: Path, name: str, file: Path) -> int:
     return len(table)
 
 
-def _check_unchanged(root: Path, name: str, digest: str) -> None:
-    """Raise UserError if the dataset is another now."""
-    if datasets.published(root, name) != digest:
-        raise UserError(root / "datasets" / name, "was built again meanwhile", "one that stays", "pack it again")
-
-
 def _members(folder: Path, crops: list[str]) -> list[str]:
     """Return the paths of all files of a dataset, in order. Raise ManifestError if a crop is missing, or if something
     is no plain file."""
-    files = datasets.files_below(folder)
+    files = _files_below(folder)
     cure = "copy it here again, whole, or move away what is there and build it again"
     if missing := sorted(set(crops) - files.keys()):
         raise ManifestError(folder, f"lacks {len(missing):,} crops, first {missing[0]!r}", "all of its crops", cure)
@@ -61,6 +52,21 @@ def _members(folder: Path, crops: list[str]) -> list[str]:
         if not stat.S_ISREG(status.st_mode):
             raise ManifestError(folder / path, "is a link or a device", "plain files", "put the file itself there")
     return sorted(files)
+
+
+def _files_below(folder: Path) -> dict[str, os.stat_result]:
+    """Return every path below `folder`, relative to it, that is no folder. No link is followed."""
+    found, folders = {}, [""]
+    while folders:
+        here = folders.pop()
+        with os.scandir(folder / here) as entries:
+            for entry in entries:
+                path = f"{here}/{entry.name}" if here else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                else:
+                    found[path] = entry.stat(follow_symlinks=False)
+    return found
 
 
 def _add(tar: tarfile.TarFile, name: str, file) -> None:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from pipeline import corrections, datasets, hair
-from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
 from pipeline.store import Store
 
@@ -35,15 +34,12 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     hand; how many faces have another colour now. Raises UserError if there is no such dataset, or an original is
     gone."""
     check_folder(root / "datasets" / name)
-    version = datasets.published(root, name)
+    version, place = datasets.published(root, name), datasets.version_of(root, name)
     by_hand = corrections.read(root, name)
     causes = _causes(tagger, folder, by_hand)
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, causes]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
-        with store.lock(f"dataset {name}"):  # what is read is kept, whatever the name holds meanwhile
-            place = datasets.keep(store, name) or root / "datasets" / name
-            if datasets.published(root, name) != version:
-                raise UserError(place, "was built again meanwhile", "one that stays", "give the same command again")
+        place = place or datasets.adopt(store, name)
         held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL).to_pylist()
         dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
         table, told = hair.tag(

@@ -4,7 +4,6 @@ Everything below the root is on one file system, so that `os.replace` from the w
 """
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import json
@@ -213,25 +212,6 @@ class Memory:
 
     def close(self) -> None:
         self._connection.close()
-
-
-_CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2  # of Linux's fcntl.h, of its stdio.h, and of macOS's
-
-
-def exchange(left: Path, right: Path) -> bool:
-    """Exchange what two paths of one file system name, in one step. Return False where the system has no such step;
-    then nothing is changed. Raise OSError if it fails."""
-    library, paths = ctypes.CDLL(None, use_errno=True), (os.fsencode(left), os.fsencode(right))
-    if hasattr(library, "renameat2"):
-        code = library.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE)
-    elif hasattr(library, "renamex_np"):
-        code = library.renamex_np(*paths, _RENAME_SWAP)
-    else:
-        return False
-    if code and (number := ctypes.get_errno()) not in _CANNOT_EXCHANGE:
-        raise OSError(number, os.strerror(number), str(left), None, str(right))
-    return not code
 
 
 def has_sha256(file: Path, sha256: str) -> bool:

@@ -4,6 +4,7 @@ What is to go is noted first (`takedown.json`), so that a kill at any moment lea
 takedown begins with what the note says.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from pipeline import blocklist, corrections, datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, read, sha256_of
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, read, sha256_of
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
@@ -60,7 +61,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             )  # fmt: skip
     with store.claim() as scratch:
         if not left.is_link(root / "datasets" / ".versions"):
-            datasets.keep_all(store)  # copies from elsewhere too, so that the rows of each stand in a version
+            _adopt_copies(store)
         tables = tables_below(left)
         path = root / "takedown.json"
         note = Note.at(path)
@@ -107,11 +108,17 @@ def _check_idle(store: Store) -> None:
                 ) from None  # fmt: skip
 
 
+def _adopt_copies(store: Store) -> None:
+    """Move the datasets that were copied here below .versions, where the rows are looked for; not what is damaged."""
+    for place in sorted((store.root / "datasets").glob("[!.]*")):
+        if not place.is_symlink() and not (place / "manifest.parquet").is_symlink():
+            with contextlib.suppress(ManifestError, OSError):  # then it is named below
+                check_folder(place)
+                datasets.adopt(store, place.name)
+
+
 def _discard(folder: Path, scratch: Path) -> None:
-    """In one step: half a folder would not be known for what it is. Of a link, the link alone."""
-    if folder.is_symlink():
-        folder.unlink()
-        return
+    """In one step: half a folder would not be known for what it is."""
     gone = scratch / f"{folder.parent.name} {folder.name}"
     os.replace(folder, gone)
     shutil.rmtree(gone)
@@ -119,22 +126,25 @@ def _discard(folder: Path, scratch: Path) -> None:
 
 def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
     """Every version of a dataset that holds it is made again without it."""
-    folder = root / "datasets"
-    names_of = datasets.keep_all(Store(root, scratch.name))
-    there = {path.name for path in folder.glob("[!.]*") if path.is_dir() or path.is_symlink()}
-    undecided = there.difference(*names_of.values())
-    outcome.datasets |= dict.fromkeys(sorted(undecided), "not looked at: damaged, or a link that leads elsewhere")
+    names_of: dict[Path, list[str]] = {}
+    for place in sorted((root / "datasets").glob("[!.]*")):
+        version = datasets.version_of(root, place.name)
+        manifest = version and version / "manifest.parquet"
+        if manifest and manifest.is_file() and not outcome.left.holds(manifest):
+            names_of.setdefault(version, []).append(place.name)
+        elif place.is_symlink() or place.is_dir():
+            outcome.datasets[place.name] = "not looked at: damaged, or a link that leads elsewhere"
     for version in outcome.left.glob("datasets/.versions/*"):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
         if any(path.exists() and not outcome.left.holds(path) and holds(path, note) for path in tables):
             names = names_of.get(version, [])
-            words = _made_without(root, version, names, note, scratch)
+            words = _made_without(root, version, names, note)
             outcome.datasets |= dict.fromkeys(names, words)
             _discard(version, scratch)
 
 
-def _made_without(root: Path, version: Path, names: list[str], note: Note, scratch: Path) -> str:
-    """Make a version again without it, for the names that hold it; what became of it, in words."""
+def _made_without(root: Path, version: Path, names: list[str], note: Note) -> str:
+    """Make a version again without it, for the names that link to it; what became of it, in words."""
     records = {name: root / "datasets" / ".requests" / f"{name}.json" for name in names}
     try:
         held = read(version / "manifest.parquet", FACES)
@@ -147,7 +157,7 @@ def _made_without(root: Path, version: Path, names: list[str], note: Note, scrat
     except (ManifestError, FileNotFoundError) as error:  # of an older program, most likely; or a crop is gone
         words = f"it could not be made again: {error}"
     for name, record in records.items():
-        _discard(root / "datasets" / name, scratch)
+        (root / "datasets" / name).unlink()
         record.unlink(missing_ok=True)
     return f"removed: {words}"
 

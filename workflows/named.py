@@ -17,7 +17,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 class NamedDataset(Stage):
-    """datasets/NAME: a folder with the version of this digest, swapped in when that is whole."""
+    """datasets/NAME: a link to the version of this digest, swapped in when that is whole."""
 
     name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
@@ -37,8 +37,7 @@ class NamedDataset(Stage):
         datasets.check_name(self.name)
         datasets.check_place(self.data_root, self.name)
         if not self.replace:
-            datasets.check_request(self.data_root, self.name, self.asked)
-            datasets.check_copy(self.data_root, self.name, lambda: self.digest)
+            datasets.check_request(self.data_root, self.name, self.asked, lambda: self.digest)
         _ = self.corrections  # a mistake in them is told before anything runs
 
     @functools.cached_property
@@ -63,13 +62,19 @@ class NamedDataset(Stage):
         return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
 
     def is_made(self) -> bool:
-        return self.folder.is_dir()
+        from pipeline.manifest import ManifestError, check_folder
+
+        try:
+            check_folder(self.folder)
+        except ManifestError:
+            return False
+        return True
 
     def complete(self) -> bool:
         from pipeline import datasets
 
         try:
-            is_complete = datasets.is_published(self.data_root, self.name, self.digest)
+            is_complete = datasets.published(self.data_root, self.name) == self.digest and self.is_made()
         except (UserError, OSError):
             return False
         if is_complete:

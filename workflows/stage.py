@@ -109,17 +109,14 @@ class Stage(luigi.Task):
     @functools.cached_property
     def made(self) -> Path:
         """The folder, with all in it whole: what is damaged is made again first."""
-        if not (self.is_made() and self.is_whole()):
-            self._discard()
-            self.run()
-        return self.folder
+        if self.is_made() and not self.is_whole():
+            from pipeline.store import remove
 
-    def _discard(self) -> None:
-        from pipeline.store import remove
-
-        if os.path.lexists(self.folder):
             logger.warning("%s is damaged: it is made again", self.folder)
             remove(self.folder)
+        if not self.is_made():
+            self.run()
+        return self.folder
 
     def run(self) -> None:
         try:
@@ -129,11 +126,13 @@ class Stage(luigi.Task):
                 raise _told(error, self.data_root) from error
             with disk_errors_told(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
-                    self._discard()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
                     self.folder.parent.mkdir(parents=True, exist_ok=True)
+                    if os.path.lexists(self.folder):
+                        logger.warning("%s is damaged: it is made again", self.folder)
+                        os.replace(self.folder, scratch / "damaged")
                     os.replace(made, self.folder)
                 self.publish()
         except BaseException:

@@ -68,7 +68,8 @@ class Dataset(luigi.Task):
             made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
             raise UserError(
                 self.folder, f"is gone; it was made with {made}", "that dataset",
-                "copy it here again, or build one: luigi --module workflows BuildFaceDataset …",
+                "link to it again, if it is in .versions/, copy it here again, or build one: "
+                "luigi --module workflows BuildFaceDataset …",
             )  # fmt: skip
 
 
