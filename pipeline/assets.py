@@ -16,6 +16,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from pipeline.errors import UserError
+from pipeline.store import remove
 
 CLIENT_SECONDS = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
@@ -181,6 +182,10 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     cached = cache_folder() / name
     for path in (place / name for place in _own_places(folder)):
         try:
+            if path.exists() and not path.is_file():
+                raise Unavailable("not a regular file")
+            if (size := path.stat().st_size) != asset.size:  # before it is read: it may be of any size
+                raise Unavailable(f"{size:,} bytes instead of {asset.size:,}")
             _verify(asset, path.read_bytes())
             return path
         except (OSError, Unavailable) as error:
@@ -214,6 +219,8 @@ def _keep(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(data)
+        if not path.is_file():
+            remove(path)
         os.replace(file.name, path)
     except OSError as error:
         raise UserError(

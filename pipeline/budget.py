@@ -5,9 +5,11 @@ the time stamp of an empty file beside it, so that every process keeps it.
 """
 
 import contextlib
+import logging
 import os
 import random
 import re
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,9 @@ from platformdirs import user_cache_path
 from pyrate_limiter import Limiter, Rate, SingleBucketFactory, SQLiteBucket
 
 from pipeline.errors import UserError
+from pipeline.store import files_of, is_damage, remove
+
+logger = logging.getLogger("luigi-interface")
 
 KEPT = 3600  # seconds that requests are remembered: the slowest rate is one in that time
 LONGEST_PAUSE = 3600  # seconds, whatever a host asks for
@@ -42,17 +47,35 @@ class Budget:
         self._limiter = None
         if rate:
             self._interval = min(1 / rate, KEPT)
-            bucket = SQLiteBucket.init_from_file(
-                [Rate(1, max(round(1000 * self._interval), 1))],
-                db_path=str(folder / f"{name}.sqlite"),
-                use_file_lock=True,
-            )
-            newest = bucket.peek(0)
-            if newest and newest.timestamp > bucket.now() + 1000:
-                bucket.flush()  # the clock was set back: it would have to catch up first
-            # No sooner than others, with slower rates, may need them: the library would drop them by our own rate.
-            bucket.leak(bucket.now() - KEPT * 1000)
-            self._limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+            self._database = folder / f"{name}.sqlite"
+            try:
+                self._limiter = self._opened()
+            except sqlite3.DatabaseError as error:
+                self._limiter = self._renewed(error)
+
+    def _opened(self) -> Limiter:
+        rate = Rate(1, max(round(1000 * self._interval), 1))
+        bucket = SQLiteBucket.init_from_file([rate], db_path=str(self._database), use_file_lock=True)
+        newest = bucket.peek(0)
+        if newest and newest.timestamp > bucket.now() + 1000:
+            bucket.flush()  # the clock was set back: it would have to catch up first
+        # No sooner than others, with slower rates, may need them: the library would drop them by our own rate.
+        bucket.leak(bucket.now() - KEPT * 1000)
+        return Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+    def _renewed(self, error: sqlite3.DatabaseError) -> Limiter:
+        """Forget the requests of a damaged file. Raise UserError if it is not the file that is wrong."""
+        found = str(error)
+        try:
+            if is_damage(error) or self._database.is_dir():
+                logger.warning("%s is damaged (%s): it is begun anew", self._database, error)
+                for path in files_of(self._database):
+                    remove(path)
+                return self._opened()
+        except (sqlite3.DatabaseError, OSError) as again:
+            found = str(again)
+        cure = "delete it, or set XDG_CACHE_HOME to another folder"
+        raise UserError(self._database, found, "a file that can be read and written", cure) from error
 
     def wait(self) -> None:
         """Return when one request may be sent. Raises Stopped."""
@@ -64,8 +87,11 @@ class Budget:
     def _taken(self) -> float:
         """Take one request off the budget; if there is none, seconds until it may be tried again: at random, so that
         those who wait have equal chances."""
-        if self._limiter is None or self._limiter.try_acquire(blocking=False):
-            return 0.0
+        try:
+            if self._limiter is None or self._limiter.try_acquire(blocking=False):
+                return 0.0
+        except sqlite3.DatabaseError as error:
+            self._limiter = self._renewed(error)
         return self._interval * random.uniform(0.02, 0.2)
 
     def pause(self, seconds: float) -> None:

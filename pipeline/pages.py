@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pipeline.sources.site import Answer, Ask
 from pipeline.spool import VALIDATORS
+from pipeline.store import remove
+from pipeline.stored import parse_json
 
 _CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 
@@ -20,9 +22,10 @@ class Kept:
         of_whom = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
         self._file = folder / hashlib.sha256(of_whom.encode()).hexdigest()[:32]
         self.answer: Answer | None = None
-        with contextlib.suppress(OSError, ValueError, TypeError):  # none, or damaged: then it is asked for anew
-            head, _, data = self._file.read_bytes().partition(b"\n")
-            self.answer = Answer(*json.loads(head), data)
+        with contextlib.suppress(OSError, ValueError):  # none, or damaged: then it is asked for anew
+            if self._file.is_file():
+                head, _, data = self._file.read_bytes().partition(b"\n")
+                self.answer = Answer(*parse_json(head, [str, int, {str: str}]), data)
 
     def conditions(self) -> dict[str, str]:
         """The headers by which the host need not send it again."""
@@ -33,5 +36,7 @@ class Kept:
         if answer.status == 200 and any(name in answer.headers for name in VALIDATORS):
             fresh = self._file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
             fresh.write_bytes(json.dumps(answer[:-1]).encode() + b"\n" + answer.body)
+            if not self._file.is_file():
+                remove(self._file)
             os.replace(fresh, self._file)
         return answer

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pipeline.store import remove
+from pipeline.stored import read_json
+
 VALIDATORS = ("etag", "last-modified")
 
 
@@ -22,7 +25,7 @@ class Spool:
         self._note, self._part, self.whole = (stem.with_suffix(end) for end in (".json", ".part", ".whole"))
 
     def is_whole(self) -> bool:
-        return self.whole.exists()
+        return self.whole.is_file()
 
     def fetched_at(self) -> str:
         """When it was whole, UTC."""
@@ -33,7 +36,9 @@ class Spool:
         saying that it is the same: then it begins anew."""
         try:
             size = self._part.stat().st_size
-            said = json.loads(self._note.read_text(encoding="utf-8"))
+            said = read_json(self._note, {str: str})
+            if not self._part.is_file():
+                raise ValueError("no regular file")
         except (OSError, ValueError):
             return 0, {}
         # A weak ETag does not promise the same bytes.
@@ -44,13 +49,14 @@ class Spool:
 
     def begin(self, validators: dict[str, str]) -> None:
         """From the first byte on. Without validators, or for a file that is soon fetched, it need not be resumable."""
-        self._part.unlink(missing_ok=True)
+        remove(self._part)
         if validators:
             fresh = self._note.with_suffix(".note")
             fresh.write_text(json.dumps(validators), encoding="utf-8")
+            remove(self._note)
             os.replace(fresh, self._note)
         else:
-            self._note.unlink(missing_ok=True)
+            remove(self._note)
 
     def add(self, chunks: Iterable[bytes]) -> None:
         """Append; what came before an error is kept."""
@@ -60,9 +66,11 @@ class Spool:
 
     def finish(self) -> None:
         self._part.touch()  # it may have no bytes
+        if not self.whole.is_file():
+            remove(self.whole)
         os.replace(self._part, self.whole)
 
     def done(self) -> None:
         """Nothing of it is needed any more."""
         for path in (self.whole, self._part, self._note):
-            path.unlink(missing_ok=True)
+            remove(path)

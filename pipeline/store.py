@@ -139,7 +139,7 @@ class Memory:
                 self._connection = self._renewed(error)
 
     def _opened(self) -> sqlite3.Connection:
-        for path in self._files():
+        for path in files_of(self._file):
             if os.path.lexists(path) and not path.is_file():
                 raise sqlite3.DatabaseError(f"{path.name} is no regular file")
         # A write-ahead log: a kill at any moment leaves whole transactions. joblib asks for the next items from a
@@ -165,17 +165,13 @@ class Memory:
         begun since. Raises UserError if the error is of the machine."""
         if self._inode not in (None, self._file.stat().st_ino if self._file.exists() else None):
             return self._opened()
-        code = getattr(error, "sqlite_errorcode", None)  # since Python 3.11
-        if isinstance(error, sqlite3.OperationalError) and (code is None or code & 0xFF not in _DAMAGED):
+        if not is_damage(error):
             cure = "free some space there, or delete it: it is a cache"
             raise UserError(self._file, str(error), "a database that can be read and written", cure) from error
         logger.warning("%s is damaged (%s): it is a cache, and is begun anew", self._file, error)
-        for path in self._files():
+        for path in files_of(self._file):
             remove(path)
         return self._opened()
-
-    def _files(self) -> list[Path]:
-        return [self._file.with_name(self._file.name + end) for end in ("", "-wal", "-shm", "-journal")]
 
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -212,6 +208,17 @@ class Memory:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def files_of(database: Path) -> list[Path]:
+    """Return the paths that an SQLite database may have files at."""
+    return [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return whether what a database holds is wrong, rather than how it is opened: by permissions, locks or a disk."""
+    code = getattr(error, "sqlite_errorcode", None)  # since Python 3.11
+    return not isinstance(error, sqlite3.OperationalError) or (code is not None and code & 0xFF in _DAMAGED)
 
 
 def has_sha256(file: Path, sha256: str) -> bool:

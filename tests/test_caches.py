@@ -1,0 +1,97 @@
+"""Files of caches that are damaged: kept answers, halves of downloads, hosts' budgets, assets. Each is made again."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from pipeline import assets
+from pipeline.budget import Budget
+from pipeline.pages import Kept
+from pipeline.sources.site import Answer, Ask
+from pipeline.spool import Spool
+
+DAMAGES = [
+    b"", b"\xff" * 5000, bytes(8192), b"[" * 100_000, b"{}\n", b'["u", "200", {}]\nbody', b'["u", 200, [1]]\n', None,
+]  # fmt: skip
+
+
+def put(path, content: bytes | None) -> None:
+    if content is None:
+        (path / "in").mkdir(parents=True)
+    else:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
+    ask, answer = Ask("https://a.test/"), Answer("https://a.test/", 200, {"etag": "x"}, b"body")
+    Kept(tmp_path, ask).keep(answer)
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    put(file, content)
+    kept = Kept(tmp_path, ask)
+    assert (kept.answer, kept.conditions()) == (None, {})
+    kept.keep(answer)
+    assert Kept(tmp_path, ask).answer == answer
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_note_of_a_download_begins_it_anew(content, tmp_path):
+    spool = Spool(tmp_path, "https://a.test/1.png")
+    spool.begin({"etag": '"x"'})
+    spool.add([b"half"])
+    assert spool.resumable()[0] == 4
+    spool._note.unlink()
+    put(spool._note, content)
+    assert spool.resumable() == (0, {})
+    for path in (spool._part, spool.whole):
+        path.unlink(missing_ok=True)
+        put(path, None)
+    assert not spool.is_whole()
+    spool.begin({"etag": '"x"'})
+    spool.add([b"all"])
+    spool.finish()
+    assert spool.whole.read_bytes() == b"all"
+    spool.done()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_budget_is_begun_anew(content, tmp_path):
+    put(tmp_path / "a.test.sqlite", content)
+    budget = Budget("a.test", 1000, threading.Event(), tmp_path)
+    for _ in range(3):
+        budget.wait()
+
+
+def test_a_budget_that_is_of_another_table_or_is_damaged_while_it_is_used_is_begun_anew(tmp_path):
+    with sqlite3.connect(tmp_path / "a.test.sqlite") as database:
+        database.execute("CREATE TABLE rate_bucket (x)")
+    database.close()
+    budget = Budget("a.test", 1000, threading.Event(), tmp_path)
+    budget.wait()
+    (tmp_path / "a.test.sqlite-wal").write_bytes(b"")
+    (tmp_path / "a.test.sqlite").write_bytes(b"\xff" * 9000)
+    budget.wait()
+
+
+@pytest.mark.parametrize("content", [*DAMAGES[:4], b"other bytes, as many", None, "a pipe"])
+def test_a_damaged_asset_is_fetched_again(content, tmp_path, monkeypatch):
+    class Place:
+        def get(self, max_bytes: int) -> bytes:
+            return b"the right file's data"[:max_bytes]
+
+    data = b"the right file's data"[:20]
+    row = assets.Asset(hashlib.sha256(data).hexdigest(), 20, "MIT", (Place(),))
+    monkeypatch.setitem(assets.ASSETS, "a.bin", row)
+    monkeypatch.setattr(assets, "cache_folder", lambda: tmp_path)
+    if content == "a pipe":
+        os.mkfifo(tmp_path / "a.bin")
+    else:
+        put(tmp_path / "a.bin", content)
+    assert assets.fetch("a.bin").read_bytes() == data
+    assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == '["a.bin"]'
