@@ -87,7 +87,7 @@ def test_a_line_that_is_wrong_is_named_rather_than_passed_over(store, text, word
 def test_what_is_no_file_is_told_and_never_waited_for(store, kind):
     path = store.root / "blocklist.csv"
     {"fifo": os.mkfifo, "folder": os.mkdir, "loop": lambda path: path.symlink_to(path)}[kind](path)
-    with pytest.raises(UserError, match="blocklist.csv"):
+    with pytest.raises(UserError, match=r"blocklist\.csv"):
         blocklist.read(store.root)
 
 

@@ -223,7 +223,8 @@ def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
     ("c.png.txt", "blue hair", ("blue_hair",)), ("c.png.txt", "1girl blue_hair", ("1girl", "blue_hair")),
     ("c.caption", "1girl, blue hair\nsolo, smile", ("1girl", "blue_hair", "solo", "smile")),
     ("c.txt", "1girl; blue hair; ;d", ("1girl", "blue_hair", ";d")), ("c.txt", "1girl ;d :)", ("1girl", ";d", ":)")),
-    ("c.txt", "['1girl', \"it's\"]", ("1girl", "it's")), ("c.txt", "https://a.example/1\nblue hair\nhat", ("blue_hair", "hat")),
+    ("c.txt", "['1girl', \"it's\"]", ("1girl", "it's")),
+    ("c.txt", "https://a.example/1\nblue hair\nhat", ("blue_hair", "hat")),
     ("c.png.json", '["1girl", "blue hair"]', ("1girl", "blue_hair")),
     ("c.json", '{"tags": {"general": ["1girl"], "artist": ["x"]}}', ("1girl", "x")),
     ("c.json", '{"tags": [{"name": "blue hair"}, {"name": "hat"}]}', ("blue_hair", "hat")),
@@ -257,7 +258,7 @@ def test_an_empty_list_that_became_text_is_no_tag(tmp_path, text):
 
 @pytest.mark.parametrize(("name", "text"), [
     ("c.txt", "A girl with blue hair is smiling.\nAn anime character.\n"),
-    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1.png", "status": "success"}'),
+    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1.png", "status": "ok"}'),
     ("metadata.jsonl", '{"file_name": "c.png", "captions": ["A girl with blue hair is smiling.", "Another one."]}'),
 ])  # fmt: skip
 def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
@@ -271,7 +272,8 @@ def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
 
 @pytest.mark.parametrize(("name", "text", "where", "words"), [
     ("other.txt", "1girl", ".", "1 of no picture's name: other.txt"),
-    ("sub/labels.csv", "a,b", "sub", "labels.csv"), ("c.json", '{"shapes": []}', ".", "1 say nothing that is used: c.json"),
+    ("sub/labels.csv", "a,b", "sub", "labels.csv"),
+    ("c.json", '{"shapes": []}', ".", "1 say nothing that is used: c.json"),
     ("metadata.csv", "name,text\nc.png,hat\n", "metadata.csv", "no column is called file_name"),
     ("metadata.jsonl", '{"file_name": "d.png", "text": "hat"}', "metadata.jsonl", "1 of 1 rows"),
 ])  # fmt: skip
@@ -336,9 +338,11 @@ def test_columns_of_the_same_name_lose_nothing(tmp_path, form):
     ({"category": "idolcomplex", "author": {"name": "uploader"}, "tags_artist": ["a", "b"]}, "a, b"),
     ({"category": "danbooru", "uploader": {"name": "uploader"}, "tag_string_artist": "a b"}, "a, b"),
     ({"category": "gelbooru", "owner": "uploader", "user": "uploader", "submitter": "uploader"}, None),
-    ({"category": "reddit", "author": "uploader"}, None), ({"category": "derpibooru", "tags": ["artist:a", "hat"]}, "a"),
+    ({"category": "reddit", "author": "uploader"}, None),
+    ({"category": "derpibooru", "tags": ["artist:a", "hat"]}, "a"),
     ({"category": "pixiv", "user": {"name": "a"}}, "a"), ({"category": "deviantart", "author": {"username": "a"}}, "a"),
-    ({"author": "a"}, "a"), ({"artist": "['a', 'b']"}, "a, b"), ({"artist": "a", "tags_artist": "b", "author": "c"}, "a, b"),
+    ({"author": "a"}, "a"), ({"artist": "['a', 'b']"}, "a, b"),
+    ({"artist": "a", "tags_artist": "b", "author": "c"}, "a, b"),
 ])  # fmt: skip
 def test_an_uploader_is_no_artist(values, artist):
     assert sidecars.provenance(values).get("artist") == artist

@@ -356,7 +356,7 @@ def _words(line: str) -> Iterator[str]:
 
 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
-_BETWEEN = re.compile(r"[\s,:.()\d-]*(?:dtype=\w+\)?)?")
+_BETWEEN = re.compile(r"[\s,:.()\]\de+-]*(?:dtype=\w+\)?)?")  # scores, 1e-05 too, and what NumPy prints
 
 
 def _items(text: str) -> list[str] | None:

@@ -141,7 +141,7 @@ def _addresses(line: str) -> list[dict]:
         return [{"url": _bare(line)}]
     words = [word for field in fields for word in ([field] if _is_one(field) else field.split())]
     found = [_bare(word) for word in words if _ADDRESS.fullmatch(word)]
-    caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ")
+    caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ;,")
     if not found:
         return (
             [{"url": _bare(fields[0]), "caption": " ".join(fields[1:])}] if len(fields) > 1 else [{"url": _bare(line)}]
