@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from pipeline import corrections, datasets, hair
+from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
 from pipeline.store import Store
 
@@ -33,6 +34,9 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     """Name the colours anew, by the originals' pixels and the tags of the manifest, and carry out the corrections by
     hand; how many faces have another colour now. Raises UserError if there is no such dataset, or an original is
     gone."""
+    datasets.check_name(name, option="--dataset")
+    if not os.path.lexists(root / "datasets" / name):
+        raise UserError(f"--dataset {name}", "there is no such dataset", "the name of a dataset", "build it first")
     check_folder(root / "datasets" / name)
     version, place = datasets.published(root, name), datasets.version_of(root, name)
     by_hand = corrections.read(root, name)
