@@ -331,7 +331,7 @@ def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bo
         try:
             held = checkpoint[name]
             if isinstance(part, Optimizer):
-                _check_optimizer(held, part)
+                held = _checked_optimizer(held, part)
             else:
                 _check_like(held, part.state_dict())
             part.load_state_dict(held)
@@ -366,14 +366,16 @@ def _check_tensor(held: object, shape: torch.Size, dtype: torch.dtype) -> None:
         raise ValueError(f"not a tensor of {tuple(shape)}")
 
 
-def _check_optimizer(held: object, optimizer: Optimizer) -> None:
-    """Raise ValueError unless it is a state of this optimizer: torch does not look, and a fused step crashes. The
-    learning rate alone may be another than ours."""
+def _checked_optimizer(held: object, optimizer: Optimizer) -> dict:
+    """Return the state of an optimizer, with the settings that another version of torch had not. Raise ValueError unless
+    it is one of this optimizer: torch does not look, and a fused step crashes. The learning rate alone may be another
+    than ours."""
     if not isinstance(held, dict) or not isinstance(held.get("state"), dict):
         raise ValueError("no state of an optimizer")
     groups = optimizer.state_dict()["param_groups"]
-    _check_like([{**ours, **group} for ours, group in zip(groups, held["param_groups"], strict=True)], groups)
-    for ours, group in zip(groups, held["param_groups"], strict=True):
+    theirs = [{**ours, **group} for ours, group in zip(groups, held["param_groups"], strict=True)]
+    _check_like(theirs, groups)
+    for ours, group in zip(groups, theirs, strict=True):
         if not all(group[key] == ours[key] for key in group if key != "lr") or not 0 <= group["lr"] < math.inf:
             raise ValueError("other settings of an optimizer")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -387,3 +389,4 @@ def _check_optimizer(held: object, optimizer: Optimizer) -> None:
                 _check_tensor(value, torch.Size(), torch.float32)
             else:
                 _check_tensor(value, parameters[index].shape, parameters[index].dtype)
+    return {"state": held["state"], "param_groups": theirs}

@@ -196,6 +196,13 @@ def test_a_checkpoint_of_odd_tensors_is_refused_before_it_is_used(where, value, 
         train.load(tmp_path, adam_line())
 
 
+def test_a_checkpoint_of_a_torch_with_fewer_settings_is_gone_on_with(tmp_path):
+    train.fit(adam_line(), no_batches, tmp_path, steps=2)
+    held = changed(train.read(tmp_path / "last.pt"), "optimizer.param_groups.0.weight_decay", KeyError)
+    torch.save(held, tmp_path / "last.pt")
+    train.fit(adam_line(), no_batches, tmp_path, steps=4)
+
+
 @pytest.mark.parametrize("damage", ["packed", "empty", "no archive", "a folder", "a pipe", "zeros"])
 def test_a_checkpoint_that_is_no_archive_of_ours_is_told_with_its_cure(damage, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
