@@ -22,6 +22,7 @@ from pipeline.store import Store
 cv2.setNumThreads(1)
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would what a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as nohup has it ignored
 
 
 @pytest.fixture

@@ -337,7 +337,7 @@ def test_an_item_without_memory_is_none_and_tried_again(store, error):
             raise error
         return 1
 
-    with store.memory("m") as memory:
+    with store.memory("m", int) as memory:
         results = dict(engine.remember(memory, work, [("a", "small"), ("b", "large")], what="x", jobs=1))
         assert results == {"a": 1, "b": None}
         assert calls.count("large") == 2
