@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 MAX_LENGTH = 300  # characters of one value on a card
-_MARKUP = re.compile(r"[&<>\"\\`*_\[\]{}#|~$^@:]|\.(?=[^\W\d])|^[-+]|^\d(?=\d*[.)])")
+_MARKUP = re.compile(r"[&<>\"\\`*_\[\]{}#|~$^@]|:(?=\S)|\.(?=[^\W\d])|^[-+]|^\d(?=\d*[.)])")
 """What HTML, CommonMark, GitHub's and other dialects read as markup, also dots that make a link of www.a.b; and what at
 the beginning of a line makes an item of a list."""
 _PLAIN_CODE = re.compile(r"(?!.*\]\()[^`|<>&\\$]+")

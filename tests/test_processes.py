@@ -70,7 +70,7 @@ sys.exit(runs.in_child(train, "runs/r"))
 ])  # fmt: skip
 def test_one_process_that_fails_ends_the_others_quietly(rank, work, error, words, tmp_path, monkeypatch, capfd):
     (tmp_path / "together.py").write_text(TOGETHER.format(rank=rank, work=work))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     if error:
         with pytest.raises(error, match=words):
@@ -83,7 +83,7 @@ def test_one_process_that_fails_ends_the_others_quietly(rank, work, error, words
 def test_a_process_that_waits_for_one_that_failed_is_ended(tmp_path, monkeypatch):
     work = "import os, sys, time\nsys.exit(1) if os.environ['RANK'] == '1' else time.sleep(600)\n"
     (tmp_path / "waits.py").write_text(work)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(training, "GRACE_S", 0.5)
     with pytest.raises(UserError, match="its process ended with 1; 0; "):
         training.train_in_children(["waits"], Path("runs/r"), count=2)
