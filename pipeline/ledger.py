@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS spent (
 FETCHED = "fetched"
 KINDS = {
     "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "blocked": "filtered",
-    "age_gate": "filtered", "gone": "gone", "refused": "refused",
+    "age_gate": "filtered", "odd_post": "filtered", "gone": "gone", "refused": "refused",
     "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
 }  # fmt: skip
 """Reason -> how the ledger's summary counts it; all others are failed."""

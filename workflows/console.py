@@ -67,10 +67,10 @@ def speak_plainly() -> None:
 
 def _check_no_empty_value(arguments: list[str]) -> None:
     """Raise UserError if an option has an empty value, as an unset variable of a script leaves it: Luigi would take the
-    default instead."""
+    default instead. An empty --query is one: it asks for all that a source has."""
     for argument, following in itertools.pairwise([*arguments, "end"]):
         option, equals, value = argument.partition("=")
-        if option.startswith("--") and not (value if equals else following):
+        if option.startswith("--") and option != "--query" and not (value if equals else following):
             raise UserError(option, "'' given", "a value", "give one, or leave the option out")
 
 
