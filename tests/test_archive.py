@@ -426,3 +426,10 @@ def test_members_of_a_zip_are_counted_before_they_are_read(stated, tmp_path, mon
     for data in (bytes(packed), zipped({"inner.zip": bytes(packed)})):
         assert [reason for _, reason in drops(offers(tmp_path, data))] == ["archive_bomb"]
     assert len(offers(tmp_path, raw_zip([(b"%d.png" % number, PNG) for number in range(100)]))) == 100
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_tar_of_the_current_folder_is_read(mode, tmp_path):
+    found = offers(tmp_path, tarred({"./a.png": PNG, "./b/c.png": PNG, "./b/c.txt": b"1girl"}, mode))
+    assert ids(found) == ["dump!a.png", "dump!b/c.png"]
+    assert "1girl" in found[1].tags

@@ -155,7 +155,9 @@ def _tar_members(file: BinaryIO) -> Iterator[Member]:
             if not info.isdir():
                 mtime = EPOCH + timedelta(seconds=int(info.mtime)) if 0 <= info.mtime < 1 << 33 else None
                 refused = None if info.isreg() else ("unsafe_name", "a link or a device")
-                yield Member(info.name, mtime, partial(archive.extractfile, info), refused, skips=info.size)
+                yield Member(
+                    info.name.removeprefix("./"), mtime, partial(archive.extractfile, info), refused, skips=info.size
+                )
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
