@@ -1,5 +1,7 @@
 """What the block list reads, and what it keeps out."""
 
+import os
+
 import pytest
 
 from pipeline import blocklist, images
@@ -26,7 +28,10 @@ def offer(**told) -> Offer:
     ("some_one,,,,", {"artist": "some_one_else"}, None),
     ("some,,,,", {"artist": "some one"}, None),
     ("some_one,,,,", {"tags": ("1girl", "some_one")}, "artist"),
-    ("some_one,,,,", {"artist": "another", "tags": ("some_one",)}, None),
+    ("some_one,,,,", {"artist": "another", "tags": ("some_one",)}, "artist"),
+    ("some_one,,,,", {"artist": "another", "tags": ("artist:some_one",)}, "artist"),
+    ("some_one,,,,", {"artist": "another", "tags": ("1girl", "mangaka:some_one")}, "artist"),
+    ("some_one,,,,", {"artist": "another", "tags": ("character:some_one",)}, None),
     (",example.org,,,", {}, "domain"),
     (",Example.ORG,,,", {"page_url": None, "file_url": "https://cdn.example.org:8443/x"}, "domain"),
     (",ample.org,,,", {}, None),
@@ -76,6 +81,19 @@ def test_the_digest_is_of_what_is_blocked_alone(store):
 def test_a_line_that_is_wrong_is_named_rather_than_passed_over(store, text, words):
     with pytest.raises(UserError, match=words):
         listed(store, text)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "loop"])
+def test_what_is_no_file_is_told_and_never_waited_for(store, kind):
+    path = store.root / "blocklist.csv"
+    {"fifo": os.mkfifo, "folder": os.mkdir, "loop": lambda path: path.symlink_to(path)}[kind](path)
+    with pytest.raises(UserError, match=r"blocklist\.csv"):
+        blocklist.read(store.root)
+
+
+def test_a_first_line_of_a_huge_cell_is_told(store):
+    with pytest.raises(UserError, match="line 1"):
+        listed(store, "x" * 200_000)
 
 
 def test_a_file_that_is_no_text_is_told(store):

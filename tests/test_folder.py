@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import folder
+from pipeline.sources import folder, sidecars
 from pipeline.sources.post import Drop, Post, Request
 from pipeline.sources.sidecars import split_tags
 
@@ -36,7 +36,8 @@ def test_pictures_come_sorted_by_path_and_nothing_else_comes(tmp_path):
     for name in ("b/2.jpg", "b/10.PNG", "a.webp", "é.gif", "unnamed", "note.txt", "movie.mp4", ".hidden.png",
                  "Thumbs.db", "__MACOSX/x.png", ".git/y.png", "words"):  # fmt: skip
         write(tmp_path, name, b"words" if name == "words" else PNG)
-    assert [post.source_id for post in offers(tmp_path)] == ["a.webp", "b/10.PNG", "b/2.jpg", "unnamed", "é.gif"]
+    found = [post.source_id for post in offers(tmp_path) if isinstance(post, Post)]
+    assert found == ["a.webp", "b/10.PNG", "b/2.jpg", "unnamed", "é.gif"]
 
 
 def test_a_post_reads_the_file_and_knows_its_time(tmp_path):
@@ -157,6 +158,194 @@ def test_a_name_that_is_no_utf8_becomes_text(tmp_path):
     assert post.source_id == "\\xff\\xfe.png"
     assert post.read() == PNG
     pa.array([post.source_id, *post.tags])
+
+
+def dropped(root: Path) -> dict[str, str]:
+    return {drop.source_id: drop.reason for drop in offers(root) if isinstance(drop, Drop)}
+
+
+@pytest.mark.parametrize("name", [
+    "@eaDir/a.png/SYNOPHOTO_THUMB_B.jpg", "$RECYCLE.BIN/S-1-5-21/$R1.png", "sub/.thumbnails/x.png", "#recycle/b.png",
+    "System Volume Information/x.jpg", ".Trash-1000/files/a.png", ".@__thumb/s800a.png", "Lost+Found/x.png",
+])  # fmt: skip
+def test_folders_of_systems_are_one_row_each(tmp_path, name):
+    write(tmp_path, "a.png")
+    write(tmp_path, name)
+    write(tmp_path, f"{name}.more.png")
+    folder_ = "/".join(name.split("/")[: 2 if name.startswith("sub/") else 1])
+    assert [post.source_id for post in offers(tmp_path) if isinstance(post, Post)] == ["a.png"]
+    assert dropped(tmp_path) == {folder_: "system_file"}
+
+
+@pytest.mark.parametrize("name", [".hidden.png", "._a.png", "b/.2.jpeg"])
+def test_a_hidden_picture_is_a_row(tmp_path, name):
+    write(tmp_path, "a.png")
+    write(tmp_path, name)
+    write(tmp_path, ".DS_Store", b"Bud1")  # no picture: no row
+    assert dropped(tmp_path) == {name: "system_file"}
+
+
+@pytest.mark.parametrize("name", ["sub", "a/b/c", "画像"])
+def test_a_folder_that_may_not_be_read_is_a_row(tmp_path, monkeypatch, name):
+    write(tmp_path, "z.png")
+    write(tmp_path, f"{name}/x.png")
+    really = os.scandir
+
+    def scandir(path):  # root may read everything: so the system's answer is played
+        if os.fspath(path) == str(tmp_path / name):
+            raise PermissionError(13, "Permission denied")
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [post.source_id for post in offers(tmp_path) if isinstance(post, Post)] == ["z.png"]
+    assert dropped(tmp_path) == {name: "unreadable"}
+
+
+@pytest.mark.parametrize("name", ["x.png", "unnamed", "a.png.json", "metadata.csv", "a.txt"])
+def test_a_pipe_in_a_folder_is_a_row_and_is_not_opened(tmp_path, name):
+    write(tmp_path, "a.png")
+    os.mkfifo(tmp_path / name)
+    assert [post.source_id for post in offers(tmp_path) if isinstance(post, Post)] == ["a.png"]
+    assert dropped(tmp_path) == {name: "unreadable"}
+
+
+@pytest.mark.parametrize(("source", "suffix"), [("folder", ""), ("archive", ".zip"), ("urls", ".txt")])
+def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
+    path = tmp_path / f"p{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="a pipe"):
+        folder.local_path(Request(path=path), source)
+
+
+@pytest.mark.parametrize(("name", "text", "tags"), [
+    ("c.png.txt", "1girl\ngreen_hair\nsolo\n", ("1girl", "green_hair", "solo")),
+    ("c.txt", "1girl\r\nblue hair\r\nlooking at viewer\r\n", ("1girl", "blue_hair", "looking_at_viewer")),
+    ("c.png.txt", "blue hair", ("blue_hair",)), ("c.png.txt", "1girl blue_hair", ("1girl", "blue_hair")),
+    ("c.caption", "1girl, blue hair\nsolo, smile", ("1girl", "blue_hair", "solo", "smile")),
+    ("c.txt", "1girl; blue hair; ;d", ("1girl", "blue_hair", ";d")), ("c.txt", "1girl ;d :)", ("1girl", ";d", ":)")),
+    ("c.txt", "['1girl', \"it's\"]", ("1girl", "it's")),
+    ("c.txt", "https://a.example/1\nblue hair\nhat", ("blue_hair", "hat")),
+    ("c.png.json", '["1girl", "blue hair"]', ("1girl", "blue_hair")),
+    ("c.json", '{"tags": {"general": ["1girl"], "artist": ["x"]}}', ("1girl", "x")),
+    ("c.json", '{"tags": [{"name": "blue hair"}, {"name": "hat"}]}', ("blue_hair", "hat")),
+    ("c.json", '{"tags": {"blue hair": 0.9, "hat": 1}}', ("blue_hair", "hat")),
+    ("c.json", '{"tags_species": ["human"], "tags": "1girl\\nblue hair"}', ("1girl", "blue_hair", "human")),
+])  # fmt: skip
+def test_tags_of_every_form_are_read(tmp_path, name, text, tags):
+    write(tmp_path, "c.png")
+    write(tmp_path, name, text)
+    assert described(tmp_path).tags == tags
+    assert not dropped(tmp_path)
+
+
+@pytest.mark.parametrize("text", [
+    "['1girl', 'green hair']", '["1girl", "green hair"]', "['1girl' 'green hair']", "('1girl', 'green hair')",
+    "['1girl'\n 'green hair']", "array(['1girl', 'green hair'], dtype=object)", "{'1girl': 0.9, 'green hair': 1e-05}",
+    "[1girl, green hair]", "[\"1girl\", \"gr\\u0065en hair\"]",
+])  # fmt: skip
+def test_a_list_that_became_text_is_a_list(tmp_path, text):
+    write(tmp_path, "c.png")
+    write(tmp_path, "metadata.csv", 'file_name,tags\nc.png,"' + text.replace('"', '""') + '"\n')
+    assert described(tmp_path).tags == ("1girl", "green_hair")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "nan", "None", "", "[ ]", "array([], dtype=object)"])
+def test_an_empty_list_that_became_text_is_no_tag(tmp_path, text):
+    write(tmp_path, "c.png")
+    write(tmp_path, "metadata.csv", f'file_name,tags\nc.png,"{text}"\n')
+    assert described(tmp_path).tags == ()
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("c.txt", "A girl with blue hair is smiling.\nAn anime character.\n"),
+    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1", "status": "success"}'),
+    ("metadata.jsonl", '{"file_name": "c.png", "captions": ["A girl with blue hair is smiling.", "Another one."]}'),
+])  # fmt: skip
+def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
+    write(tmp_path, "c.png")
+    write(tmp_path, name, text)
+    post = described(tmp_path)
+    assert post.title == "A girl with blue hair is smiling."
+    assert {"girl", "blue", "hair"} <= {*post.tags}
+    assert not any("girl_with" in tag for tag in post.tags)
+
+
+@pytest.mark.parametrize(("name", "text", "where", "words"), [
+    ("other.txt", "1girl", ".", "1 of no picture's name: other.txt"),
+    ("sub/labels.csv", "a,b", "sub", "labels.csv"),
+    ("c.json", '{"shapes": []}', ".", "1 say nothing that is used: c.json"),
+    ("metadata.csv", "name,text\nc.png,hat\n", "metadata.csv", "no column is called file_name"),
+    ("metadata.jsonl", '{"file_name": "d.png", "text": "hat"}', "metadata.jsonl", "1 of 1 rows"),
+])  # fmt: skip
+def test_what_is_passed_over_is_told(tmp_path, name, text, where, words):
+    write(tmp_path, "c.png")
+    write(tmp_path, name, text)
+    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    assert (drop.source_id, drop.reason) == (where, "bad_sidecar")
+    assert words in drop.detail
+
+
+@pytest.mark.parametrize(("name", "data"), [
+    ("metadata.csv", b"file_name,text\nc.png,hat\nd.png," + b"x" * 1_000_000),
+    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"," * 2_000_000),
+    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b'"a\n",' * 200_000),
+    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"d.png,x\n" * 2000 + b"\xff,\xfe\n"),
+    ("metadata.jsonl", b'{"file_name": "c.png", "text": "hat"}\n{"tags":' + b"[" * 1_000_000),
+    ("metadata.jsonl", b'{broken\n\xff\n{"file_name": "c.png", "text": "hat"}\n[1]\n'),
+])  # fmt: skip
+def test_a_hostile_row_costs_no_memory_and_no_other_row(tmp_path, name, data):
+    write(tmp_path, "c.png")
+    write(tmp_path, name, data)
+    assert dropped(tmp_path) == {name: "bad_sidecar"}
+    assert described(tmp_path).tags == ("hat",)
+
+
+def test_rows_of_other_pictures_are_not_kept_and_are_bounded(tmp_path, monkeypatch):
+    data = b"file_name\n" + b"a\n" * 1000
+    tables = sidecars.Sidecars(lambda path: data, {"c.png"})
+    tables.describe("c.png", ["metadata.csv"])
+    assert tables._tables == {"metadata.csv": {}}
+    assert [*tables.unused()] == [("metadata.csv", "1,000 of 1,000 rows are of no picture here")]
+    monkeypatch.setattr(sidecars, "MAX_ROWS", 10)
+    _, (problem,) = sidecars.Sidecars(lambda path: data).describe("c.png", ["metadata.csv"])
+    assert "more than 10 rows" in problem.args[1]
+    monkeypatch.setattr(sidecars, "MAX_KEPT", 1000)
+    data = b"file_name\n" + b"".join(b"%d.png\n" % number for number in range(9))
+    _, (problem,) = sidecars.Sidecars(lambda path: data).describe("c.png", ["metadata.csv"])
+    assert "1,000 bytes" in problem.args[1]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+def test_columns_of_the_same_name_lose_nothing(tmp_path, form):
+    write(tmp_path, "c.png")
+    if form == "parquet":
+        columns = [pa.array(["c.png"]), pa.array([""]), pa.array(["hat"])]
+        pq.write_table(pa.Table.from_arrays(columns, ["file_name", "tags", "Tags"]), tmp_path / "metadata.parquet")
+    elif form == "csv":
+        write(tmp_path, "metadata.csv", "file_name,tags,TAGS\nc.png,,hat\n")
+    else:
+        write(tmp_path, "metadata.jsonl", '{"file_name": "c.png", "tags": "", "TAGS": "hat"}')
+    assert described(tmp_path).tags == ("hat",)
+
+
+@pytest.mark.parametrize(("values", "artist"), [
+    ({"category": "konachan", "tags": "1girl x", "author": "uploader"}, None),
+    ({"category": "3dbooru", "tags": "1girl", "author": "uploader"}, None),
+    ({"category": "mine", "tags": "1girl x", "author": "uploader"}, None),
+    ({"author": "uploader", "creator_id": 7, "preview_url": "x"}, None),
+    ({"category": "zerochan", "author": "uploader", "tags": ["Mangaka:Some One", "Theme:Hat"]}, "some_one"),
+    ({"category": "sankaku", "author": {"id": 1, "name": "uploader"}, "tags": ["1girl"]}, None),
+    ({"category": "idolcomplex", "author": {"name": "uploader"}, "tags_artist": ["a", "b"]}, "a, b"),
+    ({"category": "danbooru", "uploader": {"name": "uploader"}, "tag_string_artist": "a b"}, "a, b"),
+    ({"category": "gelbooru", "owner": "uploader", "user": "uploader", "submitter": "uploader"}, None),
+    ({"category": "reddit", "author": "uploader"}, None),
+    ({"category": "derpibooru", "tags": ["artist:a", "hat"]}, "a"),
+    ({"category": "pixiv", "user": {"name": "a"}}, "a"), ({"category": "deviantart", "author": {"username": "a"}}, "a"),
+    ({"author": "a"}, "a"), ({"artist": "['a', 'b']"}, "a, b"),
+    ({"artist": "a", "tags_artist": "b", "author": "c"}, "a, b"),
+])  # fmt: skip
+def test_an_uploader_is_no_artist(values, artist):
+    assert sidecars.provenance(values).get("artist") == artist
 
 
 def test_gallery_dl_sidecars_give_provenance_and_tags(tmp_path):

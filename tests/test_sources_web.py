@@ -679,6 +679,63 @@ def test_a_text_list(tmp_path):
     assert with_base[3].source_id == with_base[3].file_url == "https://b.example/pictures/relative.jpg"
 
 
+X = "https://a.example/x.png"
+
+
+@pytest.mark.parametrize(("line", "url", "tags", "title"), [
+    (f"{X}\tblue hair, hat", X, ("blue_hair", "hat"), None), (f"{X} blue hair", X, ("blue", "hair"), None),
+    (f"blue hair, hat\t{X}", X, ("blue_hair", "hat"), None), (f"{X}  # nice", X, (), None), (f"{X} #nice", X, (), None),
+    (f"{X}\ta very typical bus station", X, ("very", "typical", "bus", "station"), "a very typical bus station"),
+    (f"<{X}>", X, (), None), (f'"{X}",', X, (), None), (f"  '{X}' ;", X, (), None), (f"\ufeff{X}\u3000\r", X, (), None),
+    (f"<URL:{X}> hat", X, ("hat",), None), (f'"{X}" "hat"', X, ("hat",), None),
+    ("https://a.example/b c.png\that", "https://a.example/b%20c.png", ("hat",), None),
+    ("https://a.example/get?id=7 see c.png", "https://a.example/get?id=7", ("see", "c.png"), None),
+])  # fmt: skip
+@pytest.mark.parametrize("base", ["", "https://b.example"])
+def test_words_beside_an_address_are_its_caption(tmp_path, line, url, tags, title, base):
+    (tmp_path / "list.txt").write_text(line + "\n", encoding="utf-8", newline="")
+    (offer,) = listed(tmp_path / "list.txt", base)
+    assert (offer.file_url, offer.tags, offer.title) == (url, tags, title)
+    (tmp_path / "list.jsonl").write_text(json.dumps({"url": line}))
+    (offer,) = listed(tmp_path / "list.jsonl", base)
+    assert (offer.file_url, offer.tags, offer.title) == (url, tags, title)
+
+
+def test_several_addresses_on_a_line_are_as_many_pictures(tmp_path):
+    (tmp_path / "list.txt").write_text(f"{X} https://a.example/y.png\n")
+    assert [offer.file_url for offer in listed(tmp_path / "list.txt")] == [X, "https://a.example/y.png"]
+
+
+@pytest.mark.parametrize("line", [
+    "hello world", "www.a.example/x.png", "ftp://a.example/x.png", "http:/a.example/x.png", "https//a.example/x.png",
+    "[text](https://a.example/x.png)", "C:\\pictures\\x.png", "mailto:x@a.example", "https://a.example:x/1.png",
+    "see \x00 this", "https://",
+])  # fmt: skip
+def test_what_is_no_address_is_a_row_and_asks_no_host(tmp_path, line):
+    (tmp_path / "list.txt").write_text(f"{X}\n{line}\n")
+    _, drop = listed(tmp_path / "list.txt", "https://b.example")
+    assert (type(drop), drop.reason) == (Drop, "bad_url")
+
+
+@pytest.mark.parametrize(("name", "body"), [
+    ("list.tsv", f"a hat\t{X}\n"), ("list.csv", f"{X},a hat\n"), ("list.csv", f'url,caption\n"{X} # mine",a hat\n'),
+])  # fmt: skip
+def test_captions_of_tables_are_read(tmp_path, name, body):
+    (tmp_path / name).write_text(body)
+    (offer,) = listed(tmp_path / name)
+    assert (offer.file_url, "hat" in offer.tags) == (X, True)
+
+
+@pytest.mark.parametrize(("body", "tags"), [
+    ("\"['1girl', 'green hair']\"", ("1girl", "green_hair")), ("\"['1girl' 'green hair']\"", ("1girl", "green_hair")),
+    ("[]", ()), ('"[""1girl"", ""hat""]"', ("1girl", "hat")),
+])  # fmt: skip
+def test_lists_that_became_text_are_tags(tmp_path, body, tags):
+    (tmp_path / "list.csv").write_text(f"url,tags\n{X},{body}\n")
+    (offer,) = listed(tmp_path / "list.csv")
+    assert offer.tags == tags
+
+
 ROWS = [
     {"url": "https://a.example/page", "image_url": "https://a.example/x.jpg", "page_url": "https://a.example/page",
      "title": "T", "artist": "A", "rating": "g", "license": "CC0", "tags": "Long Hair, hat", "hash": MD5,
