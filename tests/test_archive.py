@@ -300,3 +300,22 @@ def test_what_is_no_archive_is_told(data, words, tmp_path):
         path.write_bytes(data)
     with pytest.raises(UserError, match=words):
         archive.snapshot(Request(path=path))
+
+
+@pytest.mark.parametrize(("name", "row"), [
+    ("__MACOSX/sub/._a.png", "__MACOSX"), ("pics/@eaDir/a.png/THUMB.jpg", "pics/@eaDir"),
+    ("pics/.b.png", "pics/.b.png"),
+    (".DS_Store", None), ("desktop.ini", None),
+])  # fmt: skip
+def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
+    found = offers(tmp_path, zipped({"a.png": PNG, name: PNG, f"{name}.txt": b""}))
+    assert drops(found) == ([(f"dump!{row}", "system_file")] if row else [])
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("b.txt", b"1girl", "1 of no picture's name: b.txt"), ("a.json", b"[7]", "1 say nothing that is used: a.json"),
+    ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
+])  # fmt: skip
+def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
+    (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Drop)]
+    assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)

@@ -275,8 +275,9 @@ def artist_of_tag(tag: str) -> str | None:
 
 
 def tags_in(values: dict) -> list[str]:
-    """Under any of TAG_KEYS."""
-    return list(dict.fromkeys(tag for key in TAG_KEYS for tag in _tags(values.get(key), MAX_DEPTH)))
+    """Under any of TAG_KEYS; no more than a few times MAX_TAGS."""
+    found = (tag for key in TAG_KEYS for tag in _tags(values.get(key), MAX_DEPTH))
+    return list(dict.fromkeys(islice(found, 10 * MAX_TAGS)))
 
 
 def caption_in(values: dict) -> str | None:
