@@ -433,3 +433,22 @@ def test_a_tar_of_the_current_folder_is_read(mode, tmp_path):
     found = offers(tmp_path, tarred({"./a.png": PNG, "./b/c.png": PNG, "./b/c.txt": b"1girl"}, mode))
     assert ids(found) == ["dump!a.png", "dump!b/c.png"]
     assert "1girl" in found[1].tags
+
+
+@pytest.mark.parametrize(("name", "row"), [
+    ("__MACOSX/sub/._a.png", "__MACOSX"), ("pics/@eaDir/a.png/THUMB.jpg", "pics/@eaDir"),
+    ("pics/.b.png", "pics/.b.png"),
+    (".DS_Store", None), ("desktop.ini", None),
+])  # fmt: skip
+def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
+    found = offers(tmp_path, zipped({"a.png": PNG, name: PNG, f"{name}.txt": b""}))
+    assert drops(found) == ([(f"dump!{row}", "system_file")] if row else [])
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("b.txt", b"1girl", "1 of no picture's name: b.txt"), ("a.json", b"[7]", "1 say nothing that is used: a.json"),
+    ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
+])  # fmt: skip
+def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
+    (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Drop)]
+    assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)

@@ -2,9 +2,11 @@
 
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipeline import blocklist, images
+from pipeline import blocklist, images, traces
 from pipeline.errors import UserError
 from pipeline.sources.post import Drop, Post
 from pipeline.sources.site import Offer
@@ -141,3 +143,15 @@ def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store)
     (store.root / "blocklist.csv").unlink()
     table, _ = images.collect(posts[:1], "folder", 0, store, blocked=blocklist.read(store.root), jobs=1)
     assert table["image_id"].to_pylist() == [sha256]
+
+
+@pytest.mark.parametrize(("artist", "tags", "source", "is_told"), [
+    (None, [], "folder", True), ("", [], "urls", True), (None, ["1girl"], "folder", False), ("a", [], "folder", False),
+    (None, [], "drawn", False),
+])  # fmt: skip
+def test_a_picture_without_artist_and_tags_is_left_undecided(tmp_path, artist, tags, source, is_told):
+    row = {"image_id": "a" * 64, "source": source, "source_id": "1.png", "artist": artist, "tags": tags}
+    schema = pa.schema([(name, pa.list_(pa.string()) if name == "tags" else pa.string()) for name in row])
+    pq.write_table(pa.Table.from_pylist([row, row], schema=schema), tmp_path / "t.parquet")
+    assert traces.undecided([tmp_path / "t.parquet"], traces.Note()) == ([f"{source} 1.png"] if is_told else [])
+    assert traces.undecided([tmp_path / "t.parquet"], traces.Note(images={"a" * 64})) == []

@@ -258,7 +258,7 @@ def test_an_empty_list_that_became_text_is_no_tag(tmp_path, text):
 
 @pytest.mark.parametrize(("name", "text"), [
     ("c.txt", "A girl with blue hair is smiling.\nAn anime character.\n"),
-    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1.png", "status": "ok"}'),
+    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1", "status": "success"}'),
     ("metadata.jsonl", '{"file_name": "c.png", "captions": ["A girl with blue hair is smiling.", "Another one."]}'),
 ])  # fmt: skip
 def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):

@@ -14,14 +14,14 @@ from urllib.parse import quote, urlsplit
 import pytest
 from stand_in import GALLERY, Fault, StandIn, keeps_apart
 
-from pipeline import images, web
+from pipeline import download, images, web
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
 from pipeline.polite import Banned, Client, Manners
 from pipeline.sources import SOURCES
 from pipeline.sources.post import Drop
-from pipeline.sources.site import Query
+from pipeline.sources.site import Ask, Offer, Query
 from pipeline.store import Store
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
@@ -632,3 +632,23 @@ def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):
 
 
 assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
+
+
+@pytest.mark.parametrize(("page_url", "referer"), [
+    ("https://a.example/\u30da\u30fc\u30b8?q=\u3042#top", "https://a.example/%E3%83%9A%E3%83%BC%E3%82%B8?q=%E3%81%82"),
+    ("https://a.example/\x1b[31m\x00", "https://a.example/%1B[31m%00"), ("https://a.example/p/1", "https://a.example/p/1"),
+    ("ftp://a.example/1", None), ("javascript:x", None), ("a\r\nCookie: x", None), ("\u30da\u30fc\u30b8", None),
+    (None, None),
+])  # fmt: skip
+def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, referer):
+    class Recorder:
+        asked: Ask
+
+        def file(self, ask, spool):
+            self.asked = ask
+            raise web.Fault("unreachable", "played")
+
+    client, url = Recorder(), "https://a.example/1.png"
+    file, _ = download.take(Offer("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set())
+    assert file.outcome == "unreachable"
+    assert client.asked.referer == referer

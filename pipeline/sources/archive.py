@@ -22,7 +22,7 @@ from typing import BinaryIO, NamedTuple
 import rarfile
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, local_path, printable, unused
+from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
 from pipeline.sources.post import Drop, Held, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
@@ -271,7 +271,7 @@ class _Archive:
     def posts(self) -> Iterator[Post | Drop]:
         texts: dict[str, bytes] = {}
         yield from self._texts(texts)
-        sidecars, used = Sidecars(lambda path: texts[path]), set()
+        sidecars, used, left_out = Sidecars(lambda path: texts[path]), set(), set()
         budget = self._second
         for member in self._members(budget):
             if isinstance(member, Drop):
@@ -284,6 +284,10 @@ class _Archive:
                 yield Drop(member_id, *refused.args)
                 continue
             if data is None:
+                junk = junk_of(member.name)
+                if junk and junk not in left_out:
+                    left_out.add(junk)
+                    yield Drop(printable(f"{self._name}!{junk}"), "system_file")
                 continue
             if _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)

@@ -35,6 +35,15 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
+def junk_of(path: str) -> str | None:
+    """The hidden or system's folder with which the file at `path` is left out, or the path itself if it is a hidden
+    picture; None of other files."""
+    parts = path.split("/")
+    at = next((index for index, part in enumerate(parts) if is_junk(part)), len(parts))
+    is_told = at < len(parts) - 1 or (at < len(parts) and os.path.splitext(path)[1].lower() in EXTENSIONS)
+    return "/".join(parts[: at + 1]) if is_told else None
+
+
 def is_picture(name: str, head: Callable[[], bytes]) -> bool:
     """Whether to offer the file: by its extension, or, if that says nothing, by its first bytes, `head()`."""
     extension = os.path.splitext(name)[1].lower()

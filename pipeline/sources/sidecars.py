@@ -275,8 +275,9 @@ def artist_of_tag(tag: str) -> str | None:
 
 
 def tags_in(values: dict) -> list[str]:
-    """Under any of TAG_KEYS."""
-    return list(dict.fromkeys(tag for key in TAG_KEYS for tag in _tags(values.get(key), MAX_DEPTH)))
+    """Under any of TAG_KEYS; no more than a few times MAX_TAGS."""
+    found = (tag for key in TAG_KEYS for tag in _tags(values.get(key), MAX_DEPTH))
+    return list(dict.fromkeys(islice(found, 10 * MAX_TAGS)))
 
 
 def caption_in(values: dict) -> str | None:
@@ -356,7 +357,9 @@ def _words(line: str) -> Iterator[str]:
 
 
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
-_BETWEEN = re.compile(r"[\s,:.()\]\de+-]*(?:dtype=\w+\)?)?")  # scores, 1e-05 too, and what NumPy prints
+# Each alternative begins with another character, so that no text takes more than a few looks at each of its own.
+_QUOTED_LIST = re.compile(rf"""(?:[\s,:.()\de+-]|{_QUOTED.pattern})*""", re.DOTALL)
+_ARRAY = re.compile(r"(?:np\.)?array\((.*?)(?:,\s*dtype=[\w.<>']{1,20})?\)", re.DOTALL)
 
 
 def _items(text: str) -> list[str] | None:
@@ -365,7 +368,9 @@ def _items(text: str) -> list[str] | None:
     text = text.strip()
     if text.lower() in ("nan", "none", "null"):
         return []
-    inner = re.fullmatch(r"(?:(?:np\.)?array\()?([\[{(])(.*)[\])}][^\])}]*\)?", text, re.DOTALL)
+    if array := _ARRAY.fullmatch(text):
+        text = array[1].strip()
+    inner = re.fullmatch(r"([\[{(])(.*)[\])}]", text, re.DOTALL)
     if inner is None:
         return None
     try:
@@ -373,9 +378,8 @@ def _items(text: str) -> list[str] | None:
         return list(islice(_leaves(value, MAX_DEPTH), 10 * MAX_TAGS))
     except (ValueError, RecursionError):
         pass
-    quoted = [re.sub(r"\\(.)", r"\1", first or second) for first, second in _QUOTED.findall(inner[2])]
-    if _BETWEEN.fullmatch(_QUOTED.sub("", inner[2])):
-        return quoted
+    if _QUOTED_LIST.fullmatch(inner[2]):
+        return [re.sub(r"\\(.)", r"\1", first or second) for first, second in _QUOTED.findall(inner[2])]
     is_plain = inner[1] == "[" and not re.search(r"[\[\]'\"]", inner[2])
     return [part.strip() for part in inner[2].split(",")] if is_plain else None
 

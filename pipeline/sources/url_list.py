@@ -141,7 +141,7 @@ def _addresses(line: str) -> list[dict]:
         return [{"url": _bare(line)}]
     words = [word for field in fields for word in ([field] if _is_one(field) else field.split())]
     found = [_bare(word) for word in words if _ADDRESS.fullmatch(word)]
-    caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ;,")
+    caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ,;")
     if not found:
         return (
             [{"url": _bare(fields[0]), "caption": " ".join(fields[1:])}] if len(fields) > 1 else [{"url": _bare(line)}]
@@ -165,8 +165,9 @@ def _is_one(text: str) -> bool:
 def _bare(text: str) -> str:
     """Without quotes or brackets round it, and what parts it from the next."""
     text = text.strip(_BLANK).rstrip(",;")
-    while len(text) > 1 and _CLOSING.get(text[0]) == text[-1]:
-        text = text[1:-1].strip(_BLANK)
+    for _ in range(3):
+        if len(text) > 1 and _CLOSING.get(text[0]) == text[-1]:
+            text = text[1:-1].strip(_BLANK)
     return re.sub("^URL:", "", text, flags=re.IGNORECASE).strip(_BLANK)
 
 
