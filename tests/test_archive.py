@@ -1,6 +1,10 @@
+import bz2
+import gzip
 import io
+import lzma
 import re
 import tarfile
+import time
 import tracemalloc
 import warnings
 import zipfile
@@ -12,7 +16,7 @@ from struct import pack
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import archive, folder
+from pipeline.sources import archive, folder, zip_members
 from pipeline.sources.post import Drop, Post, Request
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -419,7 +423,7 @@ def test_members_of_one_name_are_told_apart_in_linear_time():
 
 @pytest.mark.parametrize("stated", [None, 1, 65_535])
 def test_members_of_a_zip_are_counted_before_they_are_read(stated, tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_ZIP_MEMBERS", 100)
+    monkeypatch.setattr(zip_members, "MAX_MEMBERS", 100)
     packed = bytearray(raw_zip([(b"%d.png" % number, b"") for number in range(150)]))
     if stated is not None:
         packed[-14:-10] = pack("<HH", stated, stated)
@@ -452,3 +456,80 @@ def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
 def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
     (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Drop)]
     assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_tars_that_follow_each_other_are_one(mode, tmp_path):
+    first, second = (io.BytesIO() for _ in range(2))
+    for file, name in ((first, "a.png"), (second, "b.png")):
+        file.write(tarred({name: PNG + bytes(9000)}, "w"))
+    both = first.getvalue() + second.getvalue()
+    packed = {"w": bytes, "w:gz": gzip.compress, "w:bz2": bz2.compress, "w:xz": lzma.compress}[mode](both)
+    assert ids(offers(tmp_path, packed)) == ["dump!a.png", "dump!b.png"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("damage", [b"\xff" * 512, b"garbage " * 64])
+def test_a_damaged_header_of_a_tar_is_a_row(mode, damage, tmp_path):
+    plain = tarred({"a.png": PNG, "b.png": PNG}, "w")
+    plain = plain[:1024] + damage + plain[1536:]
+    found = offers(tmp_path, gzip.compress(plain) if mode == "w:gz" else plain)
+    assert (ids(found), [reason for _, reason in drops(found)]) == (["dump!a.png"], ["archive_damaged"])
+
+
+@pytest.mark.parametrize("name", ["x.7z", "sub/x.tar.zst", "X.LZH", "x.cab"])
+def test_an_archive_within_that_is_not_read_is_a_row(name, tmp_path):
+    found = offers(tmp_path, zipped({"a.png": PNG, name: b"x"}))
+    assert (ids(found), drops(found)) == (["dump!a.png"], [(f"dump!{name}", "other_packing")])
+
+
+def pax_tar(headers: bytes, kind: bytes = b"x", members: int = 3) -> bytes:
+    """A tar whose members each have an extended header of these bytes."""
+    made = b""
+    for number in range(members):
+        for name, type_, data in (("h", kind, headers), (f"{number}.png", b"0", PNG)):
+            info = tarfile.TarInfo(name)
+            info.type, info.size = type_, len(data)
+            made += info.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
+    return made + bytes(1024)
+
+
+@pytest.mark.parametrize("name", ["a" * 20_000 + ".png", "a/" * 9000 + "b.png"])
+def test_a_member_behind_a_header_that_is_too_long_is_found(name, tmp_path):
+    assert "dump!c.png" in ids(offers(tmp_path, tarred({"a.png": PNG, name: PNG, "c.png": PNG})))
+
+
+@pytest.mark.parametrize(("headers", "kind"), [
+    (b"1" * (256 << 10), b"x"), (b"1" * 30_000, b"x"), (b"9" * 4000 + b" a=b\n", b"g"),
+    (b"".join(b"%d k%d=v\n" % (len(str(n)) + 7, n) for n in range(4000)), b"g"),
+    (b"2 " * 4000 + b"=", b"x"), (b"2 " * 4000 + b"=", b"g"), (b"1" * 5000, b"x"),
+    (b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n22 GNU.sparse.name=a.p\n", b"x"), (b"\0" * 5000, b"L"),
+])  # fmt: skip
+def test_headers_that_cost_time_end_soon(headers, kind, tmp_path):
+    begun = time.process_time()
+    offers(tmp_path, pax_tar(headers, kind, members=30))
+    assert time.process_time() - begun < 5
+
+
+def odd_entry(position: int, value: bytes, *, name: bytes = b"b.png", extra: bytes = b"") -> bytes:
+    """A zip of three pictures, of which the second's entry in the directory has these bytes at `position`."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as package:
+        for each in ("a.png", "b.png", "c.png"):
+            info = zipfile.ZipInfo(each)
+            info.extra = extra if each == "b.png" else b""
+            package.writestr(info, PNG)
+    data = bytearray(file.getvalue())
+    at = data.rindex(b"PK\1\2", 0, data.rindex(b"PK\1\2"))
+    data[at + position : at + position + len(value)] = value
+    return bytes(data.replace(b"b.png", name))
+
+
+@pytest.mark.parametrize("data", [
+    odd_entry(6, b"\xff"), odd_entry(8, b"\0\x08", name=b"\xff\xfe.pn"),
+    odd_entry(0, b"PK\1\2", extra=b"\1\0\xff\xff"), odd_entry(0, b"PK\1\2", extra=b"\1\0\0\0" * 5000),
+    odd_entry(0, b"PK\1\2", extra=b"\1\0\x08\0"),
+])  # fmt: skip
+def test_one_odd_entry_of_a_zip_costs_no_other(data, tmp_path):
+    found = ids(offers(tmp_path, data))
+    assert {"dump!a.png", "dump!c.png"} <= set(found)

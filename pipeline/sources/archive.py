@@ -4,25 +4,19 @@ What it holds is hostile until checked. A member's name is only ever an id; what
 read, whatever it declares. An archive within the archive is read too, in memory; one within that is not.
 """
 
-import bz2
-import contextlib
-import gzip
 import io
-import lzma
 import os
 import re
-import stat
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import rarfile
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import EPOCH, OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
+from pipeline.sources import tar_members, zip_members
+from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
+from pipeline.sources.members import UNPACK, Member, Refused, utc
 from pipeline.sources.post import Drop, Held, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
@@ -33,131 +27,18 @@ MAX_TOTAL = 1 << 40  # bytes that all pictures may unpack to
 MAX_RATIO = 200  # unpacked to packed, of members above RATIO_FROM: line art as BMP in a zip reaches 100
 RATIO_FROM = 50 << 20  # bytes
 MAX_MEMBERS = 5_000_000
-MAX_ZIP_MEMBERS = 500_000  # zipfile holds all of them at once, 0.7 kB each
-MAX_DIRECTORY = 256 << 20  # bytes of a zip's central directory
 MAX_DEPTH = 64  # folders in a member's name: each of them is looked into for sidecars
 MAX_NAME = 4096  # characters of a member's name, as of a path
-MAX_HEADER = 1 << 18  # bytes of a tar's header
-CHUNK = 1 << 16  # bytes that are unpacked at once
+CHUNK = 1 << 15  # bytes that are unpacked at once
 MAX_SIDECARS = 256 << 20  # bytes of all sidecars, which are held in memory
 ARCHIVES = frozenset(".zip .cbz .rar .cbr .tar .tgz .gz .tbz2 .bz2 .txz .xz".split())
 
 # By the first bytes, so that what is not read can be named.
+OTHER_EXTENSIONS = frozenset(".7z .zst .tzst .lz4 .lz .z .cab .arj .xar .alz .egg .lzh .lha".split())
 OTHER_ARCHIVES = {
     b"7z\xbc\xaf\x27\x1c": "7-Zip", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4",
     b"\x1f\x9d": "compress (.Z)", b"MSCF": "Microsoft Cabinet", b"xar!": "xar", b"LZIP": "lzip", b"\x60\xea": "ARJ",
 }  # fmt: skip
-READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-OTHER_METHODS = {
-    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "PKWARE's DCL", 20: "Zstandard", 93: "Zstandard", 94: "MP3",
-    95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
-}  # fmt: skip
-_UNPACK = "unpack it and give --source folder"
-
-
-class _Refused(Exception):
-    """A member that is not taken; args: a reason of REASONS, and why in words."""
-
-
-class Member(NamedTuple):
-    """One file in an archive."""
-
-    name: str
-    mtime: datetime | None
-    open: Callable[[], BinaryIO]
-    refused: tuple[str, str] | None = None  # a reason of REASONS, and more on it
-    skips: int = 0  # bytes that must be unpacked to get past it, if it is not read
-
-
-def _zip_members(file: BinaryIO) -> Iterator[Member]:
-    _check_directory(file)
-    archive = zipfile.ZipFile(file)
-    for info in archive.infolist():
-        name = _zip_name(info).replace("\\", "/")  # as Windows writes it
-        if not name.endswith("/"):
-            yield Member(name, _utc(info.date_time), partial(archive.open, info), _zip_refusal(info))
-
-
-def _check_directory(file: BinaryIO) -> None:
-    """Raise _Refused if a zip's central directory, which zipfile reads whole, holds too many members. They are counted:
-    what the archive says of them is not what is read."""
-    end = zipfile._EndRecData(file)  # what ZipFile itself begins with
-    size = end[zipfile._ECD_SIZE] if end else 0
-    if size > MAX_DIRECTORY:
-        raise _Refused("archive_bomb", f"a zip's directory of {size:,} bytes: {_UNPACK}")
-    if size > MAX_ZIP_MEMBERS * 46:  # bytes of an entry without a name
-        file.seek(max(end[zipfile._ECD_LOCATION] - size - 76, 0))  # 76: of a zip64's own end records
-        if file.read(size + 76).count(b"PK\1\2") > MAX_ZIP_MEMBERS:
-            raise _Refused("archive_bomb", f"more than {MAX_ZIP_MEMBERS:,} members in a zip: {_UNPACK}")
-
-
-def _zip_refusal(info: zipfile.ZipInfo) -> tuple[str, str] | None:
-    """Return why a member of a zip is not read, if it is not."""
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "unsafe_name", "a link"
-    if info.flag_bits & 1:
-        return "encrypted", ""
-    if info.compress_type not in READ_METHODS:
-        method = OTHER_METHODS.get(info.compress_type, f"method {info.compress_type}")
-        return "other_packing", f"packed with {method}: {_UNPACK}"
-    return None
-
-
-def _zip_name(info: zipfile.ZipInfo) -> str:
-    """Return a member's name. Without the flag that says UTF-8 it is UTF-8 all the same if macOS wrote it, or in the
-    packer's own code page: here, most likely, Japan's."""
-    if info.flag_bits & 0x800:
-        return info.orig_filename
-    raw = info.orig_filename.encode("cp437", "replace")
-    for encoding in ("utf-8", "cp932"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return raw.decode(encoding)
-    return info.orig_filename
-
-
-def _utc(date_time: tuple[int, ...] | None) -> datetime | None:
-    """Zip and rar store local time without its zone: it is taken as UTC, so that every machine reads the same."""
-    try:
-        return datetime(*date_time, tzinfo=timezone.utc) if date_time else None
-    except ValueError:
-        return None
-
-
-_UNPACKERS = {b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
-
-
-class _SmallReads:
-    """A stream that is read in small steps only: tarfile reads a header of any size at once, as no honest tar has."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes. Raise _Refused beyond MAX_HEADER."""
-        if not 0 <= size <= MAX_HEADER:
-            raise _Refused("archive_bomb", f"a header of {size:,} bytes")
-        return self._file.read(size)
-
-
-def _tar_members(file: BinaryIO) -> Iterator[Member]:
-    """In the order of the file, so that a compressed one is read once: read each before asking for the next."""
-    head = file.read(6)
-    file.seek(0)
-    unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
-    begun = -1
-    with tarfile.open(fileobj=_SmallReads(unpack(file) if unpack else file), mode="r:") as archive:
-        for info in archive:
-            archive.members = []  # tarfile keeps every header: millions of them would fill the memory
-            if info.size < 0 or info.offset <= begun:  # tarfile would go back, and read the same headers for ever
-                raise _Refused("archive_damaged", f"a member of {info.size:,} bytes")
-            begun = info.offset
-            if not info.isdir():
-                mtime = EPOCH + timedelta(seconds=int(info.mtime)) if 0 <= info.mtime < 1 << 33 else None
-                refused = None if info.isreg() else ("unsafe_name", "a link or a device")
-                yield Member(
-                    info.name.removeprefix("./"), mtime, partial(archive.extractfile, info), refused, skips=info.size
-                )
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
@@ -166,28 +47,21 @@ def _rar_members(file: BinaryIO) -> Iterator[Member]:
         if not info.is_dir():
             link = None if info.is_file() else ("unsafe_name", "a link or a device")
             refused = ("encrypted", "") if info.needs_password() else link
-            yield Member(info.filename, _utc(info.date_time), partial(archive.open, info), refused)
+            yield Member(info.filename.removeprefix("./"), utc(info.date_time), partial(archive.open, info), refused)
 
 
-_MAGIC = {
-    b"PK\3\4": _zip_members, b"PK\5\6": _zip_members, b"PK\7\x08": _zip_members, b"Rar!\x1a\x07": _rar_members,
-    b"\x1f\x8b": _tar_members, b"BZh": _tar_members, b"\xfd7zXZ\0": _tar_members,
+_READERS = {
+    b"PK\3\4": zip_members.members, b"PK\5\6": zip_members.members, b"PK\7\x08": zip_members.members,
+    b"Rar!\x1a\x07": _rar_members, b"\x1f\x8b": tar_members.members, b"BZh": tar_members.members,
+    b"\xfd7zXZ\0": tar_members.members,
 }  # fmt: skip
 
 
 def _reader(head: bytes) -> Callable[[BinaryIO], Iterator[Member]] | None:
     """What reads an archive that begins with `head` (512 bytes); None if it is none we know."""
-    if head[257:262] == b"ustar" or _is_old_tar(head):
-        return _tar_members
-    return next((reader for magic, reader in _MAGIC.items() if head.startswith(magic)), None)
-
-
-def _is_old_tar(head: bytes) -> bool:
-    """Return whether 512 bytes are a header of Unix's seventh edition, which has no magic: by its checksum."""
-    stated = head[148:156].strip(b" \0")
-    if len(head) < 512 or not head[0] or not re.fullmatch(rb"[0-7]{3,7}", stated):
-        return False
-    return int(stated, 8) == sum(head) - sum(head[148:156]) + 8 * ord(" ")
+    if head[257:262] == b"ustar" or tar_members.is_header(head):
+        return tar_members.members
+    return next((reader for magic, reader in _READERS.items() if head.startswith(magic)), None)
 
 
 def _other_archive(head: bytes) -> str | None:
@@ -207,14 +81,14 @@ class _Budget:
         self._most -= size
         if self._most < 0:
             self.is_spent = True
-            raise _Refused("archive_bomb", f"the archive unpacks to more than {MAX_RATIO} times its size")
+            raise Refused("archive_bomb", f"the archive unpacks to more than {MAX_RATIO} times its size")
 
     def count(self, member: Member) -> None:
         self.spend(member.skips)
         self._members += 1
         if self._members > MAX_MEMBERS:
             self.is_spent = True
-            raise _Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members")
+            raise Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members")
 
     def read(self, member: Member, most: int) -> bytes:
         """The member's bytes, in steps, whatever it declares."""
@@ -224,7 +98,7 @@ class _Budget:
                 size += len(chunk)
                 self.spend(0 if member.skips else len(chunk))  # a tar's are counted when they are met
                 if size > most:
-                    raise _Refused("archive_bomb", f"more than {most:,} bytes")
+                    raise Refused("archive_bomb", f"more than {most:,} bytes")
                 chunks.append(chunk)
         return b"".join(chunks)
 
@@ -243,7 +117,7 @@ def snapshot(request: Request) -> list:
     if _reader(head) is None:
         kind = f"a {_other_archive(head)} archive" if _other_archive(head) else "no zip, tar or rar"
         expected = "a zip, a rar, or a tar, also .gz, .bz2 or .xz"
-        raise UserError(path, kind if head else "an empty file", expected, _UNPACK)
+        raise UserError(path, kind if head else "an empty file", expected, UNPACK)
     status = path.stat()
     return [printable(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
 
@@ -280,7 +154,7 @@ class _Archive:
             member_id = self._id(member.name)
             try:
                 data = self._wanted(member, budget)
-            except _Refused as refused:
+            except Refused as refused:
                 yield Drop(member_id, *refused.args)
                 continue
             if data is None:
@@ -292,7 +166,7 @@ class _Archive:
             if _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)
             elif kind := _other_archive(data):
-                yield Drop(member_id, "other_packing", f"a {kind} archive: {_UNPACK}")
+                yield Drop(member_id, "other_packing", f"a {kind} archive: {UNPACK}")
             elif is_picture(member.name, partial(bytes, data[:16])):
                 present = [path for path in beside(member.name) if path in texts]
                 used.update(present)
@@ -322,7 +196,7 @@ class _Archive:
                 yield member
                 if budget.is_spent:
                     return
-        except _Refused as refused:
+        except Refused as refused:
             yield Drop(self._name, *refused.args)
         except MemoryError:
             raise
@@ -330,22 +204,24 @@ class _Archive:
             yield Drop(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
 
     def _wanted(self, member: Member, budget: _Budget) -> bytes | None:
-        """The member's bytes, if it may be a picture or an archive. Raises _Refused."""
+        """The member's bytes, if it may be a picture or an archive. Raises Refused."""
         extension = os.path.splitext(member.name)[1].lower()
         if problem := _name_problem(member.name):
-            raise _Refused("unsafe_name", problem)
+            raise Refused("unsafe_name", problem)
+        if extension in OTHER_EXTENSIONS and not junk_of(member.name):
+            raise Refused("other_packing", f"{extension}: {UNPACK}")
         if any(is_junk(part) for part in member.name.split("/")) or (extension in OTHERS and extension not in ARCHIVES):
             return None
         if member.refused:
-            raise _Refused(*member.refused)
+            raise Refused(*member.refused)
         try:
             return budget.read(member, MAX_INNER if extension in ARCHIVES else MAX_MEMBER)
         except rarfile.RarCannotExec as error:
-            raise _Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
-        except (_Refused, MemoryError):
+            raise Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
+        except (Refused, MemoryError):
             raise
         except Exception as error:  # as above
-            raise _Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
+            raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
     def _texts(self, texts: dict[str, bytes]) -> Iterator[Drop]:
         """Fill in the sidecars; a drop for each that cannot be read. What is wrong with the archive as a whole is said
@@ -356,12 +232,12 @@ class _Archive:
                 continue
             try:
                 if member.refused:
-                    raise _Refused(*member.refused)
+                    raise Refused(*member.refused)
                 data = self._first.read(member, min(room, MAX_TABLE_BYTES))
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001  # as above
-                words = " ".join(str(word) for word in error.args) if isinstance(error, _Refused) else str(error)
+                words = " ".join(str(word) for word in error.args) if isinstance(error, Refused) else str(error)
                 yield Drop(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
             else:
                 texts[member.name] = data

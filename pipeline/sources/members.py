@@ -1,0 +1,31 @@
+"""What the readers of archives have in common: a member, and why one is not taken."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import BinaryIO, NamedTuple
+
+UNPACK = "unpack it and give --source folder"
+
+
+class Refused(Exception):
+    """A member that is not taken; args: a reason of REASONS, and why in words."""
+
+
+class Member(NamedTuple):
+    """One file in an archive."""
+
+    name: str
+    mtime: datetime | None
+    open: Callable[[], BinaryIO]
+    refused: tuple[str, str] | None = None
+    """Why it is not taken: a reason of REASONS, and more on it."""
+    skips: int = 0
+    """Bytes that must be unpacked to get past it, if it is not read."""
+
+
+def utc(date_time: tuple[int, ...] | None) -> datetime | None:
+    """Return the zoneless local time of a zip or rar, taken as UTC: every machine reads the same."""
+    try:
+        return datetime(*date_time, tzinfo=timezone.utc) if date_time else None
+    except ValueError:
+        return None
