@@ -277,14 +277,17 @@ def test_a_step_down_a_penalty_is_the_optimizers_own():
 def test_what_is_exported_paints_what_the_trainee_paints(name, tmp_path):
     trainee = fit(name, tmp_path, steps=2)
     config = ZOO[name].presets["tiny"]
-    export.export(tmp_path, trainee.exported(), SETTINGS | {"model": name, "config": vars(config)}, 2)
+    labels = getattr(config, "labels", ())
+    dataset = SETTINGS["dataset"] | ({"labels": dict.fromkeys(labels, 4), "left_out": 0} if labels else {})
+    settings = SETTINGS | {"model": name, "config": vars(config), "dataset": dataset}
+    export.export(tmp_path, trainee.exported(), settings, 2)
     network = export.load(tmp_path)
     z = network.noise(3, torch.Generator().manual_seed(0))
-    y = [torch.eye(len(config.labels))[:3]] if hasattr(config, "labels") else []
+    y = [torch.eye(len(labels))[:3]] if labels else []
     the_same(network(z, *y), trainee.exported()(z, *y))
     assert export.about(tmp_path)["steps"] == 2
     before = export.weights_sha256(tmp_path)
-    export.export(tmp_path, trainee.exported(), SETTINGS | {"model": name, "config": vars(config)}, 2)
+    export.export(tmp_path, trainee.exported(), settings, 2)
     assert export.weights_sha256(tmp_path) == before
     assert f"# {name}" in (tmp_path / "README.md").read_text()
 

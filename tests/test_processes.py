@@ -62,7 +62,7 @@ sys.exit(runs.in_child(train, "runs/r"))
 
 
 @pytest.mark.parametrize(("rank", "work", "error", "words"), [
-    (1, "os.kill(os.getpid(), signal.SIGKILL)", UserError, r"runs/r: its process ended with -9; 0; .* run it again"),
+    (1, "os.kill(os.getpid(), signal.SIGKILL)", UserError, "runs/r: its process was killed, .*; 0; .* run it again"),
     (0, "os._exit(3)", UserError, r"runs/r: its process ended with 3; 0; .* run it again"),
     (1, "raise UserError('a', 'b', 'c', 'd')", UserError, "^a: b; c; d$"),
     (0, "raise KeyboardInterrupt", KeyboardInterrupt, ""),
