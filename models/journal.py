@@ -19,6 +19,8 @@ from models.files import check_regular, whole
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 KINDS = ("loss", "score")
 MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
+MAX_BYTES = 16 << 20  # of the file: 100,000 lines
+MAX_NAMES = 50  # of a line, each of which is a curve
 MAX_SCORE = 1e100  # what can be drawn
 
 
@@ -105,12 +107,15 @@ def _read(path: Path) -> tuple[list[dict], int]:
     found, damaged = [], 0
     try:
         check_regular(path)
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES:,} bytes")
         with open(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES):
                 try:
                     held = parse_json(line, {"step": int, "kind": str})
                     kind, values = held["kind"], {name: held[name] for name in held if name not in ("step", "kind")}
-                    if held["step"] < 0 or kind not in KINDS or not all(map(_is_score, values.items())):
+                    is_ours = held["step"] >= 0 and kind in KINDS and len(values) <= MAX_NAMES
+                    if not is_ours or not all(map(_is_score, values.items())):
                         raise ValueError("not a line of this program")
                     found.append(held)
                 except ValueError:  # the process was killed while it wrote it, or the disk lost it

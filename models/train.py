@@ -5,7 +5,9 @@ What a Trainee is, how it is updated, how a run is saved and goes on. What diffe
 
 import contextlib
 import functools
+import itertools
 import math
+import pickletools
 import re
 import shutil
 import signal
@@ -310,16 +312,25 @@ def read(path: Path) -> dict:
     return held
 
 
+_OF_TENSORS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch [A-Z][A-Za-z0-9]*Storage")
+_CALLING_OPCODES = ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4")
+
+
 def _check_archive(path: Path) -> None:
-    """Raise ValueError unless it is an archive as torch.save writes it: with nothing packed, so nothing grows."""
+    """Raise ValueError unless it is an archive as torch.save writes it: with nothing packed, so nothing grows, and
+    nothing but tensors in it. torch lets a checkpoint make empty ones, and a bytearray, of any size."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+            if is_packed or sum(member.file_size for member in members) > path.stat().st_size:
+                raise ValueError("its members are packed, or overlap")
+            pickles = [archive.read(member) for member in members if member.filename.endswith("data.pkl")]
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(str(error) or "no archive") from error
-    is_packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
-    if is_packed or sum(member.file_size for member in members) > path.stat().st_size:
-        raise ValueError("its members are packed, or overlap")
+    for opcode, name, _ in itertools.chain.from_iterable(map(pickletools.genops, pickles)):
+        if opcode.name in _CALLING_OPCODES or (opcode.name == "GLOBAL" and not _OF_TENSORS.fullmatch(name)):
+            raise ValueError(f"it holds {str(name)[:40]}")
 
 
 def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bool = False) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 MAX_METADATA_BYTES = 1 << 20  # of one chunk, block or tag that is handed to a decoder
 MAX_PROFILE_BYTES = 4 << 20  # of an ICC profile; those of printing presses have up to 3 MB
 MAX_CHUNKS = 1_000_000  # of a PNG
+MAX_SEGMENTS = 100_000  # of a JPEG, GIF or WebP
 MAX_TAG_BYTES = 8 << 20  # of a TIFF's table of strips: a million of them
 MAX_STRIP_OVERLAP = 4  # bytes of all strips of a TIFF together, in sizes of the file
 MAX_SCANS = 200  # of a JPEG; progressive ones have about ten
@@ -28,7 +29,7 @@ class TooCostly(Exception):
 def reduced(data: bytes) -> tuple[bytes, bytes | None]:
     """Return (the file with no more than a decoder of pixels needs, its ICC profile if that was taken out of it).
 
-    Damaged files come back as far as they can be followed, files with nothing odd as they are. Raises TooCostly."""
+    Damaged files come back as far as they can be followed. Raises TooCostly."""
     if data.startswith(PNG_MAGIC):
         return _reduced_png(data)
     if data.startswith(JPEG_MAGIC):
@@ -43,7 +44,7 @@ def reduced(data: bytes) -> tuple[bytes, bytes | None]:
 
 def repaired(data: bytes) -> bytes | None:
     """Return the file without any metadata, for a decoder that failed at it; None if there is no such way for its
-    format. Damage to its pixels is still there."""
+    format. Damage to its pixels is still there. Raises TooCostly."""
     if data.startswith(JPEG_MAGIC):
         return _bare_jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -142,15 +143,19 @@ _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, start, end) of each segment up to the end marker, which is not told. Entropy-coded data and bytes
-    between segments are passed over."""
+    between segments are passed over. Raises TooCostly."""
     at = 2
-    while found := _JPEG_MARKER.search(data, at):
+    for _ in range(MAX_SEGMENTS):
+        found = _JPEG_MARKER.search(data, at)
+        if not found:
+            return
         marker, at = data[found.start() + 1], found.end()
         if marker == _EOI:
             return
         if marker not in (_SOI, _TEM):
             at += int.from_bytes(data[at : at + 2], "big")
             yield marker, found.start(), at
+    raise TooCostly(f"a JPEG of more than {MAX_SEGMENTS:,} segments")
 
 
 def _check_scans(data: bytes) -> None:
@@ -171,15 +176,16 @@ def _check_scans(data: bytes) -> None:
 
 def _reduced_jpeg(data: bytes) -> bytes:
     """Without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each of their tags whole."""
-    exif = []
+    view, kept, kept_to, has_exif = memoryview(data), [], 0, False
     for marker, start, end in _jpeg_segments(data):
         if marker == _SOS:
             break
         if marker == 0xE1 and data[start + 4 : start + 10] == b"Exif\0\0":
-            exif.append((start, end))
-    for start, end in reversed(exif[1:]):
-        data = data[:start] + data[end:]
-    return data
+            if has_exif:
+                kept.append(view[kept_to:start])
+                kept_to = end
+            has_exif = True
+    return b"".join([*kept, view[kept_to:]]) if kept else data
 
 
 def _bare_jpeg(data: bytes) -> bytes:
@@ -227,13 +233,15 @@ def _reduced_gif(data: bytes) -> bytes:
     if len(data) < 13:
         return data
     first = at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
-    control = b""
+    control, blocks = b"", 0
     while data[at : at + 1] == b"!":
         start, is_control = at, data[at + 1 : at + 2] == b"\xf9"
         at += 2
         while at < len(data) and data[at]:
-            at += 1 + data[at]
-        at += 1
+            at, blocks = at + 1 + data[at], blocks + 1
+        at, blocks = at + 1, blocks + 1
+        if blocks > MAX_SEGMENTS:
+            raise TooCostly(f"a GIF of more than {MAX_SEGMENTS:,} blocks before its first picture")
         if is_control:
             control = data[start:at]
     return data if at - first < MAX_METADATA_BYTES >> 4 else data[:first] + control + data[at:]
@@ -261,8 +269,8 @@ _TIFF_SMALL = frozenset((
 
 
 def _reduced_tiff(data: bytes, only_needed: bool = False) -> bytes:
-    """Without tags that no pixel needs and that are large or tables of their own, and without further pages: Pillow
-    reads each tag whole, and many tags may name the same bytes. Raises TooCostly."""
+    """Without tags that no pixel needs and that are large or tables of their own, and then without further pages:
+    Pillow reads each tag whole, and many tags may name the same bytes. Raises TooCostly."""
     order, place, offset_format, count_format, entry_format = _TIFF_LAYOUTS[data[:4]]
     try:
         (at,) = struct.unpack_from(order + offset_format, data, place)
@@ -273,7 +281,7 @@ def _reduced_tiff(data: bytes, only_needed: bool = False) -> bytes:
             struct.unpack_from(order + entry_format, data, entries_at + number * entry_bytes)
             for number in range(min(count, 1 << 16))
         ]
-    except struct.error:
+    except (struct.error, OverflowError):  # an offset beyond the file, or beyond all files
         return data
     kept: dict[int, bytes] = {}
     for tag, type_, values, where in entries:
@@ -319,7 +327,9 @@ _WEBP_HAS_ALPHA = 0x10
 def _bare_webp(data: bytes) -> bytes | None:
     """The still picture of a WebP, with its alpha if it has that, in a container of its own; None if there is none."""
     at, kept, size = 12, b"", b""
-    while at + 8 <= len(data):
+    for _ in range(MAX_SEGMENTS):
+        if at + 8 > len(data):
+            break
         kind, length = struct.unpack_from("<4sI", data, at)
         chunk = data[at : at + 8 + length + length % 2]
         if kind == b"VP8X":

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ import pyarrow as pa
 
 from pipeline import corrections, detect, faces, groups, hair, hair_color, images, near, report
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, sha256_of, write
+from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, is_within, sha256_of, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
 from pipeline.stored import HEX64, check, read_json
 
@@ -110,7 +111,7 @@ def published(root: Path, name: str) -> str | None:
 
 
 def _record(root: Path, name: str) -> dict:
-    """Return what was noted last of `name`: `version` and `request`; empty if nothing."""
+    """Return what was noted last of `name`: `version` (empty once it was removed) and `request`; empty if nothing."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
         return read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
     return {}
@@ -187,14 +188,16 @@ def assemble_corrected(
 
 def link_all(paths: list[str], source: Path, target: Path) -> None:
     """Each file source/path under a second name, target/path; a copy where the file system has no hard links. Raises
-    ManifestError if a path leads out of the folder."""
-    for path in paths:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ManifestError(source, f"names the file {path!r}", "paths within the dataset", "build it again")
+    ManifestError if a path leads out of the folder, or to a link, a folder or a device."""
+    cure = "build it again"
     for folder in {os.path.dirname(path) for path in paths}:
+        if ".." in folder.split("/") or not is_within(source / folder, source):
+            raise ManifestError(source, f"names files in {folder!r}", "paths within the dataset", cure)
         (target / folder).mkdir(parents=True, exist_ok=True)
-    for path in paths:
+    for path in dict.fromkeys(paths):
         old, new = f"{source}/{path}", f"{target}/{path}"
+        if not stat.S_ISREG(os.lstat(old).st_mode):
+            raise ManifestError(source / path, "is no regular file", "the picture of a face", cure)
         try:
             os.link(old, new, follow_symlinks=False)
         except OSError as error:
@@ -243,6 +246,13 @@ def publish(store: Store, name: str, request: dict, *, replace: bool = False) ->
                 error.filename, "was removed while this program worked with it", "that it stays there",
                 "give the same command again",
             ) from error  # fmt: skip
+
+
+def remove(store: Store, name: str) -> None:
+    """Remove the link `name`. That it was there, and from which source, is kept: nothing else is to be built in its
+    place unasked."""
+    _note(store, name, "", {"source": _record(store.root, name).get("request", {}).get("source", "unknown")})
+    (store.root / "datasets" / name).unlink()
 
 
 def _note(store: Store, name: str, version: str, request: dict) -> None:

@@ -32,7 +32,8 @@ OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data
 _WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")  # of Pillow, torch and libc
 
 BATCH = 4096  # items whose remembered results are held at once
-MAX_HELD = 256 << 20  # bytes that the items of a batch may hold
+MAX_HELD_BYTES = 128 << 20  # that the items of a batch may hold
+MAX_SENT_BYTES = 16 << 20  # that an item may hold and still be sent to a worker, which takes three times as much
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 
@@ -165,7 +166,9 @@ def remember(
             else:
                 yield key, value
         keyed, failed = _Keyed(function), []
-        for key, value in map_items(keyed, unknown, jobs=jobs):
+        small = [pair for pair in unknown if held_bytes(pair[1]) <= MAX_SENT_BYTES]
+        large = [pair for pair in unknown if held_bytes(pair[1]) > MAX_SENT_BYTES]
+        for key, value in itertools.chain(map_items(keyed, small, jobs=jobs), map_items(keyed, large, jobs=1)):
             if value is None:
                 failed.append(key)
                 continue
@@ -180,17 +183,17 @@ def remember(
                 memory.set(key, value)
             progress.advance()
             yield key, value
-        del batch, unknown, items_of  # before the next is gathered: both may hold much
+        del batch, unknown, small, large, items_of  # before the next is gathered: both may hold much
     progress.close()
 
 
 def _batch(items: Iterator[tuple[str, T]], held_bytes: Callable[[T], int]) -> list[tuple[str, T]]:
-    """Return the next BATCH items, fewer once they hold MAX_HELD bytes."""
+    """Return the next BATCH items, fewer once they hold MAX_HELD_BYTES."""
     batch, held = [], 0
     for key, item in itertools.islice(items, BATCH):
         batch.append((key, item))
         held += held_bytes(item)
-        if held >= MAX_HELD:
+        if held >= MAX_HELD_BYTES:
             break
     return batch
 

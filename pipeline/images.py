@@ -1,5 +1,6 @@
 """Posts -> verified image files named by their sha256. The one decoder of this project lives here."""
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -64,19 +65,16 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
         raise Rejected("empty", "")
     try:
         reduced, profile = containers.reduced(data)
+        try:
+            return _decode(reduced, profile)
+        except Rejected as rejected:
+            if rejected.args[0] in ("not_an_image", "truncated"):
+                for candidate in _candidates(reduced, rejected.args[0]):
+                    with contextlib.suppress(Rejected):
+                        return _decode(candidate, profile)
+            raise
     except containers.TooCostly as error:
         raise Rejected("too_costly", str(error)) from error
-    try:
-        return _decode(reduced, profile)
-    except Rejected as rejected:
-        if rejected.args[0] not in ("not_an_image", "truncated"):
-            raise
-        for candidate in _candidates(reduced, rejected.args[0]):
-            try:
-                return _decode(candidate, profile)
-            except Rejected:
-                continue
-        raise
 
 
 def _candidates(data: bytes, reason: str) -> Iterator[bytes]:

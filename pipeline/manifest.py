@@ -314,7 +314,7 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
         count = Counter(held.names)
         if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
             raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
-        schema = held if schema is None else pa.schema([field for field in schema if field.name in count])
+        schema = _plain(held) if schema is None else pa.schema([field for field in schema if field.name in count])
         for field in schema:
             if count[field.name] > 1:
                 raise ValueError(f"the column {field.name[:40]} comes twice")
@@ -323,12 +323,11 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
         leaves = [file.schema.column(index) for index in range(len(file.schema))]
     most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
     wanted = {*schema.names}
-    sizes = [
-        max(values, 0) * 4 + max(unpacked, 0)
-        for leaf, values, unpacked in parquet_footer.chunks(_footer(path)) if leaf.partition(".")[0] in wanted
-    ]  # fmt: skip
-    if sum(sizes) > most:
-        raise ValueError(f"it unpacks to more than {most:,} bytes")
+    chunks = [chunk for chunk in parquet_footer.chunks(_footer(path)) if chunk.path.partition(".")[0] in wanted]
+    with open(path, "rb") as file:
+        unpacked = (max(chunk.unpacked, parquet_footer.unpacked_bytes(file, chunk)) for chunk in chunks)
+        if sum(unpacked) + 4 * sum(max(chunk.values, 0) for chunk in chunks) > most:
+            raise ValueError(f"it unpacks to more than {most:,} bytes")
     # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     with _opened(path, metadata=metadata, read_dictionary=texts) as file:
@@ -341,6 +340,12 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
                 if most < 0:
                     raise ValueError("it unpacks to more than its size allows")
                 yield _checked(batch.select(schema.names).cast(schema))
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with texts of a kind that a dictionary can be cast to."""
+    fields = [field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -389,11 +394,16 @@ def _unpacked_bytes(array: pa.Array) -> int:
     return array.nbytes
 
 
+def is_within(path: Path, folder: Path) -> bool:
+    """Return whether `path`, with all links followed, is `folder` or lies in it."""
+    return f"{os.path.realpath(path)}{os.sep}".startswith(f"{os.path.realpath(folder)}{os.sep}")
+
+
 def load_crop(folder: Path, path: str, size: int) -> Image.Image:
     """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError unless it is a
     PNG of that mode and size within the folder; nothing else is decoded."""
     file, cure = folder / path, "remove the dataset and build it again"
-    if not os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep):
+    if not is_within(file, folder):
         raise ManifestError(file, "it leads out of the dataset", "a picture within its folder", cure)
     try:
         if file.exists() and not file.is_file():
@@ -438,9 +448,8 @@ def check_faces(table: pa.Table, where: Path) -> None:
     if pc.count_distinct(table["face_id"]).as_py() != len(table):
         raise ManifestError(where, "a face_id comes twice", "unique face_ids", cure)
     for name, allowed in (("split", SPLITS), ("hair_color", HAIR_COLORS)):
-        strange = set(pc.unique(table[name]).to_pylist()) - set(allowed) - {None}
-        if strange:
-            raise ManifestError(where, f"{name} holds {sorted(strange)}", f"one of {' '.join(allowed)}", cure)
+        if strange := set(pc.unique(table[name]).to_pylist()) - set(allowed) - {None}:
+            raise ManifestError(where, f"{name} holds {min(strange)[:40]!r}", f"one of {' '.join(allowed)}", cure)
     pairs = table.select(["group", "split"]).group_by(["group", "split"]).aggregate([])
     crossing = len(pairs) - pc.count_distinct(pairs["group"]).as_py()
     if crossing:

@@ -55,10 +55,13 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
             sketches[row[key]] = np.frombuffer(base64.b64decode(seen["sketch"]), np.int8)
         thumbnails.flush()
 
+        def thumbnail(key: str) -> str:
+            text = thumbnails.get(key)["thumbnail"]
+            return text if _is_thumbnail(text) else look_at(files[key])["thumbnail"]
+
         def pairs():
             for a, b in candidates(sketches):
-                both = (thumbnails.get(keys[index])["thumbnail"] for index in (a, b))
-                yield f"{keys[a]} {keys[b]}", tuple(both)
+                yield f"{keys[a]} {keys[b]}", (thumbnail(keys[a]), thumbnail(keys[b]))
 
         for key, is_copy in remember(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
             if is_copy:
@@ -75,6 +78,14 @@ def look_at(file: Path) -> dict[str, str]:
 def unpacked(text: str) -> np.ndarray:
     """(SIDE, SIDE, 3) float32, 0 to 255."""
     return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR).astype(np.float32)
+
+
+def _is_thumbnail(text: str) -> bool:
+    """Return whether the cache has kept it whole."""
+    try:
+        return unpacked(text).shape == (SIDE, SIDE, 3)
+    except (ValueError, AttributeError, cv2.error):
+        return False
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:

@@ -18,12 +18,12 @@ def pack(root: Path, name: str, file: Path) -> int:
     datasets.check_name(name, option="pack")
     folder = root / "datasets" / name
     check_folder(folder)
-    if file.is_dir() or not file.parent.is_dir():
-        raise UserError(file, "is a folder, or lies in none", "a file to write", "give another FILE.tar")
     folder = folder.resolve()  # one version, to the end
     table = read(folder / "manifest.parquet", FACES)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}.part")
+    scratch = file.parent / f".pack.{os.getpid()}.part"
     try:
+        if os.path.isdir(file) or not os.path.isdir(file.parent):
+            raise UserError(file, "is a folder, or lies in none", "a file to write", "give another FILE.tar")
         members = _members(folder, table["path"].to_pylist())
         with open(scratch, "wb") as out:
             with tarfile.open(fileobj=out, mode="w") as tar:
@@ -34,8 +34,10 @@ def pack(root: Path, name: str, file: Path) -> int:
             os.fsync(out.fileno())
         os.replace(scratch, file)
     except OSError as error:
-        found = error.strerror or str(error)
-        raise UserError(error.filename or file, found, "a file to write", "give another FILE.tar") from error
+        where, found = error.filename or file, error.strerror or str(error)
+        if str(where).startswith(f"{folder}{os.sep}"):
+            raise UserError(where, found, "a file that can be read", "mend its permissions") from error
+        raise UserError(where, found, "a file to write", "give another FILE.tar") from error
     finally:
         scratch.unlink(missing_ok=True)
     return len(table)

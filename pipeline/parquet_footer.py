@@ -1,32 +1,71 @@
-"""How large a Parquet file's column chunks say they are, read from its footer.
+"""How large a Parquet file's column chunks and pages say they are.
 
-PyArrow tells it too, but a footer that is damaged in the right place makes `RowGroupMetaData.column` end the process:
-an exception of C++ that nothing catches. The format: https://github.com/apache/parquet-format, parquet.thrift, in
-Thrift's compact protocol.
+PyArrow tells it of chunks too, but a footer that is damaged in the right place makes `RowGroupMetaData.column` end the
+process: an exception of C++ that nothing catches. Of pages it takes the word, whatever the footer says. The format:
+https://github.com/apache/parquet-format, parquet.thrift, in Thrift's compact protocol.
 """
 
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
 MAX_DEPTH = 16
+PAGE_HEADER_BYTES = (256, 1 << 16)  # that are read of a page's header; more if they do not hold it
 
 # Numbers of fields in parquet.thrift.
 _FILE_ROW_GROUPS, _GROUP_COLUMNS, _CHUNK_METADATA = 4, 1, 3
-_COLUMN_PATH, _COLUMN_VALUES, _COLUMN_UNCOMPRESSED = 3, 5, 6
+_COLUMN_PATH, _COLUMN_VALUES, _COLUMN_UNCOMPRESSED, _COLUMN_COMPRESSED = 3, 5, 6, 7
+_COLUMN_DATA_PAGES, _COLUMN_DICTIONARY_PAGE = 9, 11
+_PAGE_UNCOMPRESSED, _PAGE_COMPRESSED = 2, 3
 
 
-def chunks(footer: bytes) -> Iterator[tuple[str, int, int]]:
-    """Yield the path, the count of values and the uncompressed bytes of each column chunk. Raise ValueError unless the
-    footer is one."""
+class Chunk(NamedTuple):
+    """A column of a row group, as the footer describes it."""
+
+    path: str
+    values: int
+    unpacked: int
+    """Bytes."""
+    start: int
+    """Byte of the file at which its pages begin."""
+    length: int
+    """Bytes of its pages, as they are packed."""
+
+
+def chunks(footer: bytes) -> Iterator[Chunk]:
+    """Yield each column chunk. Raise ValueError unless the footer is one."""
     try:
         said, _ = _value(footer, 0, _STRUCT, 0)
         for group in said[_FILE_ROW_GROUPS]:
             for chunk in group[_GROUP_COLUMNS]:
                 column = chunk[_CHUNK_METADATA]
                 path = b".".join(column[_COLUMN_PATH]).decode()
-                yield path, int(column[_COLUMN_VALUES]), int(column[_COLUMN_UNCOMPRESSED])
+                sizes = (int(column[name]) for name in (_COLUMN_VALUES, _COLUMN_UNCOMPRESSED))
+                starts = (int(column.get(name) or 0) for name in (_COLUMN_DATA_PAGES, _COLUMN_DICTIONARY_PAGE))
+                start = min(filter(None, starts), default=0)
+                yield Chunk(path, *sizes, start, int(column[_COLUMN_COMPRESSED]))
     except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ValueError(f"its footer is damaged ({type(error).__name__})") from error
+
+
+def unpacked_bytes(file: BinaryIO, chunk: Chunk) -> int:
+    """Return how many bytes the pages of a chunk unpack to, by their headers. Raise ValueError if one is damaged."""
+    at, total = chunk.start, 0
+    while at < chunk.start + chunk.length:
+        for most in PAGE_HEADER_BYTES:
+            file.seek(at)
+            try:
+                said, size = _value(file.read(most), 0, _STRUCT, 0)
+                unpacked, packed = int(said[_PAGE_UNCOMPRESSED]), int(said[_PAGE_COMPRESSED])
+                break
+            except (IndexError, KeyError, TypeError, struct.error) as error:
+                failure = error
+        else:
+            raise ValueError(f"a page's header is damaged ({type(failure).__name__})")
+        if min(unpacked, packed) < 0:
+            raise ValueError("a page's header is damaged (a size)")
+        total, at = total + unpacked, at + size + packed
+    return total
 
 
 # Kinds of values in the compact protocol.
@@ -66,8 +105,9 @@ def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
         head, at = data[at], at + 1
         count, at = _varint(data, at) if head >> 4 == 15 else (head >> 4, at)
         items = []
-        for _ in range(min(count, len(data))):  # each has a byte at least, but booleans, which a footer has none of
-            item, at = _value(data, at, head & 15, depth + 1)
+        for _ in range(min(count, len(data))):  # each has a byte at least
+            is_boolean = head & 15 in (_TRUE, _FALSE)  # which within a struct has none
+            item, at = _value(data, at, _BYTE if is_boolean else head & 15, depth + 1)
             items.append(item)
         return items, at
     if kind == _STRUCT:

@@ -14,6 +14,7 @@ COST_OF_WILDCARD = 50
 MAX_DELAY_S = 24 * 3600  # between two requests: a host that wants more wants none
 AGAINST_LEARNING = {"noai", "noimageai"}
 AGAINST_INDEXING = {"noindex", "noimageindex", "none"}
+_AGENT_FIELDS = ("user-agent", "useragent", "user agent")
 _WITH_VALUES = ("max-snippet", "max-image-preview", "max-video-preview", "unavailable_after")
 
 
@@ -55,8 +56,8 @@ def _cost(text: str) -> int:
     cost = agents = rules = 0
     for line in text.splitlines():
         line = line.partition("#")[0].strip().lower()
-        if line.startswith(("user-agent", "useragent", "user agent")):
-            if rules:
+        if line.startswith(_AGENT_FIELDS):
+            if rules and line.partition(":")[0].strip() in _AGENT_FIELDS:  # others end no group
                 cost, agents, rules = cost + agents * (agents + rules), 0, 0
             agents += 1
         elif line and not line.startswith(("sitemap", "site-map", "host")):  # these two are of no group

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -72,6 +73,8 @@ class Store:
     def claim(self) -> Iterator[Path]:
         """`scratch`, empty, for this process alone: another that claims the same digest waits. What killed processes
         left is swept."""
+        if self.work.is_symlink():  # what is in it may be anybody's, and would be swept
+            raise UserError(self.work, "is a link", "a folder of this data root", "remove the link")
         self.work.mkdir(parents=True, exist_ok=True)
         with self.alone(self.digest, "making the same"):
             try:
@@ -119,6 +122,7 @@ class Store:
 
 _RESULTS = "CREATE TABLE result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
 _DAMAGED = (1, 11, 26)  # SQLITE_ERROR, _CORRUPT, _NOTADB: what the file holds is wrong, rather than how it is opened
+_OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # in words
 T = TypeVar("T")
 
 
@@ -217,8 +221,10 @@ def files_of(database: Path) -> list[Path]:
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
     """Return whether what a database holds is wrong, rather than how it is opened: by permissions, locks or a disk."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
     code = getattr(error, "sqlite_errorcode", None)  # since Python 3.11
-    return not isinstance(error, sqlite3.OperationalError) or (code is not None and code & 0xFF in _DAMAGED)
+    return code & 0xFF in _DAMAGED if code is not None else not re.search(_OF_THE_MACHINE, str(error))
 
 
 def has_sha256(file: Path, sha256: str) -> bool:

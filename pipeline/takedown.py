@@ -23,7 +23,7 @@ from pipeline import blocklist, corrections, datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, read, sha256_of
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
 from pipeline.spool import Spool
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
@@ -77,7 +77,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             outcome.undecided = undecided(tables, note)
         _runs(root, note, outcome)
         if not left.holds(root / "datasets" / ".versions"):
-            _datasets(root, note, outcome, scratch)
+            _datasets(store, note, outcome)
         for table in tables:
             if root / "stages" in table.parents and table.exists() and holds(table, note):
                 _discard(table.parent, scratch)
@@ -124,8 +124,9 @@ def _discard(folder: Path, scratch: Path) -> None:
     shutil.rmtree(gone)
 
 
-def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
+def _datasets(store: Store, note: Note, outcome: Outcome) -> None:
     """Every version of a dataset that holds it is made again without it."""
+    root = store.root
     names_of: dict[Path, list[str]] = {}
     for place in sorted((root / "datasets").glob("[!.]*")):
         version = datasets.version_of(root, place.name)
@@ -138,33 +139,49 @@ def _datasets(root: Path, note: Note, outcome: Outcome, scratch: Path) -> None:
         tables = (version / "manifest.parquet", version / "funnel.parquet")
         if any(path.exists() and not outcome.left.holds(path) and holds(path, note) for path in tables):
             names = names_of.get(version, [])
-            words = _made_without(root, version, names, note)
+            words = _made_without(store, version, names, note, outcome.left)
             outcome.datasets |= dict.fromkeys(names, words)
-            _discard(version, scratch)
+            _discard(version, store.scratch)
 
 
-def _made_without(root: Path, version: Path, names: list[str], note: Note) -> str:
+def _made_without(store: Store, version: Path, names: list[str], note: Note, left: Left) -> str:
     """Make a version again without it, for the names that link to it; what became of it, in words."""
-    records = {name: root / "datasets" / ".requests" / f"{name}.json" for name in names}
     try:
         held = read(version / "manifest.parquet", FACES)
-        funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
-        dropped = read(funnel, FUNNEL).to_pylist() if funnel.exists() else []
-        table, words = _without(held, note), "all of its faces were taken down"
+        rest = _without(held, note)
+        table, words = _with_crops(version, rest), "none of its faces is left"
         if len(table):
-            _publish_without(root, version, names, note, held, table, dropped)
-            return f"{len(table):,} of {len(held):,} faces are left{_near(held, table, note)}"
-    except (ManifestError, FileNotFoundError) as error:  # of an older program, most likely; or a crop is gone
+            _publish_without(store.root, version, names, note, held, table, left)
+            lost = len(rest) - len(table)
+            dropped = f"; {lost:,} are dropped, since their crops are gone or damaged" if lost else ""
+            return f"{len(table):,} of {len(held):,} faces are left{dropped}{_near(held, table, note)}"
+    except ManifestError as error:  # of an older program, most likely
         words = f"it could not be made again: {error}"
-    for name, record in records.items():
-        (root / "datasets" / name).unlink()
-        record.unlink(missing_ok=True)
+    for name in names:
+        datasets.remove(store, name)
     return f"removed: {words}"
 
 
+def _with_crops(version: Path, table: pa.Table) -> pa.Table:
+    """Return the rows whose crop is there and whole."""
+    crops = zip(table["path"].to_pylist(), table["size"].to_pylist(), strict=True)
+    return table.filter(pa.array([_is_crop(version, path, size) for path, size in crops], pa.bool_()))
+
+
+def _is_crop(version: Path, path: str, size: int) -> bool:
+    try:
+        load_crop(version, path, size)
+    except ManifestError:
+        return False
+    return not (version / path).is_symlink()
+
+
 def _publish_without(
-    root: Path, version: Path, names: list[str], note: Note, held: pa.Table, table: pa.Table, dropped: list[dict]
+    root: Path, version: Path, names: list[str], note: Note, held: pa.Table, table: pa.Table, left: Left
 ) -> None:
+    funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
+    is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
+    dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
     causes = json.dumps(["takedown", version.name, sorted(note.images)])
     store = Store(root, hashlib.sha256(causes.encode()).hexdigest()[:16])
     with store.claim() as scratch:
@@ -172,8 +189,10 @@ def _publish_without(
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*held["image_id"].to_pylist()} & note.images)
-            datasets.assemble(made, table, _funnel_without(dropped, held, note), _build_without(version, gone), version)
-            _keep_report(version, made, note)
+            build = _build_without(version, gone, left)
+            datasets.assemble(made, table, _funnel_without(dropped, held, note), build, version)
+            if not left.is_link(version / datasets.REBUILD):
+                _keep_report(version, made, note)
             os.replace(made, target)
         for name in names:
             datasets.publish(store, name, datasets.request_of(root, name), replace=True)
@@ -198,11 +217,11 @@ def _near(held: pa.Table, left: pa.Table, note: Note) -> str:
     return f"; {len(near):,} of them are near-duplicates of what was taken down: look at them{moved}" if near else ""
 
 
-def _build_without(version: Path, gone: int) -> datasets.Build:
-    try:
-        build = datasets.build_of(version)
-    except ManifestError:  # it is among what was left
-        build = datasets.Build({}, 0, {})
+def _build_without(version: Path, gone: int, left: Left) -> datasets.Build:
+    build = datasets.Build({}, 0, {})
+    with contextlib.suppress(ManifestError):  # it is among what was left
+        if not left.is_link(version / datasets.BUILD):
+            build = datasets.build_of(version)
     gone_before = build.settings.get("taken down", 0)
     return build._replace(
         settings=build.settings | {"taken down": gone + (gone_before if isinstance(gone_before, int) else 0)},
@@ -240,7 +259,8 @@ def _without(table: pa.Table, note: Note) -> pa.Table:
     ]
     for name, values in (("group", groups), ("split", splits)):
         index = table.schema.get_field_index(name)
-        table = table.set_column(index, table.schema.field(name), pa.array(values, pa.string()))
+        field = table.schema.field(name)  # of a recipe that others saved, perhaps a dictionary
+        table = table.set_column(index, field, pa.array(values, pa.string()).cast(field.type))
     return table
 
 
@@ -251,10 +271,10 @@ def _rewrite_recipe(path: Path, note: Note, scratch: Path, left: Left) -> None:
         table = pa.Table.from_batches(batches(path))
         if missing := {"group", "split"}.difference(table.column_names):
             raise ValueError(f"lacks the column {min(missing)}")
-    except ValueError as error:
+        table = _without(table, note)
+    except (ValueError, pa.ArrowException) as error:
         left.add(path, f"it names what was taken down, and could not be read whole: {error}")
         return
-    table = _without(table, note)
     if not len(table):
         path.unlink()
         return

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -16,9 +15,10 @@ from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.site import Offer
-from pipeline.store import replace_file
+from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
 
+MAX_NOTE_BYTES = 256 << 20  # 70 of each picture and each face
 _TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
 _IDS = ("image_id", "face_id", "group")
 _READ = (*_TOLD, "face_id", "group", "split", "source", "source_id")
@@ -59,7 +59,7 @@ class Note:
         pairs = [[str, str]]
         shape = {each.name: pairs if each.name in ("posts", "offers") else [HEX64] for each in fields(cls)}
         try:
-            said = read_json(path, shape)
+            said = read_json(path, shape, most=MAX_NOTE_BYTES)
         except FileNotFoundError:
             return cls()
         except ValueError as error:
@@ -226,7 +226,7 @@ def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -
     """Raises ValueError if the ledger holds what no ledger does; then nothing of it is noted."""
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     for *key, image_id in files:
-        if not all(isinstance(text, str) for text in key) or not (image_id is None or is_id(image_id)):
+        if not all(isinstance(text, str) for text in key) or not (image_id is None or _is_id(image_id)):
             raise ValueError(f"of the file {key!r:.80} an image_id {image_id!r:.80}")
     image_of = {(source, url): image_id for source, url, image_id in files}
     posts = ledger.execute(
@@ -248,8 +248,7 @@ def _offer(text: object) -> dict:
     return {each.name: told[each.name] for each in fields(Offer) if told.get(each.name) is not None}
 
 
-def is_id(value: object) -> bool:
-    """Return whether a value is the sha256 of a file as this program writes it: 64 lower-case hexadecimal digits."""
+def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(HEX64.fullmatch(value))
 
 
@@ -263,14 +262,15 @@ def is_of(row: dict, note: Note) -> bool:
     return row["image_id"] in note.images or (row["source"], row["source_id"]) in note.posts
 
 
-_OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # and of other processes: the file may be as it should
-
-
 @contextlib.contextmanager
 def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
     """Open for forgetting: what is deleted is overwritten. None if it is not there, or was left before. What turns out
     to be damaged, by an error of SQLite or a ValueError within, is added to `left`."""
     if not path.exists() or left.holds(path) or left.is_link(path):
+        yield None
+        return
+    if not path.is_file():
+        left.add(path, "no regular file")
         yield None
         return
     try:
@@ -279,6 +279,6 @@ def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
             database.execute("PRAGMA secure_delete=ON")
             yield database
     except (sqlite3.DatabaseError, ValueError) as error:
-        if isinstance(error, sqlite3.OperationalError) and re.search(_OF_THE_MACHINE, str(error)):
+        if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
             raise
         left.add(path, error)

@@ -261,7 +261,7 @@ def test_a_damaged_sidecar_is_a_drop_and_its_picture_is_in(tmp_path):
 
 
 def test_a_member_that_is_too_large_is_a_drop_whatever_it_declares(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_MEMBER", 1000)
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 1000)
     found = offers(tmp_path, zipped({"big.png": bytes(2000), "a.png": PNG}))
     assert (ids(found), drops(found)) == (["dump!a.png"], [("dump!big.png", "archive_bomb")])
 
@@ -423,7 +423,7 @@ def test_members_of_one_name_are_told_apart_in_linear_time():
 
 @pytest.mark.parametrize("stated", [None, 1, 65_535])
 def test_members_of_a_zip_are_counted_before_they_are_read(stated, tmp_path, monkeypatch):
-    monkeypatch.setattr(zip_members, "MAX_MEMBERS", 100)
+    monkeypatch.setattr(zip_members, "MAX_LISTED", 100)
     packed = bytearray(raw_zip([(b"%d.png" % number, b"") for number in range(150)]))
     if stated is not None:
         packed[-14:-10] = pack("<HH", stated, stated)
@@ -533,3 +533,51 @@ def odd_entry(position: int, value: bytes, *, name: bytes = b"b.png", extra: byt
 def test_one_odd_entry_of_a_zip_costs_no_other(data, tmp_path):
     found = ids(offers(tmp_path, data))
     assert {"dump!a.png", "dump!c.png"} <= set(found)
+
+
+def test_many_small_tars_in_a_packed_file_are_unpacked_once(tmp_path):
+    begun = time.process_time()
+    packed = gzip.compress(b"".join(tarred({f"{number}.png": PNG}, "w")[:1536] for number in range(4000)))
+    assert len(ids(offers(tmp_path, packed))) == 4000
+    assert time.process_time() - begun < 15  # unpacked anew for each: minutes
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_long_extended_header_costs_no_member_wherever_it_is(place, mode, tmp_path):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode, format=tarfile.PAX_FORMAT) as package:
+        for number in range(3):
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size, info.pax_headers = len(PNG), {"SCHILY.xattr.a": "x" * 100_000} if number == place else {}
+            package.addfile(info, io.BytesIO(PNG))
+    assert len(ids(offers(tmp_path, file.getvalue()))) == 3
+
+
+def test_an_xz_that_wants_gigabytes_is_damaged(tmp_path):
+    packed = bytearray(lzma.compress(tarred({"a.png": PNG}, "w")))
+    packed[16] = 0x26  # the dictionary: 2 GiB
+    packed[20:24] = pack("<I", zlib.crc32(packed[12:20]))
+    assert [reason for _, reason in drops(offers(tmp_path, bytes(packed)))] == ["archive_damaged"]
+
+
+@pytest.mark.parametrize("maker", [stored_rar, zipped])
+def test_the_members_of_a_listing_are_counted_while_it_is_read(maker, tmp_path, monkeypatch):
+    for module in (archive, zip_members):
+        monkeypatch.setattr(module, "MAX_LISTED", 10)
+    assert len(ids(offers(tmp_path, maker({f"{number}.png": PNG for number in range(10)})))) == 10
+    found = offers(tmp_path, maker({f"{number}.png": PNG for number in range(11)}))
+    assert (ids(found), [reason for _, reason in drops(found)]) == ([], ["archive_bomb"])
+
+
+@pytest.mark.parametrize("extra", [b"\1\0\0\0" * 16_000, b"\1\0\0\0" * 1025, b"\1\0\xff\xff" * 16_000])
+def test_extra_fields_are_not_taken_apart_in_quadratic_time(extra, tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as package:
+        for number in range(200):
+            info = zipfile.ZipInfo(f"{number}.png")
+            info.extra = extra
+            package.writestr(info, PNG)
+    begun = time.process_time()
+    assert len(ids(offers(tmp_path, file.getvalue()))) == 200
+    assert time.process_time() - begun < 5

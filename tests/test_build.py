@@ -1,10 +1,12 @@
 """BuildFaceDataset as its users meet it: through the command line."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -279,6 +281,50 @@ def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
     for name in gone:
         shutil.rmtree(tmp_path / "data" / name)
     shutil.rmtree(tmp_path / "data" / "datasets", ignore_errors=True)
+    build(tmp_path, *options)
+    assert manifest_bytes(tmp_path) == before
+
+
+def lose_originals(data: Path) -> None:
+    shutil.rmtree(data / "images")
+
+
+def lose_the_told(data: Path) -> None:
+    next((data / "stages/TagHairColor").glob("*/told.json")).unlink()
+
+
+def swap_the_told(data: Path) -> None:
+    next((data / "stages/TagHairColor").glob("*/told.json")).write_text("[]")
+
+
+def swap_a_table(data: Path) -> None:
+    (folder,) = (data / "stages/SelectFaces").iterdir()
+    shutil.copy(folder / "funnel.parquet", folder / "faces.parquet")
+
+
+def cut_the_thumbnails(data: Path) -> None:
+    with contextlib.closing(sqlite3.connect(data / "cache/results.sqlite")) as results, results:
+        cut = "json_set(value, '$.thumbnail', substr(json_extract(value, '$.thumbnail'), 1, 101))"
+        results.execute(f"UPDATE result SET value = {cut} WHERE name LIKE 'thumbnails/%'")
+        results.execute("DELETE FROM result WHERE name LIKE 'copies/%'")
+    shutil.rmtree(data / "stages/GroupFaces")
+
+
+@pytest.mark.parametrize("damage", [
+    lose_originals, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails
+])  # fmt: skip
+def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    for path in [*folder.iterdir()][:4]:
+        shutil.copy(path, folder / f"copy of {path.name}")
+        (folder / f"copy of {path.name}").write_bytes(path.read_bytes() + b"x")
+    options = ["--source", "folder", "--path", str(folder)]
+    build(tmp_path, *options)
+    before = manifest_bytes(tmp_path)
+    damage(tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "datasets")
+    if damage is lose_originals:
+        shutil.rmtree(tmp_path / "data/stages/DetectFaces")
     build(tmp_path, *options)
     assert manifest_bytes(tmp_path) == before
 

@@ -14,6 +14,7 @@ from pipeline.sources.site import Site
 from pipeline.store import Store
 from pipeline.web import IDENTIFIERS
 from workflows import configuration
+from workflows.faces import assets_folder
 from workflows.web import harvest_of
 
 KEY = "SuperSecretKey0123456789"
@@ -71,6 +72,8 @@ def config(monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "words"), [
+    ("[resources]\nx = 5%", r"\[resources\] x: its value cannot be expanded"),
+    ("[resources]\nx = many", r"\[resources\] x: 'many' given; a whole number"),
     ("[core]\nlog_level = NOISY", r"\[core\] log_level: 'NOISY' given; one of CRITICAL DEBUG"),
     ("[core]\nno-lock = perhaps", r"\[core\] no_lock: 'perhaps' given; true or false"),
     ("[core]\nworkers = two", r"\[core\] workers: 'two' given; a whole number"),
@@ -126,3 +129,9 @@ def test_all_keys_of_all_sources_are_known_as_keys():
 def test_a_slip_on_the_command_line_comes_with_its_cure(tmp_path, arguments, words):
     (tmp_path / "empty.cfg").write_text("[x]\n")
     assert words in last_line(luigi(tmp_path, "BuildFaceDataset", *arguments, check=False))
+
+
+@pytest.mark.parametrize("folder", ["/tmp/100%q", "/tmp/${NO_SUCH}", "%(x)s"])
+def test_the_folder_of_assets_is_taken_as_it_is(folder, config):
+    config(f"[assets]\nfolder = {folder}\n")
+    assert str(assets_folder()) == folder

@@ -1,11 +1,13 @@
 import datetime
 import os
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, PngImagePlugin
 
+from pipeline import parquet_footer
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_faces, funnel_row, load_crop, read, write
 
 WHEN = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
@@ -218,3 +220,32 @@ def test_a_reason_must_be_of_the_list():
     with pytest.raises(KeyError):
         funnel_row("images", "folder", "a", "dog_ate_it")
     assert len(HAIR_COLORS) == 9
+
+
+def test_pages_that_unpack_to_more_than_the_footer_says_are_not_read(tmp_path):
+    path = tmp_path / "m.parquet"
+    pq.write_table(with_column("title", ["x" * 90_000_000, "y"]), path, compression="zstd", use_dictionary=False)
+    data = path.read_bytes()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    sizes = {chunk.path: chunk.unpacked for chunk in parquet_footer.chunks(data[start:-8])}
+    path.write_bytes(data[:start] + data[start:].replace(varint(sizes["title"]), varint(100, at_least=4)))
+    assert path.read_bytes() != data
+    with pytest.raises(ManifestError, match="unpacks to more than"):
+        read(path, FACES)
+
+
+def varint(number: int, at_least: int = 0) -> bytes:
+    """A whole number as Thrift's compact protocol writes it, in so many bytes at least."""
+    number, made = number * 2, b""
+    while number > 127 or len(made) + 1 < at_least:
+        made, number = made + bytes([number & 127 | 128]), number >> 7
+    return made + bytes([number])
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_lists_of_booleans_in_a_footer_take_their_room(kind):
+    begun = time.process_time()
+    lists = (b"\x19" + bytes([0xF0 | kind]) + b"\x90\xbf\x05") * 200  # of 90,000 each
+    with pytest.raises(ValueError, match="its footer is damaged"):
+        list(parquet_footer.chunks(lists.ljust(90_000, b"\0")))
+    assert time.process_time() - begun < 2

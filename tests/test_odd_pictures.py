@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import warnings
 import zlib
 
@@ -408,3 +409,35 @@ def test_other_formats_are_named_with_the_cure(data, name):
     assert reason == "not_an_image"
     assert name in detail
     assert "convert it to PNG or JPEG" in detail
+
+
+@pytest.mark.parametrize("data", [
+    b"II+\0\x08\0\0\0" + b"\xff" * 8, b"MM\0+\0\x08\0\0" + b"\x80" + b"\0" * 7, b"II*\0" + b"\xff" * 4,
+    b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 63) + b"\xff" * 40,
+])  # fmt: skip
+def test_offsets_beyond_the_file_are_no_picture(data):
+    assert reason_of(data)[0] in ("not_an_image", "truncated")
+
+
+def with_segments(picture: Image.Image, segment: bytes, count: int) -> bytes:
+    data = encoded(picture, "JPEG")
+    return data[:2] + segment * count + data[2:]
+
+
+def test_a_jpeg_of_many_exif_segments_is_read_in_linear_time(picture):
+    begun = time.process_time()
+    plain = pixels_of(encoded(picture, "JPEG"))
+    assert np.array_equal(pixels_of(with_segments(picture, b"\xff\xe1\0\x08Exif\0\0", 60_000)), plain)
+    assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("make", [
+    lambda picture: with_segments(picture, b"\xff\xc4\0\x02", 1_000_000),
+    lambda picture: with_segments(picture, b"\xff\x01", 1_000_000),
+    lambda picture: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 200_000,
+    lambda picture: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1x" * 200_000,
+])  # fmt: skip
+def test_more_parts_than_any_writer_makes_are_not_gone_through(picture, make):
+    data, begun = make(picture), time.process_time()
+    assert reason_of(data)[0] == "too_costly"
+    assert time.process_time() - begun < 5

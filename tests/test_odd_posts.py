@@ -124,3 +124,9 @@ def test_json_is_read_whatever_its_depth_and_digits():
     deep = parsed_json("[" * 300 + "]" * 300)
     assert len(repr(deep)) < 100
     assert parsed_json('[{"a": [1, "x", null]}]') == [{"a": [1, "x", None]}]
+
+
+@pytest.mark.parametrize("source", BOORUS)
+def test_a_page_of_more_posts_than_sites_have_is_not_read(harvested, source):
+    with pytest.raises(UserError, match="20,000 posts on a page, at most 10,000"):
+        harvested(source, [{}] * 20_000)

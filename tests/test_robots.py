@@ -16,6 +16,8 @@ BOMBS = {
     "the same agents twice": f"{AGENTS}Disallow: /\n{AGENTS}",
     "wildcards": "User-agent: *\n" + "".join(f"Disallow: *a{number}\n" for number in range(40_000)),
     "one long wildcard": "User-agent: *\nDisallow: /" + "*a" * 250_000,
+    "fields that end no group": "".join(f"User-agent: a{number}\n" for number in range(400))
+    + "".join(f"Disallow: /{number}\nuser-agentz: y\n" for number in range(3000)),
     "dollars": "User-agent: *\nDisallow: /" + "$" * 500_000,
 }
 HARMLESS = {

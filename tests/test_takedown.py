@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from test_manifest import row, table
 
-from pipeline import takedown
+from pipeline import datasets, takedown
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, write
+from pipeline.manifest import FACES, read, write
+from pipeline.sources.drawn import draw
 
 
 def sha256(text: str) -> str:
@@ -243,3 +244,87 @@ def test_a_recipe_keeps_its_other_rows_and_its_own_columns(root):
     left = pq.read_table(root / "recipes/x.parquet")
     assert left.equals(held.slice(1))
     assert left.schema.metadata == {b"build": b"{}"}
+
+
+@pytest.fixture
+def dataset(root) -> Path:
+    """The data root with a dataset `d` of both faces, asked of Danbooru."""
+    version = root / "datasets/.versions/0123456789abcdef"
+    for path in rows()["path"].to_pylist():
+        (version / path).parent.mkdir(parents=True, exist_ok=True)
+        draw(3, 0)[0].resize((128, 128)).save(version / path)
+    write(rows(), FACES, version / "manifest.parquet")
+    (root / "datasets/d").symlink_to(".versions/0123456789abcdef")
+    (root / "datasets/.requests").mkdir()
+    record = {"version": version.name, "request": {"source": "danbooru", "query": "someone", "path": None}}
+    (root / "datasets/.requests/d.json").write_text(json.dumps(record))
+    return root
+
+
+@pytest.mark.parametrize(("name", "make"), [
+    ("funnel.parquet", lambda path: path.write_bytes(b"PAR1 and so on")),
+    ("funnel.parquet", lambda path: path.symlink_to("/etc/hostname")), ("funnel.parquet", Path.mkdir),
+    ("build.json", lambda path: path.write_text("[")), ("rebuild.json", lambda path: path.symlink_to("/etc/hostname")),
+])  # fmt: skip
+def test_a_damaged_file_beside_a_manifest_costs_no_other_face(dataset, name, make):
+    make(dataset / "datasets/d" / name)
+    outcome = takedown.take_down(dataset, "sha256", VICTIM, "")
+    assert outcome.datasets["d"].startswith("1 of 2 faces are left")
+    assert read(dataset / "datasets/d/manifest.parquet", FACES)["image_id"].to_pylist() == [OTHER]
+
+
+def as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def as_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+
+
+def as_other_size(path: Path) -> None:
+    draw(3, 0)[0].resize((96, 96)).save(path)
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, as_folder, as_link, as_other_size])
+def test_a_lost_crop_costs_no_other_face(dataset, lose):
+    third = rows(image_id=sha256("third"), face_id=sha256("3"), group=sha256("third"), path="faces/33/3.png")
+    held = pa.concat_tables([rows(), third.slice(0, 1)])
+    version = dataset / "datasets/d"
+    (version / "faces/33").mkdir()
+    draw(3, 1)[0].resize((128, 128)).save(version / "faces/33/3.png")
+    write(held, FACES, version / "manifest.parquet")
+    lose(version / rows()["path"][1].as_py())
+    outcome = takedown.take_down(dataset, "sha256", VICTIM, "")
+    assert outcome.datasets["d"].startswith(
+        "1 of 3 faces are left; 1 are dropped, since their crops are gone or damaged"
+    )
+
+
+def test_a_dataset_of_which_nothing_is_left_was_there(dataset):
+    write(rows().slice(0, 1), FACES, dataset / "datasets/d/manifest.parquet")
+    outcome = takedown.take_down(dataset, "sha256", VICTIM, "")
+    assert outcome.datasets == {"d": "removed: none of its faces is left"}
+    assert datasets.request_of(dataset, "d") == {"source": "danbooru"}
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.string_view()])
+def test_a_recipe_that_another_library_saved_is_rewritten(root, kind):
+    table = rows(group=VICTIM)
+    for name in ("group", "split"):
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, name, table[name].cast(pa.string()).cast(kind))
+    pq.write_table(table, root / "recipes/x.parquet")
+    outcome = takedown.take_down(root, "sha256", VICTIM, "")
+    assert_gone_alone(root, outcome)
+    assert not outcome.left
+    assert pq.read_table(root / "recipes/x.parquet")["image_id"].to_pylist() == [OTHER]
+
+
+@pytest.mark.parametrize("place", ["ledger.sqlite", "cache/results.sqlite"])
+def test_a_folder_in_the_place_of_a_database_is_named_or_dropped(root, place):
+    (root / place).mkdir(parents=True)
+    outcome = takedown.take_down(root, "sha256", VICTIM, "")
+    assert {*outcome.left} <= {place}
+    assert not list(root.glob("images/*/" + VICTIM + "*"))

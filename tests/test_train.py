@@ -207,7 +207,7 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
             return os.mkdir, (str(tmp_path / "owned"),)
 
     torch.save({"step": 1, "best": None, "line": Evil()}, tmp_path / "last.pt")
-    with pytest.raises(UserError, match="holds more than tensors"):
+    with pytest.raises(UserError, match="it holds posix mkdir"):
         train.load(tmp_path, Line())
     assert not (tmp_path / "owned").exists()
 

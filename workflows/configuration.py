@@ -8,6 +8,7 @@ import codecs
 import configparser
 import locale
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def check_values() -> None:
     tasks = set(Register.task_names())
     for section in config.sections():
         values = {}
-        for option in config[section] if section in tasks else ():
+        for option in config[section] if section in tasks | {"resources"} else ():
             try:
                 values[option.replace("-", "_")] = config.get(section, option)
             except configparser.InterpolationError:
@@ -89,7 +90,7 @@ def check_values() -> None:
                 raise UserError(
                     f"luigi.cfg: [{where}] {option}", "its value cannot be expanded", "text without % and ${", EXPANSION
                 ) from None
-        parameters = Register.get_task_cls(section).get_params() if values else ()
+        parameters = Register.get_task_cls(section).get_params() if section in tasks else ()
         for name, parameter in parameters:
             aliases = {name, (getattr(parameter, "_config_path", None) or {"name": name})["name"].replace("-", "_")}
             for option in aliases & values.keys():
@@ -100,6 +101,9 @@ def check_values() -> None:
                         f"luigi.cfg: [{section}] {option}", f"{values[option][:100]!r} given", _expected(parameter),
                         "mend it",
                     ) from None  # fmt: skip
+    for option, value in config.items("resources") if config.has_section("resources") else ():
+        if not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
+            raise UserError(f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", "a whole number", "mend it")
     if config.getint("core", "workers", 1) < 1:
         raise UserError("luigi.cfg: [core] workers", "fewer than one", "a whole number, 1 or more", "mend it")
     for option in ("no_configure_logging", "rpc_log_retries"):

@@ -21,6 +21,7 @@ from pipeline import terminal
 from pipeline.errors import UserError
 from workflows import configuration, process
 
+TEXTS = ("--query", "--artist", "--url-prefix", "--reason")
 DEFAULTS = {
     "core": {
         "local_scheduler": "true",  # without one, Luigi waits a minute for a server
@@ -61,17 +62,21 @@ def speak_plainly() -> None:
     CmdlineParser._possibly_exit_with_help = staticmethod(_help_or_task)
     InterfaceLogging._conf = classmethod(_logging_of_file)
     atexit.register(last_words.say)
-    _check_no_empty_value(sys.argv[1:])
+    _check_arguments(sys.argv[1:])
     configuration.check_values()
 
 
-def _check_no_empty_value(arguments: list[str]) -> None:
+def _check_arguments(arguments: list[str]) -> None:
     """Raise UserError if an option has an empty value, as an unset variable of a script leaves it: Luigi would take the
-    default instead. An empty --query is one: it asks for all that a source has."""
+    default instead. An empty --query is one: it asks for all that a source has. So too if bytes that are no UTF-8 are
+    given for a text; paths may have them."""
     for argument, following in itertools.pairwise([*arguments, "end"]):
         option, equals, value = argument.partition("=")
         if option.startswith("--") and option != "--query" and not (value if equals else following):
             raise UserError(option, "'' given", "a value", "give one, or leave the option out")
+        text = value if equals else following
+        if option in TEXTS and text != text.encode("utf-8", "replace").decode():
+            raise UserError(option, f"{ascii(text)[:100]} given", "text in UTF-8", "mend it")
 
 
 def _misused(parser: argparse.ArgumentParser, message: str) -> None:
@@ -235,5 +240,5 @@ class OptionalFilePath(luigi.OptionalParameter, FilePath):
 def require(task: luigi.Task, is_right: bool, parameter: str, expected: str) -> None:
     """Raises UserError unless that parameter of the task is right."""
     if not is_right:
-        option, found = "--" + parameter.replace("_", "-"), f"{getattr(task, parameter)} given"
+        option, found = "--" + parameter.replace("_", "-"), f"{str(getattr(task, parameter))[:100]} given"
         raise UserError(option, found, expected, f"see python -m workflows {task.task_family} --help")

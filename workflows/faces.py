@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import logging
+import os
 from pathlib import Path
 
 import luigi
@@ -20,7 +21,7 @@ logger = logging.getLogger("luigi-interface")
 
 def assets_folder() -> Path | None:
     """Where assets are looked for first, by luigi.cfg."""
-    folder = get_config().get("assets", "folder", None)
+    folder = get_config().get("assets", "folder", None, raw=True)
     return Path(folder).expanduser() if folder else None
 
 
@@ -118,6 +119,9 @@ class ScrapeImages(Stage):
                 "ask for something else" if self.harvest else "give other files",
             )  # fmt: skip
         self.save(out, images=table, drops=drops)
+
+    def is_whole(self) -> bool:
+        return all(os.path.exists(self.data_root / path) for path in self._saved("images")["path"].to_pylist())
 
 
 @requires(ScrapeImages)

@@ -328,7 +328,10 @@ class ApplyAttributes(FromRun):
 
     def check(self) -> None:
         require(
-            self, re.fullmatch(r"[\w:]+(,[\w:]+)*", self.attribute) is not None, "attribute", "names such as blue_hair"
+            self,
+            re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute) is not None,
+            "attribute",
+            "names such as blue_hair",
         )
         require(self, -10 <= self.strength <= 10, "strength", "-10 to 10")
         require(self, 0 <= self.noise <= 1, "noise", "0 to 1")

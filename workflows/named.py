@@ -70,6 +70,9 @@ class NamedDataset(Stage):
             return False
         return True
 
+    def seal(self, made: Path) -> None:
+        """Add nothing: a dataset is known by its manifest."""
+
     def complete(self) -> bool:
         from pipeline import datasets
 

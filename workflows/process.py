@@ -20,7 +20,9 @@ SAME_S = 0.3  # signals within this are one event: a terminal that closes and it
 POLL_S = 0.5
 
 _received: list[int] = []
-"""Signals that asked this process to end."""
+"""Signals that asked this process to end, of which its main thread knows."""
+_noticed: list[int] = []
+"""The first of them, of which the main thread may not know yet."""
 _is_saving = threading.Event()
 
 
@@ -52,8 +54,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _watch(reader: int) -> None:
     """End the process at the second signal, or GRACE_S after the first. Read the signals' numbers from a pipe."""
-    while not any(number in SIGNALS for number in os.read(reader, 1)):
+    while (number := os.read(reader, 1)[0]) not in SIGNALS:
         pass
+    _noticed.append(number)
     first = time.monotonic()
     while True:
         ready, *_ = select.select([reader], [], [], POLL_S)
@@ -80,7 +83,7 @@ def end_if_asked() -> None:
 
 def end_now() -> NoReturn:
     """End this process and its children at once, with one line that says by which signal."""
-    number = _received[0] if _received else signal.SIGINT
+    number = next(iter(_received + _noticed), signal.SIGINT)
     name = "keyboard" if number == signal.SIGINT else signal.Signals(number).name
     if not _is_forked():  # the command says it
         line = f"error: {name}: interrupted; what was done is kept; run the same command again to go on\n"

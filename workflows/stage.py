@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("luigi-interface")
 
 MOST_JOBS = 1024
+_LIST = "sha256.json"  # in a stage's folder: each file -> its sha256
 # What the machine refuses, rather than what the program did wrong.
 _DISK_ERRORS = {
     errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
@@ -99,8 +100,14 @@ class Stage(luigi.Task):
             return False  # the stage whose input is wrong says so when it runs, in full
 
     def is_made(self) -> bool:
-        """Return whether the folder is there, with no damaged table in it."""
-        return self.folder.is_dir() and all(map(_is_readable, self.folder.iterdir()))
+        """Return whether the folder is there, and its files as they were made."""
+        from pipeline.stored import HEX64, read_json
+
+        try:
+            listed = read_json(self.folder / _LIST, {str: HEX64})
+            return all(_sha256(self.folder / name) == sha256 for name, sha256 in listed.items())
+        except (OSError, ValueError):
+            return False
 
     def is_whole(self) -> bool:
         """Return whether all else in the folder is as it was made: looked at once, before it is used."""
@@ -129,6 +136,7 @@ class Stage(luigi.Task):
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
+                    self.seal(made)
                     self.folder.parent.mkdir(parents=True, exist_ok=True)
                     if os.path.lexists(self.folder):
                         logger.warning("%s is damaged: it is made again", self.folder)
@@ -143,6 +151,12 @@ class Stage(luigi.Task):
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
         raise NotImplementedError
+
+    def seal(self, made: Path) -> None:
+        """Write down of the files of `made`, which are whole, what `is_made` looks for."""
+        files = sorted(path for path in made.iterdir() if path.is_file())
+        listed = {path.name: _sha256(path) for path in files}
+        (made / _LIST).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
     def publish(self) -> None:
         """What is left to do once the folder is there; nothing, for most."""
@@ -194,27 +208,17 @@ class Stage(luigi.Task):
         return next(stage for stage in self.chain() if isinstance(stage, kind))
 
 
-def _is_readable(file: Path) -> bool:
-    """Return whether a file of a stage can be read; of kinds that are no tables, whether it is not empty."""
-    if file.is_dir():
-        return True
-    state = file.stat()
-    return state.st_size > 0 and _can_be_read(file, state.st_mtime_ns, state.st_size)
+def _sha256(file: Path) -> str:
+    """Return the sha256 of a file, which is read again only if it has changed. Raise OSError."""
+    status = file.stat()
+    return _sha256_of(file, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=4096)
-def _can_be_read(file: Path, mtime_ns: int, size: int) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _sha256_of(file: Path, mtime_ns: int, size: int) -> str:
+    from pipeline.manifest import sha256_of
 
-    try:
-        if file.suffix == ".parquet":
-            pq.read_table(file, partitioning=None)
-        elif file.suffix == ".json":
-            json.loads(file.read_bytes())
-    except (pa.ArrowException, OSError, ValueError, RecursionError):
-        return False
-    return True
+    return sha256_of(file)
 
 
 _ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
@@ -222,9 +226,17 @@ _ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
 
 @contextlib.contextmanager
 def disk_errors_told(root: Path) -> Iterator[None]:
-    """A full or forbidden disk is the user's to mend: a UserError instead of a traceback."""
+    """Raise UserError, instead of a traceback, for what the user can mend: a full or forbidden disk, or files that were
+    removed meanwhile."""
     try:
         yield
+    except FileNotFoundError as error:
+        if error.filename is None or not Path(error.filename).absolute().is_relative_to(root.absolute()):
+            raise
+        raise UserError(
+            error.filename, "was removed while this program worked with it", "that it stays there",
+            "give the same command again",
+        ) from error  # fmt: skip
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
             raise

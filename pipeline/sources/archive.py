@@ -5,6 +5,7 @@ read, whatever it declares. An archive within the archive is read too, in memory
 """
 
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -16,17 +17,16 @@ import rarfile
 from pipeline.errors import UserError
 from pipeline.sources import tar_members, zip_members
 from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
-from pipeline.sources.members import UNPACK, Member, Refused, utc
-from pipeline.sources.post import Drop, Held, Post, Request
+from pipeline.sources.members import MAX_LISTED, UNPACK, Member, Refused, utc
+from pipeline.sources.post import MAX_FILE_BYTES, Drop, Held, Post, Request
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 
-MAX_MEMBER = 512 << 20  # bytes of one picture: a 100-megapixel TIFF has 300 MB
-MAX_INNER = 1 << 30  # bytes of an archive within, which is held in memory
+MAX_INNER = 768 << 20  # bytes of an archive within, which is held in memory
 MAX_TOTAL = 1 << 40  # bytes that all pictures may unpack to
 MAX_RATIO = 200  # unpacked to packed, of members above RATIO_FROM: line art as BMP in a zip reaches 100
 RATIO_FROM = 50 << 20  # bytes
-MAX_MEMBERS = 5_000_000
+MAX_MEMBERS = 1_000_000
 MAX_DEPTH = 64  # folders in a member's name: each of them is looked into for sidecars
 MAX_NAME = 4096  # characters of a member's name, as of a path
 CHUNK = 1 << 15  # bytes that are unpacked at once
@@ -42,7 +42,14 @@ OTHER_ARCHIVES = {
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
-    archive = rarfile.RarFile(getattr(file, "name", file))  # by its path, it is not copied to unpack a member
+    count = itertools.count(1)
+
+    def check_count(info: rarfile.RarInfo) -> None:
+        if info.filename and next(count) > MAX_LISTED:
+            raise Refused("archive_bomb", f"more than {MAX_LISTED:,} members in a rar: {UNPACK}")
+
+    # By its path, it is not copied to unpack a member.
+    archive = rarfile.RarFile(getattr(file, "name", file), info_callback=check_count)
     for info in archive.infolist():
         if not info.is_dir():
             link = None if info.is_file() else ("unsafe_name", "a link or a device")
@@ -92,15 +99,13 @@ class _Budget:
 
     def read(self, member: Member, most: int) -> bytes:
         """The member's bytes, in steps, whatever it declares."""
-        chunks, size = [], 0
+        data = io.BytesIO()  # a list of chunks would be joined, and so take twice the memory
         with member.open() as file:
             while chunk := file.read(CHUNK):
-                size += len(chunk)
                 self.spend(0 if member.skips else len(chunk))  # a tar's are counted when they are met
-                if size > most:
+                if data.write(chunk) and data.tell() > most:
                     raise Refused("archive_bomb", f"more than {most:,} bytes")
-                chunks.append(chunk)
-        return b"".join(chunks)
+        return data.getvalue()
 
 
 def snapshot(request: Request) -> list:
@@ -215,7 +220,7 @@ class _Archive:
         if member.refused:
             raise Refused(*member.refused)
         try:
-            return budget.read(member, MAX_INNER if extension in ARCHIVES else MAX_MEMBER)
+            return budget.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
         except rarfile.RarCannotExec as error:
             raise Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
         except (Refused, MemoryError):

@@ -72,7 +72,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
         return Listing([_offer(items, query)], None)
     posts = posts_of(items, answer)
-    offers = offers_of(posts, lambda item: _offer(item, query))
+    offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if not posts:  # a short page is no end: hidden posts may be left out of it
         return Listing([], None)
     after = further(cursor, posts, answer)

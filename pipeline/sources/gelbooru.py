@@ -82,7 +82,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
         return Listing([], cursor) if cursor["seen"] < count else Listing([], None)
     if posts is None:
         return Listing([], None, _TOO_DEEP)
-    offers = offers_of(posts, lambda item: _offer(item, query))
+    offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if count is not None:
         count += cursor["seen"] if cursor["is_keyed"] else 0  # of those below the key
     total = count if cursor["total"] is None else cursor["total"]

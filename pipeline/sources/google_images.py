@@ -83,7 +83,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if not isinstance(items, list):
         raise bad_answer(answer, f"no list of items but {str(items)[:100]!r}")
     places = itertools.count(cursor["start"])
-    offers = offers_of(items, lambda item: _offer(item, next(places)))
+    offers = offers_of(items, lambda item: _offer(item, next(places)), answer)
     following = _following(said)
     if not items or following is None:
         return Listing(offers, None)

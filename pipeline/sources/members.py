@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import BinaryIO, NamedTuple
 
+MAX_LISTED = 500_000  # members of an archive whose directory is held in memory, 0.7 kB each
 UNPACK = "unpack it and give --source folder"
 
 

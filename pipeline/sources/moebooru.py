@@ -61,7 +61,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
         items = items["posts"]
     posts = posts_of(items, answer)
-    offers = offers_of(posts, lambda item: _offer(item, query))
+    offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if not posts:
         return Listing([], None)
     after = further(cursor, posts, answer)

@@ -62,7 +62,7 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     said = object_of(answer)
     items = posts_of(said.get("results", said), answer)
     places = itertools.count(1)
-    offers = offers_of(items, lambda item: _offer(query, item, f"page {page}, result {next(places)}"))
+    offers = offers_of(items, lambda item: _offer(query, item, f"page {page}, result {next(places)}"), answer)
     pages, results = whole_number(said.get("page_count")), whole_number(said.get("result_count")) or 0
     # A page may be short, or empty, in the middle: dead links are left out of it. The count says where the end is.
     is_last = page >= pages if pages is not None else not items

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MAX_FILE_BYTES = 512 << 20  # of one picture: a 100-megapixel TIFF has 300 MB
+MAX_FILE_BYTES = 320 << 20  # of one picture: a 100-megapixel TIFF has 300 MB
 
 
 class FileTooLarge(OSError):

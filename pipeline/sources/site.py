@@ -31,6 +31,7 @@ from pipeline.sources.sidecars import MAX_TAGS, split_tags
 Cursor = dict[str, Any]
 MAX_URL = 2000  # characters
 MAX_NESTING = 30  # of JSON
+MAX_PAGE_POSTS = 10_000  # sites have 1,000 at most
 WITHOUT_IDS = "a page of posts without ids: the site cannot be asked for what is below them"
 
 
@@ -257,8 +258,11 @@ def posts_of(value: Any, answer: Answer) -> list:
     return value
 
 
-def offers_of(items: list, offer: Callable[[dict], Offer | Drop]) -> list[Offer | Drop]:
-    """Return what each item of a page comes to, by `offer`; one that is no object is an odd post."""
+def offers_of(items: list, offer: Callable[[dict], Offer | Drop], answer: Answer) -> list[Offer | Drop]:
+    """Return what each item of a page comes to, by `offer`; one that is no object is an odd post. Raises BadAnswer if
+    there are more than on any site's pages."""
+    if len(items) > MAX_PAGE_POSTS:
+        raise bad_answer(answer, f"{len(items):,} posts on a page, at most {MAX_PAGE_POSTS:,}")
     offers = [offer(item) if isinstance(item, dict) else odd_post(item) for item in items]
     times: Counter[str] = Counter()
     for at, each in enumerate(offers):

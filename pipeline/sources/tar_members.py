@@ -19,20 +19,25 @@ MAX_HEADERS = 1 << 18  # bytes of all headers of one member: extended ones, and 
 TOO_MANY_DIGITS = re.compile(rb"\d{300}")  # a header that tarfile looks through in quadratic time, too
 MAX_PADDING = 1 << 20  # bytes of zeros behind the last member
 MAX_GLOBALS = 1000  # keywords of global headers, which tarfile copies for each member
+HEAD_BYTES = 1 << 12
+MAX_XZ_BYTES = 256 << 20  # of memory that an xz wants; `xz -9` wants 65 MiB
 _UNPACKERS = {b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
 
 
 def members(file: BinaryIO) -> Iterator[Member]:
     """Yield the members, also of tars that follow each other. A packed one is read once: read each member before asking
     for the next. Raise Refused, or what `tarfile` raises, where it breaks off."""
-    head = file.read(6)
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
+    if unpack is lzma.LZMAFile:
+        lzma.LZMADecompressor(memlimit=MAX_XZ_BYTES).decompress(head, 1)  # raises LZMAError if it wants more
     stream = _Bounded(unpack(file) if unpack else file)
     start = 0
     while start is not None:
         stream.seek(start)
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
+        stream.room = MAX_HEADERS
+        with tarfile.open(fileobj=stream, mode="r:") as archive:  # which reads the first header
             yield from _members(archive, stream)
             start = _next_tar(stream, archive.offset)
 
@@ -83,20 +88,39 @@ def is_header(block: bytes) -> bool:
 
 
 class _Bounded:
-    """A stream that is read in small steps, and of which only so much is read as headers."""
+    """A stream that is read in small steps, and of which only so much is read as headers. A packed one that went back
+    would be unpacked anew from its beginning: a step back within the last block is made here."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self.seek, self.tell = file.seek, file.tell
+        self._at = 0
+        self._last, self._ahead = b"", b""  # what was read last, and what of it is to be read again
         self.room: int | None = None
         """Bytes that may still be read; None: any number."""
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, position: int) -> None:
+        back = self._at - position
+        if 0 < back <= len(self._last):
+            self._ahead, self._last = self._last[-back:] + self._ahead, b""
+        elif not -len(self._ahead) <= back <= 0:
+            self._ahead = b""
+            self._file.seek(position)
+        else:
+            self._ahead = self._ahead[-back:]
+        self._at = position
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` bytes, or zeros for a header that is too long. Raise Refused beyond the bounds."""
         most = MAX_READ if self.room is None else self.room
         if not 0 <= size <= most:
-            raise Refused("archive_bomb", f"a header of more than {most:,} bytes")
-        data = self._file.read(size)
+            raise Refused("archive_bomb", f"{size:,} bytes at once, at most {most:,}")
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        data += self._file.read(size - len(data))
+        self._at += len(data)
+        self._last = data if size == tarfile.BLOCKSIZE else b""
         if self.room is None:
             return data
         self.room -= size

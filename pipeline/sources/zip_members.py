@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.sources.members import UNPACK, Member, Refused, utc
+from pipeline.sources.members import MAX_LISTED, UNPACK, Member, Refused, utc
 
-MAX_MEMBERS = 500_000  # zipfile holds all of them at once, 0.7 kB each
 MAX_DIRECTORY = 256 << 20  # bytes
 MAX_EXTRA = 4096  # bytes of one member's extra fields, which zipfile takes apart in quadratic time
 ENCRYPTED, UTF8 = 1, 1 << 11  # flags
@@ -86,8 +85,8 @@ def _plain_directory(directory: bytes) -> bytes | None:
     for count in range(len(directory)):
         if at + _ENTRY.size > len(directory) or directory[at : at + 4] != b"PK\1\2":
             break
-        if count == MAX_MEMBERS:
-            raise Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members in a zip: {UNPACK}")
+        if count == MAX_LISTED:
+            raise Refused("archive_bomb", f"more than {MAX_LISTED:,} members in a zip: {UNPACK}")
         fields = _ENTRY.unpack_from(directory, at)
         flags, (name_length, extra_length, comment_length) = fields[5], fields[12:15]
         name = at + _ENTRY.size
@@ -99,7 +98,7 @@ def _plain_directory(directory: bytes) -> bytes | None:
             is_changed = True
         at = extra + extra_length
         if not _adds_up(directory[extra:at]):
-            plain[extra:at] = bytes(len(plain[extra:at]))
+            plain[extra:at] = _one_field(len(plain[extra:at]))
             is_changed = True
         at += comment_length
     return bytes(plain) if is_changed else None
@@ -119,6 +118,11 @@ def _adds_up(extra: bytes) -> bool:
     while at + 4 <= len(extra):
         at += 4 + int.from_bytes(extra[at + 2 : at + 4], "little")
     return at <= len(extra) <= MAX_EXTRA
+
+
+def _one_field(length: int) -> bytes:
+    """Return an extra field of so many bytes, of a kind that nobody knows."""
+    return (b"\xff\xff" + struct.pack("<H", max(length - 4, 0)) + bytes(length))[:length]
 
 
 class _Overlaid:
