@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
@@ -123,8 +123,11 @@ _OFFER = {
     else str if each.name in ("source_id", "file_url") else (str, None)
     for each in fields(Offer)
 }  # fmt: skip
+_REASON = re.compile("|".join(map(re.escape, REASONS)))
+_ROUND = {"number": int, "wanted": int, "shortfall": str, "newest": str, "is_whole": int}
+_DROP = {"source_id": str, "reason": _REASON, "detail": str}
 _FILE = {
-    "outcome": str, "detail": (str, None), "image_id": (HEX64, None),
+    "outcome": re.compile(f"{FETCHED}|{_REASON.pattern}"), "detail": (str, None), "image_id": (HEX64, None),
     "path": (re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), None), "bytes": (int, None),
     "is_as_promised": (int, None), "fetched_at": (str, None), "came_from": (str, None),
 }  # fmt: skip
@@ -219,7 +222,7 @@ class Ledger:
     def finished(self, harvest: str) -> int | None:
         """The number of the last round that was finished, at some limit; None: the first was not."""
         rows = self._db.execute("SELECT max(number) FROM round WHERE harvest = ? AND is_done", (harvest,))
-        return rows.fetchone()[0]
+        return self._checked(rows.fetchone()[0], (int, None), "number")
 
     def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
         """Open a round, or go on with it. `first`: the cursor of a listing from the beginning; None: it needs none. A
@@ -258,7 +261,10 @@ class Ledger:
             "WHERE harvest = ? AND number <= ? ORDER BY number",
             (harvest, upto),
         )
-        return [Round(number, self._json(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
+        rounds = [Round(number, self._json(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
+        for each in rounds:
+            self._checked(each._asdict(), _ROUND)
+        return rounds
 
     def _json(self, text: object, shape: object):
         """Return the JSON value of a cell. Raise UserError unless it is of the shape."""
@@ -266,6 +272,14 @@ class Ledger:
             return parse_json(text, shape)
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
+
+    def _checked(self, value: Any, shape: object, name: str = "a row") -> Any:
+        """Return the value that was read. Raise UserError, with its name, unless it is of the shape."""
+        try:
+            check(value, shape, name)
+        except ValueError as error:
+            raise _damaged(self._file, str(error)) from error
+        return value
 
     def add_page(
         self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str,
@@ -276,7 +290,7 @@ class Ledger:
             (rank,) = self._db.execute(
                 "SELECT wanted FROM round WHERE harvest = ? AND number = ?", (harvest, number)
             ).fetchone()
-            first, known = rank, 0
+            first, known = self._checked(rank, int, "wanted"), 0
             for offer in offers:
                 values = (
                     (file_key(offer), json.dumps(asdict(offer)), None, None)
@@ -310,7 +324,9 @@ class Ledger:
         )
         for source_id, offer, reason, detail, *file in rows.fetchall():
             if offer is None:
-                yield Line(source_id, None, Drop(source_id, reason, detail), None)
+                drop = Drop(source_id, reason, detail)
+                self._checked(vars(drop), _DROP)
+                yield Line(source_id, None, drop, None)
             else:
                 held = self._json(offer, _OFFER)
                 told = Offer(
@@ -323,8 +339,6 @@ class Ledger:
     def _check_file(self, file: File) -> None:
         try:
             check(file._asdict(), _FILE)
-            if file.outcome not in {FETCHED, *REASONS}:
-                raise ValueError(f"an outcome is {file.outcome[:40]!r}")
             _ = file.fetched_at and datetime.fromisoformat(file.fetched_at)
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
@@ -340,7 +354,7 @@ class Ledger:
     def spent(self, month: str) -> float:
         """USD that asking this source has cost in a month (`2026-11`)."""
         row = self._db.execute("SELECT usd FROM spent WHERE source = ? AND month = ?", (self._source, month)).fetchone()
-        return row[0] if row else 0.0
+        return self._checked(row[0], float, "usd") if row else 0.0
 
     def spend(self, month: str, usd: float) -> None:
         """More, or less if an answer turned out to be cheaper than it might have been."""

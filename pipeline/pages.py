@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.store import remove
 from pipeline.stored import parse_json
 
 _CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+_ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice is two lines
 
 
 class Kept:
@@ -28,15 +30,19 @@ class Kept:
                 self.answer = Answer(*parse_json(head, [str, int, {str: str}]), data)
 
     def conditions(self) -> dict[str, str]:
-        """The headers by which the host need not send it again."""
-        said = self.answer.headers if self.answer else {}
-        return {_CONDITIONS[name]: said[name] for name in VALIDATORS if name in said}
+        """Return the headers by which the host need not send it again."""
+        return _conditions(self.answer) if self.answer else {}
 
     def keep(self, answer: Answer) -> Answer:
-        if answer.status == 200 and any(name in answer.headers for name in VALIDATORS):
+        if answer.status == 200 and _conditions(answer):
             fresh = self._file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
             fresh.write_bytes(json.dumps(answer[:-1]).encode() + b"\n" + answer.body)
             if not self._file.is_file():
                 remove(self._file)
             os.replace(fresh, self._file)
         return answer
+
+
+def _conditions(answer: Answer) -> dict[str, str]:
+    said = {name: answer.headers.get(name, "") for name in VALIDATORS}
+    return {_CONDITIONS[name]: value for name, value in said.items() if _ONE_LINE.fullmatch(value)}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 HIDDEN = "…"
 MIN_LENGTH = 6  # characters from which on a value can be told from other text
+_MAX_ESCAPES = 8  # backslashes before an escaped character; without a bound, a run of them takes quadratic time
 
 _remembered: set[str] = set()
 _ENTITIES: dict[str, list[str]] = defaultdict(list)
@@ -23,9 +24,11 @@ def remember(secrets: Iterable[str]) -> None:
 
 
 def basic_credentials(login: str, password: str) -> set[str]:
-    """Return what HTTP's basic authentication makes of a login, in both alphabets of base64, without padding."""
-    pair = f"{login}:{password}".encode()
-    return {encode(pair).decode().rstrip("=") for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+    """Return what HTTP's basic authentication makes of a login, in UTF-8 and in Latin-1, which requests sends, each in
+    both alphabets of base64, without padding."""
+    pairs = [f"{login}:{password}".encode(encoding, "replace") for encoding in ("utf-8", "latin-1")]
+    alphabets = (base64.b64encode, base64.urlsafe_b64encode)
+    return {encode(pair).decode().rstrip("=") for pair in pairs for encode in alphabets}
 
 
 def hide(text: str, secrets: Iterable[str] = ()) -> str:
@@ -46,25 +49,41 @@ def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
     if not longest_first:
         return None
     starts = re.escape("".join(sorted({secret[0] for secret in longest_first})))
-    alternatives = "|".join("".join(map(_spellings, secret)) for secret in longest_first)
-    return re.compile(rf"(?=[%&\\{starts}])(?:{alternatives})", re.IGNORECASE)  # five times as fast as without a look
+    parts = (re.findall(r"\\*[^\\]|\\+", secret) for secret in longest_first)
+    alternatives = "|".join("".join(map(_spellings, each)) for each in parts)
+    return re.compile(rf"(?=[+%&\\{starts}])(?:{alternatives})", re.IGNORECASE)  # five times as fast as without a look
 
 
 @functools.lru_cache(maxsize=16)
 def _bytes_pattern(secrets: frozenset[str]) -> re.Pattern[bytes] | None:
     pattern = _pattern(secrets)
-    return re.compile(pattern.pattern.encode(), re.IGNORECASE) if pattern else None
+    return re.compile(pattern.pattern.encode("utf-8", "surrogatepass"), re.IGNORECASE) if pattern else None
 
 
 @functools.cache
-def _spellings(character: str) -> str:
-    """Return a regular expression of a character as it is, percent-encoded (also more than once), as a reference of
-    HTML, and escaped as in JSON (also more than once)."""
+def _spellings(part: str) -> str:
+    """Return a regular expression of a character and the backslashes before it, each as it is, percent-encoded, as a
+    reference of HTML, or escaped as in JSON; also more than once."""
+    character, backslashes = part[-1], len(part) - 1
+    whole, escaped = "|".join(_encoded(character)), "|".join(_escaped(character))
+    if not backslashes:
+        return rf"(?:{whole}|\\{{1,{_MAX_ESCAPES}}}(?:{escaped}))"
+    run = f"(?:{'|'.join(_encoded(chr(92)))}){{{backslashes},{_MAX_ESCAPES * (backslashes + 1)}}}"
+    return f"{run}(?:{whole}|{escaped})"
+
+
+def _encoded(character: str) -> list[str]:
+    """Return regular expressions of a character as it is, percent-encoded, and as a reference of HTML."""
     code = ord(character)
-    spellings = [
-        re.escape(character), f"%(?:25)*{code:02x}", f"&#0*{code};?", f"&#x0*{code:x};?", rf"\\+(?:u00|x){code:02x}",
-        *(f"&{name}" for name in _ENTITIES.get(character, ())),
-    ]  # fmt: skip
-    if not character.isalnum():
-        spellings.append(rf"\\+{re.escape(character)}")
-    return f"(?:{'|'.join(spellings)})"
+    forms = {character.encode("utf-8", "surrogatepass"), character.encode("latin-1", "ignore")} - {b""}
+    percent = ["".join(f"%(?:25)*{byte:02x}" for byte in form) for form in sorted(forms)]
+    blank = _encoded("+") if character == " " else []
+    names = [f"&{name}" for name in _ENTITIES.get(character, ())]
+    return [re.escape(character), *percent, *blank, f"&#0*{code};?", f"&#x0*{code:x};?", *names]
+
+
+def _escaped(character: str) -> list[str]:
+    """Return regular expressions of what follows the first backslash of a character that is escaped as in JSON."""
+    units = re.findall("....", character.encode("utf-16-be", "surrogatepass").hex())
+    codes = [rf"\\{{1,{_MAX_ESCAPES}}}".join(f"u{unit}" for unit in units), f"x{ord(character):02x}"]
+    return codes if character.isalnum() else [*codes, re.escape(character)]

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 
 import pytest
+import requests
 
 from pipeline import assets
 from pipeline.budget import Budget
@@ -37,6 +38,21 @@ def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
     assert (kept.answer, kept.conditions()) == (None, {})
     kept.keep(answer)
     assert Kept(tmp_path, ask).answer == answer
+
+
+@pytest.mark.parametrize(("headers", "conditions"), [
+    ({"etag": 'W/"1 a"', "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"},
+     {"If-None-Match": 'W/"1 a"', "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}),
+    ({"etag": '"1"\n"2"', "last-modified": "yesterday"}, {"If-Modified-Since": "yesterday"}),
+    ({"etag": '"1"', "last-modified": "today\nyesterday"}, {"If-None-Match": '"1"'}),
+    ({"etag": "\x00", "last-modified": "a\rb"}, {}), ({"etag": "", "last-modified": "a\x7f"}, {}), ({"etag": "é"}, {}),
+])  # fmt: skip
+def test_only_validators_of_one_line_are_sent_back(headers, conditions, tmp_path):
+    ask = Ask("https://a.test/")
+    Kept(tmp_path, ask).keep(Answer(ask.url, 200, headers, b"body"))
+    assert Kept(tmp_path, ask).conditions() == conditions
+    assert bool(conditions) == bool(list(tmp_path.iterdir()))
+    requests.Request("GET", ask.url, headers=conditions).prepare()
 
 
 @pytest.mark.parametrize("content", DAMAGES)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, File, Ledger
+from pipeline.sources.post import Drop
 from pipeline.sources.site import Offer
 
 POSTS = 400
@@ -20,6 +21,8 @@ def fill(file: Path) -> None:
     ledger.add_page("h", 0, offers, None, "")
     for offer in offers:
         ledger.record(offer, File(FETCHED, image_id="0" * 64, path=f"images/00/{'0' * 64}.png", bytes=1))
+    ledger.add_page("h", 0, [Drop("dropped", "gone", "HTTP 404")], None, "")
+    ledger.spend("2026-11", 0.5)
     ledger.finish("h", 0)
     ledger.close()
 
@@ -28,7 +31,9 @@ def use(file: Path) -> int:
     ledger = Ledger(file, "s")
     try:
         assert ledger.id
+        ledger.finished("h")
         ledger.rounds("h", 0)
+        ledger.spent("2026-11")
         ledger.spend("2026-11", 0.5)
         return len(list(ledger.lines("h", 0, 0)))
     finally:
@@ -65,6 +70,14 @@ DAMAGES = {
     "a path that leaves": statement("UPDATE file SET path = '../../x.png'"),
     "an odd outcome": statement("UPDATE file SET outcome = 'odd'"),
     "an odd date": statement("UPDATE file SET fetched_at = 'yesterday'"),
+    "a count that is none": statement("UPDATE round SET wanted = 'abc'"),
+    "a round's words that are bytes": statement("UPDATE round SET shortfall = x'00'"),
+    "a number of a round that is none": statement("UPDATE round SET number = 'abc'"),
+    "no reason": statement("UPDATE post SET reason = NULL WHERE offer IS NULL"),
+    "an odd reason": statement("UPDATE post SET reason = 'nonsense' WHERE offer IS NULL"),
+    "a detail that is bytes": statement("UPDATE post SET detail = x'00' WHERE offer IS NULL"),
+    "an amount that is none": statement("UPDATE spent SET usd = 'abc'"),
+    "an amount that is bytes": statement("UPDATE spent SET usd = x'00'"),
     "bytes that are no UTF-8": statement("UPDATE file SET detail = CAST(x'ff' AS TEXT)"),
 }
 
@@ -73,7 +86,7 @@ DAMAGES = {
 def test_a_damaged_ledger_is_one_clear_line_and_stays(damage, tmp_path):
     file = tmp_path / "ledger.sqlite"
     fill(file)
-    assert use(file) == POSTS
+    assert use(file) == POSTS + 1
     DAMAGES[damage](file)
     with pytest.raises(UserError, match=r"ledger\.sqlite: .*; the ledger of what was fetched; .*move it away"):
         use(file)
@@ -83,3 +96,12 @@ def test_a_damaged_ledger_is_one_clear_line_and_stays(damage, tmp_path):
 def test_an_empty_ledger_is_a_new_one(tmp_path):
     (tmp_path / "ledger.sqlite").write_bytes(b"")
     assert use(tmp_path / "ledger.sqlite") == 0
+
+
+def test_a_page_is_not_added_to_a_count_that_is_none(tmp_path):
+    fill(tmp_path / "ledger.sqlite")
+    DAMAGES["a count that is none"](tmp_path / "ledger.sqlite")
+    ledger = Ledger(tmp_path / "ledger.sqlite", "s")
+    with pytest.raises(UserError, match=r"ledger\.sqlite: damaged \(wanted is \"abc\"\)"):
+        ledger.add_page("h", 0, [], None, "")
+    ledger.close()

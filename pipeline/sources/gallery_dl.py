@@ -288,7 +288,7 @@ def _offer(query: Query, name: str, url: object, values: dict) -> Offer | Drop:
         return Drop(name, "bad_url", words_of(url, 100) or "no URL")
     if found := no_picture(values.get("extension"), address):
         return Drop(name, "not_a_picture", found)
-    said = provenance(values)
+    said = provenance(values, tags_in(values))
     rating = words_of(said.get("rating") or _marked(values), 40)
     if _is_unsafe(rating, values) and rating.lower() not in {each.lower() for each in query.ratings}:
         return Drop(name, "rating", rating)

@@ -18,8 +18,9 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from posixpath import dirname, join, normpath, splitext
 
 VERSION = 2
@@ -131,7 +132,8 @@ class Sidecars:
             except BadSidecar as problem:
                 self._problems.append(problem)
                 continue
-            told, found = provenance(values), tags_in(values)
+            found = tags_in(values)
+            told = provenance(values, found)
             if caption := caption_in(values):
                 told.setdefault("title", caption)
             if values and not told and not found and not is_table(sidecar):
@@ -208,12 +210,15 @@ class Sidecars:
         return data
 
 
+_ADDRESS = re.compile(r"\s*https?://\S+\s*")
+
+
 def _text_values(text: str, sidecar: str, path: str) -> dict:
     """What a file of text says: tags or captions, and pages' addresses on lines of their own."""
     lines = text.splitlines()
-    urls = [line.strip() for line in lines if re.match(r"\s*https?://\S+\s*$", line)]
-    values: dict = {"page_url": urls[0]} if urls else {}
-    rest = "\n".join(line for line in lines if line.strip() not in urls)
+    urls = dict.fromkeys(line.strip() for line in lines if "://" in line and _ADDRESS.fullmatch(line))
+    values: dict = {"page_url": next(iter(urls))} if urls else {}
+    rest = "\n".join(line for line in lines if not urls or line.strip() not in urls)
     if rest.strip():
         # A tag on each line is how `c.png.txt` is written, also where there is one line
         values["text"] = [rest.strip()] if sidecar == f"{path}.txt" and len(rest.split("\n")) == 1 else rest
@@ -228,19 +233,20 @@ def _file_name(row: object) -> str:
     return normpath(str(name).replace("\\", "/")) if name else ""
 
 
-def provenance(values: dict) -> dict[str, str]:
-    """Column of KEYS, or artist -> what the values say of it; without those of which they say nothing."""
+def provenance(values: dict, tags: list[str]) -> dict[str, str]:
+    """Return what the values, and the tags in them, say: column of KEYS, or artist -> text, without those of which they
+    say nothing."""
     said = {column: [found for key in keys if (found := one_line(values.get(key)))] for column, keys in KEYS.items()}
-    return {column: texts[0] for column, texts in (said | {"artist": _artists(values)}).items() if texts}
+    return {column: texts[0] for column, texts in (said | {"artist": _artists(values, tags)}).items() if texts}
 
 
-def _artists(values: dict) -> list[str]:
+def _artists(values: dict, tags: list[str]) -> list[str]:
     """The artists, as one text; none if nobody but the uploader is named."""
     named = [name for key in ARTIST_KEYS if (name := _names(values.get(key), is_tag_list=key in _TAG_LISTS))]
     if not named and isinstance(values.get("tags"), dict):  # e621's API: a list of each kind
         named = [name for name in [_names(values["tags"].get("artist"), is_tag_list=True)] if name]
     if not named:
-        named = list(filter(None, map(artist_of_tag, tags_in(values))))
+        named = [name for tag in tags if ":" in tag and (name := artist_of_tag(tag))]
     if not named and not _is_of_a_board(values):
         named = [name for key in POSTER_KEYS if (name := _names(values.get(key)))][:1]
     return [", ".join(dict.fromkeys(named))[:MAX_TEXT]] if named else []
@@ -323,32 +329,39 @@ def _tags_of_text(text: str) -> Iterator[str]:
         yield from _tags_of_line(line, is_one=len(lines) > 1)
 
 
-def _tags_of_line(line: str, *, is_one: bool) -> Iterator[str]:
-    """`is_one`: whether a line without commas is one tag, blanks and all, rather than several."""
-    if parts := _parted(line):
-        for part in parts:
-            yield from _words(part) if _is_prose(part) else filter(None, [normal_tag(part)])
-    elif _is_prose(line):
-        yield from _words(line)
-    elif is_one and not ("_" in line and len(line.split()) > 1):
-        yield from filter(None, [normal_tag(line)])
-    else:
-        yield from split_tags(line)
+def _tags_of_line(line: str, *, is_one: bool) -> Iterable[str]:
+    """Return the tags of a line. `is_one`: whether one without commas is one tag, blanks and all, not several."""
+    parts = _parted(line)
+    if not parts and not _is_prose(line):
+        is_one = is_one and not ("_" in line and len(line.split()) > 1)
+        return filter(None, [normal_tag(line)] if is_one else split_tags(line))
+    tags = (_words(part) if _is_prose(part) else [normal_tag(part)] for part in parts or [line])
+    return filter(None, chain.from_iterable(tags))
+
+
+_MARKS = (re.compile("[,，、]"), re.compile(r"(?<=\w);(?=\s|$)"))
+_MAY_BE_PARTED = re.compile("[,，、;]")
 
 
 def _parted(line: str) -> list[str]:
     """The parts of a line with commas, or semicolons that are no smileys; none without."""
-    return next((re.split(mark, line) for mark in ("[,，、]", r"(?<=\w);(?=\s|$)") if re.search(mark, line)), [])
+    if not _MAY_BE_PARTED.search(line):
+        return []
+    return next((parts for mark in _MARKS if len(parts := mark.split(line)) > 1), [])
 
 
+_MIN_PROSE = 4  # words
 _OF_SENTENCES = frozenset("a an the is are was were he she they his her their this that".split())
 
 
 def _is_prose(line: str) -> bool:
     """Whether a line is a sentence, more or less, and no tag: they hold no articles."""
+    if len(line.split()) < _MIN_PROSE:  # so are most tags: no part of it has more words
+        return False
     part = max(_parted(line) or [line], key=lambda part: len(part.split()))
     words = part.lower().split()
-    return len(words) > 3 and "_" not in line and (line.rstrip().endswith(".") or not _OF_SENTENCES.isdisjoint(words))
+    is_long = len(words) >= _MIN_PROSE and "_" not in line
+    return is_long and (line.rstrip().endswith(".") or not _OF_SENTENCES.isdisjoint(words))
 
 
 def _words(line: str) -> Iterator[str]:
@@ -359,6 +372,7 @@ def _words(line: str) -> Iterator[str]:
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 # Each alternative begins with another character, so that no text takes more than a few looks at each of its own.
 _QUOTED_LIST = re.compile(rf"""(?:[\s,:.()\de+-]|{_QUOTED.pattern})*""", re.DOTALL)
+_LIST = re.compile(r"([\[{(])(.*)[\])}]", re.DOTALL)
 _ARRAY = re.compile(r"(?:np\.)?array\((.*?)(?:,\s*dtype=[\w.<>']{1,20})?\)", re.DOTALL)
 
 
@@ -366,11 +380,13 @@ def _items(text: str) -> list[str] | None:
     """The items of a list that has become text, as JSON, as Python or NumPy prints it, or without quotes; None if it is
     no list."""
     text = text.strip()
-    if text.lower() in ("nan", "none", "null"):
+    if text[:5].lower() in ("nan", "none", "null"):
         return []
+    if not text.endswith(("]", "}", ")")):
+        return None
     if array := _ARRAY.fullmatch(text):
         text = array[1].strip()
-    inner = re.fullmatch(r"([\[{(])(.*)[\])}]", text, re.DOTALL)
+    inner = _LIST.fullmatch(text)
     if inner is None:
         return None
     try:
@@ -540,14 +556,18 @@ def split_tags(value) -> list[str]:
     return [tag for tag in tags if tag]
 
 
+_ESCAPED = re.compile(r"\\([()])")
+
+
 def normal_tag(tag: str) -> str:
     """`Long Hair ` -> `long_hair`; kohya's `saber \\(fate\\)` -> `saber_(fate)`."""
-    return _encodable("_".join(re.sub(r"\\([()])", r"\1", tag).lower().split()))[:200]
+    plain = _ESCAPED.sub(r"\1", tag) if "\\" in tag else tag
+    return sys.intern(_encodable("_".join(plain.lower().split()))[:200])
 
 
 def _encodable(text: str) -> str:
     """Without the lone surrogates that JSON escapes and odd file names can hold, but no manifest."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 _SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test", "images", "data"}

@@ -230,12 +230,13 @@ def _offer(where: str, row: dict, query: Query) -> Offer | Drop:
     url = None if more else _absolute(address["url"], base)
     if url is None:
         return Drop(where, "bad_url", f"{where}: {words_of(text, 100) or 'no URL'}")
-    said = provenance(row)
+    tags = tags_in(row)
+    said = provenance(row, tags)
     said.pop("file_url", None)
     if caption := caption_in(row):
         said.setdefault("title", caption)
     return Offer(
-        words_of(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags_in(row)),
+        words_of(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags),
         md5=_first_of(row, HASH_KEYS, promised_md5), sha256=_first_of(row, HASH_KEYS, promised_sha256),
         bytes=_first_of(row, SIZE_KEYS, whole_number),
     )  # fmt: skip
