@@ -98,6 +98,7 @@ def test_a_second_run_does_nothing_and_is_soon_over(built):
     assert sorted((path, path.stat().st_mtime_ns) for path in (built / "data").rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_build_in_another_data_root_gives_the_same_bytes(built, tmp_path):
     build(tmp_path, "--data-root", "elsewhere/data", "--jobs", "1", "--name", "other")
     assert (tmp_path / "elsewhere/data/datasets/other/manifest.parquet").read_bytes() == manifest_bytes(built)

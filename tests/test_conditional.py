@@ -199,6 +199,7 @@ def test_wrong_use_is_one_clear_line(arguments, words, run):
     assert sorted(run.parent.glob("*/generated/*")) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_learned_tags_alone_is_asked_for_them(trained, tmp_path):
     folder = recoloured(trained, tmp_path, ())
     table = pq.read_table(folder / "manifest.parquet")
@@ -222,6 +223,7 @@ def test_a_run_that_learned_tags_alone_is_asked_for_them(trained, tmp_path):
     assert "no face has a label that the run learned" in line
 
 
+@pytest.mark.slow
 def test_a_reference_that_was_built_again_is_refused_unless_it_is_meant(run, trained, tmp_path):
     shutil.copytree(run, tmp_path / "data/runs" / RUN)
     recoloured(trained, tmp_path, ("blue", "red")).rename(tmp_path / "data/datasets/faces")

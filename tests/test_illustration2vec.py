@@ -313,6 +313,7 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
     assert list(found.hair_color) == list(without.hair_color)
 
 
+@pytest.mark.slow
 def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(hair, "_rounded", list)  # all of them
     store = Store(tmp_path / "data")

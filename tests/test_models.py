@@ -208,7 +208,12 @@ def test_micro_batches_are_summed(name):
             torch.testing.assert_close(*averages, rtol=1e-6, atol=1e-12)
 
 
-@every_model
+TRAINED_BY_TWO = ("dcgan96", "cgan-resblock")  # by default; the others take minutes
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in TRAINED_BY_TWO else pytest.mark.slow) for name in ZOO]
+)
 def test_two_processes_do_what_one_does(name, tmp_path):
     torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "two"), 2), nprocs=2)
     torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "one"), 1), nprocs=1)

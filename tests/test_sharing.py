@@ -457,6 +457,7 @@ def test_nothing_taken_down_is_said(place):
     assert "nothing of" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_rebuild_after_a_takedown_knows_what_is_missing(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     site.faults.clear()

@@ -81,6 +81,7 @@ def test_fresh_moves_the_old_run_aside(place):
     assert json.loads((place / f"{RUN}.old1" / "config.json").read_text())["seed"] == 0
 
 
+@pytest.mark.slow
 def test_fresh_leaves_the_old_run_where_the_new_one_cannot_start(place):
     luigi(place, *TINY, "--steps", "10")
     luigi(place, "TrainDCGAN", "--variant", "128", "--preset", "tiny", "--steps", "1", "--run", "other")
@@ -169,6 +170,7 @@ def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, 
     assert last.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_saving_is_one_clear_line_and_the_checkpoint_before_stays(place):
     luigi(place, *TINY, "--steps", "10")
     before = (place / RUN / "last.pt").read_bytes()
@@ -187,6 +189,7 @@ def test_a_full_disk_while_saving_is_one_clear_line_and_the_checkpoint_before_st
     equal(place / RUN, place / "data/runs/straight")
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_one_of_two_processes_is_one_clear_line(place):
     def narrow():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -231,6 +234,7 @@ def test_ctrl_c_saves_and_the_next_start_goes_on(place):
     assert 0 < state(place / RUN)["step"] < 3000
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_a_run_of_two_processes(place):
     options = [*TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000", "--processes", "2"]
     process = start(place, *options)
@@ -286,6 +290,7 @@ def test_killed_at_many_moments_the_run_is_the_same(place):
     assert kill_and_go_on(place, 600, [rng.uniform(0.5, 7.0) for _ in range(16)]) >= 10
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_by_one_process_at_a_time(place):
     options = [*TINY, "--steps", "5000", "--sample-every", "1000", "--save-every", "1000"]
     process = start(place, *options)
@@ -332,6 +337,7 @@ def test_a_line_between_two_seeds_begins_and_ends_with_them(trained):
         assert moving.n_frames == 46
 
 
+@pytest.mark.slow
 def test_what_was_made_with_other_weights_is_made_again(place):
     luigi(place, *TINY, "--steps", "10")
     luigi(place, "GenerateFaces", "--run", RUN.name, "--count", "1")

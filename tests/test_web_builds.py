@@ -167,6 +167,7 @@ def asked_twice(site: StandIn) -> int:
     return sum(count - 1 for count in whole.values())
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_is_the_same_and_asks_for_nothing_twice(tmp_path, place, site):
     other = tmp_path / "other"
     other.mkdir()
