@@ -6,6 +6,7 @@ Whatever a host says of its limits is kept: Retry-After, rate-limit headers, rob
 import email.utils
 import itertools
 import logging
+import math
 import random
 import re
 import threading
@@ -353,8 +354,9 @@ def _until_reset(answer: web.Response) -> float | None:
     for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset", "RateLimit-Reset"):
         with suppress(ValueError):
             reset = float(answer.headers.get(name, ""))
-            wait = reset - time.time() if reset > 1e9 else reset  # a time, or how far away it is
-            return min(max(wait, 1.0), LONGEST_PAUSE)
+            if math.isfinite(reset):
+                wait = reset - time.time() if reset > 1e9 else reset  # a time, or how far away it is
+                return min(max(wait, 1.0), LONGEST_PAUSE)
     return None
 
 

@@ -197,6 +197,13 @@ def test_junk_among_messages_is_passed_over_and_odd_files_are_rows(listing):
     assert isinstance(offer, Offer)
 
 
+@pytest.mark.parametrize("junk", [[3], [3, FILE_URL], [3, FILE_URL, None], [3, FILE_URL, 7]], ids=repr)
+def test_equal_odd_messages_are_rows_of_their_own(listing, junk):
+    one, _, two, three = listing([junk, file(), junk, junk]).offers
+    assert [two.source_id, three.source_id] == [f"{one.source_id} 2", f"{one.source_id} 3"]
+    assert one.reason == "odd_post"
+
+
 def test_other_pages_are_not_followed(listing):
     other = [6, "https://other.example/\x1bpage", {"category": "site"}]
     found = listing([file(), other])

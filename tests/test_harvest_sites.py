@@ -1,9 +1,11 @@
 """Harvests of Getchu, X and image searches from the stand-in: through real sockets, with each site's own faults."""
 
+import json
 import logging
 import re
 import time
 from collections import Counter
+from urllib.parse import quote
 
 import pytest
 from commands import last_line, luigi
@@ -294,6 +296,26 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
     site.faults.append(Fault("/cse/", "cse_forbidden", times=99))
     with pytest.raises(UserError, match="google_images"):
         ask("google_images", "another").run(0, 0)
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    (400, "API key not valid: {api_key}. Please pass a valid API key."), (403, "{cx} may not search for {api_key}"),
+    (404, "no engine {cx}"), (200, "{api_key} and {cx} are odd"), (429, "Queries per day of {api_key}"),
+    (429, "Queries per minute of {cx}"),
+])  # fmt: skip
+@pytest.mark.parametrize("spelled", [str, quote])
+def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
+    import pipeline.sources.google_images as engine
+
+    monkeypatch.setattr(engine, "MINUTE", 0.01)
+    keys = {name: spelled(key) for name, key in KEYS.items()}
+    body = json.dumps({"error": {"code": code, "message": words.format(**keys)}}).encode()
+    site.faults.append(Fault("/cse/", "status", times=99, code=code, body=body))
+    with pytest.raises(UserError) as error:
+        ask("google_images", "anime face").run(0, 10)
+    told = f"{error.value} {caplog.text}"
+    assert "…" in told
+    assert not any(key in told for key in (*keys.values(), *KEYS.values()))
 
 
 def test_openverse_names_licences_and_ends_where_it_must(ask, site):

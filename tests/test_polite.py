@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from stand_in import Fault, StandIn
@@ -12,7 +13,7 @@ from stand_in import Fault, StandIn
 from pipeline import web
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
-from pipeline.polite import Client, Manners, host_name
+from pipeline.polite import Client, Manners, _wanted_wait, host_name
 from pipeline.sources import SOURCES
 from pipeline.sources.site import Ask, Query
 from pipeline.spool import Spool
@@ -220,6 +221,15 @@ def test_every_opt_out_of_a_page_is_heard(sites, client):
         row.engine.ask(query, cursor), lambda answer: row.engine.read(query, cursor, answer), obeys_robots=True
     )
     assert [offer.reason for offer in found.offers] == ["opted_out"]
+
+
+@pytest.mark.parametrize(("headers", "wait"), [
+    ({"RateLimit-Reset": "nan"}, None), ({"X-RateLimit-Reset": "inf"}, None), ({"X-Rate-Limit-Reset": "-inf"}, None),
+    ({"X-Rate-Limit-Reset": "NaN", "RateLimit-Reset": "7"}, 7), ({"RateLimit-Reset": "1e400"}, None),
+    ({"Retry-After": "nan", "RateLimit-Reset": "nan"}, None), ({"RateLimit-Reset": "-5"}, 1), ({}, None),
+])  # fmt: skip
+def test_a_limit_that_is_reset_at_no_number_gives_no_wait(headers, wait):
+    assert _wanted_wait(SimpleNamespace(headers=headers)) == wait
 
 
 def test_a_host_has_one_budget_however_it_is_spelled():

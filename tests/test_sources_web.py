@@ -839,6 +839,20 @@ def test_a_changed_list_is_another_listing_and_bounds_hold(tmp_path, monkeypatch
         listed(path)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_the_tags_of_a_list_are_kept_once_and_bounded(form, tmp_path, monkeypatch):
+    monkeypatch.setattr(url_list, "MAX_KEPT", 50_000)
+    same = [{"url": f"https://a.example/{i}.jpg", "tags": "hat red_hair"} for i in range(1000)]
+    first, *_, last = (each.tags for each in listed(write_list(tmp_path, form, same)))
+    assert first == last == ("hat", "red_hair")
+    assert all(one is other for one, other in zip(first, last, strict=True))
+    many = [{"url": f"https://a.example/{i}.jpg", "tags": f"tag_{i} hat_{i}"} for i in range(1000)]
+    with pytest.raises(
+        UserError, match=r"(line|row) \d+: more tags than fit in 50,000 bytes; a shorter list; split it"
+    ):
+        listed(write_list(tmp_path, form, many))
+
+
 @pytest.mark.parametrize("source", ["safebooru", "danbooru", "konachan"])
 def test_a_post_that_is_not_rated_is_not_taken_for_a_safe_one(source):
     row = SOURCES[source]

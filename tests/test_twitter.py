@@ -504,6 +504,12 @@ def test_an_odd_post_is_a_row_and_those_beside_it_are_read(odd):
     assert others == read(page(POST)).offers
 
 
+@pytest.mark.parametrize("odd", [7, None, {}, {"id": "x"}, POST | {"attachments": [7]}], ids=repr)
+def test_equal_odd_posts_are_rows_of_their_own(odd):
+    one, *_, two, three = read(page(odd, POST, odd, odd)).offers
+    assert [two.source_id, three.source_id] == [f"{one.source_id} 2", f"{one.source_id} 3"]
+
+
 def test_a_token_that_leads_back_to_its_own_page_is_not_followed():
     with pytest.raises(BadAnswer, match="leads no further"):
         read(page(POST, token=NEXT), at={"token": NEXT})

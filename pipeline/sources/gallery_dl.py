@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.image_search import no_picture
-from pipeline.sources.post import Drop
+from pipeline.sources.post import Drop, numbered
 from pipeline.sources.sidecars import provenance, tags_in
 from pipeline.sources.site import (
     Cursor,
@@ -257,17 +257,16 @@ def _drop_of_queue(message: list) -> Drop:
 
 def _offers(query: Query, listed: list) -> list[Offer | Drop]:
     """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
-    offers: dict[str, Offer | Drop] = {}
+    offers: dict[str | int, Offer | Drop] = {}
     for message in listed:
         if not _is_message(message, FILE, 3):
-            odd = odd_post(message)
-            offers[odd.source_id] = odd
+            offers[len(offers)] = odd_post(message)
             continue
         _, url, values = message
         name, address = _name(values), words_of(url, 500)
         name = address if not name or name in offers else name
         offers[name] = _offer(query, name, url, values)
-    return list(offers.values())
+    return numbered(list(offers.values()))
 
 
 def _name(values: dict) -> str:

@@ -75,10 +75,10 @@ def ask(query: Query, cursor: Cursor) -> Ask:
 
 def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     if answer.status >= 400:
-        raise _refusal(query, answer)
+        raise _refusal(answer)
     said = object_of(answer)
     if "error" in said:
-        raise _refusal(query, answer)
+        raise _refusal(answer)
     items = said.get("items", [])  # without a hit there are none
     if not isinstance(items, list):
         raise bad_answer(answer, f"no list of items but {str(items)[:100]!r}")
@@ -110,10 +110,10 @@ def _offer(item: dict, place: int) -> Offer | Drop:
     return offer_of("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
 
 
-def _refusal(query: Query, answer: Answer) -> Busy | UserError:
-    """What to make of an answer that says no."""
+def _refusal(answer: Answer) -> Busy | UserError:
+    """Return what to make of an answer that says no. Keys that it repeats are hidden already."""
     error = _error(answer)
-    words = _without_keys(query, words_of(error.get("message") or f"HTTP {answer.status}"))
+    words = words_of(error.get("message") or f"HTTP {answer.status}")
     reasons = _reasons(error)
     period = _period(error)
     if period == "day":
@@ -151,9 +151,3 @@ def _period(error: dict) -> str | None:
 def _reasons(error: dict) -> set[str]:
     parts = [part for name in ("errors", "details") if isinstance(error.get(name), list) for part in error[name]]
     return {str(part.get("reason")) for part in parts if isinstance(part, dict)}
-
-
-def _without_keys(query: Query, words: str) -> str:
-    for secret in filter(None, query.keys.values()):
-        words = words.replace(secret, "…")
-    return words

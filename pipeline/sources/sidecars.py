@@ -495,14 +495,15 @@ def _jsonl_table(data: bytes) -> Iterator[dict | ValueError]:
             yield error
 
 
-def parquet_rows(data: bytes, wanted: Collection[str]) -> list[dict]:
-    """With those of the wanted columns that there are, by their names in lower case. Raises ValueError, OSError."""
+def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:
+    """Yield rows with those of the wanted columns that there are, by their names in lower case. Raise ValueError,
+    OSError."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(io.BytesIO(data), thrift_container_size_limit=MAX_COLUMNS)
     groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
     columns = [name for name in dict.fromkeys(file.schema_arrow.names) if name.lower() in wanted]
-    rows, size = [], sum(group.total_byte_size for group in groups)
+    size = sum(group.total_byte_size for group in groups)
     if size <= MAX_TABLE_BYTES:
         # No cell is larger than the columns that it is in: so many fit, even if all are one entry of a dictionary.
         count = max(4, min(1024, MAX_BATCH // max(1, *(group.total_byte_size for group in groups), 1)))
@@ -512,16 +513,15 @@ def parquet_rows(data: bytes, wanted: Collection[str]) -> list[dict]:
             if size > MAX_TABLE_BYTES:
                 break
             names = [name.lower() for name in batch.schema.names]
-            rows += [row_of(names, row) for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
+            yield from (row_of(names, row) for row in zip(*(each.to_pylist() for each in batch.columns), strict=True))
     if size > MAX_TABLE_BYTES:
         raise ValueError(f"more than {MAX_TABLE_BYTES:,} bytes when unpacked")
-    return rows
 
 
-def _parquet_table(data: bytes) -> list[dict]:
-    rows = parquet_rows(data, {*FILE_KEYS, *PROVENANCE_KEYS})
-    _check_columns(rows[0] if rows else FILE_KEYS)
-    return rows
+def _parquet_table(data: bytes) -> Iterator[dict]:
+    for row in parquet_rows(data, {*FILE_KEYS, *PROVENANCE_KEYS}):
+        _check_columns(row)
+        yield row
 
 
 _PARSERS = {"metadata.csv": _csv_table, "metadata.jsonl": _jsonl_table, "metadata.parquet": _parquet_table}

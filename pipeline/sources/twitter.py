@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.post import Drop
+from pipeline.sources.post import Drop, numbered
 from pipeline.sources.sidecars import MAX_TEXT, one_line
 from pipeline.sources.site import (
     Answer,
@@ -183,7 +183,7 @@ def _page(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
     media = {str(item.get("media_key")): item for item in more["media"]}
     names = {str(item.get("id")): item.get("username") for item in more["users"]}
     found = [_offers(post, media, names, query, cursor) for post in posts]
-    offers = [offer for of_post in found for offer in of_post]
+    offers = numbered([offer for of_post in found for offer in of_post])
     if [] in found:  # posts without a picture are as they should be: the site has not changed
         offers = [replace(each, is_odd=False) if isinstance(each, Drop) else each for each in offers]
     newest = (_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""

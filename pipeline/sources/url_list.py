@@ -7,6 +7,7 @@ address is a row of the funnel: no host is asked for what nobody wrote.
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Iterator
 from functools import partial
 from urllib.parse import urljoin
@@ -16,6 +17,7 @@ from pipeline.sources.folder import local_path
 from pipeline.sources.post import Drop, Request
 from pipeline.sources.sidecars import (
     DAMAGE,
+    MAX_KEPT,
     MAX_ROW,
     MAX_TABLE_BYTES,
     PROVENANCE_KEYS,
@@ -69,8 +71,15 @@ def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
     if hashlib.sha256(data).hexdigest() != cursor["sha256"]:
         raise UserError(query.path, "changed since it was first read", FORMS, "run the same command again")
     offers: dict[str, Offer | Drop] = {}
+    tags: set[str] = set()
+    room = MAX_KEPT
     for where, row in _rows(query, data):
         offer = _offer(where, row, query)
+        room -= _bytes_of_tags(offer, tags) if isinstance(offer, Offer) else 0
+        if room < 0:
+            raise UserError(
+                query.path, f"{where}: more tags than fit in {MAX_KEPT:,} bytes", "a shorter list", "split it"
+            )
         offers.setdefault(offer.file_url if isinstance(offer, Offer) else where, offer)
     if not offers:
         raise UserError(query.path, "an empty list", FORMS, "look at --path")
@@ -78,6 +87,13 @@ def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
         found = next(iter(offers.values())).detail
         raise UserError(query.path, f"no URL in it: {found}", FORMS, "look at the list; relative URLs need a base_url")
     return Listing(list(offers.values()), None)
+
+
+def _bytes_of_tags(offer: Offer, known: set[str]) -> int:
+    """Return how many bytes of memory the tags of an offer take, but for the known ones, and add them to those."""
+    fresh = {*offer.tags} - known
+    known |= fresh
+    return 8 * len(offer.tags) + sum(sys.getsizeof(tag) + 64 for tag in fresh)
 
 
 def _bytes(query: Query) -> bytes:
@@ -201,10 +217,10 @@ def _jsonl_rows(data: bytes) -> Iterator[Row]:
 
 
 def _parquet_rows(data: bytes) -> Iterator[Row]:
-    rows = parquet_rows(data, COLUMNS)
-    if rows and {*rows[0]}.isdisjoint(URL_KEYS):
-        raise ValueError(f"no column is called {', '.join(URL_KEYS)}")
-    yield from ((f"row {number}", row) for number, row in enumerate(rows, 1))
+    for number, row in enumerate(parquet_rows(data, COLUMNS), 1):
+        if row.keys().isdisjoint(URL_KEYS):
+            raise ValueError(f"no column is called {', '.join(URL_KEYS)}")
+        yield f"row {number}", row
 
 
 _READERS = {
