@@ -15,9 +15,8 @@ since(query, newest) -> the cursor of a first page that ends behind that post (`
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.folder import EXTENSIONS
-from pipeline.sources.post import Drop
+from pipeline.sources.post import Drop, numbered
 from pipeline.sources.sidecars import MAX_TAGS, split_tags
 
 Cursor = dict[str, Any]
@@ -263,14 +262,7 @@ def offers_of(items: list, offer: Callable[[dict], Offer | Drop], answer: Answer
     there are more than on any site's pages."""
     if len(items) > MAX_PAGE_POSTS:
         raise bad_answer(answer, f"{len(items):,} posts on a page, at most {MAX_PAGE_POSTS:,}")
-    offers = [offer(item) if isinstance(item, dict) else odd_post(item) for item in items]
-    times: Counter[str] = Counter()
-    for at, each in enumerate(offers):
-        if isinstance(each, Drop) and each.reason == "odd_post":  # equal ones are rows of their own
-            times[each.source_id] += 1
-            if times[each.source_id] > 1:
-                offers[at] = replace(each, source_id=f"{each.source_id} {times[each.source_id]}")
-    return offers
+    return numbered([offer(item) if isinstance(item, dict) else odd_post(item) for item in items])
 
 
 def odd_post(item: object, what: str = "a post without an id") -> Drop:
