@@ -53,6 +53,12 @@ class Outcome:
         """Return the source_ids of the dataset's funnel."""
         return set(self._column(name, "funnel"))
 
+    def duplicates(self, name: str = "f") -> set[str]:
+        """Return the source_ids of the funnel whose bytes are in under another id."""
+        path = self.place / "data" / "datasets" / name / "funnel.parquet"
+        rows = pq.read_table(path, columns=["source_id", "reason"], partitioning=None).to_pylist()
+        return {row["source_id"] for row in rows if row["reason"] == "duplicate"}
+
     def _column(self, name: str, table: str) -> list[str]:
         path = self.place / "data" / "datasets" / name / f"{table}.parquet"
         return pq.read_table(path, columns=["source_id"], partitioning=None)["source_id"].to_pylist()
