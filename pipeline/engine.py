@@ -33,7 +33,7 @@ _WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate me
 
 BATCH = 4096  # items whose remembered results are held at once
 MAX_HELD_BYTES = 128 << 20  # that the items of a batch may hold
-MAX_SENT_BYTES = 16 << 20  # that an item may hold and still be sent to a worker, which takes three times as much
+MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 

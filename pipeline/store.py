@@ -122,7 +122,7 @@ class Store:
 
 _RESULTS = "CREATE TABLE result (name, key, value, PRIMARY KEY (name, key)) WITHOUT ROWID"
 _DAMAGED = (1, 11, 26)  # SQLITE_ERROR, _CORRUPT, _NOTADB: what the file holds is wrong, rather than how it is opened
-_OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # in words
+_OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # in SQLite's messages, for Python 3.10
 T = TypeVar("T")
 
 

@@ -18,7 +18,7 @@ from pipeline.sources.site import Offer
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
 
-MAX_NOTE_BYTES = 256 << 20  # 70 of each picture and each face
+MAX_NOTE_BYTES = 256 << 20  # a picture and a face take 70 bytes each
 _TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
 _IDS = ("image_id", "face_id", "group")
 _READ = (*_TOLD, "face_id", "group", "split", "source", "source_id")
