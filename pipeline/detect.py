@@ -20,7 +20,7 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from pipeline import assets
-from pipeline.engine import OUT_OF_MEMORY, remember
+from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.faces import Face, rows_of
 from pipeline.images import VERSION as images_version

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import scenes
-from pipeline.engine import Progress, map_items
+from pipeline.parallel import Progress, map_items
 
 VERSION = 1
 """Raise it when the same (seed, i) gives another scene."""

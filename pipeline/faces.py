@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.engine import OUT_OF_MEMORY, remember
+from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.images import VERSION as images_version
 from pipeline.images import load, phash

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import assets, images
-from pipeline.engine import Progress
+from pipeline.parallel import Progress
 from pipeline.faces import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair_color import color_scores
 from pipeline.hair_color import version as color_version

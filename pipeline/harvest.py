@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from pipeline import download, images
 from pipeline.blocklist import BlockList
-from pipeline.engine import Progress
+from pipeline.parallel import Progress
 from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
 from pipeline.listing import Lister

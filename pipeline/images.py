@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile
 from pipeline import containers
 from pipeline.blocklist import BlockList
 from pipeline.color_profiles import to_srgb
-from pipeline.engine import OUT_OF_MEMORY, is_want_of_memory, remember
+from pipeline.parallel import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.errors import UserError
 from pipeline.manifest import IMAGES, REASONS, funnel_row
 from pipeline.sources.post import Drop, FileTooLarge, Held, Post

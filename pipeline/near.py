@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.engine import remember
+from pipeline.parallel import remember
 from pipeline.images import VERSION as images_version
 from pipeline.images import load
 from pipeline.store import Store

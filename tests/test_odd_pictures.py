@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline import containers, detect, engine, faces, images
+from pipeline import (
+    containers,
+    detect,
+    parallel as engine,
+    faces,
+    images,
+)
 from pipeline.color_profiles import to_srgb
 from pipeline.images import Rejected, decode
 from pipeline.sources.drawn import draw

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import engine
+from pipeline import parallel as engine
 from pipeline.errors import UserError
 from pipeline.store import Store, replace_file
 

@@ -125,7 +125,7 @@ class TaskProcess:
 
     def __enter__(self) -> None:
         if self._is_forked:
-            from pipeline.engine import end_with_parent
+            from pipeline.parallel import end_with_parent
 
             _start_watch()
             end_with_parent(multiprocessing.parent_process().pid)
