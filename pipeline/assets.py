@@ -33,7 +33,7 @@ class Url:
     url: str
 
     def get(self, max_bytes: int) -> bytes:
-        from pipeline import web  # slow to import, and needed once in a machine's life
+        from pipeline.web import http as web  # slow to import, and needed once in a machine's life
 
         try:
             return web.get(self.url, max_bytes=max_bytes)

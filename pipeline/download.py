@@ -5,11 +5,16 @@ from datetime import datetime, timezone
 
 from pipeline import images
 from pipeline.ledger import FETCHED, File
-from pipeline.polite import Banned, Client, Down, host_name
+from pipeline.web.client import (
+    Banned,
+    Client,
+    Down,
+    host_name,
+)
 from pipeline.sources.site import Ask, Offer, absolute_url
-from pipeline.spool import Spool
+from pipeline.web.partial_file import Spool
 from pipeline.store import Store
-from pipeline.web import Fault
+from pipeline.web.http import Fault
 
 
 def take(

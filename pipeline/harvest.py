@@ -26,10 +26,15 @@ from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
 from pipeline.listing import Lister
 from pipeline.plan import plan
-from pipeline.polite import Client, Down, Manners, host_name
+from pipeline.web.client import (
+    Client,
+    Down,
+    Manners,
+    host_name,
+)
 from pipeline.sources.post import Drop, Post
 from pipeline.sources.site import Cursor, Enough, Offer, Query, Site
-from pipeline.spool import Spool
+from pipeline.web.partial_file import Spool
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 from pipeline.errors import UserError
 from pipeline.ledger import Ledger
-from pipeline.polite import Client
+from pipeline.web.client import Client
 from pipeline.sources.post import Drop
 from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Query, Site, bad_answer, parsed_json
-from pipeline.web import Fault
+from pipeline.web.http import Fault
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it
 FREE = {"robots", "bad_url", "private_address", "unreachable", "rate_limited", "server_error"}  # nothing was answered

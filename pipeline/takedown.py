@@ -24,7 +24,7 @@ from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.groups import split_of
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
-from pipeline.spool import Spool
+from pipeline.web.partial_file import Spool
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
 from pipeline.traces import Left, Note, before, collect, database, holds, image_of, is_of, tables_below, undecided

@@ -137,7 +137,7 @@ async def _serve() -> None:
 
 def politeness(requests: int = 200) -> None:
     """What a request costs at its budget when it need not wait: lock, bucket and pause, shared between processes."""
-    from pipeline.budget import Budget
+    from pipeline.web.rate_limit import Budget
 
     with tempfile.TemporaryDirectory() as root:
         budget = Budget("bench", 500, threading.Event(), Path(root))

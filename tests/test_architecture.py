@@ -51,7 +51,7 @@ def test_only_web_opens_sockets():
         if name.split(".")[0] in ("requests", "urllib3", "socket", "http", "aiohttp") or name.startswith(
             "urllib.request"
         ):
-            assert file == "pipeline/web.py", f"{file} imports {name}"
+            assert file == "pipeline/web/http.py", f"{file} imports {name}"
 
 
 def test_nothing_is_unpickled_but_by_a_reader_that_knows_three_names():

@@ -10,10 +10,10 @@ import pytest
 import requests
 
 from pipeline import assets
-from pipeline.budget import Budget
-from pipeline.pages import Kept
+from pipeline.web.rate_limit import Budget
+from pipeline.web.http_cache import Kept
 from pipeline.sources.site import Answer, Ask
-from pipeline.spool import Spool
+from pipeline.web.partial_file import Spool
 
 DAMAGES = [
     b"", b"\xff" * 5000, bytes(8192), b"[" * 100_000, b"{}\n", b'["u", "200", {}]\nbody', b'["u", 200, [1]]\n', None,

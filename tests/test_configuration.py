@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.sources import SOURCES
 from pipeline.sources.site import Site
 from pipeline.store import Store
-from pipeline.web import IDENTIFIERS
+from pipeline.web.http import IDENTIFIERS
 from workflows import configuration
 from workflows.faces import assets_folder
 from workflows.web import harvest_of

@@ -14,11 +14,12 @@ from urllib.parse import quote, urlsplit
 import pytest
 from stand_in import GALLERY, Fault, StandIn, keeps_apart
 
-from pipeline import download, images, web
+from pipeline import download, images
+from pipeline.web import http as web
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
-from pipeline.polite import Banned, Client, Manners
+from pipeline.web.client import Banned, Client, Manners
 from pipeline.sources import SOURCES
 from pipeline.sources.post import Drop
 from pipeline.sources.site import Ask, Offer, Query
@@ -527,7 +528,7 @@ def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path
     harvest = ask()
     client = Client(harvest.manners, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
     from pipeline.sources.site import Ask
-    from pipeline.spool import Spool
+    from pipeline.web.partial_file import Spool
 
     for number in (1, 2):
         client.file(Ask(f"{site.url}/many/{number}.jpg"), Spool(tmp_path, f"{number}"))

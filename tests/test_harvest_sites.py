@@ -15,7 +15,7 @@ from stand_in_getchu import ITEMS, pictures_of
 from pipeline import images
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
-from pipeline.polite import Manners
+from pipeline.web.client import Manners
 from pipeline.sources import SOURCES
 from pipeline.sources.post import Drop, Post
 from pipeline.sources.sidecars import normal_tag

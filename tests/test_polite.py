@@ -10,15 +10,20 @@ from types import SimpleNamespace
 import pytest
 from stand_in import Fault, StandIn
 
-from pipeline import web
+from pipeline.web import http as web
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
-from pipeline.polite import Client, Manners, _wanted_wait, host_name
+from pipeline.web.client import (
+    Client,
+    Manners,
+    _wanted_wait,
+    host_name,
+)
 from pipeline.sources import SOURCES
 from pipeline.sources.site import Ask, Query
-from pipeline.spool import Spool
+from pipeline.web.partial_file import Spool
 from pipeline.store import Store
-from pipeline.web import check_public
+from pipeline.web.http import check_public
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: five bytes that unpack to none

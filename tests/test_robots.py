@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from pipeline import robots
-from pipeline.robots import MAX_BYTES, MAX_DELAY_S, Rules
+from pipeline.web import robots
+from pipeline.web.robots import MAX_BYTES, MAX_DELAY_S, Rules
 
 URL = "https://site.example/" + "a" * 2000 + ".png"
 AGENTS = "".join(f"User-agent: a{number}\n" for number in range(12_000))

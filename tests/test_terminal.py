@@ -14,9 +14,9 @@ from commands import ROOT, last_line, luigi
 
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
-from pipeline.polite import _without_keys
+from pipeline.web.client import _without_keys
 from pipeline.sources.site import Answer
-from pipeline.web import Outgoing
+from pipeline.web.http import Outgoing
 
 
 @pytest.mark.parametrize(("text", "shown"), [

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from pipeline import web
-from pipeline.web import WebError, get
+from pipeline.web import http as web
+from pipeline.web.http import WebError, get
 
 
 class Site(BaseHTTPRequestHandler):

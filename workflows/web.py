@@ -22,7 +22,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     from pipeline.harvest import Harvest
     from pipeline.sources import SOURCES
     from pipeline.sources.site import Query
-    from pipeline.web import user_agent
+    from pipeline.web.http import user_agent
 
     site = SOURCES[source]
     user = ["user_id"] if "login" in site.keys else []
@@ -53,7 +53,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
 
 
 def _manners(said: "_Section", rate: float, user_id: str):
-    from pipeline.polite import Manners
+    from pipeline.web.client import Manners
 
     of_all = _Section("web", OF_ALL)
     contact = of_all.text("contact")

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
-from pipeline.robots import AGENT, opt_out
+from pipeline.web.robots import AGENT, opt_out
 from pipeline.sources.post import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line
 from pipeline.sources.site import Answer, Offer, absolute_url, bad_answer, tags_of

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.robots import AGENT, opt_out
+from pipeline.web.robots import AGENT, opt_out
 from pipeline.sources.post import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
 from pipeline.sources.site import (

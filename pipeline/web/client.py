@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pipeline import redaction, robots, web
-from pipeline.budget import LONGEST_PAUSE, Budget
+from pipeline import redaction
+from pipeline.web import robots, http as web
+from pipeline.web.rate_limit import LONGEST_PAUSE, Budget
 from pipeline.errors import UserError
-from pipeline.pages import Kept
+from pipeline.web.http_cache import Kept
 from pipeline.sources.site import Answer, Ask, Busy
-from pipeline.spool import VALIDATORS, Spool
-from pipeline.web import Fault, Outgoing
+from pipeline.web.partial_file import VALIDATORS, Spool
+from pipeline.web.http import Fault, Outgoing
 
 T = TypeVar("T")
 

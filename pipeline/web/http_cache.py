@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from pipeline.sources.site import Answer, Ask
-from pipeline.spool import VALIDATORS
+from pipeline.web.partial_file import VALIDATORS
 from pipeline.store import remove
 from pipeline.stored import parse_json
 
