@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import scenes
+from pipeline.drawing import scenes
 from pipeline.parallel import Progress, map_items
 
 VERSION = 1

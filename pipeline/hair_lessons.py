@@ -19,8 +19,8 @@ from pipeline.faces import Face, crop
 from pipeline.hair_color import CELLS, PATCH
 from pipeline.hair_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.manifest import HAIR_COLORS
-from pipeline.sources.portrait import paint
-from pipeline.sources.portrait.look import Look, sample
+from pipeline.drawing.portrait import render as paint
+from pipeline.drawing.portrait.look import Look, sample
 
 VERSION = 5
 """Raise it when the same (seed, i) gives other lessons."""

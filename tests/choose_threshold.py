@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 from bench_detectors import MIN_FACE, Marked
 
-from pipeline import face_network, scenes
-from pipeline.scenes.canvas import Canvas, Spot
-from pipeline.scenes.clutter import CLUTTER, clutter
-from pipeline.scenes.ground import ground
-from pipeline.scenes.lot import Lot
-from pipeline.scenes.person import back_view, blank_face
-from pipeline.scenes.treatment import treat
+from pipeline import face_network
+from pipeline.drawing import scenes
+from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.clutter import CLUTTER, clutter
+from pipeline.drawing.scenes.ground import ground
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.person import back_view, blank_face
+from pipeline.drawing.scenes.postprocess import treat
 from pipeline.sources.drawn import draw
 
 SEED = 991  # of other pictures than the network learned from

@@ -14,7 +14,16 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.sources import drawn
-from pipeline.sources.portrait import accessories, clothes, face, ground, hair, look, paint, sheet
+from pipeline.drawing.portrait import (
+    accessories,
+    clothes,
+    face,
+    ground,
+    hair,
+    look,
+    render as paint,
+    sheet,
+)
 from pipeline.sources.post import Request
 
 

@@ -19,7 +19,7 @@ from commands import luigi
 from stand_in import StandIn
 
 from models import train
-from pipeline.scenes import scene
+from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
 from pipeline.sources.post import Request
 

@@ -14,8 +14,8 @@ from pipeline import near
 from pipeline.groups import COPIES as COLUMNS
 from pipeline.groups import components, group, largest_of_copies, split_of
 from pipeline.images import load
-from pipeline.sources.portrait import paint
-from pipeline.sources.portrait.look import sample
+from pipeline.drawing.portrait import render as paint
+from pipeline.drawing.portrait.look import sample
 from pipeline.store import Store
 
 DRAWN = 24

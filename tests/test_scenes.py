@@ -6,14 +6,37 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline import scenes
-from pipeline.scenes import accessories, body, eye, face, fringe, ground, mouth, person, profile, scene, treatment
-from pipeline.scenes.canvas import Canvas, Spot, Warp, down, face_frame
-from pipeline.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
-from pipeline.scenes.figure import Figure
-from pipeline.scenes.lot import Lot
-from pipeline.scenes.style import sample_style
-from pipeline.sources.portrait.sheet import CHIN, direction
+from pipeline.drawing import scenes
+from pipeline.drawing.scenes import (
+    accessories,
+    body,
+    eye,
+    face,
+    fringe,
+    ground,
+    mouth,
+    person,
+    profile,
+    compose as scene,
+    postprocess as treatment,
+)
+from pipeline.drawing.scenes.canvas import (
+    Canvas,
+    Spot,
+    Warp,
+    down,
+    face_frame,
+)
+from pipeline.drawing.scenes.clutter import (
+    CLUTTER,
+    HELD,
+    WRITTEN,
+    clutter,
+)
+from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.style import sample_style
+from pipeline.drawing.portrait.sheet import CHIN, direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)

@@ -13,7 +13,7 @@ from itertools import count
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.sources.portrait.look import Box, sample, tags
+from pipeline.drawing.portrait.look import Box, sample, tags
 from pipeline.sources.post import Post, Request
 
 VERSION = 1
@@ -47,7 +47,7 @@ def draw(
 
     `tilt` (degrees, clockwise) and `openness` (1 open .. 0 closed) replace the sampled ones and change nothing else.
     """
-    from pipeline.sources.portrait import paint  # here, as the table of sources must not need OpenCV
+    from pipeline.drawing.portrait import render as paint  # here, as the table of sources must not need OpenCV
 
     look = sample(seed, i, style=style)
     look = replace(

@@ -4,15 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.scenes.accessories import accessories
-from pipeline.scenes.body import body
-from pipeline.scenes.canvas import Canvas, Spot
-from pipeline.scenes.eyes import shuffled
-from pipeline.scenes.face import brows, ears, features, head, head_outline
-from pipeline.scenes.figure import Figure
-from pipeline.scenes.fringe import fringe_edge, fringe_knots
-from pipeline.scenes.hair import back_hair, back_of_head, front_hair
-from pipeline.scenes.style import sample_style
+from pipeline.drawing.scenes.accessories import accessories
+from pipeline.drawing.scenes.body import body
+from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.eyes import shuffled
+from pipeline.drawing.scenes.face import (
+    brows,
+    ears,
+    features,
+    head,
+    head_outline,
+)
+from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.scenes.fringe import fringe_edge, fringe_knots
+from pipeline.drawing.scenes.hair import back_hair, back_of_head, front_hair
+from pipeline.drawing.scenes.style import sample_style
 
 FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 

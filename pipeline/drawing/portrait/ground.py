@@ -4,8 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.sources.portrait.look import Look
-from pipeline.sources.portrait.sheet import Ramp, Sheet, both, direction, ellipse
+from pipeline.drawing.portrait.look import Look
+from pipeline.drawing.portrait.sheet import (
+    Ramp,
+    Sheet,
+    both,
+    direction,
+    ellipse,
+)
 
 
 def _plain(sheet: Sheet, look: Look) -> None:

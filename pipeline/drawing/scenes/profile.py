@@ -2,11 +2,22 @@
 
 import numpy as np
 
-from pipeline.scenes.canvas import Canvas, Spot, Warp, down
-from pipeline.scenes.colors import any_color, hair_color, skin_color
-from pipeline.scenes.lot import Lot
-from pipeline.sources.portrait.look import RGB
-from pipeline.sources.portrait.sheet import FACE, WHITE, curve, ellipse, tone
+from pipeline.drawing.scenes.canvas import (
+    Canvas,
+    Spot,
+    Warp,
+    down,
+)
+from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import (
+    FACE,
+    WHITE,
+    curve,
+    ellipse,
+    tone,
+)
 
 EYE_X = 0.28
 FACE_CENTER = (0.15, 0.0)

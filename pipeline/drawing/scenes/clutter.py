@@ -9,13 +9,24 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.scenes.body import clothes
-from pipeline.scenes.canvas import Canvas, down, leaf
-from pipeline.scenes.colors import any_color, shaded, skin_color, thing_ink
-from pipeline.scenes.lot import Lot
-from pipeline.scenes.things import flower, hand
-from pipeline.sources.portrait.look import RGB
-from pipeline.sources.portrait.sheet import brush, curve, direction, ellipse, tone
+from pipeline.drawing.scenes.body import clothes
+from pipeline.drawing.scenes.canvas import Canvas, down, leaf
+from pipeline.drawing.scenes.colors import (
+    any_color,
+    shaded,
+    skin_color,
+    thing_ink,
+)
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.things import flower, hand
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import (
+    brush,
+    curve,
+    direction,
+    ellipse,
+    tone,
+)
 
 
 class Bunch(NamedTuple):

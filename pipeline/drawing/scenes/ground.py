@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from pipeline.scenes.colors import any_color
-from pipeline.scenes.lot import Lot
-from pipeline.sources.portrait.sheet import WHITE
+from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.portrait.sheet import WHITE
 
 
 def ground(lot: Lot, size: int) -> np.ndarray:

@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.scenes.canvas import Canvas
-from pipeline.sources.portrait.look import RGB
-from pipeline.sources.portrait.sheet import WHITE, curve, ellipse, mix
+from pipeline.drawing.scenes.canvas import Canvas
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import (
+    WHITE,
+    curve,
+    ellipse,
+    mix,
+)
 
 TEETH, TONGUE = (250, 248, 248), (255, 130, 130)
 INSIDES = {(150, 52, 60): 3, (200, 110, 110): 1, (90, 30, 40): 1, (30, 20, 25): 0.5}

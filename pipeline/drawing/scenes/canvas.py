@@ -8,9 +8,18 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.scenes.lot import Lot
-from pipeline.sources.portrait.look import RGB
-from pipeline.sources.portrait.sheet import CHIN, FACE, SHIFT, Ramp, Sheet, brush, direction, ellipse
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import (
+    CHIN,
+    FACE,
+    SHIFT,
+    Ramp,
+    Sheet,
+    brush,
+    direction,
+    ellipse,
+)
 
 
 class Spot(NamedTuple):

@@ -14,13 +14,18 @@ accessories  what is worn on top
 import cv2
 import numpy as np
 
-from pipeline.sources.portrait.accessories import accessory
-from pipeline.sources.portrait.clothes import body
-from pipeline.sources.portrait.face import brows, eye_boxes, features, head
-from pipeline.sources.portrait.ground import GROUNDS
-from pipeline.sources.portrait.hair import back_hair, front_hair
-from pipeline.sources.portrait.look import Look
-from pipeline.sources.portrait.sheet import SCALE, Figure, Sheet
+from pipeline.drawing.portrait.accessories import accessory
+from pipeline.drawing.portrait.clothes import body
+from pipeline.drawing.portrait.face import (
+    brows,
+    eye_boxes,
+    features,
+    head,
+)
+from pipeline.drawing.portrait.ground import GROUNDS
+from pipeline.drawing.portrait.hair import back_hair, front_hair
+from pipeline.drawing.portrait.look import Look
+from pipeline.drawing.portrait.sheet import SCALE, Figure, Sheet
 
 __all__ = ["eye_boxes", "render"]
 

@@ -9,6 +9,6 @@ treatment            what the whole picture goes through
 scene                puts them together and says where the faces are
 """
 
-from pipeline.scenes.scene import Mark, Scene, draw
+from pipeline.drawing.scenes.compose import Mark, Scene, draw
 
 __all__ = ["Mark", "Scene", "draw"]

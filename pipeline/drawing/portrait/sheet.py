@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.sources.portrait.look import RGB, Look
+from pipeline.drawing.portrait.look import RGB, Look
 
 SCALE = 2
 

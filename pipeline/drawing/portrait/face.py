@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.sources.portrait.hair import bangs
-from pipeline.sources.portrait.look import Box, Look
-from pipeline.sources.portrait.sheet import (
+from pipeline.drawing.portrait.hair import bangs
+from pipeline.drawing.portrait.look import Box, Look
+from pipeline.drawing.portrait.sheet import (
     WHITE,
     Figure,
     Ramp,

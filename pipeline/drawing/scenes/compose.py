@@ -6,13 +6,23 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.scenes.canvas import Canvas, Spot
-from pipeline.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
-from pipeline.scenes.ground import ground
-from pipeline.scenes.lot import Lot
-from pipeline.scenes.person import back_view, blank_face, face, shuffled_face
-from pipeline.scenes.profile import profile
-from pipeline.scenes.treatment import treat
+from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.clutter import (
+    CLUTTER,
+    HELD,
+    WRITTEN,
+    clutter,
+)
+from pipeline.drawing.scenes.ground import ground
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.person import (
+    back_view,
+    blank_face,
+    face,
+    shuffled_face,
+)
+from pipeline.drawing.scenes.profile import profile
+from pipeline.drawing.scenes.postprocess import treat
 
 SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
 CROWD, CROWD_SIDES = 4, (34 / 256, 68 / 256)  # so many people or more are small

@@ -4,10 +4,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.sources.portrait.clothes import ribbon
-from pipeline.sources.portrait.face import EYE_X
-from pipeline.sources.portrait.hair import dome
-from pipeline.sources.portrait.sheet import Figure, brush, curve, direction, ellipse, mirror, mix, shadow, tone
+from pipeline.drawing.portrait.clothes import ribbon
+from pipeline.drawing.portrait.face import EYE_X
+from pipeline.drawing.portrait.hair import dome
+from pipeline.drawing.portrait.sheet import (
+    Figure,
+    brush,
+    curve,
+    direction,
+    ellipse,
+    mirror,
+    mix,
+    shadow,
+    tone,
+)
 
 
 def accessory(f: Figure) -> None:

@@ -4,11 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.scenes.colors import any_color
-from pipeline.scenes.figure import Figure
-from pipeline.scenes.things import flower, hand
-from pipeline.sources.portrait.look import RGB
-from pipeline.sources.portrait.sheet import WHITE, curve, direction, ellipse, mix, tone
+from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.scenes.things import flower, hand
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import (
+    WHITE,
+    curve,
+    direction,
+    ellipse,
+    mix,
+    tone,
+)
 
 
 def accessories(f: Figure) -> None:
