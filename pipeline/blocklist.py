@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from pipeline.errors import UserError
 from pipeline.sources.sidecars import artist_of_tag, normal_tag
-from pipeline.sources.site import absolute_url
+from pipeline.sources.web_source import absolute_url
 from pipeline.store import replace_file
 
 VERSION = 2  # of how artists are found

@@ -11,7 +11,7 @@ from pipeline.web.client import (
     Down,
     host_name,
 )
-from pipeline.sources.site import Ask, Offer, absolute_url
+from pipeline.sources.web_source import Ask, Offer, absolute_url
 from pipeline.web.partial_file import Spool
 from pipeline.store import Store
 from pipeline.web.http import Fault

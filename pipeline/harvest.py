@@ -32,8 +32,14 @@ from pipeline.web.client import (
     Manners,
     host_name,
 )
-from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import Cursor, Enough, Offer, Query, Site
+from pipeline.sources.base import Drop, Post
+from pipeline.sources.web_source import (
+    Cursor,
+    Enough,
+    Offer,
+    Query,
+    Site,
+)
 from pipeline.web.partial_file import Spool
 from pipeline.store import Store
 

@@ -21,7 +21,12 @@ from pipeline.color_profiles import to_srgb
 from pipeline.parallel import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.errors import UserError
 from pipeline.manifest import IMAGES, REASONS, funnel_row
-from pipeline.sources.post import Drop, FileTooLarge, Held, Post
+from pipeline.sources.base import (
+    Drop,
+    FileTooLarge,
+    Held,
+    Post,
+)
 from pipeline.store import Store
 from pipeline.stored import HEX64
 

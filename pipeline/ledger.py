@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Cursor, Offer
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import Cursor, Offer
 from pipeline.stored import HEX64, check, parse_json
 
 _TABLES = """

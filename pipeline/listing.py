@@ -7,8 +7,18 @@ from datetime import datetime, timezone
 from pipeline.errors import UserError
 from pipeline.ledger import Ledger
 from pipeline.web.client import Client
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, Ask, Cursor, Enough, Listing, Query, Site, bad_answer, parsed_json
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    Ask,
+    Cursor,
+    Enough,
+    Listing,
+    Query,
+    Site,
+    bad_answer,
+    parsed_json,
+)
 from pipeline.web.http import Fault
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it

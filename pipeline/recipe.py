@@ -19,8 +19,8 @@ from pipeline import datasets, faces, manifest
 from pipeline.datasets import Build
 from pipeline.manifest import FACES, ManifestError, funnel_row
 from pipeline.sources.drawn import STYLES, picture
-from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import words_of
+from pipeline.sources.base import Drop, Post
+from pipeline.sources.web_source import words_of
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, parse_json
 

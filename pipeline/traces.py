@@ -14,7 +14,7 @@ from pipeline import datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
-from pipeline.sources.site import Offer
+from pipeline.sources.web_source import Offer
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
 

@@ -25,7 +25,7 @@ from bench_harvest import harvest, politeness
 from pipeline import assets, detect, faces, hair_color, images, near
 from pipeline.sources import SOURCES
 from pipeline.sources.drawn import draw
-from pipeline.sources.post import Request
+from pipeline.sources.base import Request
 from pipeline.store import Store
 
 RUNS = 5

@@ -16,7 +16,7 @@ from sprites import Unavailable, fetch
 
 from pipeline import assets
 from pipeline.sources import drawn
-from pipeline.sources.post import Request
+from pipeline.sources.base import Request
 from pipeline.store import Store
 
 cv2.setNumThreads(1)

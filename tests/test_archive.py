@@ -16,8 +16,9 @@ from struct import pack
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import archive, folder, zip_members
-from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources import archive, folder
+from pipeline.sources.archive import zip_members
+from pipeline.sources.base import Drop, Post, Request
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import blocklist, images, traces
 from pipeline.errors import UserError
-from pipeline.sources.post import Drop, Post
-from pipeline.sources.site import Offer
+from pipeline.sources.base import Drop, Post
+from pipeline.sources.web_source import Offer
 
 
 def listed(store, text: str) -> blocklist.BlockList:

@@ -12,7 +12,7 @@ import requests
 from pipeline import assets
 from pipeline.web.rate_limit import Budget
 from pipeline.web.http_cache import Kept
-from pipeline.sources.site import Answer, Ask
+from pipeline.sources.web_source import Answer, Ask
 from pipeline.web.partial_file import Spool
 
 DAMAGES = [

@@ -10,7 +10,7 @@ from luigi.configuration import LuigiConfigParser, get_config
 
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES
-from pipeline.sources.site import Site
+from pipeline.sources.web_source import Site
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
 from workflows import configuration

@@ -24,7 +24,7 @@ from pipeline.drawing.portrait import (
     render as paint,
     sheet,
 )
-from pipeline.sources.post import Request
+from pipeline.sources.base import Request
 
 
 def pixels(i, **options):

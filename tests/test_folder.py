@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import folder, sidecars
-from pipeline.sources.post import Drop, Post, Request
+from pipeline.sources.base import Drop, Post, Request
 from pipeline.sources.sidecars import split_tags
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"

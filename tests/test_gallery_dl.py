@@ -12,8 +12,8 @@ from stand_in import StandIn
 
 from pipeline.errors import UserError
 from pipeline.sources import gallery_dl
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Listing, Offer, Query
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import Listing, Offer, Query
 
 MD5 = "563c6fbe5761ac4ba720ae0da9a15b8a"
 AGENT = "anime-face-gans/0 (tests)"

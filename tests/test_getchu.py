@@ -8,8 +8,13 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import getchu
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, BadAnswer, Busy, Query
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    BadAnswer,
+    Busy,
+    Query,
+)
 
 SITE = "https://www.getchu.com"
 ADULT = {"confirm_age": "true", "genre": "pc_soft"}

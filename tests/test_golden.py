@@ -21,7 +21,7 @@ from stand_in import StandIn
 from models import train
 from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
-from pipeline.sources.post import Request
+from pipeline.sources.base import Request
 
 GOLDEN = Path(__file__).with_name("golden.json")
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")

@@ -21,8 +21,8 @@ from pipeline.errors import UserError
 from pipeline.harvest import Harvest
 from pipeline.web.client import Banned, Client, Manners
 from pipeline.sources import SOURCES
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Ask, Offer, Query
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import Ask, Offer, Query
 from pipeline.store import Store
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
@@ -527,7 +527,7 @@ def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path
     site.faults.append(Fault("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}))
     harvest = ask()
     client = Client(harvest.manners, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
-    from pipeline.sources.site import Ask
+    from pipeline.sources.web_source import Ask
     from pipeline.web.partial_file import Spool
 
     for number in (1, 2):

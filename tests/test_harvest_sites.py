@@ -17,9 +17,9 @@ from pipeline.errors import UserError
 from pipeline.harvest import Harvest
 from pipeline.web.client import Manners
 from pipeline.sources import SOURCES
-from pipeline.sources.post import Drop, Post
+from pipeline.sources.base import Drop, Post
 from pipeline.sources.sidecars import normal_tag
-from pipeline.sources.site import Query
+from pipeline.sources.web_source import Query
 from pipeline.store import Store
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
@@ -280,7 +280,7 @@ def test_google_shows_a_hundred_and_is_asked_for_no_more(ask, site):
 
 
 def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypatch):
-    import pipeline.sources.google_images as engine
+    from pipeline.sources.search import google as engine
 
     monkeypatch.setattr(engine, "MINUTE", 0.2)
     site.faults.append(Fault("/cse/", "cse_minute"))
@@ -305,7 +305,7 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
 ])  # fmt: skip
 @pytest.mark.parametrize("spelled", [str, quote])
 def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
-    import pipeline.sources.google_images as engine
+    from pipeline.sources.search import google as engine
 
     monkeypatch.setattr(engine, "MINUTE", 0.01)
     keys = {name: spelled(key) for name, key in KEYS.items()}

@@ -6,10 +6,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import google_images, openverse
-from pipeline.sources.image_search import no_picture, offer_of
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, BadAnswer, Busy, Offer, Query
+from pipeline.sources.search import google as google_images, openverse
+from pipeline.sources.search import no_picture, offer_of
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    BadAnswer,
+    Busy,
+    Offer,
+    Query,
+)
 
 KEY, CX = "AIza-open-sesame", "0123:my-engine"
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from pipeline import images
 from pipeline.images import Rejected, decode, phash
-from pipeline.sources.post import Drop, Post
+from pipeline.sources.base import Drop, Post
 
 
 def encoded(picture: Image.Image, format_: str, **options) -> bytes:

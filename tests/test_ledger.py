@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.ledger import FETCHED, File, Ledger
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Offer
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import Offer
 
 POSTS = 400
 

@@ -20,7 +20,12 @@ from pipeline import (
 from pipeline.color_profiles import to_srgb
 from pipeline.images import Rejected, decode
 from pipeline.sources.drawn import draw
-from pipeline.sources.post import MAX_FILE_BYTES, FileTooLarge, Post, read_file
+from pipeline.sources.base import (
+    MAX_FILE_BYTES,
+    FileTooLarge,
+    Post,
+    read_file,
+)
 
 
 def encoded(picture: Image.Image, format_: str, **options) -> bytes:

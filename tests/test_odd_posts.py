@@ -10,8 +10,13 @@ from pipeline.ledger import Ledger
 from pipeline.listing import Lister
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, Offer, Query, parsed_json
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    Offer,
+    Query,
+    parsed_json,
+)
 
 BOORUS = ("danbooru", "gelbooru", "moebooru")
 POST = {"file_ext": "png", "file_url": "https://site.example/1.png", "tags": "1girl", "tag_string": "1girl"}

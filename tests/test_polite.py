@@ -20,7 +20,7 @@ from pipeline.web.client import (
     host_name,
 )
 from pipeline.sources import SOURCES
-from pipeline.sources.site import Ask, Query
+from pipeline.sources.web_source import Ask, Query
 from pipeline.web.partial_file import Spool
 from pipeline.store import Store
 from pipeline.web.http import check_public

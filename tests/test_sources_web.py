@@ -10,9 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import SOURCES, danbooru, gelbooru, moebooru, url_list, web_page
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, BadAnswer, Busy, Offer, Query, absolute_url
+from pipeline.sources import SOURCES, url_list, web_page
+from pipeline.sources.boorus import danbooru, gelbooru, moebooru
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    BadAnswer,
+    Busy,
+    Offer,
+    Query,
+    absolute_url,
+)
 
 MD5, SHA1, SHA256 = "563c6fbe5761ac4ba720ae0da9a15b8a", "6fef5929e6e09703b1493c6e5802fa5e4f189639", "a" * 64
 KEYS = {"api_key": "open-sesame", "user_id": "4711"}

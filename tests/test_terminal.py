@@ -15,7 +15,7 @@ from commands import ROOT, last_line, luigi
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
 from pipeline.web.client import _without_keys
-from pipeline.sources.site import Answer
+from pipeline.sources.web_source import Answer
 from pipeline.web.http import Outgoing
 
 

@@ -10,8 +10,15 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import twitter
-from pipeline.sources.post import Drop
-from pipeline.sources.site import Answer, BadAnswer, Busy, Enough, Offer, Query
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
+    Answer,
+    BadAnswer,
+    Busy,
+    Enough,
+    Offer,
+    Query,
+)
 
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAopen-sesame%3Dtoken"
 PBS = "https://pbs.twimg.com/media/GdfcARjXAAANecn"

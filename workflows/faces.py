@@ -70,14 +70,14 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def _request(self):
-        from pipeline.sources.post import Request
+        from pipeline.sources.base import Request
 
         return Request(self.path, self.query, self.seed, skip=self.data_root)
 
     @functools.cached_property
     def harvest(self):
         """The question to a source on the web; None for one on this machine."""
-        from pipeline.sources.site import Site
+        from pipeline.sources.web_source import Site
         from workflows.web import harvest_of
 
         if not isinstance(self.source_row, Site):

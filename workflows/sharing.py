@@ -81,8 +81,8 @@ class RestoreImages(Stage):
         """Source whose manners hold -> what it is asked for."""
         from pipeline import recipe
         from pipeline.sources import SOURCES
-        from pipeline.sources import recipe as engine
-        from pipeline.sources.site import Site
+        from pipeline.datasets import recipe_source as engine
+        from pipeline.sources.web_source import Site
         from pipeline.store import Store
         from workflows.web import harvest_of
 

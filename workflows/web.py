@@ -21,7 +21,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     from pipeline import blocklist
     from pipeline.harvest import Harvest
     from pipeline.sources import SOURCES
-    from pipeline.sources.site import Query
+    from pipeline.sources.web_source import Query
     from pipeline.web.http import user_agent
 
     site = SOURCES[source]
@@ -108,7 +108,7 @@ class _Section:
 
     def url(self, key: str, default: str) -> str:
         """Without a slash at its end."""
-        from pipeline.sources.site import absolute_url
+        from pipeline.sources.web_source import absolute_url
 
         url = self.text(key) or default
         if "@" in url:

@@ -4,21 +4,18 @@ from functools import partial
 
 from pipeline.sources import (
     archive,
-    danbooru,
     drawn,
     folder,
     gallery_dl,
-    gelbooru,
     getchu,
-    google_images,
-    moebooru,
-    openverse,
     twitter,
     url_list,
     web_page,
 )
-from pipeline.sources.post import Source
-from pipeline.sources.site import Site
+from pipeline.sources.boorus import danbooru, gelbooru, moebooru
+from pipeline.sources.search import google as google_images, openverse
+from pipeline.sources.base import Source
+from pipeline.sources.web_source import Site
 
 GELBOORU = partial(Site, gelbooru, keys=("api_key", "user_id"), page_size=gelbooru.PER_PAGE)
 DANBOORU = partial(Site, danbooru, ratings=("g", "s"), keys=("login", "api_key"), page_size=danbooru.PER_PAGE)

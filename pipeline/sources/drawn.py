@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.drawing.portrait.look import Box, sample, tags
-from pipeline.sources.post import Post, Request
+from pipeline.sources.base import Post, Request
 
 VERSION = 1
 """Raise it when the same (seed, i) gives other pixels."""

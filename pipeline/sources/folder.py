@@ -9,7 +9,12 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.sources import sidecars
-from pipeline.sources.post import Drop, Post, Request, read_file
+from pipeline.sources.base import (
+    Drop,
+    Post,
+    Request,
+    read_file,
+)
 from pipeline.sources.sidecars import Sidecars, beside
 
 EXTENSIONS = frozenset(

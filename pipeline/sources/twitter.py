@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.post import Drop, numbered
+from pipeline.sources.base import Drop, numbered
 from pipeline.sources.sidecars import MAX_TEXT, one_line
-from pipeline.sources.site import (
+from pipeline.sources.web_source import (
     Answer,
     Ask,
     BadAnswer,

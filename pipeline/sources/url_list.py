@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from pipeline.errors import UserError
 from pipeline.sources.folder import local_path
-from pipeline.sources.post import Drop, Request
+from pipeline.sources.base import Drop, Request
 from pipeline.sources.sidecars import (
     DAMAGE,
     MAX_KEPT,
@@ -29,7 +29,7 @@ from pipeline.sources.sidecars import (
     row_of,
     tags_in,
 )
-from pipeline.sources.site import (
+from pipeline.sources.web_source import (
     MAX_URL,
     Answer,
     Cursor,

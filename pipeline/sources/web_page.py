@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.web.robots import AGENT, opt_out
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
-from pipeline.sources.site import (
+from pipeline.sources.web_source import (
     Answer,
     Ask,
     Cursor,

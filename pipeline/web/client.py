@@ -24,7 +24,7 @@ from pipeline.web import robots, http as web
 from pipeline.web.rate_limit import LONGEST_PAUSE, Budget
 from pipeline.errors import UserError
 from pipeline.web.http_cache import Kept
-from pipeline.sources.site import Answer, Ask, Busy
+from pipeline.sources.web_source import Answer, Ask, Busy
 from pipeline.web.partial_file import VALIDATORS, Spool
 from pipeline.web.http import Fault, Outgoing
 

@@ -8,7 +8,7 @@ import re
 import threading
 from pathlib import Path
 
-from pipeline.sources.site import Answer, Ask
+from pipeline.sources.web_source import Answer, Ask
 from pipeline.web.partial_file import VALIDATORS
 from pipeline.store import remove
 from pipeline.stored import parse_json

@@ -9,9 +9,9 @@ import re
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import one_line
-from pipeline.sources.site import (
+from pipeline.sources.web_source import (
     WITHOUT_IDS,
     Answer,
     Ask,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.sources.members import Member, Refused
+from pipeline.sources.archive.members import Member, Refused
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAX_READ = 1 << 15  # bytes at once

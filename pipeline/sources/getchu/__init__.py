@@ -12,11 +12,19 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources import getchu_pages as pages
+from pipeline.sources.getchu import pages
 from pipeline.sources.folder import local_path
-from pipeline.sources.getchu_pages import ITEM_ID, item_of
-from pipeline.sources.post import Drop, Request
-from pipeline.sources.site import Answer, Ask, Busy, Cursor, Listing, Query, bad_answer
+from pipeline.sources.getchu.pages import ITEM_ID, item_of
+from pipeline.sources.base import Drop, Request
+from pipeline.sources.web_source import (
+    Answer,
+    Ask,
+    Busy,
+    Cursor,
+    Listing,
+    Query,
+    bad_answer,
+)
 
 VERSION = 1
 MAX_LIST_BYTES, MAX_ROWS = 32 << 20, 500_000

@@ -6,9 +6,18 @@ It is in no table: RebuildFaceDataset asks it once for each source that the reci
 import json
 
 from pipeline import recipe
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import one_line
-from pipeline.sources.site import Answer, Cursor, Listing, Offer, Query, absolute_url, tags_of, words_of
+from pipeline.sources.web_source import (
+    Answer,
+    Cursor,
+    Listing,
+    Offer,
+    Query,
+    absolute_url,
+    tags_of,
+    words_of,
+)
 
 VERSION = 1
 

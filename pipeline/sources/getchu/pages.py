@@ -15,9 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 from pipeline.web.robots import AGENT, opt_out
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line
-from pipeline.sources.site import Answer, Offer, absolute_url, bad_answer, tags_of
+from pipeline.sources.web_source import (
+    Answer,
+    Offer,
+    absolute_url,
+    bad_answer,
+    tags_of,
+)
 from pipeline.sources.web_page import decoded
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page

@@ -12,9 +12,9 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.image_search import object_of, offer_of, refusal_of
-from pipeline.sources.post import Drop
-from pipeline.sources.site import (
+from pipeline.sources.search import object_of, offer_of, refusal_of
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
     Answer,
     Ask,
     BadAnswer,

@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.sources.members import MAX_LISTED, UNPACK, Member, Refused, utc
+from pipeline.sources.archive.members import (
+    MAX_LISTED,
+    UNPACK,
+    Member,
+    Refused,
+    utc,
+)
 
 MAX_DIRECTORY = 256 << 20  # bytes
 MAX_EXTRA = 4096  # bytes of one member's extra fields, which zipfile takes apart in quadratic time

@@ -15,10 +15,22 @@ from typing import BinaryIO
 import rarfile
 
 from pipeline.errors import UserError
-from pipeline.sources import tar_members, zip_members
+from pipeline.sources.archive import tar_members, zip_members
 from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
-from pipeline.sources.members import MAX_LISTED, UNPACK, Member, Refused, utc
-from pipeline.sources.post import MAX_FILE_BYTES, Drop, Held, Post, Request
+from pipeline.sources.archive.members import (
+    MAX_LISTED,
+    UNPACK,
+    Member,
+    Refused,
+    utc,
+)
+from pipeline.sources.base import (
+    MAX_FILE_BYTES,
+    Drop,
+    Held,
+    Post,
+    Request,
+)
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 

@@ -2,8 +2,8 @@
 
 from urllib.parse import urlencode
 
-from pipeline.sources.post import Drop
-from pipeline.sources.site import (
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import (
     WITHOUT_IDS,
     Answer,
     Ask,

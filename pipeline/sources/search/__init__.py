@@ -9,9 +9,18 @@ saw once, so no byte of it is promised; its address may lead anywhere.
 """
 
 from pipeline.sources.folder import OTHERS
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import one_line
-from pipeline.sources.site import Answer, BadAnswer, Offer, absolute_url, bad_answer, json_of, tags_of, words_of
+from pipeline.sources.web_source import (
+    Answer,
+    BadAnswer,
+    Offer,
+    absolute_url,
+    bad_answer,
+    json_of,
+    tags_of,
+    words_of,
+)
 
 _UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
 _UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}

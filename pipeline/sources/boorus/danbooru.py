@@ -6,9 +6,9 @@ counted as hidden.
 
 from urllib.parse import urlencode
 
-from pipeline.sources.post import Drop
+from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import one_line
-from pipeline.sources.site import (
+from pipeline.sources.web_source import (
     WITHOUT_IDS,
     Answer,
     Ask,
