@@ -20,7 +20,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import corrections, detect, faces, groups, hair, hair_color, images, near, report
+from pipeline import (
+    corrections,
+    detect,
+    faces,
+    groups,
+    hair,
+    hair_color,
+    report,
+)
+from pipeline.images import collect as images, near_duplicates as near
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, is_within, sha256_of, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file

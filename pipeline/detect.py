@@ -23,8 +23,8 @@ from pipeline import assets
 from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.faces import Face, rows_of
-from pipeline.images import VERSION as images_version
-from pipeline.images import load
+from pipeline.images.collect import VERSION as images_version
+from pipeline.images.collect import load
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 from pipeline.stored import NUMBER

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime, timezone
 
-from pipeline import images
+from pipeline.images import collect as images
 from pipeline.ledger import FETCHED, File
 from pipeline.web.client import (
     Banned,

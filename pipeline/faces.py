@@ -18,8 +18,8 @@ from PIL import Image
 
 from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
-from pipeline.images import VERSION as images_version
-from pipeline.images import load, phash
+from pipeline.images.collect import VERSION as images_version
+from pipeline.images.collect import load, phash
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER

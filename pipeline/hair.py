@@ -17,12 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline import assets, images
+from pipeline import assets
+from pipeline.images import collect as images
 from pipeline.parallel import Progress
 from pipeline.faces import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair_color import color_scores
 from pipeline.hair_color import version as color_version
-from pipeline.images import load
+from pipeline.images.collect import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
 from pipeline.stored import NUMBER

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pipeline import download, images
+from pipeline import download
+from pipeline.images import collect as images
 from pipeline.blocklist import BlockList
 from pipeline.parallel import Progress
 from pipeline.errors import UserError

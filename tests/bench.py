@@ -22,7 +22,13 @@ import numpy as np
 from bench_detectors import detectors
 from bench_harvest import harvest, politeness
 
-from pipeline import assets, detect, faces, hair_color, images, near
+from pipeline import (
+    assets,
+    detect,
+    faces,
+    hair_color,
+)
+from pipeline.images import collect as images, near_duplicates as near
 from pipeline.sources import SOURCES
 from pipeline.sources.drawn import draw
 from pipeline.sources.base import Request

@@ -13,7 +13,8 @@ import numpy as np
 import sprites
 from PIL import Image
 
-from pipeline import detect, images
+from pipeline import detect
+from pipeline.images import collect as images
 from pipeline.errors import UserError
 from pipeline.faces import Face
 from pipeline.sources.drawn import draw

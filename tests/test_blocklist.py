@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import blocklist, images, traces
+from pipeline import blocklist, traces
+from pipeline.images import collect as images
 from pipeline.errors import UserError
 from pipeline.sources.base import Drop, Post
 from pipeline.sources.web_source import Offer

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance
 
-from pipeline import near
+from pipeline.images import near_duplicates as near
 from pipeline.groups import COPIES as COLUMNS
 from pipeline.groups import components, group, largest_of_copies, split_of
-from pipeline.images import load
+from pipeline.images.collect import load
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample
 from pipeline.store import Store

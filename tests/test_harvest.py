@@ -14,7 +14,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from stand_in import GALLERY, Fault, StandIn, keeps_apart
 
-from pipeline import download, images
+from pipeline import download
+from pipeline.images import collect as images
 from pipeline.web import http as web
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError

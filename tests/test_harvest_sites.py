@@ -12,7 +12,7 @@ from commands import last_line, luigi
 from stand_in import Fault, StandIn
 from stand_in_getchu import ITEMS, pictures_of
 
-from pipeline import images
+from pipeline.images import collect as images
 from pipeline.errors import UserError
 from pipeline.harvest import Harvest
 from pipeline.web.client import Manners

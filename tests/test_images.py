@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline import images
-from pipeline.images import Rejected, decode, phash
+from pipeline.images import collect as images
+from pipeline.images.collect import Rejected, decode, phash
 from pipeline.sources.base import Drop, Post
 
 

@@ -10,15 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline import (
-    containers,
-    detect,
-    parallel as engine,
-    faces,
-    images,
-)
-from pipeline.color_profiles import to_srgb
-from pipeline.images import Rejected, decode
+from pipeline.images import containers, collect as images
+from pipeline import detect, parallel as engine, faces
+from pipeline.images.color_profiles import to_srgb
+from pipeline.images.collect import Rejected, decode
 from pipeline.sources.drawn import draw
 from pipeline.sources.base import (
     MAX_FILE_BYTES,

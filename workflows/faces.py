@@ -94,13 +94,13 @@ class ScrapeImages(Stage):
         return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
     def causes(self) -> list:
-        from pipeline import images
+        from pipeline.images import collect as images
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
 
     def make(self, out: Path) -> None:
-        from pipeline import images
+        from pipeline.images import collect as images
 
         limit = self.limit or self.source_row.default_limit
         if self.harvest:
@@ -271,7 +271,8 @@ class GroupFaces(Stage):
     dataset = None  # that option is TagHairColor's alone
 
     def causes(self) -> list:
-        from pipeline import groups, near
+        from pipeline import groups
+        from pipeline.images import near_duplicates as near
 
         return [groups.VERSION, near.VERSION]
 

@@ -104,13 +104,15 @@ class RestoreImages(Stage):
         return harvests
 
     def causes(self) -> list:
-        from pipeline import images, recipe
+        from pipeline.images import collect as images
+        from pipeline import recipe
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
 
     def make(self, out: Path) -> None:
-        from pipeline import images, recipe
+        from pipeline.images import collect as images
+        from pipeline import recipe
 
         asked = recipe.read(self.manifest)
         posts = list(recipe.drawn_again(asked))

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageCms
 
-from pipeline.containers import MAX_PROFILE_BYTES
+from pipeline.images.containers import MAX_PROFILE_BYTES
 
 SAME = 2  # of 255: a profile that moves no colour further is that of sRGB, spelled otherwise
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of a profile -> mode of the pixels

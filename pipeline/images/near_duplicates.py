@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from pipeline.parallel import remember
-from pipeline.images import VERSION as images_version
-from pipeline.images import load
+from pipeline.images.collect import VERSION as images_version
+from pipeline.images.collect import load
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")
