@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 import pytest
 from stand_in import GALLERY, Fault, StandIn, keeps_apart
 
-from pipeline import download
+from pipeline.crawl import download
 from pipeline.images import collect as images
 from pipeline.web import http as web
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
-from pipeline.harvest import Harvest
+from pipeline.crawl.crawl import Harvest
 from pipeline.web.client import Banned, Client, Manners
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Drop

@@ -14,7 +14,7 @@ from stand_in_getchu import ITEMS, pictures_of
 
 from pipeline.images import collect as images
 from pipeline.errors import UserError
-from pipeline.harvest import Harvest
+from pipeline.crawl.crawl import Harvest
 from pipeline.web.client import Manners
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Drop, Post

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.ledger import FETCHED, File, Ledger
+from pipeline.crawl.ledger import FETCHED, File, Ledger
 from pipeline.sources.base import Drop
 from pipeline.sources.web_source import Offer
 

@@ -12,7 +12,7 @@ from stand_in import Fault, StandIn
 
 from pipeline.web import http as web
 from pipeline.errors import UserError
-from pipeline.harvest import Harvest
+from pipeline.crawl.crawl import Harvest
 from pipeline.web.client import (
     Client,
     Manners,

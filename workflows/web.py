@@ -19,7 +19,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     """pipeline.harvest.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
     `needs_site`: whether the site itself is asked, and not only hosts of files. Raises UserError."""
     from pipeline import blocklist
-    from pipeline.harvest import Harvest
+    from pipeline.crawl.crawl import Harvest
     from pipeline.sources import SOURCES
     from pipeline.sources.web_source import Query
     from pipeline.web.http import user_agent

@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime, timezone
 
 from pipeline.images import collect as images
-from pipeline.ledger import FETCHED, File
+from pipeline.crawl.ledger import FETCHED, File
 from pipeline.web.client import (
     Banned,
     Client,

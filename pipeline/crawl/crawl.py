@@ -19,14 +19,22 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pipeline import download
+from pipeline.crawl import download
 from pipeline.images import collect as images
 from pipeline.blocklist import BlockList
 from pipeline.parallel import Progress
 from pipeline.errors import UserError
-from pipeline.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
-from pipeline.listing import Lister
-from pipeline.plan import plan
+from pipeline.crawl.ledger import (
+    FETCHED,
+    Counts,
+    File,
+    Ledger,
+    Line,
+    counted,
+    file_key,
+)
+from pipeline.crawl.pagination import Lister
+from pipeline.crawl.plan import plan
 from pipeline.web.client import (
     Client,
     Down,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from pipeline.errors import UserError
-from pipeline.ledger import Ledger
+from pipeline.crawl.ledger import Ledger
 from pipeline.web.client import Client
 from pipeline.sources.base import Drop
 from pipeline.sources.web_source import (
