@@ -22,13 +22,12 @@ import pyarrow as pa
 
 from pipeline import (
     corrections,
-    detect,
-    faces,
     groups,
     hair,
     hair_color,
     report,
 )
+from pipeline.faces import detect, crop as faces
 from pipeline.images import collect as images, near_duplicates as near
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, is_within, sha256_of, write

@@ -20,7 +20,15 @@ import pyarrow as pa
 from pipeline import assets
 from pipeline.images import collect as images
 from pipeline.parallel import Progress
-from pipeline.faces import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
+from pipeline.faces.crop import (
+    CROP_VERSION,
+    Face,
+    by_image,
+    crop,
+    image_key,
+    per_face,
+    rows_of,
+)
 from pipeline.hair_color import color_scores
 from pipeline.hair_color import version as color_version
 from pipeline.images.collect import load

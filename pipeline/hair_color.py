@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from pipeline.errors import UserError
-from pipeline.faces import Face, crop
+from pipeline.faces.crop import Face, crop
 from pipeline.hair_names import to_lab
 
 VERSION = 3

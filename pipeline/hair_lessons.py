@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.parallel import Progress, map_items
-from pipeline.faces import Face, crop
+from pipeline.faces.crop import Face, crop
 from pipeline.hair_color import CELLS, PATCH
 from pipeline.hair_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.manifest import HAIR_COLORS

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline import datasets, faces, manifest
+from pipeline import datasets, manifest
+from pipeline.faces import crop as faces
 from pipeline.datasets import Build
 from pipeline.manifest import FACES, ManifestError, funnel_row
 from pipeline.sources.drawn import STYLES, picture

@@ -22,12 +22,8 @@ import numpy as np
 from bench_detectors import detectors
 from bench_harvest import harvest, politeness
 
-from pipeline import (
-    assets,
-    detect,
-    faces,
-    hair_color,
-)
+from pipeline import assets, hair_color
+from pipeline.faces import detect, crop as faces
 from pipeline.images import collect as images, near_duplicates as near
 from pipeline.sources import SOURCES
 from pipeline.sources.drawn import draw

@@ -13,10 +13,10 @@ import numpy as np
 import sprites
 from PIL import Image
 
-from pipeline import detect
+from pipeline.faces import detect
 from pipeline.images import collect as images
 from pipeline.errors import UserError
-from pipeline.faces import Face
+from pipeline.faces.crop import Face
 from pipeline.sources.drawn import draw
 
 MIN_FACE = 48  # px, as by default

@@ -13,7 +13,7 @@ from PIL import ImageColor
 
 from pipeline import hair, hair_color, illustration2vec
 from pipeline.errors import UserError
-from pipeline.faces import Face, crop
+from pipeline.faces.crop import Face, crop
 from pipeline.hair_names import to_lab
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.report import SWATCHES

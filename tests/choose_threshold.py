@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from bench_detectors import MIN_FACE, Marked
 
-from pipeline import face_network
+from pipeline.faces import network as face_network
 from pipeline.drawing import scenes
 from pipeline.drawing.scenes.canvas import Canvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, clutter

@@ -6,12 +6,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline import detect
-from pipeline.detect import SWEEPS, lbpcascade
+from pipeline.faces import detect
+from pipeline.faces.detect import SWEEPS, lbpcascade
 from pipeline.errors import UserError
-from pipeline.faces import Face
+from pipeline.faces.crop import Face
 from pipeline.sources.drawn import draw
-from pipeline.sweep import Copy, Pyramid, overlap, suppress
+from pipeline.faces.views import (
+    Copy,
+    Pyramid,
+    overlap,
+    suppress,
+)
 
 
 def drawn(i: int, **how) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, list[str]]:
     """(N, 64, 64, 3) crops of drawn faces as BuildFaceDataset cuts them, and their true colours."""
-    from pipeline.faces import Face, crop
+    from pipeline.faces.crop import Face, crop
 
     pictures, colors = [], []
     for i in range(180):

@@ -16,8 +16,9 @@ from models.export import about
 from models.face_crops import Crops, Scenes, View, some_view, targets
 from models.face_detector import PRESETS, FaceDetector, focal
 from models.train import fit, ramped_cosine, read
-from pipeline import detect, face_network, face_scenes
-from pipeline.face_network import FaceNetwork, peaks
+from pipeline.faces import detect, network as face_network
+from pipeline import face_scenes
+from pipeline.faces.network import FaceNetwork, peaks
 from pipeline.sources.drawn import draw
 
 TINY = PRESETS["tiny"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.faces import Face, crop
+from pipeline.faces.crop import Face, crop
 
 
 def smooth(size: int = 400) -> np.ndarray:

@@ -6,7 +6,7 @@ from safetensors.numpy import save
 
 from pipeline import hair, hair_color, hair_lessons, hair_names
 from pipeline.errors import UserError
-from pipeline.faces import Face
+from pipeline.faces.crop import Face
 from pipeline.hair_color import color_scores
 from pipeline.manifest import FACES, HAIR_COLORS
 

@@ -17,7 +17,7 @@ from torch import nn
 from pipeline import assets, hair, illustration2vec
 from pipeline import caffemodel as reader
 from pipeline.errors import UserError
-from pipeline.faces import Face
+from pipeline.faces.crop import Face
 from pipeline.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.images import containers, collect as images
-from pipeline import detect, parallel as engine, faces
+from pipeline.faces import detect, crop as faces
+from pipeline import parallel as engine
 from pipeline.images.color_profiles import to_srgb
 from pipeline.images.collect import Rejected, decode
 from pipeline.sources.drawn import draw

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from pipeline.quality import Limits, select
+from pipeline.faces.quality import Limits, select
 
 FACES = pa.table({
     "source": ["folder"] * 5, "source_id": list("abcde"), "image_id": list("ABCDE"),

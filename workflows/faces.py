@@ -145,12 +145,12 @@ class DetectFaces(Stage):
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
 
     def causes(self) -> list:
-        from pipeline import detect
+        from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
-        from pipeline import detect
+        from pipeline.faces import detect
 
         table, drops = detect.detect(
             self.requires().table("images"), self.store, detector=self.detector, sweep=self.sweep,
@@ -176,7 +176,7 @@ class CropFaces(Stage):
         require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
 
     def causes(self) -> list:
-        from pipeline import faces
+        from pipeline.faces import crop as faces
 
         return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
@@ -187,7 +187,7 @@ class CropFaces(Stage):
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
-        from pipeline import faces
+        from pipeline.faces import crop as faces
         from pipeline.datasets import link_all
 
         table, drops = faces.cut(
@@ -316,17 +316,19 @@ class SelectFaces(Stage):
 
     @property
     def limits(self):
-        from pipeline.quality import Limits
+        from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def causes(self) -> list:
-        from pipeline import groups, quality
+        from pipeline import groups
+        from pipeline.faces import quality
 
         return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
-        from pipeline import groups, quality
+        from pipeline import groups
+        from pipeline.faces import quality
 
         table, drops = quality.select(self.requires().table("faces"), self.limits)
         if self.near_duplicates == "drop":

@@ -138,7 +138,8 @@ class RebuildFaceDataset(NamedDataset):
         return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
 
     def causes(self) -> list:
-        from pipeline import faces, recipe
+        from pipeline.faces import crop as faces
+        from pipeline import recipe
 
         return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
 

@@ -15,7 +15,7 @@ from models.data import seed_for
 from models.face_crops import Crops, Scenes
 from models.face_detector import Config, FaceDetector
 from models.train import fit
-from pipeline.face_network import FaceNetwork
+from pipeline.faces.network import FaceNetwork
 
 
 def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:

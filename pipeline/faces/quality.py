@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.faces import rows_of
+from pipeline.faces.crop import rows_of
 from pipeline.manifest import funnel_row
 
 VERSION = 1

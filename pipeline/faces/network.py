@@ -25,8 +25,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UserError
-from pipeline.faces import Face
-from pipeline.sweep import Copy, Pyramid, face_at, square, suppress, sweep
+from pipeline.faces.crop import Face
+from pipeline.faces.views import (
+    Copy,
+    Pyramid,
+    face_at,
+    square,
+    suppress,
+    sweep,
+)
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 

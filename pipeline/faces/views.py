@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.faces import Face
+from pipeline.faces.crop import Face
 
 COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
 FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window

@@ -22,13 +22,24 @@ from PIL import __version__ as pillow_version
 from pipeline import assets
 from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
-from pipeline.faces import Face, rows_of
+from pipeline.faces.crop import Face, rows_of
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 from pipeline.stored import NUMBER
-from pipeline.sweep import LARGEST, Copy, Pyramid, copies, face_at, in_parts, overlap, square, suppress, sweep
+from pipeline.faces.views import (
+    LARGEST,
+    Copy,
+    Pyramid,
+    copies,
+    face_at,
+    in_parts,
+    overlap,
+    square,
+    suppress,
+    sweep,
+)
 
 VERSION = 3
 
@@ -169,7 +180,7 @@ def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, 
     """Our own network, see `face_network`. It sees faces that lean by up to 60 degrees by itself, of any size and
     tight ones too, so `off` and `fast` are the same to it. For `full` it sees the picture also on its sides and on its
     head."""
-    from pipeline import face_network  # torch takes long to import, and nothing else here needs it
+    from pipeline.faces import network as face_network  # torch takes long to import, and nothing else here needs it
 
     return face_network.find(picture, min_face, angles or (), asset)
 
