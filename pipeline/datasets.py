@@ -20,13 +20,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import (
-    corrections,
-    groups,
-    hair,
-    hair_color,
-    report,
-)
+from pipeline import corrections, groups, report
+from pipeline.hair import tagging as hair, color_network as hair_color
 from pipeline.faces import detect, crop as faces
 from pipeline.images import collect as images, near_duplicates as near
 from pipeline.errors import UserError

@@ -16,8 +16,14 @@ import numpy as np
 
 from pipeline.parallel import Progress, map_items
 from pipeline.faces.crop import Face, crop
-from pipeline.hair_color import CELLS, PATCH
-from pipeline.hair_names import any_color, color_of, shares, to_lab, to_rgb
+from pipeline.hair.color_network import CELLS, PATCH
+from pipeline.hair.color_names import (
+    any_color,
+    color_of,
+    shares,
+    to_lab,
+    to_rgb,
+)
 from pipeline.manifest import HAIR_COLORS
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import Look, sample

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.hair_color import Bin, calibration_error
-from pipeline.hair_color import reliability as bins
+from pipeline.hair.color_network import Bin, calibration_error
+from pipeline.hair.color_network import reliability as bins
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS, load_crop
 from pipeline.markup import code, inert, table_rows
 

@@ -6,7 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline import corrections, datasets, hair
+from pipeline import corrections, datasets
+from pipeline.hair import tagging as hair
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
 from pipeline.store import Store

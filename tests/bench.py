@@ -22,7 +22,8 @@ import numpy as np
 from bench_detectors import detectors
 from bench_harvest import harvest, politeness
 
-from pipeline import assets, hair_color
+from pipeline import assets
+from pipeline.hair import color_network as hair_color
 from pipeline.faces import detect, crop as faces
 from pipeline.images import collect as images, near_duplicates as near
 from pipeline.sources import SOURCES

@@ -11,10 +11,10 @@ import pyarrow as pa
 import torch
 from PIL import ImageColor
 
-from pipeline import hair, hair_color, illustration2vec
+from pipeline.hair import tagging as hair, color_network as hair_color, illustration2vec
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face, crop
-from pipeline.hair_names import to_lab
+from pipeline.hair.color_names import to_lab
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.report import SWATCHES
 from pipeline.sources.drawn import draw

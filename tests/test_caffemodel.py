@@ -8,7 +8,7 @@ from caffe_files import at_random, blob, caffemodel, chunk, layer, layers, numbe
 from safetensors.numpy import save
 from torch import nn
 
-from pipeline import caffemodel as reader
+from pipeline.hair import caffemodel as reader
 from pipeline.assets import cache_folder
 from pipeline.errors import UserError
 

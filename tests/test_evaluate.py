@@ -11,7 +11,8 @@ from torch import nn
 
 from models import evaluate, metrics, perceptual
 from models.data import UserError
-from pipeline import assets, hair
+from pipeline import assets
+from pipeline.hair import tagging as hair
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
 

@@ -4,10 +4,11 @@ import pytest
 from PIL import Image, ImageDraw
 from safetensors.numpy import save
 
-from pipeline import hair, hair_color, hair_lessons, hair_names
+from pipeline.hair import tagging as hair, color_network as hair_color, color_names as hair_names
+from pipeline import hair_lessons
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
-from pipeline.hair_color import color_scores
+from pipeline.hair.color_network import color_scores
 from pipeline.manifest import FACES, HAIR_COLORS
 
 SKIN = "#fbe0cf"

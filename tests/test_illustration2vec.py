@@ -14,11 +14,19 @@ from commands import last_line, luigi
 from PIL import Image
 from torch import nn
 
-from pipeline import assets, hair, illustration2vec
-from pipeline import caffemodel as reader
+from pipeline import assets
+from pipeline.hair import tagging as hair, illustration2vec
+from pipeline.hair import caffemodel as reader
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
-from pipeline.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
+from pipeline.hair.illustration2vec import (
+    HAIR_TAGS,
+    MEAN,
+    Encoder,
+    Illustration2Vec,
+    Tagger,
+    prepare,
+)
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
 from pipeline.store import Store

@@ -365,7 +365,7 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     """With a tagger that sees something in the noise that a tiny run paints."""
     import luigi as in_process
 
-    from pipeline import hair
+    from pipeline.hair import tagging as hair
     from workflows import ApplyAttributes, LearnAttributes
 
     def names(pictures, box_scale):

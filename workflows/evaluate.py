@@ -51,7 +51,7 @@ class EvaluateGAN(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models import evaluate, latent, runs
-        from pipeline import hair
+        from pipeline.hair import tagging as hair
 
         device = runs.device_named(self.device)
         extractors, size = self.extractors(), self.settings["config"]["size"]

@@ -221,7 +221,7 @@ class TagHairColor(Stage):
         self.causes()  # missing weights are told before anything runs
 
     def causes(self) -> list:
-        from pipeline import hair
+        from pipeline.hair import tagging as hair
 
         return hair.version_of(self.hair_tagger, assets_folder())
 
@@ -253,7 +253,7 @@ class TagHairColor(Stage):
         logger.info("%s: %d faces have another hair colour now", self.dataset, changed)
 
     def make(self, out: Path) -> None:
-        from pipeline import hair
+        from pipeline.hair import tagging as hair
 
         crops = self.first(CropFaces)
         table, told = hair.tag(

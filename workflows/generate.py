@@ -297,7 +297,7 @@ class LearnAttributes(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models import latent
-        from pipeline import hair
+        from pipeline.hair import tagging as hair
 
         if self.learned:
             raise UserError(

@@ -13,7 +13,7 @@ from models import export, runs
 from models.data import seed_for
 from models.hair_tagger import Batches, Config, HairTaggerTraining, Lessons, as_batch
 from models.train import fit
-from pipeline.hair_color import normalised
+from pipeline.hair.color_network import normalised
 
 
 def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:

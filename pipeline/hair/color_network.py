@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face, crop
-from pipeline.hair_names import to_lab
+from pipeline.hair.color_names import to_lab
 
 VERSION = 3
 PATCH = 64  # px: side of the patch that is looked at: twice the face's box, which is its middle half

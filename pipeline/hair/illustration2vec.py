@@ -27,7 +27,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline import assets, caffemodel
+from pipeline import assets
+from pipeline.hair import caffemodel
 from pipeline.errors import UserError
 from pipeline.manifest import HAIR_COLORS
 

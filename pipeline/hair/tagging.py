@@ -29,8 +29,8 @@ from pipeline.faces.crop import (
     per_face,
     rows_of,
 )
-from pipeline.hair_color import color_scores
-from pipeline.hair_color import version as color_version
+from pipeline.hair.color_network import color_scores
+from pipeline.hair.color_network import version as color_version
 from pipeline.images.collect import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.store import Store
@@ -135,7 +135,7 @@ def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
 
 def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
     """In this process: the network takes 0.6 GB, and all cores or the GPU. Raises UserError without its files."""
-    from pipeline import illustration2vec
+    from pipeline.hair import illustration2vec
 
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(asked.folder)}"
@@ -155,7 +155,7 @@ def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
 def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: Asked) -> Iterator[list[tuple[Scores, list[str]]]]:
     """Of each picture what is said of each of its faces. Always so many at once as the network takes: with fewer it
     rounds otherwise, and what a killed build left to do would come out in other digits."""
-    from pipeline.illustration2vec import BATCH
+    from pipeline.hair.illustration2vec import BATCH
 
     crops = []
     for path, faces in pictures:
@@ -171,7 +171,7 @@ def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: Asked) -> Iterator[l
 def _illustration2vec(folder: Path | None):
     import torch
 
-    from pipeline import illustration2vec
+    from pipeline.hair import illustration2vec
 
     return illustration2vec.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
 
@@ -205,7 +205,7 @@ def version_of(tagger: str, folder: Path | None) -> list:
     versions: list = [VERSION, color_version(), *asked]
     if "i2v" in asked:
         assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
-        from pipeline import illustration2vec  # imports torch
+        from pipeline.hair import illustration2vec  # imports torch
 
         versions.append(illustration2vec.digest(folder))
     return versions
