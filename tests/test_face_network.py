@@ -17,7 +17,7 @@ from models.face_crops import Crops, Scenes, View, some_view, targets
 from models.face_detector import PRESETS, FaceDetector, focal
 from models.train import fit, ramped_cosine, read
 from pipeline.faces import detect, network as face_network
-from pipeline import face_scenes
+from pipeline.training_data import detector_scenes as face_scenes
 from pipeline.faces.network import FaceNetwork, peaks
 from pipeline.sources.drawn import draw
 

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from safetensors.numpy import save
 
 from pipeline.hair import tagging as hair, color_network as hair_color, color_names as hair_names
-from pipeline import hair_lessons
+from pipeline.training_data import hair_patches as hair_lessons
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
 from pipeline.hair.color_network import color_scores

@@ -9,12 +9,12 @@ class DrawScenes(Drawn):
     """Scenes with drawn faces, as arrays; each is of 200 KB."""
 
     def causes(self) -> list:
-        from pipeline import face_scenes
+        from pipeline.training_data import detector_scenes as face_scenes
 
         return [face_scenes.VERSION, face_scenes.SIZE, self.seed, self.count]
 
     def make(self, out: Path) -> None:
-        from pipeline import face_scenes
+        from pipeline.training_data import detector_scenes as face_scenes
 
         face_scenes.draw_all(self.seed, self.count, out, jobs=self.jobs)
 

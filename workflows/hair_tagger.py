@@ -12,12 +12,12 @@ class DrawHair(Drawn):
     style = Choice(("character", "icon"), default="character", description="which way of drawing")
 
     def causes(self) -> list:
-        from pipeline import hair_lessons
+        from pipeline.training_data import hair_patches as hair_lessons
 
         return [hair_lessons.VERSION, self.style, self.seed, self.count]
 
     def make(self, out: Path) -> None:
-        from pipeline import hair_lessons
+        from pipeline.training_data import hair_patches as hair_lessons
 
         hair_lessons.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
 
