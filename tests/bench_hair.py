@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.faces.crop import Face, crop
 from pipeline.hair.color_names import to_lab
 from pipeline.manifest import FACES, HAIR_COLORS
-from pipeline.report import SWATCHES
+from pipeline.datasets.card import SWATCHES
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
 

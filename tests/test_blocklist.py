@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import blocklist, traces
+from pipeline import blocklist
+from pipeline.datasets import takedown_index as traces
 from pipeline.images import collect as images
 from pipeline.errors import UserError
 from pipeline.sources.base import Drop, Post

@@ -3,7 +3,8 @@
 import pytest
 from commands import luigi
 
-from pipeline import corrections, manifest
+from pipeline.datasets import corrections
+from pipeline import manifest
 from pipeline.errors import UserError
 
 A, B = "a" * 64, "b" * 64

@@ -11,8 +11,13 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from pipeline.images import near_duplicates as near
-from pipeline.groups import COPIES as COLUMNS
-from pipeline.groups import components, group, largest_of_copies, split_of
+from pipeline.datasets.splits import COPIES as COLUMNS
+from pipeline.datasets.splits import (
+    components,
+    group,
+    largest_of_copies,
+    split_of,
+)
 from pipeline.images.collect import load
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample

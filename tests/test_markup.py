@@ -8,7 +8,7 @@ from test_manifest import row, table
 
 from pipeline.manifest import FUNNEL
 from pipeline.markup import MAX_LENGTH, code, inert, table_rows
-from pipeline.report import card
+from pipeline.datasets.card import card
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>", "`x` <script>alert(1)</script>", "</td></table><b>", "<!-- hidden", "&lt;b&gt;",

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from models.data import Dataset as Faces
-from pipeline import datasets, retag, takedown
+from pipeline.datasets import publish as datasets, retag, takedown
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError
-from pipeline.pack import pack
+from pipeline.datasets.pack import pack
 from pipeline.store import Store
 from workflows import BuildFaceDataset, ExportRecipe, TagHairColor, TrainDCGAN
 from workflows import pack as pack_command

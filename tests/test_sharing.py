@@ -17,7 +17,8 @@ import pytest
 from commands import last_line, luigi
 from stand_in import Fault, StandIn
 
-from pipeline import blocklist, takedown
+from pipeline import blocklist
+from pipeline.datasets import takedown
 
 COUNT = 32
 
@@ -333,7 +334,7 @@ def test_while_another_process_works_nothing_is_taken_down(place):
 def test_groups_that_were_named_by_it_are_named_anew():
     import pyarrow as pa
 
-    from pipeline.groups import split_of
+    from pipeline.datasets.splits import split_of
 
     table = pa.table({"image_id": ["b", "c", "a", "d", "e"], "group": ["a", "a", "a", "d", "d"], "split": ["val"] * 5})
     left = takedown._without(table, takedown.Note(images={"a"})).to_pydict()

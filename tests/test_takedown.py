@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_manifest import row, table
 
-from pipeline import datasets, takedown
+from pipeline.datasets import publish as datasets, takedown
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, read, write
 from pipeline.sources.drawn import draw

@@ -188,7 +188,7 @@ class CropFaces(Stage):
 
     def make(self, out: Path) -> None:
         from pipeline.faces import crop as faces
-        from pipeline.datasets import link_all
+        from pipeline.datasets.publish import link_all
 
         table, drops = faces.cut(
             self.requires().table("faces"), self.store, size=self.size, box_scale=self.box_scale,
@@ -214,7 +214,7 @@ class TagHairColor(Stage):
     def check(self) -> None:
         super().check()
         if self.dataset:
-            from pipeline import corrections, datasets
+            from pipeline.datasets import corrections, publish as datasets
 
             datasets.check_name(self.dataset, option="--dataset")
             corrections.read(self.data_root, self.dataset)  # a mistake in them is told before anything runs
@@ -233,7 +233,7 @@ class TagHairColor(Stage):
     def complete(self) -> bool:
         if not self.dataset:
             return super().complete()
-        from pipeline import retag
+        from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
@@ -244,7 +244,7 @@ class TagHairColor(Stage):
             super().run()
 
     def _retag(self) -> None:
-        from pipeline import retag
+        from pipeline.datasets import retag
 
         with disk_errors_told(self.data_root):
             changed = retag.retag(
@@ -271,13 +271,13 @@ class GroupFaces(Stage):
     dataset = None  # that option is TagHairColor's alone
 
     def causes(self) -> list:
-        from pipeline import groups
+        from pipeline.datasets import splits as groups
         from pipeline.images import near_duplicates as near
 
         return [groups.VERSION, near.VERSION]
 
     def make(self, out: Path) -> None:
-        from pipeline import groups
+        from pipeline.datasets import splits as groups
 
         table = groups.group(
             self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images"), self.store,
@@ -321,13 +321,13 @@ class SelectFaces(Stage):
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def causes(self) -> list:
-        from pipeline import groups
+        from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
         return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
-        from pipeline import groups
+        from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
         table, drops = quality.select(self.requires().table("faces"), self.limits)

@@ -32,7 +32,7 @@ class NamedDataset(Stage):
 
     def check(self) -> None:
         super().check()
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         datasets.check_name(self.name)
         datasets.check_place(self.data_root, self.name)
@@ -43,12 +43,12 @@ class NamedDataset(Stage):
     @functools.cached_property
     def corrections(self) -> dict[str, str]:
         """What corrections/NAME.csv says. Raises UserError if it is wrong."""
-        from pipeline import corrections
+        from pipeline.datasets import corrections
 
         return corrections.read(self.data_root, self.name)
 
     def causes(self) -> list:
-        from pipeline import corrections, datasets
+        from pipeline.datasets import corrections, publish as datasets
         from pipeline.manifest import FACES
 
         held = [corrections.digest(self.corrections)] if self.corrections else []
@@ -74,7 +74,7 @@ class NamedDataset(Stage):
         """Add nothing: a dataset is known by its manifest."""
 
     def complete(self) -> bool:
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         try:
             is_complete = datasets.published(self.data_root, self.name) == self.digest and self.is_made()
@@ -89,7 +89,7 @@ class NamedDataset(Stage):
     ) -> None:
         """Fill `out`; the corrections are carried out last. `settings`: what the card says of how it was made, without
         names and paths; `images` counts the pictures that were in; the faces' `path` is relative to `crops`."""
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         build = datasets.Build(settings, images, datasets.versions())
         datasets.assemble_corrected(out, faces, drops, build, crops, self.corrections)
@@ -99,7 +99,7 @@ class NamedDataset(Stage):
         self.forget()
 
     def publish(self) -> None:
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         datasets.publish(self.store, self.name, self.asked, replace=self.replace)
         logger.info("%s is ready", self.output().path)

@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> str:
     parser.add_argument("file", metavar="FILE.tar", nargs="?", help="what to write; NAME.tar if it is not given")
     parser.add_argument("--data-root", default="data", help="folder of the datasets (default: data)")
     given = parser.parse_args(arguments)
-    from pipeline.pack import pack  # late: --help needs none of it
+    from pipeline.datasets.pack import pack  # late: --help needs none of it
 
     file = Path(given.file or f"{given.name}.tar").expanduser()
     count = pack(Path(given.data_root).expanduser(), given.name, file)

@@ -25,7 +25,7 @@ class ExportRecipe(luigi.Task):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         datasets.check_name(self.name)
 
@@ -37,7 +37,7 @@ class ExportRecipe(luigi.Task):
         return luigi.LocalTarget(self.data_root / "recipes" / f"{self.name}.parquet")
 
     def complete(self) -> bool:
-        from pipeline import recipe
+        from pipeline.datasets import recipe
 
         try:
             return recipe.exported_of(Path(self.output().path)) == recipe.sha256(self._manifest)
@@ -45,7 +45,8 @@ class ExportRecipe(luigi.Task):
             return False  # no dataset: the task says so when it runs
 
     def run(self) -> None:
-        from pipeline import manifest, recipe
+        from pipeline import manifest
+        from pipeline.datasets import recipe
         from pipeline.store import Store
 
         manifest.check_folder(self._manifest.parent)
@@ -79,9 +80,9 @@ class RestoreImages(Stage):
     @functools.cached_property
     def harvest(self) -> dict:
         """Source whose manners hold -> what it is asked for."""
-        from pipeline import recipe
+        from pipeline.datasets import recipe
         from pipeline.sources import SOURCES
-        from pipeline.datasets import recipe_source as engine
+        from pipeline.datasets.publish import recipe_source as engine
         from pipeline.sources.web_source import Site
         from pipeline.store import Store
         from workflows.web import harvest_of
@@ -105,14 +106,14 @@ class RestoreImages(Stage):
 
     def causes(self) -> list:
         from pipeline.images import collect as images
-        from pipeline import recipe
+        from pipeline.datasets import recipe
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
 
     def make(self, out: Path) -> None:
         from pipeline.images import collect as images
-        from pipeline import recipe
+        from pipeline.datasets import recipe
 
         asked = recipe.read(self.manifest)
         posts = list(recipe.drawn_again(asked))
@@ -133,18 +134,18 @@ class RebuildFaceDataset(NamedDataset):
 
     @property
     def asked(self) -> dict:
-        from pipeline import recipe
+        from pipeline.datasets import recipe
 
         return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
 
     def causes(self) -> list:
         from pipeline.faces import crop as faces
-        from pipeline import recipe
+        from pipeline.datasets import recipe
 
         return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
-        from pipeline import datasets, recipe
+        from pipeline.datasets import publish as datasets, recipe
 
         asked, restored = recipe.read(self.manifest), self.requires()
         drops = restored.table("funnel").to_pylist()
@@ -194,7 +195,7 @@ class Takedown(luigi.Task):
         return self.is_done
 
     def run(self) -> None:
-        from pipeline import takedown
+        from pipeline.datasets import takedown
 
         with disk_errors_told(self.data_root):
             outcome = takedown.take_down(self.data_root, self._kind, self._text, self.reason)

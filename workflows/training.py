@@ -61,7 +61,7 @@ class Dataset(luigi.Task):
 
     def _check_default(self) -> None:
         """Raise UserError if `faces` was there, made otherwise than the default dataset, and is gone."""
-        from pipeline import datasets
+        from pipeline.datasets import publish as datasets
 
         held = datasets.request_of(self.data_root, self.name)
         if held and held != BuildFaceDataset(data_root=self.data_root).asked:

@@ -5,7 +5,7 @@ It is in no table: RebuildFaceDataset asks it once for each source that the reci
 
 import json
 
-from pipeline import recipe
+from pipeline.datasets import recipe
 from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (

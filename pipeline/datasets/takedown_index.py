@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import datasets
+from pipeline.datasets import publish as datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of

@@ -19,15 +19,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import Timeout
 
-from pipeline import blocklist, corrections, datasets
+from pipeline import blocklist
+from pipeline.datasets import corrections, publish as datasets
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
-from pipeline.groups import split_of
+from pipeline.datasets.splits import split_of
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
 from pipeline.web.partial_file import Spool
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
-from pipeline.traces import Left, Note, before, collect, database, holds, image_of, is_of, tables_below, undecided
+from pipeline.datasets.takedown_index import (
+    Left,
+    Note,
+    before,
+    collect,
+    database,
+    holds,
+    image_of,
+    is_of,
+    tables_below,
+    undecided,
+)
 
 
 @dataclass

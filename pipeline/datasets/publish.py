@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import corrections, groups, report
+from pipeline.datasets import corrections, splits as groups, card as report
 from pipeline.hair import tagging as hair, color_network as hair_color
 from pipeline.faces import detect, crop as faces
 from pipeline.images import collect as images, near_duplicates as near

@@ -5,7 +5,7 @@ import stat
 import tarfile
 from pathlib import Path
 
-from pipeline import datasets
+from pipeline.datasets import publish as datasets
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError, check_folder, read
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline import corrections, datasets
+from pipeline.datasets import corrections, publish as datasets
 from pipeline.hair import tagging as hair
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline import datasets, manifest
+from pipeline.datasets import publish as datasets
+from pipeline import manifest
 from pipeline.faces import crop as faces
-from pipeline.datasets import Build
+from pipeline.datasets.publish import Build
 from pipeline.manifest import FACES, ManifestError, funnel_row
 from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.base import Drop, Post
