@@ -16,7 +16,7 @@ def main() -> None:
     train.add_argument("job", help="models.runs.Job, as JSON")
     arguments = parser.parse_args()
     if arguments.command == "train":
-        from models import runs
+        from models.runs import folder as runs
 
         job = runs.Job(**json.loads(arguments.job))
         sys.exit(runs.in_child(functools.partial(runs.start, job), job.run))
@@ -33,7 +33,7 @@ def main() -> None:
 
 def sizes():
     """A dict for each network of ZOO, with its trainable parameters at the `article` preset."""
-    from models import ZOO
+    from models.zoo import ZOO
 
     for name, entry in ZOO.items():
         for network, build in entry.networks.items():

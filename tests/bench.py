@@ -182,7 +182,7 @@ def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
     import torch
     from PIL import Image
 
-    from models.data import Pictures
+    from models.data.dataset import Pictures
 
     with tempfile.TemporaryDirectory() as root:
         paths = []
@@ -215,7 +215,7 @@ def step(preset: str = "") -> None:
     """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
     import torch
 
-    from models import ZOO
+    from models.zoo import ZOO
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     preset = preset or ("article" if device.type == "cuda" else "small")
@@ -252,7 +252,7 @@ def step(preset: str = "") -> None:
 def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
     import torch
 
-    from models import ZOO
+    from models.zoo import ZOO
 
     trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
 
@@ -267,7 +267,7 @@ def _networks(name: str, config, device):
     """The networks of a model, each with an Adam of its own."""
     import torch
 
-    from models import ZOO
+    from models.zoo import ZOO
 
     for part in ("generator", "discriminator"):
         network = ZOO[name].networks[part](config).to(device)
@@ -278,7 +278,7 @@ def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], N
     import torch
     from torch.nn import functional as F
 
-    from models import dcgan
+    from models.papers import dcgan
 
     (g, opt_g), (d, opt_d) = _networks(name, config, device)
     real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1

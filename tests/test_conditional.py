@@ -12,7 +12,7 @@ from commands import last_line, luigi
 from PIL import Image
 from test_training import texts
 
-from models.data import HAIR_COLORS
+from models.data.dataset import HAIR_COLORS
 from pipeline import assets
 
 RUN = "cgan-srresnet-faces-tiny"

@@ -9,7 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from models.data import Dataset, Pictures, UserError, in_range, labels
+from models.data.dataset import (
+    Dataset,
+    Pictures,
+    UserError,
+    in_range,
+    labels,
+)
 
 CPU = torch.device("cpu")
 
@@ -152,7 +158,7 @@ def test_half_of_the_pictures_are_mirrored_if_asked():
 
 
 def test_each_process_gets_its_slice(monkeypatch):
-    from models import ranks
+    from models import distributed as ranks
 
     batches = Pictures(numbered(40), 8, seed=0, device=CPU, hflip=True)
     whole = batches(2)["picture"]
@@ -189,7 +195,8 @@ def test_class_folders_are_classes(tmp_path):
     """Article 004's set: a folder per class, and a loader that returns labels."""
     import luigi
 
-    from models import data, dcgan
+    from models.data import dataset as data
+    from models.papers import dcgan
     from pipeline.sources.drawn import draw
     from workflows import BuildFaceDataset
 

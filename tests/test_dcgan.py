@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import dcgan, losses
+from models.papers import dcgan
+from models.nn import losses
 from models.__main__ import sizes
 
 ROOT = Path(__file__).parent.parent

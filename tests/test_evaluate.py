@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from models import evaluate, metrics, perceptual
-from models.data import UserError
+from models import evaluation as evaluate, metrics
+from models.nn import vgg as perceptual
+from models.data.dataset import UserError
 from pipeline import assets
 from pipeline.hair import tagging as hair
 from pipeline.manifest import HAIR_COLORS

@@ -10,12 +10,18 @@ import torch
 from commands import ROOT, luigi
 from test_detect import center, drawn, side, turned
 
-from models import face_crops
-from models.data import UserError
-from models.export import about
-from models.face_crops import Crops, Scenes, View, some_view, targets
-from models.face_detector import PRESETS, FaceDetector, focal
-from models.train import fit, ramped_cosine, read
+from models.annotators import face_crops
+from models.data.dataset import UserError
+from models.runs.export import about
+from models.annotators.face_crops import (
+    Crops,
+    Scenes,
+    View,
+    some_view,
+    targets,
+)
+from models.annotators.face_detector import PRESETS, FaceDetector, focal
+from models.training.loop import fit, ramped_cosine, read
 from pipeline.faces import detect, network as face_network
 from pipeline.training_data import detector_scenes as face_scenes
 from pipeline.faces.network import FaceNetwork, peaks

@@ -18,7 +18,7 @@ import torch
 from commands import luigi
 from stand_in import StandIn
 
-from models import train
+from models.training import loop as train
 from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
 from pipeline.sources.base import Request

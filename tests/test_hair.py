@@ -182,7 +182,7 @@ def test_numpy_does_what_torch_has_learned():
     """The shipped weights, in the network that was trained and in the one that runs."""
     import torch
 
-    from models.hair_tagger import Config, HairTagger
+    from models.annotators.hair_tagger import Config, HairTagger
 
     weights = {name: torch.from_numpy(np.float32(array)) for name, array in hair_color._weights().items()}
     network = HairTagger(Config.width, Config.hidden)

@@ -7,8 +7,15 @@ import torch
 from commands import last_line, luigi
 from safetensors import safe_open
 
-from models.data import seed_for
-from models.hair_tagger import PRESETS, Batches, HairTagger, HairTaggerTraining, Lessons, as_batch
+from models.data.dataset import seed_for
+from models.annotators.hair_tagger import (
+    PRESETS,
+    Batches,
+    HairTagger,
+    HairTaggerTraining,
+    Lessons,
+    as_batch,
+)
 
 
 def lessons(count: int, seed: int = 0) -> Lessons:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from models.data import Dataset as Faces
+from models.data.dataset import Dataset as Faces
 from pipeline.datasets import publish as datasets, retag, takedown
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError

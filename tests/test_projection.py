@@ -7,9 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models import acgan, losses, projection, train
+from models.papers import acgan, projection
+from models.nn import losses
+from models.training import loop as train
 from models.__main__ import sizes
-from models.layers import ConditionalBatchNorm, SqueezeExcite
+from models.nn.layers import ConditionalBatchNorm, SqueezeExcite
 
 CPU = torch.device("cpu")
 

@@ -16,8 +16,12 @@ import pytest
 import torch
 from test_train import Line, no_batches
 
-from models import ZOO, export, files, journal, latent, runs, train
-from models.data import Dataset, UserError
+from models.zoo import ZOO
+from models.runs import export, folder as runs
+from models import files
+from models.training import logger as journal, loop as train
+from models.sampling import latents as latent
+from models.data.dataset import Dataset, UserError
 
 DEEP = b"[" * 100_000
 

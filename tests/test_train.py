@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from models import journal, metrics, sheet, train
-from models.average import Average
-from models.data import UserError
-from models.layers import BatchNorm
+from models.training import logger as journal, loop as train
+from models import metrics
+from models.sampling import images as sheet
+from models.nn.ema import Average
+from models.data.dataset import UserError
+from models.nn.layers import BatchNorm
 
 
 class Line:
@@ -275,7 +277,7 @@ def test_painting_with_a_network_in_training_mode_is_refused():
 
 
 def test_seeds_are_63_bits_and_differ():
-    from models.data import seed_for
+    from models.data.dataset import seed_for
 
     seeds = {seed_for(seed, i) for seed in (0, 1, 2**32, 2**62) for i in range(100)}
     assert len(seeds) == 400

@@ -17,7 +17,7 @@ import torch
 from commands import last_line, luigi
 from PIL import Image
 
-from models import train
+from models.training import loop as train
 
 ROOT = Path(__file__).parent.parent
 
@@ -406,8 +406,8 @@ def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
 
 
 def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
-    from models import latent
-    from models.dcgan import PRESETS96, Generator96
+    from models.sampling import latents as latent
+    from models.papers.dcgan import PRESETS96, Generator96
 
     torch.manual_seed(0)
     network = Generator96(PRESETS96["tiny"]).eval()
@@ -423,7 +423,7 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
     vectors, counts = latent.attribute_vectors(network, label, samples=250, seed=4)
     assert counts == {"even": 125, "rare": 2}
     assert set(vectors) == {"even"}  # the other is too thin
-    from models.data import seed_for
+    from models.data.dataset import seed_for
 
     rng = torch.Generator().manual_seed(seed_for("attributes", 4))
     z = torch.cat([network.noise(n, rng) for n in (100, 100, 50)])
@@ -431,7 +431,7 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
 
 
 def test_attributes_are_applied_by_the_articles_rule():
-    from models.latent import apply_attributes
+    from models.sampling.latents import apply_attributes
 
     z0, vector = torch.tensor([[0.9, -0.2]]), torch.tensor([0.4, -0.6])
     torch.testing.assert_close(apply_attributes(z0, [(vector, 0.5)]), torch.tensor([[1.0, -0.5]]))  # clipped

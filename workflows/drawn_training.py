@@ -77,7 +77,7 @@ class DrawnTraining(NamedRun):
     def complete(self) -> bool:
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models import runs
+        from models.runs import folder as runs
 
         return runs.is_trained(self.run_folder, self.settings)
 

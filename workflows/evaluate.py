@@ -29,7 +29,7 @@ class EvaluateGAN(OfHairColor):
     device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
 
     def check(self) -> None:
-        from models import evaluate
+        from models import evaluation as evaluate
 
         require(self, self.samples == 0 or self.samples >= evaluate.FEW, "samples", f"0, or {evaluate.FEW} or more")
         require(self, self.seed >= 0, "seed", "0 or more")
@@ -45,12 +45,14 @@ class EvaluateGAN(OfHairColor):
         }  # fmt: skip
 
     def complete(self) -> bool:
-        from models import latent
+        from models.sampling import latents as latent
 
         return super().complete() and (self.inception is None or "kid_inception" in latent.told_by(self.file))
 
     def make(self, network, about: dict) -> None:
-        from models import evaluate, latent, runs
+        from models import evaluation as evaluate
+        from models.sampling import latents as latent
+        from models.runs import folder as runs
         from pipeline.hair import tagging as hair
 
         device = runs.device_named(self.device)
@@ -81,7 +83,7 @@ class EvaluateGAN(OfHairColor):
 
     def conditions_to_ask(self, network):
         """(N, T): those of the reference, but for labels that the run never saw; None if it takes none."""
-        from models.data import conditions
+        from models.data.dataset import conditions
 
         if not self.learned:
             return None
@@ -98,7 +100,7 @@ class EvaluateGAN(OfHairColor):
     @functools.cached_property
     def reference(self):
         """models.data.Dataset: what the run learned from, unless another is asked for."""
-        from models.data import Dataset as Faces
+        from models.data.dataset import Dataset as Faces
 
         held = self.settings["dataset"]
         name = self.dataset or held["name"]
@@ -113,7 +115,7 @@ class EvaluateGAN(OfHairColor):
         return faces
 
     def extractors(self) -> dict:
-        from models import evaluate
+        from models import evaluation as evaluate
         from pipeline import assets
 
         found = {"vgg16": evaluate.by_vgg16(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}

@@ -25,7 +25,7 @@ class TrainFaceDetector(DrawnTraining):
     model = "face_detector"
 
     def presets(self) -> dict:
-        from models.face_detector import PRESETS
+        from models.annotators.face_detector import PRESETS
 
         return PRESETS
 

@@ -45,12 +45,12 @@ class FromRun(NamedRun):
 
     def causes(self) -> dict[str, object]:
         """What the file depends on, and carries: the weights; and what its name does not tell. Raises UserError."""
-        from models import export
+        from models.runs import export
 
         return {"weights": export.weights_sha256(self.run_folder)}
 
     def complete(self) -> bool:
-        from models import latent
+        from models.sampling import latents as latent
 
         try:
             told = latent.told_by(self.file)
@@ -59,7 +59,7 @@ class FromRun(NamedRun):
             return False  # no weights: the task says so when it runs
 
     def run(self) -> None:
-        from models import export
+        from models.runs import export
 
         network = export.load(self.run_folder)
         with disk_errors_told(self.data_root):
@@ -73,7 +73,7 @@ class FromRun(NamedRun):
     @functools.cached_property
     def settings(self) -> dict:
         """The run's config.json, of one that was trained on faces. Raises UserError."""
-        from models import runs
+        from models.runs import folder as runs
 
         try:
             held = runs.read_settings(self.run_folder)
@@ -96,13 +96,13 @@ class OfHairColor(FromRun):
     @functools.cached_property
     def learned(self) -> dict[str, int]:
         """Labels that the run can be asked for, and from how many faces it learned each; of a DCGAN none."""
-        from models import export
+        from models.runs import export
 
         return export.about(self.run_folder)["labels"]
 
     def z(self, network, seeds: list[int], truncation: float = 0.0):
         """(N, Z). Raises UserError if z of this network cannot be truncated."""
-        from models import latent
+        from models.sampling import latents as latent
 
         if truncation and not getattr(network, "normal", False):
             raise UserError(
@@ -113,7 +113,7 @@ class OfHairColor(FromRun):
     @property
     def colors(self) -> list[str]:
         """Hair colours that the run learned. Raises UserError if it learned none."""
-        from models import latent
+        from models.sampling import latents as latent
 
         colors = latent.known_colors(self.learned)
         if not colors:
@@ -146,7 +146,7 @@ class OfHairColor(FromRun):
     @property
     def choices(self) -> list[str]:
         """The hair colours that the run learned; of one that learned tags, and none of a colour: those."""
-        from models import latent
+        from models.sampling import latents as latent
 
         return latent.known_colors(self.learned) or [label for label, count in self.learned.items() if count]
 
@@ -154,7 +154,7 @@ class OfHairColor(FromRun):
         """What a network needs beside z (N, Z): y (N, T), or nothing."""
         import torch
 
-        from models import latent
+        from models.sampling import latents as latent
 
         return (torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
 
@@ -195,8 +195,8 @@ class GenerateFaces(OfHairColor):
     def make(self, network, about: dict) -> None:
         import numpy as np
 
-        from models import latent
-        from models.sheet import AT_ONCE, grid, painted
+        from models.sampling import latents as latent
+        from models.sampling.images import AT_ONCE, grid, painted
 
         folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
         shown = []
@@ -233,8 +233,8 @@ class InterpolateLatents(OfHairColor):
         return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
     def make(self, network, about: dict) -> None:
-        from models import latent
-        from models.sheet import grid, painted
+        from models.sampling import latents as latent
+        from models.sampling.images import grid, painted
 
         asked = self.asked("--hair-color", self.hair_color, [self.start])
         if self.end_hair_color:
@@ -268,8 +268,8 @@ class SweepHairColors(OfHairColor):
         return self.named("hair-colors", self.seed, self.count, _cut(self.truncation))
 
     def make(self, network, about: dict) -> None:
-        from models import latent
-        from models.sheet import grid, painted
+        from models.sampling import latents as latent
+        from models.sampling.images import grid, painted
 
         colors = self.colors
         z = self.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
@@ -296,7 +296,7 @@ class LearnAttributes(OfHairColor):
         return self.run_folder / "attributes.json"
 
     def make(self, network, about: dict) -> None:
-        from models import latent
+        from models.sampling import latents as latent
         from pipeline.hair import tagging as hair
 
         if self.learned:
@@ -341,7 +341,7 @@ class ApplyAttributes(FromRun):
     @property
     def learned(self) -> LearnAttributes:
         """As it was learned already, whatever from; else with the defaults."""
-        from models import latent
+        from models.sampling import latents as latent
 
         told = latent.told_by(self.run_folder / "attributes.json")
         least = {"samples": MIN_SAMPLES, "seed": 0}
@@ -362,8 +362,8 @@ class ApplyAttributes(FromRun):
     def make(self, network, about: dict) -> None:
         import torch
 
-        from models import latent
-        from models.sheet import grid, painted
+        from models.sampling import latents as latent
+        from models.sampling.images import grid, painted
 
         known = latent.vectors_in(self.learned.file, network.latent)
         asked = self.attribute.split(",")

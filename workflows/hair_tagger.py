@@ -28,7 +28,7 @@ class TrainHairTagger(DrawnTraining):
     model = "hair_tagger"
 
     def presets(self) -> dict:
-        from models.hair_tagger import PRESETS
+        from models.annotators.hair_tagger import PRESETS
 
         return PRESETS
 

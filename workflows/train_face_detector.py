@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import torch
 
-from models import export, runs
-from models.data import seed_for
-from models.face_crops import Crops, Scenes
-from models.face_detector import Config, FaceDetector
-from models.train import fit
+from models.runs import export, folder as runs
+from models.data.dataset import seed_for
+from models.annotators.face_crops import Crops, Scenes
+from models.annotators.face_detector import Config, FaceDetector
+from models.training.loop import fit
 from pipeline.faces.network import FaceNetwork
 
 

@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models import export, runs
-from models.data import seed_for
-from models.hair_tagger import Batches, Config, HairTaggerTraining, Lessons, as_batch
-from models.train import fit
+from models.runs import export, folder as runs
+from models.data.dataset import seed_for
+from models.annotators.hair_tagger import (
+    Batches,
+    Config,
+    HairTaggerTraining,
+    Lessons,
+    as_batch,
+)
+from models.training.loop import fit
 from pipeline.hair.color_network import normalised
 
 

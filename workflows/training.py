@@ -164,13 +164,13 @@ class Training(NamedRun):
     def complete(self) -> bool:
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models import runs
+        from models.runs import folder as runs
 
         return runs.is_complete(runs.Job(**self.job))
 
     def run(self) -> None:
         if self.processes > 1:  # their batches are checked before so many start
-            from models import runs
+            from models.runs import folder as runs
 
             runs.config_of(runs.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
@@ -310,8 +310,8 @@ class TrainACGAN(Training):
 
     @property
     def changes(self) -> dict:
-        from models import acgan
-        from models.data import HAIR_COLORS
+        from models.papers import acgan
+        from models.data.dataset import HAIR_COLORS
 
         labels = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]

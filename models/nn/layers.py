@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models import ranks
+from models import distributed as ranks
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):

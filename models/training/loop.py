@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from models import ranks
-from models.data import UserError, check, seed_for
+from models import distributed as ranks
+from models.data.dataset import UserError, check, seed_for
 from models.files import check_regular, whole
-from models.journal import Journal
+from models.training.logger import Journal
 
 KEPT = 3  # checkpoints
 MAX_STEP = 10**9

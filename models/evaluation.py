@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from models import metrics
-from models.data import HAIR_COLORS, UserError, seed_for
+from models.data.dataset import HAIR_COLORS, UserError, seed_for
 from models.files import whole
-from models.latent import condition
-from models.perceptual import vgg16
-from models.sheet import grid, painted
+from models.sampling.latents import condition
+from models.nn.vgg import vgg16
+from models.sampling.images import grid, painted
 
 FEW, MOST = 16, 10_000  # samples
 HELD_OUT = 900  # held-out pictures at most, to measure by how near samples lie

@@ -13,9 +13,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from models.data import HAIR_COLORS, UserError, read_json, seed_for
+from models.data.dataset import (
+    HAIR_COLORS,
+    UserError,
+    read_json,
+    seed_for,
+)
 from models.files import check_regular, whole
-from models.sheet import AT_ONCE, painted
+from models.sampling.images import AT_ONCE, painted
 
 THIN = 30  # samples with an attribute below which its vector says little, and …
 RARE = 1 / 200  # … the article's share: 100 of its 20,000

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from models.data import UserError, parse_json
+from models.data.dataset import UserError, parse_json
 from models.files import check_regular, whole
 
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal

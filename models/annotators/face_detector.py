@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.average import Average
-from models.face_crops import Scenes
-from models.sheet import grid
-from models.train import at_rate, ramped_cosine, update
+from models.nn.ema import Average
+from models.annotators.face_crops import Scenes
+from models.sampling.images import grid
+from models.training.loop import at_rate, ramped_cosine, update
 
 SHAPE_WEIGHTS = 0.5, 0.5, 2.0, 1.0, 1.0  # of x, y, log size, sine and cosine of the tilt
 SURE = 0.0  # logit of the faces that sheets show and validation counts

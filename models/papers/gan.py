@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import metrics, ranks
-from models.average import Average
-from models.data import HAIR_COLORS, in_range, seed_for
-from models.losses import dragan
-from models.sheet import grid, painted
+from models import metrics, distributed as ranks
+from models.nn.ema import Average
+from models.data.dataset import HAIR_COLORS, in_range, seed_for
+from models.nn.losses import dragan
+from models.sampling.images import grid, painted
 
 
 class GAN:

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.gan import GAN
-from models.layers import BatchNorm, Dropout, normal
-from models.losses import binary_cross_entropy, softmax_cross_entropy
-from models.sheet import grid, painted
-from models.train import Update, update
+from models.papers.gan import GAN
+from models.nn.layers import BatchNorm, Dropout, normal
+from models.nn.losses import binary_cross_entropy, softmax_cross_entropy
+from models.sampling.images import grid, painted
+from models.training.loop import Update, update
 
 REAL, FAKE = 0, 1  # the classes of DCGAN96's softmax
 

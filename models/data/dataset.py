@@ -21,7 +21,7 @@ from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 
-from models import ranks
+from models import distributed as ranks
 from models.files import check_regular, discard, whole
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do

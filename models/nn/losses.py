@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import ranks
+from models import distributed as ranks
 
 NEAR = 10 / 127.5  # σ of DRAGAN's small noise, of pictures in [-1, 1]: its paper's c is 10 grey levels
 

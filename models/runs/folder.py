@@ -17,8 +17,18 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from models import ZOO, export, ranks, train
-from models.data import Dataset, UserError, check, conditions, read_json, seed_for
+from models.zoo import ZOO
+from models.runs import export
+from models import distributed as ranks
+from models.training import loop as train
+from models.data.dataset import (
+    Dataset,
+    UserError,
+    check,
+    conditions,
+    read_json,
+    seed_for,
+)
 from models.files import whole
 
 HELD_OUT = 512  # pictures that samples are compared with while training

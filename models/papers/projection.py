@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models import acgan
-from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
-from models.losses import hinge_fake, hinge_real, hinge_wanted
-from models.train import Update, at_rate
+from models.papers import acgan
+from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
+from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
+from models.nn.losses import hinge_fake, hinge_real, hinge_wanted
+from models.training.loop import Update, at_rate
 
 
 @dataclass(frozen=True)

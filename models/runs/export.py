@@ -15,10 +15,16 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models import ZOO
-from models.data import UserError, code, inert, parse_json, table_rows
+from models.zoo import ZOO
+from models.data.dataset import (
+    UserError,
+    code,
+    inert,
+    parse_json,
+    table_rows,
+)
 from models.files import check_regular, whole
-from models.journal import lines
+from models.training.logger import lines
 
 
 def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:

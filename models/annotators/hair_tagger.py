@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.average import Average
-from models.data import seed_for
-from models.sheet import grid
-from models.train import at_rate, ramped_cosine, update
+from models.nn.ema import Average
+from models.data.dataset import seed_for
+from models.sampling.images import grid
+from models.training.loop import at_rate, ramped_cosine, update
 
 CELLS = 16
 NAMES = 10  # nine, and none

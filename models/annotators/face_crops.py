@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import seed_for
+from models.data.dataset import seed_for
 
 STRIDE, SIDE = 8, 40  # px: of a cell; of a face whose size is 0. The network's own, as a test holds
 

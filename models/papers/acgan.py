@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.layers import ConditionalBatchNorm, SqueezeExcite, normal
-from models.losses import binary_cross_entropy, precise
-from models.train import Update, at_rate
+from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
+from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
+from models.nn.losses import binary_cross_entropy, precise
+from models.training.loop import Update, at_rate
 
 TAGS = (
     "blonde_hair", "brown_hair", "black_hair", "blue_hair", "pink_hair", "purple_hair", "green_hair", "red_hair",
