@@ -13,9 +13,9 @@ from pipeline.sources import SOURCES
 from pipeline.sources.web_source import Site
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
-from workflows import configuration
-from workflows.faces import assets_folder
-from workflows.web import harvest_of
+from workflows.cli import configuration
+from workflows.face_dataset import assets_folder
+from workflows.cli.site_config import harvest_of
 
 KEY = "SuperSecretKey0123456789"
 DAMAGED = {

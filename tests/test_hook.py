@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from workflows import hook
+from workflows.cli import hook
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pipeline.manifest import FACES, ManifestError
 from pipeline.datasets.pack import pack
 from pipeline.store import Store
 from workflows import BuildFaceDataset, ExportRecipe, TagHairColor, TrainDCGAN
-from workflows import pack as pack_command
+from workflows.cli import pack as pack_command
 
 COUNT = 8
 
@@ -442,7 +442,7 @@ def test_pack_says_what_it_wrote_in_one_line(root, tmp_path, monkeypatch):
     ([], "NAME"),
 ])  # fmt: skip
 def test_pack_refuses_in_one_line(arguments, words, here, monkeypatch):
-    from workflows import console
+    from workflows.cli import errors as console
 
     monkeypatch.chdir(here)
     monkeypatch.setattr("argparse.ArgumentParser.error", console._misused)

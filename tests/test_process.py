@@ -12,7 +12,7 @@ import pytest
 from commands import ROOT
 
 from pipeline.errors import UserError
-from workflows import console, import_path
+from workflows.cli import errors as console, import_path
 from workflows.training import TrainDCGAN, _manner
 
 HEEDING = """

@@ -4,20 +4,20 @@ Tasks hold parameters and say what needs what; the work is done in `pipeline` an
 run: so `--help` answers at once.
 """
 
-from workflows import import_path
+from workflows.cli import import_path
 
 if import_path.is_own_command():
     import_path.forget_current_folder()
 
-from workflows import process
+from workflows.cli import process
 
 if import_path.is_module_command():
     process.heed_signals()
 
-from workflows import configuration, console  # the first checks luigi.cfg, before Luigi is imported
-from workflows.evaluate import EvaluateGAN
+from workflows.cli import configuration, errors as console  # the first checks luigi.cfg, before Luigi is imported
+from workflows.evaluation import EvaluateGAN
 from workflows.face_detector import DrawScenes, TrainFaceDetector
-from workflows.faces import (
+from workflows.face_dataset import (
     BuildFaceDataset,
     CropFaces,
     DetectFaces,
@@ -26,9 +26,20 @@ from workflows.faces import (
     SelectFaces,
     TagHairColor,
 )
-from workflows.generate import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
+from workflows.generation import (
+    ApplyAttributes,
+    GenerateFaces,
+    InterpolateLatents,
+    LearnAttributes,
+    SweepHairColors,
+)
 from workflows.hair_tagger import DrawHair, TrainHairTagger
-from workflows.sharing import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
+from workflows.recipes import (
+    ExportRecipe,
+    RebuildFaceDataset,
+    RestoreImages,
+    Takedown,
+)
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()

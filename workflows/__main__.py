@@ -5,7 +5,7 @@ import sys
 from luigi.cmdline import luigi_run
 
 from pipeline.errors import UserError
-from workflows import console, hook, pack
+from workflows.cli import errors as console, hook, pack
 
 
 def main(arguments: list[str]) -> None:

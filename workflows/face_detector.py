@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workflows.drawn_training import Drawn, DrawnTraining
+from workflows.base.annotator_training import Drawn, DrawnTraining
 
 
 class DrawScenes(Drawn):

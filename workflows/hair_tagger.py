@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workflows.console import Choice
-from workflows.drawn_training import Drawn, DrawnTraining
+from workflows.cli.errors import Choice
+from workflows.base.annotator_training import Drawn, DrawnTraining
 
 
 class DrawHair(Drawn):

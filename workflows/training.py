@@ -16,9 +16,14 @@ from typing import NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows import import_path, process
-from workflows.console import Choice, FilePath, WholeNumber, require
-from workflows.faces import BuildFaceDataset
+from workflows.cli import import_path, process
+from workflows.cli.errors import (
+    Choice,
+    FilePath,
+    WholeNumber,
+    require,
+)
+from workflows.face_dataset import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -12,9 +12,15 @@ from luigi.configuration import get_config
 from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
-from workflows.console import Choice, Number, OptionalFilePath, WholeNumber, require
-from workflows.named import NamedDataset
-from workflows.stage import Stage, disk_errors_told, first_of
+from workflows.cli.errors import (
+    Choice,
+    Number,
+    OptionalFilePath,
+    WholeNumber,
+    require,
+)
+from workflows.base.named_dataset import NamedDataset
+from workflows.base.stage import Stage, disk_errors_told, first_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -78,7 +84,7 @@ class ScrapeImages(Stage):
     def harvest(self):
         """The question to a source on the web; None for one on this machine."""
         from pipeline.sources.web_source import Site
-        from workflows.web import harvest_of
+        from workflows.cli.site_config import harvest_of
 
         if not isinstance(self.source_row, Site):
             return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import luigi
 
 from pipeline.errors import UserError
-from workflows.stage import Stage
+from workflows.base.stage import Stage
 
 if TYPE_CHECKING:
     import pyarrow as pa

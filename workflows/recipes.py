@@ -10,9 +10,9 @@ import luigi
 from luigi.util import requires
 
 from pipeline.errors import UserError
-from workflows.console import FilePath, require
-from workflows.named import NamedDataset
-from workflows.stage import Stage, disk_errors_told, first_of
+from workflows.cli.errors import FilePath, require
+from workflows.base.named_dataset import NamedDataset
+from workflows.base.stage import Stage, disk_errors_told, first_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -85,7 +85,7 @@ class RestoreImages(Stage):
         from pipeline.datasets.publish import recipe_source as engine
         from pipeline.sources.web_source import Site
         from pipeline.store import Store
-        from workflows.web import harvest_of
+        from workflows.cli.site_config import harvest_of
 
         by_manners: dict[str, set[str]] = {}
         for row in recipe.read(self.manifest).pictures.values():

@@ -6,8 +6,8 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.console import OptionalFilePath, WholeNumber, require
-from workflows.generate import OfHairColor
+from workflows.cli.errors import OptionalFilePath, WholeNumber, require
+from workflows.generation import OfHairColor
 from workflows.training import Dataset
 
 

@@ -19,7 +19,7 @@ from luigi.task_register import TaskClassException
 
 from pipeline import terminal
 from pipeline.errors import UserError
-from workflows import configuration, process
+from workflows.cli import configuration, process
 
 TEXTS = ("--query", "--artist", "--url-prefix", "--reason")
 DEFAULTS = {
