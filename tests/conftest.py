@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-from commands import luigi
-from sprites import Unavailable, fetch
+from tests.support.run_luigi import luigi
+from tests.support.sprites import Unavailable, fetch
 
 from pipeline import assets
 from pipeline.sources import drawn

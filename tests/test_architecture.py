@@ -61,7 +61,7 @@ def test_nothing_is_unpickled_but_by_a_reader_that_knows_three_names():
                 assert (file, name) == ("models/nn/vgg.py", "pickle"), f"{file} imports {name}"
     source = (ROOT / "models/nn/vgg.py").read_text(encoding="utf-8")
     assert "pickle.load" not in source
-    assert "def find_class" in source  # what it refuses: test_evaluate.py
+    assert "def find_class" in source  # what it refuses: tests/models/test_evaluation.py
 
 
 def test_importing_workflows_pulls_in_neither_torch_nor_opencv():

@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from commands import luigi
-from stand_in import StandIn
+from tests.support.run_luigi import luigi
+from tests.support.fake_site import StandIn
 
 from models.training import loop as train
 from pipeline.drawing.scenes import compose as scene

@@ -1,0 +1,348 @@
+"""`python tests/bench.py [NAME …]`: the speeds worth watching, one JSON line each.
+
+Each benchmark is measured beside its limit or its obvious alternative in the same run, in turns, so that a busy machine
+slows both; `spread` is (slowest - fastest) / median of the runs.
+"""
+
+import functools
+import json
+import operator
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import luigi
+import numpy as np
+from tests.benchmarks.detectors import detectors
+from tests.benchmarks.crawl import harvest, politeness
+
+from pipeline import assets
+from pipeline.hair import color_network as hair_color
+from pipeline.faces import detect, crop as faces
+from pipeline.images import collect as images, near_duplicates as near
+from pipeline.sources import SOURCES
+from pipeline.sources.drawn import draw
+from pipeline.sources.base import Request
+from pipeline.store import Store
+
+RUNS = 5
+
+
+def measure(*, runs: int = RUNS, **works: Callable[[], None]) -> dict[str, list[float]]:
+    """Seconds of that many runs of each work, in turns, after one that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for run in range(runs + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if run:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def tell(bench: str, amount: int, unit: str, seconds: list[float], **more) -> None:
+    median = statistics.median(seconds)
+    spread = (max(seconds) - min(seconds)) / median
+    print(json.dumps({
+        "bench": bench, f"{unit}/s": round(amount / median, 1), "spread": round(spread, 2), **more,
+        "runs": len(seconds), "cpu": platform.machine(),
+    }), flush=True)  # fmt: skip
+
+
+def originals(count: int, store: Store) -> list[Path]:
+    posts = SOURCES["drawn"].posts(Request(), SOURCES["drawn"].snapshot(Request()))
+    table, _ = images.collect(posts, "drawn", count, store)
+    return [store.root / path for path in table["path"].to_pylist()]
+
+
+def parts(count: int = 60) -> None:
+    """Each stage's work on one thread, and as a multiple of the pure cascade's time on the same pixels."""
+    with tempfile.TemporaryDirectory() as root:
+        store = Store(Path(root))
+        store.work.mkdir(parents=True)
+        paths = originals(count, store)
+        cascade = str(assets.fetch("lbpcascade_animeface.xml"))
+        pictures = [images.load(path) for path in paths]
+        small = [_equalised(picture) for picture in pictures]
+        found = [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade)[:1] for picture in pictures]
+        facing = [(picture, face) for picture, some in zip(pictures, found, strict=True) for face in some]
+        classifier = cv2.CascadeClassifier(cascade)
+        seconds = measure(
+            cascade=lambda: [
+                classifier.detectMultiScale3(grey, 1.1, 5, minSize=(24, 24), outputRejectLevels=True) for grey in small
+            ],
+            draw=lambda: [draw(0, i) for i in range(count)],
+            decode=lambda: [images.load(path) for path in paths],
+            detect=lambda: [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade) for picture in pictures],
+            crop=lambda: [faces.crop(picture, face, size=128, box_scale=1.5) for picture, face in facing],
+            hair=lambda: [hair_color.color_scores(picture, face) for picture, face in facing],
+        )
+    pure = statistics.median(seconds["cascade"])
+    for name, times in seconds.items():
+        tell(f"faces/{name}", count, "images", times, times_the_cascade=round(statistics.median(times) / pure, 2))
+
+
+def build(count: int = 240) -> None:
+    """The whole of BuildFaceDataset on all cores, from a folder of drawn pictures, with each sweep, beside the pure
+    cascade."""
+    from workflows import BuildFaceDataset
+
+    cascade = str(assets.fetch("lbpcascade_animeface.xml"))
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "pictures"
+        folder.mkdir()
+        small = []
+        for i in range(count):
+            picture, _ = draw(0, i)
+            picture.save(folder / f"{i:04}.png", compress_level=1)
+            small.append(_equalised(np.asarray(picture)))
+        classifier = cv2.CascadeClassifier(cascade)
+
+        def whole(sweep: str) -> None:
+            with tempfile.TemporaryDirectory(dir=root) as data_root:
+                task = BuildFaceDataset(source="folder", path=folder, data_root=Path(data_root), sweep=sweep)
+                assert luigi.build([task], local_scheduler=True, log_level="ERROR", no_lock=True)
+
+        seconds = measure(
+            cascade=lambda: [
+                classifier.detectMultiScale3(grey, 1.1, 5, minSize=(24, 24), outputRejectLevels=True) for grey in small
+            ],
+            **{sweep: functools.partial(whole, sweep) for sweep in detect.SWEEPS},
+        )
+    pure, plain = (statistics.median(seconds[name]) for name in ("cascade", "off"))
+    tell("build/cascade alone, 1 thread", count, "images", seconds.pop("cascade"))
+    for sweep, times in seconds.items():
+        median = statistics.median(times)
+        tell(
+            f"build/whole with --sweep {sweep}, all cores", count, "images", times,
+            times_the_cascade=round(median / pure, 2), times_off=round(median / plain, 2),
+        )  # fmt: skip
+
+
+def hair_taggers() -> None:
+    """Faces that each tagger names in a second of one thread, and how often rightly."""
+    from tests.benchmarks.hair import hair_works  # imports torch, which the other benches' memory does not have
+
+    works = hair_works()
+    named: dict[str, list] = {}
+    seconds = measure(
+        **{name: lambda name=name, work=work: named.update({name: work.run()}) for name, work in works.items()}
+    )
+    base = len(works["nearest swatch"].truth) / statistics.median(seconds["nearest swatch"])
+    for name, (_, truth, is_judged) in works.items():
+        rate = len(truth) / statistics.median(seconds[name])
+        right = sum(map(operator.eq, named[name], truth)) / len(truth)
+        tell(
+            f"hair/{name}", len(truth), "faces", seconds[name], times_nearest_swatch=round(rate / base, 3),
+            right=round(right, 3) if is_judged else None,
+        )  # fmt: skip
+
+
+def groups(count: int = 1_000_000) -> None:
+    """Pairs proposed among that many sketches, spread as drawn pictures' are, 1 of 100 a planted copy; once."""
+    rng, copies = np.random.default_rng(0), count // 100
+    drawn = np.stack([_sketch_of(i) for i in range(200)]).astype(np.float32)
+    scatter = np.linalg.cholesky(np.cov(drawn.T) + np.eye(len(drawn[0]))).T.astype(np.float32)
+    sketches = rng.standard_normal((count, len(scatter)), np.float32) @ scatter + drawn.mean(0)
+    sketches[-copies:] = sketches[:copies] + 0.35 * rng.standard_normal((copies, len(scatter)), np.float32) @ scatter
+    sketches *= near.UNIT / np.linalg.norm(sketches, axis=1, keepdims=True)
+    sketches = np.rint(sketches).astype(np.int8)
+    sketches[-copies::2] = near.mirrored(sketches[-copies::2])
+    start, found, proposed = time.perf_counter(), 0, 0
+    for a, b in near.candidates(sketches):
+        proposed += 1
+        found += b - a == count - copies
+    tell(
+        "groups/candidates, all cores", count, "sketches", [time.perf_counter() - start], recall=found / copies,
+        pairs=proposed, peak_GB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    )  # fmt: skip
+
+
+def _sketch_of(i: int) -> np.ndarray:
+    small = cv2.resize(np.asarray(draw(0, i)[0]), (near.SIDE, near.SIDE), interpolation=cv2.INTER_AREA)
+    return near.sketch(small.astype(np.float32))
+
+
+def _equalised(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    grey = cv2.resize(
+        cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (width // 2, height // 2), interpolation=cv2.INTER_AREA
+    )
+    return cv2.equalizeHist(grey)
+
+
+def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
+    """Batches of uint8 NHWC from 128 px crops: ours beside PIL in a DataLoader with two workers, on the same files."""
+    import torch
+    from PIL import Image
+
+    from models.data.dataset import Pictures
+
+    with tempfile.TemporaryDirectory() as root:
+        paths = []
+        for i in range(count):
+            paths.append(Path(root) / f"{i:04}.png")
+            draw(0, i % 60)[0].resize((128, 128)).save(paths[-1])
+
+        class Files(torch.utils.data.Dataset):
+            def __len__(self):
+                return count
+
+            def __getitem__(self, i):
+                with Image.open(paths[i]) as file:
+                    return np.array(file.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
+
+        files = torch.utils.data.DataLoader(Files(), batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+        np.save(Path(root) / "array.npy", np.stack([Files()[i] for i in range(count)]))
+        pixels = np.load(Path(root) / "array.npy", mmap_mode="r")
+        batches = Pictures(pixels, batch_size, seed=0, device=torch.device("cpu"))
+        seconds = measure(
+            plain=lambda: [batch.shape for batch in files],
+            ours=lambda: [batches(i)["picture"].shape for i in range(count // batch_size)],
+        )
+    tell("loader/PIL + DataLoader, 2 workers", count, "images", seconds["plain"])
+    times = statistics.median(seconds["plain"]) / statistics.median(seconds["ours"])
+    tell("loader/ours", count, "images", seconds["ours"], times_the_plain=round(times, 1))
+
+
+def step(preset: str = "") -> None:
+    """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
+    import torch
+
+    from models.zoo import ZOO
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    preset = preset or ("article" if device.type == "cuda" else "small")
+    inner = 20 if device.type == "cuda" else 1
+
+    def repeated(work: Callable[[int], None]) -> Callable[[], None]:
+        def run() -> None:
+            for i in range(inner):
+                work(i)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        return run
+
+    for name in ZOO:
+        config = ZOO[name].presets[preset]
+        torch.manual_seed(0)
+        shape = (config.pictures, config.size, config.size, 3)
+        batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
+        if hasattr(config, "labels"):
+            batch["label"] = torch.eye(len(config.labels), device=device)[
+                torch.arange(config.pictures) % len(config.labels)
+            ]
+        textbook = (_textbook_cgan if hasattr(config, "labels") else _textbook_dcgan)(name, config, batch, device)
+        seconds = measure(
+            runs=9, textbook=repeated(textbook), ours=repeated(_ours(name, config, batch, device)),
+        )  # fmt: skip
+        times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
+        images = config.batch_size * inner
+        tell(f"step/{name} {preset}, textbook", images, "images", seconds["textbook"], device=device.type)
+        tell(f"step/{name} {preset}, ours", images, "images", seconds["ours"], times_the_textbook=round(times, 2))
+
+
+def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
+    import torch
+
+    from models.zoo import ZOO
+
+    trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
+
+    def step(i: int) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+            trainee.step(batch, i)
+
+    return step
+
+
+def _networks(name: str, config, device):
+    """The networks of a model, each with an Adam of its own."""
+    import torch
+
+    from models.zoo import ZOO
+
+    for part in ("generator", "discriminator"):
+        network = ZOO[name].networks[part](config).to(device)
+        yield network, torch.optim.Adam(network.parameters(), config.learning_rate, (0.5, 0.999))
+
+
+def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
+    import torch
+    from torch.nn import functional as F
+
+    from models.papers import dcgan
+
+    (g, opt_g), (d, opt_d) = _networks(name, config, device)
+    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+
+    def judged(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
+        if logits.ndim == 2:
+            target = torch.full((len(logits),), dcgan.REAL if is_real else dcgan.FAKE, device=device)
+            return F.cross_entropy(logits, target)
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(is_real)))
+
+    def step(i: int) -> None:
+        fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
+        opt_d.zero_grad()
+        (judged(d(real), True) + judged(d(fake.detach()), False)).backward()
+        opt_d.step()
+        if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
+            fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
+        opt_g.zero_grad()
+        judged(d(fake), True).backward()
+        opt_g.step()
+
+    return step
+
+
+def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
+    """Of the projection cGANs and of the AC-GAN, whose losses cost the same as hinges."""
+    import torch
+
+    (g, opt_g), (d, opt_d) = _networks(name, config, device)
+    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
+    labels = batch["label"]
+
+    def logits(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if name != "acgan":
+            return d(x, y)
+        on_real, on_label = d(x)
+        return on_real + (on_label * y).sum(1)
+
+    def step(i: int) -> None:
+        for x, y in zip(real.chunk(config.d_steps), labels.chunk(config.d_steps), strict=True):
+            fake = g(torch.randn(config.batch_size, config.latent, device=device), y).detach()
+            loss = (1 - logits(x, y)).relu().mean() + (1 + logits(fake, y)).relu().mean()
+            if config.penalty_weight:
+                near = x + 0.5 * x.std() * torch.rand_like(x)
+                alpha = torch.rand(len(x), 1, 1, 1, device=device)
+                near = (alpha * x + (1 - alpha) * near).requires_grad_()
+                (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
+                loss = loss + config.penalty_weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+            opt_d.zero_grad()
+            loss.backward()
+            opt_d.step()
+        opt_g.zero_grad()
+        (-logits(g(torch.randn(config.batch_size, config.latent, device=device), y), y).mean()).backward()
+        opt_g.step()
+
+    return step
+
+
+BENCHES = {
+    "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
+    "groups": groups, "detectors": detectors, "hair": hair_taggers,
+}  # fmt: skip
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name]()

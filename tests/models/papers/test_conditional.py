@@ -1,0 +1,237 @@
+"""Faces of a hair colour that is asked for, and how good they are: through the command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.support.run_luigi import last_line, luigi
+from PIL import Image
+from tests.workflows.test_training import texts
+
+from models.data.dataset import HAIR_COLORS
+from pipeline import assets
+
+RUN = "cgan-srresnet-faces-tiny"
+TINY = ("TrainProjectionCGAN", "--preset", "tiny")
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def run(trained) -> Path:
+    """A tiny run of the projection cGAN on the default dataset."""
+    luigi(trained, *TINY, "--steps", "20")
+    return trained / "data/runs" / RUN
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _vgg16():
+    assets.fetch("vgg16.ckpt")  # once, not within a command
+
+
+def cells(path: Path) -> np.ndarray:
+    """(rows, columns, S, S, 3) of a sheet."""
+    sheet = np.asarray(Image.open(path))
+    rows, columns = (side // SIZE for side in sheet.shape[:2])
+    return sheet.reshape(rows, SIZE, columns, SIZE, 3).swapaxes(1, 2)
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """The same but for rounding, which depends on how many pictures are painted at once."""
+    return np.abs(a.astype(int) - b).max() <= 1
+
+
+def test_faces_without_a_colour_are_left_out_and_counted(trained, tmp_path):
+    folder = recoloured(trained, tmp_path, ("blue", "red", "black"))
+    luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
+    run = tmp_path / "data/runs/three"
+    table = pq.read_table(folder / "manifest.parquet")
+    train = [row["hair_color"] for row in table.select(["split", "hair_color"]).to_pylist() if row["split"] == "train"]
+    dataset = json.loads((run / "config.json").read_text())["dataset"]
+    assert dataset["labels"] == {color: train.count(color) for color in HAIR_COLORS}
+    assert dataset["left_out"] == train.count(None) > 0
+    assert f"{train.count(None)} faces of the train split have none of the labels" in (run / "README.md").read_text()
+
+
+def test_a_sweep_shows_each_seed_in_every_colour(run):
+    place = run.parents[2]
+    luigi(place, "SweepHairColors", "--run", RUN, "--count", "3", "--seed", "5")
+    sheet = run / "generated/hair-colors-5-3.png"
+    assert cells(sheet).shape[:2] == (3, 9)
+    assert texts(sheet)["condition"] == " ".join(HAIR_COLORS)
+    luigi(place, "GenerateFaces", "--run", RUN, "--count", "2", "--seed", "6", "--hair-color", "pink")
+    for seed, row in ((6, 1), (7, 2)):
+        face = Image.open(run / f"generated/faces-pink/{seed:06}.png")
+        assert face.text["condition"] == "pink:1"
+        assert alike(np.asarray(face), cells(sheet)[row, HAIR_COLORS.index("pink")])
+    assert "Did not run any" in luigi(place, "SweepHairColors", "--run", RUN, "--count", "3", "--seed", "5").stderr
+
+
+def test_without_a_colour_each_seed_has_one_of_its_own(run):
+    luigi(run.parents[2], "GenerateFaces", "--run", RUN, "--count", "10", "--seed", "4")
+    luigi(run.parents[2], "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "8", "--hair-color", "silver")
+    mine = Image.open(run / "generated/faces/000008.png")
+    assert mine.text["condition"] == "silver:1"
+    assert alike(np.asarray(mine), np.asarray(Image.open(run / "generated/faces-silver/000008.png")))
+
+
+def test_colours_are_mixed_morphed_and_z_is_cut(run):
+    place = run.parents[2]
+    luigi(place, "InterpolateLatents", "--run", RUN, "--start", "3", "--end", "3", "--hair-color", "black",
+          "--end-hair-color", "blonde", "--count", "5")  # fmt: skip
+    (strip,) = cells(run / "generated/line-3-3-5-black-blonde.png")
+    luigi(place, "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "3", "--hair-color", "black:2,blonde:2")
+    half = Image.open(run / "generated/faces-black+2+blonde+2/000003.png")
+    assert half.text["condition"] == "black:2,blonde:2"
+    assert alike(np.asarray(half), strip[2])
+    assert not alike(strip[0], strip[4])
+    luigi(place, "SweepHairColors", "--run", RUN, "--count", "2", "--truncation", "0.5")
+    luigi(place, "SweepHairColors", "--run", RUN, "--count", "2")
+    cut, whole = (cells(run / f"generated/hair-colors-0-2{more}.png") for more in ("-t0.5", ""))
+    assert not alike(cut, whole)
+
+
+def evaluation(run: Path) -> dict:
+    return json.loads((run / "evaluation.json").read_text())
+
+
+def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("datasets", "cache"):
+        (tmp_path / "data" / name).symlink_to(run.parents[1] / name)
+    shutil.copytree(run, tmp_path / "data/runs" / RUN)
+    mine = tmp_path / "data/runs" / RUN
+    evaluate = ("EvaluateGAN", "--run", RUN, "--samples", "64")
+    luigi(tmp_path, *evaluate)
+    first = evaluation(mine)
+    assert set(first) >= {
+        "run", "weights", "model", "samples", "reference", "fid_vgg16", "kid_vgg16", "kid_vgg16_std", "hair_accuracy",
+        "hair_accuracy_by_color", "hair_samples", "nearest",
+    }  # fmt: skip
+    assert first["samples"] == 64
+    assert first["hair_samples"] >= 900
+    assert first["fid_vgg16"] is None
+    assert first["kid_vgg16"] > 0
+    for name in ("neighbours.png", "hair_confusion.png"):
+        assert Image.open(mine / "generated" / name).size[0] > 200
+    assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
+    (mine / "evaluation.json").unlink()
+    luigi(tmp_path, *evaluate)
+    assert evaluation(mine) == first
+    luigi(tmp_path, *TINY, "--steps", "30")
+    luigi(tmp_path, *evaluate)
+    assert evaluation(mine)["weights"] != first["weights"]
+    assert evaluation(mine)["kid_vgg16"] != first["kid_vgg16"]
+
+
+def test_a_run_without_conditions_is_evaluated_without_hair(trained):
+    luigi(trained, "EvaluateGAN", "--run", "dcgan96-faces-tiny", "--samples", "32")
+    assert "hair_accuracy" not in evaluation(trained / "data/runs/dcgan96-faces-tiny")
+    assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16"] > 0
+
+
+@pytest.mark.parametrize("options", [
+    ("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags"),
+])  # fmt: skip
+def test_the_other_networks_train_and_sweep(options, place):
+    luigi(place, *options, "--preset", "tiny", "--steps", "2")
+    (run,) = (path for path in (place / "data/runs").iterdir() if path.is_dir())
+    luigi(place, "SweepHairColors", "--run", run.name, "--count", "1")
+    assert (run / "generated/hair-colors-0-1.png").exists()
+
+
+def recoloured(trained: Path, place: Path, keep: tuple[str, ...]) -> Path:
+    """A dataset whose faces of other colours have none."""
+    folder = place / "data/datasets/some"
+    shutil.copytree((trained / "data/datasets/faces").resolve(), folder)
+    manifest = folder / "manifest.parquet"
+    table = pq.read_table(manifest)
+    colors = [color if color in keep else None for color in table["hair_color"].to_pylist()]
+    column = table.schema.get_field_index("hair_color")
+    pq.write_table(table.set_column(column, table.schema.field(column), pa.array(colors, pa.string())), manifest)
+    return folder
+
+
+def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
+    recoloured(trained, tmp_path, ("blue",))
+    line = last_line(luigi(tmp_path, *TINY, "--dataset", "some", check=False))
+    assert line.startswith("error: data/datasets/some: blue alone of the labels blonde brown")
+
+
+def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path):
+    recoloured(trained, tmp_path, ("blue", "red", "black"))
+    luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
+    luigi(tmp_path, "SweepHairColors", "--run", "three", "--count", "1")
+    sheet = Image.open(tmp_path / "data/runs/three/generated/hair-colors-0-1.png")
+    assert sheet.text["condition"] == "black blue red"
+    assert sheet.size == (3 * SIZE, SIZE)
+    line = last_line(luigi(tmp_path, "GenerateFaces", "--run", "three", "--hair-color", "green", check=False))
+    assert line.startswith("error: --hair-color: 'green' given; ")
+    assert "of the colours that the run learned: black blue red; " in line
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["SweepHairColors", "--run", "dcgan96-faces-tiny"], "cannot be asked for a hair colour"),
+    (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--hair-color", "blue"], "cannot be asked for a hair colour"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "mauve"], "--hair-color: 'mauve' given"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0"], "--hair-color: 'blue:0' given"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "../x"], "--hair-color: '../x' given"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:1.2.3"], "--hair-color: 'blue:1.2.3' given"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue,pink,blue"], "'blue' given twice; one or several"),
+    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0." + "1" * 300], "--hair-color: 'blue:0.111111"),
+    (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
+    (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
+    (["LearnAttributes", "--run", RUN], "is asked for its hair colour"),
+    (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors"),
+    (["EvaluateGAN", "--run", RUN, "--samples", "15"], "--samples: 15 given; 0, or 16 or more"),
+    (["EvaluateGAN", "--run", RUN, "--dataset", "nosuch"], "there is no data/datasets/nosuch"),
+    (["EvaluateGAN", "--run", RUN, "--inception", "nosuch.pt"], "--inception: nosuch.pt given"),
+    (["TrainProjectionCGAN", "--generator", "unet"], "unet"),
+])  # fmt: skip
+def test_wrong_use_is_one_clear_line(arguments, words, run):
+    before = sorted(run.parent.glob("*/generated/*"))
+    line = last_line(luigi(run.parents[2], *arguments, check=False))
+    assert line.startswith("error: ")
+    assert words in line
+    assert sorted(run.parent.glob("*/generated/*")) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_learned_tags_alone_is_asked_for_them(trained, tmp_path):
+    folder = recoloured(trained, tmp_path, ())
+    table = pq.read_table(folder / "manifest.parquet")
+    column = table.schema.get_field_index("tags")
+    tags = pa.array([["smile"] if i % 2 else ["blush", "smile"] for i in range(len(table))], pa.list_(pa.string()))
+    tags = tags.cast(table.schema.field(column).type)
+    pq.write_table(table.set_column(column, table.schema.field(column), tags), folder / "manifest.parquet")
+    run = ("--run", "tags")
+    train = ("TrainACGAN", "--preset", "tiny", "--steps", "1", "--dataset", "some", *run)
+    assert "no face has any of the labels blonde" in last_line(luigi(tmp_path, *train, check=False))
+    luigi(tmp_path, *train, "--labels", "tags")
+    luigi(tmp_path, "GenerateFaces", *run, "--count", "2")
+    made = [Image.open(tmp_path / f"data/runs/tags/generated/faces/{seed:06}.png") for seed in (0, 1)]
+    assert [picture.text["condition"] for picture in made] == ["blush:1", "smile:1"]
+    luigi(tmp_path, "EvaluateGAN", *run, "--samples", "16")
+    assert "hair_accuracy" not in evaluation(tmp_path / "data/runs/tags")
+    assert "cannot be asked for a hair colour" in last_line(luigi(tmp_path, "SweepHairColors", *run, check=False))
+    (tmp_path / "data/datasets/faces").symlink_to((trained / "data/datasets/faces").resolve())
+    luigi(tmp_path, *TINY, "--steps", "1", "--run", "colors")
+    line = last_line(luigi(tmp_path, "EvaluateGAN", "--run", "colors", "--dataset", "some", check=False))
+    assert "no face has a label that the run learned" in line
+
+
+@pytest.mark.slow
+def test_a_reference_that_was_built_again_is_refused_unless_it_is_meant(run, trained, tmp_path):
+    shutil.copytree(run, tmp_path / "data/runs" / RUN)
+    recoloured(trained, tmp_path, ("blue", "red")).rename(tmp_path / "data/datasets/faces")
+    line = last_line(luigi(tmp_path, "EvaluateGAN", "--run", RUN, "--samples", "16", check=False))
+    assert "was built again since the run was trained" in line
+    meant = ("EvaluateGAN", "--run", RUN, "--samples", "16", "--dataset", "faces")
+    luigi(tmp_path, *meant)
+    assert "Did not run any" in luigi(tmp_path, *meant).stderr
+    shutil.rmtree(tmp_path / "data/datasets/faces")
+    recoloured(trained, tmp_path, ("blue", "pink")).rename(tmp_path / "data/datasets/faces")
+    assert "Did not run any" not in luigi(tmp_path, *meant).stderr
