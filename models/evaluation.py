@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from models import metrics
 from models.data.dataset import HAIR_COLORS, UserError, seed_for
 from models.files import whole
-from models.sampling.latents import condition
 from models.nn.vgg import vgg16
 from models.sampling.images import grid, painted
+from models.sampling.latents import condition
 
 FEW, MOST = 16, 10_000  # samples
 HELD_OUT = 900  # held-out pictures at most, to measure by how near samples lie

@@ -1,17 +1,12 @@
-"""GANs of anime faces, trained from a manifest and nothing else.
-
-A paper is one file and one row of ZOO: networks and Config, and a Trainee whose `step` is its algorithm. `data` hands
-out the i-th batch, `train.fit` is the one loop, `runs` opens a run's folder, `export` writes what it is for, and
-`latent` uses it.
-"""
+"""The table of the GANs that can be trained."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
-from models.papers import acgan, dcgan, projection
 from models.data import dataset as data
+from models.papers import acgan, dcgan, projection
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Entry:
     exported: str
     """Which of them a run is kept for."""
     trainee: type
-    """(Config, device, held-out pictures) -> models.train.Trainee."""
+    """(Config, device, held-out pictures) -> models.training.loop.Trainee."""
     batches: Callable
     """(Dataset, Config, seed, device) -> batches: a kind of `models.data`."""
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import cv2
 import pytest
-from tests.support.run_luigi import luigi
-from tests.support.sprites import Unavailable, fetch
 
 from pipeline import assets
 from pipeline.sources import drawn
 from pipeline.sources.base import Request
 from pipeline.store import Store
+from tests.support.run_luigi import luigi
+from tests.support.sprites import Unavailable, fetch
 
 cv2.setNumThreads(1)
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would what a test interrupts.

@@ -70,14 +70,3 @@ def test_importing_workflows_pulls_in_neither_torch_nor_opencv():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.strip() == "[]"
-
-
-def test_every_package_is_in_setup_cfg():
-    import configparser
-
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg")
-    listed = set(setup["options"]["packages"].split())
-    found = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for package in ALLOWED
-             for file in (ROOT / package).rglob("__init__.py")}  # fmt: skip
-    assert listed == found

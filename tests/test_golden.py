@@ -1,7 +1,7 @@
 """Digests of datasets, weights and pictures, which a change of names or places of code leaves as they are.
 
 They hold for the versions of libraries, and the kind of processor, that stand beside them in golden.json. A change that
-is meant to change them writes them anew: `python tests/test_golden.py`.
+is meant to change them writes them anew: `python -m tests.test_golden`.
 """
 
 import hashlib
@@ -15,13 +15,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from tests.support.run_luigi import luigi
-from tests.support.fake_site import StandIn
 
 from models.training import loop as train
 from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
-from pipeline.sources.base import Request
+from tests.support.fake_site import StandIn
+from tests.support.run_luigi import luigi
 
 GOLDEN = Path(__file__).with_name("golden.json")
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")
@@ -76,7 +75,7 @@ def digest_of_weights(run: Path) -> str:
 def digests(place: Path) -> dict[str, str]:
     """Return all digests, made in the folder `place`."""
     portraits = [drawn.draw(3, i)[0] for i in range(PICTURES)]
-    scenes = [scene.draw(3, i).picture for i in range(PICTURES)]
+    scenes = [scene.draw(3, i).pixels for i in range(PICTURES)]
     found = {
         "portraits": digest_of_bytes(portrait.tobytes() for portrait in portraits),
         "scenes": digest_of_bytes(pixels.tobytes() for pixels in scenes),
@@ -101,7 +100,6 @@ def digests(place: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
 def test_datasets_weights_and_pictures_are_those_of_before(tmp_path):
     golden = json.loads(GOLDEN.read_text())
     if golden["made_with"] != made_with():

@@ -14,9 +14,9 @@ from workflows.cli import process
 if import_path.is_module_command():
     process.heed_signals()
 
-from workflows.cli import configuration, errors as console  # the first checks luigi.cfg, before Luigi is imported
+from workflows.cli import configuration  # the first checks luigi.cfg, before Luigi is imported
+from workflows.cli import errors as console
 from workflows.evaluation import EvaluateGAN
-from workflows.face_detector import DrawScenes, TrainFaceDetector
 from workflows.face_dataset import (
     BuildFaceDataset,
     CropFaces,
@@ -26,6 +26,7 @@ from workflows.face_dataset import (
     SelectFaces,
     TagHairColor,
 )
+from workflows.face_detector import DrawScenes, TrainFaceDetector
 from workflows.generation import (
     ApplyAttributes,
     GenerateFaces,

@@ -5,7 +5,8 @@ import sys
 from luigi.cmdline import luigi_run
 
 from pipeline.errors import UserError
-from workflows.cli import errors as console, hook, pack
+from workflows.cli import errors as console
+from workflows.cli import hook, pack
 
 
 def main(arguments: list[str]) -> None:

@@ -51,8 +51,8 @@ class EvaluateGAN(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models import evaluation as evaluate
-        from models.sampling import latents as latent
         from models.runs import folder as runs
+        from models.sampling import latents as latent
         from pipeline.hair import tagging as hair
 
         device = runs.device_named(self.device)

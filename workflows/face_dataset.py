@@ -12,6 +12,8 @@ from luigi.configuration import get_config
 from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
+from workflows.base.named_dataset import NamedDataset
+from workflows.base.stage import Stage, disk_errors_told, first_of
 from workflows.cli.errors import (
     Choice,
     Number,
@@ -19,8 +21,6 @@ from workflows.cli.errors import (
     WholeNumber,
     require,
 )
-from workflows.base.named_dataset import NamedDataset
-from workflows.base.stage import Stage, disk_errors_told, first_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -193,8 +193,8 @@ class CropFaces(Stage):
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
-        from pipeline.faces import crop as faces
         from pipeline.datasets.publish import link_all
+        from pipeline.faces import crop as faces
 
         table, drops = faces.cut(
             self.requires().table("faces"), self.store, size=self.size, box_scale=self.box_scale,
@@ -220,7 +220,8 @@ class TagHairColor(Stage):
     def check(self) -> None:
         super().check()
         if self.dataset:
-            from pipeline.datasets import corrections, publish as datasets
+            from pipeline.datasets import corrections
+            from pipeline.datasets import publish as datasets
 
             datasets.check_name(self.dataset, option="--dataset")
             corrections.read(self.data_root, self.dataset)  # a mistake in them is told before anything runs

@@ -1,4 +1,4 @@
-"""DrawScenes -> TrainFaceDetector: the weights of `pipeline.face_network`."""
+"""DrawScenes -> TrainFaceDetector: the weights of `pipeline.faces.network`."""
 
 from pathlib import Path
 

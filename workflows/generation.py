@@ -9,8 +9,8 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.cli.errors import Number, WholeNumber, require
 from workflows.base.stage import disk_errors_told
+from workflows.cli.errors import Number, WholeNumber, require
 from workflows.training import NamedRun, check_run_name
 
 SHOWN = 256  # faces on a sheet

@@ -1,9 +1,9 @@
-"""DrawHair -> TrainHairTagger: the weights of `pipeline.hair_color`."""
+"""DrawHair -> TrainHairTagger: the weights of `pipeline.hair.color_network`."""
 
 from pathlib import Path
 
-from workflows.cli.errors import Choice
 from workflows.base.annotator_training import Drawn, DrawnTraining
+from workflows.cli.errors import Choice
 
 
 class DrawHair(Drawn):

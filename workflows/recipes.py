@@ -10,9 +10,9 @@ import luigi
 from luigi.util import requires
 
 from pipeline.errors import UserError
-from workflows.cli.errors import FilePath, require
 from workflows.base.named_dataset import NamedDataset
 from workflows.base.stage import Stage, disk_errors_told, first_of
+from workflows.cli.errors import FilePath, require
 
 logger = logging.getLogger("luigi-interface")
 
@@ -81,8 +81,8 @@ class RestoreImages(Stage):
     def harvest(self) -> dict:
         """Source whose manners hold -> what it is asked for."""
         from pipeline.datasets import recipe
-        from pipeline.sources import SOURCES
         from pipeline.datasets.publish import recipe_source as engine
+        from pipeline.sources import SOURCES
         from pipeline.sources.web_source import Site
         from pipeline.store import Store
         from workflows.cli.site_config import harvest_of
@@ -105,15 +105,15 @@ class RestoreImages(Stage):
         return harvests
 
     def causes(self) -> list:
-        from pipeline.images import collect as images
         from pipeline.datasets import recipe
+        from pipeline.images import collect as images
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
 
     def make(self, out: Path) -> None:
-        from pipeline.images import collect as images
         from pipeline.datasets import recipe
+        from pipeline.images import collect as images
 
         asked = recipe.read(self.manifest)
         posts = list(recipe.drawn_again(asked))
@@ -139,13 +139,14 @@ class RebuildFaceDataset(NamedDataset):
         return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
 
     def causes(self) -> list:
-        from pipeline.faces import crop as faces
         from pipeline.datasets import recipe
+        from pipeline.faces import crop as faces
 
         return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
-        from pipeline.datasets import publish as datasets, recipe
+        from pipeline.datasets import publish as datasets
+        from pipeline.datasets import recipe
 
         asked, restored = recipe.read(self.manifest), self.requires()
         drops = restored.table("funnel").to_pylist()

@@ -315,8 +315,8 @@ class TrainACGAN(Training):
 
     @property
     def changes(self) -> dict:
-        from models.papers import acgan
         from models.data.dataset import HAIR_COLORS
+        from models.papers import acgan
 
         labels = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nn.ema import Average
 from models.annotators.face_crops import Scenes
+from models.nn.ema import Average
 from models.sampling.images import grid
 from models.training.loop import at_rate, ramped_cosine, update
 

@@ -1,4 +1,4 @@
-"""A hair colour tagger, trained on drawn heads: the network whose weights `pipeline.hair_color` ships.
+"""A hair colour tagger, trained on drawn heads: the network whose weights `pipeline.hair.color_network` ships.
 
 Four convolutions see what each cell of a patch is, and say where hair is. What it is called is judged by colours alone:
 those of the cells that are hair, beside those that are not, which are in the same light. In shapes: N batch, W width.
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nn.ema import Average
 from models.data.dataset import seed_for
+from models.nn.ema import Average
 from models.sampling.images import grid
 from models.training.loop import at_rate, ramped_cosine, update
 

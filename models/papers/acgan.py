@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.nn.losses import binary_cross_entropy, precise
+from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.training.loop import Update, at_rate
 
 TAGS = (

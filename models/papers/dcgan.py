@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.papers.gan import GAN
 from models.nn.layers import BatchNorm, Dropout, normal
 from models.nn.losses import binary_cross_entropy, softmax_cross_entropy
+from models.papers.gan import GAN
 from models.sampling.images import grid, painted
 from models.training.loop import Update, update
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import metrics, distributed as ranks
-from models.nn.ema import Average
+from models import distributed as ranks
+from models import metrics
 from models.data.dataset import HAIR_COLORS, in_range, seed_for
+from models.nn.ema import Average
 from models.nn.losses import dragan
 from models.sampling.images import grid, painted
 

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.papers import acgan
-from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.nn.losses import hinge_fake, hinge_real, hinge_wanted
+from models.papers import acgan
+from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.training.loop import Update, at_rate
 
 

@@ -15,7 +15,6 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models.zoo import ZOO
 from models.data.dataset import (
     UserError,
     code,
@@ -25,6 +24,7 @@ from models.data.dataset import (
 )
 from models.files import check_regular, whole
 from models.training.logger import lines
+from models.zoo import ZOO
 
 
 def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:

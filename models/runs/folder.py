@@ -17,10 +17,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from models.zoo import ZOO
-from models.runs import export
 from models import distributed as ranks
-from models.training import loop as train
 from models.data.dataset import (
     Dataset,
     UserError,
@@ -30,6 +27,9 @@ from models.data.dataset import (
     seed_for,
 )
 from models.files import whole
+from models.runs import export
+from models.training import loop as train
+from models.zoo import ZOO
 
 HELD_OUT = 512  # pictures that samples are compared with while training
 INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it

@@ -19,11 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from pipeline.crawl import download
-from pipeline.images import collect as images
 from pipeline.blocklist import BlockList
-from pipeline.parallel import Progress
-from pipeline.errors import UserError
+from pipeline.crawl import download
 from pipeline.crawl.ledger import (
     FETCHED,
     Counts,
@@ -35,12 +32,9 @@ from pipeline.crawl.ledger import (
 )
 from pipeline.crawl.pagination import Lister
 from pipeline.crawl.plan import plan
-from pipeline.web.client import (
-    Client,
-    Down,
-    Manners,
-    host_name,
-)
+from pipeline.errors import UserError
+from pipeline.images import collect as images
+from pipeline.parallel import Progress
 from pipeline.sources.base import Drop, Post
 from pipeline.sources.web_source import (
     Cursor,
@@ -49,8 +43,14 @@ from pipeline.sources.web_source import (
     Query,
     Site,
 )
-from pipeline.web.partial_file import Spool
 from pipeline.store import Store
+from pipeline.web.client import (
+    Client,
+    Down,
+    Manners,
+    host_name,
+)
+from pipeline.web.partial_file import Spool
 
 logger = logging.getLogger("luigi-interface")
 

@@ -3,18 +3,18 @@
 import hashlib
 from datetime import datetime, timezone
 
-from pipeline.images import collect as images
 from pipeline.crawl.ledger import FETCHED, File
+from pipeline.images import collect as images
+from pipeline.sources.web_source import Ask, Offer, absolute_url
+from pipeline.store import Store
 from pipeline.web.client import (
     Banned,
     Client,
     Down,
     host_name,
 )
-from pipeline.sources.web_source import Ask, Offer, absolute_url
-from pipeline.web.partial_file import Spool
-from pipeline.store import Store
 from pipeline.web.http import Fault
+from pipeline.web.partial_file import Spool
 
 
 def take(

@@ -4,9 +4,8 @@ import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from pipeline.errors import UserError
 from pipeline.crawl.ledger import Ledger
-from pipeline.web.client import Client
+from pipeline.errors import UserError
 from pipeline.sources.base import Drop
 from pipeline.sources.web_source import (
     Answer,
@@ -19,6 +18,7 @@ from pipeline.sources.web_source import (
     bad_answer,
     parsed_json,
 )
+from pipeline.web.client import Client
 from pipeline.web.http import Fault
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it

@@ -20,11 +20,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline.datasets import corrections, splits as groups, card as report
-from pipeline.hair import tagging as hair, color_network as hair_color
-from pipeline.faces import detect, crop as faces
-from pipeline.images import collect as images, near_duplicates as near
+from pipeline.datasets import card as report
+from pipeline.datasets import corrections
+from pipeline.datasets import splits as groups
 from pipeline.errors import UserError
+from pipeline.faces import crop as faces
+from pipeline.faces import detect
+from pipeline.hair import color_network as hair_color
+from pipeline.hair import tagging as hair
+from pipeline.images import collect as images
+from pipeline.images import near_duplicates as near
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_faces, is_within, sha256_of, write
 from pipeline.store import NO_HARD_LINKS, Store, replace_file
 from pipeline.stored import HEX64, check, read_json

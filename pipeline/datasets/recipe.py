@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets import publish as datasets
 from pipeline import manifest
-from pipeline.faces import crop as faces
+from pipeline.datasets import publish as datasets
 from pipeline.datasets.publish import Build
+from pipeline.faces import crop as faces
 from pipeline.manifest import FACES, ManifestError, funnel_row
-from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.base import Drop, Post
+from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.web_source import words_of
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, parse_json

@@ -1,4 +1,5 @@
-"""The pictures of a recipe (`pipeline.recipe`), as a source on the web: where each was found, and what its bytes are.
+"""The pictures of a recipe (`pipeline.datasets.recipe`), as a source on the web: where each was found, and what
+its bytes are.
 
 It is in no table: RebuildFaceDataset asks it once for each source that the recipe names, with that source's manners.
 """

@@ -6,9 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.datasets import corrections, publish as datasets
-from pipeline.hair import tagging as hair
+from pipeline.datasets import corrections
+from pipeline.datasets import publish as datasets
 from pipeline.errors import UserError
+from pipeline.hair import tagging as hair
 from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
 from pipeline.store import Store
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.images import near_duplicates as near
 from pipeline.faces.crop import rows_of
+from pipeline.images import near_duplicates as near
 from pipeline.manifest import funnel_row, with_columns
 from pipeline.store import Store
 

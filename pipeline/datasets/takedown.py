@@ -20,14 +20,10 @@ import pyarrow.parquet as pq
 from filelock import Timeout
 
 from pipeline import blocklist
-from pipeline.datasets import corrections, publish as datasets
 from pipeline.blocklist import BlockList
-from pipeline.errors import UserError
+from pipeline.datasets import corrections
+from pipeline.datasets import publish as datasets
 from pipeline.datasets.splits import split_of
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
-from pipeline.web.partial_file import Spool
-from pipeline.store import Store, replace_file
-from pipeline.stored import HEX64, read_json
 from pipeline.datasets.takedown_index import (
     Left,
     Note,
@@ -40,6 +36,11 @@ from pipeline.datasets.takedown_index import (
     tables_below,
     undecided,
 )
+from pipeline.errors import UserError
+from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
+from pipeline.store import Store, replace_file
+from pipeline.stored import HEX64, read_json
+from pipeline.web.partial_file import Spool
 
 
 @dataclass

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets import publish as datasets
 from pipeline.blocklist import BlockList
+from pipeline.datasets import publish as datasets
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.web_source import Offer

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load, phash
 from pipeline.manifest import funnel_row, with_columns
+from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER
 

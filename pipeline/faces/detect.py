@@ -20,14 +20,8 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 
 from pipeline import assets
-from pipeline.parallel import OUT_OF_MEMORY, remember
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face, rows_of
-from pipeline.images.collect import VERSION as images_version
-from pipeline.images.collect import load
-from pipeline.manifest import funnel_row, with_columns
-from pipeline.store import Store
-from pipeline.stored import NUMBER
 from pipeline.faces.views import (
     LARGEST,
     Copy,
@@ -40,6 +34,12 @@ from pipeline.faces.views import (
     suppress,
     sweep,
 )
+from pipeline.images.collect import VERSION as images_version
+from pipeline.images.collect import load
+from pipeline.manifest import funnel_row, with_columns
+from pipeline.parallel import OUT_OF_MEMORY, remember
+from pipeline.store import Store
+from pipeline.stored import NUMBER
 
 VERSION = 3
 
@@ -212,7 +212,7 @@ def working_animeface(folder: Path | None) -> str:
 
 def _network_weights(folder: Path | None) -> str:
     """They are shipped: what is wrong with them is said when they are read."""
-    return str(Path(__file__).with_name("face_network.safetensors"))
+    return str(Path(__file__).with_name("network.safetensors"))
 
 
 class Finder(NamedTuple):

@@ -4,9 +4,9 @@ A fully convolutional detector after CenterNet, Zhou, Wang, Krähenbühl: "Objec
 https://arxiv.org/abs/1904.07850. Of each cell of 8 × 8 px it says how likely a face's centre lies there, where in it,
 how large the face is and how far it leans. Every other residual block is dilated, so that a cell sees 207 px around it.
 
-It learned from what `pipeline.scenes` draws and from nothing else: `luigi --module workflows TrainFaceDetector` makes
-`runs/NAME/model.safetensors`, which lies here as `face_network.safetensors`. With other weights, raise `detect.VERSION`
-and choose THRESHOLD anew.
+It learned from what `pipeline.drawing.scenes` draws and from nothing else: `luigi --module workflows
+TrainFaceDetector` makes `runs/NAME/model.safetensors`, which lies here as `network.safetensors`. With other weights,
+raise `detect.VERSION` and choose THRESHOLD anew.
 
 In shapes: N pictures, H × W px.
 """
@@ -43,7 +43,7 @@ KNOWN = 17, 75  # px: sides of the faces that it learned to see
 LEAN = 60  # degrees, either way, of the faces that it learned to see
 
 LIKELY = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
-THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/choose_threshold.py
+THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
 SMALLEST = 24  # px: the smallest wanted face in the finest copy
 COARSER = 1.7  # from one copy to the next
 COARSEST = 70  # px: longer side of the picture below which no coarser copy is made

@@ -90,7 +90,7 @@ def _not_ours(error: Exception) -> UserError:
 
 
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """(PATCH, PATCH, 3) -> (10,): `models.hair_tagger.HairTagger`, step by step."""
+    """(PATCH, PATCH, 3) -> (10,): `models.annotators.hair_tagger.HairTagger`, step by step."""
     colors = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
     for name in ("color.0", "color.2"):
         colors = np.maximum(colors @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"], 0)

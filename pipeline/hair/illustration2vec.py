@@ -28,8 +28,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pipeline import assets
-from pipeline.hair import caffemodel
 from pipeline.errors import UserError
+from pipeline.hair import caffemodel
 from pipeline.manifest import HAIR_COLORS
 
 TAGGER, TAG_LIST = assets.ILLUSTRATION2VEC_TAGGER

@@ -18,8 +18,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import assets
-from pipeline.images import collect as images
-from pipeline.parallel import Progress
 from pipeline.faces.crop import (
     CROP_VERSION,
     Face,
@@ -31,8 +29,10 @@ from pipeline.faces.crop import (
 )
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
+from pipeline.images import collect as images
 from pipeline.images.collect import load
 from pipeline.manifest import HAIR_COLORS, with_columns
+from pipeline.parallel import Progress
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 

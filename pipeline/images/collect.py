@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
-from pipeline.images import containers
 from pipeline.blocklist import BlockList
-from pipeline.images.color_profiles import to_srgb
-from pipeline.parallel import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.errors import UserError
+from pipeline.images import containers
+from pipeline.images.color_profiles import to_srgb
 from pipeline.manifest import IMAGES, REASONS, funnel_row
+from pipeline.parallel import OUT_OF_MEMORY, is_want_of_memory, remember
 from pipeline.sources.base import (
     Drop,
     FileTooLarge,

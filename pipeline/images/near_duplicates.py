@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.parallel import remember
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load
+from pipeline.parallel import remember
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")
@@ -126,7 +126,7 @@ def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
     """(row, higher row) of sketches that may be of one picture, in order.
 
     Up to 2^15 different sketches, every pair is looked at. More are sorted into cells, each round one of them, and only
-    the PROBES nearest cells are searched: of a million, 98 of 100 planted copies are proposed (tests/bench.py), and
+    the PROBES nearest cells are searched: of a million, 98 of 100 planted copies are proposed (tests/benchmarks), and
     most of the others are not LIKE."""
     different, first, which = np.unique(sketches, axis=0, return_index=True, return_inverse=True)
     is_blank = ~different.any(1)

@@ -12,9 +12,10 @@ from pipeline.sources import (
     url_list,
     web_page,
 )
-from pipeline.sources.boorus import danbooru, gelbooru, moebooru
-from pipeline.sources.search import google as google_images, openverse
 from pipeline.sources.base import Source
+from pipeline.sources.boorus import danbooru, gelbooru, moebooru
+from pipeline.sources.search import google as google_images
+from pipeline.sources.search import openverse
 from pipeline.sources.web_source import Site
 
 GELBOORU = partial(Site, gelbooru, keys=("api_key", "user_id"), page_size=gelbooru.PER_PAGE)

@@ -12,8 +12,8 @@ from itertools import count
 
 from PIL import Image
 
-from pipeline.errors import UserError
 from pipeline.drawing.portrait.look import Box, sample, tags
+from pipeline.errors import UserError
 from pipeline.sources.base import Post, Request
 
 VERSION = 1

@@ -23,8 +23,8 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.search import no_picture
 from pipeline.sources.base import Drop, numbered
+from pipeline.sources.search import no_picture
 from pipeline.sources.sidecars import provenance, tags_in
 from pipeline.sources.web_source import (
     Cursor,

@@ -13,8 +13,8 @@ from functools import partial
 from urllib.parse import urljoin
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import local_path
 from pipeline.sources.base import Drop, Request
+from pipeline.sources.folder import local_path
 from pipeline.sources.sidecars import (
     DAMAGE,
     MAX_KEPT,

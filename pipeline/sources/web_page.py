@@ -15,7 +15,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.web.robots import AGENT, opt_out
 from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
 from pipeline.sources.web_source import (
@@ -31,6 +30,7 @@ from pipeline.sources.web_source import (
     tags_of,
     words_of,
 )
+from pipeline.web.robots import AGENT, opt_out
 
 VERSION = 1
 MAX_BYTES = 4 << 20  # of a page

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.folder import EXTENSIONS
 from pipeline.sources.base import Drop, numbered
+from pipeline.sources.folder import EXTENSIONS
 from pipeline.sources.sidecars import MAX_TAGS, split_tags
 
 Cursor = dict[str, Any]

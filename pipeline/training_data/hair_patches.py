@@ -14,9 +14,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.parallel import Progress, map_items
+from pipeline.drawing.portrait import render as paint
+from pipeline.drawing.portrait.look import Look, sample
 from pipeline.faces.crop import Face, crop
-from pipeline.hair.color_network import CELLS, PATCH
 from pipeline.hair.color_names import (
     any_color,
     color_of,
@@ -24,9 +24,9 @@ from pipeline.hair.color_names import (
     to_lab,
     to_rgb,
 )
+from pipeline.hair.color_network import CELLS, PATCH
 from pipeline.manifest import HAIR_COLORS
-from pipeline.drawing.portrait import render as paint
-from pipeline.drawing.portrait.look import Look, sample
+from pipeline.parallel import Progress, map_items
 
 VERSION = 5
 """Raise it when the same (seed, i) gives other lessons."""

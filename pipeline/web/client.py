@@ -20,13 +20,14 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pipeline import redaction
-from pipeline.web import robots, http as web
-from pipeline.web.rate_limit import LONGEST_PAUSE, Budget
 from pipeline.errors import UserError
-from pipeline.web.http_cache import Kept
 from pipeline.sources.web_source import Answer, Ask, Busy
-from pipeline.web.partial_file import VALIDATORS, Spool
+from pipeline.web import http as web
+from pipeline.web import robots
 from pipeline.web.http import Fault, Outgoing
+from pipeline.web.http_cache import Kept
+from pipeline.web.partial_file import VALIDATORS, Spool
+from pipeline.web.rate_limit import LONGEST_PAUSE, Budget
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """The one place that opens a socket: one request, honest about who asks, to public addresses, bounded in time and size.
 
-`get` fetches a file that this program needs. Asking other people's sites is `pipeline.polite`'s, on top of this.
+`get` fetches a file that this program needs. Asking other people's sites is `pipeline.web.client`'s, on top of this.
 """
 
 import contextlib

@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 from pipeline.sources.web_source import Answer, Ask
-from pipeline.web.partial_file import VALIDATORS
 from pipeline.store import remove
 from pipeline.stored import parse_json
+from pipeline.web.partial_file import VALIDATORS
 
 _CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 _ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice is two lines

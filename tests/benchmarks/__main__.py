@@ -1,4 +1,4 @@
-"""`python tests/bench.py [NAME …]`: the speeds worth watching, one JSON line each.
+"""`python -m tests.benchmarks [NAME …]`: the speeds worth watching, one JSON line each.
 
 Each benchmark is measured beside its limit or its obvious alternative in the same run, in turns, so that a busy machine
 slows both; `spread` is (slowest - fastest) / median of the runs.
@@ -19,17 +19,19 @@ from pathlib import Path
 import cv2
 import luigi
 import numpy as np
-from tests.benchmarks.detectors import detectors
-from tests.benchmarks.crawl import harvest, politeness
 
 from pipeline import assets
+from pipeline.faces import crop as faces
+from pipeline.faces import detect
 from pipeline.hair import color_network as hair_color
-from pipeline.faces import detect, crop as faces
-from pipeline.images import collect as images, near_duplicates as near
+from pipeline.images import collect as images
+from pipeline.images import near_duplicates as near
 from pipeline.sources import SOURCES
-from pipeline.sources.drawn import draw
 from pipeline.sources.base import Request
+from pipeline.sources.drawn import draw
 from pipeline.store import Store
+from tests.benchmarks.crawl import harvest, politeness
+from tests.benchmarks.detectors import detectors
 
 RUNS = 5
 

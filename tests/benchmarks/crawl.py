@@ -1,4 +1,4 @@
-"""Fetching beside its obvious alternatives, and what politeness costs. Run by tests/benchmarks/__main__.py."""
+"""Fetching beside its obvious alternatives, and what politeness costs. Run by tests/benchmarks."""
 
 import asyncio
 import contextlib
@@ -30,10 +30,10 @@ for number, url in enumerate(urls):
 """
 OURS = """
 import sys, pathlib
-from pipeline.harvest import Harvest
-from pipeline.polite import Manners
+from pipeline.crawl.crawl import Harvest
+from pipeline.web.client import Manners
 from pipeline.sources import SOURCES
-from pipeline.sources.site import Query
+from pipeline.sources.web_source import Query
 from pipeline.store import Store
 store = Store(pathlib.Path(sys.argv[1]), "bench")
 store.scratch.mkdir(parents=True)

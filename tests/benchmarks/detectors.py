@@ -1,4 +1,4 @@
-"""The scoreboard of the detectors: what each finds, and how fast. Run by tests/benchmarks/__main__.py."""
+"""The scoreboard of the detectors: what each finds, and how fast. Run by tests/benchmarks."""
 
 import itertools
 import json
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tests.support import sprites
 from PIL import Image
 
-from pipeline.faces import detect
-from pipeline.images import collect as images
 from pipeline.errors import UserError
+from pipeline.faces import detect
 from pipeline.faces.crop import Face
+from pipeline.images import collect as images
 from pipeline.sources.drawn import draw
+from tests.support import sprites
 
 MIN_FACE = 48  # px, as by default
 SEED = 3  # of the drawn pictures

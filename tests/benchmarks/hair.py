@@ -1,24 +1,26 @@
-"""The taggers of hair colour: how fast each is, and how often right on drawn portraits. Run by tests/benchmarks/__main__.py."""
+"""The taggers of hair colour: how fast each is, and how often right on drawn portraits. Run by tests/benchmarks."""
 
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support import caffe_files
 import numpy as np
 import pyarrow as pa
 import torch
 from PIL import ImageColor
 
-from pipeline.hair import tagging as hair, color_network as hair_color, illustration2vec
+from pipeline.datasets.card import SWATCHES
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face, crop
+from pipeline.hair import color_network as hair_color
+from pipeline.hair import illustration2vec
+from pipeline.hair import tagging as hair
 from pipeline.hair.color_names import to_lab
 from pipeline.manifest import FACES, HAIR_COLORS
-from pipeline.datasets.card import SWATCHES
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
+from tests.support import caffe_files
 
 SEED = 3  # of the drawn portraits
 MANY = 1_000  # rows for each portrait, where only tags are read

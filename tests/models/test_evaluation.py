@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from models import evaluation as evaluate, metrics
-from models.nn import vgg as perceptual
+from models import evaluation as evaluate
+from models import metrics
 from models.data.dataset import UserError
+from models.nn import vgg as perceptual
 from pipeline import assets
 from pipeline.hair import tagging as hair
 from pipeline.manifest import HAIR_COLORS

@@ -16,11 +16,11 @@ import torch
 import torch.multiprocessing
 from torch import nn
 
-from models.zoo import ZOO
-from models.runs import export
 from models import distributed as ranks
-from models.training import loop as train
 from models.data.dataset import UserError, seed_for
+from models.runs import export
+from models.training import loop as train
+from models.zoo import ZOO
 
 CPU = torch.device("cpu")
 

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import blocklist
 from pipeline.datasets import takedown_index as traces
-from pipeline.images import collect as images
 from pipeline.errors import UserError
+from pipeline.images import collect as images
 from pipeline.sources.base import Drop, Post
 from pipeline.sources.web_source import Offer
 

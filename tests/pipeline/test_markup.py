@@ -4,11 +4,11 @@ import re
 
 import markdown  # of tensorboard
 import pytest
-from tests.pipeline.test_manifest import row, table
 
+from pipeline.datasets.card import card
 from pipeline.manifest import FUNNEL
 from pipeline.markup import MAX_LENGTH, code, inert, table_rows
-from pipeline.datasets.card import card
+from tests.pipeline.test_manifest import row, table
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>", "`x` <script>alert(1)</script>", "</td></table><b>", "<!-- hidden", "&lt;b&gt;",

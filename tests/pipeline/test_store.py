@@ -60,7 +60,7 @@ def test_many_may_open_a_new_memory_at_once(tmp_path):
         "    store = Store(Path(sys.argv[1]) / str(i)); store.work.mkdir(parents=True, exist_ok=True)\n"
         "    with store.memory('x', int) as memory: memory.set('a', 1)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", code, str(tmp_path)]
     started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(4)]
     for process in started:
@@ -70,11 +70,11 @@ def test_many_may_open_a_new_memory_at_once(tmp_path):
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     code = (
-        "import os, sys, time; from pathlib import Path; from pipeline.engine import map_items\n"
+        "import os, sys, time; from pathlib import Path; from pipeline.parallel import map_items\n"
         "def note(i): (Path(sys.argv[1]) / str(os.getpid())).touch(); time.sleep(0.05)\n"
         "list(map_items(note, range(100000), jobs=2))\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     script = tmp_path / "script.py"
     script.write_text(code)
     (tmp_path / "pids").mkdir()

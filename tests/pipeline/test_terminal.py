@@ -10,13 +10,13 @@ import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
-from tests.support.run_luigi import ROOT, last_line, luigi
 
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
-from pipeline.web.client import _without_keys
 from pipeline.sources.web_source import Answer
+from pipeline.web.client import _without_keys
 from pipeline.web.http import Outgoing
+from tests.support.run_luigi import ROOT, last_line, luigi
 
 
 @pytest.mark.parametrize(("text", "shown"), [

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
+
 from tests.support.fake_site import (
     FAULTS,
     ROUTES,

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from PIL import Image
+
 from tests.support.fake_site import (
     FAULTS,
     ROUTES,

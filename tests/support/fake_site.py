@@ -5,7 +5,7 @@ with StandIn(posts=60) as site:
 
 Sites lie below site.url + "/safebooru", "/gelbooru", "/danbooru", "/moebooru", web pages below "/gallery/", pictures
 without end at "/many/N.jpg". The files of post 1007 have "/1007/" in their path. Modules of their own have "/getchu",
-"/x", "/cse" and "/openverse". `python tests/stand_in.py --port N` serves the same until it is killed.
+"/x", "/cse" and "/openverse". `python tests/support/fake_site.py --port N` serves the same until it is killed.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from PIL import Image
+
 from tests.support.fake_site import (
     FAULTS,
     MISSING,

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 from PIL import Image
-from tests.support.fake_site import Fault, StandIn
+
 from tests.support.fake_getchu import ITEMS, pictures_of
+from tests.support.fake_site import Fault, StandIn
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def get(site, path, headers=None, **asked):
 
 
 def test_the_program_serves_all_sites():
-    program = Path(__file__).with_name("tests/support/fake_site.py")
+    program = Path(__file__).with_name("fake_site.py")
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip()

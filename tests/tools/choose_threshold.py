@@ -1,4 +1,4 @@
-"""`python tests/choose_threshold.py [WEIGHTS]`: how `face_network.THRESHOLD` was chosen.
+"""`python -m tests.tools.choose_threshold [WEIGHTS]`: how `face_network.THRESHOLD` was chosen.
 
 Of the thresholds of 98 % precision or more on drawn pictures that nothing was trained on, the one of most recall; of
 equal ones the middle.
@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tests.benchmarks.detectors import MIN_FACE, Marked
 
-from pipeline.faces import network as face_network
 from pipeline.drawing import scenes
+from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes.canvas import Canvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, clutter
 from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes.person import back_view, blank_face
 from pipeline.drawing.scenes.postprocess import treat
+from pipeline.faces import network as face_network
 from pipeline.sources.drawn import draw
+from tests.benchmarks.detectors import MIN_FACE, Marked
 
 SEED = 991  # of other pictures than the network learned from
 SIZE = 512  # px

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.run_luigi import ROOT, last_line, luigi
 from luigi.configuration import LuigiConfigParser, get_config
 
 from pipeline.errors import UserError
@@ -13,9 +12,10 @@ from pipeline.sources import SOURCES
 from pipeline.sources.web_source import Site
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
+from tests.support.run_luigi import ROOT, last_line, luigi
 from workflows.cli import configuration
-from workflows.face_dataset import assets_folder
 from workflows.cli.site_config import harvest_of
+from workflows.face_dataset import assets_folder
 
 KEY = "SuperSecretKey0123456789"
 DAMAGED = {

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-from tests.support.run_luigi import last_line, luigi
 from PIL import Image, ImageFilter
 
 from pipeline.manifest import FACES, HAIR_COLORS, REASONS
 from pipeline.sources.drawn import draw
+from tests.support.run_luigi import last_line, luigi
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def build(place: Path, *options: str, check: bool = True, **more) -> subprocess.CompletedProcess:

@@ -65,7 +65,7 @@ def test_an_environment_that_cannot_be_written_is_told(site, monkeypatch):
 
 def test_the_switch_is_told_what_it_can_be(site):
     done = subprocess.run([sys.executable, "-m", "workflows", "hook", "maybe"], capture_output=True, text=True,
-                          cwd=Path(__file__).parent.parent, check=False)  # fmt: skip
+                          cwd=Path(__file__).parents[2], check=False)  # fmt: skip
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].startswith("error: hook: 'maybe'")
     assert "Traceback" not in done.stderr

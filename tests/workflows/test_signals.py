@@ -9,10 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.run_luigi import ROOT
 
 from pipeline.errors import UserError
-from workflows.cli import errors as console, import_path
+from tests.support.run_luigi import ROOT
+from workflows.cli import errors as console
+from workflows.cli import import_path
 from workflows.training import TrainDCGAN, _manner
 
 HEEDING = """
@@ -23,7 +24,7 @@ print("ready", flush=True)
 """
 WITH_WORKERS = """
 import sys, time
-from pipeline.engine import map_items
+from pipeline.parallel import map_items
 from workflows import process
 
 def slowly(i):

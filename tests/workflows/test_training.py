@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.run_luigi import last_line, luigi
 from PIL import Image
 
 from models.training import loop as train
+from tests.support.run_luigi import last_line, luigi
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 TINY = ("TrainDCGAN", "--preset", "tiny")
@@ -406,8 +406,8 @@ def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
 
 
 def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
-    from models.sampling import latents as latent
     from models.papers.dcgan import PRESETS96, Generator96
+    from models.sampling import latents as latent
 
     torch.manual_seed(0)
     network = Generator96(PRESETS96["tiny"]).eval()

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.support.run_luigi import ROOT, last_line, luigi
+
 from tests.support.fake_site import Fault, StandIn, keeps_apart
+from tests.support.run_luigi import ROOT, last_line, luigi
 
 
 def serve(faces: list[bytes], posts: int) -> StandIn:

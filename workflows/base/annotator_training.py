@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 
 import luigi
 
-from workflows.cli.errors import Choice, WholeNumber, require
 from workflows.base.stage import Stage
+from workflows.cli.errors import Choice, WholeNumber, require
 from workflows.training import NamedRun, check_run_name, train_in_children
 
 

@@ -48,7 +48,8 @@ class NamedDataset(Stage):
         return corrections.read(self.data_root, self.name)
 
     def causes(self) -> list:
-        from pipeline.datasets import corrections, publish as datasets
+        from pipeline.datasets import corrections
+        from pipeline.datasets import publish as datasets
         from pipeline.manifest import FACES
 
         held = [corrections.digest(self.corrections)] if self.corrections else []

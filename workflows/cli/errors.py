@@ -28,7 +28,7 @@ DEFAULTS = {
         "no_lock": "true",  # its lock makes the same command in another folder exit; ours are per dataset
         "log_level": "INFO",
     },
-    "worker": {"task_process_context": "workflows.process.TaskProcess"},
+    "worker": {"task_process_context": "workflows.cli.process.TaskProcess"},
     # Luigi's own exit codes are 0 for most failures
     "retcode": {
         "already_running": "10",

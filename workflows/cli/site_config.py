@@ -16,7 +16,7 @@ _YES_NO = ("false", "true")
 
 
 def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site: bool = True):
-    """pipeline.harvest.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
+    """pipeline.crawl.crawl.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
     `needs_site`: whether the site itself is asked, and not only hosts of files. Raises UserError."""
     from pipeline import blocklist
     from pipeline.crawl.crawl import Harvest

@@ -1,4 +1,4 @@
-"""`python -m workflows.train_face_detector JOB`: what TrainFaceDetector starts in a process of its own. Here the
+"""`python -m workflows.workers.face_detector JOB`: what TrainFaceDetector starts in a process of its own. Here the
 pipeline's network and scenes meet the models' training, which know nothing of each other."""
 
 import functools
@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import torch
 
-from models.runs import export, folder as runs
-from models.data.dataset import seed_for
 from models.annotators.face_crops import Crops, Scenes
 from models.annotators.face_detector import Config, FaceDetector
+from models.data.dataset import seed_for
+from models.runs import export
+from models.runs import folder as runs
 from models.training.loop import fit
 from pipeline.faces.network import FaceNetwork
 

@@ -1,5 +1,5 @@
-"""`python -m workflows.train_hair_tagger JOB`: what TrainHairTagger starts in a process of its own. Here the pipeline's
-lessons meet the models' training, which know nothing of each other."""
+"""`python -m workflows.workers.hair_tagger JOB`: what TrainHairTagger starts in a process of its own. Here the
+pipeline's lessons meet the models' training, which know nothing of each other."""
 
 import functools
 import json
@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.runs import export, folder as runs
-from models.data.dataset import seed_for
 from models.annotators.hair_tagger import (
     Batches,
     Config,
@@ -18,6 +16,9 @@ from models.annotators.hair_tagger import (
     Lessons,
     as_batch,
 )
+from models.data.dataset import seed_for
+from models.runs import export
+from models.runs import folder as runs
 from models.training.loop import fit
 from pipeline.hair.color_network import normalised
 

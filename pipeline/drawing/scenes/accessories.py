@@ -4,9 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.drawing.scenes.colors import any_color
-from pipeline.drawing.scenes.figure import Figure
-from pipeline.drawing.scenes.things import flower, hand
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     WHITE,
@@ -16,6 +13,9 @@ from pipeline.drawing.portrait.sheet import (
     mix,
     tone,
 )
+from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.scenes.things import flower, hand
 
 
 def accessories(f: Figure) -> None:

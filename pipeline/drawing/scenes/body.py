@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from pipeline.drawing.portrait.look import RGB
+from pipeline.drawing.portrait.sheet import curve, ellipse, tone
 from pipeline.drawing.scenes.canvas import Canvas, down
 from pipeline.drawing.scenes.colors import any_color, shaded
 from pipeline.drawing.scenes.figure import Figure
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import curve, ellipse, tone
 
 
 def body(f: Figure) -> None:

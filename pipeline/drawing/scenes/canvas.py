@@ -8,7 +8,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     CHIN,
@@ -20,6 +19,7 @@ from pipeline.drawing.portrait.sheet import (
     direction,
     ellipse,
 )
+from pipeline.drawing.sampling import Lot
 
 
 class Spot(NamedTuple):

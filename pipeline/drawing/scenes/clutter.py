@@ -9,16 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.drawing.scenes.body import clothes
-from pipeline.drawing.scenes.canvas import Canvas, down, leaf
-from pipeline.drawing.scenes.colors import (
-    any_color,
-    shaded,
-    skin_color,
-    thing_ink,
-)
-from pipeline.drawing.sampling import Lot
-from pipeline.drawing.scenes.things import flower, hand
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     brush,
@@ -27,6 +17,16 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     tone,
 )
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.body import clothes
+from pipeline.drawing.scenes.canvas import Canvas, down, leaf
+from pipeline.drawing.scenes.colors import (
+    any_color,
+    shaded,
+    skin_color,
+    thing_ink,
+)
+from pipeline.drawing.scenes.things import flower, hand
 
 
 class Bunch(NamedTuple):

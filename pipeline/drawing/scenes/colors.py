@@ -2,9 +2,9 @@
 
 import colorsys
 
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import tone
+from pipeline.drawing.sampling import Lot
 
 SKINS = {
     "ffeee4": 5, "ffe6d8": 6, "fde0cd": 6, "fbd9c1": 6, "f6cfb0": 4, "edbd98": 3, "dfae86": 2, "c4926c": 1,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes.canvas import Canvas, Spot
 from pipeline.drawing.scenes.clutter import (
     CLUTTER,
@@ -14,15 +15,14 @@ from pipeline.drawing.scenes.clutter import (
     clutter,
 )
 from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes.person import (
     back_view,
     blank_face,
     face,
     shuffled_face,
 )
-from pipeline.drawing.scenes.profile import profile
 from pipeline.drawing.scenes.postprocess import treat
+from pipeline.drawing.scenes.profile import profile
 
 SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
 CROWD, CROWD_SIDES = 4, (34 / 256, 68 / 256)  # so many people or more are small

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import Canvas, down
-from pipeline.drawing.scenes.eyes import Eyes
 from pipeline.drawing.portrait.face import LID_U
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
@@ -19,6 +17,8 @@ from pipeline.drawing.portrait.sheet import (
     mix,
     tone,
 )
+from pipeline.drawing.scenes.canvas import Canvas, down
+from pipeline.drawing.scenes.eyes import Eyes
 
 LID_TAPER = np.array([0.3, 0.8, 1, 1, 0.3])  # of a closed lid
 WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper lid and its wing

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.drawing.scenes.colors import any_color, iris_color
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import WHITE, mix, tone
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.colors import any_color, iris_color
 
 LASH_WIDTHS = {(0.008, 0.018): 2, (0.016, 0.032): 3, (0.03, 0.045): 1}
 

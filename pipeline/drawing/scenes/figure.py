@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import Canvas, Spot, face_frame
-from pipeline.drawing.sampling import Lot
-from pipeline.drawing.scenes.style import Style
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import Ramp
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.canvas import Canvas, Spot, face_frame
+from pipeline.drawing.scenes.style import Style
 
 
 class Figure(Canvas):

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.sheet import bow_line
+from pipeline.drawing.sampling import Lot
 
 
 def fringe_knots(lot: Lot, covered: int) -> np.ndarray:

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from pipeline.drawing.scenes.colors import any_color
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.sheet import WHITE
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.colors import any_color
 
 
 def ground(lot: Lot, size: int) -> np.ndarray:

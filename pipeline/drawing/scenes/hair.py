@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import down
-from pipeline.drawing.scenes.colors import shaded
-from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.portrait.sheet import (
     brush,
     curve,
     ellipse,
     mirror,
 )
+from pipeline.drawing.scenes.canvas import down
+from pipeline.drawing.scenes.colors import shaded
+from pipeline.drawing.scenes.figure import Figure
 
 LENGTHS = {(0.2, 0.5): 3, (0.5, 1.2): 3, (1.2, 3): 3}
 NAPE = ((0.62, 0.3), (0.5, 0.62), (0.2, 0.7), (-0.2, 0.7), (-0.5, 0.62), (-0.62, 0.3))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import Canvas
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     WHITE,
@@ -14,6 +13,7 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     mix,
 )
+from pipeline.drawing.scenes.canvas import Canvas
 
 TEETH, TONGUE = (250, 248, 248), (255, 130, 130)
 INSIDES = {(150, 52, 60): 3, (200, 110, 110): 1, (90, 30, 40): 1, (30, 20, 25): 0.5}

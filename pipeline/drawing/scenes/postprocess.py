@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from pipeline.drawing.scenes.colors import any_color
 from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.colors import any_color
 
 
 def treat(lot: Lot, picture: np.ndarray) -> np.ndarray:

@@ -2,14 +2,6 @@
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import (
-    Canvas,
-    Spot,
-    Warp,
-    down,
-)
-from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     FACE,
@@ -18,6 +10,14 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     tone,
 )
+from pipeline.drawing.sampling import Lot
+from pipeline.drawing.scenes.canvas import (
+    Canvas,
+    Spot,
+    Warp,
+    down,
+)
+from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color
 
 EYE_X = 0.28
 FACE_CENTER = (0.15, 0.0)

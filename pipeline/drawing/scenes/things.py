@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from pipeline.drawing.scenes.canvas import Canvas, leaf
-from pipeline.drawing.scenes.colors import any_color
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import (
     brush,
@@ -12,6 +10,8 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     tone,
 )
+from pipeline.drawing.scenes.canvas import Canvas, leaf
+from pipeline.drawing.scenes.colors import any_color
 
 PALM = ((-2.5, -0.5), (-0.8, -0.6), (0.2, -0.9), (0.5, 0), (0.2, 0.9), (-0.6, 0.9), (-2.5, 0.5))  # with the wrist
 THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))

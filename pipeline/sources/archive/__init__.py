@@ -16,7 +16,6 @@ import rarfile
 
 from pipeline.errors import UserError
 from pipeline.sources.archive import tar_members, zip_members
-from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
 from pipeline.sources.archive.members import (
     MAX_LISTED,
     UNPACK,
@@ -31,6 +30,7 @@ from pipeline.sources.base import (
     Post,
     Request,
 )
+from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 

@@ -12,10 +12,10 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.getchu import pages
-from pipeline.sources.folder import local_path
-from pipeline.sources.getchu.pages import ITEM_ID, item_of
 from pipeline.sources.base import Drop, Request
+from pipeline.sources.folder import local_path
+from pipeline.sources.getchu import pages
+from pipeline.sources.getchu.pages import ITEM_ID, item_of
 from pipeline.sources.web_source import (
     Answer,
     Ask,

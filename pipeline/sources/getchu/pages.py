@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
-from pipeline.web.robots import AGENT, opt_out
 from pipeline.sources.base import Drop
 from pipeline.sources.sidecars import MAX_TEXT, one_line
+from pipeline.sources.web_page import decoded
 from pipeline.sources.web_source import (
     Answer,
     Offer,
@@ -24,7 +24,7 @@ from pipeline.sources.web_source import (
     bad_answer,
     tags_of,
 )
-from pipeline.sources.web_page import decoded
+from pipeline.web.robots import AGENT, opt_out
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
 MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters

@@ -1,5 +1,5 @@
-"""What searches for pictures have in common: each is a backend, one engine (`pipeline.sources.site`) that makes its
-hits into offers with `offer_of`, and one row of SOURCES.
+"""What searches for pictures have in common: each is a backend, one engine (`pipeline.sources.web_source`) that makes
+its hits into offers with `offer_of`, and one row of SOURCES.
 
 Nothing else knows a backend. Google's Custom Search API ends on 2027-01-01: then its module and its row go, and nothing
 else changes.
@@ -8,8 +8,8 @@ A hit is of a site that has not been asked yet. What the search says of the file
 saw once, so no byte of it is promised; its address may lead anywhere.
 """
 
-from pipeline.sources.folder import OTHERS
 from pipeline.sources.base import Drop
+from pipeline.sources.folder import OTHERS
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (
     Answer,

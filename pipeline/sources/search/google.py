@@ -12,8 +12,8 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.search import object_of, offer_of, refusal_of
 from pipeline.sources.base import Drop
+from pipeline.sources.search import object_of, offer_of, refusal_of
 from pipeline.sources.web_source import (
     Answer,
     Ask,

@@ -4,10 +4,8 @@ import json
 
 import numpy as np
 import torch
-from tests.support.run_luigi import last_line, luigi
 from safetensors import safe_open
 
-from models.data.dataset import seed_for
 from models.annotators.hair_tagger import (
     PRESETS,
     Batches,
@@ -16,6 +14,8 @@ from models.annotators.hair_tagger import (
     Lessons,
     as_batch,
 )
+from models.data.dataset import seed_for
+from tests.support.run_luigi import last_line, luigi
 
 
 def lessons(count: int, seed: int = 0) -> Lessons:

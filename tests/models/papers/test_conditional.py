@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.support.run_luigi import last_line, luigi
 from PIL import Image
-from tests.workflows.test_training import texts
 
 from models.data.dataset import HAIR_COLORS
 from pipeline import assets
+from tests.support.run_luigi import last_line, luigi
+from tests.workflows.test_training import texts
 
 RUN = "cgan-srresnet-faces-tiny"
 TINY = ("TrainProjectionCGAN", "--preset", "tiny")

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from models.papers import dcgan
-from models.nn import losses
 from models.__main__ import sizes
+from models.nn import losses
+from models.papers import dcgan
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from models.papers import acgan, projection
-from models.nn import losses
-from models.training import loop as train
 from models.__main__ import sizes
+from models.nn import losses
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite
+from models.papers import acgan, projection
+from models.training import loop as train
 
 CPU = torch.device("cpu")
 

@@ -14,14 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from tests.models.training.test_loop import Line, no_batches
 
-from models.zoo import ZOO
-from models.runs import export, folder as runs
 from models import files
-from models.training import logger as journal, loop as train
-from models.sampling import latents as latent
 from models.data.dataset import Dataset, UserError
+from models.runs import export
+from models.runs import folder as runs
+from models.sampling import latents as latent
+from models.training import logger as journal
+from models.training import loop as train
+from models.zoo import ZOO
+from tests.models.training.test_loop import Line, no_batches
 
 DEEP = b"[" * 100_000
 

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from models.training import logger as journal, loop as train
 from models import metrics
-from models.sampling import images as sheet
-from models.nn.ema import Average
 from models.data.dataset import UserError
+from models.nn.ema import Average
 from models.nn.layers import BatchNorm
+from models.sampling import images as sheet
+from models.training import logger as journal
+from models.training import loop as train
 
 
 class Line:

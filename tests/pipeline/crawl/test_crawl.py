@@ -12,24 +12,24 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+
+from pipeline.blocklist import BlockList
+from pipeline.crawl import download
+from pipeline.crawl.crawl import Harvest
+from pipeline.errors import UserError
+from pipeline.images import collect as images
+from pipeline.sources import SOURCES
+from pipeline.sources.base import Drop
+from pipeline.sources.web_source import Ask, Offer, Query
+from pipeline.store import Store
+from pipeline.web import http as web
+from pipeline.web.client import Banned, Client, Manners
 from tests.support.fake_site import (
     GALLERY,
     Fault,
     StandIn,
     keeps_apart,
 )
-
-from pipeline.crawl import download
-from pipeline.images import collect as images
-from pipeline.web import http as web
-from pipeline.blocklist import BlockList
-from pipeline.errors import UserError
-from pipeline.crawl.crawl import Harvest
-from pipeline.web.client import Banned, Client, Manners
-from pipeline.sources import SOURCES
-from pipeline.sources.base import Drop
-from pipeline.sources.web_source import Ask, Offer, Query
-from pipeline.store import Store
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
 
@@ -189,7 +189,7 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
 
 
 def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
-    monkeypatch.setattr("pipeline.polite.SMALL", 0)
+    monkeypatch.setattr("pipeline.web.client.SMALL", 0)
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(Fault(f"/{victim.id}/", "truncate", at=300))
     ask().run(0, 3)
@@ -410,8 +410,8 @@ def test_a_refresh_in_another_order_brings_nothing_that_is_not_new(ask, site):
 
 
 def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
-    monkeypatch.setattr("pipeline.harvest.BARREN", 2)
-    monkeypatch.setattr("pipeline.sources.danbooru.PER_PAGE", 3)
+    monkeypatch.setattr("pipeline.crawl.crawl.BARREN", 2)
+    monkeypatch.setattr("pipeline.sources.boorus.danbooru.PER_PAGE", 3)
     harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
     row = harvest.site.engine
     monkeypatch.setattr(row, "_offer", lambda item, query: Drop(str(item["id"]), "hidden"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.crawl.ledger import FETCHED, File, Ledger
+from pipeline.errors import UserError
 from pipeline.sources.base import Drop
 from pipeline.sources.web_source import Offer
 

@@ -5,9 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.errors import UserError
 from pipeline.crawl.ledger import Ledger
 from pipeline.crawl.pagination import Lister
+from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Drop

@@ -8,19 +8,19 @@ from collections import Counter
 from urllib.parse import quote
 
 import pytest
-from tests.support.run_luigi import last_line, luigi
-from tests.support.fake_site import Fault, StandIn
-from tests.support.fake_getchu import ITEMS, pictures_of
 
-from pipeline.images import collect as images
-from pipeline.errors import UserError
 from pipeline.crawl.crawl import Harvest
-from pipeline.web.client import Manners
+from pipeline.errors import UserError
+from pipeline.images import collect as images
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Drop, Post
 from pipeline.sources.sidecars import normal_tag
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
+from pipeline.web.client import Manners
+from tests.support.fake_getchu import ITEMS, pictures_of
+from tests.support.fake_site import Fault, StandIn
+from tests.support.run_luigi import last_line, luigi
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
 BELOW = {"getchu": "getchu", "twitter": "x", "google_images": "cse", "openverse": "openverse"}

@@ -1,11 +1,11 @@
 """Corrections by hand: what the file may say, and what becomes of it."""
 
 import pytest
-from tests.support.run_luigi import luigi
 
-from pipeline.datasets import corrections
 from pipeline import manifest
+from pipeline.datasets import corrections
 from pipeline.errors import UserError
+from tests.support.run_luigi import luigi
 
 A, B = "a" * 64, "b" * 64
 

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from models.data.dataset import Dataset as Faces
-from pipeline.datasets import publish as datasets, retag, takedown
+from pipeline.datasets import publish as datasets
+from pipeline.datasets import retag, takedown
+from pipeline.datasets.pack import pack
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError
-from pipeline.datasets.pack import pack
 from pipeline.store import Store
 from workflows import BuildFaceDataset, ExportRecipe, TagHairColor, TrainDCGAN
 from workflows.cli import pack as pack_command

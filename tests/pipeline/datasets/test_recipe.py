@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.support.run_luigi import last_line, luigi
-from tests.support.fake_site import Fault, StandIn
 
 from pipeline import blocklist
 from pipeline.datasets import takedown
+from tests.support.fake_site import Fault, StandIn
+from tests.support.run_luigi import last_line, luigi
 
 COUNT = 32
 

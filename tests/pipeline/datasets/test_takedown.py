@@ -1,4 +1,4 @@
-"""What a takedown does not touch, and what does not keep it from its work. Its effects: tests/pipeline/datasets/test_recipe.py."""
+"""What a takedown does not touch, and what does not keep it from its work. Its effects: test_recipe.py."""
 
 import hashlib
 import json
@@ -10,12 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.pipeline.test_manifest import row, table
 
-from pipeline.datasets import publish as datasets, takedown
+from pipeline.datasets import publish as datasets
+from pipeline.datasets import takedown
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, read, write
 from pipeline.sources.drawn import draw
+from tests.pipeline.test_manifest import row, table
 
 
 def sha256(text: str) -> str:

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import UserError
-from pipeline.sources import drawn
 from pipeline.drawing.portrait import (
     accessories,
     clothes,
@@ -21,9 +19,13 @@ from pipeline.drawing.portrait import (
     ground,
     hair,
     look,
-    render as paint,
     sheet,
 )
+from pipeline.drawing.portrait import (
+    render as paint,
+)
+from pipeline.errors import UserError
+from pipeline.sources import drawn
 from pipeline.sources.base import Request
 
 
@@ -181,4 +183,4 @@ def test_what_cannot_be_drawn_is_the_users_error(asked):
 
 def test_the_source_is_known_without_opencv():
     code = "import sys, pipeline.sources.drawn; sys.exit('cv2' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.drawing import scenes
+from pipeline.drawing.portrait.sheet import CHIN, direction
+from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes import (
     accessories,
     body,
@@ -17,7 +19,11 @@ from pipeline.drawing.scenes import (
     mouth,
     person,
     profile,
+)
+from pipeline.drawing.scenes import (
     compose as scene,
+)
+from pipeline.drawing.scenes import (
     postprocess as treatment,
 )
 from pipeline.drawing.scenes.canvas import (
@@ -34,9 +40,7 @@ from pipeline.drawing.scenes.clutter import (
     clutter,
 )
 from pipeline.drawing.scenes.figure import Figure
-from pipeline.drawing.sampling import Lot
 from pipeline.drawing.scenes.style import sample_style
-from pipeline.drawing.portrait.sheet import CHIN, direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)

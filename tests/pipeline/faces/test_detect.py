@@ -6,17 +6,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.faces import detect
-from pipeline.faces.detect import SWEEPS, lbpcascade
 from pipeline.errors import UserError
+from pipeline.faces import detect
 from pipeline.faces.crop import Face
-from pipeline.sources.drawn import draw
+from pipeline.faces.detect import SWEEPS, lbpcascade
 from pipeline.faces.views import (
     Copy,
     Pyramid,
     overlap,
     suppress,
 )
+from pipeline.sources.drawn import draw
 
 
 def drawn(i: int, **how) -> tuple[np.ndarray, np.ndarray]:

@@ -7,17 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.support.run_luigi import ROOT, luigi
-from tests.pipeline.faces.test_detect import (
-    center,
-    drawn,
-    side,
-    turned,
-)
 
 from models.annotators import face_crops
-from models.data.dataset import UserError
-from models.runs.export import about
 from models.annotators.face_crops import (
     Crops,
     Scenes,
@@ -26,11 +17,21 @@ from models.annotators.face_crops import (
     targets,
 )
 from models.annotators.face_detector import PRESETS, FaceDetector, focal
+from models.data.dataset import UserError
+from models.runs.export import about
 from models.training.loop import fit, ramped_cosine, read
-from pipeline.faces import detect, network as face_network
-from pipeline.training_data import detector_scenes as face_scenes
+from pipeline.faces import detect
+from pipeline.faces import network as face_network
 from pipeline.faces.network import FaceNetwork, peaks
 from pipeline.sources.drawn import draw
+from pipeline.training_data import detector_scenes as face_scenes
+from tests.pipeline.faces.test_detect import (
+    center,
+    drawn,
+    side,
+    turned,
+)
+from tests.support.run_luigi import ROOT, luigi
 
 TINY = PRESETS["tiny"]
 WEIGHTS = str(face_network.WEIGHTS)
@@ -89,7 +90,7 @@ def test_the_same_picture_gives_the_same_faces_also_from_weights_that_are_read_a
 
 
 def test_nobody_waits_for_torch_who_does_not_ask_the_network():
-    code = "import sys, pipeline.detect; print('torch' in sys.modules)"
+    code = "import sys, pipeline.faces.detect; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.strip() == "False"
 

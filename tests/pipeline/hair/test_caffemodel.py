@@ -4,6 +4,12 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
+from torch import nn
+
+from pipeline.assets import cache_folder
+from pipeline.errors import UserError
+from pipeline.hair import caffemodel as reader
 from tests.support.caffe_files import (
     at_random,
     blob,
@@ -14,12 +20,6 @@ from tests.support.caffe_files import (
     number,
     v1_layer,
 )
-from safetensors.numpy import save
-from torch import nn
-
-from pipeline.hair import caffemodel as reader
-from pipeline.assets import cache_folder
-from pipeline.errors import UserError
 
 
 class Small(nn.Sequential):

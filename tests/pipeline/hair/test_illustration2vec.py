@@ -9,22 +9,15 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from tests.support.caffe_files import (
-    at_random,
-    caffemodel,
-    layer,
-    prototxt,
-    v1_layer,
-)
-from tests.support.run_luigi import last_line, luigi
 from PIL import Image
 from torch import nn
 
 from pipeline import assets
-from pipeline.hair import tagging as hair, illustration2vec
-from pipeline.hair import caffemodel as reader
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
+from pipeline.hair import caffemodel as reader
+from pipeline.hair import illustration2vec
+from pipeline.hair import tagging as hair
 from pipeline.hair.illustration2vec import (
     HAIR_TAGS,
     MEAN,
@@ -36,6 +29,14 @@ from pipeline.hair.illustration2vec import (
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
+from tests.support.caffe_files import (
+    at_random,
+    caffemodel,
+    layer,
+    prototxt,
+    v1_layer,
+)
+from tests.support.run_luigi import last_line, luigi
 
 NARROW = ((8,), (12,), (16, 16), (24, 24), (24, 24), (32, 32, 32))
 COLORS = [f"{color} hair" for color in HAIR_COLORS]

@@ -4,12 +4,14 @@ import pytest
 from PIL import Image, ImageDraw
 from safetensors.numpy import save
 
-from pipeline.hair import tagging as hair, color_network as hair_color, color_names as hair_names
-from pipeline.training_data import hair_patches as hair_lessons
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
+from pipeline.hair import color_names as hair_names
+from pipeline.hair import color_network as hair_color
+from pipeline.hair import tagging as hair
 from pipeline.hair.color_network import color_scores
 from pipeline.manifest import FACES, HAIR_COLORS
+from pipeline.training_data import hair_patches as hair_lessons
 
 SKIN = "#fbe0cf"
 FACE = Face((150.0, 150.0, 350.0, 350.0), tilt=0.0, score=1.0)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance
 
-from pipeline.images import near_duplicates as near
 from pipeline.datasets.splits import COPIES as COLUMNS
 from pipeline.datasets.splits import (
     components,
@@ -18,9 +17,10 @@ from pipeline.datasets.splits import (
     largest_of_copies,
     split_of,
 )
-from pipeline.images.collect import load
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample
+from pipeline.images import near_duplicates as near
+from pipeline.images.collect import load
 from pipeline.store import Store
 
 DRAWN = 24

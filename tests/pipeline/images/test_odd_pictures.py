@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline.images import containers, collect as images
-from pipeline.faces import detect, crop as faces
 from pipeline import parallel as engine
-from pipeline.images.color_profiles import to_srgb
+from pipeline.faces import crop as faces
+from pipeline.faces import detect
+from pipeline.images import collect as images
+from pipeline.images import containers
 from pipeline.images.collect import Rejected, decode
-from pipeline.sources.drawn import draw
+from pipeline.images.color_profiles import to_srgb
 from pipeline.sources.base import (
     MAX_FILE_BYTES,
     FileTooLarge,
     Post,
     read_file,
 )
+from pipeline.sources.drawn import draw
 
 
 def encoded(picture: Image.Image, format_: str, **options) -> bytes:
@@ -387,7 +389,7 @@ def test_a_picture_without_memory_is_a_row_of_the_stage(store, monkeypatch, stag
 @pytest.mark.parametrize(("sweep", "is_wide"), [("off", False), ("fast", True)])
 def test_faces_are_found_all_along_a_strip(monkeypatch, finder, sweep, is_wide):
     monkeypatch.setattr(detect, "LARGEST", 900)
-    monkeypatch.setattr("pipeline.sweep.PART", 500)
+    monkeypatch.setattr("pipeline.faces.views.PART", 500)
     side, count = 200, 5
     strip = np.full((count * side, side, 3), 255, np.uint8)
     for place in range(count):

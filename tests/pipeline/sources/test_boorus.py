@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES, url_list, web_page
-from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.base import Drop
+from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.web_source import (
     Answer,
     BadAnswer,

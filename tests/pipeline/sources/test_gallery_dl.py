@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.fake_site import StandIn
 
 from pipeline.errors import UserError
 from pipeline.sources import gallery_dl
 from pipeline.sources.base import Drop
 from pipeline.sources.web_source import Listing, Offer, Query
+from tests.support.fake_site import StandIn
 
 MD5 = "563c6fbe5761ac4ba720ae0da9a15b8a"
 AGENT = "anime-face-gans/0 (tests)"

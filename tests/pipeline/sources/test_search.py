@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources.search import google as google_images, openverse
-from pipeline.sources.search import no_picture, offer_of
 from pipeline.sources.base import Drop
+from pipeline.sources.search import google as google_images
+from pipeline.sources.search import no_picture, offer_of, openverse
 from pipeline.sources.web_source import (
     Answer,
     BadAnswer,

@@ -10,10 +10,10 @@ import pytest
 import requests
 
 from pipeline import assets
-from pipeline.web.rate_limit import Budget
-from pipeline.web.http_cache import Kept
 from pipeline.sources.web_source import Answer, Ask
+from pipeline.web.http_cache import Kept
 from pipeline.web.partial_file import Spool
+from pipeline.web.rate_limit import Budget
 
 DAMAGES = [
     b"", b"\xff" * 5000, bytes(8192), b"[" * 100_000, b"{}\n", b'["u", "200", {}]\nbody', b'["u", 200, [1]]\n', None,

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from tests.support.fake_site import Fault, StandIn
 
-from pipeline.web import http as web
-from pipeline.errors import UserError
 from pipeline.crawl.crawl import Harvest
+from pipeline.errors import UserError
+from pipeline.sources import SOURCES
+from pipeline.sources.web_source import Ask, Query
+from pipeline.store import Store
+from pipeline.web import http as web
 from pipeline.web.client import (
     Client,
     Manners,
     _wanted_wait,
     host_name,
 )
-from pipeline.sources import SOURCES
-from pipeline.sources.web_source import Ask, Query
-from pipeline.web.partial_file import Spool
-from pipeline.store import Store
 from pipeline.web.http import check_public
+from pipeline.web.partial_file import Spool
+from tests.support.fake_site import Fault, StandIn
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: five bytes that unpack to none
@@ -94,7 +94,7 @@ def sites():
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch):
-    monkeypatch.setattr("pipeline.polite.TRIES", 2)
+    monkeypatch.setattr("pipeline.web.client.TRIES", 2)
     with raw_server(*ENDLESS[kind]) as url:
         start = time.monotonic()
         with pytest.raises(web.Fault) as fault:
@@ -114,7 +114,7 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "wrong_type"),
 ])  # fmt: skip
 def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, monkeypatch):
-    monkeypatch.setattr("pipeline.polite.TRIES", 1)
+    monkeypatch.setattr("pipeline.web.client.TRIES", 1)
     with raw_server(head, b"") as url:
         spool = Spool(tmp_path, "x")
         try:
@@ -128,7 +128,7 @@ def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, mon
 
 @pytest.mark.parametrize("told", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
 def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, monkeypatch):
-    monkeypatch.setattr("pipeline.polite.SMALL", 0)
+    monkeypatch.setattr("pipeline.web.client.SMALL", 0)
     one, _ = sites
     one.faults.append(Fault("/many/1.jpg", "truncate", at=300))
     one.faults.append(Fault("/many/1.jpg", "headers", more={"Content-Range": told}))

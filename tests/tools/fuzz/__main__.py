@@ -1,6 +1,6 @@
 """Run the commands over thousands of mutated inputs, and count what came of each kind.
 
-    python tests/tools/fuzz [KIND …] [--mutants N] [--seed S] [--keep FOLDER]
+    python -m tests.tools.fuzz [KIND …] [--mutants N] [--seed S] [--keep FOLDER]
 
 Every command has to end within 60 s and 1.5 GB a process, without a traceback, with the good items in, each bad one a
 row of the funnel or one error line, and nothing half-written. A trial that breaks a promise is kept in FOLDER, with the
@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 from random import Random
 
-import inputs
-import trials
+from tests.tools.fuzz import inputs, trials
 
 
 def main() -> int:

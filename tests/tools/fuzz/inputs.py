@@ -22,16 +22,16 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch and NumPy are imported, here
 
 import cv2
 import matplotlib.pyplot  # noqa: F401
-import mutations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from trials import Outcome, Trial
 
 from pipeline.sources.drawn import draw
+from tests.tools.fuzz import mutations
+from tests.tools.fuzz.trials import Outcome, Trial
 
 ROOT = Path(__file__).parents[3]
 GOOD_PICTURES = 4
