@@ -33,9 +33,9 @@ def main() -> None:
 
 def sizes():
     """A dict for each network of ZOO, with its trainable parameters at the `article` preset."""
-    from models.zoo import ZOO
+    from models.zoo import MODELS
 
-    for name, entry in ZOO.items():
+    for name, entry in MODELS.items():
         for network, build in entry.networks.items():
             with torch.device("meta"):  # no memory, no time
                 parameters = sum(p.numel() for p in build(entry.presets["article"]).parameters())

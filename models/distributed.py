@@ -93,7 +93,7 @@ def any_of(is_so: bool) -> bool:
     return bool(flag)
 
 
-def first_alone(work: Callable[[], object]) -> None:
+def on_rank_zero(work: Callable[[], object]) -> None:
     """Do it in the first process alone. If it raises, the others end too, quietly."""
     error = None
     if rank() == 0:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from models import metrics
 from models.data.dataset import HAIR_COLORS, UserError, seed_for
-from models.files import whole
+from models.files import atomic_open
 from models.nn.vgg import vgg16
-from models.sampling.images import grid, painted
+from models.sampling.images import generate_images, grid
 from models.sampling.latents import condition
 
 FEW, MOST = 16, 10_000  # samples
@@ -62,9 +62,9 @@ def samples(network: nn.Module, count: int, known: np.ndarray | None, seed: int)
     rng = torch.Generator().manual_seed(seed_for("evaluation", seed))
     noise = network.noise(count, rng)
     if known is None:
-        return painted(network, noise)
+        return generate_images(network, noise)
     rows = torch.randint(len(known), (count,), generator=rng).numpy()
-    return painted(network, noise, torch.from_numpy(known[rows]).to(noise.device))
+    return generate_images(network, noise, torch.from_numpy(known[rows]).to(noise.device))
 
 
 def distance(
@@ -114,7 +114,7 @@ def painter(network: nn.Module, seed: int) -> Callable[[str, int], np.ndarray]:
     def paint(color: str, count: int) -> np.ndarray:
         noise = network.noise(count, torch.Generator().manual_seed(seed_for("hair", seed)))
         y = condition(network.labels, {color: 1.0}).to(noise.device)
-        return painted(network, noise, y.expand(count, -1))
+        return generate_images(network, noise, y.expand(count, -1))
 
     return paint
 
@@ -135,5 +135,5 @@ def save_confusion(path: Path, colors: list[str], counts: np.ndarray, about: dic
     axes.set_xticks(range(len(HAIR_COLORS) + 1), [*HAIR_COLORS, "none"], rotation=45)
     axes.set_yticks(range(len(colors)), colors)
     axes.set(xlabel="named by the tagger", ylabel="asked for", title="hair colours, % of those asked for")
-    with whole(path) as file:
+    with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})

@@ -24,7 +24,7 @@ def discard(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole(path: Path, mode: str = "wb") -> Iterator[IO]:
+def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO]:
     """Opens what will be `path` once the block is left and all of it is on disk. OSErrors of the disk name `path`."""
     work = path.with_name(f".{path.name}.part")
     try:

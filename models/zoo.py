@@ -22,13 +22,13 @@ class Entry:
     """What is trained, by name, each from a Config."""
     exported: str
     """Which of them a run is kept for."""
-    trainee: type
+    trainer: type
     """(Config, device, held-out pictures) -> models.training.loop.Trainee."""
     batches: Callable
     """(Dataset, Config, seed, device) -> batches: a kind of `models.data`."""
 
 
-ZOO = {
+MODELS = {
     "dcgan96": Entry(
         "https://arxiv.org/abs/1511.06434", "TrainDCGAN --variant 96", dcgan.PRESETS96,
         {"generator": dcgan.Generator96, "discriminator": dcgan.Discriminator96}, "generator",

@@ -113,7 +113,7 @@ ASSETS = {
 
 
 @dataclass(frozen=True)
-class Brought:
+class UserSupplied:
     """A file that the user brings. We have never had it and know no sha256 of it, so it is not downloaded: nothing
     could tell it from another. Whoever reads it checks what it says."""
 
@@ -122,10 +122,10 @@ class Brought:
 
 
 _ILLUSTRATION2VEC = "https://github.com/rezoo/illustration2vec/releases/download/v2.0.0"
-BROUGHT = {
-    "illust2vec_tag_ver200.caffemodel": Brought("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_tag_ver200.caffemodel"),
-    "illust2vec_ver200.caffemodel": Brought("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_ver200.caffemodel"),
-    "tag_list.json.gz": Brought("MIT", f"{_ILLUSTRATION2VEC}/tag_list.json.gz"),
+USER_SUPPLIED = {
+    "illust2vec_tag_ver200.caffemodel": UserSupplied("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_tag_ver200.caffemodel"),
+    "illust2vec_ver200.caffemodel": UserSupplied("MIT", f"{_ILLUSTRATION2VEC}/illust2vec_ver200.caffemodel"),
+    "tag_list.json.gz": UserSupplied("MIT", f"{_ILLUSTRATION2VEC}/tag_list.json.gz"),
 }
 
 
@@ -151,7 +151,7 @@ def bring(*names: str, folder: Path | None = None) -> list[Path]:
     if missing := [name for name, path in found.items() if path is None]:
         raise UserError(
             " and ".join(missing), "not in " + " nor ".join(str(place) for place in _own_places(folder)),
-            " and ".join(f"{BROUGHT[name].url} ({BROUGHT[name].license})" for name in missing),
+            " and ".join(f"{USER_SUPPLIED[name].url} ({USER_SUPPLIED[name].license})" for name in missing),
             f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names",
         )  # fmt: skip
     return list(found.values())

@@ -28,7 +28,7 @@ COLUMNS = (*KINDS, "reason")
 _EXAMPLE = f"a table with the columns {','.join(COLUMNS)}"
 
 
-class Told(Protocol):
+class HasProvenance(Protocol):
     """What is known of a picture: a Post, an Offer, or a row of a manifest."""
 
     page_url: str | None
@@ -64,7 +64,7 @@ class BlockList:
     def _prefixes(self) -> tuple[str, ...]:
         return tuple(value for kind, value in self.cells if kind == "url_prefix")
 
-    def why(self, told: Told) -> str | None:
+    def match_rule(self, told: HasProvenance) -> str | None:
         """The kind of cell that blocks a picture of which so much is known; None if none does. Hashes apart."""
         if not self.cells:
             return None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tqdm import tqdm
 
 from pipeline.errors import UserError
-from pipeline.store import Memory
+from pipeline.store import ResultCache
 
 if TYPE_CHECKING:
     import joblib
@@ -140,8 +140,8 @@ def _give_back_memory() -> None:
         _libc().malloc_trim(0)
 
 
-def remember(
-    memory: Memory,
+def cached_map(
+    memory: ResultCache,
     function: Callable[[T], R],
     items: Iterable[tuple[str, T]],
     *,

@@ -110,12 +110,12 @@ class Store:
         return FileLock(self.work / f"{name}.lock")
 
     @contextlib.contextmanager
-    def memory(self, name: str, shape: object) -> Iterator["Memory"]:
+    def memory(self, name: str, shape: object) -> Iterator["ResultCache"]:
         """The results remembered under `name`: what was done, with which parameters, by which version. `shape`: of each
         result, see `pipeline.stored.check`. Raises UserError if the database cannot be used."""
         folder = self.root / "cache"
         folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(Memory(folder / "results.sqlite", self.lock("results"), name, shape)) as memory:
+        with contextlib.closing(ResultCache(folder / "results.sqlite", self.lock("results"), name, shape)) as memory:
             yield memory
             memory.flush()
 
@@ -126,7 +126,7 @@ _OF_THE_MACHINE = "locked|I/O|full|unable to open|readonly"  # in SQLite's messa
 T = TypeVar("T")
 
 
-class Memory:
+class ResultCache:
     """key -> JSON value, for one `name`. Written in short transactions, so that other builds never wait long.
 
     It is part of the cache: a damaged database is dropped and begun anew, and a value of another shape is none."""

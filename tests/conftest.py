@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import assets
 from pipeline.sources import drawn
-from pipeline.sources.base import Request
+from pipeline.sources.base import LocalQuery
 from pipeline.store import Store
 from tests.support.run_luigi import luigi
 from tests.support.sprites import Unavailable, fetch
@@ -50,7 +50,7 @@ def sprites(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def faces() -> list[bytes]:
     """Pictures with faces in them, drawn by our own code."""
-    posts = drawn.posts(Request(), drawn.snapshot(Request()))
+    posts = drawn.posts(LocalQuery(), drawn.snapshot(LocalQuery()))
     return [post.read() for post in itertools.islice(posts, 24)]
 
 

@@ -45,7 +45,7 @@ from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
 if configuration.is_luigi_command():
-    console.speak_plainly()
+    console.install_error_reporter()
 
 __all__ = [
     "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "DrawHair", "DrawScenes", "EvaluateGAN",

@@ -10,7 +10,7 @@ from workflows.cli import hook, pack
 
 
 def main(arguments: list[str]) -> None:
-    console.speak_plainly()
+    console.install_error_reporter()
     if arguments[:1] == ["hook"]:
         switch = {("on",): hook.on, ("off",): hook.off}.get(tuple(arguments[1:]))
         if switch is None:

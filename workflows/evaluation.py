@@ -39,8 +39,8 @@ class EvaluateGAN(OfHairColor):
     def file(self) -> Path:
         return self.run_folder / "evaluation.json"
 
-    def causes(self) -> dict[str, object]:
-        return super().causes() | {
+    def digest_inputs(self) -> dict[str, object]:
+        return super().digest_inputs() | {
             "seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest
         }  # fmt: skip
 

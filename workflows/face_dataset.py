@@ -13,7 +13,7 @@ from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
-from workflows.base.stage import Stage, disk_errors_told, first_of
+from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.errors import (
     Choice,
     Number,
@@ -76,17 +76,17 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def _request(self):
-        from pipeline.sources.base import Request
+        from pipeline.sources.base import LocalQuery
 
-        return Request(self.path, self.query, self.seed, skip=self.data_root)
+        return LocalQuery(self.path, self.query, self.seed, skip=self.data_root)
 
     @functools.cached_property
     def harvest(self):
         """The question to a source on the web; None for one on this machine."""
-        from pipeline.sources.web_source import Site
+        from pipeline.sources.web_source import WebSource
         from workflows.cli.site_config import harvest_of
 
-        if not isinstance(self.source_row, Site):
+        if not isinstance(self.source_row, WebSource):
             return None
         from pipeline.store import Store
 
@@ -99,7 +99,7 @@ class ScrapeImages(Stage):
             return self.source_row.snapshot(self._request)
         return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.images import collect as images
 
         held = [self.blocked.digest] if self.blocked else []
@@ -121,7 +121,7 @@ class ScrapeImages(Stage):
             told = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
             raise UserError(
                 self.path or self.query or self.source,
-                f"none of {len(drops)} files is a picture{first_of(drops)}{told}", "pictures",
+                f"none of {len(drops)} files is a picture{first_drop(drops)}{told}", "pictures",
                 "ask for something else" if self.harvest else "give other files",
             )  # fmt: skip
         self.save(out, images=table, drops=drops)
@@ -150,7 +150,7 @@ class DetectFaces(Stage):
         super().check()
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
@@ -181,7 +181,7 @@ class CropFaces(Stage):
         require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
         require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.faces import crop as faces
 
         return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
@@ -225,9 +225,9 @@ class TagHairColor(Stage):
 
             datasets.check_name(self.dataset, option="--dataset")
             corrections.read(self.data_root, self.dataset)  # a mistake in them is told before anything runs
-        self.causes()  # missing weights are told before anything runs
+        self.digest_inputs()  # missing weights are told before anything runs
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.hair import tagging as hair
 
         return hair.version_of(self.hair_tagger, assets_folder())
@@ -253,7 +253,7 @@ class TagHairColor(Stage):
     def _retag(self) -> None:
         from pipeline.datasets import retag
 
-        with disk_errors_told(self.data_root):
+        with disk_errors_as_user_errors(self.data_root):
             changed = retag.retag(
                 self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder(), jobs=self.jobs
             )
@@ -277,7 +277,7 @@ class GroupFaces(Stage):
 
     dataset = None  # that option is TagHairColor's alone
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.datasets import splits as groups
         from pipeline.images import near_duplicates as near
 
@@ -327,7 +327,7 @@ class SelectFaces(Stage):
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
@@ -343,7 +343,7 @@ class SelectFaces(Stage):
             drops += copies
         if not len(table):
             raise UserError(
-                "SelectFaces", f"none of {len(drops)} faces is within the limits{first_of(drops)}", "at least one",
+                "SelectFaces", f"none of {len(drops)} faces is within the limits{first_drop(drops)}", "at least one",
                 "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
             )  # fmt: skip
         self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)

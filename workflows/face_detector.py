@@ -8,7 +8,7 @@ from workflows.base.annotator_training import Drawn, DrawnTraining
 class DrawScenes(Drawn):
     """Scenes with drawn faces, as arrays; each is of 200 KB."""
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.training_data import detector_scenes as face_scenes
 
         return [face_scenes.VERSION, face_scenes.SIZE, self.seed, self.count]

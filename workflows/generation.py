@@ -9,7 +9,7 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.stage import disk_errors_told
+from workflows.base.stage import disk_errors_as_user_errors
 from workflows.cli.errors import Number, WholeNumber, require
 from workflows.training import NamedRun, check_run_name
 
@@ -43,7 +43,7 @@ class FromRun(NamedRun):
     def output(self) -> luigi.LocalTarget:
         return luigi.LocalTarget(self.file)
 
-    def causes(self) -> dict[str, object]:
+    def digest_inputs(self) -> dict[str, object]:
         """What the file depends on, and carries: the weights; and what its name does not tell. Raises UserError."""
         from models.runs import export
 
@@ -54,7 +54,7 @@ class FromRun(NamedRun):
 
         try:
             told = latent.told_by(self.file)
-            return all(told.get(key) == value for key, value in self.causes().items())
+            return all(told.get(key) == value for key, value in self.digest_inputs().items())
         except UserError:
             return False  # no weights: the task says so when it runs
 
@@ -62,9 +62,9 @@ class FromRun(NamedRun):
         from models.runs import export
 
         network = export.load(self.run_folder)
-        with disk_errors_told(self.data_root):
+        with disk_errors_as_user_errors(self.data_root):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.make(network, {"run": self.run_name, **self.causes()})
+            self.make(network, {"run": self.run_name, **self.digest_inputs()})
 
     def make(self, network, about: dict) -> None:
         """Use the network; `about` goes into what is written."""
@@ -196,7 +196,7 @@ class GenerateFaces(OfHairColor):
         import numpy as np
 
         from models.sampling import latents as latent
-        from models.sampling.images import AT_ONCE, grid, painted
+        from models.sampling.images import AT_ONCE, generate_images, grid
 
         folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
         shown = []
@@ -204,7 +204,7 @@ class GenerateFaces(OfHairColor):
         for seeds in (every[start : start + AT_ONCE] for start in range(0, self.count, AT_ONCE)):
             asked = self.asked("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
-            pictures = painted(network, z, *self.conditions(network, asked))
+            pictures = generate_images(network, z, *self.conditions(network, asked))
             shown += list(pictures[: SHOWN - len(shown)])
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
@@ -234,7 +234,7 @@ class InterpolateLatents(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models.sampling import latents as latent
-        from models.sampling.images import grid, painted
+        from models.sampling.images import generate_images, grid
 
         asked = self.asked("--hair-color", self.hair_color, [self.start])
         if self.end_hair_color:
@@ -244,7 +244,7 @@ class InterpolateLatents(OfHairColor):
         ends = [latent.z(network, [self.start, self.end]), *self.conditions(network, asked)]
 
         def line(count: int):
-            return painted(network, *(latent.line(start, end, count) for start, end in ends))
+            return generate_images(network, *(latent.line(start, end, count) for start, end in ends))
 
         latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
@@ -269,12 +269,12 @@ class SweepHairColors(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models.sampling import latents as latent
-        from models.sampling.images import grid, painted
+        from models.sampling.images import generate_images, grid
 
         colors = self.colors
         z = self.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
         (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)
-        pictures = painted(network, z.repeat_interleave(len(colors), dim=0), y)
+        pictures = generate_images(network, z.repeat_interleave(len(colors), dim=0), y)
         latent.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
 
 
@@ -284,8 +284,8 @@ class LearnAttributes(OfHairColor):
     samples = WholeNumber(default=4000, description="how many samples are labelled, 2000 or more")
     seed = WholeNumber(default=0, description="of the samples")
 
-    def causes(self) -> dict[str, object]:
-        return super().causes() | {"samples": self.samples, "seed": self.seed}
+    def digest_inputs(self) -> dict[str, object]:
+        return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
 
     def check(self) -> None:
         require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
@@ -351,9 +351,9 @@ class ApplyAttributes(FromRun):
     def requires(self) -> LearnAttributes:
         return self.learned
 
-    def causes(self) -> dict[str, object]:
+    def digest_inputs(self) -> dict[str, object]:
         attributes = hashlib.sha256(self.learned.file.read_bytes()) if self.learned.file.exists() else None
-        return super().causes() | {"attributes": attributes and attributes.hexdigest()}
+        return super().digest_inputs() | {"attributes": attributes and attributes.hexdigest()}
 
     @property
     def file(self) -> Path:
@@ -363,7 +363,7 @@ class ApplyAttributes(FromRun):
         import torch
 
         from models.sampling import latents as latent
-        from models.sampling.images import grid, painted
+        from models.sampling.images import generate_images, grid
 
         known = latent.vectors_in(self.learned.file, network.latent)
         asked = self.attribute.split(",")
@@ -379,6 +379,6 @@ class ApplyAttributes(FromRun):
             latent.apply_attributes(noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise)
             for amount in amounts
         ]
-        pictures = painted(network, torch.stack(columns, dim=1).flatten(0, 1))
+        pictures = generate_images(network, torch.stack(columns, dim=1).flatten(0, 1))
         about |= {"seed": self.seed, "condition": f"{self.attribute} 0 to {self.strength}"}
         latent.save_png(self.file, grid(pictures, len(amounts)), **about)

@@ -11,15 +11,15 @@ class DrawHair(Drawn):
 
     style = Choice(("character", "icon"), default="character", description="which way of drawing")
 
-    def causes(self) -> list:
-        from pipeline.training_data import hair_patches as hair_lessons
+    def digest_inputs(self) -> list:
+        from pipeline.training_data import hair_patches as hair_patches
 
-        return [hair_lessons.VERSION, self.style, self.seed, self.count]
+        return [hair_patches.VERSION, self.style, self.seed, self.count]
 
     def make(self, out: Path) -> None:
-        from pipeline.training_data import hair_patches as hair_lessons
+        from pipeline.training_data import hair_patches as hair_patches
 
-        hair_lessons.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
+        hair_patches.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
 
 
 class TrainHairTagger(DrawnTraining):
@@ -35,6 +35,6 @@ class TrainHairTagger(DrawnTraining):
     def drawn(self) -> dict[str, Drawn]:
         same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
         return {
-            "learned": DrawHair(count=self.config.lessons, **same),
+            "learned": DrawHair(count=self.config.patches, **same),
             "held_out": DrawHair(count=self.config.held_out, style="icon", **same),
         }

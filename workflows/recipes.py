@@ -11,7 +11,7 @@ from luigi.util import requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
-from workflows.base.stage import Stage, disk_errors_told, first_of
+from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.errors import FilePath, require
 
 logger = logging.getLogger("luigi-interface")
@@ -51,7 +51,7 @@ class ExportRecipe(luigi.Task):
 
         manifest.check_folder(self._manifest.parent)
         path = Path(self.output().path)
-        with disk_errors_told(self.data_root):
+        with disk_errors_as_user_errors(self.data_root):
             path.parent.mkdir(parents=True, exist_ok=True)
             with Store(self.data_root, f"recipe {self.name}").claim() as scratch:
                 count = recipe.export(self.data_root, self.name, path, scratch)
@@ -83,19 +83,19 @@ class RestoreImages(Stage):
         from pipeline.datasets import recipe
         from pipeline.datasets.publish import recipe_source as engine
         from pipeline.sources import SOURCES
-        from pipeline.sources.web_source import Site
+        from pipeline.sources.web_source import WebSource
         from pipeline.store import Store
         from workflows.cli.site_config import harvest_of
 
-        by_manners: dict[str, set[str]] = {}
+        by_policy: dict[str, set[str]] = {}
         for row in recipe.read(self.manifest).pictures.values():
             if row["file_url"]:
-                manners = row["source"] if isinstance(SOURCES.get(row["source"]), Site) else "urls"
-                by_manners.setdefault(manners, set()).add(row["source"])
+                policy = row["source"] if isinstance(SOURCES.get(row["source"]), WebSource) else "urls"
+                by_policy.setdefault(policy, set()).add(row["source"])
         harvests = {}
-        for manners, sources in sorted(by_manners.items()):
-            asked = harvest_of(manners, "", self.manifest, Store(self.data_root), needs_site=False)
-            harvests[manners] = dataclasses.replace(
+        for policy, sources in sorted(by_policy.items()):
+            asked = harvest_of(policy, "", self.manifest, Store(self.data_root), needs_site=False)
+            harvests[policy] = dataclasses.replace(
                 asked,
                 site=asked.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
                 query=dataclasses.replace(
@@ -104,7 +104,7 @@ class RestoreImages(Stage):
             )
         return harvests
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.datasets import recipe
         from pipeline.images import collect as images
 
@@ -138,11 +138,11 @@ class RebuildFaceDataset(NamedDataset):
 
         return {"source": "recipe", "query": recipe.sha256(self.manifest), "path": None}
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.datasets import recipe
         from pipeline.faces import crop as faces
 
-        return [*super().causes(), recipe.VERSION, faces.CROP_VERSION]
+        return [*super().digest_inputs(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
         from pipeline.datasets import publish as datasets
@@ -153,7 +153,7 @@ class RebuildFaceDataset(NamedDataset):
         table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
         if not len(table):
             raise UserError(
-                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first_of(drops)}",
+                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first_drop(drops)}",
                 "pictures that are there", "try again later, with --retry-failed",
             )  # fmt: skip
         report = recipe.report(asked, table, drops)
@@ -198,7 +198,7 @@ class Takedown(luigi.Task):
     def run(self) -> None:
         from pipeline.datasets import takedown
 
-        with disk_errors_told(self.data_root):
+        with disk_errors_as_user_errors(self.data_root):
             outcome = takedown.take_down(self.data_root, self._kind, self._text, self.reason)
         self.is_done = True
         logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)

@@ -114,14 +114,14 @@ def shown(rng: np.random.Generator, picture: np.ndarray, view: View, size: int) 
 
 def degraded(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     """uint8 -> the same, blurred, enlarged, sharpened or compressed by lot."""
-    lot = rng.random()
-    if lot < 0.15:
+    draw = rng.random()
+    if draw < 0.15:
         pixels = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.2))
-    elif lot < 0.25:
+    elif draw < 0.25:
         share = rng.uniform(0.4, 0.8)
         small = cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
         pixels = cv2.resize(small, pixels.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    elif lot < 0.35:
+    elif draw < 0.35:
         pixels = cv2.addWeighted(pixels, 2.0, cv2.GaussianBlur(pixels, (0, 0), 1.0), -1.0, 0)
     if rng.random() < 0.25:
         _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])

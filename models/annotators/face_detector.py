@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.annotators.face_crops import Scenes
-from models.nn.ema import Average
+from models.nn.ema import EMA
 from models.sampling.images import grid
-from models.training.loop import at_rate, ramped_cosine, update
+from models.training.loop import ramped_cosine, set_learning_rate, update
 
 SHAPE_WEIGHTS = 0.5, 0.5, 2.0, 1.0, 1.0  # of x, y, log size, sine and cosine of the tilt
 SURE = 0.0  # logit of the faces that sheets show and validation counts
@@ -73,7 +73,7 @@ class FaceDetector:
     def __init__(self, config: Config, network: nn.Module, held_out: Scenes):
         self.config, self.held_out, self.device = config, held_out, torch.device("cpu")
         self.network = network.to(memory_format=torch.channels_last)
-        self.average = Average(self.network, config.average)
+        self.average = EMA(self.network, config.average)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
@@ -81,9 +81,11 @@ class FaceDetector:
         loss_heat = focal(told[:, 0], batch["heat"], batch["asked"])
         loss_shape = of_shape(told[:, 1:], batch["shape"], batch["near"])
         c = self.config
-        at_rate([self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon))
+        set_learning_rate(
+            [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
+        )
         update([self.optimizer], loss_heat + loss_shape)
-        self.average.follow(self.network, i)
+        self.average.update(self.network, i)
         return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}
 
     def exported(self) -> nn.Module:

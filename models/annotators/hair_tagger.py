@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.data.dataset import seed_for
-from models.nn.ema import Average
+from models.nn.ema import EMA
 from models.sampling.images import grid
-from models.training.loop import at_rate, ramped_cosine, update
+from models.training.loop import ramped_cosine, set_learning_rate, update
 
 CELLS = 16
 NAMES = 10  # nine, and none
@@ -27,7 +27,7 @@ SHOWN = 16  # patches in a sheet
 class Config:
     """The defaults made the weights that are shipped."""
 
-    lessons: int = 40_000
+    patches: int = 40_000
     held_out: int = 2_000  # lessons of another style, for validation
     width: int = 24  # W
     hidden: int = 96
@@ -47,7 +47,7 @@ class Config:
 PRESETS = {
     "full": Config(),
     "tiny": Config(
-        lessons=64, held_out=16, width=8, hidden=16, batch_size=16, warm_up=5, horizon=20, steps=20, sample_every=10,
+        patches=64, held_out=16, width=8, hidden=16, batch_size=16, warm_up=5, horizon=20, steps=20, sample_every=10,
         save_every=10,
     ),
 }  # fmt: skip
@@ -84,7 +84,7 @@ class HairTagger(nn.Module):
         return self.name(self.hidden(torch.cat([there, elsewhere, hair.mean(2)], 1)).relu()), look
 
 
-class Lessons(NamedTuple):
+class Patches(NamedTuple):
     """Patches, and what to say of each."""
 
     pictures: np.ndarray
@@ -98,25 +98,25 @@ class Lessons(NamedTuple):
 class Batches:
     """batches(i) -> {"patch", "hair", "shares"}: each lesson once an epoch, in an order of (seed, epoch)."""
 
-    def __init__(self, lessons: Lessons, normalised, batch_size: int, *, seed: int):
-        self._lessons, self._normalised, self._batch_size, self._seed = lessons, normalised, batch_size, seed
+    def __init__(self, patches: Patches, normalised, batch_size: int, *, seed: int):
+        self._patches, self._normalised, self._batch_size, self._seed = patches, normalised, batch_size, seed
         self._order: tuple[int, np.ndarray] = -1, np.empty(0, int)
 
     def __call__(self, i: int) -> dict[str, Tensor]:
-        epoch, at = divmod(i, len(self._lessons.pictures) // self._batch_size)
+        epoch, at = divmod(i, len(self._patches.pictures) // self._batch_size)
         if self._order[0] != epoch:
             rng = np.random.default_rng(seed_for(self._seed, epoch, "lessons"))
-            self._order = epoch, rng.permutation(len(self._lessons.pictures))
+            self._order = epoch, rng.permutation(len(self._patches.pictures))
         rows = np.sort(self._order[1][at * self._batch_size :][: self._batch_size])
-        return as_batch(Lessons(*(array[rows] for array in self._lessons)), self._normalised)
+        return as_batch(Patches(*(array[rows] for array in self._patches)), self._normalised)
 
 
-def as_batch(lessons: Lessons, normalised) -> dict[str, Tensor]:
+def as_batch(patches: Patches, normalised) -> dict[str, Tensor]:
     """Tensors; `normalised` turns (N, 64, 64, 3) uint8 into what the network is shown, channels last."""
-    patch = torch.from_numpy(normalised(lessons.pictures)).movedim(3, 1)
+    patch = torch.from_numpy(normalised(patches.pictures)).movedim(3, 1)
     return {
-        "patch": patch, "hair": torch.from_numpy(np.float32(lessons.hair) / 255),
-        "shares": torch.from_numpy(np.array(lessons.shares)),
+        "patch": patch, "hair": torch.from_numpy(np.float32(patches.hair) / 255),
+        "shares": torch.from_numpy(np.array(patches.shares)),
     }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ class HairTaggerTraining:
     def __init__(self, config: Config, held_out: dict[str, Tensor], pictures: np.ndarray):
         self.config, self.device = config, torch.device("cpu")
         self.network = HairTagger(config.width, config.hidden)
-        self.average = Average(self.network, config.average)
+        self.average = EMA(self.network, config.average)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
         self._held_out, self._pictures = held_out, pictures
 
@@ -135,9 +135,11 @@ class HairTaggerTraining:
         loss_name = F.cross_entropy(names, batch["shares"])
         loss_look = F.binary_cross_entropy_with_logits(look, batch["hair"])
         c = self.config
-        at_rate([self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon))
+        set_learning_rate(
+            [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
+        )
         update([self.optimizer], loss_name + self.config.look_weight * loss_look)
-        self.average.follow(self.network, i)
+        self.average.update(self.network, i)
         return {"name": loss_name.detach(), "look": loss_look.detach()}
 
     def exported(self) -> HairTagger:

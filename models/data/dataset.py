@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from models import distributed as ranks
-from models.files import check_regular, discard, whole
+from models.files import atomic_open, check_regular, discard
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
@@ -83,7 +83,7 @@ class Dataset:
     def _write(self, path: Path, faces: pa.Table, size: int) -> None:
         load = functools.partial(self._picture, size=size)
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(faces), size, size, 3)}
-        with whole(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with atomic_open(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
             np.lib.format.write_array_header_1_0(file, header)
             rows = zip(faces["path"].to_pylist(), faces["size"].to_pylist(), strict=True)
             for picture in _ahead(pool, load, rows):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class Average(nn.Module):
+class EMA(nn.Module):
     """Holds a copy of a network, in evaluation mode, that follows it: θ' ← β θ' + (1 - β) θ, buffers too.
 
     β is `decay` but grows towards it, min(decay, (1 + i) / (10 + i)), so that the random start is soon forgotten. With
@@ -18,7 +18,7 @@ class Average(nn.Module):
         self.decay = decay
 
     @torch.no_grad()
-    def follow(self, network: nn.Module, i: int) -> None:
+    def update(self, network: nn.Module, i: int) -> None:
         """One step towards `network`, after its i-th update."""
         weight = 1 - min(self.decay, (1 + i) / (10 + i)) if self.decay else 1.0
         mine, theirs = self.network.state_dict(), network.state_dict()

@@ -29,17 +29,17 @@ def softmax_cross_entropy(logits: Tensor, target: int) -> Tensor:
     return F.cross_entropy(precise(logits), torch.full((len(logits),), target, device=logits.device))
 
 
-def hinge_real(logits: Tensor) -> Tensor:
+def hinge_d_real(logits: Tensor) -> Tensor:
     """E max(0, 1 - D(x)): D's loss on real pictures. Lim, Ye 2017, https://arxiv.org/abs/1705.02894"""
     return F.relu(1 - precise(logits)).mean()
 
 
-def hinge_fake(logits: Tensor) -> Tensor:
+def hinge_d_fake(logits: Tensor) -> Tensor:
     """E max(0, 1 + D(G(z))): D's loss on fakes."""
     return F.relu(1 + precise(logits)).mean()
 
 
-def hinge_wanted(logits: Tensor) -> Tensor:
+def hinge_g(logits: Tensor) -> Tensor:
     """-E D(G(z)): G's loss."""
     return -precise(logits).mean()
 

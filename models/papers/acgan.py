@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
 from models.nn.losses import binary_cross_entropy, precise
 from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.training.loop import Update, at_rate
+from models.training.loop import Update, set_learning_rate
 
 TAGS = (
     "blonde_hair", "brown_hair", "black_hair", "blue_hair", "pink_hair", "purple_hair", "green_hair", "red_hair",
@@ -177,7 +177,7 @@ class ACGAN(ConditionalGAN):
         super().__init__(config, SRResNetGenerator(config), Discriminator(config), device, held_out)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-        at_rate([self.opt_g, self.opt_d], self.rate(i))
+        set_learning_rate([self.opt_g, self.opt_d], self.rate(i))
         weight = len(self.config.labels)
         for turn in range(self.config.d_steps):
             update_d = Update([self.opt_d])
@@ -197,7 +197,7 @@ class ACGAN(ConditionalGAN):
             loss_g, labels_g = binary_cross_entropy(on_fake, 1), label_loss(seen, y)
             update_g.add(weight * loss_g + labels_g, g=loss_g, g_labels=labels_g)
         update_g.apply()
-        self.average.follow(self.g, i)
+        self.average.update(self.g, i)
         return update_g.said() | update_d.said()
 
     def rate(self, i: int) -> float:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from models.nn.layers import BatchNorm, Dropout, normal
 from models.nn.losses import binary_cross_entropy, softmax_cross_entropy
 from models.papers.gan import GAN
-from models.sampling.images import grid, painted
+from models.sampling.images import generate_images, grid
 from models.training.loop import Update, update
 
 REAL, FAKE = 0, 1  # the classes of DCGAN96's softmax
@@ -139,7 +139,7 @@ class DCGAN96(GAN):
             update_g.add(loss_g, keep_graph=True)
             update_d.add(loss_d)
         losses = {"g": update_g.apply(), "d": update_d.apply()}
-        self.average.follow(self.g, i)
+        self.average.update(self.g, i)
         return losses
 
     def judged(self, logits: Tensor, *, real: bool) -> Tensor:
@@ -263,7 +263,7 @@ class DCGAN128(GAN):
         on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch["picture"])))
         on_fake = update([self.opt_d], (binary_cross_entropy(self.d(fake), 0) for fake in self.fakes(count // 2)))
         loss_g = update([self.opt_g], (binary_cross_entropy(self.d(self.g(z)), 1) for z in self.noise(count)))
-        self.average.follow(self.g, i)
+        self.average.update(self.g, i)
         return {"g": loss_g, "d_real": on_real, "d_fake": on_fake}
 
     def fakes(self, count: int) -> Iterator[Tensor]:
@@ -277,5 +277,5 @@ class DCGAN128(GAN):
         """As ever, and below it the article's latent walk: ten steps from the first picture to the second."""
         start, end = self.shown(2)[0]
         walk = torch.stack([torch.lerp(start, end, t) for t in torch.linspace(0, 1, 10, device=start.device)])
-        pictures = painted(self.average.network, torch.cat([self.shown(50)[0], walk]))
+        pictures = generate_images(self.average.network, torch.cat([self.shown(50)[0], walk]))
         return grid(pictures, columns=10)

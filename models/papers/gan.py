@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from models import distributed as ranks
 from models import metrics
 from models.data.dataset import HAIR_COLORS, in_range, seed_for
-from models.nn.ema import Average
+from models.nn.ema import EMA
 from models.nn.losses import dragan
-from models.sampling.images import grid, painted
+from models.sampling.images import generate_images, grid
 
 
 class GAN:
@@ -28,7 +28,7 @@ class GAN:
         self.held_out = held_out  # (M, S, S, 3) uint8 pictures that are not trained on
         self.g = generator.to(device, memory_format=torch.channels_last)
         self.d = discriminator.to(device, memory_format=torch.channels_last)
-        self.average = Average(self.g, config.average)
+        self.average = EMA(self.g, config.average)
         self.opt_g = torch.optim.Adam(self.g.parameters(), **adam, fused=True)
         self.opt_d = torch.optim.Adam(self.d.parameters(), **adam, fused=True)
 
@@ -50,7 +50,7 @@ class GAN:
 
     def sheet(self, i: int) -> np.ndarray:
         """(H, W, 3) uint8: ten by ten of the averaged G's pictures, of the same z at every step."""
-        return grid(painted(self.average.network, *self.shown(100)), columns=10)
+        return grid(generate_images(self.average.network, *self.shown(100)), columns=10)
 
     @functools.cached_property
     def _distance(self) -> metrics.SlicedWasserstein:
@@ -58,7 +58,7 @@ class GAN:
 
     def validate(self, i: int) -> dict[str, float]:
         """How far samples lie from held-out pictures: lower is better."""
-        fake = painted(self.average.network, *self.shown(len(self.held_out)))
+        fake = generate_images(self.average.network, *self.shown(len(self.held_out)))
         return {"sliced_wasserstein": self._distance(fake)}
 
 
@@ -142,4 +142,4 @@ class ConditionalGAN(GAN):
     def sheet(self, i: int) -> np.ndarray:
         """(H, W, 3) uint8: a row for each of ten z, a column for each label; the same z at every step."""
         labels = len(self.config.labels)
-        return grid(painted(self.average.network, *self.shown(10 * labels)), columns=labels)
+        return grid(generate_images(self.average.network, *self.shown(10 * labels)), columns=labels)

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
-from models.nn.losses import hinge_fake, hinge_real, hinge_wanted
+from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g
 from models.papers import acgan
 from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.training.loop import Update, at_rate
+from models.training.loop import Update, set_learning_rate
 
 
 @dataclass(frozen=True)
@@ -212,21 +212,21 @@ class _ProjectionCGAN(ConditionalGAN):
     """D, some times on new pictures each, then G."""
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-        at_rate([self.opt_g, self.opt_d], self.rate(i))
+        set_learning_rate([self.opt_g, self.opt_d], self.rate(i))
         for turn in range(self.config.d_steps):
             update_d = Update([self.opt_d])
             for x, y, z in self.micro_batches(batch, turn):
                 with torch.no_grad():
                     fake = self.g(z, y)
-                loss_d = hinge_real(self.d(x, y)) + hinge_fake(self.d(fake, y))
+                loss_d = hinge_d_real(self.d(x, y)) + hinge_d_fake(self.d(fake, y))
                 penalty = self.penalty(lambda near, y=y: self.d(near, y), x)
                 update_d.add(loss_d + self.config.penalty_weight * penalty, d=loss_d, penalty=penalty)
             update_d.apply()
         update_g = Update([self.opt_g])
         for _, y, z in self.micro_batches(batch, turn):
-            update_g.add(hinge_wanted(self.d(self.g(z, y), y)))
+            update_g.add(hinge_g(self.d(self.g(z, y), y)))
         loss_g = update_g.apply()
-        self.average.follow(self.g, i)
+        self.average.update(self.g, i)
         return {"g": loss_g, **update_d.said()}
 
     def rate(self, i: int) -> float:

@@ -22,9 +22,9 @@ from models.data.dataset import (
     parse_json,
     table_rows,
 )
-from models.files import check_regular, whole
+from models.files import atomic_open, check_regular
 from models.training.logger import lines
-from models.zoo import ZOO
+from models.zoo import MODELS
 
 
 def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:
@@ -33,7 +33,7 @@ def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:
     if "labels" in settings["dataset"]:
         about["labels"] = settings["dataset"]["labels"]
     write_weights(run, network.state_dict(), about)
-    with whole(run / "README.md", "w") as file:
+    with atomic_open(run / "README.md", "w") as file:
         file.write(card(run, settings, step))
 
 
@@ -41,7 +41,7 @@ def write_weights(run: Path, weights: dict[str, Tensor], about: dict) -> None:
     """Write `model.safetensors`, with what it says of itself."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
-    with whole(run / "model.safetensors") as file:
+    with atomic_open(run / "model.safetensors") as file:
         file.write(to_bytes(weights, metadata={"about": json.dumps(about)}))
 
 
@@ -57,7 +57,7 @@ def load(run: Path) -> nn.Module:
 
     The file may come from anywhere: its tensors are compared with the network before either takes memory."""
     with _opened(run) as (file, held):
-        build = functools.partial(ZOO[held["model"]].networks[ZOO[held["model"]].exported], _config_of(held))
+        build = functools.partial(MODELS[held["model"]].networks[MODELS[held["model"]].exported], _config_of(held))
         names = set(file.keys())
         with torch.device("meta"), _at_most(len(names)):
             plan = build()
@@ -119,7 +119,7 @@ def _opened(run: Path) -> Iterator[tuple[safe_open, dict]]:
             counts = held["labels"] = held.get("labels") or {}
             if held["steps"] < 0 or any(count < 0 for count in counts.values()):
                 raise ValueError("negative counts")
-            if held["model"] in ZOO and tuple(counts) != getattr(_config_of(held), "labels", ()):
+            if held["model"] in MODELS and tuple(counts) != getattr(_config_of(held), "labels", ()):
                 raise ValueError("other labels than its settings'")
             yield file, held
     except FileNotFoundError:
@@ -144,7 +144,7 @@ def _config_of(held: dict):
 def config(model: str, values: dict):
     """The Config that config.json holds: JSON knows no tuples. Raises ValueError unless all are of their fields' types;
     KeyError for another model."""
-    like = ZOO[model].presets["article"]
+    like = MODELS[model].presets["article"]
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
     values = {field.name: values[field.name] for field in fields(like) if field.name in values}
     for name, value in values.items():
@@ -196,7 +196,7 @@ tags: [anime, faces, gan, {model}]
 ---
 # {inert(model)}, trained on {inert(dataset["name"])}
 
-Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {ZOO[model].paper}
+Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {MODELS[model].paper}
 
 {f"![samples](samples/{shown[-1].name})" if shown else ""}
 

@@ -26,10 +26,10 @@ from models.data.dataset import (
     read_json,
     seed_for,
 )
-from models.files import whole
+from models.files import atomic_open
 from models.runs import export
 from models.training import loop as train
-from models.zoo import ZOO
+from models.zoo import MODELS
 
 HELD_OUT = 512  # pictures that samples are compared with while training
 INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it
@@ -72,7 +72,7 @@ class Job:
 def in_child(training: Callable[[], None], run: str) -> int:
     """Train in this process, or in this one of several, which a task has started. What the user can mend, and that it
     was interrupted, goes to the file that ANIME_ERRORS names."""
-    threading.Thread(target=_heed_parent, daemon=True).start()
+    threading.Thread(target=_watch_parent, daemon=True).start()
     try:
         training()
     except UserError as error:
@@ -106,7 +106,7 @@ def _told(text: str, code: int = 1) -> int:
     return code
 
 
-def _heed_parent() -> None:
+def _watch_parent() -> None:
     """Our stdin is held by the task that started us. A byte is its Ctrl-C. The end is the task's own: a task that was
     killed must not leave a training behind."""
     if "ANIME_ERRORS" not in os.environ:
@@ -127,7 +127,7 @@ def start(job: Job) -> None:
             # A file in a folder that is ours alone: what a server on a port holds, others could write.
             store, rank = torch.distributed.FileStore(os.environ["ANIME_STORE"], world), int(os.environ["RANK"])
             held.enter_context(ranks.joined(backend, store=store, rank=rank, world_size=world, device_id=own))
-        ranks.first_alone(lambda: held.enter_context(alone(Path(job.run))))
+        ranks.on_rank_zero(lambda: held.enter_context(alone(Path(job.run))))
         _train(job, device)
 
 
@@ -143,7 +143,7 @@ def alone(run: Path) -> Iterator[None]:
 
 
 def _train(job: Job, device: torch.device) -> None:
-    entry, run, config = ZOO[job.model], Path(job.run), config_of(job)
+    entry, run, config = MODELS[job.model], Path(job.run), config_of(job)
     dataset = Dataset(Path(job.dataset), Path(job.cache))
     settings = described(job, config, dataset)
     if ranks.rank() == 0 and settings["dataset"].get("left_out"):
@@ -153,23 +153,23 @@ def _train(job: Job, device: torch.device) -> None:
     batches = entry.batches(dataset, config, seed=job.seed, device=device)
     held_out = next(pixels for split in ("val", "train") if len(pixels := dataset.pixels(split, config.size)))
     torch.manual_seed(seed_for(job.seed, "weights"))
-    trainee = entry.trainee(config, device, np.array(held_out[:HELD_OUT]))
+    trainer = entry.trainer(config, device, np.array(held_out[:HELD_OUT]))
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
-        train.take_on(trainee, train.read(path), path, only_networks=True)
+        train.load_state(trainer, train.read(path), path, only_networks=True)
         settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    ranks.first_alone(lambda: open_folder(run, settings, fresh=job.fresh))
+    ranks.on_rank_zero(lambda: open_folder(run, settings, fresh=job.fresh))
     train.fit(
-        trainee, batches, run, steps=config.steps, pictures=config.pictures, seed=job.seed,
+        trainer, batches, run, steps=config.steps, pictures=config.pictures, seed=job.seed,
         precision=settings["precision"], log_every=min(50, config.sample_every), sample_every=config.sample_every,
-        save_every=config.save_every, on_save=lambda step: export.export(run, trainee.exported(), settings, step),
+        save_every=config.save_every, on_save=lambda step: export.export(run, trainer.exported(), settings, step),
     )  # fmt: skip
 
 
 def config_of(job: Job):
     """The preset's, with the changes. Raises UserError unless every process has two pictures of each kind at a time."""
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
-    config = replace(ZOO[job.model].presets[job.preset], **changes)
+    config = replace(MODELS[job.model].presets[job.preset], **changes)
     parts = job.processes * config.micro_batches
     for count in (config.batch_size, config.pictures):
         if count % parts or count < 2 * parts:
@@ -271,7 +271,7 @@ def open_folder(run: Path, settings: dict, *, fresh: bool) -> None:
             )  # fmt: skip
         settings["init_from"] = held.get("init_from")
         settings["config"]["steps"] = max(settings["config"]["steps"], held["config"].get("steps", 0))
-    with whole(run / "config.json", "w") as file:
+    with atomic_open(run / "config.json", "w") as file:
         file.write(json.dumps(settings, indent=1) + "\n")
 
 

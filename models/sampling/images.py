@@ -8,7 +8,7 @@ AT_ONCE = 100  # pictures painted at once, so that a large sheet needs no more m
 
 
 @torch.no_grad()
-def painted(network: nn.Module, *inputs: Tensor) -> np.ndarray:
+def generate_images(network: nn.Module, *inputs: Tensor) -> np.ndarray:
     """(N, S, S, 3) uint8 pictures of a network in evaluation mode whose zero is the grey level `network.middle`."""
     if network.training:
         raise ValueError("a network in training mode would change its batch statistics")

@@ -19,8 +19,8 @@ from models.data.dataset import (
     read_json,
     seed_for,
 )
-from models.files import check_regular, whole
-from models.sampling.images import AT_ONCE, painted
+from models.files import atomic_open, check_regular
+from models.sampling.images import AT_ONCE, generate_images
 
 THIN = 30  # samples with an attribute below which its vector says little, and …
 RARE = 1 / 200  # … the article's share: 100 of its 20,000
@@ -75,7 +75,7 @@ def attribute_vectors(
     for start in range(0, samples, AT_ONCE):
         noise = network.noise(min(AT_ONCE, samples - start), rng)
         noises.append(noise)
-        found += label(painted(network, noise))
+        found += label(generate_images(network, noise))
     noise = torch.cat(noises)
     vectors, counts = {}, {}
     for name in sorted(set().union(*found)):
@@ -119,7 +119,7 @@ def told_by(path: Path) -> dict:
 
 
 def save_json(path: Path, content: dict) -> None:
-    with whole(path, "w") as file:
+    with atomic_open(path, "w") as file:
         file.write(json.dumps(content) + "\n")
 
 
@@ -128,7 +128,7 @@ def save_png(path: Path, picture: np.ndarray, **about: object) -> None:
     texts = PngInfo()
     for key, value in about.items():
         texts.add_itxt(key, str(value))
-    with whole(path) as file:
+    with atomic_open(path) as file:
         Image.fromarray(picture).save(file, "PNG", pnginfo=texts)
 
 
@@ -136,7 +136,7 @@ def save_gif(path: Path, pictures: np.ndarray, *, seconds: float, about: str) ->
     """Write (N, S, S, 3) uint8 frames that go there and back for ever."""
     frames = [Image.fromarray(picture) for picture in [*pictures, *pictures[-2:0:-1]]]
     duration = round(1000 * seconds / len(pictures))
-    with whole(path) as file:
+    with atomic_open(path) as file:
         frames[0].save(
             file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=about.encode()
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models.data.dataset import UserError, parse_json
-from models.files import check_regular, whole
+from models.files import atomic_open, check_regular
 
 PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 KINDS = ("loss", "score")
@@ -24,7 +24,7 @@ MAX_NAMES = 50  # of a line, each of which is a curve
 MAX_SCORE = 1e100  # what can be drawn
 
 
-class Journal:
+class RunLogger:
     """`metrics.jsonl`, `samples/STEP.png`, `loss.png` and `tensorboard/` of a run, and its progress on stderr.
 
     What was written after step `start` is taken back first: those steps are made again."""
@@ -42,7 +42,7 @@ class Journal:
         self._said, self._said_at = time.monotonic(), start
         self._at, self._steps = start, steps
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "RunLogger":
         return self
 
     def __exit__(self, *error) -> None:
@@ -85,7 +85,7 @@ class Journal:
 
     def sheet(self, step: int, picture: np.ndarray) -> None:
         """Samples after a step; and the losses so far, drawn."""
-        with whole(self._run / "samples" / f"{step:06}.png") as file:
+        with atomic_open(self._run / "samples" / f"{step:06}.png") as file:
             Image.fromarray(picture).save(file, "PNG")
         self._board.add_image("samples", picture, step, dataformats="HWC")
         plot(self._run)
@@ -140,7 +140,7 @@ def _cut(path: Path, step: int) -> None:
     if damaged > 1:  # one is what a kill leaves
         print(f"{path}: {damaged} damaged lines are left out", file=sys.stderr)
     kept = [line for line in held if line["step"] <= step]
-    with whole(path, "w") as file:
+    with atomic_open(path, "w") as file:
         file.writelines(json.dumps(line) + "\n" for line in kept)
 
 
@@ -161,5 +161,5 @@ def plot(run: Path) -> None:
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()
-    with whole(run / "loss.png") as file:
+    with atomic_open(run / "loss.png") as file:
         figure.savefig(file, format="png", dpi=80)

@@ -24,15 +24,15 @@ from torch.optim import Optimizer
 
 from models import distributed as ranks
 from models.data.dataset import UserError, check, seed_for
-from models.files import check_regular, whole
-from models.training.logger import Journal
+from models.files import atomic_open, check_regular
+from models.training.logger import RunLogger
 
 KEPT = 3  # checkpoints
 MAX_STEP = 10**9
 ADAM_STATE = {"step", "exp_avg", "exp_avg_sq"}
 
 
-class Trainee(Protocol):
+class Trainer(Protocol):
     """Networks, their averages and optimizers are attributes: every attribute with a `state_dict` is the checkpoint.
 
     It may also have `validate(i) -> {name: value}`, of which the first is the score, lower is better; and
@@ -104,7 +104,7 @@ def update(optimizers: list[Optimizer], loss: Tensor | Iterable[Tensor]) -> Tens
     return step.apply()
 
 
-def at_rate(optimizers: list[Optimizer], rate: float) -> None:
+def set_learning_rate(optimizers: list[Optimizer], rate: float) -> None:
     """Their learning rate from now on."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -130,13 +130,13 @@ def _average(gradients: list[Tensor | None], added: int) -> None:
             gradient.copy_(part.view(gradient.shape))
 
 
-def parts(trainee: Trainee) -> dict[str, object]:
+def parts(trainer: Trainer) -> dict[str, object]:
     """What a checkpoint holds. Nothing to list, so nothing to forget."""
-    return {name: part for name, part in vars(trainee).items() if hasattr(part, "state_dict")}
+    return {name: part for name, part in vars(trainer).items() if hasattr(part, "state_dict")}
 
 
 def fit(
-    trainee: Trainee, batches: Callable[[int], dict[str, Tensor]], run: Path, *, steps: int, pictures: int = 0,
+    trainer: Trainer, batches: Callable[[int], dict[str, Tensor]], run: Path, *, steps: int, pictures: int = 0,
     seed: int = 0, precision: str = "fp32", log_every: int = 50, sample_every: int = 500, save_every: int = 1000,
     on_save: Callable[[int], None] = lambda step: None,
 ) -> None:  # fmt: skip
@@ -148,41 +148,41 @@ def fit(
     what was saved stays.
     """
     run.mkdir(parents=True, exist_ok=True)
-    start, best = load(run, trainee)
-    journal = Journal(run, start, steps, pictures) if ranks.rank() == 0 else None
+    start, best = load(run, trainer)
+    logger = RunLogger(run, start, steps, pictures) if ranks.rank() == 0 else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
-    bf16 = torch.autocast(trainee.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+    bf16 = torch.autocast(trainer.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
     def keep(done: int, *, shows: bool, saves: bool) -> None:
         nonlocal best
         if shows:
-            best = _judge(trainee, run, done, best, journal)
-            journal.sheet(done, trainee.sheet(done))
+            best = _judge(trainer, run, done, best, logger)
+            logger.sheet(done, trainer.sheet(done))
         if saves:
-            journal.sync()
-            save(run, trainee, done, best)
+            logger.sync()
+            save(run, trainer, done, best)
             on_save(done)
 
-    with journal or contextlib.nullcontext(), _interrupts() as asked_to_stop:
+    with logger or contextlib.nullcontext(), _interrupts() as asked_to_stop:
         if start == 0:
-            ranks.first_alone(lambda: journal.sheet(0, trainee.sheet(0)))
+            ranks.on_rank_zero(lambda: logger.sheet(0, trainer.sheet(0)))
         if start >= steps:
-            ranks.first_alone(lambda: on_save(start))
+            ranks.on_rank_zero(lambda: on_save(start))
         for i in range(start, steps):
             torch.manual_seed(seed_for(seed, i))
             with bf16:
-                losses = trainee.step(batches(i), i)
+                losses = trainer.step(batches(i), i)
             done, last = i + 1, i + 1 == steps
             stops = ranks.any_of(bool(asked_to_stop))
             if last or stops or done == 1 or not (done % log_every and done % sample_every and done % save_every):
-                _check(trainee, losses, i, run)
-            if journal:
-                journal.advance()
+                _check(trainer, losses, i, run)
+            if logger:
+                logger.advance()
                 if last or done == 1 or done % log_every == 0:
-                    journal.losses(done, losses)
+                    logger.losses(done, losses)
             shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
             if shows or saves:
-                ranks.first_alone(functools.partial(keep, done, shows=shows, saves=saves))
+                ranks.on_rank_zero(functools.partial(keep, done, shows=shows, saves=saves))
             if stops and not last:
                 raise KeyboardInterrupt
 
@@ -207,15 +207,15 @@ def _interrupts() -> Iterator[list]:
         signal.signal(signal.SIGINT, before)
 
 
-def _check(trainee: Trainee, losses: dict[str, Tensor], i: int, run: Path) -> None:
+def _check(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Path) -> None:
     """Losses become the means over all processes. Raises UserError if they or the weights are not finite."""
     for name in losses:
         losses[name] = ranks.mean(losses[name].detach().float())
     sick = [f"loss {name} is {float(value)}" for name, value in losses.items() if not math.isfinite(value)]
-    networks = (part for part in vars(trainee).values() if isinstance(part, nn.Module))
+    networks = (part for part in vars(trainer).values() if isinstance(part, nn.Module))
     if not sick and all(bool(p.isfinite().all()) for network in networks for p in network.parameters()):
         return
-    recover = getattr(trainee, "recover", None)
+    recover = getattr(trainer, "recover", None)
     if not (recover and recover(i)):
         raise UserError(
             run, f"{sick[0] if sick else 'a weight is not finite'} at step {i + 1}", "finite numbers",
@@ -223,31 +223,31 @@ def _check(trainee: Trainee, losses: dict[str, Tensor], i: int, run: Path) -> No
         )  # fmt: skip
 
 
-def _judge(trainee: Trainee, run: Path, done: int, best: dict | None, journal: Journal) -> dict | None:
+def _judge(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:
     """Validate; keep the weights if they are the best so far. Returns what is best."""
-    validate = getattr(trainee, "validate", None)
+    validate = getattr(trainer, "validate", None)
     if validate is None:
         return best
     values = validate(done)
-    journal.scores(done, values)
+    logger.scores(done, values)
     score = next(iter(values.values()))
     if best is None or score < best["score"]:
         best = {"step": done, "score": score}
-        _write(run / "best.pt", _checkpoint(trainee, done, best))
+        _write(run / "best.pt", _checkpoint(trainer, done, best))
     return best
 
 
-def _checkpoint(trainee: Trainee, done: int, best: dict | None) -> dict:
-    states = {name: part.state_dict() for name, part in parts(trainee).items()}
-    return {"trainee": type(trainee).__name__, "step": done, "best": best, **states}
+def _checkpoint(trainer: Trainer, done: int, best: dict | None) -> dict:
+    states = {name: part.state_dict() for name, part in parts(trainer).items()}
+    return {"trainee": type(trainer).__name__, "step": done, "best": best, **states}
 
 
-def save(run: Path, trainee: Trainee, done: int, best: dict | None = None) -> None:
+def save(run: Path, trainer: Trainer, done: int, best: dict | None = None) -> None:
     """Write `last.pt`, and a copy of it as `checkpoints/STEP.pt`, of which the last KEPT stay."""
-    _write(run / "last.pt", _checkpoint(trainee, done, best))
+    _write(run / "last.pt", _checkpoint(trainer, done, best))
     kept = run / "checkpoints"
     kept.mkdir(exist_ok=True)
-    with whole(kept / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
+    with atomic_open(kept / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
         shutil.copyfileobj(last, file)
     if not kept.is_symlink():  # to checkpoints of somebody else, perhaps
         for old in _kept(run)[:-KEPT]:
@@ -261,7 +261,7 @@ def _kept(run: Path) -> list[Path]:
 
 def _write(path: Path, checkpoint: dict) -> None:
     try:
-        with whole(path) as file:
+        with atomic_open(path) as file:
             torch.save(checkpoint, file)
     except RuntimeError as error:  # torch's own, on top of what the disk said
         cause = error.__context__
@@ -271,7 +271,7 @@ def _write(path: Path, checkpoint: dict) -> None:
         raise cause from None
 
 
-def load(run: Path, trainee: Trainee) -> tuple[int, dict | None]:
+def load(run: Path, trainer: Trainer) -> tuple[int, dict | None]:
     """(steps done, what was best) of `run/last.pt`, whose state the trainee takes on; (0, None) if it is not there.
 
     Raises UserError if the file is damaged or another model's, or gone from a run that had one."""
@@ -281,7 +281,7 @@ def load(run: Path, trainee: Trainee) -> tuple[int, dict | None]:
             raise UserError(path, "it is gone", "the last checkpoint", _cure(path))
         return 0, None
     checkpoint = read(path)
-    take_on(trainee, checkpoint, path)
+    load_state(trainer, checkpoint, path)
     return checkpoint["step"], checkpoint["best"]
 
 
@@ -292,7 +292,7 @@ def _cure(path: Path) -> str:
 
 def read(path: Path) -> dict:
     """A checkpoint, on the CPU. Raises UserError if it is damaged, or no checkpoint of ours. It takes no more memory
-    than the file has bytes; whether its tensors are those of a model, `take_on` checks."""
+    than the file has bytes; whether its tensors are those of a model, `load_state` checks."""
     try:
         check_regular(path)
         _check_archive(path)
@@ -333,10 +333,10 @@ def _check_archive(path: Path) -> None:
             raise ValueError(f"it holds {str(name)[:40]}")
 
 
-def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bool = False) -> None:
+def load_state(trainer: Trainer, checkpoint: dict, path: Path, *, only_networks: bool = False) -> None:
     """Load a checkpoint's states. Raises UserError if it is of another model, or of other sizes; then some of them may
     be loaded."""
-    for name, part in parts(trainee).items():
+    for name, part in parts(trainer).items():
         if only_networks and isinstance(part, Optimizer):
             continue
         try:
@@ -348,8 +348,8 @@ def take_on(trainee: Trainee, checkpoint: dict, path: Path, *, only_networks: bo
             part.load_state_dict(held)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(
-                path, f"made by {checkpoint.get('trainee')[:40]}, and its {name} does not fit",
-                f"a checkpoint of {type(trainee).__name__} with the same settings", "give another run, or --fresh",
+                path, f"made by {checkpoint.get('trainer')[:40]}, and its {name} does not fit",
+                f"a checkpoint of {type(trainer).__name__} with the same settings", "give another run, or --fresh",
             ) from error  # fmt: skip
 
 

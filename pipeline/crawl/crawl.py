@@ -30,32 +30,32 @@ from pipeline.crawl.ledger import (
     counted,
     file_key,
 )
-from pipeline.crawl.pagination import Lister
+from pipeline.crawl.pagination import Paginator
 from pipeline.crawl.plan import plan
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.parallel import Progress
-from pipeline.sources.base import Drop, Post
+from pipeline.sources.base import Post, Skipped
 from pipeline.sources.web_source import (
+    BudgetExceeded,
     Cursor,
-    Enough,
-    Offer,
     Query,
-    Site,
+    RemoteImage,
+    WebSource,
 )
 from pipeline.store import Store
 from pipeline.web.client import (
     Client,
-    Down,
-    Manners,
+    CrawlPolicy,
+    HostUnavailable,
     host_name,
 )
-from pipeline.web.partial_file import Spool
+from pipeline.web.partial_file import PartialFile
 
 logger = logging.getLogger("luigi-interface")
 
 OF_THE_MACHINE = ("program",)  # settings that say where something lies: no part of the question
-BARREN = 50  # pages in a row without a picture that is taken: then a listing ends
+MAX_EMPTY_PAGES = 50  # pages in a row without a picture that is taken: then a listing ends
 # Of files: a part of one is kept for --retry-failed.
 RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}
 
@@ -64,18 +64,18 @@ class Harvested(NamedTuple):
     """What one question came to."""
 
     counts: Counts
-    offers: list[Post | Drop]
+    offers: list[Post | Skipped]
     """In the order of the source; files are read from images/."""
 
 
 @dataclass(frozen=True)
-class Harvest:
+class Crawl:
     """One question to one source."""
 
     source: str
-    site: Site
+    site: WebSource
     query: Query
-    manners: Manners
+    policy: CrawlPolicy
     store: Store
     connections: int = 2
     is_strict: bool = False
@@ -111,7 +111,7 @@ class Harvest:
         """Ask for what is missing of the first `limit` pictures (0: all) of each round up to `number`. Raises UserError
         if the source cannot be asked now: what is there is kept."""
         stop = threading.Event()
-        client = Client(self.manners, self.store.root / "cache" / "pages", stop, self.hosts)
+        client = Client(self.policy, self.store.root / "cache" / "pages", stop, self.hosts)
         # One process asks a source at a time: two would share its rate, and might fetch the same file.
         with self.store.alone(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
             first = self._first(ledger) if is_refresh or not number else None
@@ -130,17 +130,17 @@ class Harvest:
         return Harvested(counts, [self._offered(line) for line in lines])
 
     @functools.cached_property
-    def _lister(self) -> Lister:
-        return Lister(self.source, self.site, self.query, self.max_cost_usd)
+    def _lister(self) -> Paginator:
+        return Paginator(self.source, self.site, self.query, self.max_cost_usd)
 
-    def _why(self, offer: Offer) -> str | None:
+    def _why(self, offer: RemoteImage) -> str | None:
         """Why the block list keeps it out; None if it does not."""
-        return "sha256" if offer.sha256 in self.blocked.hashes else self.blocked.why(offer)
+        return "sha256" if offer.sha256 in self.blocked.hashes else self.blocked.match_rule(offer)
 
-    def _noted(self, offer: Offer | Drop) -> Offer | Drop:
+    def _noted(self, offer: RemoteImage | Skipped) -> RemoteImage | Skipped:
         """As the ledger is to have it: of what is blocked, nothing but that it is, and by which line."""
-        why = self._why(offer) if isinstance(offer, Offer) else None
-        return Drop(offer.source_id, "blocked", why) if why else offer
+        rule = self._why(offer) if isinstance(offer, RemoteImage) else None
+        return Skipped(offer.source_id, "blocked", rule) if rule else offer
 
     def _first(self, ledger: Ledger) -> Cursor:
         """Of a round's listing: from the beginning, or only of what is new, where a site can be asked for that."""
@@ -153,18 +153,18 @@ class Harvest:
         return [self._judged(line) for line in ledger.lines(self.key, number, limit)]
 
     def _judged(self, line: Line) -> Line:
-        if line.offer and (why := self._why(line.offer)):
-            return Line(line.source_id, None, Drop(line.source_id, "blocked", why), None)
+        if line.offer and (rule := self._why(line.offer)):
+            return Line(line.source_id, None, Skipped(line.source_id, "blocked", rule), None)
         if self.is_strict and line.file and line.file.outcome == FETCHED and line.file.is_as_promised == 0:
             return line._replace(file=line.file._replace(outcome="wrong_hash"))
         return line
 
-    def _offered(self, line: Line) -> Post | Drop:
+    def _offered(self, line: Line) -> Post | Skipped:
         if line.drop:
             return line.drop
         offer, file = line.offer, line.file
         if file.outcome != FETCHED:
-            return Drop(line.source_id, file.outcome, file.detail)
+            return Skipped(line.source_id, file.outcome, file.detail)
         return Post(
             line.source_id, functools.partial(Path.read_bytes, self.store.root / file.path),
             self._fingerprint(offer.file_url, file.image_id), offer.page_url, file.came_from or offer.file_url,
@@ -187,12 +187,12 @@ class Harvest:
         for number, cursor, wanted, *_, is_whole in ledger.rounds(self.key, upto):
             if cursor is not None and (not limit or wanted < limit):
                 self._tell_plan(limit - wanted if limit else 0, ledger)
-            barren = 0
+            empty_pages = 0
             while cursor is not None and (not limit or wanted < limit):
                 try:
                     more, is_known = limit - wanted if limit else 0, ledger.has_posts(self.key)
                     found = self._lister.page(client, ledger, cursor, more, is_known=is_known)
-                except Enough as enough:
+                except BudgetExceeded as enough:
                     told = f"{enough}; when max_cost_usd allows for more, --retry-failed goes on"
                     ledger.add_page(self.key, number, [], cursor, told)
                     break
@@ -201,14 +201,14 @@ class Harvest:
                     self.key, number, offers, found.next, found.shortfall, found.newest
                 )  # fmt: skip
                 wanted, cursor = wanted + fresh, found.next
-                barren = 0 if fresh or (number and known) or self.site.is_bounded else barren + 1
+                empty_pages = 0 if fresh or (number and known) or self.site.is_bounded else empty_pages + 1
                 if number and cursor and not is_whole and _is_all_known(cursor, fresh, known):
                     cursor = None
                     ledger.add_page(self.key, number, [], None, "")
-                elif cursor and barren == BARREN:
+                elif cursor and empty_pages == MAX_EMPTY_PAGES:
                     cursor = None
                     ledger.add_page(
-                        self.key, number, [], None, f"{BARREN} pages in a row brought no picture that is taken"
+                        self.key, number, [], None, f"{MAX_EMPTY_PAGES} pages in a row brought no picture that is taken"
                     )
 
     def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
@@ -227,11 +227,11 @@ class Harvest:
                     if columns:
                         memory.set(self._fingerprint(offer.file_url, file.image_id), columns)
                     ledger.record(offer, file)
-                    spool = self._spool(offer)
-                    if spool.is_whole() or file.outcome not in RESUMABLE:
-                        spool.done()
+                    partial_file = self._partial_file(offer)
+                    if partial_file.is_whole() or file.outcome not in RESUMABLE:
+                        partial_file.done()
                     progress.advance()
-            except Down as down:
+            except HostUnavailable as down:
                 raise UserError(
                     self.source, down.detail, "answers",
                     "what was fetched is kept; run the same command again to go on, or later",
@@ -250,7 +250,7 @@ class Harvest:
             elif line.offer and not line.file:
                 yield line
 
-    def _own_hosts(self, offers: list[Offer]) -> set[str]:
+    def _own_hosts(self, offers: list[RemoteImage]) -> set[str]:
         """Those without which there is nothing left to do: the site's, and where most of its files lie."""
         if not self.site.is_one_site:
             return set()
@@ -258,12 +258,12 @@ class Harvest:
         lie = Counter(host_name(self._address(offer.file_url)) for offer in offers)
         return named | {name for name, count in lie.items() if 2 * count > len(offers)}
 
-    def _take(self, client: Client, own: set[str], offer: Offer) -> tuple[File, dict | None]:
+    def _take(self, client: Client, own: set[str], offer: RemoteImage) -> tuple[File, dict | None]:
         urls = {url: self._address(url) for url in (offer.file_url, *offer.instead)}
-        return download.take(offer, urls, self._spool(offer), client, self.store, own, self.blocked.hashes)
+        return download.take(offer, urls, self._partial_file(offer), client, self.store, own, self.blocked.hashes)
 
-    def _spool(self, offer: Offer) -> Spool:
-        return Spool(self.store.root / "cache" / "parts", f"{self.source} {file_key(offer)}")
+    def _partial_file(self, offer: RemoteImage) -> PartialFile:
+        return PartialFile(self.store.root / "cache" / "parts", f"{self.source} {file_key(offer)}")
 
     def _address(self, url: str) -> str:
         """Where the file is fetched: at the mirror that the configuration names, if it does."""
@@ -289,7 +289,7 @@ class Harvest:
         return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
     def _plan(self, pages: int, files: int, size: int) -> str:
-        return plan(pages, files, size, self.manners.rate, self.connections)
+        return plan(pages, files, size, self.policy.rate, self.connections)
 
 
 def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
@@ -298,9 +298,9 @@ def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
     return bool(known) if cursor.get("is_keyed") else "is_keyed" in cursor and not fresh
 
 
-def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[Offer, tuple]]:
+def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[RemoteImage, tuple]]:
     """(offer, take(offer)) as they are done, never more than `ahead` under way."""
-    under_way: dict[Future, Offer] = {}
+    under_way: dict[Future, RemoteImage] = {}
     offers = iter(offers)
     while True:
         while len(under_way) < ahead and (offer := next(offers, None)):

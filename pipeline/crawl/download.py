@@ -5,22 +5,22 @@ from datetime import datetime, timezone
 
 from pipeline.crawl.ledger import FETCHED, File
 from pipeline.images import collect as images
-from pipeline.sources.web_source import Ask, Offer, absolute_url
+from pipeline.sources.web_source import HttpRequest, RemoteImage, absolute_url
 from pipeline.store import Store
 from pipeline.web.client import (
-    Banned,
+    BlockedByHost,
     Client,
-    Down,
+    HostUnavailable,
     host_name,
 )
-from pipeline.web.http import Fault
-from pipeline.web.partial_file import Spool
+from pipeline.web.http import RequestFailed
+from pipeline.web.partial_file import PartialFile
 
 
 def take(
-    offer: Offer,
+    offer: RemoteImage,
     urls: dict[str, str],
-    spool: Spool,
+    partial_file: PartialFile,
     client: Client,
     store: Store,
     own: set[str],
@@ -38,39 +38,41 @@ def take(
     try:
         for address, url in urls.items():  # the one that answers is used below
             try:
-                client.file(Ask(url, referer=referer), spool)
+                client.file(HttpRequest(url, referer=referer), partial_file)
                 break
-            except Fault as fault:
-                if fault.reason != "gone" or address == [*urls][-1]:
+            except RequestFailed as failure:
+                if failure.reason != "gone" or address == [*urls][-1]:
                     raise
-        columns, problem = _verdict(offer, spool)
+        columns, problem = _verdict(offer, partial_file)
         if _may_be_cut(columns):
-            spool.done()
-            client.file(Ask(url, referer=referer), spool)
-            columns, problem = _verdict(offer, spool)
-    except (Down, Banned) as closed:
+            partial_file.done()
+            client.file(HttpRequest(url, referer=referer), partial_file)
+            columns, problem = _verdict(offer, partial_file)
+    except (HostUnavailable, BlockedByHost) as closed:
         if host_name(url) in own:
             raise
-        reason, detail = ("unreachable", closed.detail) if isinstance(closed, Down) else ("refused", str(closed))
+        reason, detail = (
+            ("unreachable", closed.detail) if isinstance(closed, HostUnavailable) else ("refused", str(closed))
+        )
         return File(reason, detail[:200]), None
-    except Fault as fault:
-        return File(fault.reason, fault.detail[:200]), None
+    except RequestFailed as failure:
+        return File(failure.reason, failure.detail[:200]), None
     if columns["image_id"] in blocked:
         return File("blocked", "sha256"), None
-    fetched_at = spool.fetched_at()
+    fetched_at = partial_file.fetched_at()
     # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
     if problem and ("path" not in columns or offer.sha256):
         return File(*problem, image_id=columns["image_id"], fetched_at=fetched_at), None
-    store.adopt(columns["path"], spool.whole)
+    store.adopt(columns["path"], partial_file.whole)
     is_as_promised = not problem if offer.md5 or offer.sha256 or offer.bytes else None
     detail = problem[1] if problem else ""
     kept = (columns["image_id"], columns["path"], columns["bytes"], is_as_promised, fetched_at)
     return File(FETCHED, detail, *kept, address if address != offer.file_url else None), columns
 
 
-def _verdict(offer: Offer, spool: Spool) -> tuple[dict, tuple[str, str] | None]:
+def _verdict(offer: RemoteImage, partial_file: PartialFile) -> tuple[dict, tuple[str, str] | None]:
     """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
-    data = spool.whole.read_bytes()
+    data = partial_file.whole.read_bytes()
     columns = images.examine(data)
     md5 = columns.get("md5") or hashlib.md5(data, usedforsecurity=False).hexdigest()
     found = {"bytes": len(data), "md5": md5, "sha256": columns["image_id"]}

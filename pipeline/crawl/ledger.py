@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
-from pipeline.sources.base import Drop
-from pipeline.sources.web_source import Cursor, Offer
+from pipeline.sources.base import Skipped
+from pipeline.sources.web_source import Cursor, RemoteImage
 from pipeline.stored import HEX64, check, parse_json
 
 _TABLES = """
@@ -90,8 +90,8 @@ class Line(NamedTuple):
     """A post, and what came of it."""
 
     source_id: str
-    offer: Offer | None
-    drop: Drop | None
+    offer: RemoteImage | None
+    drop: Skipped | None
     """One of the two."""
     file: File | None
     """None: not asked for yet."""
@@ -121,7 +121,7 @@ _LEDGER = "the ledger of what was fetched"
 _OFFER = {
     each.name: [str] if each.name in ("tags", "instead") else (int, None) if each.name == "bytes"
     else str if each.name in ("source_id", "file_url") else (str, None)
-    for each in fields(Offer)
+    for each in fields(RemoteImage)
 }  # fmt: skip
 _REASON = re.compile("|".join(map(re.escape, REASONS)))
 _ROUND = {"number": int, "wanted": int, "shortfall": str, "newest": str, "is_whole": int}
@@ -282,7 +282,7 @@ class Ledger:
         return value
 
     def add_page(
-        self, harvest: str, number: int, offers: list[Offer | Drop], cursor: Cursor | None, shortfall: str,
+        self, harvest: str, number: int, offers: list[RemoteImage | Skipped], cursor: Cursor | None, shortfall: str,
         newest: str = "",
     ) -> tuple[int, int]:  # fmt: skip
         """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
@@ -294,15 +294,15 @@ class Ledger:
             for offer in offers:
                 values = (
                     (file_key(offer), json.dumps(asdict(offer)), None, None)
-                    if isinstance(offer, Offer)
+                    if isinstance(offer, RemoteImage)
                     else (None, None, offer.reason, offer.detail[:200])
                 )
                 is_new = self._db.execute(
                     "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (harvest, offer.source_id, number, rank, *values),
                 ).rowcount
-                known += not is_new and not (isinstance(offer, Drop) and offer.is_odd)  # equal ones may be others
-                rank += bool(is_new and isinstance(offer, Offer))
+                known += not is_new and not (isinstance(offer, Skipped) and offer.is_odd)  # equal ones may be others
+                rank += bool(is_new and isinstance(offer, RemoteImage))
             self._db.execute(
                 "UPDATE round SET cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest) "
                 "WHERE harvest = ? AND number = ?",
@@ -324,12 +324,12 @@ class Ledger:
         )
         for source_id, offer, reason, detail, *file in rows.fetchall():
             if offer is None:
-                drop = Drop(source_id, reason, detail)
+                drop = Skipped(source_id, reason, detail)
                 self._checked(vars(drop), _DROP)
                 yield Line(source_id, None, drop, None)
             else:
                 held = self._json(offer, _OFFER)
-                told = Offer(
+                told = RemoteImage(
                     **{name: tuple(held[name]) if _OFFER[name] == [str] else held.get(name) for name in _OFFER}
                 )
                 if file[0] is not None:
@@ -343,11 +343,11 @@ class Ledger:
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
 
-    def record(self, offer: Offer, file: File) -> None:
+    def record(self, offer: RemoteImage, file: File) -> None:
         values = (self._source, file_key(offer), *file)
         self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
-    def forget(self, offer: Offer) -> None:
+    def forget(self, offer: RemoteImage) -> None:
         """Of a file that is gone from the disk: it is to be fetched again."""
         self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, file_key(offer)))
 
@@ -370,7 +370,7 @@ class Ledger:
         return _Transaction(self._db)
 
 
-def file_key(offer: Offer) -> str:
+def file_key(offer: RemoteImage) -> str:
     """By which the ledger knows a file: its address; and its sha256, if somebody promised one, since what is wrong for
     them may be right for others."""
     return f"{offer.file_url}#{offer.sha256}" if offer.sha256 else offer.file_url

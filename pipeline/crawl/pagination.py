@@ -6,31 +6,31 @@ from datetime import datetime, timezone
 
 from pipeline.crawl.ledger import Ledger
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
+    BudgetExceeded,
     Cursor,
-    Enough,
-    Listing,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
-    Site,
+    WebSource,
     bad_answer,
     parsed_json,
 )
 from pipeline.web.client import Client
-from pipeline.web.http import Fault
+from pipeline.web.http import RequestFailed
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it
 FREE = {"robots", "bad_url", "private_address", "unreachable", "rate_limited", "server_error"}  # nothing was answered
 
 
 @dataclass(frozen=True)
-class Lister:
+class Paginator:
     """Of one question to one source."""
 
     source: str
-    site: Site
+    site: WebSource
     query: Query
     max_cost_usd: float
     """In a month (UTC), of all questions to the source."""
@@ -39,20 +39,20 @@ class Lister:
         """USD that may still be spent this month."""
         return round(max(self.max_cost_usd - ledger.spent(_month()), 0.0), 6)
 
-    def page(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int, *, is_known: bool) -> Listing:
+    def page(self, client: Client, ledger: Ledger, cursor: Cursor, wanted: int, *, is_known: bool) -> Page:
         """What the next page offers, while `wanted` (0: all) pictures are still wanted. `is_known`: whether the site's
         posts could be read before. Raises Enough if the user's money does not pay for it, UserError if it is nothing
         but odd posts, and the site is not known to have others: then it has changed."""
-        query = replace(self.query, wanted=wanted, purse=self.left(ledger))
+        query = replace(self.query, wanted=wanted, budget_usd=self.left(ledger))
         ask = self.site.engine.ask(query, cursor)
         if ask is None:
             found = self.site.engine.read(query, cursor, None)
-        elif ask.cost > query.purse:
-            raise Enough(f"{query.purse:g} USD do not pay for another page")
+        elif ask.cost > query.budget_usd:
+            raise BudgetExceeded(f"{query.budget_usd:g} USD do not pay for another page")
         else:
             charged = (client, ledger, query, cursor, ask)
             found = self._paid(*charged) if ask.cost else self._read(client, query, cursor, ask)
-        odd = [offer for offer in found.offers if isinstance(offer, Drop) and offer.is_odd]
+        odd = [offer for offer in found.offers if isinstance(offer, Skipped) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not is_known:
             raise UserError(
                 ask.url[:300] if ask else self.source, odd[0].detail, "posts with all that is needed",
@@ -60,7 +60,7 @@ class Lister:
             )  # fmt: skip
         return found
 
-    def _paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, ask: Ask) -> Listing:
+    def _paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, ask: HttpRequest) -> Page:
         """Booked at its dearest before it is sent, as a kill must not lose it; then what it was cheaper is given
         back."""
         month = _month()
@@ -68,16 +68,18 @@ class Lister:
         try:
             found = self._read(client, query, cursor, ask)
         except UserError as error:
-            fault = error.__cause__
-            if isinstance(error, _Refused) or (isinstance(fault, Fault) and {fault.reason, *fault.before} <= FREE):
+            failure = error.__cause__
+            if isinstance(error, _Refused) or (
+                isinstance(failure, RequestFailed) and {failure.reason, *failure.before} <= FREE
+            ):
                 ledger.spend(month, -ask.cost)
             raise
         if found.cost is not None and found.cost < ask.cost:
             ledger.spend(month, found.cost - ask.cost)
         return found
 
-    def _read(self, client: Client, query: Query, cursor: Cursor, ask: Ask) -> Listing:
-        def read(answer: Answer) -> Listing:
+    def _read(self, client: Client, query: Query, cursor: Cursor, ask: HttpRequest) -> Page:
+        def read(answer: HttpResponse) -> Page:
             if answer.status < 400:
                 return self.site.engine.read(query, cursor, answer)
             if not self.site.reads_refusals:
@@ -91,9 +93,9 @@ class Lister:
             return client.page(
                 ask, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
             )  # fmt: skip
-        except Fault as fault:
-            cure = "ask for something else" if fault.reason in FINAL else "run the same command again to go on"
-            raise UserError(ask.url[:300], str(fault), "a page of the listing", cure) from fault
+        except RequestFailed as failure:
+            cure = "ask for something else" if failure.reason in FINAL else "run the same command again to go on"
+            raise UserError(ask.url[:300], str(failure), "a page of the listing", cure) from failure
 
 
 class _Refused(UserError):
@@ -104,7 +106,7 @@ def _month() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m")
 
 
-def _message(answer: Answer) -> str:
+def _message(answer: HttpResponse) -> str:
     """A site's own words about an error."""
     with contextlib.suppress(ValueError, AttributeError, RecursionError):
         said = parsed_json(answer.body)

@@ -20,9 +20,9 @@ from pipeline.datasets import publish as datasets
 from pipeline.datasets.publish import Build
 from pipeline.faces import crop as faces
 from pipeline.manifest import FACES, ManifestError, funnel_row
-from pipeline.sources.base import Drop, Post
+from pipeline.sources.base import Post, Skipped
 from pipeline.sources.drawn import STYLES, picture
-from pipeline.sources.web_source import words_of
+from pipeline.sources.web_source import sanitize_line
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, parse_json
 
@@ -140,7 +140,7 @@ def _problem(table: pa.Table) -> str | None:
     return None
 
 
-def drawn_again(recipe: Recipe) -> Iterator[Post | Drop]:
+def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
     """The pictures that our own code drew, and a drop for each that has no address either."""
     style = str(recipe.build.settings.get("query", STYLES[0]))
     for key, row in recipe.pictures.items():
@@ -150,7 +150,7 @@ def drawn_again(recipe: Recipe) -> Iterator[Post | Drop]:
             draw = functools.partial(picture, seed, number, style)
             yield Post(key, draw, f"drawn again: {style} {seed}/{number}")
         elif not row["file_url"]:
-            yield Drop(key, "no_file_url", f"a picture of the source {words_of(row['source'], 40)}")
+            yield Skipped(key, "no_file_url", f"a picture of the source {sanitize_line(row['source'], 40)}")
 
 
 class Restored(NamedTuple):

@@ -7,17 +7,17 @@ It is in no table: RebuildFaceDataset asks it once for each source that the reci
 import json
 
 from pipeline.datasets import recipe
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (
-    Answer,
     Cursor,
-    Listing,
-    Offer,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
+    sanitize_line,
     tags_of,
-    words_of,
 )
 
 VERSION = 1
@@ -31,20 +31,20 @@ def ask(query: Query, cursor: Cursor) -> None:
     """Nothing: a recipe is a file of this machine."""
 
 
-def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     """Of the sources that the option `sources` names, as JSON."""
     names = json.loads(query.options["sources"])
     pictures = recipe.read(query.path).pictures.items()
     offers = [_offer(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]
-    return Listing(offers, None)
+    return Page(offers, None)
 
 
-def _offer(query: Query, key: str, row: dict) -> Offer | Drop:
+def _offer(query: Query, key: str, row: dict) -> RemoteImage | Skipped:
     url = absolute_url(row["file_url"])
     if url is None:
-        return Drop(key, "bad_url", words_of(row["file_url"], 100))
+        return Skipped(key, "bad_url", sanitize_line(row["file_url"], 100))
     if query.ratings and row["rating"] and row["rating"] not in query.ratings:
-        return Drop(key, "rating", words_of(row["rating"], 20))
+        return Skipped(key, "rating", sanitize_line(row["rating"], 20))
     told = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
     page_url = absolute_url(row["page_url"])
-    return Offer(key, url, page_url=page_url, **told, tags=tags_of(row["tags"]), sha256=row["image_id"])
+    return RemoteImage(key, url, page_url=page_url, **told, tags=tags_of(row["tags"]), sha256=row["image_id"])

@@ -20,15 +20,15 @@ _REMADE = (hair.TOLD, datasets.CORRECTED)  # so begin the lines of the old card 
 def is_done(root: Path, name: str, *, tagger: str, folder: Path | None) -> bool:
     """Whether that dataset is there and has its colours from that tagger, and from the corrections, as they are now.
     Raises UserError if a tagger's files are missing."""
-    place, causes = root / "datasets" / name, _causes(tagger, folder, corrections.read(root, name))
+    place, digest_inputs = root / "datasets" / name, _digest_inputs(tagger, folder, corrections.read(root, name))
     try:
         check_folder(place)
     except ManifestError:
         return False  # `retag` says so
-    return datasets.build_of(place).versions.get("retagged") == causes
+    return datasets.build_of(place).versions.get("retagged") == digest_inputs
 
 
-def _causes(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list:
+def _digest_inputs(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list:
     return [*hair.version_of(tagger, folder), corrections.digest(by_hand)]
 
 
@@ -42,8 +42,8 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     check_folder(root / "datasets" / name)
     version, place = datasets.published(root, name), datasets.version_of(root, name)
     by_hand = corrections.read(root, name)
-    causes = _causes(tagger, folder, by_hand)
-    store = Store(root, hashlib.sha256(json.dumps(["retag", version, causes]).encode()).hexdigest()[:16])
+    digest_inputs = _digest_inputs(tagger, folder, by_hand)
+    store = Store(root, hashlib.sha256(json.dumps(["retag", version, digest_inputs]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
         place = place or datasets.adopt(store, name)
         held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL).to_pylist()
@@ -53,7 +53,7 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
         )
         build, made = datasets.build_of(place), scratch / "made"
         settings = {key: value for key, value in build.settings.items() if not key.startswith(_REMADE)}
-        versions = build.versions | {"hair": datasets.versions()["hair"], "retagged": causes}
+        versions = build.versions | {"hair": datasets.versions()["hair"], "retagged": digest_inputs}
         build = build._replace(settings=settings | {"hair_tagger": tagger} | told, versions=versions)
         here = set(held["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
         by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}

@@ -26,7 +26,7 @@ from pipeline.datasets import publish as datasets
 from pipeline.datasets.splits import split_of
 from pipeline.datasets.takedown_index import (
     Left,
-    Note,
+    Removal,
     before,
     collect,
     database,
@@ -40,7 +40,7 @@ from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
-from pipeline.web.partial_file import Spool
+from pipeline.web.partial_file import PartialFile
 
 
 @dataclass
@@ -77,31 +77,31 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             _adopt_copies(store)
         tables = tables_below(left)
         path = root / "takedown.json"
-        note = Note.at(path)
+        removal = Removal.at(path)
         if kind == "sha256":
             text = image_of(text.strip().lower(), tables)
-        if text not in note.faces:  # of a takedown that was killed, whose picture is on the list already
+        if text not in removal.faces:  # of a takedown that was killed, whose picture is on the list already
             blocklist.add(root, kind, text, reason, scratch)
-            collect(note, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
+            collect(removal, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
         _check_idle(store)  # what starts from now on reads the longer list
-        note.keep(path, scratch)
-        outcome = Outcome(len(note.seen), len(note.faces), left=left)
+        removal.keep(path, scratch)
+        outcome = Outcome(len(removal.seen), len(removal.faces), left=left)
         if kind == "artist":
-            outcome.undecided = undecided(tables, note)
-        _runs(root, note, outcome)
+            outcome.undecided = undecided(tables, removal)
+        _runs(root, removal, outcome)
         if not left.holds(root / "datasets" / ".versions"):
-            _datasets(store, note, outcome)
+            _datasets(store, removal, outcome)
         for table in tables:
-            if root / "stages" in table.parents and table.exists() and holds(table, note):
+            if root / "stages" in table.parents and table.exists() and holds(table, removal):
                 _discard(table.parent, scratch)
         for file in left.glob("recipes/*.parquet"):
             if not left.holds(file):
-                _rewrite_recipe(file, note, scratch, left)
-        _forget(root, note, left)
+                _rewrite_recipe(file, removal, scratch, left)
+        _forget(root, removal, left)
         for file in left.glob("corrections/*.csv"):
             if file.is_file():
                 held = file.read_bytes()
-                if (without := corrections.without(held, note.faces)) != held:
+                if (without := corrections.without(held, removal.faces)) != held:
                     replace_file(file, without, scratch=scratch)
         _check_idle(store)
         path.unlink()
@@ -137,7 +137,7 @@ def _discard(folder: Path, scratch: Path) -> None:
     shutil.rmtree(gone)
 
 
-def _datasets(store: Store, note: Note, outcome: Outcome) -> None:
+def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
     """Every version of a dataset that holds it is made again without it."""
     root = store.root
     names_of: dict[Path, list[str]] = {}
@@ -150,24 +150,24 @@ def _datasets(store: Store, note: Note, outcome: Outcome) -> None:
             outcome.datasets[place.name] = "not looked at: damaged, or a link that leads elsewhere"
     for version in outcome.left.glob("datasets/.versions/*"):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
-        if any(path.exists() and not outcome.left.holds(path) and holds(path, note) for path in tables):
+        if any(path.exists() and not outcome.left.holds(path) and holds(path, removal) for path in tables):
             names = names_of.get(version, [])
-            words = _made_without(store, version, names, note, outcome.left)
+            words = _made_without(store, version, names, removal, outcome.left)
             outcome.datasets |= dict.fromkeys(names, words)
             _discard(version, store.scratch)
 
 
-def _made_without(store: Store, version: Path, names: list[str], note: Note, left: Left) -> str:
+def _made_without(store: Store, version: Path, names: list[str], removal: Removal, left: Left) -> str:
     """Make a version again without it, for the names that link to it; what became of it, in words."""
     try:
         held = read(version / "manifest.parquet", FACES)
-        rest = _without(held, note)
+        rest = _without(held, removal)
         table, words = _with_crops(version, rest), "none of its faces is left"
         if len(table):
-            _publish_without(store.root, version, names, note, held, table, left)
+            _publish_without(store.root, version, names, removal, held, table, left)
             lost = len(rest) - len(table)
             dropped = f"; {lost:,} are dropped, since their crops are gone or damaged" if lost else ""
-            return f"{len(table):,} of {len(held):,} faces are left{dropped}{_near(held, table, note)}"
+            return f"{len(table):,} of {len(held):,} faces are left{dropped}{_near(held, table, removal)}"
     except ManifestError as error:  # of an older program, most likely
         words = f"it could not be made again: {error}"
     for name in names:
@@ -190,39 +190,41 @@ def _is_crop(version: Path, path: str, size: int) -> bool:
 
 
 def _publish_without(
-    root: Path, version: Path, names: list[str], note: Note, held: pa.Table, table: pa.Table, left: Left
+    root: Path, version: Path, names: list[str], removal: Removal, held: pa.Table, table: pa.Table, left: Left
 ) -> None:
     funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
     is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
     dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
-    causes = json.dumps(["takedown", version.name, sorted(note.images)])
-    store = Store(root, hashlib.sha256(causes.encode()).hexdigest()[:16])
+    digest_inputs = json.dumps(["takedown", version.name, sorted(removal.images)])
+    store = Store(root, hashlib.sha256(digest_inputs.encode()).hexdigest()[:16])
     with store.claim() as scratch:
         made, target = scratch / "made", version.with_name(store.digest)
         if not target.exists():  # as it may after a kill
             made.mkdir()
-            gone = len({*held["image_id"].to_pylist()} & note.images)
+            gone = len({*held["image_id"].to_pylist()} & removal.images)
             build = _build_without(version, gone, left)
-            datasets.assemble(made, table, _funnel_without(dropped, held, note), build, version)
+            datasets.assemble(made, table, _funnel_without(dropped, held, removal), build, version)
             if not left.is_link(version / datasets.REBUILD):
-                _keep_report(version, made, note)
+                _keep_report(version, made, removal)
             os.replace(made, target)
         for name in names:
             datasets.publish(store, name, datasets.request_of(root, name), replace=True)
 
 
-def _funnel_without(dropped: list[dict], held: pa.Table, note: Note) -> list[dict]:
+def _funnel_without(dropped: list[dict], held: pa.Table, removal: Removal) -> list[dict]:
     """Without its rows; of others it may be told whose copy they are: "of 17", "the same crop as from 17"."""
     rows = zip(held["image_id"].to_pylist(), held["source_id"].to_pylist(), strict=True)
-    ids = {source_id for image_id, source_id in rows if image_id in note.images}
-    theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in note.posts})
-    return [row | {"detail": ""} if row["detail"].endswith(theirs) else row for row in dropped if not is_of(row, note)]
+    ids = {source_id for image_id, source_id in rows if image_id in removal.images}
+    theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in removal.posts})
+    return [
+        row | {"detail": ""} if row["detail"].endswith(theirs) else row for row in dropped if not is_of(row, removal)
+    ]
 
 
-def _near(held: pa.Table, left: pa.Table, note: Note) -> str:
+def _near(held: pa.Table, left: pa.Table, removal: Removal) -> str:
     """What is left in the same groups: the same pictures from elsewhere, perhaps, which their artist did not name."""
     rows = zip(held["image_id"].to_pylist(), held["group"].to_pylist(), strict=True)
-    groups = {group for image_id, group in rows if image_id in note.images}
+    groups = {group for image_id, group in rows if image_id in removal.images}
     rows = list(zip(held["face_id"].to_pylist(), held["group"].to_pylist(), held["split"].to_pylist(), strict=True))
     now = dict(zip(left["face_id"].to_pylist(), left["split"].to_pylist(), strict=True))
     near = [split != now[face_id] for face_id, group, split in rows if group in groups and face_id in now]
@@ -243,13 +245,13 @@ def _build_without(version: Path, gone: int, left: Left) -> datasets.Build:
     )
 
 
-def _keep_report(version: Path, made: Path, note: Note) -> None:
+def _keep_report(version: Path, made: Path, removal: Removal) -> None:
     """Of a rebuilt dataset: what it says of other pictures. A damaged one says nothing."""
     try:
         told = read_json(version / datasets.REBUILD, {"changed": [str], "vanished": {str: [str]}})
     except (FileNotFoundError, ValueError):
         return
-    theirs = {" ".join(post) for post in note.posts}
+    theirs = {" ".join(post) for post in removal.posts}
     told["changed"] = [post for post in told["changed"] if post not in theirs]
     told["vanished"] = {
         reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
@@ -257,13 +259,13 @@ def _keep_report(version: Path, made: Path, note: Note) -> None:
     (made / datasets.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
-def _without(table: pa.Table, note: Note) -> pa.Table:
+def _without(table: pa.Table, removal: Removal) -> pa.Table:
     """Without its rows; groups that were named by it get the name of the smallest picture that is left of them."""
-    table = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(sorted(note.images), pa.string()))))
+    table = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(sorted(removal.images), pa.string()))))
     ids, groups = table["image_id"].to_pylist(), table["group"].to_pylist()
     renamed: dict[str, str] = {}
     for image_id, group in zip(ids, groups, strict=True):
-        if group in note.images:
+        if group in removal.images:
             renamed[group] = min(image_id, renamed.get(group, image_id))
     groups = [renamed.get(group, group) for group in groups]
     splits = [
@@ -277,14 +279,14 @@ def _without(table: pa.Table, note: Note) -> pa.Table:
     return table
 
 
-def _rewrite_recipe(path: Path, note: Note, scratch: Path, left: Left) -> None:
-    if not holds(path, note):
+def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, left: Left) -> None:
+    if not holds(path, removal):
         return
     try:
         table = pa.Table.from_batches(batches(path))
         if missing := {"group", "split"}.difference(table.column_names):
             raise ValueError(f"lacks the column {min(missing)}")
-        table = _without(table, note)
+        table = _without(table, removal)
     except (ValueError, pa.ArrowException) as error:
         left.add(path, f"it names what was taken down, and could not be read whole: {error}")
         return
@@ -299,7 +301,7 @@ def _rewrite_recipe(path: Path, note: Note, scratch: Path, left: Left) -> None:
 _RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, None)}
 
 
-def _runs(root: Path, note: Note, outcome: Outcome) -> None:
+def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
     """Name those that learned from it, or began with the weights of one that did; remove their sheets that show
     training faces."""
     known, left = set(), outcome.left
@@ -314,7 +316,7 @@ def _runs(root: Path, note: Note, outcome: Outcome) -> None:
             began_with[name] = (config.get("init_from") or {}).get("run")
         except ValueError as error:
             left.add(path, error)
-    theirs = {name for name, digest in trained_on.items() if digest in note.manifests}
+    theirs = {name for name, digest in trained_on.items() if digest in removal.manifests}
     while heirs := {name for name, first in began_with.items() if first in theirs} - theirs:
         theirs |= heirs
     outcome.runs = sorted(theirs)
@@ -332,24 +334,24 @@ def _remove(path: Path, left: Left) -> None:
             path.unlink(missing_ok=True)
 
 
-def _forget(root: Path, note: Note, left: Left) -> None:
+def _forget(root: Path, removal: Removal, left: Left) -> None:
     """Originals, crops, caches, and the ledger's rows."""
     cache = root / "cache"
-    for image_id in note.images:
+    for image_id in removal.images:
         for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
             _remove(path, left)
-    for face_id in note.faces:
+    for face_id in removal.faces:
         _remove(cache / "faces" / face_id[:2] / f"{face_id}.png", left)
     if not left.is_link(cache / "parts"):
-        for source, url in note.offers:
-            Spool(cache / "parts", f"{source} {url}").done()
+        for source, url in removal.offers:
+            PartialFile(cache / "parts", f"{source} {url}").done()
     _remove(cache / "pages", left)  # any of them may speak of it
-    if note.manifests:
+    if removal.manifests:
         _remove(cache / "arrays", left)  # they hold pixels, and do not say whose
     with database(cache / "results.sqlite", left) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
-            doomed = [row[:2] for row in rows if note.hashes & {*HEX64.findall(f"{row[1]} {row[2]}")}]
+            doomed = [row[:2] for row in rows if removal.hashes & {*HEX64.findall(f"{row[1]} {row[2]}")}]
             _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
     if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
         for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
@@ -360,8 +362,8 @@ def _forget(root: Path, note: Note, left: Left) -> None:
             _overwrite(ledger, (
                 "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "
                 "WHERE url = ?2 AND harvest IN (SELECT id FROM harvest WHERE json_extract(about, '$.source') = ?1)"
-            ), note.offers)  # fmt: skip
-            _overwrite(ledger, "DELETE FROM file WHERE source = ? AND url = ?", note.offers)
+            ), removal.offers)  # fmt: skip
+            _overwrite(ledger, "DELETE FROM file WHERE source = ? AND url = ?", removal.offers)
 
 
 def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:

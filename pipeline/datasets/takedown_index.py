@@ -14,7 +14,7 @@ from pipeline.blocklist import BlockList
 from pipeline.datasets import publish as datasets
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
-from pipeline.sources.web_source import Offer
+from pipeline.sources.web_source import RemoteImage
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
 
@@ -29,7 +29,7 @@ _OFFER = {
 
 
 @dataclass
-class Note:
+class Removal:
     """All that is to go."""
 
     images: set[str] = field(default_factory=set)
@@ -54,7 +54,7 @@ class Note:
         replace_file(path, json.dumps(said).encode(), scratch=scratch)
 
     @classmethod
-    def at(cls, path: Path) -> "Note":
+    def at(cls, path: Path) -> "Removal":
         """What a takedown that was killed has left to do."""
         pairs = [[str, str]]
         shape = {each.name: pairs if each.name in ("posts", "offers") else [HEX64] for each in fields(cls)}
@@ -77,8 +77,8 @@ class Left(dict[str, str]):
         super().__init__()
         self._root = root
 
-    def add(self, path: Path, why: object) -> None:
-        self[path.relative_to(self._root).as_posix()] = " ".join(str(why).split())[:200]
+    def add(self, path: Path, rule: object) -> None:
+        self[path.relative_to(self._root).as_posix()] = " ".join(str(rule).split())[:200]
 
     def holds(self, path: Path) -> bool:
         return path.relative_to(self._root).as_posix() in self
@@ -171,24 +171,26 @@ class _Told:
         self.tags = row.get("tags") or ()
 
 
-def collect(note: Note, root: Path, wanted: BlockList, tables: list[Path], left: Left) -> None:
+def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path], left: Left) -> None:
     """Add all that `wanted` names, wherever it stands."""
-    note.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
+    removal.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
     for path in tables:
-        rows = [row for row in rows_of(path, _TOLD) if row["image_id"] in wanted.hashes or wanted.why(_Told(row))]
-        note.seen |= {row["image_id"] for row in rows} - {None}
+        rows = [
+            row for row in rows_of(path, _TOLD) if row["image_id"] in wanted.hashes or wanted.match_rule(_Told(row))
+        ]
+        removal.seen |= {row["image_id"] for row in rows} - {None}
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
-            _collect_offers(note, ledger, wanted)
-    note.images |= note.seen | wanted.hashes
+            _collect_offers(removal, ledger, wanted)
+    removal.images |= removal.seen | wanted.hashes
     for path in tables:
-        rows = (row for row in rows_of(path, ("image_id", "face_id")) if row["image_id"] in note.images)
-        note.faces |= {row["face_id"] for row in rows if "face_id" in row}
-        if path.name == "manifest.parquet" and holds(path, note):
-            note.manifests |= {sha256_of(path), *before(path.parent, left)}
+        rows = (row for row in rows_of(path, ("image_id", "face_id")) if row["image_id"] in removal.images)
+        removal.faces |= {row["face_id"] for row in rows if "face_id" in row}
+        if path.name == "manifest.parquet" and holds(path, removal):
+            removal.manifests |= {sha256_of(path), *before(path.parent, left)}
     with database(root / "cache" / "results.sqlite", left) as results:  # crops of which no table is left
-        note.faces |= (
-            {face_id for image_id, face_id in crops_in(results) if image_id in note.images} if results else set()
+        removal.faces |= (
+            {face_id for image_id, face_id in crops_in(results) if image_id in removal.images} if results else set()
         )
 
 
@@ -208,7 +210,7 @@ def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
             yield str(key)[:64], crop["face_id"]
 
 
-def undecided(tables: list[Path], note: Note) -> list[str]:
+def undecided(tables: list[Path], removal: Removal) -> list[str]:
     """`source source_id` of the pictures whose source names neither an artist nor tags, so that no takedown by artist
     can tell whose they are. Those that our own code drew are nobody's."""
     columns = ("image_id", "source", "source_id", "artist", "tags")
@@ -217,12 +219,12 @@ def undecided(tables: list[Path], note: Note) -> list[str]:
         for path in tables
         for row in rows_of(path, columns)
         if row.keys() >= {*columns} and not row["artist"] and not row["tags"] and row["source"] != "drawn"
-        and row["image_id"] not in note.images
+        and row["image_id"] not in removal.images
     }  # fmt: skip
     return sorted(found)
 
 
-def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -> None:
+def _collect_offers(removal: Removal, ledger: sqlite3.Connection, wanted: BlockList) -> None:
     """Raises ValueError if the ledger holds what no ledger does; then nothing of it is noted."""
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     for *key, image_id in files:
@@ -233,33 +235,35 @@ def _collect_offers(note: Note, ledger: sqlite3.Connection, wanted: BlockList) -
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
     ).fetchall()
-    told = [(str(source), str(source_id), str(url), Offer(**_offer(text))) for source, source_id, url, text in posts]
-    theirs = [post for *post, offer in told if wanted.why(offer)]
-    note.posts |= {(source, source_id) for source, source_id, _ in theirs}
-    note.offers |= {(source, url) for source, _, url in theirs}
-    note.seen |= {image_of.get((source, url)) for source, _, url in theirs} - {None}
+    told = [
+        (str(source), str(source_id), str(url), RemoteImage(**_offer(text))) for source, source_id, url, text in posts
+    ]
+    theirs = [post for *post, offer in told if wanted.match_rule(offer)]
+    removal.posts |= {(source, source_id) for source, source_id, _ in theirs}
+    removal.offers |= {(source, url) for source, _, url in theirs}
+    removal.seen |= {image_of.get((source, url)) for source, _, url in theirs} - {None}
     # last: the same picture may have come from an address of which nobody tells the artist
-    note.offers |= {pair for pair, image_id in image_of.items() if image_id in note.seen | wanted.hashes}
+    removal.offers |= {pair for pair, image_id in image_of.items() if image_id in removal.seen | wanted.hashes}
 
 
 def _offer(text: object) -> dict:
     """Return the fields of an offer in the ledger. Raise ValueError."""
     told = parse_json(text, _OFFER)
-    return {each.name: told[each.name] for each in fields(Offer) if told.get(each.name) is not None}
+    return {each.name: told[each.name] for each in fields(RemoteImage) if told.get(each.name) is not None}
 
 
 def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(HEX64.fullmatch(value))
 
 
-def holds(path: Path, note: Note) -> bool:
+def holds(path: Path, removal: Removal) -> bool:
     """Whether a table has a row of it, or is grouped by it."""
     rows = rows_of(path, ("image_id", "group", "source", "source_id"))
-    return any(is_of(row, note) or row.get("group") in note.images for row in rows)
+    return any(is_of(row, removal) or row.get("group") in removal.images for row in rows)
 
 
-def is_of(row: dict, note: Note) -> bool:
-    return row["image_id"] in note.images or (row["source"], row["source_id"]) in note.posts
+def is_of(row: dict, removal: Removal) -> bool:
+    return row["image_id"] in removal.images or (row["source"], row["source_id"]) in removal.posts
 
 
 @contextlib.contextmanager

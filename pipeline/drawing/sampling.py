@@ -11,7 +11,7 @@ Choice = TypeVar("Choice")
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Lot:
+class Sampler:
     """One generator, asked in the order in which things are painted."""
 
     def __init__(self, rng: np.random.Generator):

@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load, phash
 from pipeline.manifest import funnel_row, with_columns
-from pipeline.parallel import OUT_OF_MEMORY, remember
+from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER
 
@@ -157,7 +157,7 @@ def per_face(
     of a picture for which there was not enough memory. `shape`: of the results of one picture."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     with store.memory(memory_name, shape) as memory:
-        results = dict(remember(memory, work, images.items(), what=what, jobs=jobs, still=still))
+        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, still=still))
     return [result for key in images for result in results[key] or [None] * len(images[key][1])]
 
 

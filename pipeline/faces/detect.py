@@ -24,20 +24,20 @@ from pipeline.errors import UserError
 from pipeline.faces.crop import Face, rows_of
 from pipeline.faces.views import (
     LARGEST,
-    Copy,
     Pyramid,
-    copies,
+    View,
+    detection_views,
     face_at,
     in_parts,
+    non_max_suppression,
     overlap,
     square,
-    suppress,
     sweep,
 )
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load
 from pipeline.manifest import funnel_row, with_columns
-from pipeline.parallel import OUT_OF_MEMORY, remember
+from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 
@@ -53,7 +53,7 @@ CLOSE_ANGLES = range(-45, 46, 15)  # degrees; the cascade knows faces up to abou
 CLOSE_SIDE = 98  # px of the close look: the largest window, and a fifth of the face to move on either side
 CLOSE_WINDOWS = 40, 76  # px: 0.7 to 1.35 of the face
 MOST = 16_000  # windows that are gathered: those of some 2,000 faces; 256 MB
-ENOUGH = 16  # windows in the close looks that make a face
+MIN_SUPPORTING_WINDOWS = 16  # windows in the close looks that make a face
 
 ANIMEFACE_VERSION = "2.0.3"
 ANIMEFACE_WINDOW = 48  # px: about the smallest face that it finds
@@ -72,12 +72,12 @@ def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | Non
         return _plain(grey, min_face, _cascade(asset))
     pyramid = Pyramid(cv2.equalizeHist(grey))
     windows = functools.partial(_windows, _cascade(asset), sides=(WINDOW, 0), ratio=COARSE)
-    wanted = copies(pyramid.width, pyramid.height, min_face, WINDOW, angles)
+    wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles)
     found: list[Face] = []
     for likely in _proposals(sweep(pyramid, wanted, windows)):
         if not any(overlap(likely, other) for other in found):
             found += _look_closely(pyramid, likely, _cascade(asset))
-    return suppress(face for face in found if is_wanted(face, min_face))
+    return non_max_suppression(face for face in found if is_wanted(face, min_face))
 
 
 def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
@@ -96,7 +96,7 @@ def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> l
         face_at((x + side / 2) * by_x, (y + side / 2) * by_y, side * (by_x + by_y) / 2, 0.0, weight)
         for (x, y, side, _), weight in zip(boxes, weights, strict=True)
     ]
-    return suppress(face for face in found if is_wanted(face, min_face))
+    return non_max_suppression(face for face in found if is_wanted(face, min_face))
 
 
 def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:
@@ -146,9 +146,9 @@ def _mean(windows: np.ndarray) -> Face:
 def _look_closely(pyramid: Pyramid, likely: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
     """The face where a likely one is, if there is one."""
     center, (side, _), tilt = square(likely)
-    near = [Copy(center, (CLOSE_SIDE, CLOSE_SIDE), side / CLOSE, tilt + angle) for angle in CLOSE_ANGLES]
+    near = [View(center, (CLOSE_SIDE, CLOSE_SIDE), side / CLOSE, tilt + angle) for angle in CLOSE_ANGLES]
     windows = sweep(pyramid, near, functools.partial(_windows, cascade, sides=CLOSE_WINDOWS, ratio=FINE))
-    return [_mean(windows)] if len(windows) >= ENOUGH else []
+    return [_mean(windows)] if len(windows) >= MIN_SUPPORTING_WINDOWS else []
 
 
 def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
@@ -157,9 +157,9 @@ def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None
     It sees faces that lean by up to 30 degrees by itself. Of what it sees in pictures that are turned further much is
     no face, and a second look from other angles takes only half of that away: so no sweep turns any for it."""
     pyramid = Pyramid(picture)
-    upright, framed = copies(pyramid.width, pyramid.height, min_face, ANIMEFACE_WINDOW, ())
+    upright, framed = detection_views(pyramid.width, pyramid.height, min_face, ANIMEFACE_WINDOW, ())
     found = sweep(pyramid, [upright] if angles is None else [upright, framed], _animefaces)
-    return suppress(face for face in (face_at(*row) for row in found) if is_wanted(face, min_face))
+    return non_max_suppression(face for face in (face_at(*row) for row in found) if is_wanted(face, min_face))
 
 
 def _animefaces(pixels: np.ndarray) -> np.ndarray:
@@ -215,7 +215,7 @@ def _network_weights(folder: Path | None) -> str:
     return str(Path(__file__).with_name("network.safetensors"))
 
 
-class Finder(NamedTuple):
+class Detector(NamedTuple):
     """One row of FINDERS."""
 
     find: Callable[[np.ndarray, int, Iterable[float] | None, str], list[Face]]
@@ -225,10 +225,10 @@ class Finder(NamedTuple):
     license: str
 
 
-FINDERS = {
-    "lbpcascade": Finder(lbpcascade, _cascade_file, "MIT"),
-    "animeface": Finder(animeface, working_animeface, "Apache-2.0"),
-    "network": Finder(network, _network_weights, "MIT"),
+DETECTORS = {
+    "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
+    "animeface": Detector(animeface, working_animeface, "Apache-2.0"),
+    "network": Detector(network, _network_weights, "MIT"),
 }
 DETECTORS = {
     "lbpcascade": ("lbpcascade",),
@@ -244,7 +244,7 @@ def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: 
     """The faces that one of FINDERS, with its asset, sees in a picture: best first."""
 
     def look(part: np.ndarray) -> list[Face]:
-        return FINDERS[finder].find(part, min_face, SWEEPS[sweep], asset)
+        return DETECTORS[finder].find(part, min_face, SWEEPS[sweep], asset)
 
     return in_parts(picture, look, min_face) if max(picture.shape[:2]) > LARGEST else look(picture)
 
@@ -272,12 +272,12 @@ def detect(
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
     failed: set[str] = set()  # image_ids for which there was not enough memory
     for name in DETECTORS[detector]:
-        settings = {"finder": name, "asset": FINDERS[name].asset(folder), "sweep": sweep, "min_face": min_face}
+        settings = {"finder": name, "asset": DETECTORS[name].asset(folder), "sweep": sweep, "min_face": min_face}
         work = functools.partial(_find_one, store=store, **settings)
         of_what = f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}"
         with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory:
             pictures = rows_of(images, "image_id", "path")
-            known = remember(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
+            known = cached_map(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
             found[name] = {}
             for image_id, faces in known:
                 found[name][image_id] = [Face(tuple(box), *rest) for box, *rest in faces or ()]

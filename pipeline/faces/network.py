@@ -27,11 +27,11 @@ from torch.nn import functional as F
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
 from pipeline.faces.views import (
-    Copy,
     Pyramid,
+    View,
     face_at,
+    non_max_suppression,
     square,
-    suppress,
     sweep,
 )
 
@@ -42,7 +42,7 @@ SIDE = 40  # px: of a face whose size is said to be 0
 KNOWN = 17, 75  # px: sides of the faces that it learned to see
 LEAN = 60  # degrees, either way, of the faces that it learned to see
 
-LIKELY = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
+PROPOSAL_LOGIT = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
 THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
 SMALLEST = 24  # px: the smallest wanted face in the finest copy
 COARSER = 1.7  # from one copy to the next
@@ -106,7 +106,7 @@ def peaks(maps: np.ndarray) -> np.ndarray:
     """(6, H, W) -> (N, 5): x, y and side in px, tilt in degrees, logit where that is LIKELY and no less than in the
     eight cells around."""
     logit = maps[0]
-    row, column = np.nonzero((logit > LIKELY) & (logit >= cv2.dilate(logit, np.ones((3, 3), np.uint8))))
+    row, column = np.nonzero((logit > PROPOSAL_LOGIT) & (logit >= cv2.dilate(logit, np.ones((3, 3), np.uint8))))
     x, y, size, sine, cosine = maps[1:, row, column]
     x, y = (np.array([column, row]) + 0.5 + np.clip([x, y], -2, 2)) * STRIDE
     side = SIDE * np.exp(size.clip(-1.5, 1.5))
@@ -131,19 +131,21 @@ def load(path: str) -> FaceNetwork:
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
     """The faces of `min_face` px and more, best first; such as lean further than LEAN only if `angles` ask for them."""
     turns = (0, 90, 180, 270) if any(abs(angle) > LEAN for angle in angles) else (0,)
-    return suppress(face for face in judged(picture, min_face, turns, weights) if face.score >= THRESHOLD)
+    return non_max_suppression(
+        face for face in scored_candidates(picture, min_face, turns, weights) if face.score >= THRESHOLD
+    )
 
 
-def judged(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
+def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
     """All that may be faces. What is seen in copies of several sizes, at these turns, is looked at once more; the score
     is the mean logit of both looks."""
     network, pyramid = load(weights), Pyramid(picture)
-    seen = sweep(pyramid, _copies(pyramid, min_face, turns), network.peaks)
-    for face in suppress(face_at(*row) for row in seen if row[2] >= min_face):
+    seen = sweep(pyramid, _views(pyramid, min_face, turns), network.peaks)
+    for face in non_max_suppression(face_at(*row) for row in seen if row[2] >= min_face):
         yield face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2)
 
 
-def _copies(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[Copy]:
+def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[View]:
     """From the one in which the smallest wanted face is just large enough to one in which the picture is a face."""
     center, longer = (pyramid.width / 2, pyramid.height / 2), max(pyramid.width, pyramid.height)
     for turn in turns:
@@ -151,7 +153,7 @@ def _copies(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator
         step = max(min_face / SMALLEST, longer / LARGEST)
         while True:
             size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN for side in (width, height))
-            yield Copy(center, size, step, turn)
+            yield View(center, size, step, turn)
             if longer / step < COARSEST:
                 break
             step *= COARSER
@@ -161,6 +163,6 @@ def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
     """The mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
     middle."""
     center, (side, _), tilt = square(face)
-    patches = [pyramid.show(Copy(center, (PATCH, PATCH), side / close, tilt)) for close in CLOSE]
+    patches = [pyramid.show(View(center, (PATCH, PATCH), side / close, tilt)) for close in CLOSE]
     logits = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))[:, 0, MIDDLE, MIDDLE]
     return float(logits.max((1, 2)).mean())

@@ -17,7 +17,7 @@ LARGEST = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
 WHITE = 255  # what lies beyond a picture's edge
 
 
-class Copy(NamedTuple):
+class View(NamedTuple):
     """A copy of a picture, or of a part of it, as a detector gets to see it."""
 
     center: tuple[float, float]
@@ -47,7 +47,7 @@ class Pyramid:
         for _ in range(self._first):
             self._levels = [_half(self._levels[0])]
 
-    def show(self, copy: Copy) -> np.ndarray:
+    def show(self, copy: View) -> np.ndarray:
         """The pixels of a copy."""
         level = max(0, int(math.log2(copy.step) + 1e-9) - self._first)
         while len(self._levels) <= level:
@@ -68,22 +68,22 @@ def _half(pixels: np.ndarray) -> np.ndarray:
     return cv2.resize(pixels, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
 
 
-def copies(width: int, height: int, smallest: float, window: int, angles: Iterable[float]) -> list[Copy]:
+def detection_views(width: int, height: int, smallest: float, window: int, angles: Iterable[float]) -> list[View]:
     """All copies of a picture of that size in which a detector with that window shall look for faces of `smallest` px
     and more: upright, turned, and framed in white."""
     center, longer = (width / 2, height / 2), max(width, height)
     step = max(smallest / window, longer / LARGEST)
 
-    def whole(step: float, angle: float = 0.0, room: float = 1.0) -> Copy:
+    def whole(step: float, angle: float = 0.0, room: float = 1.0) -> View:
         cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
         size = (width * cos + height * sin) * room / step, (width * sin + height * cos) * room / step
-        return Copy(center, (max(1, round(size[0])), max(1, round(size[1]))), step, angle)
+        return View(center, (max(1, round(size[0])), max(1, round(size[1]))), step, angle)
 
     turned = [whole(step * COARSER, angle) for angle in angles]
     return [whole(step), *turned, whole(longer / (FRAMED * window), room=2.0)]
 
 
-def sweep(pyramid: Pyramid, wanted: Iterable[Copy], find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(N, 5): x, y, side, angle and score of what `find` sees in the copies. It tells px and degrees of a copy, which
     become those of the picture."""
     seen = [np.empty((0, 5))]
@@ -112,7 +112,7 @@ def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_
             center = (box[0] + box[2]) / 2 if is_wide else (box[1] + box[3]) / 2
             if first <= center < last:
                 found.append(face._replace(box=box))
-    return suppress(found)
+    return non_max_suppression(found)
 
 
 def parts(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
@@ -133,7 +133,7 @@ def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
     return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
 
 
-def suppress(faces: Iterable[Face]) -> list[Face]:
+def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
     """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.box)):

@@ -17,7 +17,7 @@ LIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows a
 REAL = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
 
 
-class Place(NamedTuple):
+class LabRegion(NamedTuple):
     """A part of CIELAB that is called by one name. Each a range from low to high."""
 
     hue: tuple[float, float]
@@ -30,45 +30,45 @@ class Place(NamedTuple):
 
 PLACES = {
     "blonde": (
-        Place((68, 100), (22, 75), (68, 93), 3), Place((75, 105), (14, 30), (78, 94), 1),
-        Place((66, 82), (30, 60), (60, 72), 1),
+        LabRegion((68, 100), (22, 75), (68, 93), 3), LabRegion((75, 105), (14, 30), (78, 94), 1),
+        LabRegion((66, 82), (30, 60), (60, 72), 1),
     ),
     "brown": (
-        Place((38, 78), (12, 42), (20, 52), 4), Place((40, 66), (40, 90), (48, 74), 1.3),
-        Place((55, 75), (14, 36), (50, 62), 1), Place((42, 62), (50, 85), (52, 70), 1),
-        Place((20, 45), (8, 20), (22, 42), 0.7),
+        LabRegion((38, 78), (12, 42), (20, 52), 4), LabRegion((40, 66), (40, 90), (48, 74), 1.3),
+        LabRegion((55, 75), (14, 36), (50, 62), 1), LabRegion((42, 62), (50, 85), (52, 70), 1),
+        LabRegion((20, 45), (8, 20), (22, 42), 0.7),
     ),
     "black": (
-        Place((0, 360), (0, 9), (4, 30), 3), Place((250, 330), (6, 20), (8, 30), 2),
-        Place((20, 80), (4, 10), (8, 22), 1), Place((150, 260), (4, 14), (8, 28), 1),
-        Place((0, 360), (0, 8), (28, 40), 1), Place((270, 350), (4, 15), (20, 40), 1),
-        Place((20, 80), (3, 9), (20, 34), 0.7),
+        LabRegion((0, 360), (0, 9), (4, 30), 3), LabRegion((250, 330), (6, 20), (8, 30), 2),
+        LabRegion((20, 80), (4, 10), (8, 22), 1), LabRegion((150, 260), (4, 14), (8, 28), 1),
+        LabRegion((0, 360), (0, 8), (28, 40), 1), LabRegion((270, 350), (4, 15), (20, 40), 1),
+        LabRegion((20, 80), (3, 9), (20, 34), 0.7),
     ),
     "blue": (
-        Place((262, 300), (25, 75), (28, 75), 3), Place((225, 270), (18, 50), (40, 85), 2),
-        Place((190, 228), (16, 45), (45, 85), 2), Place((275, 300), (20, 45), (18, 35), 1),
-        Place((285, 305), (75, 100), (30, 55), 0.5),
-        Place((200, 275), (9, 20), (55, 85), 0.7),
+        LabRegion((262, 300), (25, 75), (28, 75), 3), LabRegion((225, 270), (18, 50), (40, 85), 2),
+        LabRegion((190, 228), (16, 45), (45, 85), 2), LabRegion((275, 300), (20, 45), (18, 35), 1),
+        LabRegion((285, 305), (75, 100), (30, 55), 0.5),
+        LabRegion((200, 275), (9, 20), (55, 85), 0.7),
     ),
     "pink": (
-        Place((335, 385), (18, 50), (66, 90), 3), Place((340, 372), (45, 70), (64, 74), 1),
-        Place((325, 345), (25, 55), (62, 80), 0.7),
+        LabRegion((335, 385), (18, 50), (66, 90), 3), LabRegion((340, 372), (45, 70), (64, 74), 1),
+        LabRegion((325, 345), (25, 55), (62, 80), 0.7),
     ),
     "purple": (
-        Place((303, 332), (20, 70), (25, 68), 3), Place((300, 325), (14, 35), (55, 82), 1),
-        Place((305, 335), (14, 30), (30, 48), 0.7),
+        LabRegion((303, 332), (20, 70), (25, 68), 3), LabRegion((300, 325), (14, 35), (55, 82), 1),
+        LabRegion((305, 335), (14, 30), (30, 48), 0.7),
     ),
     "green": (
-        Place((105, 165), (20, 75), (35, 85), 3), Place((140, 182), (14, 50), (30, 80), 1),
-        Place((110, 170), (12, 25), (25, 50), 0.6),
+        LabRegion((105, 165), (20, 75), (35, 85), 3), LabRegion((140, 182), (14, 50), (30, 80), 1),
+        LabRegion((110, 170), (12, 25), (25, 50), 0.6),
     ),
     "red": (
-        Place((22, 42), (48, 95), (30, 58), 3), Place((8, 28), (40, 80), (25, 52), 2),
-        Place((352, 385), (52, 85), (36, 60), 1.5), Place((25, 42), (30, 50), (18, 32), 0.7),
+        LabRegion((22, 42), (48, 95), (30, 58), 3), LabRegion((8, 28), (40, 80), (25, 52), 2),
+        LabRegion((352, 385), (52, 85), (36, 60), 1.5), LabRegion((25, 42), (30, 50), (18, 32), 0.7),
     ),
     "silver": (
-        Place((0, 360), (0, 7), (62, 96), 3), Place((255, 320), (3, 11), (66, 92), 1.3),
-        Place((0, 360), (0, 6), (48, 62), 0.6), Place((60, 110), (3, 8), (75, 95), 0.4),
+        LabRegion((0, 360), (0, 7), (62, 96), 3), LabRegion((255, 320), (3, 11), (66, 92), 1.3),
+        LabRegion((0, 360), (0, 6), (48, 62), 0.6), LabRegion((60, 110), (3, 8), (75, 95), 0.4),
     ),
 }  # fmt: skip
 
@@ -89,7 +89,7 @@ def distances(lab: np.ndarray) -> np.ndarray:
     """(9,): how far a colour of CIELAB lies from the places of each name."""
     lightness, chroma, hue = lab[0], math.hypot(lab[1], lab[2]), math.degrees(math.atan2(lab[2], lab[1])) % 360
 
-    def beyond(place: Place) -> float:
+    def beyond(place: LabRegion) -> float:
         low, high = place.hue
         turn = min(abs((hue - end + 180) % 360 - 180) for end in place.hue)
         is_inside = (hue - low) % 360 <= high - low

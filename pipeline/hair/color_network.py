@@ -1,7 +1,7 @@
 """A face's pixels -> hair colour: a probability for each of the nine.
 
 A small network looks where hair is and which colour it has there, beside skin, eyes and ground. It was trained by
-TrainHairTagger on nothing but drawn heads (`hair_lessons`). It is so small that NumPy runs it: a build needs no torch,
+TrainHairTagger on nothing but drawn heads (`hair_patches`). It is so small that NumPy runs it: a build needs no torch,
 and its results do not depend on how many threads work.
 """
 

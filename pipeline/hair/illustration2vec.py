@@ -4,7 +4,7 @@ Saito, Matsui: "Illustration2Vec: A Semantic Vector Representation of Illustrati
 Briefs, https://doi.org/10.1145/2820903.2820907. The authors' weights are Caffe's, https://github.com/rezoo/illustration2vec
 (MIT); the calls `estimate_…` and `extract_…` are those of their package `i2v`, and so are the shapes of their results.
 
-Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.BROUGHT`), they are held
+Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.USER_SUPPLIED`), they are held
 against the network's shapes, and their own sha256 names what is made of them.
 
 In shapes: N pictures. Departs from the package where it enlarges: beyond a picture's edge its last pixels go on, where

@@ -38,8 +38,10 @@ from pipeline.stored import NUMBER
 
 VERSION = 4
 TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
-LIKELY = 1 / 3  # a colour is named when it is this probable, and more so than any other and than "none" …
-LIKELY_TO_I2V = 0.25  # … or this, by Illustration2Vec: the article's threshold
+MIN_COLOR_PROBABILITY = (
+    1 / 3
+)  # a colour is named when it is this probable, and more so than any other and than "none" …
+MIN_I2V_PROBABILITY = 0.25  # … or this, by Illustration2Vec: the article's threshold
 SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
 I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
 I2V_PICTURES = 16  # whose faces are asked about at once
@@ -67,7 +69,7 @@ _NINE = [NUMBER] * len(HAIR_COLORS)
 def name(scores: Scores, tagger: str = "color") -> str | None:
     """The colour that the nine probabilities of that tagger say, or None."""
     best = max(range(len(scores)), key=scores.__getitem__)
-    least = LIKELY_TO_I2V if tagger == "i2v" else max(LIKELY, 1 - sum(scores))
+    least = MIN_I2V_PROBABILITY if tagger == "i2v" else max(MIN_COLOR_PROBABILITY, 1 - sum(scores))
     return HAIR_COLORS[best] if scores[best] >= least else None
 
 
@@ -79,7 +81,7 @@ def names(crops: np.ndarray, box_scale: float) -> list[str | None]:
     return [name(color_scores(picture, face)) for picture in crops]
 
 
-class Asked(NamedTuple):
+class TaggerContext(NamedTuple):
     """What taggers need."""
 
     store: Store
@@ -90,7 +92,7 @@ class Asked(NamedTuple):
     """image_ids of faces that were found too, and are not in the table."""
 
 
-class Said(NamedTuple):
+class Prediction(NamedTuple):
     """What a tagger says of a face."""
 
     scores: Scores
@@ -103,28 +105,28 @@ def sites_tags(tags: Iterable[str] | None) -> list[str]:
     return list(itertools.takewhile(lambda tag: tag != I2V_HEADING, tags or ()))
 
 
-def _by_tags(faces: pa.Table, asked: Asked) -> list[Said | None]:
+def _by_tags(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
     """What the site's tags say, of pictures with one face and of one colour; None of others."""
     count = Counter([*faces["image_id"].to_pylist(), *asked.more_faces])
-    said: list[Said | None] = []
+    said: list[Prediction | None] = []
     for image_id, tags in rows_of(faces, "image_id", "tags"):
         spelled = {re.sub("[ -]", "_", tag.strip().lower()) for tag in sites_tags(tags)}
         colors = {HAIR_TAGS[tag] for tag in spelled & HAIR_TAGS.keys()}
         if count[image_id] == 1 and len(colors) == 1 and not any(map(_MANY.fullmatch, spelled)):
-            said.append(Said([SURE * (color in colors) for color in HAIR_COLORS], []))
+            said.append(Prediction([SURE * (color in colors) for color in HAIR_COLORS], []))
         else:
             said.append(None)
     return said
 
 
-def _by_color(faces: pa.Table, asked: Asked) -> list[Said | None]:
+def _by_color(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
     scores = per_face(
         faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
         functools.partial(_color_one, store=asked.store), shape=[_NINE], what="looking at hair", jobs=asked.jobs,
     )  # fmt: skip
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
-    return [Said(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
+    return [Prediction(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
 
 
 def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
@@ -133,7 +135,7 @@ def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
     return [_rounded(color_scores(picture, face)) for face in faces]
 
 
-def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
+def _by_i2v(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
     """In this process: the network takes 0.6 GB, and all cores or the GPU. Raises UserError without its files."""
     from pipeline.hair import illustration2vec
 
@@ -149,10 +151,10 @@ def _by_i2v(faces: pa.Table, asked: Asked) -> list[Said | None]:
                 memory.set(key, told)
                 progress.advance()
     progress.close()
-    return [Said(scores, tags) for key in images_of for scores, tags in said[key]]
+    return [Prediction(scores, tags) for key in images_of for scores, tags in said[key]]
 
 
-def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: Asked) -> Iterator[list[tuple[Scores, list[str]]]]:
+def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: TaggerContext) -> Iterator[list[tuple[Scores, list[str]]]]:
     """Of each picture what is said of each of its faces. Always so many at once as the network takes: with fewer it
     rounds otherwise, and what a killed build left to do would come out in other digits."""
     from pipeline.hair.illustration2vec import BATCH
@@ -181,14 +183,14 @@ def _rounded(scores: Sequence[float]) -> Scores:
     return [math.floor(1e4 * score) / 1e4 for score in scores]
 
 
-_TELL: dict[str, Callable[[pa.Table, Asked], list[Said | None]]] = {
+_TELL: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
     "tags": _by_tags, "i2v": _by_i2v, "color": _by_color,
 }  # fmt: skip
 TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
 """--hair-tagger -> who is asked, those first whose word counts more."""
 
 
-def who_is_asked(tagger: str, folder: Path | None) -> tuple[str, ...]:
+def tagger_chain(tagger: str, folder: Path | None) -> tuple[str, ...]:
     """Of TAGGERS; auto goes on without Illustration2Vec where its files are not."""
     if tagger == "auto" and _missing(folder):
         return tuple(who for who in TAGGERS[tagger] if who != "i2v")
@@ -201,7 +203,7 @@ def _missing(folder: Path | None) -> list[str]:
 
 def version_of(tagger: str, folder: Path | None) -> list:
     """What the result depends on besides the faces, JSON values. Raises UserError if a tagger's files are missing."""
-    asked = who_is_asked(tagger, folder)
+    asked = tagger_chain(tagger, folder)
     versions: list = [VERSION, color_version(), *asked]
     if "i2v" in asked:
         assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
@@ -224,11 +226,11 @@ def tag(
 
     `folder` is where assets are looked for first; `more_faces` are the image_ids of faces that were found too, and
     dropped. Tags that Illustration2Vec saw are added to `tags`, behind I2V_HEADING."""
-    asked, who = Asked(store, folder, jobs, frozenset(more_faces)), who_is_asked(tagger, folder)
+    asked, who = TaggerContext(store, folder, jobs, frozenset(more_faces)), tagger_chain(tagger, folder)
     if who != TAGGERS[tagger]:
         missing = " nor ".join(_missing(folder))
         logger.info("no %s of Illustration2Vec here: hair colours come from sites' tags and from the pixels", missing)
-    said: dict[str, list[Said | None]] = {}
+    said: dict[str, list[Prediction | None]] = {}
     for one in who:
         # Illustration2Vec is slow: it is asked about what nobody knows yet
         is_open = [one != "i2v" or not any(words) for words in zip(*said.values(), strict=True)] or [True] * len(faces)
@@ -260,7 +262,7 @@ class Decision(NamedTuple):
     tags: list[str]
 
 
-def _decide(said: dict[str, Said | None]) -> Decision:
+def _decide(said: dict[str, Prediction | None]) -> Decision:
     """The first who names a colour counts; if none does, the last who said anything."""
     tags = [tag for words in said.values() if words for tag in words.tags]
     last = Decision(next(iter(said)), [0.0] * len(HAIR_COLORS), None, tags)
@@ -272,7 +274,7 @@ def _decide(said: dict[str, Said | None]) -> Decision:
     return last
 
 
-def _told(said: dict[str, list[Said | None]]) -> dict[str, str]:
+def _told(said: dict[str, list[Prediction | None]]) -> dict[str, str]:
     """How often any two taggers who both name a colour of the same face disagree."""
     named = {
         who: [None if words is None else name(words.scores, who) for words in all_words]

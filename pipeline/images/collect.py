@@ -20,12 +20,12 @@ from pipeline.errors import UserError
 from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
 from pipeline.manifest import IMAGES, REASONS, funnel_row
-from pipeline.parallel import OUT_OF_MEMORY, is_want_of_memory, remember
+from pipeline.parallel import OUT_OF_MEMORY, cached_map, is_want_of_memory
 from pipeline.sources.base import (
-    Drop,
     FileTooLarge,
     Held,
     Post,
+    Skipped,
 )
 from pipeline.store import Store
 from pipeline.stored import HEX64
@@ -344,7 +344,7 @@ def memory(store: Store):
 
 
 def collect(
-    offers: Iterable[Post | Drop], source: str, limit: int, store: Store, *, blocked: BlockList = _NOTHING,
+    offers: Iterable[Post | Skipped], source: str, limit: int, store: Store, *, blocked: BlockList = _NOTHING,
     jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:  # fmt: skip
     """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
@@ -359,9 +359,9 @@ def collect(
     def wanted() -> Iterator[tuple[str, Post]]:
         taken = 0
         for offer in offers:
-            if isinstance(offer, Post) and (why := blocked.why(offer)):
-                offer = Drop(offer.source_id, "blocked", why)
-            if isinstance(offer, Drop):
+            if isinstance(offer, Post) and (rule := blocked.match_rule(offer)):
+                offer = Skipped(offer.source_id, "blocked", rule)
+            if isinstance(offer, Skipped):
                 drop(offer.source_id, offer.reason, offer.detail)
                 continue
             posts.setdefault(offer.fingerprint, []).append(_provenance(offer, source))
@@ -378,7 +378,7 @@ def collect(
     rows = _Rows()
     with memory(store) as known:
         taking = functools.partial(take, store=store, blocked=blocked.hashes)
-        for key, result in remember(
+        for key, result in cached_map(
             known, taking, wanted(), still=still_there, held_bytes=_held_bytes, what="pictures", jobs=jobs
         ):
             post = posts[key].pop()

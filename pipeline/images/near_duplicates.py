@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load
-from pipeline.parallel import remember
+from pipeline.parallel import cached_map
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")
@@ -48,7 +48,7 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
     ):  # fmt: skip
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
-        for key, seen in remember(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
+        for key, seen in cached_map(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
             if seen is None:
                 logger.warning("%s: not enough memory to look for its copies", files[key].name)
                 continue
@@ -64,7 +64,7 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
             for a, b in candidates(sketches):
                 yield f"{keys[a]} {keys[b]}", (thumbnail(keys[a]), thumbnail(keys[b]))
 
-        for key, is_copy in remember(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
+        for key, is_copy in cached_map(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
             if is_copy:
                 yield tuple(key.split(" "))
 

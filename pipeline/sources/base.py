@@ -57,7 +57,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Drop:
+class Skipped:
     """Something a source met and did not take: a row of FUNNEL."""
 
     source_id: str
@@ -73,7 +73,7 @@ def numbered(offers: list) -> list:
     times: Counter[str] = Counter()
     rows = []
     for each in offers:
-        if isinstance(each, Drop) and each.reason == "odd_post":
+        if isinstance(each, Skipped) and each.reason == "odd_post":
             times[each.source_id] += 1
             if times[each.source_id] > 1:
                 each = replace(each, source_id=f"{each.source_id} {times[each.source_id]}")
@@ -81,7 +81,7 @@ def numbered(offers: list) -> list:
     return rows
 
 
-class Request(NamedTuple):
+class LocalQuery(NamedTuple):
     """What the user asked a source for."""
 
     path: Path | None = None
@@ -94,10 +94,10 @@ class Request(NamedTuple):
 class Source(NamedTuple):
     """One row of SOURCES."""
 
-    snapshot: Callable[[Request], Any]
+    snapshot: Callable[[LocalQuery], Any]
     """All that the result depends on, as JSON values without machine paths: a listing, or a version and a seed.
     Taken once per run; part of the digest. Raises UserError if the request cannot be served."""
-    posts: Callable[[Request, Any], Iterator[Post | Drop]]
+    posts: Callable[[LocalQuery, Any], Iterator[Post | Skipped]]
     """(request, its snapshot) -> posts, in a fixed order."""
     default_limit: int = 0
     """How many posts `--limit 0` means; 0: all there are."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.drawing.portrait.look import Box, sample, tags
 from pipeline.errors import UserError
-from pipeline.sources.base import Post, Request
+from pipeline.sources.base import LocalQuery, Post
 
 VERSION = 1
 """Raise it when the same (seed, i) gives other pixels."""
@@ -69,7 +69,7 @@ def draw(
     return Image.fromarray(paint.render(look)), truth
 
 
-def snapshot(request: Request) -> dict:
+def snapshot(request: LocalQuery) -> dict:
     """The version, the seed and the style: all that the pictures depend on."""
     if request.path is not None:
         raise UserError("--path", str(request.path), "the source `drawn` draws its pictures", "leave --path out")
@@ -81,7 +81,7 @@ def snapshot(request: Request) -> dict:
     return {"version": VERSION, "seed": request.seed, "style": request.query or STYLES[0]}
 
 
-def posts(request: Request, snapshot: dict) -> Iterator[Post]:
+def posts(request: LocalQuery, snapshot: dict) -> Iterator[Post]:
     """The pictures of a seed without end. None is drawn before it is read."""
     seed, style = snapshot["seed"], snapshot["style"]
     for i in count():

@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.sources import sidecars
 from pipeline.sources.base import (
-    Drop,
+    LocalQuery,
     Post,
-    Request,
+    Skipped,
     read_file,
 )
 from pipeline.sources.sidecars import Sidecars, beside
@@ -58,7 +58,7 @@ def is_picture(name: str, head: Callable[[], bytes]) -> bool:
     return first.startswith(MAGIC) or (first[:4] == b"RIFF" and first[8:12] == b"WEBP") or first[4:12] == b"ftypavif"
 
 
-def local_path(request: Request, source: str) -> Path:
+def local_path(request: LocalQuery, source: str) -> Path:
     """The --path of a local source, which takes no --query. Raises UserError."""
     if request.query:
         raise UserError("--query", f"'{request.query}' given", f"nothing: {source} takes all there is", "leave it out")
@@ -75,7 +75,7 @@ def local_path(request: Request, source: str) -> Path:
     return request.path
 
 
-def snapshot(request: Request) -> list:
+def snapshot(request: LocalQuery) -> list:
     """Sorted [relative path, size in bytes, mtime in ns, its sidecars, None] of every picture, each sidecar as [path,
     size, mtime, version of what reads it]; and [path, 0, 0, [], why] of all that is not read: see PROBLEMS. Raises
     UserError if there is no folder, or no picture in it."""
@@ -190,7 +190,7 @@ def _head(path: Path) -> bytes:
         return b""  # what cannot be read and has no picture's name is none of ours
 
 
-def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
+def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
     """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
     root = request.path.resolve()
     beside_them = Sidecars(partial(_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
@@ -198,11 +198,11 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
     for path, size, mtime, beside_it, problem in snapshot:
         source_id = distinct(printable(path), ids)
         if problem:
-            yield Drop(source_id, PROBLEMS.get(problem, "bad_sidecar"), problem)
+            yield Skipped(source_id, PROBLEMS.get(problem, "bad_sidecar"), problem)
             continue
         said, bad = beside_them.describe(path, [sidecar for sidecar, *_ in beside_it])
         for each in bad:
-            yield Drop(printable(each.args[0]), "bad_sidecar", each.args[1])
+            yield Skipped(printable(each.args[0]), "bad_sidecar", each.args[1])
         yield Post(
             source_id=source_id,
             read=partial(read_file, root / path),
@@ -211,7 +211,7 @@ def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
             **said,
         )
     for folder, words in beside_them.unused():
-        yield Drop(printable(folder), "bad_sidecar", words)
+        yield Skipped(printable(folder), "bad_sidecar", words)
 
 
 def _sidecar(root: Path, path: str) -> bytes:

@@ -23,20 +23,20 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop, numbered
+from pipeline.sources.base import Skipped, numbered
 from pipeline.sources.search import no_picture
 from pipeline.sources.sidecars import provenance, tags_in
 from pipeline.sources.web_source import (
     Cursor,
-    Listing,
-    Offer,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     odd_post,
     parsed_json,
     promised_md5,
+    sanitize_line,
     tags_of,
-    words_of,
 )
 
 VERSION = 2
@@ -100,7 +100,7 @@ def ask(query: Query, cursor: Cursor) -> None:
     """Nothing: gallery-dl asks."""
 
 
-def read(query: Query, cursor: Cursor, answer: None) -> Listing:
+def read(query: Query, cursor: Cursor, answer: None) -> Page:
     """Files beyond the cursor. A run begins at the site's first page again, so each lists as many as those before."""
     after = cursor["after"]
     count = min(max(query.wanted or MOST, after, LEAST), MOST)
@@ -113,8 +113,8 @@ def read(query: Query, cursor: Cursor, answer: None) -> Listing:
     offers = _offers(query, listed) + [_drop_of_queue(message) for message in others]
     problem = ran.cut or (_told(failure) if failure else "") or (f"it ended so: {ran.last_words}" if ran.code else "")
     if problem:
-        return Listing(offers, None, f"gallery-dl listed {after + len(listed):,} files, then: {problem}")
-    return Listing(offers, {"after": after + len(listed)} if len(listed) >= count else None)
+        return Page(offers, None, f"gallery-dl listed {after + len(listed):,} files, then: {problem}")
+    return Page(offers, {"after": after + len(listed)} if len(listed) >= count else None)
 
 
 def _url(query: Query) -> str:
@@ -123,7 +123,7 @@ def _url(query: Query) -> str:
     text = query.text.strip()
     if not re.match("https?://", text, re.IGNORECASE) or re.search(r"[\s\0]", text) or not absolute_url(text):
         raise UserError(
-            "--query", f"{words_of(text, 100) or 'nothing'} is no URL", "the page's URL, with https://", "mend it"
+            "--query", f"{sanitize_line(text, 100) or 'nothing'} is no URL", "the page's URL, with https://", "mend it"
         )
     return text
 
@@ -141,7 +141,7 @@ def _program(query: Query) -> str:
     name = os.path.expanduser(query.options.get("program") or OPTIONS["program"])
     path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
     if path is None:
-        raise UserError(words_of(name), "there is no such program", "gallery-dl", _INSTALL)
+        raise UserError(sanitize_line(name), "there is no such program", "gallery-dl", _INSTALL)
     return path
 
 
@@ -168,7 +168,7 @@ def _run(command: list[str]) -> Ran:
         raise UserError(command[0], found, "a shorter list", cure)
     messages = _messages(printed)
     if messages is None and not cut:
-        start = words_of(printed[:60].decode("utf-8", "replace"))
+        start = sanitize_line(printed[:60].decode("utf-8", "replace"))
         found = f"it printed {start!r}" + (f", and said: {last_words}" if last_words else "")
         raise UserError(command[0], found, "the messages of gallery-dl --dump-json", "update it; look at program")
     return Ran(messages or [], last_words, code, cut)
@@ -210,7 +210,7 @@ def _last_line(file: IO[bytes]) -> str:
 
 def _discreet(text: object) -> str:
     """In its words are the URLs that it asked for, with the keys of its user in their queries."""
-    return re.sub(r"\?[^\s'\"]*", "?…", words_of(text))
+    return re.sub(r"\?[^\s'\"]*", "?…", sanitize_line(text))
 
 
 def _messages(printed: bytes) -> list | None:
@@ -249,21 +249,21 @@ def _raise_for_nothing(query: Query, ran: Ran, failure: list | None, others: lis
         raise UserError(where, found, expected, "give one of them as --query")
 
 
-def _drop_of_queue(message: list) -> Drop:
+def _drop_of_queue(message: list) -> Skipped:
     """Not followed: one page may lead to thousands of others, and each of them would be a run."""
-    url = words_of(message[1])
-    return Drop(url, "not_a_picture", "a page of its own: give it as --query")
+    url = sanitize_line(message[1])
+    return Skipped(url, "not_a_picture", "a page of its own: give it as --query")
 
 
-def _offers(query: Query, listed: list) -> list[Offer | Drop]:
+def _offers(query: Query, listed: list) -> list[RemoteImage | Skipped]:
     """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
-    offers: dict[str | int, Offer | Drop] = {}
+    offers: dict[str | int, RemoteImage | Skipped] = {}
     for message in listed:
         if not _is_message(message, FILE, 3):
             offers[len(offers)] = odd_post(message)
             continue
         _, url, values = message
-        name, address = _name(values), words_of(url, 500)
+        name, address = _name(values), sanitize_line(url, 500)
         name = address if not name or name in offers else name
         offers[name] = _offer(query, name, url, values)
     return numbered(list(offers.values()))
@@ -278,22 +278,22 @@ def _name(values: dict) -> str:
 def _text(value: object) -> str:
     """A name or a number; nothing else names a post."""
     is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
-    return words_of(value, 200) if is_one else ""
+    return sanitize_line(value, 200) if is_one else ""
 
 
-def _offer(query: Query, name: str, url: object, values: dict) -> Offer | Drop:
+def _offer(query: Query, name: str, url: object, values: dict) -> RemoteImage | Skipped:
     address = absolute_url(url)
     if address is None:  # ytdl: and text: are for gallery-dl's own downloaders
-        return Drop(name, "bad_url", words_of(url, 100) or "no URL")
+        return Skipped(name, "bad_url", sanitize_line(url, 100) or "no URL")
     if found := no_picture(values.get("extension"), address):
-        return Drop(name, "not_a_picture", found)
+        return Skipped(name, "not_a_picture", found)
     said = provenance(values, tags_in(values))
-    rating = words_of(said.get("rating") or _marked(values), 40)
+    rating = sanitize_line(said.get("rating") or _marked(values), 40)
     if _is_unsafe(rating, values) and rating.lower() not in {each.lower() for each in query.ratings}:
-        return Drop(name, "rating", rating)
+        return Skipped(name, "rating", rating)
     pages = (absolute_url(values.get(key)) for key in PAGE_KEYS)
     hashes = (promised_md5(values.get(key)) for key in HASH_KEYS)
-    return Offer(
+    return RemoteImage(
         name, address, page_url=next(filter(None, pages), absolute_url(_url(query))), title=said.get("title"),
         artist=said.get("artist"), rating=rating or None, license=said.get("license"), tags=_tags(values),
         md5=next(filter(None, hashes), None),

@@ -25,25 +25,25 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop, numbered
+from pipeline.sources.base import Skipped, numbered
 from pipeline.sources.sidecars import MAX_TEXT, one_line
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
     BadAnswer,
+    BudgetExceeded,
     Busy,
     Cursor,
-    Enough,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     bad_answer,
     json_of,
     odd_post,
+    sanitize_line,
+    skip_missing_url,
     tags_of,
-    without_address,
-    words_of,
 )
 
 VERSION = 1
@@ -87,7 +87,7 @@ def first(query: Query) -> Cursor:
     asked = _QUERY.fullmatch(" ".join(query.text.split()))
     if not asked:
         raise UserError(
-            "--query", words_of(query.text) or "nothing", "@NAME or from=NAME (a user), or search=WORDS",
+            "--query", sanitize_line(query.text) or "nothing", "@NAME or from=NAME (a user), or search=WORDS",
             "mend the query; a name has 1 to 15 letters a-z, digits and underscores",
         )  # fmt: skip
     search = _with_operators(asked["words"], query.options.get("previews")) if asked["words"] else ""
@@ -109,7 +109,7 @@ def _with_operators(words: str, previews: str | None) -> str:
     return " ".join([words, *added])
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     token = query.keys.get("bearer_token")
     if not token:
         raise UserError(
@@ -119,11 +119,11 @@ def ask(query: Query, cursor: Cursor) -> Ask:
     if cursor["user"] and not cursor["id"]:
         _pay(query, USER + _TIMELINE.least * _TIMELINE.price)  # an id alone would be money for nothing
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
-        return Ask(query.base_url + path, bearer=token, cost=USER / 1000)
+        return HttpRequest(query.base_url + path, bearer=token, cost=USER / 1000)
     listed = _SEARCH if cursor["search"] else _TIMELINE
     _pay(query, listed.least * listed.price)
     size = max(min(query.wanted or PER_PAGE, PER_PAGE), listed.least)  # a post may have no picture, or several
-    while size * listed.price / 1000 > query.purse:
+    while size * listed.price / 1000 > query.budget_usd:
         size -= 1
     parameters = {
         "max_results": size, "tweet.fields": "attachments,author_id,possibly_sensitive",
@@ -135,19 +135,19 @@ def ask(query: Query, cursor: Cursor) -> Ask:
     else:
         path = f"/2/users/{cursor['id']}/tweets"
         parameters |= {"exclude": "retweets" if query.options.get("replies") == "true" else "retweets,replies"}
-    further = {"since_id": cursor["since"], listed.page_token: cursor["token"]}
-    parameters |= {name: value for name, value in further.items() if value}
+    next_cursor = {"since_id": cursor["since"], listed.page_token: cursor["token"]}
+    parameters |= {name: value for name, value in next_cursor.items() if value}
     url = f"{query.base_url}{path}?{urlencode(parameters, safe=',')}"
-    return Ask(url, bearer=token, cost=size * listed.price / 1000)
+    return HttpRequest(url, bearer=token, cost=size * listed.price / 1000)
 
 
 def _pay(query: Query, price: int) -> None:
     """Raises Enough if the purse does not hold so much."""
-    if price / 1000 > query.purse:
-        raise Enough(f"max_cost_usd leaves {query.purse:g} USD, and to go on may cost {price / 1000:g}")
+    if price / 1000 > query.budget_usd:
+        raise BudgetExceeded(f"max_cost_usd leaves {query.budget_usd:g} USD, and to go on may cost {price / 1000:g}")
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     said: dict = {}
     with contextlib.suppress(BadAnswer):  # a refusal may be a web page
         said = _typed(json_of(answer), dict, answer)
@@ -160,20 +160,20 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     return _page(query, cursor, answer, said)
 
 
-def _user(cursor: Cursor, answer: Answer, said: dict) -> Listing:
+def _user(cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
     user = _typed(said.get("data"), dict, answer)
     name, total = user.get("username"), _typed(user.get("public_metrics"), dict, answer).get("tweet_count")
     name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else cursor["user"]  # as its owner spells it
     if user.get("protected"):
-        return Listing([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
+        return Page([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
     user_id = _id(user.get("id"))
     if user_id is None:
         raise bad_answer(answer, f"no id of @{name} but {str(user.get('id'))[:100]!r}")
     known = {"user": name, "id": user_id, "total": total if isinstance(total, int) else 0}
-    return Listing([], cursor | known, cost=USER / 1000)
+    return Page([], cursor | known, cost=USER / 1000)
 
 
-def _page(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+def _page(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
     """A page may be empty, without `data`, and not the last; it may have `errors` besides its posts, for what could not
     be shown of them."""
     posts, meta = _typed(said.get("data"), list, answer), _typed(said.get("meta"), dict, answer)
@@ -185,14 +185,14 @@ def _page(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
     found = [_offers(post, media, names, query, cursor) for post in posts]
     offers = numbered([offer for of_post in found for offer in of_post])
     if [] in found:  # posts without a picture are as they should be: the site has not changed
-        offers = [replace(each, is_odd=False) if isinstance(each, Drop) else each for each in offers]
+        offers = [replace(each, is_odd=False) if isinstance(each, Skipped) else each for each in offers]
     newest = (_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""
     token = meta.get("next_token") or ""
     if not isinstance(token, str) or token == cursor["token"] != "":
         raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
     shortfall = "" if token else _shortfall(query, after, _why(query, said))
-    return Listing(offers, after if token else None, shortfall, newest, cost)
+    return Page(offers, after if token else None, shortfall, newest, cost)
 
 
 def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
@@ -209,7 +209,7 @@ def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
 
 def _offers(
     post: Any, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor
-) -> list[Offer | Drop]:
+) -> list[RemoteImage | Skipped]:
     """Of each photo and film of a post; none if it has none."""
     post_id = _id(post.get("id")) if isinstance(post, dict) else None
     if post_id is None:
@@ -231,11 +231,11 @@ def _offers(
     return [_offer(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)]
 
 
-def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> Offer | Drop:
+def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> RemoteImage | Skipped:
     if about["rating"] not in query.ratings:
-        return Drop(source_id, "rating", about["rating"])
+        return Skipped(source_id, "rating", about["rating"])
     if item is None:
-        return Drop(source_id, "hidden", "the answer does not hold this media of the post")
+        return Skipped(source_id, "hidden", "the answer does not hold this media of the post")
     kind = item.get("type")
     if kind == "photo":
         url = absolute_url(item.get("url"))
@@ -245,23 +245,23 @@ def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> Offe
         urls = [absolute_url(item.get("preview_image_url"))]
         about = about | {"tags": (*about["tags"], "video_preview")}
     else:
-        return Drop(source_id, "not_a_picture", words_of(kind, 20))
+        return Skipped(source_id, "not_a_picture", sanitize_line(kind, 20))
     if not urls[0]:
-        return without_address(source_id, item)
-    return Offer(source_id, urls[0], instead=tuple(urls[1:]), **about)
+        return skip_missing_url(source_id, item)
+    return RemoteImage(source_id, urls[0], instead=tuple(urls[1:]), **about)
 
 
-def _without_data(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+def _without_data(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
     """Status 200 is no promise: a user that is missing, suspended or protected comes as nothing but `errors`."""
     if not said.get("errors"):
         raise bad_answer(answer, f"neither data nor errors: {_words(query, answer.body.decode('utf-8', 'replace'))}")
     asked, why = f"@{cursor['user']}" if cursor["user"] else "the search", _why(query, said)
     if _problem(_first_error(said)) == "not-authorized-for-resource":
-        return Listing([], None, f"X shows nothing of {asked}: {why}", cost=0.0)
+        return Page([], None, f"X shows nothing of {asked}: {why}", cost=0.0)
     raise bad_answer(answer, f"{asked}: X says: {why}", "mend the query")
 
 
-def _refused(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listing:
+def _refused(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
     """Raises Busy, or what the user has to mend."""
     why = _why(query, said) or _words(query, answer.body.decode("utf-8", "replace")) or "no words"
     is_capped = _problem(said) == "usage-capped" or said.get("title") == "UsageCapExceeded"
@@ -269,7 +269,7 @@ def _refused(query: Query, cursor: Cursor, answer: Answer, said: dict) -> Listin
         raise Busy(f"HTTP 429: {why}")
     if answer.status == 400 and cursor["since"] and "since_id" in str(_first_error(said).get("parameters")):
         # A search takes no since_id from before its seven days; without one, it ends at the first known post.
-        return Listing([], None, _WEEK, cost=0.0) if cursor["token"] else Listing([], cursor | {"since": ""}, cost=0.0)
+        return Page([], None, _WEEK, cost=0.0) if cursor["token"] else Page([], cursor | {"since": ""}, cost=0.0)
     raise bad_answer(answer, f"HTTP {answer.status}: {why}", _CURES.get(answer.status, "try again later"))
 
 
@@ -294,17 +294,17 @@ def _problem(said: dict) -> str:
 def _words(query: Query, value: object) -> str:
     """The site's, which may repeat what it was sent."""
     token = query.keys.get("bearer_token")
-    return words_of(str(value).replace(token, "…") if token else value, 200)
+    return sanitize_line(str(value).replace(token, "…") if token else value, 200)
 
 
-def _typed(value: Any, kind: type, answer: Answer) -> Any:
+def _typed(value: Any, kind: type, answer: HttpResponse) -> Any:
     """The value; an empty one for null, or what is left out. Raises BadAnswer."""
     if not isinstance(value, (kind, type(None))):
         raise bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
     return kind() if value is None else value
 
 
-def _items(value: object, answer: Answer) -> list[dict]:
+def _items(value: object, answer: HttpResponse) -> list[dict]:
     return [item for item in _typed(value, list, answer) if isinstance(item, dict)]
 
 

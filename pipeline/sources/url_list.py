@@ -13,7 +13,7 @@ from functools import partial
 from urllib.parse import urljoin
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop, Request
+from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import local_path
 from pipeline.sources.sidecars import (
     DAMAGE,
@@ -31,18 +31,18 @@ from pipeline.sources.sidecars import (
 )
 from pipeline.sources.web_source import (
     MAX_URL,
-    Answer,
     Cursor,
-    Listing,
-    Offer,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     is_picture_url,
     promised_md5,
     promised_sha256,
+    sanitize_line,
     tags_of,
     whole_number,
-    words_of,
 )
 
 VERSION = 2
@@ -66,30 +66,30 @@ def ask(query: Query, cursor: Cursor) -> None:
     """Nothing: the list is a file of this machine."""
 
 
-def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     data = _bytes(query)
     if hashlib.sha256(data).hexdigest() != cursor["sha256"]:
         raise UserError(query.path, "changed since it was first read", FORMS, "run the same command again")
-    offers: dict[str, Offer | Drop] = {}
+    offers: dict[str, RemoteImage | Skipped] = {}
     tags: set[str] = set()
     room = MAX_KEPT
     for where, row in _rows(query, data):
         offer = _offer(where, row, query)
-        room -= _bytes_of_tags(offer, tags) if isinstance(offer, Offer) else 0
+        room -= _bytes_of_tags(offer, tags) if isinstance(offer, RemoteImage) else 0
         if room < 0:
             raise UserError(
                 query.path, f"{where}: more tags than fit in {MAX_KEPT:,} bytes", "a shorter list", "split it"
             )
-        offers.setdefault(offer.file_url if isinstance(offer, Offer) else where, offer)
+        offers.setdefault(offer.file_url if isinstance(offer, RemoteImage) else where, offer)
     if not offers:
         raise UserError(query.path, "an empty list", FORMS, "look at --path")
-    if all(isinstance(offer, Drop) for offer in offers.values()):
+    if all(isinstance(offer, Skipped) for offer in offers.values()):
         found = next(iter(offers.values())).detail
         raise UserError(query.path, f"no URL in it: {found}", FORMS, "look at the list; relative URLs need a base_url")
-    return Listing(list(offers.values()), None)
+    return Page(list(offers.values()), None)
 
 
-def _bytes_of_tags(offer: Offer, known: set[str]) -> int:
+def _bytes_of_tags(offer: RemoteImage, known: set[str]) -> int:
     """Return how many bytes of memory the tags of an offer take, but for the known ones, and add them to those."""
     fresh = {*offer.tags} - known
     known |= fresh
@@ -97,7 +97,7 @@ def _bytes_of_tags(offer: Offer, known: set[str]) -> int:
 
 
 def _bytes(query: Query) -> bytes:
-    path = local_path(Request(path=query.path, query=query.text), "list of URLs")
+    path = local_path(LocalQuery(path=query.path, query=query.text), "list of URLs")
     if not path.is_file() or path.suffix.lower() not in _READERS:
         raise UserError(path, "another kind of file" if path.is_file() else "no file", FORMS, "look at --path")
     try:
@@ -121,7 +121,7 @@ def _rows(query: Query, data: bytes) -> Iterator[Row]:
         line = next((number for number, line in enumerate(io.BytesIO(data), 1) if not _is_text(line)), 0)
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
     except DAMAGE as error:
-        raise UserError(query.path, words_of(error), FORMS, "mend the list") from error
+        raise UserError(query.path, sanitize_line(error), FORMS, "mend the list") from error
 
 
 def _is_text(line: bytes) -> bool:
@@ -238,21 +238,21 @@ def _text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _offer(where: str, row: dict, query: Query) -> Offer | Drop:
+def _offer(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
     text = _first_of(row, URL_KEYS, _text) or ""
     address, *more = _addresses(text) if text else [{"url": ""}]
     row = row | {name: value for name, value in address.items() if name == "caption" and not row.get(name)}
     base = query.base_url and query.base_url + "/"
     url = None if more else _absolute(address["url"], base)
     if url is None:
-        return Drop(where, "bad_url", f"{where}: {words_of(text, 100) or 'no URL'}")
+        return Skipped(where, "bad_url", f"{where}: {sanitize_line(text, 100) or 'no URL'}")
     tags = tags_in(row)
     said = provenance(row, tags)
     said.pop("file_url", None)
     if caption := caption_in(row):
         said.setdefault("title", caption)
-    return Offer(
-        words_of(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags),
+    return RemoteImage(
+        sanitize_line(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags),
         md5=_first_of(row, HASH_KEYS, promised_md5), sha256=_first_of(row, HASH_KEYS, promised_sha256),
         bytes=_first_of(row, SIZE_KEYS, whole_number),
     )  # fmt: skip

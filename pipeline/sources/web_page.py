@@ -15,20 +15,20 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     bad_answer,
     is_picture_url,
+    sanitize_line,
     tags_of,
-    words_of,
 )
 from pipeline.web.robots import AGENT, opt_out
 
@@ -69,28 +69,28 @@ def first(query: Query) -> Cursor:
     return {"url": url, "visited": []}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
-    return Ask(cursor["url"])
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
+    return HttpRequest(cursor["url"])
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     visited = [*cursor["visited"], cursor["url"]]
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     if kind.startswith("image/") and not kind.startswith("image/svg"):
         url = absolute_url(answer.url) or cursor["url"]
-        return Listing([Drop(url, "opted_out", words) if words else Offer(url, url)], None)
+        return Page([Skipped(url, "opted_out", words) if words else RemoteImage(url, url)], None)
     if kind not in PAGES:
         raise bad_answer(answer, f"no web page but {kind}", CURE)
     page = _parsed(answer)
     following = _following(page, answer, visited)
     words = words or page.opt_out
-    offers = [Drop(cursor["url"], "opted_out", words)] if words else list(_offers(page, cursor["url"], answer))
+    offers = [Skipped(cursor["url"], "opted_out", words)] if words else list(_offers(page, cursor["url"], answer))
     if not offers and len(visited) == 1:
-        raise bad_answer(answer, f"no picture on the page: {page.title or words_of(decoded(answer), 100)}", CURE)
+        raise bad_answer(answer, f"no picture on the page: {page.title or sanitize_line(decoded(answer), 100)}", CURE)
     if following and len(visited) >= query.pages:
-        return Listing(offers, None, f"the gallery has more than the {query.pages:,} pages that are asked for")
-    return Listing(offers, {"url": following, "visited": visited} if following else None)
+        return Page(offers, None, f"the gallery has more than the {query.pages:,} pages that are asked for")
+    return Page(offers, {"url": following, "visited": visited} if following else None)
 
 
 class Picture(NamedTuple):
@@ -105,7 +105,7 @@ class TooMuch(Exception):
     """More than a page may hold; args: of what."""
 
 
-class Page(HTMLParser):
+class HtmlPage(HTMLParser):
     """What matters of a page, as far as it was fed."""
 
     def __init__(self):
@@ -177,7 +177,7 @@ class Page(HTMLParser):
             self._show([content])
         elif name in ("robots", AGENT):
             is_against = opt_out([content if name == "robots" else f"{AGENT}: {content}"])
-            self.opt_out = self.opt_out or (words_of(f"meta {name}: {content}", 100) if is_against else None)
+            self.opt_out = self.opt_out or (sanitize_line(f"meta {name}: {content}", 100) if is_against else None)
         elif name in ("author", "keywords"):
             self.meta.setdefault(name, content)
 
@@ -204,15 +204,15 @@ class Page(HTMLParser):
         self.pictures.append(Picture(tuple(filter(None, addresses)), alt))
 
 
-_HANDLERS = {name: getattr(Page, f"_on_{name}") for name in "title base link a meta picture source img".split()}
+_HANDLERS = {name: getattr(HtmlPage, f"_on_{name}") for name in "title base link a meta picture source img".split()}
 
 
-def _parsed(answer: Answer) -> Page:
+def _parsed(answer: HttpResponse) -> HtmlPage:
     """The page that came; what is cut off at its end is left out. Raises BadAnswer."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
     text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decoded(answer).replace("<![", "<!x")))
-    page = Page()
+    page = HtmlPage()
     try:
         for start in range(0, len(text), CHUNK):
             page.feed(text[start : start + CHUNK])
@@ -224,7 +224,7 @@ def _parsed(answer: Answer) -> Page:
     return page
 
 
-def decoded(answer: Answer) -> str:
+def decoded(answer: HttpResponse) -> str:
     """The page as text: by what its header says, or itself, of its charset."""
     for mark, name in MARKS.items():
         if answer.body.startswith(mark):
@@ -264,11 +264,11 @@ def _codecs(charset: str) -> tuple[str, ...]:
     return CODECS.get(name, (name if _KNOWN.match(name) else "utf-8",))
 
 
-def _base(page: Page, answer: Answer) -> str:
+def _base(page: HtmlPage, answer: HttpResponse) -> str:
     return absolute_url(page.base, answer.url) or answer.url
 
 
-def _following(page: Page, answer: Answer, visited: list[str]) -> str | None:
+def _following(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str | None:
     """The next page, if it is one of the same host that was not read yet."""
     url = absolute_url(page.next, _base(page, answer))
     if url is None or urlsplit(url).netloc != urlsplit(absolute_url(answer.url) or "").netloc:
@@ -276,7 +276,7 @@ def _following(page: Page, answer: Answer, visited: list[str]) -> str | None:
     return None if url in (*visited, absolute_url(answer.url)) else url
 
 
-def _offers(page: Page, page_url: str, answer: Answer) -> Iterator[Offer]:
+def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[RemoteImage]:
     """Each picture once, at its best address; none that is a smaller version of another."""
     base, own = _base(page, answer), absolute_url(answer.url)
     titles: dict[str, str] = {}  # URL -> what the page calls it
@@ -293,7 +293,7 @@ def _offers(page: Page, page_url: str, answer: Answer) -> Iterator[Offer]:
     }  # fmt: skip
     for url, title in titles.items():
         if url not in smaller:
-            yield Offer(url, url, title=one_line(title) or one_line(page.title), **said)
+            yield RemoteImage(url, url, title=one_line(title) or one_line(page.title), **said)
 
 
 def _is_unwanted(url: str) -> bool:

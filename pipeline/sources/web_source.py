@@ -9,7 +9,7 @@ read(query, cursor, answer) -> what the answer offers, and the next cursor
 Since a cursor is all that an engine remembers, a listing that was killed goes on from the last one that was kept. One
 for a site that can be asked for what is new alone has a fourth:
 
-since(query, newest) -> the cursor of a first page that ends behind that post (`Listing.newest`)
+since(query, newest) -> the cursor of a first page that ends behind that post (`Page.newest`)
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop, numbered
+from pipeline.sources.base import Skipped, numbered
 from pipeline.sources.folder import EXTENSIONS
 from pipeline.sources.sidecars import MAX_TAGS, split_tags
 
@@ -34,7 +34,7 @@ MAX_PAGE_POSTS = 10_000  # sites have 1,000 at most
 WITHOUT_IDS = "a page of posts without ids: the site cannot be asked for what is below them"
 
 
-class Ask(NamedTuple):
+class HttpRequest(NamedTuple):
     """One request."""
 
     url: str
@@ -51,7 +51,7 @@ class Ask(NamedTuple):
     """USD that the answer may cost the user at most."""
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """What came back, whole."""
 
     url: str
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Offer:
+class RemoteImage:
     """A picture that a site says it has; fields as of Post."""
 
     source_id: str
@@ -82,10 +82,10 @@ class Offer:
     """Where smaller versions of it lie, the largest first: for a host that does not have the one at `file_url`."""
 
 
-class Listing(NamedTuple):
+class Page(NamedTuple):
     """What one answer says."""
 
-    offers: list[Offer | Drop]
+    offers: list[RemoteImage | Skipped]
     next: Cursor | None
     """None at the end."""
     shortfall: str = ""
@@ -115,16 +115,16 @@ class Query:
     pages: int = 1000
     """How many pages of a gallery are asked for at most."""
     options: dict[str, str] = field(default_factory=dict)
-    """The source's own settings, as of `Site.options`."""
+    """The source's own settings, as of `WebSource.options`."""
     agent: str = ""
     """The honest user agent, for a source that has another program ask."""
     wanted: int = 0
     """How many more pictures are wanted at the time of asking; 0: all."""
-    purse: float = float("inf")
+    budget_usd: float = float("inf")
     """USD that may still be spent at the time of asking."""
 
 
-class Site(NamedTuple):
+class WebSource(NamedTuple):
     """One row of SOURCES that is on the web."""
 
     engine: ModuleType
@@ -172,7 +172,7 @@ class Busy(Exception):
         """After which; None: as its headers say, if they do."""
 
 
-class Enough(Exception):
+class BudgetExceeded(Exception):
     """Raised by `ask`: what may be spent does not pay for another page; args: why, in words. The listing ends here for
     now, and may go on from the same cursor."""
 
@@ -182,12 +182,12 @@ class BadAnswer(UserError):
 
 
 def bad_answer(
-    answer: Answer, found: str, cure: str = "try again later; if it stays, the site has changed"
+    answer: HttpResponse, found: str, cure: str = "try again later; if it stays, the site has changed"
 ) -> BadAnswer:
-    return BadAnswer(answer.url[:300], words_of(found), "a page of pictures", cure)
+    return BadAnswer(answer.url[:300], sanitize_line(found), "a page of pictures", cure)
 
 
-def words_of(text: object, most: int = 300) -> str:
+def sanitize_line(text: object, most: int = 300) -> str:
     """What a site says, as one line that is safe to print."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 2 * most]).split())[:most]
 
@@ -238,7 +238,7 @@ def _pruned(value: Any, depth: int = MAX_NESTING) -> Any:
     return value
 
 
-def json_of(answer: Answer) -> Any:
+def json_of(answer: HttpResponse) -> Any:
     """The JSON that came. Raises BadAnswer."""
     try:
         return parsed_json(answer.body.decode("utf-8-sig"))
@@ -246,7 +246,7 @@ def json_of(answer: Answer) -> Any:
         raise bad_answer(answer, f"no JSON: {answer.body[:100]!r}") from None
 
 
-def posts_of(value: Any, answer: Answer) -> list:
+def posts_of(value: Any, answer: HttpResponse) -> list:
     """The items of a JSON list, posts and what else is among them. Raises BadAnswer, with the site's words, if it is no
     list."""
     if isinstance(value, dict):
@@ -257,7 +257,9 @@ def posts_of(value: Any, answer: Answer) -> list:
     return value
 
 
-def offers_of(items: list, offer: Callable[[dict], Offer | Drop], answer: Answer) -> list[Offer | Drop]:
+def offers_of(
+    items: list, offer: Callable[[dict], RemoteImage | Skipped], answer: HttpResponse
+) -> list[RemoteImage | Skipped]:
     """Return what each item of a page comes to, by `offer`; one that is no object is an odd post. Raises BadAnswer if
     there are more than on any site's pages."""
     if len(items) > MAX_PAGE_POSTS:
@@ -265,11 +267,11 @@ def offers_of(items: list, offer: Callable[[dict], Offer | Drop], answer: Answer
     return numbered([offer(item) if isinstance(item, dict) else odd_post(item) for item in items])
 
 
-def odd_post(item: object, what: str = "a post without an id") -> Drop:
+def odd_post(item: object, what: str = "a post without an id") -> Skipped:
     """Return the row of an item that is no post, or has no id: it is named by its content."""
     digest = hashlib.sha256(json.dumps(item, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    detail = f"{what}; keys: {keys_of(item)}" if isinstance(item, dict) else f"no post but {words_of(item, 100)}"
-    return Drop(f"odd post {digest}", "odd_post", detail, is_odd=True)
+    detail = f"{what}; keys: {keys_of(item)}" if isinstance(item, dict) else f"no post but {sanitize_line(item, 100)}"
+    return Skipped(f"odd post {digest}", "odd_post", detail, is_odd=True)
 
 
 def rating_of(item: dict, names: dict[str, str]) -> str:
@@ -278,19 +280,19 @@ def rating_of(item: dict, names: dict[str, str]) -> str:
     return names.get(rating, rating)
 
 
-def not_of_the_rating(post_id: str, rating: str, item: dict) -> Drop:
+def skip_by_rating(post_id: str, rating: str, item: dict) -> Skipped:
     """A post that is not rated is not taken for a safe one."""
-    found = words_of(rating, 20)
+    found = sanitize_line(rating, 20)
     detail = found or f"post {post_id} has no rating; keys: {keys_of(item)}"
-    return Drop(post_id, "rating", detail, is_odd=not found)
+    return Skipped(post_id, "rating", detail, is_odd=not found)
 
 
-def without_address(post_id: str, item: dict) -> Drop:
+def skip_missing_url(post_id: str, item: dict) -> Skipped:
     detail = f"post {post_id} has no file_url of use; keys: {keys_of(item)}"
-    return Drop(post_id, "no_file_url", detail, is_odd=True)
+    return Skipped(post_id, "no_file_url", detail, is_odd=True)
 
 
-def version_of(query: Query, original: str | None, sample: object) -> str | None:
+def choose_variant(query: Query, original: str | None, sample: object) -> str | None:
     """Which file is wanted: the original, or the smaller picture `sample` (as the site says), if that is one."""
     is_sample = query.files == "sample" and is_picture_url(str(sample or ""))
     return (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
@@ -301,7 +303,7 @@ def id_of(item: object) -> int | None:
     return (whole_number(item.get("id")) if isinstance(item, dict) else None) or None
 
 
-def further(cursor: Cursor, items: list, answer: Answer) -> Cursor | None:
+def next_cursor(cursor: Cursor, items: list, answer: HttpResponse) -> Cursor | None:
     """The cursor of the next page, where pages are keyed by id (`below`) if the query allows (`is_keyed`), and numbered
     (`page`) if not; None if no post of this page has an id (WITHOUT_IDS). Raises BadAnswer if the site does not heed
     the key: it would be asked for ever."""
@@ -318,7 +320,7 @@ def further(cursor: Cursor, items: list, answer: Answer) -> Cursor | None:
 
 def keys_of(item: dict) -> str:
     """Those of an item that cannot be used, for an error."""
-    return words_of(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
+    return sanitize_line(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
 
 
 def words_in(value: object) -> list[str]:

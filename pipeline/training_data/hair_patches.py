@@ -49,7 +49,7 @@ class Head(NamedTuple):
     """(PATCH, PATCH), 0..1: how much of each place is behind all of the figure."""
 
 
-class Lesson(NamedTuple):
+class TrainingPatch(NamedTuple):
     """A patch, and what to say of it."""
 
     picture: np.ndarray
@@ -67,19 +67,19 @@ def draw_all(seed: int, count: int, out: Path, *, style: str = "character", jobs
     hair = np.empty((heads, COLORINGS, CELLS, CELLS), np.uint8)
     said = np.empty((heads, COLORINGS, len(NONE)), np.float32)
     progress = Progress("drawing hair")
-    for i, lessons in map_items(functools.partial(_numbered, seed, style), range(heads), jobs=jobs):
-        pictures[i], hair[i], said[i] = (np.stack(column) for column in zip(*lessons, strict=True))
+    for i, patches in map_items(functools.partial(_numbered, seed, style), range(heads), jobs=jobs):
+        pictures[i], hair[i], said[i] = (np.stack(column) for column in zip(*patches, strict=True))
         progress.advance()
     progress.close()
     for name, array in (("pictures", pictures), ("hair", hair), ("shares", said)):
         np.save(out / f"{name}.npy", array.reshape(-1, *array.shape[2:])[:count])
 
 
-def _numbered(seed: int, style: str, i: int) -> tuple[int, list[Lesson]]:
-    return i, list(lessons(seed, i, style=style))
+def _numbered(seed: int, style: str, i: int) -> tuple[int, list[TrainingPatch]]:
+    return i, list(patches(seed, i, style=style))
 
 
-def lessons(seed: int, i: int, *, style: str = "character") -> Iterator[Lesson]:
+def patches(seed: int, i: int, *, style: str = "character") -> Iterator[TrainingPatch]:
     """COLORINGS of the i-th head of a seed."""
     rng = np.random.default_rng((seed, i))
     head = draw_head(varied(sample(seed, i, style=style), rng), rng)
@@ -118,7 +118,7 @@ def draw_head(look: Look, rng: np.random.Generator) -> Head:
     return Head(grey / 255, light, hair, (before_white - before_black).mean(2) / 255)
 
 
-def colored(head: Head, rng: np.random.Generator) -> Lesson:
+def colored(head: Head, rng: np.random.Generator) -> TrainingPatch:
     """The head with hair of some colour, in some light."""
     color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.8 else any_color(rng)
     said = np.append(shares(color), 0.0)
@@ -143,7 +143,7 @@ def colored(head: Head, rng: np.random.Generator) -> Lesson:
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (3, 3), 0)
     cells = cv2.resize(np.float32(is_hair), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
-    return Lesson(picture, np.rint(255 * cells).astype(np.uint8), said)
+    return TrainingPatch(picture, np.rint(255 * cells).astype(np.uint8), said)
 
 
 def _mixed(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -21,13 +21,13 @@ from urllib.parse import urlsplit
 
 from pipeline import redaction
 from pipeline.errors import UserError
-from pipeline.sources.web_source import Answer, Ask, Busy
+from pipeline.sources.web_source import Busy, HttpRequest, HttpResponse
 from pipeline.web import http as web
 from pipeline.web import robots
-from pipeline.web.http import Fault, Outgoing
-from pipeline.web.http_cache import Kept
-from pipeline.web.partial_file import VALIDATORS, Spool
-from pipeline.web.rate_limit import LONGEST_PAUSE, Budget
+from pipeline.web.http import Outgoing, RequestFailed
+from pipeline.web.http_cache import CachedResponse
+from pipeline.web.partial_file import VALIDATORS, PartialFile
+from pipeline.web.rate_limit import LONGEST_PAUSE, RateLimiter
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 @dataclass(frozen=True)
-class Manners:
+class CrawlPolicy:
     """How to ask, for one source."""
 
     rate: float = 1.0
@@ -55,11 +55,11 @@ class Manners:
     file_seconds: float = 600
 
 
-class Banned(UserError):
+class BlockedByHost(UserError):
     """A host that wants no programs now. Never to be worked around."""
 
 
-class Down(Fault):
+class HostUnavailable(RequestFailed):
     """A host that failed too often in a row, or whose robots.txt cannot be read; nothing was asked of it."""
 
 
@@ -68,12 +68,12 @@ class _Host:
     """What one run knows of a host."""
 
     name: str
-    budget: Budget
+    budget: RateLimiter
     rules: robots.Rules | None = None
-    fault: Fault | None = None
+    failure: RequestFailed | None = None
     """Why its robots.txt could not be read."""
     failures: int = 0
-    ban: Banned | None = None
+    ban: BlockedByHost | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -81,29 +81,31 @@ class Client:
     """For several threads; each has connections of its own. `pages` is a folder for answers that may be asked for
     again; `stop` calls off all waiting."""
 
-    def __init__(self, manners: Manners, pages: Path, stop: threading.Event, hosts: Path | None = None):
-        self._manners, self._pages, self._stop, self._host_folder = manners, pages, stop, hosts
+    def __init__(self, policy: CrawlPolicy, pages: Path, stop: threading.Event, hosts: Path | None = None):
+        self._policy, self._pages, self._stop, self._host_folder = policy, pages, stop, hosts
         self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
         self._of_thread = threading.local()
         self._watchdog = web.Watchdog(stop)
         pages.mkdir(parents=True, exist_ok=True)
 
-    def page(self, ask: Ask, read: Callable[[Answer], T], *, obeys_robots: bool, reads_refusals: bool = False) -> T:
+    def page(
+        self, ask: HttpRequest, read: Callable[[HttpResponse], T], *, obeys_robots: bool, reads_refusals: bool = False
+    ) -> T:
         """`read` of an answer of any status but those that may pass: 4xx tell what is wrong; 429 too if `read` knows
         the site's own words for it. `read` may raise Busy. Raises Fault."""
-        kept = Kept(self._pages, ask)
+        kept = CachedResponse(self._pages, ask)
         outgoing = _outgoing(ask)
-        redaction.remember(outgoing.keys)
+        redaction.cached_map(outgoing.keys)
 
-        def whole(answer: web.Response) -> Answer:
+        def whole(answer: web.Response) -> HttpResponse:
             if answer.status_code == 304 and kept.answer:
                 return kept.answer
             if not (reads_refusals and answer.status_code == 429):
                 _raise_for_passing(answer)
-            data = b"".join(web.body(answer, self._manners.page_bytes))
+            data = b"".join(web.body(answer, self._policy.page_bytes))
             _raise_for_challenge(answer, data)
-            said = Answer(answer.url, answer.status_code, _headers(answer), data)
+            said = HttpResponse(answer.url, answer.status_code, _headers(answer), data)
             fresh = _without_keys(said, outgoing.keys)  # before anybody shortens its words, and parts a key
             return kept.keep(fresh) if fresh == said else fresh
 
@@ -112,24 +114,24 @@ class Client:
                 return read(whole(answer))
             except Busy as busy:
                 wait = _wanted_wait(answer) if busy.seconds is None else busy.seconds
-                raise Fault("rate_limited", outgoing.hide(str(busy)), may_pass=True, wait=wait) from None
+                raise RequestFailed("rate_limited", outgoing.hide(str(busy)), retryable=True, wait=wait) from None
             except UserError as error:  # in words of the site's, which may repeat what it was sent
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
-        return self._again(
+        return self._request_with_retries(
             ask.url, outgoing._replace(headers=outgoing.headers | kept.conditions()), use,
-            seconds=self._manners.page_seconds, obeys_robots=obeys_robots,
+            seconds=self._policy.page_seconds, obeys_robots=obeys_robots,
         )  # fmt: skip
 
-    def file(self, ask: Ask, spool: Spool) -> None:
+    def file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
         """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. robots.txt, opt-outs and
         types are heeded. Raises Fault."""
 
         def fetch(answer: web.Response) -> None:
             _raise_for_passing(answer)
             if answer.status_code == 416:  # what is there is not a part of what they have
-                spool.done()
-                raise Fault("cut_short", "the rest could not be had", may_pass=True, wait=0)
+                partial_file.done()
+                raise RequestFailed("cut_short", "the rest could not be had", retryable=True, wait=0)
             if answer.status_code not in (200, 206):
                 head = b"".join(itertools.islice(web.body(answer, 1 << 20), 4))
                 _raise_for_challenge(answer, head)
@@ -137,26 +139,26 @@ class Client:
             if reason := robots.opt_out(
                 answer.raw.headers.getlist("X-Robots-Tag"), answer.headers.get("TDM-Reservation", "")
             ):
-                raise Fault("opted_out", reason)
+                raise RequestFailed("opted_out", reason)
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind in ("text/html", "application/xhtml+xml"):
-                raise Fault("wrong_type", "a web page (text/html) where a picture was expected")
-            start = spool.resumable()[0] if answer.status_code == 206 else 0
+                raise RequestFailed("wrong_type", "a web page (text/html) where a picture was expected")
+            start = partial_file.resumable()[0] if answer.status_code == 206 else 0
             if answer.status_code == 206 and not _is_the_rest(answer, start):
-                spool.done()
-                raise Fault("cut_short", "another part came than was asked for", may_pass=True)
+                partial_file.done()
+                raise RequestFailed("cut_short", "another part came than was asked for", retryable=True)
             if not start:
-                spool.begin(_validators(answer))
-            spool.add(web.body(answer, self._manners.file_bytes - start))
-            spool.finish()
+                partial_file.begin(_validators(answer))
+            partial_file.add(web.body(answer, self._policy.file_bytes - start))
+            partial_file.finish()
 
-        if not spool.is_whole():
-            self._again(
-                ask.url, _outgoing(ask), fetch, seconds=self._manners.file_seconds, obeys_robots=True,
-                more=lambda: _ranged(spool),
+        if not partial_file.is_whole():
+            self._request_with_retries(
+                ask.url, _outgoing(ask), fetch, seconds=self._policy.file_seconds, obeys_robots=True,
+                more=lambda: _ranged(partial_file),
             )  # fmt: skip
 
-    def _again(
+    def _request_with_retries(
         self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, seconds: float, obeys_robots: bool,
         more: Callable[[], dict[str, str]] = dict,
     ) -> T:  # fmt: skip
@@ -165,71 +167,73 @@ class Client:
         if host.ban:
             raise host.ban
         if host.failures >= DOWN_AFTER:
-            raise Down("unreachable", f"{host.name} failed {DOWN_AFTER} times in a row; it was asked no more")
+            raise HostUnavailable(
+                "unreachable", f"{host.name} failed {DOWN_AFTER} times in a row; it was asked no more"
+            )
 
         def ask() -> T:
             with web.answered(
                 self._session, url, outgoing._replace(headers=outgoing.headers | more()), seconds=seconds,
-                before=lambda target: self._approach(target, host, obeys_robots=obeys_robots),
+                before=lambda target: self._wait_until_allowed(target, host, obeys_robots=obeys_robots),
             ) as answer:  # fmt: skip
-                _heed_limits(answer, self._host(answer.url).budget)
+                _apply_rate_limit_headers(answer, self._host(answer.url).budget)
                 return use(answer)
 
         try:
-            result = self._tried(ask)
-        except Banned as ban:
+            result = self._retry(ask)
+        except BlockedByHost as ban:
             host.ban = ban
             raise
-        except Fault as fault:
-            responsible = self._host(fault.url) if fault.reason != "bad_url" else host
-            is_hosts_fault = fault.may_pass or fault.reason in ("refused", "unreachable")
-            responsible.failures = responsible.failures + 1 if is_hosts_fault else 0
+        except RequestFailed as failure:
+            responsible = self._host(failure.url) if failure.reason != "bad_url" else host
+            is_host_failure = failure.retryable or failure.reason in ("refused", "unreachable")
+            responsible.failures = responsible.failures + 1 if is_host_failure else 0
             raise
         host.failures = 0
         return result
 
-    def _tried(self, ask: Callable[[], T]) -> T:
+    def _retry(self, ask: Callable[[], T]) -> T:
         """`ask`, again after a pause of the host whose fault it was, for whatever may pass. Raises Fault."""
         before: list[str] = []
         while True:
             try:
                 return ask()
-            except Fault as fault:
-                fault.before = before
-                if not fault.may_pass or len(before) == TRIES - 1:
+            except RequestFailed as failure:
+                failure.before = before
+                if not failure.retryable or len(before) == TRIES - 1:
                     raise
-                wait = fault.wait
+                wait = failure.wait
                 if wait is None:  # a host that wants patience, and does not say how much, gets more of it
-                    factor = 8 if fault.reason == "rate_limited" else 1
-                    wait = self._manners.backoff * factor * 2 ** len(before) * random.uniform(0.5, 1.5)
-                before = [*before, fault.reason]
-                host = self._host(fault.url)
-                logger.info("%s: %s; asked again in %.0f s", host.name, fault, wait)
+                    factor = 8 if failure.reason == "rate_limited" else 1
+                    wait = self._policy.backoff * factor * 2 ** len(before) * random.uniform(0.5, 1.5)
+                before = [*before, failure.reason]
+                host = self._host(failure.url)
+                logger.info("%s: %s; asked again in %.0f s", host.name, failure, wait)
                 host.budget.pause(wait)
 
-    def _approach(self, url: str, asked: _Host, *, obeys_robots: bool) -> None:
+    def _wait_until_allowed(self, url: str, asked: _Host, *, obeys_robots: bool) -> None:
         """Return when `url`, to which `asked` may have redirected, may be asked: its host's robots.txt is known, allows
         it, and the budget has room."""
         host = self._host(url)
         with host.lock:
-            if host.rules is None and host.fault is None:
+            if host.rules is None and host.failure is None:
                 try:
-                    host.rules = self._tried(lambda: self._robots(url, host))
-                except Fault as fault:
-                    host.fault = fault
-        if host.fault:
-            detail = f"robots.txt of {host.name} cannot be read: {host.fault.detail}"
-            kind = Down if host is asked and host.fault.may_pass else Fault
-            raise kind(host.fault.reason, detail) from host.fault
+                    host.rules = self._retry(lambda: self._robots(url, host))
+                except RequestFailed as failure:
+                    host.failure = failure
+        if host.failure:
+            detail = f"robots.txt of {host.name} cannot be read: {host.failure.detail}"
+            kind = HostUnavailable if host is asked and host.failure.retryable else RequestFailed
+            raise kind(host.failure.reason, detail) from host.failure
         if obeys_robots and not host.rules.allow(url):
             refusal = host.rules.refusal and f": {host.rules.refusal}"
-            raise Fault("robots", f"robots.txt of {host.name} disallows it{refusal}")
+            raise RequestFailed("robots", f"robots.txt of {host.name} disallows it{refusal}")
         host.budget.wait()
 
     def _robots(self, url: str, host: _Host) -> robots.Rules:
         """A host that has none allows all; one that fails allows nothing (RFC 9309, 2.3.1)."""
         place = "{0.scheme}://{0.netloc}/robots.txt".format(urlsplit(url))
-        seconds = self._manners.page_seconds
+        seconds = self._policy.page_seconds
         with web.answered(self._session, place, before=lambda _: host.budget.wait(), seconds=seconds) as answer:
             _raise_for_passing(answer)
             _raise_for_challenge(answer, b"")
@@ -241,44 +245,44 @@ class Client:
                 if len(text) > robots.MAX_BYTES:
                     break
         rules = robots.Rules(bytes(text))
-        if rules.seconds_between and self._manners.rate:
-            host.budget = self._budget(host.name, min(self._manners.rate, 1 / rules.seconds_between))
+        if rules.seconds_between and self._policy.rate:
+            host.budget = self._budget(host.name, min(self._policy.rate, 1 / rules.seconds_between))
         return rules
 
     def _host(self, url: str) -> _Host:
         with self._lock:
             name = host_name(url)
             if name not in self._hosts:
-                self._hosts[name] = _Host(name, self._budget(name, self._manners.rate))
+                self._hosts[name] = _Host(name, self._budget(name, self._policy.rate))
             return self._hosts[name]
 
-    def _budget(self, name: str, rate: float) -> Budget:
-        return Budget(name, rate, self._stop, self._host_folder)
+    def _budget(self, name: str, rate: float) -> RateLimiter:
+        return RateLimiter(name, rate, self._stop, self._host_folder)
 
     @property
     def _session(self) -> web.Session:
         if not hasattr(self._of_thread, "session"):
-            agent = web.user_agent(self._manners.about)
-            self._of_thread.session = web.Session(agent, self._watchdog, self._manners.local_hosts)
+            agent = web.user_agent(self._policy.about)
+            self._of_thread.session = web.Session(agent, self._watchdog, self._policy.local_hosts)
         return self._of_thread.session
 
 
-def _outgoing(ask: Ask) -> Outgoing:
+def _outgoing(ask: HttpRequest) -> Outgoing:
     headers = {name: value for name, value in (("Referer", ask.referer), ("Cookie", ask.cookie)) if value}
     return Outgoing(headers, ask.secrets, ask.login, ask.bearer)
 
 
-def _without_keys(answer: Answer, keys: frozenset[str]) -> Answer:
+def _without_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
     """Return the answer without the keys that it repeats, in whatever spelling."""
     headers = {name: redaction.hide(value, keys) for name, value in answer.headers.items()}
-    return Answer(
+    return HttpResponse(
         redaction.hide(answer.url, keys), answer.status, headers, redaction.hide_in_bytes(answer.body, keys)
     )  # fmt: skip
 
 
-def _ranged(spool: Spool) -> dict[str, str]:
+def _ranged(partial_file: PartialFile) -> dict[str, str]:
     """A length or a range of what is packed for the way says nothing of the file."""
-    return {"Accept-Encoding": "identity"} | spool.resumable()[1]
+    return {"Accept-Encoding": "identity"} | partial_file.resumable()[1]
 
 
 def _is_the_rest(answer: web.Response, start: int) -> bool:
@@ -310,11 +314,11 @@ def _raise_for_passing(answer: web.Response) -> None:
     """Raises Fault for a status that asks for patience, or that a later try may not meet."""
     status = answer.status_code
     if status == 429:
-        raise Fault("rate_limited", "HTTP 429", may_pass=True, wait=_wanted_wait(answer))
+        raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_wanted_wait(answer))
     if status == 503 and answer.headers.get("cf-mitigated"):
         raise _ban(answer)
     if status in (408, 425) or status >= 500:
-        raise Fault("server_error", f"HTTP {status}", may_pass=True, wait=_retry_after(answer))
+        raise RequestFailed("server_error", f"HTTP {status}", retryable=True, wait=_retry_after(answer))
 
 
 def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
@@ -323,16 +327,16 @@ def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
         raise _ban(answer)
 
 
-def _ban(answer: web.Response) -> Banned:
-    return Banned(
+def _ban(answer: web.Response) -> BlockedByHost:
+    return BlockedByHost(
         host_name(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
         "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
     )  # fmt: skip
 
 
-def _refusal(answer: web.Response) -> Fault:
+def _refusal(answer: web.Response) -> RequestFailed:
     status = answer.status_code
-    return Fault("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
+    return RequestFailed("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
 
 
 def _wanted_wait(answer: web.Response) -> float | None:
@@ -362,7 +366,7 @@ def _until_reset(answer: web.Response) -> float | None:
     return None
 
 
-def _heed_limits(answer: web.Response, budget: Budget) -> None:
+def _apply_rate_limit_headers(answer: web.Response, budget: RateLimiter) -> None:
     """A host that says that nothing is left is left alone until there is."""
     for name in ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining"):
         if answer.headers.get(name, "").strip() == "0" and (wait := _until_reset(answer)):

@@ -37,15 +37,15 @@ class WebError(UserError):
     """A URL that was not, or could not be, fetched whole."""
 
 
-class Fault(Exception):
+class RequestFailed(Exception):
     """A request that failed."""
 
-    def __init__(self, reason: str, detail: str = "", *, may_pass: bool = False, wait: float | None = None):
+    def __init__(self, reason: str, detail: str = "", *, retryable: bool = False, wait: float | None = None):
         super().__init__(reason, detail)
         self.reason = reason
         """One of `pipeline.manifest.REASONS`."""
         self.detail = detail
-        self.may_pass = may_pass
+        self.retryable = retryable
         """Whether the same request may fare better later."""
         self.wait = wait
         """Seconds after which the host wants to be asked again, if it said so."""
@@ -116,7 +116,7 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
 
     def is_safe(target: str) -> None:
         if not target.startswith("https:") and urlsplit(target).netloc not in local_hosts:
-            raise Fault("bad_url", "not an https URL")
+            raise RequestFailed("bad_url", "not an https URL")
 
     ended = threading.Event()
     try:
@@ -125,11 +125,11 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
             answered(session, url, before=is_safe, seconds=seconds) as answer,
         ):
             if answer.status_code != 200:
-                raise Fault("refused", f"HTTP {answer.status_code} {answer.reason}")
+                raise RequestFailed("refused", f"HTTP {answer.status_code} {answer.reason}")
             return b"".join(body(answer, max_bytes))
-    except Fault as fault:
+    except RequestFailed as failure:
         expected, cure = "the whole file over https", "try again, or fetch it by hand"
-        raise WebError(url[:300], fault.detail, expected, cure) from fault
+        raise WebError(url[:300], failure.detail, expected, cure) from failure
     finally:
         ended.set()
 
@@ -225,7 +225,7 @@ def answered(
         for _ in range(MAX_REDIRECTS + 1):
             _check(url)
             before(url)
-            with _faults_told(session, told), session.watchdog.limit(session, seconds):
+            with _translate_errors(session, told), session.watchdog.limit(session, seconds):
                 answer = session.get(
                     url, params=sent.parameters, headers=sent.all_headers, auth=sent.login, stream=True,
                     timeout=PATIENCE, allow_redirects=False,
@@ -239,11 +239,11 @@ def answered(
             if host_and_port(target) != host_and_port(url):
                 sent = _NOTHING
             url = target
-        raise Fault("redirects", f"more than {MAX_REDIRECTS} redirects")
-    except Fault as fault:
-        fault.url = url
-        fault.detail = told.hide(fault.detail)  # a redirect may repeat what was sent
-        fault.args = (fault.reason, fault.detail)
+        raise RequestFailed("redirects", f"more than {MAX_REDIRECTS} redirects")
+    except RequestFailed as failure:
+        failure.url = url
+        failure.detail = told.hide(failure.detail)  # a redirect may repeat what was sent
+        failure.args = (failure.reason, failure.detail)
         raise
 
 
@@ -253,7 +253,7 @@ def _target(url: str, location: str) -> str:
         target = urljoin(url, location.encode("latin-1").decode("utf-8", "replace"))
         host_and_port(target)
     except ValueError as error:
-        raise Fault("bad_url", f"a redirect to no URL ({error})") from error
+        raise RequestFailed("bad_url", f"a redirect to no URL ({error})") from error
     return target
 
 
@@ -263,16 +263,16 @@ def body(answer: Response, max_bytes: int) -> Iterator[bytes]:
     announced = answer.headers.get("Content-Length", "")
     length = int(announced) if re.fullmatch("[0-9]{1,18}", announced) else None
     if length is not None and length > max_bytes:
-        raise Fault("too_large", f"more than {max_bytes:,} bytes")
+        raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
     while chunk := answer.raw.read1(_CHUNK, decode_content=True):  # what is there, so that a drip is seen as one
         size += len(chunk)
         if size > max_bytes:
-            raise Fault("too_large", f"more than {max_bytes:,} bytes")
+            raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
         yield chunk
     if answer.session.was_cut:  # which looks like its end, where no length was announced
-        raise Fault("too_slow", f"too slow: {size:,} bytes when time was up", may_pass=True)
+        raise RequestFailed("too_slow", f"too slow: {size:,} bytes when time was up", retryable=True)
     if length is not None and "Content-Encoding" not in answer.headers and length != size:
-        raise Fault("cut_short", f"{size:,} bytes of {announced} announced", may_pass=True)
+        raise RequestFailed("cut_short", f"{size:,} bytes of {announced} announced", retryable=True)
 
 
 def _check(url: str) -> None:
@@ -283,9 +283,9 @@ def _check(url: str) -> None:
         (parts.hostname or "").encode("idna")
         is_right = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError as error:
-        raise Fault("bad_url", f"not a URL ({error})") from error
+        raise RequestFailed("bad_url", f"not a URL ({error})") from error
     if not is_right or len(url) > MAX_URL:
-        raise Fault("bad_url", "not an https URL, nor an http one")
+        raise RequestFailed("bad_url", "not an https URL, nor an http one")
 
 
 def host_and_port(url: str) -> tuple[str, int]:
@@ -321,7 +321,7 @@ def _pool(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], l
             if not is_local:
                 try:
                     check_public(made.getpeername()[0])
-                except Fault:
+                except RequestFailed:
                     made.close()
                     raise
             lines.append((weakref.ref(self), made.dup()))
@@ -334,8 +334,8 @@ def _addresses(host: str, port: int) -> list[str]:
     try:
         return [info[4][0] for info in socket.getaddrinfo(host, port)]
     except OSError as error:
-        may_pass = getattr(error, "errno", None) == socket.EAI_AGAIN
-        raise Fault("unreachable", f"no such host ({error.strerror})", may_pass=may_pass) from error
+        retryable = getattr(error, "errno", None) == socket.EAI_AGAIN
+        raise RequestFailed("unreachable", f"no such host ({error.strerror})", retryable=retryable) from error
 
 
 # IPv6 networks whose last 32 bits are an IPv4 address to which some gateway may lead.
@@ -353,7 +353,7 @@ def check_public(text: str) -> None:
             addresses.append(ipaddress.ip_address(int(address) & 0xFFFFFFFF))
     for each in addresses[-1:] if getattr(address, "ipv4_mapped", None) else addresses:
         if not each.is_global or each.is_multicast or getattr(each, "is_site_local", False):
-            raise Fault("private_address", f"a private address ({text})")
+            raise RequestFailed("private_address", f"a private address ({text})")
 
 
 # What requests and urllib3 raise, the narrower first: (class, reason, may it pass).
@@ -368,15 +368,15 @@ _FAULTS = (
 
 
 @contextlib.contextmanager
-def _faults_told(session: Session, outgoing: Outgoing) -> Iterator[None]:
+def _translate_errors(session: Session, outgoing: Outgoing) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if session.was_cut and not isinstance(error, (Fault, UserError)):
-            raise Fault("too_slow", "too slow: time was up", may_pass=True) from None
-        for kind, reason, may_pass in _FAULTS:
+        if session.was_cut and not isinstance(error, (RequestFailed, UserError)):
+            raise RequestFailed("too_slow", "too slow: time was up", retryable=True) from None
+        for kind, reason, retryable in _FAULTS:
             if isinstance(error, kind):  # the cause would tell secrets
-                raise Fault(reason, outgoing.hide(_words(error))[:200], may_pass=may_pass) from None
+                raise RequestFailed(reason, outgoing.hide(_words(error))[:200], retryable=retryable) from None
         raise
 
 

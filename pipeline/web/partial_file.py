@@ -17,7 +17,7 @@ from pipeline.stored import read_json
 VALIDATORS = ("etag", "last-modified")
 
 
-class Spool:
+class PartialFile:
     """Of one URL. For one process and thread at a time."""
 
     def __init__(self, folder: Path, url: str):

@@ -30,7 +30,7 @@ class Stopped(Exception):
     """The waiting was called off."""
 
 
-class Budget:
+class RateLimiter:
     """Of one host (`name` or `name:port`): at most `rate` requests a second, evenly; 0: as many as there are."""
 
     def __init__(self, host: str, rate: float, stop: threading.Event, folder: Path | None = None):

@@ -27,7 +27,7 @@ from pipeline.hair import color_network as hair_color
 from pipeline.images import collect as images
 from pipeline.images import near_duplicates as near
 from pipeline.sources import SOURCES
-from pipeline.sources.base import Request
+from pipeline.sources.base import LocalQuery
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
 from tests.benchmarks.crawl import harvest, politeness
@@ -58,7 +58,7 @@ def tell(bench: str, amount: int, unit: str, seconds: list[float], **more) -> No
 
 
 def originals(count: int, store: Store) -> list[Path]:
-    posts = SOURCES["drawn"].posts(Request(), SOURCES["drawn"].snapshot(Request()))
+    posts = SOURCES["drawn"].posts(LocalQuery(), SOURCES["drawn"].snapshot(LocalQuery()))
     table, _ = images.collect(posts, "drawn", count, store)
     return [store.root / path for path in table["path"].to_pylist()]
 
@@ -217,7 +217,7 @@ def step(preset: str = "") -> None:
     """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
     import torch
 
-    from models.zoo import ZOO
+    from models.zoo import MODELS
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     preset = preset or ("article" if device.type == "cuda" else "small")
@@ -232,8 +232,8 @@ def step(preset: str = "") -> None:
 
         return run
 
-    for name in ZOO:
-        config = ZOO[name].presets[preset]
+    for name in MODELS:
+        config = MODELS[name].presets[preset]
         torch.manual_seed(0)
         shape = (config.pictures, config.size, config.size, 3)
         batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
@@ -254,13 +254,13 @@ def step(preset: str = "") -> None:
 def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
     import torch
 
-    from models.zoo import ZOO
+    from models.zoo import MODELS
 
-    trainee = ZOO[name].trainee(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
+    trainer = MODELS[name].trainer(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
 
     def step(i: int) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
-            trainee.step(batch, i)
+            trainer.step(batch, i)
 
     return step
 
@@ -269,10 +269,10 @@ def _networks(name: str, config, device):
     """The networks of a model, each with an Adam of its own."""
     import torch
 
-    from models.zoo import ZOO
+    from models.zoo import MODELS
 
     for part in ("generator", "discriminator"):
-        network = ZOO[name].networks[part](config).to(device)
+        network = MODELS[name].networks[part](config).to(device)
         yield network, torch.optim.Adam(network.parameters(), config.learning_rate, (0.5, 0.999))
 
 

@@ -137,10 +137,10 @@ async def _serve() -> None:
 
 def politeness(requests: int = 200) -> None:
     """What a request costs at its budget when it need not wait: lock, bucket and pause, shared between processes."""
-    from pipeline.web.rate_limit import Budget
+    from pipeline.web.rate_limit import RateLimiter
 
     with tempfile.TemporaryDirectory() as root:
-        budget = Budget("bench", 500, threading.Event(), Path(root))
+        budget = RateLimiter("bench", 500, threading.Event(), Path(root))
         seconds = []
         for _ in range(requests):
             time.sleep(0.004)  # twice what the rate asks for

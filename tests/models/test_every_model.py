@@ -20,7 +20,7 @@ from models import distributed as ranks
 from models.data.dataset import UserError, seed_for
 from models.runs import export
 from models.training import loop as train
-from models.zoo import ZOO
+from models.zoo import MODELS
 
 CPU = torch.device("cpu")
 
@@ -45,23 +45,23 @@ class Noise:
 
 def build(name: str, **changes):
     """(config, trainee) of the tiny preset, on random held-out pictures."""
-    entry = ZOO[name]
+    entry = MODELS[name]
     config = replace(entry.presets["tiny"], **changes)
     held_out = np.random.default_rng(0).integers(0, 256, (16, config.size, config.size, 3), np.uint8)
     torch.manual_seed(seed_for(0, "weights"))
-    return config, entry.trainee(config, CPU, held_out)
+    return config, entry.trainer(config, CPU, held_out)
 
 
 def fit(name: str, run: Path, steps: int, **more) -> object:
-    config, trainee = build(name)
+    config, trainer = build(name)
     every = {"log_every": 1, "sample_every": 2, "save_every": 2}
-    train.fit(trainee, Noise(config), run, steps=steps, **(every | more))
-    return trainee
+    train.fit(trainer, Noise(config), run, steps=steps, **(every | more))
+    return trainer
 
 
-def state(trainee) -> dict:
+def state(trainer) -> dict:
     file = io.BytesIO()
-    torch.save({name: part.state_dict() for name, part in train.parts(trainee).items()}, file)
+    torch.save({name: part.state_dict() for name, part in train.parts(trainer).items()}, file)
     return torch.load(io.BytesIO(file.getvalue()))
 
 
@@ -77,7 +77,7 @@ def the_same(a, b, *, rtol: float = 0, atol: float = 0) -> None:
         torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
-every_model = pytest.mark.parametrize("name", ZOO)
+every_model = pytest.mark.parametrize("name", MODELS)
 
 
 @every_model
@@ -108,16 +108,16 @@ def test_stopping_and_going_on_changes_nothing(name, tmp_path):
 
 @every_model
 def test_every_network_learns_in_a_step_and_the_optimizers_are_saved(name):
-    config, trainee = build(name)
-    before = state(trainee)
-    trainee.step(Noise(config)(0), 0)
-    after = state(trainee)
-    networks = [part for part in train.parts(trainee) if isinstance(getattr(trainee, part), nn.Module)]
-    assert len(networks) >= len(ZOO[name].networks)
+    config, trainer = build(name)
+    before = state(trainer)
+    trainer.step(Noise(config)(0), 0)
+    after = state(trainer)
+    networks = [part for part in train.parts(trainer) if isinstance(getattr(trainer, part), nn.Module)]
+    assert len(networks) >= len(MODELS[name].networks)
     for part in networks:
         changed = [key for key in before[part] if not torch.equal(before[part][key], after[part][key])]
         assert len(changed) > len(before[part]) * 0.6, f"{part}: only {changed} moved"
-    optimizers = [part for part in train.parts(trainee) if isinstance(getattr(trainee, part), torch.optim.Optimizer)]
+    optimizers = [part for part in train.parts(trainer) if isinstance(getattr(trainer, part), torch.optim.Optimizer)]
     assert optimizers
     assert all(after[part]["state"] for part in optimizers)
 
@@ -129,25 +129,25 @@ def test_nothing_that_moves_is_left_out_of_the_checkpoint(name):
     for i in range(2):
         first.step(Noise(config)(i), i)
     torch.manual_seed(7)
-    second = ZOO[name].trainee(config, CPU, first.held_out)
-    train.take_on(second, state(first), Path("of a test"))
-    for trainee in (first, second):
+    second = MODELS[name].trainer(config, CPU, first.held_out)
+    train.load_state(second, state(first), Path("of a test"))
+    for trainer in (first, second):
         torch.manual_seed(5)
-        trainee.step(Noise(config)(2), 2)
+        trainer.step(Noise(config)(2), 2)
     the_same(state(first), state(second))
 
 
 @every_model
 def test_showing_and_judging_change_nothing(name):
-    config, trainee = build(name)
-    trainee.step(Noise(config)(0), 0)
-    before = state(trainee)
-    sheet = trainee.sheet(1)
+    config, trainer = build(name)
+    trainer.step(Noise(config)(0), 0)
+    before = state(trainer)
+    sheet = trainer.sheet(1)
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
-    assert (trainee.sheet(1) == sheet).all()
-    assert trainee.validate(1) == trainee.validate(1)
-    the_same(state(trainee), before)
+    assert (trainer.sheet(1) == sheet).all()
+    assert trainer.validate(1) == trainer.validate(1)
+    the_same(state(trainer), before)
 
 
 @every_model
@@ -192,18 +192,18 @@ def test_micro_batches_are_summed(name):
     """Without statistics over the batch, or over looks, two halves give the gradient of the whole.
 
     In fp64: Adam's first step is as large for a gradient that rounding turned as for any other."""
-    without = {key: 0 for key in ("penalty_weight", "spectral") if hasattr(ZOO[name].presets["tiny"], key)}
+    without = {key: 0 for key in ("penalty_weight", "spectral") if hasattr(MODELS[name].presets["tiny"], key)}
     config, whole = build(name, micro_batches=1, **without)
     parted = build(name, micro_batches=2, **without)[1]
     losses = []
-    for trainee in (whole, parted):
-        for part in vars(trainee).values():
+    for trainer in (whole, parted):
+        for part in vars(trainer).values():
             if isinstance(part, nn.Module):
                 for layer in part.modules():
                     if isinstance(layer, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
                         layer.forward = lambda x: x * 0.9
         torch.manual_seed(0)
-        losses.append(trainee.step(Noise(config)(0), 0))
+        losses.append(trainer.step(Noise(config)(0), 0))
     the_same(*losses, rtol=1e-6)  # those of the whole batch, not of its last part
     for (name, a), (_, b) in zip(state(whole).items(), state(parted).items(), strict=True):
         if name.startswith("opt"):
@@ -215,7 +215,7 @@ TRAINED_BY_TWO = ("dcgan96", "cgan-resblock")  # by default; the others take min
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in TRAINED_BY_TWO else pytest.mark.slow) for name in ZOO]
+    "name", [pytest.param(name, marks=[] if name in TRAINED_BY_TWO else pytest.mark.slow) for name in MODELS]
 )
 def test_two_processes_do_what_one_does(name, tmp_path):
     torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "two"), 2), nprocs=2)
@@ -233,12 +233,12 @@ def test_two_processes_do_what_one_does(name, tmp_path):
 def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
-    config, trainee = build(name, **({"dropout": 0.0} if hasattr(ZOO[name].presets["tiny"], "dropout") else {}))
+    config, trainer = build(name, **({"dropout": 0.0} if hasattr(MODELS[name].presets["tiny"], "dropout") else {}))
     with contextlib.ExitStack() as group:
         if world > 1:
             store = torch.distributed.FileStore(run + ".store", world)
             group.enter_context(ranks.joined("gloo", store=store, rank=rank, world_size=world))
-        train.fit(trainee, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
+        train.fit(trainer, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
 
 
 def test_no_thread_of_a_group_is_left_after_it(tmp_path):
@@ -283,19 +283,19 @@ def test_a_step_down_a_penalty_is_the_optimizers_own():
 
 @every_model
 def test_what_is_exported_paints_what_the_trainee_paints(name, tmp_path):
-    trainee = fit(name, tmp_path, steps=2)
-    config = ZOO[name].presets["tiny"]
+    trainer = fit(name, tmp_path, steps=2)
+    config = MODELS[name].presets["tiny"]
     labels = getattr(config, "labels", ())
     dataset = SETTINGS["dataset"] | ({"labels": dict.fromkeys(labels, 4), "left_out": 0} if labels else {})
     settings = SETTINGS | {"model": name, "config": vars(config), "dataset": dataset}
-    export.export(tmp_path, trainee.exported(), settings, 2)
+    export.export(tmp_path, trainer.exported(), settings, 2)
     network = export.load(tmp_path)
     z = network.noise(3, torch.Generator().manual_seed(0))
     y = [torch.eye(len(labels))[:3]] if labels else []
-    the_same(network(z, *y), trainee.exported()(z, *y))
+    the_same(network(z, *y), trainer.exported()(z, *y))
     assert export.about(tmp_path)["steps"] == 2
     before = export.weights_sha256(tmp_path)
-    export.export(tmp_path, trainee.exported(), settings, 2)
+    export.export(tmp_path, trainer.exported(), settings, 2)
     assert export.weights_sha256(tmp_path) == before
     assert f"# {name}" in (tmp_path / "README.md").read_text()
 
@@ -307,27 +307,27 @@ SETTINGS = {"seed": 0, "preset": "tiny", "dataset": {"name": "noise", "digest": 
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_checkpoint(name, tmp_path):
     fit(name, tmp_path, steps=2)
     before = (tmp_path / "last.pt").read_bytes()
-    config, trainee = build(name)
+    config, trainer = build(name)
     with pytest.raises(UserError, match=r"at step 4; finite numbers"):
-        train.fit(trainee, Noise(config, poison_at=3), tmp_path, steps=6, save_every=2, sample_every=2)
+        train.fit(trainer, Noise(config, poison_at=3), tmp_path, steps=6, save_every=2, sample_every=2)
     assert (tmp_path / "last.pt").read_bytes() == before
     assert fit(name, tmp_path, steps=4)
 
 
 @every_model
 def test_a_trainee_may_recover(name, tmp_path):
-    config, trainee = build(name)
+    config, trainer = build(name)
     asked = []
-    before = state(trainee)
+    before = state(trainer)
 
     def recover(i: int) -> bool:
         asked.append(i)
         for part, held in before.items():
-            getattr(trainee, part).load_state_dict(held)
+            getattr(trainer, part).load_state_dict(held)
         return True
 
-    trainee.recover = recover
-    train.fit(trainee, Noise(config, poison_at=1), tmp_path, steps=4, log_every=1, save_every=2, sample_every=2)
+    trainer.recover = recover
+    train.fit(trainer, Noise(config, poison_at=1), tmp_path, steps=4, log_every=1, save_every=2, sample_every=2)
     assert asked == [1]
     assert train.read(tmp_path / "last.pt")["step"] == 4
 
@@ -335,15 +335,15 @@ def test_a_trainee_may_recover(name, tmp_path):
 @every_model
 def test_another_models_checkpoint_is_refused(name, tmp_path):
     fit(name, tmp_path, steps=1)
-    wider = replace(ZOO[name].presets["tiny"], latent=24)
+    wider = replace(MODELS[name].presets["tiny"], latent=24)
     with pytest.raises(UserError, match=r"last\.pt: made by \w+, and its .* does not fit; .*--fresh"):
-        train.load(tmp_path, ZOO[name].trainee(wider, CPU, np.zeros((4, wider.size, wider.size, 3), np.uint8)))
+        train.load(tmp_path, MODELS[name].trainer(wider, CPU, np.zeros((4, wider.size, wider.size, 3), np.uint8)))
 
 
 @every_model
 def test_presets_have_the_four_names_and_horizons_in_steps(name):
-    assert list(ZOO[name].presets) == ["article", "paper", "small", "tiny"]
-    for config in ZOO[name].presets.values():
+    assert list(MODELS[name].presets) == ["article", "paper", "small", "tiny"]
+    for config in MODELS[name].presets.values():
         assert isinstance(config.steps, int)
         assert config.save_every % config.sample_every == 0
 
@@ -352,4 +352,4 @@ def test_presets_have_the_four_names_and_horizons_in_steps(name):
 def test_the_table_names_the_task_that_trains_it(name):
     import workflows
 
-    assert ZOO[name].task.split()[0] in workflows.__all__
+    assert MODELS[name].task.split()[0] in workflows.__all__

@@ -10,8 +10,8 @@ from pipeline import blocklist
 from pipeline.datasets import takedown_index as traces
 from pipeline.errors import UserError
 from pipeline.images import collect as images
-from pipeline.sources.base import Drop, Post
-from pipeline.sources.web_source import Offer
+from pipeline.sources.base import Post, Skipped
+from pipeline.sources.web_source import RemoteImage
 
 
 def listed(store, text: str) -> blocklist.BlockList:
@@ -22,8 +22,10 @@ def listed(store, text: str) -> blocklist.BlockList:
 HEAD = "artist,domain,url_prefix,sha256,reason\n"
 
 
-def offer(**told) -> Offer:
-    return Offer("1", **{"file_url": "https://cdn.example.org/a/1.jpg", "page_url": "https://example.org/p/1"} | told)
+def offer(**told) -> RemoteImage:
+    return RemoteImage(
+        "1", **{"file_url": "https://cdn.example.org/a/1.jpg", "page_url": "https://example.org/p/1"} | told
+    )
 
 
 @pytest.mark.parametrize(("line", "told", "why"), [
@@ -57,8 +59,8 @@ def offer(**told) -> Offer:
     ("some(one),,,,", {"artist": "some（one）"}, "artist"),
     (",mirror.example,,,", {"instead": ("https://mirror.example/1",)}, "domain"),
 ])  # fmt: skip
-def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, told, why):
-    assert listed(store, HEAD + line).why(offer(**told)) == why
+def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, told, rule):
+    assert listed(store, HEAD + line).match_rule(offer(**told)) == rule
 
 
 def test_without_a_file_nothing_is_blocked_and_no_digest_changes(store):
@@ -131,7 +133,7 @@ def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store)
 
     posts = [
         post(1, gradient(1)), post(2, gradient(2)), Post("3", fail, "post 3", artist="some one"),
-        Drop("4", "hidden"), post(5, gradient(5)),
+        Skipped("4", "hidden"), post(5, gradient(5)),
     ]  # fmt: skip
     table, _ = images.collect(posts[:1], "folder", 0, store, jobs=1)
     sha256 = table["image_id"][0].as_py()

@@ -190,7 +190,7 @@ def test_remember_does_only_what_is_new(store):
 
     def run(items):
         with store.memory("squares", int) as memory:
-            return dict(engine.remember(memory, square, ((str(x), x) for x in items), what="squares", jobs=1))
+            return dict(engine.cached_map(memory, square, ((str(x), x) for x in items), what="squares", jobs=1))
 
     assert run([1, 2, 3]) == {"1": 1, "2": 4, "3": 9}
     assert run([1, 2, 3, 4]) == {"1": 1, "2": 4, "3": 9, "4": 16}

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
-from pipeline.sources.web_source import Answer
+from pipeline.sources.web_source import HttpResponse
 from pipeline.web.client import _without_keys
 from pipeline.web.http import Outgoing
 from tests.support.run_luigi import ROOT, last_line, luigi
@@ -99,7 +99,7 @@ def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
     outgoing = Outgoing(login=(LOGIN, KEY))
     assert spelled.rstrip("=") not in outgoing.hide(f"no such key: {spelled}!")
     url, padding = f"https://site.example/?echo={spelled}", "x" * 280
-    answer = Answer(url, 403, {"x-echo": f"bASIC {spelled}"}, f"{padding}{spelled}{padding}".encode())
+    answer = HttpResponse(url, 403, {"x-echo": f"bASIC {spelled}"}, f"{padding}{spelled}{padding}".encode())
     told = _without_keys(answer, outgoing.keys)
     assert told.url.startswith("https://site.example/?echo=…")
     assert told.headers["x-echo"].startswith("bASIC …")
@@ -108,7 +108,7 @@ def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
 
 def test_what_a_site_may_say_itself_stays_in_its_answers():
     outgoing = Outgoing(parameters=(("login", "hatsune_miku"), ("user_id", "1234567"), ("api_key", "0123456789abcdef")))
-    answer = Answer("https://site.example/", 200, {}, b'[{"id": 1234567, "tags": "hatsune_miku"}]')
+    answer = HttpResponse("https://site.example/", 200, {}, b'[{"id": 1234567, "tags": "hatsune_miku"}]')
     assert _without_keys(answer, outgoing.keys) == answer
     assert outgoing.hide("hatsune_miku 1234567 0123456789ABCDEF") == "… … …"
 
@@ -116,5 +116,5 @@ def test_what_a_site_may_say_itself_stays_in_its_answers():
 @pytest.mark.parametrize("key", ["100%sure", "a%(x)s%%b", "${HOME}/key", "$&;<>[]^-\\1"])
 def test_keys_are_remembered_and_hidden_in_all_that_is_printed(key, monkeypatch):
     monkeypatch.setattr(redaction, "_remembered", set())
-    redaction.remember([key, "short"])
+    redaction.cached_map([key, "short"])
     assert terminal.visible(f"it was {quote(key)}, in short") == "it was …, in short"

@@ -410,7 +410,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = Asked(time.monotonic(), self.command, self.path, headers)
+        self.asked = TaggerContext(time.monotonic(), self.command, self.path, headers)
         self.server.log.append(self.asked)
         fault = self.server.fault(self.path)
         try:
@@ -549,7 +549,7 @@ class Fault:
 
 
 @dataclass
-class Asked:
+class TaggerContext:
     """One request, and what became of it."""
 
     time: float  # monotonic, when it came
@@ -575,7 +575,7 @@ class StandIn(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.picture = pictures
         self.posts: list[Post] = []  # newest first
-        self.log: list[Asked] = []
+        self.log: list[TaggerContext] = []
         self.faults: list[Fault] = []
         self.robots, self.robots_status = ROBOTS, 200
         self.empty_body = False  # Safebooru's answer when it has no posts

@@ -9,7 +9,7 @@ from luigi.configuration import LuigiConfigParser, get_config
 
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES
-from pipeline.sources.web_source import Site
+from pipeline.sources.web_source import WebSource
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
 from tests.support.run_luigi import ROOT, last_line, luigi
@@ -117,7 +117,7 @@ def test_an_address_that_is_none_is_told_without_its_password(config, tmp_path, 
 
 
 def test_all_keys_of_all_sources_are_known_as_keys():
-    keys = {key for site in SOURCES.values() if isinstance(site, Site) for key in site.keys}
+    keys = {key for site in SOURCES.values() if isinstance(site, WebSource) for key in site.keys}
     assert keys - IDENTIFIERS == set(configuration.KEYS)
 
 

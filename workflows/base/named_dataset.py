@@ -47,7 +47,7 @@ class NamedDataset(Stage):
 
         return corrections.read(self.data_root, self.name)
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         from pipeline.datasets import corrections
         from pipeline.datasets import publish as datasets
         from pipeline.manifest import FACES

@@ -54,7 +54,7 @@ class Stage(luigi.Task):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.requires()  # those before it are checked first: what is wrong is said before anything runs
-        with disk_errors_told(self.data_root):
+        with disk_errors_as_user_errors(self.data_root):
             self.check()
         _ALIVE.add(self)
 
@@ -62,7 +62,7 @@ class Stage(luigi.Task):
         """Raises UserError if a parameter is out of range: before anything runs."""
         require(self, 0 <= self.jobs <= MOST_JOBS, "jobs", f"0 to {MOST_JOBS}")
 
-    def causes(self) -> list:
+    def digest_inputs(self) -> list:
         """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a
         path, a name, a machine knob or a time."""
         raise NotImplementedError
@@ -70,7 +70,7 @@ class Stage(luigi.Task):
     @functools.cached_property
     def digest(self) -> str:
         inputs = [task.digest for task in luigi.task.flatten(self.requires())]
-        text = json.dumps([self.task_family, self.causes(), inputs])
+        text = json.dumps([self.task_family, self.digest_inputs(), inputs])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
@@ -131,7 +131,7 @@ class Stage(luigi.Task):
                 self.data_root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _told(error, self.data_root) from error
-            with disk_errors_told(self.data_root), self.store.claim() as scratch:
+            with disk_errors_as_user_errors(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
                     made = scratch / "made"
                     made.mkdir()
@@ -225,7 +225,7 @@ _ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
 
 
 @contextlib.contextmanager
-def disk_errors_told(root: Path) -> Iterator[None]:
+def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
     """Raise UserError, instead of a traceback, for what the user can mend: a full or forbidden disk, or files that were
     removed meanwhile."""
     try:
@@ -243,7 +243,7 @@ def disk_errors_told(root: Path) -> Iterator[None]:
         raise _told(error, root) from error
 
 
-def first_of(drops: list[dict]) -> str:
+def first_drop(drops: list[dict]) -> str:
     """The first of FUNNEL's rows, for an error: what was dropped, and why."""
     if not drops:
         return ""

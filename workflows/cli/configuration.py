@@ -137,7 +137,7 @@ def remember_keys() -> None:
     if isinstance(config, configparser.RawConfigParser):
         for section in (config.default_section, *config.sections()):
             values = config.items(section, raw=True)
-            redaction.remember(value for option, value in values if option.replace("-", "_") in KEYS)
+            redaction.cached_map(value for option, value in values if option.replace("-", "_") in KEYS)
 
 
 try:

@@ -50,12 +50,12 @@ def set_defaults() -> None:
                 config.set(section, key, value)
 
 
-def speak_plainly() -> None:
+def install_error_reporter() -> None:
     """Errors that the user can mend lose their traceback, and come again as the last line of stderr."""
     configuration.remember_keys()
     process.heed_signals()
     terminal.guard()
-    last_words = _LastWords()
+    last_words = ErrorReporter()
     logging.getLogger("luigi-interface").addFilter(last_words)
     sys.excepthook = last_words.on_uncaught
     argparse.ArgumentParser.error = _misused
@@ -114,7 +114,7 @@ def _logging_of_file(cls: type[InterfaceLogging], options) -> bool:
         raise UserError(f"--logging-conf-file {options.logging_conf_file}", found, expected, cure) from error
 
 
-class _LastWords(logging.Filter):
+class ErrorReporter(logging.Filter):
     """Reads the errors that Luigi logs, here or in its forked workers, and says them at exit."""
 
     def __init__(self):
@@ -128,14 +128,14 @@ class _LastWords(logging.Filter):
             process.end_if_asked()  # a library may turn the interrupt into an error of its own
             error = record.exc_info[1]
             self._note(error)
-            if _is_mendable(error):
+            if _is_user_error(error):
                 record.exc_info = record.exc_text = None
         return True
 
     def on_uncaught(self, kind, error, traceback) -> None:
         process.end_if_asked()
         self._note(error)
-        if not _is_mendable(error):
+        if not _is_user_error(error):
             terminal.print_exception(kind, error, traceback)
 
     def _note(self, error: BaseException) -> None:
@@ -149,7 +149,7 @@ class _LastWords(logging.Filter):
                 print(f"error: {line}", file=sys.stderr)
 
 
-def _is_mendable(error: BaseException) -> bool:
+def _is_user_error(error: BaseException) -> bool:
     if isinstance(error.__cause__, UserError):  # Luigi's own words round one of ours, of a value in luigi.cfg
         return True
     return isinstance(error, (UserError, ParameterException, TaskClassException, KeyboardInterrupt))
@@ -168,7 +168,7 @@ def _in_one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}; this is a fault of the program; please report it with what stands above"
 
 
-class _Told:
+class UserErrorParameter:
     """A parameter whose parse error is one of the user's errors, and names the option."""
 
     kind = ""
@@ -186,7 +186,7 @@ class _Told:
             raise UserError(self._option, f"'{text}' given", self.kind, help_) from None
 
 
-class Choice(_Told, luigi.ChoiceParameter):
+class Choice(UserErrorParameter, luigi.ChoiceParameter):
     """One of some words."""
 
     def __init__(self, choices: tuple[str, ...], **kwargs):
@@ -194,19 +194,19 @@ class Choice(_Told, luigi.ChoiceParameter):
         self.kind = "one of " + " ".join(choices)  # in our order: luigi keeps a set
 
 
-class WholeNumber(_Told, luigi.IntParameter):
+class WholeNumber(UserErrorParameter, luigi.IntParameter):
     """An int."""
 
     kind = "a whole number"
 
 
-class Number(_Told, luigi.FloatParameter):
+class Number(UserErrorParameter, luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
 
 
-class FilePath(_Told, luigi.PathParameter):
+class FilePath(UserErrorParameter, luigi.PathParameter):
     """A Path, of which `~` and `~user` become home folders: no shell does that in `--path=~/x` and in luigi.cfg."""
 
     def normalize(self, x: str | Path) -> Path:

@@ -19,7 +19,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     """pipeline.crawl.crawl.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
     `needs_site`: whether the site itself is asked, and not only hosts of files. Raises UserError."""
     from pipeline import blocklist
-    from pipeline.crawl.crawl import Harvest
+    from pipeline.crawl.crawl import Crawl
     from pipeline.sources import SOURCES
     from pipeline.sources.web_source import Query
     from pipeline.web.http import user_agent
@@ -31,19 +31,19 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     base_url = said.url("base_url", site.base_url)
     if site.page_size and not base_url and needs_site:
         raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "say which it is")
-    manners = _manners(said, site.rate, said.text("user_id") if user else "")
+    policy = _policy(said, site.rate, said.text("user_id") if user else "")
     keys = {name: said.key(name) for name in site.keys if said.text(name)}
-    return Harvest(
+    return Crawl(
         source=source,
         site=site,
         query=Query(
             text=query, base_url=base_url, file_base_url=said.url("file_base_url", site.file_base_url),
             ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
             files=said.one_of("files", FILES), keys=keys, path=path, pages=int(said.number("pages", 1000, least=1)),
-            agent=user_agent(manners.about),
+            agent=user_agent(policy.about),
             options={name: said.option(name, default) for name, default in site.options.items()},
         ),
-        manners=manners,
+        policy=policy,
         store=store,
         connections=int(said.number("connections", 2, least=1, most=64)),
         is_strict=said.one_of("strict_hash", _YES_NO) == "true",
@@ -52,8 +52,8 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
     )  # fmt: skip
 
 
-def _manners(said: "_Section", rate: float, user_id: str):
-    from pipeline.web.client import Manners
+def _policy(said: "_Section", rate: float, user_id: str):
+    from pipeline.web.client import CrawlPolicy
 
     of_all = _Section("web", OF_ALL)
     contact = of_all.text("contact")
@@ -67,14 +67,14 @@ def _manners(said: "_Section", rate: float, user_id: str):
             raise UserError(f"[{said.name}] of luigi.cfg", f"user_id = {user_id[:100]}", "a number", "mend it")
         about.append(f"user #{user_id}")
     named = (said.text(name) for name in ("base_url", "file_base_url"))
-    return Manners(
+    return CrawlPolicy(
         rate=said.number("rate", rate, least=0),
         about="; ".join(about),
         local_hosts=frozenset(urlsplit(url).netloc for url in named if url),
-        backoff=of_all.number("backoff", Manners.backoff, least=0),
-        page_seconds=of_all.number("page_seconds", Manners.page_seconds, least=1),
-        file_seconds=of_all.number("file_seconds", Manners.file_seconds, least=1),
-        file_bytes=int(of_all.number("file_megabytes", Manners.file_bytes / 1e6, least=0.001) * 1e6),
+        backoff=of_all.number("backoff", CrawlPolicy.backoff, least=0),
+        page_seconds=of_all.number("page_seconds", CrawlPolicy.page_seconds, least=1),
+        file_seconds=of_all.number("file_seconds", CrawlPolicy.file_seconds, least=1),
+        file_bytes=int(of_all.number("file_megabytes", CrawlPolicy.file_bytes / 1e6, least=0.001) * 1e6),
     )
 
 
@@ -94,7 +94,7 @@ class _Section:
 
     def key(self, name: str) -> str:
         """One of the user's keys. Never told, not even in an error."""
-        redaction.remember([self.text(name)])
+        redaction.cached_map([self.text(name)])
         if not re.fullmatch("[!-~]+", self.text(name)):
             found = f"{name} has blanks, or characters that no key has"
             raise UserError(f"[{self.name}] of luigi.cfg", found, "the key as the site gave it", "copy it again")

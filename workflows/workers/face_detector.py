@@ -27,20 +27,20 @@ def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> No
     learned, held_out = scenes.part(0, config.scenes), scenes.part(config.scenes, len(scenes.pictures))
     cv2.setNumThreads(1)  # crops are small
     torch.manual_seed(seed_for(seed, "weights"))
-    trainee = FaceDetector(config, FaceNetwork(), held_out)
+    trainer = FaceDetector(config, FaceNetwork(), held_out)
     with runs.alone(folder):
         runs.open_folder(folder, settings, fresh=fresh)
         fit(
-            trainee, Crops(learned, config.size, config.batch_size, seed=seed), folder, steps=config.steps,
+            trainer, Crops(learned, config.size, config.batch_size, seed=seed), folder, steps=config.steps,
             pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
             sample_every=config.sample_every, save_every=config.save_every,
-            on_save=functools.partial(_export, folder, trainee, settings),
+            on_save=functools.partial(_export, folder, trainer, settings),
         )  # fmt: skip
 
 
-def _export(run: Path, trainee: FaceDetector, settings: dict, step: int) -> None:
+def _export(run: Path, trainer: FaceDetector, settings: dict, step: int) -> None:
     """The averaged network, in half precision."""
-    weights = trainee.exported().state_dict()
+    weights = trainer.exported().state_dict()
     halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     export.write_weights(run, halves, {"model": settings["model"], "config": settings["config"], "steps": step})
 

@@ -13,7 +13,7 @@ from models.annotators.hair_tagger import (
     Batches,
     Config,
     HairTaggerTraining,
-    Lessons,
+    Patches,
     as_batch,
 )
 from models.data.dataset import seed_for
@@ -26,27 +26,27 @@ from pipeline.hair.color_network import normalised
 def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:
     """Train as the settings say, on from where the run stands, with the lessons that DrawHair left in `drawn`."""
     config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
-    learned, held_out = (_lessons(Path(drawn[name])) for name in ("learned", "held_out"))
+    learned, held_out = (_patches(Path(drawn[name])) for name in ("learned", "held_out"))
     torch.manual_seed(seed_for(seed, "weights"))
-    trainee = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
+    trainer = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
     with runs.alone(folder):
         runs.open_folder(folder, settings, fresh=fresh)
         fit(
-            trainee, Batches(learned, normalised, config.batch_size, seed=seed), folder, steps=config.steps,
+            trainer, Batches(learned, normalised, config.batch_size, seed=seed), folder, steps=config.steps,
             pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
             sample_every=config.sample_every, save_every=config.save_every,
-            on_save=functools.partial(_export, folder, trainee, settings),
+            on_save=functools.partial(_export, folder, trainer, settings),
         )  # fmt: skip
 
 
-def _lessons(folder: Path) -> Lessons:
-    return Lessons(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Lessons._fields))
+def _patches(folder: Path) -> Patches:
+    return Patches(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Patches._fields))
 
 
-def _export(run: Path, trainee: HairTaggerTraining, settings: dict, step: int) -> None:
+def _export(run: Path, trainer: HairTaggerTraining, settings: dict, step: int) -> None:
     about = {"model": settings["model"], "config": settings["config"], "steps": step,
-             "reliability": trainee.reliability()}  # fmt: skip
-    export.write_weights(run, trainee.exported().state_dict(), about)
+             "reliability": trainer.reliability()}  # fmt: skip
+    export.write_weights(run, trainer.exported().state_dict(), about)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ from pipeline.drawing.scenes.things import flower, hand
 
 def accessories(f: Figure) -> None:
     """At most one on the head, at most one before the face, both of one colour."""
-    color = any_color(f.lot)
-    f.lot.pick(WORN)(f, color)
-    f.lot.pick(HELD)(f, color)
+    color = any_color(f.sampler)
+    f.sampler.pick(WORN)(f, color)
+    f.sampler.pick(HELD)(f, color)
 
 
 def _nothing(f: Figure, color: RGB) -> None:
@@ -30,16 +30,16 @@ def _nothing(f: Figure, color: RGB) -> None:
 
 
 def _glasses(f: Figure, color: RGB) -> None:
-    lot, eyes = f.lot, f.style.eyes
-    width, is_round, frame = lot.between(0.008, 0.02), lot.chance(0.5), lot.pick({f.style.ink: 2, color: 1})
+    sampler, eyes = f.sampler, f.style.eyes
+    width, is_round, frame = sampler.between(0.008, 0.02), sampler.chance(0.5), sampler.pick({f.style.ink: 2, color: 1})
     y = eyes.y + 0.02
     for x, share in zip(eyes.x, eyes.shares, strict=True):
         rim = (
-            ellipse(x, y, lot.between(0.17, 0.2) * share, lot.between(0.13, 0.19))
+            ellipse(x, y, sampler.between(0.17, 0.2) * share, sampler.between(0.13, 0.19))
             if is_round
             else np.array([(-0.17, -0.12), (0.17, -0.12), (0.16, 0.13), (-0.16, 0.13)]) * (share, 1) + (x, y)
         )
-        if lot.chance(0.3):
+        if sampler.chance(0.3):
             f.fill(rim, WHITE, alpha=0.3)
         f.line(rim, frame, width)
     left, right = eyes.x
@@ -48,14 +48,14 @@ def _glasses(f: Figure, color: RGB) -> None:
 
 def _animal_ears(f: Figure, color: RGB) -> None:
     for sign in (-1, 1):
-        tip = (0.45, f.top - f.lot.between(0.2, 0.5))
+        tip = (0.45, f.top - f.sampler.between(0.2, 0.5))
         ear = np.array([(0.25, f.top + 0.1), tip, (0.6, f.top + 0.4)]) * (sign, 1)
         f.thing(ear, f.style.hair)
         f.fill((ear + ear.mean(0)) / 2, mix(f.style.skin, (240, 130, 140), 0.5))
 
 
 def _hat(f: Figure, color: RGB) -> None:
-    between, top = f.lot.between, f.top
+    between, top = f.sampler.between, f.top
     y, brim, thick = between(-0.62, -0.3), between(0.6, 1.1), between(0.06, 0.16)
     left, right = (-0.3, top - between(0.05, 0.5)), (0.3, top - between(0.05, 0.5))
     f.thing(curve([(-0.62, y), (-0.6, top + 0.1), left, right, (0.6, top + 0.1), (0.62, y)], steps=6), color)
@@ -63,8 +63,8 @@ def _hat(f: Figure, color: RGB) -> None:
 
 
 def _bows(f: Figure, color: RGB) -> None:
-    between = f.lot.between
-    for sign in f.lot.pick({(-1, 1): 1, (1,): 2, (-1,): 1}):
+    between = f.sampler.between
+    for sign in f.sampler.pick({(-1, 1): 1, (1,): 2, (-1,): 1}):
         center, size = np.array((sign * between(0.3, 0.5), between(-0.9, -0.4))), between(0.1, 0.35)
         for side in (-1, 1):
             f.thing(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
@@ -75,11 +75,11 @@ def _band(f: Figure, color: RGB) -> None:
     angle = np.deg2rad(np.linspace(-80, 80, 15))
     height = 1.15 * (0.3 + 0.55 * (f.style.volume - 0.5))
     band = np.stack([0.6 * np.sin(angle), -0.25 - height * np.cos(angle)], 1)
-    f.line(band, color, f.lot.between(0.03, 0.1), closed=False)
+    f.line(band, color, f.sampler.between(0.03, 0.1), closed=False)
 
 
 def _flower(f: Figure, color: RGB) -> None:
-    between = f.lot.between
+    between = f.sampler.between
     flower(f, between(-0.5, 0.5), between(-0.75, -0.35), between(0.06, 0.14), color)
 
 
@@ -89,20 +89,20 @@ def _headphones(f: Figure, color: RGB) -> None:
 
 
 def _hand(f: Figure, color: RGB) -> None:
-    between, style = f.lot.between, f.style
+    between, style = f.sampler.between, f.style
     center = (between(-0.5, 0.5), between(0.4, 0.75))
     hand(f, center, between(0.18, 0.35), between(-150, -30), style.skin, style.ink, style.line)
 
 
 def _scarf(f: Figure, color: RGB) -> None:
     """Or a mask, over the mouth."""
-    sag = 0.25 + 0.3 * f.lot.between(0.1, 0.3)
+    sag = 0.25 + 0.3 * f.sampler.between(0.1, 0.3)
     f.fill(curve([(-0.5, 0.35), (0, sag), (0.5, 0.35), (0.4, 0.7), (-0.4, 0.7)], closed=True, steps=6), color)
 
 
 def _bar(f: Figure, color: RGB) -> None:
     """A stick, a string, a beam of light: anything straight."""
-    between = f.lot.between
+    between = f.sampler.between
     center, along = np.array((between(-0.4, 0.4), between(-0.2, 0.5))), 2 * direction(between(0, 180))
     f.line([center - along, center + along], color, between(0.02, 0.1), closed=False)
 

@@ -11,9 +11,9 @@ from pipeline.drawing.scenes.figure import Figure
 
 def body(f: Figure) -> None:
     """A bust that leans to one side, clothed."""
-    lot, style = f.lot, f.style
-    cloth, lean = any_color(lot), lot.between(-0.25, 0.25)
-    neck = lot.between(0.11, 0.2)
+    sampler, style = f.sampler, f.style
+    cloth, lean = any_color(sampler), sampler.between(-0.25, 0.25)
+    neck = sampler.between(0.11, 0.2)
     f.fill([(-neck, 0.35), (neck, 0.35), (neck + 0.7 * lean, 0.95), (-neck + 0.7 * lean, 0.95)], style.skin)
     shadow = [(-neck, 0.4), (neck, 0.4), (0.9 * neck + 0.4 * lean, 0.72), (-neck + 0.4 * lean, 0.62)]
     f.fill(shadow, style.skin_dark)
@@ -21,14 +21,14 @@ def body(f: Figure) -> None:
     f.fill(outline, cloth)
     clothes(f, f.mask(outline), cloth, style.skin, lean)
     f.line(outline, style.ink, style.line, closed=False)
-    if lot.chance(0.5):
-        lot.one(_flaps, _bow)(f, lean, any_color(lot))
+    if sampler.chance(0.5):
+        sampler.one(_flaps, _bow)(f, lean, any_color(sampler))
 
 
 def _bust(f: Figure, lean: float) -> np.ndarray:
-    lot = f.lot
-    width, fall = lot.between(0.5, 1.0), lot.between(0.85, 1.05)
-    left, right = lot.between(0.7, 1.3), lot.between(0.7, 1.3)  # at its lower end, in shoulder widths
+    sampler = f.sampler
+    width, fall = sampler.between(0.5, 1.0), sampler.between(0.85, 1.05)
+    left, right = sampler.between(0.7, 1.3), sampler.between(0.7, 1.3)  # at its lower end, in shoulder widths
     x = np.array([0, -0.7, -1, -left, right, 1, 0.7, 0]) * width
     y = (0.75, fall, fall + 0.3, 3.2, 3.2, fall + 0.3, fall, 0.75)
     points = np.stack([x + lean, y], 1)
@@ -38,7 +38,7 @@ def _bust(f: Figure, lean: float) -> np.ndarray:
 
 def _flaps(f: Figure, lean: float, color: RGB) -> None:
     """A collar's."""
-    between = f.lot.between
+    between = f.sampler.between
     for sign in (-1, 1):
         middle, tip = (0.6 * lean, between(0.9, 1.1)), (sign * between(0.25, 0.5) + 0.8 * lean, between(0.9, 1.2))
         f.thing(np.array([middle, (0.22 * sign + 0.6 * lean, 0.72), tip]), color)
@@ -52,21 +52,21 @@ def _bow(f: Figure, lean: float, color: RGB) -> None:
 
 def clothes(canvas: Canvas, within: np.ndarray, cloth: RGB, skin: RGB, lean: float) -> None:
     """What is on the cloth of a torso: a pattern, a bosom, buttons, a neckline; in the frame of its head."""
-    lot = canvas.lot
-    second = any_color(lot)
-    lot.pick(PATTERNS)(canvas, within, cloth, second, lean)
-    if lot.chance(0.3):
+    sampler = canvas.sampler
+    second = any_color(sampler)
+    sampler.pick(PATTERNS)(canvas, within, cloth, second, lean)
+    if sampler.chance(0.3):
         _bosom(canvas, within, cloth, lean)
-    if lot.chance(0.3):
-        for k in range(lot.whole(2, 6)):
+    if sampler.chance(0.3):
+        for k in range(sampler.whole(2, 6)):
             canvas.fill(ellipse(lean, 1 + 0.2 * k, 0.03, 0.03, 10), second, within)
-    if lot.chance(0.2):
-        neckline = [(-0.3 + lean, 0.8), (lean, lot.between(1.1, 1.6)), (0.3 + lean, 0.8)]
+    if sampler.chance(0.2):
+        neckline = [(-0.3 + lean, 0.8), (lean, sampler.between(1.1, 1.6)), (0.3 + lean, 0.8)]
         canvas.fill(curve(neckline, closed=True, steps=6), skin, within)
 
 
 def _bosom(canvas: Canvas, within: np.ndarray, cloth: RGB, lean: float) -> None:
-    between = canvas.lot.between
+    between = canvas.sampler.between
     y, rx, ry = between(1.3, 1.6), between(0.2, 0.4), between(0.15, 0.4)
     for sign in (-1, 1):
         half = ellipse(lean + sign * rx, y, rx, ry)
@@ -78,23 +78,23 @@ def _plain(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: fl
 
 
 def _stripes(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
-    for x in np.linspace(-1, 1, canvas.lot.whole(3, 12), endpoint=False):
+    for x in np.linspace(-1, 1, canvas.sampler.whole(3, 12), endpoint=False):
         stripe = ((x, 0.5), (x + 0.08, 0.5), (x + 0.08 + lean, 3.5), (x + lean, 3.5))
         canvas.fill(stripe, second, within)
 
 
 def _dots(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
-    lot = canvas.lot
-    for _ in range(lot.whole(5, 30)):
-        canvas.fill(ellipse(lot.between(-1, 1), lot.between(0.8, 2.5), 0.05, 0.05, 12), second, within)
+    sampler = canvas.sampler
+    for _ in range(sampler.whole(5, 30)):
+        canvas.fill(ellipse(sampler.between(-1, 1), sampler.between(0.8, 2.5), 0.05, 0.05, 12), second, within)
 
 
 def _folds(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
-    lot, between = canvas.lot, canvas.lot.between
-    for _ in range(lot.whole(2, 10)):
+    sampler, between = canvas.sampler, canvas.sampler.between
+    for _ in range(sampler.whole(2, 10)):
         start = np.array((between(-1, 1), between(0.7, 1.6)))
         bends = ((0, 0), (between(-0.3, 0.3), 0.4), (between(-0.4, 0.4), between(0.5, 1.2)))
-        canvas.stroke(start + np.array(bends), (0, between(0.01, 0.06), 0), shaded(lot, cloth, (0.5, 0.9)), within)
+        canvas.stroke(start + np.array(bends), (0, between(0.01, 0.06), 0), shaded(sampler, cloth, (0.5, 0.9)), within)
 
 
 PATTERNS = {_stripes: 0.25, _dots: 0.15, _folds: 0.3, _plain: 0.3}  # -> weight

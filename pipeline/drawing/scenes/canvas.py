@@ -19,7 +19,7 @@ from pipeline.drawing.portrait.sheet import (
     direction,
     ellipse,
 )
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 
 
 class Spot(NamedTuple):
@@ -52,7 +52,7 @@ class Canvas(Sheet):
     def __init__(
         self,
         pixels: np.ndarray,
-        lot: Lot,
+        sampler: Sampler,
         unit: float = 1,
         origin: tuple[float, float] = (0, 0),
         tilt: float = 0,
@@ -60,7 +60,7 @@ class Canvas(Sheet):
     ):
         """`pixels` uint8 RGB (size, size, 3), painted on in place; `unit` and `origin` in px; `tilt` in degrees."""
         super().__init__(pixels, unit, origin, tilt)
-        self.lot = lot
+        self.sampler = sampler
         self.warp = warp
 
     @property

@@ -17,7 +17,7 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     tone,
 )
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.body import clothes
 from pipeline.drawing.scenes.canvas import Canvas, down, leaf
 from pipeline.drawing.scenes.colors import (
@@ -33,7 +33,7 @@ class Bunch(NamedTuple):
     """What things of one kind have in common."""
 
     canvas: Canvas
-    lot: Lot
+    sampler: Sampler
     color: RGB
     second: RGB
     ink: RGB
@@ -43,7 +43,7 @@ class Bunch(NamedTuple):
 
     def anywhere(self) -> np.ndarray:
         """(2,), a place in the picture."""
-        return self.lot.point(0, self.canvas.size)
+        return self.sampler.point(0, self.canvas.size)
 
     def thing(self, points, paint) -> None:
         """A filled polygon with an outline."""
@@ -55,34 +55,34 @@ Kind = Callable[[Bunch], None]
 
 def clutter(canvas: Canvas, kinds: tuple[Kind, ...]) -> None:
     """Paint a bunch of things of one of these kinds, all of equal chance."""
-    lot = canvas.lot
-    kind = lot.one(*kinds)
-    color, second, ink = any_color(lot), any_color(lot), thing_ink(lot)
-    center, size = lot.point(0, canvas.size), canvas.size * lot.between(0.04, 0.3)
-    kind(Bunch(canvas, lot, color, second, ink, center, size, max(1, round(lot.between(0, 3)))))
+    sampler = canvas.sampler
+    kind = sampler.one(*kinds)
+    color, second, ink = any_color(sampler), any_color(sampler), thing_ink(sampler)
+    center, size = sampler.point(0, canvas.size), canvas.size * sampler.between(0.04, 0.3)
+    kind(Bunch(canvas, sampler, color, second, ink, center, size, max(1, round(sampler.between(0, 3)))))
 
 
 def blobs(b: Bunch) -> None:
     """Translucent splashes."""
-    for _ in range(b.lot.whole(1, 8)):
-        outline = curve(b.anywhere() + b.lot.normal(b.size, (6, 2)), closed=b.lot.chance(0.5), steps=6)
-        b.canvas.fill(outline, any_color(b.lot), alpha=b.lot.between(0.4, 1))
-        if b.lot.chance(0.5):
+    for _ in range(b.sampler.whole(1, 8)):
+        outline = curve(b.anywhere() + b.sampler.normal(b.size, (6, 2)), closed=b.sampler.chance(0.5), steps=6)
+        b.canvas.fill(outline, any_color(b.sampler), alpha=b.sampler.between(0.4, 1))
+        if b.sampler.chance(0.5):
             b.canvas.line(outline, b.ink, b.line)
 
 
 def lines(b: Bunch) -> None:
     """Long curves."""
-    for _ in range(b.lot.whole(2, 20)):
-        points = b.lot.rng.uniform(0, b.canvas.size, (b.lot.whole(2, 5), 2))
-        color = b.ink if b.lot.chance(0.6) else any_color(b.lot)
+    for _ in range(b.sampler.whole(2, 20)):
+        points = b.sampler.rng.uniform(0, b.canvas.size, (b.sampler.whole(2, 5), 2))
+        color = b.ink if b.sampler.chance(0.6) else any_color(b.sampler)
         b.canvas.line(curve(points, steps=6), color, b.line, closed=False)
 
 
 def building(b: Bunch) -> None:
     """Rows of windows."""
-    pitch = b.lot.point(5, 30)
-    across, rows = b.lot.whole(2, 9), b.lot.whole(2, 9)
+    pitch = b.sampler.point(5, 30)
+    across, rows = b.sampler.whole(2, 9), b.sampler.whole(2, 9)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     b.canvas.fill(b.center + corners * pitch * (across, rows), b.color)
     for i, j in np.ndindex(across, rows):
@@ -94,84 +94,84 @@ def building(b: Bunch) -> None:
 
 def flowers(b: Bunch) -> None:
     """Scattered blossoms."""
-    for _ in range(b.lot.whole(1, 9)):
-        flower(b.canvas, *b.anywhere(), b.size * b.lot.between(0.2, 0.7), b.color)
+    for _ in range(b.sampler.whole(1, 9)):
+        flower(b.canvas, *b.anywhere(), b.size * b.sampler.between(0.2, 0.7), b.color)
 
 
 def leaves(b: Bunch) -> None:
     """A heap of them."""
-    for _ in range(b.lot.whole(10, 60)):
-        x, y = b.center + b.lot.normal(1.5 * b.size, 2)
-        outline = leaf(x, y, 0.3 * b.size, 0.12 * b.size, b.lot.between(0, 3), 10)
-        b.canvas.fill(outline, shaded(b.lot, b.color, (0.5, 1.2)))
+    for _ in range(b.sampler.whole(10, 60)):
+        x, y = b.center + b.sampler.normal(1.5 * b.size, 2)
+        outline = leaf(x, y, 0.3 * b.size, 0.12 * b.size, b.sampler.between(0, 3), 10)
+        b.canvas.fill(outline, shaded(b.sampler, b.color, (0.5, 1.2)))
 
 
 def cloth(b: Bunch) -> None:
     """A crumpled piece with folds in one direction."""
-    lot = b.lot
-    outline = curve(b.center + lot.normal(2 * b.size, (7, 2)), closed=True, steps=6)
+    sampler = b.sampler
+    outline = curve(b.center + sampler.normal(2 * b.size, (7, 2)), closed=True, steps=6)
     b.canvas.fill(outline, b.color)
-    within, along = b.canvas.mask(outline), b.size * direction(lot.between(0, 180))
-    for _ in range(lot.whole(4, 20)):
-        start, step = b.center + lot.normal(b.size, 2), along * lot.between(0.5, 2)
-        bends = [(0, 0), step + lot.normal(0.2 * b.size, 2), 2 * step + lot.normal(0.3 * b.size, 2)]
-        widths = (0, b.size * lot.between(0.02, 0.15), 0)
-        b.canvas.stroke(start + np.array(bends), widths, shaded(lot, b.color, (0.5, 1.25)), within)
+    within, along = b.canvas.mask(outline), b.size * direction(sampler.between(0, 180))
+    for _ in range(sampler.whole(4, 20)):
+        start, step = b.center + sampler.normal(b.size, 2), along * sampler.between(0.5, 2)
+        bends = [(0, 0), step + sampler.normal(0.2 * b.size, 2), 2 * step + sampler.normal(0.3 * b.size, 2)]
+        widths = (0, b.size * sampler.between(0.02, 0.15), 0)
+        b.canvas.stroke(start + np.array(bends), widths, shaded(sampler, b.color, (0.5, 1.25)), within)
     b.canvas.line(outline, b.ink, b.line)
 
 
 def hands(b: Bunch) -> None:
     """One or two that belong to nobody."""
-    for _ in range(b.lot.whole(1, 3)):
-        degrees = b.lot.between(0, 360)
-        hand(b.canvas, b.anywhere(), 0.35 * b.size, degrees, skin_color(b.lot), b.ink, b.line)
+    for _ in range(b.sampler.whole(1, 3)):
+        degrees = b.sampler.between(0, 360)
+        hand(b.canvas, b.anywhere(), 0.35 * b.size, degrees, skin_color(b.sampler), b.ink, b.line)
 
 
 def signs(b: Bunch) -> None:
     """Strokes in a grid, like kanji."""
-    lot, width = b.lot, b.size * b.lot.between(0.15, 0.5)
+    sampler, width = b.sampler, b.size * b.sampler.between(0.15, 0.5)
     strokes = {(0.7, 0): 2, (0, 0.7): 2, (0.4, 0.4): 1, (-0.4, 0.4): 1}
-    for i, j in np.ndindex(lot.whole(1, 7), lot.whole(1, 4)):
-        for _ in range(lot.whole(2, 7)):
-            start = b.center + width * np.array((1.1 * i, 1.2 * j)) + lot.point(0, width)
-            end = start + width * np.array(lot.pick(strokes))
+    for i, j in np.ndindex(sampler.whole(1, 7), sampler.whole(1, 4)):
+        for _ in range(sampler.whole(2, 7)):
+            start = b.center + width * np.array((1.1 * i, 1.2 * j)) + sampler.point(0, width)
+            end = start + width * np.array(sampler.pick(strokes))
             b.canvas.line([start, end], b.ink, max(1, 0.08 * width), closed=False)
 
 
 def letters(b: Bunch) -> None:
     """A word in one of OpenCV's eight fonts."""
-    lot, (x, y) = b.lot, b.center
-    word = bytes(lot.rng.integers(33, 122, lot.whole(2, 9), np.uint8)).decode("ascii")
-    font, scale, thick = lot.whole(0, 8), lot.between(0.5, 3), lot.whole(1, 6)
+    sampler, (x, y) = b.sampler, b.center
+    word = bytes(sampler.rng.integers(33, 122, sampler.whole(2, 9), np.uint8)).decode("ascii")
+    font, scale, thick = sampler.whole(0, 8), sampler.between(0.5, 3), sampler.whole(1, 6)
     cv2.putText(b.canvas.pixels, word, (int(x) - 40, int(y)), font, scale, b.color, thick, cv2.LINE_AA)
 
 
 def pair(b: Bunch) -> None:
     """Two rounds beside each other, most on a larger one, often of skin: what is most easily taken for eyes."""
-    lot, (x, y) = b.lot, b.center
-    if lot.chance(0.7):
-        base = skin_color(lot) if lot.chance(0.6) else b.second
+    sampler, (x, y) = b.sampler, b.center
+    if sampler.chance(0.7):
+        base = skin_color(sampler) if sampler.chance(0.6) else b.second
         b.thing(ellipse(x, y + 0.2 * b.size, 1.2 * b.size, 1.2 * b.size), base)
-    away = b.size * lot.between(0.35, 0.8) * direction(np.rad2deg(lot.between(-0.6, 0.6)))
+    away = b.size * sampler.between(0.35, 0.8) * direction(np.rad2deg(sampler.between(-0.6, 0.6)))
     for sign in (-1, 1):
-        outline = ellipse(*(b.center + sign * away), *(b.size * lot.point(0.15, 0.5)))
+        outline = ellipse(*(b.center + sign * away), *(b.size * sampler.point(0.15, 0.5)))
         b.thing(outline, down(outline, b.color, tone(b.color, 0.6)))
 
 
 def rounds(b: Bunch) -> None:
     """Targets, wheels, bubbles."""
-    for _ in range(b.lot.whole(1, 6)):
-        (x, y), radius = b.anywhere(), b.size * b.lot.between(0.2, 0.6)
-        for k in range(b.lot.whole(2, 5)):
-            b.canvas.fill(ellipse(x, y, radius * 0.75**k, radius * 0.75**k), any_color(b.lot))
+    for _ in range(b.sampler.whole(1, 6)):
+        (x, y), radius = b.anywhere(), b.size * b.sampler.between(0.2, 0.6)
+        for k in range(b.sampler.whole(2, 5)):
+            b.canvas.fill(ellipse(x, y, radius * 0.75**k, radius * 0.75**k), any_color(b.sampler))
 
 
 def limbs(b: Bunch) -> None:
     """Arms and legs of one skin."""
-    skin = skin_color(b.lot)
-    for _ in range(b.lot.whole(1, 4)):
+    skin = skin_color(b.sampler)
+    for _ in range(b.sampler.whole(1, 4)):
         start = b.anywhere()
-        line = [start, start + b.lot.normal(b.size, 2), start + b.lot.normal(2.5 * b.size, 2)]
+        line = [start, start + b.sampler.normal(b.size, 2), start + b.sampler.normal(2.5 * b.size, 2)]
         outline = brush(line, np.array((0.3, 0.35, 0.2)) * b.size)
         b.thing(outline, down(outline, skin, tone(skin, 0.85, 1.3)))
 
@@ -181,13 +181,13 @@ TORSO = np.array(((-0.15, -0.6), (-0.2, -0.2), (-0.7, -0.1), (-0.6, 0.6), (-0.4,
 
 def torso(b: Bunch) -> None:
     """A body without a head, in a swimsuit or not."""
-    lot, skin = b.lot, skin_color(b.lot)
+    sampler, skin = b.sampler, skin_color(b.sampler)
     unit = 1.5 * b.size
-    t = Canvas(b.canvas.pixels, lot, unit, tuple(b.center), lot.between(-40, 40))
+    t = Canvas(b.canvas.pixels, sampler, unit, tuple(b.center), sampler.between(-40, 40))
     outline = curve(np.concatenate([TORSO, TORSO[::-1] * (-1, 1)]), closed=True, steps=6)
-    t.fill(outline, lot.one(skin, b.color))
+    t.fill(outline, sampler.one(skin, b.color))
     within = t.mask(outline)
-    clothes(Canvas(b.canvas.pixels, lot, unit, tuple(b.center - (0, unit))), within, b.color, skin, 0)
+    clothes(Canvas(b.canvas.pixels, sampler, unit, tuple(b.center - (0, unit))), within, b.color, skin, 0)
     for sign in (-1, 1):
         half = ellipse(0.28 * sign, 0.35, 0.27, 0.3)
         t.fill(half, down(half, tone(b.second, 0.9), b.second), within)
@@ -197,16 +197,16 @@ def torso(b: Bunch) -> None:
 
 def strands(b: Bunch) -> None:
     """Loose hair."""
-    for _ in range(b.lot.whole(5, 30)):
-        start = b.center + b.lot.normal(0.5 * b.size, 2)
-        line = [start, start + b.lot.normal(b.size, 2), start + b.lot.normal(2 * b.size, 2)]
-        b.canvas.stroke(line, (0, 0.12 * b.size, 0), shaded(b.lot, b.color, (0.6, 1.2)))
+    for _ in range(b.sampler.whole(5, 30)):
+        start = b.center + b.sampler.normal(0.5 * b.size, 2)
+        line = [start, start + b.sampler.normal(b.size, 2), start + b.sampler.normal(2 * b.size, 2)]
+        b.canvas.stroke(line, (0, 0.12 * b.size, 0), shaded(b.sampler, b.color, (0.6, 1.2)))
 
 
 def lone_eyes(b: Bunch) -> None:
     """One or two eyes without a face."""
-    for _ in range(b.lot.whole(1, 3)):
-        (x, y), size = b.anywhere(), b.size * b.lot.between(0.3, 1)
+    for _ in range(b.sampler.whole(1, 3)):
+        (x, y), size = b.anywhere(), b.size * b.sampler.between(0.3, 1)
         b.canvas.fill(ellipse(x, y, size, 0.6 * size), (250, 250, 250))
         b.canvas.fill(ellipse(x, y, 0.5 * size, 0.55 * size), b.color)
         b.canvas.fill(ellipse(x, y, 0.2 * size, 0.25 * size), (10, 10, 10))
@@ -216,18 +216,18 @@ def lone_eyes(b: Bunch) -> None:
 
 def stripes(b: Bunch) -> None:
     """A dozen in parallel; now and then one is missing."""
-    degrees, pitch = b.lot.between(0, 180), b.size * b.lot.between(0.1, 0.5)
+    degrees, pitch = b.sampler.between(0, 180), b.size * b.sampler.between(0.1, 0.5)
     across, along = pitch * direction(degrees), 4 * b.size * direction(degrees + 90)
     for k in range(-6, 7):
-        if b.lot.chance(0.9):
+        if b.sampler.chance(0.9):
             near, far = b.center + k * across, b.center + (k + 0.5) * across
             b.canvas.fill([near - along, far - along, far + along, near + along], b.color)
 
 
 def frill(b: Bunch) -> None:
     """A row of rounds: lace, buttons, beads."""
-    step = 0.45 * b.size * direction(b.lot.between(0, 360))
-    for k in range(b.lot.whole(3, 14)):
+    step = 0.45 * b.size * direction(b.sampler.between(0, 360))
+    for k in range(b.sampler.whole(3, 14)):
         b.thing(ellipse(*(b.center + k * step), 0.3 * b.size, 0.3 * b.size), b.color)
 
 

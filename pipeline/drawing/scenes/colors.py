@@ -4,7 +4,7 @@ import colorsys
 
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import tone
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 
 SKINS = {
     "ffeee4": 5, "ffe6d8": 6, "fde0cd": 6, "fbd9c1": 6, "f6cfb0": 4, "edbd98": 3, "dfae86": 2, "c4926c": 1,
@@ -30,9 +30,9 @@ def hsv(hue: float, saturation: float, value: float) -> RGB:
     return tuple(round(255 * c) for c in rgb)
 
 
-def color_of(lot: Lot, ranges: tuple[Range, Range, Range]) -> RGB:
+def color_of(sampler: Sampler, ranges: tuple[Range, Range, Range]) -> RGB:
     """A colour of these ranges of hue, saturation and value."""
-    return hsv(*(lot.between(*limits) for limits in ranges))
+    return hsv(*(sampler.between(*limits) for limits in ranges))
 
 
 def hue_turned(color: RGB, turns: float) -> RGB:
@@ -41,34 +41,34 @@ def hue_turned(color: RGB, turns: float) -> RGB:
     return hsv(hue + turns, saturation, value)
 
 
-def shaded(lot: Lot, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
+def shaded(sampler: Sampler, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
     """The colour with value and saturation multiplied and hue moved (turns), by a number of each range."""
-    return tone(hue_turned(color, lot.between(*hue)), lot.between(*value), lot.between(*saturation))
+    return tone(hue_turned(color, sampler.between(*hue)), sampler.between(*value), sampler.between(*saturation))
 
 
-def any_color(lot: Lot) -> RGB:
+def any_color(sampler: Sampler) -> RGB:
     """Any colour, the bright ones more often than the dark."""
-    return hsv(lot.between(0, 1), lot.between(0, 1) ** 1.3, 1 - 0.95 * lot.between(0, 1) ** 1.6)
+    return hsv(sampler.between(0, 1), sampler.between(0, 1) ** 1.3, 1 - 0.95 * sampler.between(0, 1) ** 1.6)
 
 
-def skin_color(lot: Lot) -> RGB:
+def skin_color(sampler: Sampler) -> RGB:
     """Mostly a human's, sometimes an elf's or an oni's."""
-    if lot.chance(0.08):
-        return color_of(lot, ODD_SKIN)
-    color = tuple(bytes.fromhex(lot.pick(SKINS)))
-    return shaded(lot, color, (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
+    if sampler.chance(0.08):
+        return color_of(sampler, ODD_SKIN)
+    color = tuple(bytes.fromhex(sampler.pick(SKINS)))
+    return shaded(sampler, color, (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
 
 
-def hair_color(lot: Lot) -> RGB:
+def hair_color(sampler: Sampler) -> RGB:
     """Dark, brown to blonde, silver, or of any hue."""
-    return color_of(lot, lot.pick(HAIRS))
+    return color_of(sampler, sampler.pick(HAIRS))
 
 
-def iris_color(lot: Lot) -> RGB:
+def iris_color(sampler: Sampler) -> RGB:
     """Bright in one half of the cases, anything in the other."""
-    return any_color(lot) if lot.chance(0.5) else color_of(lot, BRIGHT_IRIS)
+    return any_color(sampler) if sampler.chance(0.5) else color_of(sampler, BRIGHT_IRIS)
 
 
-def thing_ink(lot: Lot) -> RGB:
+def thing_ink(sampler: Sampler) -> RGB:
     """The outline of what is no figure: black or dark."""
-    return (0, 0, 0) if lot.chance(0.3) else tone(any_color(lot), 0.5)
+    return (0, 0, 0) if sampler.chance(0.3) else tone(any_color(sampler), 0.5)

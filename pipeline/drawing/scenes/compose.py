@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Canvas, Spot
 from pipeline.drawing.scenes.clutter import (
     CLUTTER,
@@ -77,46 +77,46 @@ def draw(seed: int, i: int, size: int = 256) -> Scene:
     side is 0.11 to 0.57 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
     covered for the most part has no mark.
     """
-    lot = Lot(np.random.default_rng((seed, i)))
-    canvas = Canvas(ground(lot, size), lot)
-    for _ in range(lot.pick(BUNCHES)):
+    sampler = Sampler(np.random.default_rng((seed, i)))
+    canvas = Canvas(ground(sampler, size), sampler)
+    for _ in range(sampler.pick(BUNCHES)):
         clutter(canvas, CLUTTER)
     shown: list[Shown] = []
-    for paint, spot in people(lot, size):
+    for paint, spot in people(sampler, size):
         found = watched(canvas, shown, paint, spot)
         if found:
             shown.append(Shown(found, size, SHUFFLED if paint is shuffled_face else 0))
-        if lot.chance(0.12):
+        if sampler.chance(0.12):
             watched(canvas, shown, clutter, HELD)
-    if lot.chance(0.25):
+    if sampler.chance(0.25):
         watched(canvas, shown, clutter, WRITTEN)
     marks = [Mark(*one.spot, one.hidden < HIDDEN) for one in shown if one.hidden < GONE]
-    return Scene(treat(lot, canvas.pixels), marks)
+    return Scene(treat(sampler, canvas.pixels), marks)
 
 
-def people(lot: Lot, size: int) -> list[tuple[Painter, Spot]]:
+def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
     """Who is painted where, from behind to the front: the small ones first, but for a few."""
-    count = lot.pick(FACES)
-    painters = [lot.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
-    painters += [lot.one(back_view, blank_face, shuffled_face) for _ in range(lot.pick(OTHERS))]
+    count = sampler.pick(FACES)
+    painters = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
+    painters += [sampler.one(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(OTHERS))]
     placed: list[tuple[Painter, Spot]] = []
     for painter in painters:
-        spot = free_spot(lot, [other for _, other in placed], size, CROWD_SIDES if count >= CROWD else SIDES)
+        spot = free_spot(sampler, [other for _, other in placed], size, CROWD_SIDES if count >= CROWD else SIDES)
         if spot:
             placed.append((painter, spot))
-    depth = [spot.side if lot.chance(0.9) else 0 for _, spot in placed]
+    depth = [spot.side if sampler.chance(0.9) else 0 for _, spot in placed]
     return [placed[k] for k in np.argsort(depth, kind="stable")]
 
 
-def free_spot(lot: Lot, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
+def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
     """A spot away from those taken and from the edge, or None if none was found soon."""
     for _ in range(TRIES):
-        side = size * float(np.exp(lot.between(*np.log(sides))))
-        x, y = lot.point(0, size).tolist()
+        side = size * float(np.exp(sampler.between(*np.log(sides))))
+        x, y = sampler.point(0, size).tolist()
         if min(x, y, size - x, size - y) < MARGIN * side:
             continue
         if all(np.hypot(x - other.x, y - other.y) > APART * (side + other.side) for other in taken):
-            return Spot(x, y, side, lot.amount({(-12, 12): 0.5, (-60, 60): 0.5}))
+            return Spot(x, y, side, sampler.amount({(-12, 12): 0.5, (-60, 60): 0.5}))
     return None
 
 

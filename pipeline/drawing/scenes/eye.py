@@ -29,7 +29,7 @@ class Eye:
 
     def __init__(self, canvas: Canvas, eyes: Eyes, sign: int, skin_dark: RGB):
         """`sign` 1 for the eye on the picture's right, -1 for the other."""
-        self.canvas, self.lot, self.eyes = canvas, canvas.lot, eyes
+        self.canvas, self.sampler, self.eyes = canvas, canvas.sampler, eyes
         self.sign, self.skin_dark = sign, skin_dark
         self.center = np.array([eyes.x[sign > 0], eyes.y + eyes.uneven * sign])
         self.width, self.height = eyes.width * eyes.shares[sign > 0], eyes.height
@@ -123,9 +123,9 @@ def _laughing(eye: Eye) -> None:
 
 def _shut(eye: Eye) -> None:
     eye.lid(np.array([0.05, 0.25, 0.33, 0.27, 0.08]) + eye.eyes.shut_v)
-    if eye.lot.chance(0.5):
+    if eye.sampler.chance(0.5):
         (corner,) = eye.at([0.5], [0.08 + eye.eyes.shut_v])
-        for k in range(eye.lot.whole(1, 4)):
+        for k in range(eye.sampler.whole(1, 4)):
             root = corner - (eye.sign * 0.05 * k, -0.01 * k)
             tip = np.add(corner, (eye.sign * (0.05 - 0.03 * k), 0.05))
             eye.canvas.stroke((root, tip), (0.6 * eye.eyes.lash_width, 0), eye.eyes.lash)
@@ -133,7 +133,7 @@ def _shut(eye: Eye) -> None:
 
 def _squeezed(eye: Eye) -> None:
     """> or <."""
-    u = eye.lot.one((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
+    u = eye.sampler.one((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
     eye.canvas.line(eye.at(u, (-0.3, 0, 0.3)), eye.eyes.lash, 1.6 * eye.eyes.lash_width, closed=False)
 
 
@@ -165,9 +165,9 @@ KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
 
 def paint_eyes(canvas: Canvas, eyes: Eyes, skin_dark: RGB) -> None:
     """Both, of one kind but for a few winks."""
-    lot = canvas.lot
-    kinds = [lot.pick(KINDS)] * 2
-    if lot.chance(0.05):
-        kinds[lot.whole(0, 2)] = lot.one(_laughing, _shut, _squeezed)
+    sampler = canvas.sampler
+    kinds = [sampler.pick(KINDS)] * 2
+    if sampler.chance(0.05):
+        kinds[sampler.whole(0, 2)] = sampler.one(_laughing, _shut, _squeezed)
     for sign, kind in zip((-1, 1), kinds, strict=True):
         kind(Eye(canvas, eyes, sign, skin_dark))

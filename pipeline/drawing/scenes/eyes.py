@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import WHITE, mix, tone
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.colors import any_color, iris_color
 
 LASH_WIDTHS = {(0.008, 0.018): 2, (0.016, 0.032): 3, (0.03, 0.045): 1}
@@ -64,78 +64,80 @@ class Eyes:
     is_outlined: bool
 
 
-def sample_eyes(lot: Lot, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
+def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
     """Eyes for a head turned and pitched like this, with the colours of its Style."""
-    scale = lot.amount({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
-    gap = lot.between(0.195, 0.25)
+    scale = sampler.amount({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
+    gap = sampler.between(0.195, 0.25)
     away = np.array([max(0, -turn), max(0, turn)])  # of the left and the right half
     return Eyes(
         x=tuple(np.array([-gap, gap]) * (1 - 0.5 * away) + turn),
-        y=lot.between(-0.02, 0.11) + pitch,
+        y=sampler.between(-0.02, 0.11) + pitch,
         uneven=0,
         shares=tuple(1 - 1.3 * away),
-        width=lot.between(0.24, 0.32) * scale,
-        height=lot.between(0.18, 0.36) * scale * (1.15 if is_chibi else 1),
-        slant=lot.between(-0.18, 0.18),
-        openness=lot.amount({(1, 1): 4, (0.5, 1): 1}),
-        wing=(lot.between(0, 0.14), lot.between(-0.1, 0.1)),
-        lashes=lot.pick({0: 2, 1: 1, 2: 1, 3: 0.5}),
-        shut_v=lot.between(0, 0.15),
-        dot=lot.between(0.14, 0.3),
-        dot_is_lit=lot.chance(0.4),
-        dot_has_lid=lot.chance(0.4),
-        gaze=(float(np.clip(lot.normal(0.06), -0.15, 0.15)), float(np.clip(lot.normal(0.05), -0.12, 0.12))),
-        has_lid_shade=lot.chance(0.6),
-        has_lower_line=lot.chance(0.7),
-        has_crease=lot.chance(0.6),
-        is_outlined=lot.chance(0.12),
-        **sample_lids(lot),
-        **sample_lash(lot, **colors),
-        **sample_iris(lot, colors["skin"]),
+        width=sampler.between(0.24, 0.32) * scale,
+        height=sampler.between(0.18, 0.36) * scale * (1.15 if is_chibi else 1),
+        slant=sampler.between(-0.18, 0.18),
+        openness=sampler.amount({(1, 1): 4, (0.5, 1): 1}),
+        wing=(sampler.between(0, 0.14), sampler.between(-0.1, 0.1)),
+        lashes=sampler.pick({0: 2, 1: 1, 2: 1, 3: 0.5}),
+        shut_v=sampler.between(0, 0.15),
+        dot=sampler.between(0.14, 0.3),
+        dot_is_lit=sampler.chance(0.4),
+        dot_has_lid=sampler.chance(0.4),
+        gaze=(float(np.clip(sampler.normal(0.06), -0.15, 0.15)), float(np.clip(sampler.normal(0.05), -0.12, 0.12))),
+        has_lid_shade=sampler.chance(0.6),
+        has_lower_line=sampler.chance(0.7),
+        has_crease=sampler.chance(0.6),
+        is_outlined=sampler.chance(0.12),
+        **sample_lids(sampler),
+        **sample_lash(sampler, **colors),
+        **sample_iris(sampler, colors["skin"]),
     )
 
 
-def sample_lids(lot: Lot) -> dict:
+def sample_lids(sampler: Sampler) -> dict:
     """The two lids, irregular as by hand."""
-    bend, hand = lot.between(0.6, 1.1), lot.normal(0.03, 5)
-    inner, outer = lot.between(-0.1, 0.16), lot.between(-0.28, 0.1)
-    lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * lot.between(0.8, 1.05)
+    bend, hand = sampler.between(0.6, 1.1), sampler.normal(0.03, 5)
+    inner, outer = sampler.between(-0.1, 0.16), sampler.between(-0.28, 0.1)
+    lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * sampler.between(0.8, 1.05)
     return {
         "upper": np.array([inner, -0.38 * bend, -0.5, -0.43 * bend - 0.03, outer]) + hand,
-        "lower": lower + lot.normal(0.03, 5),
+        "lower": lower + sampler.normal(0.03, 5),
     }
 
 
-def sample_lash(lot: Lot, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:
+def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:
     """Colour and half width of the lash line."""
     weights = {tone(ink, 0.7): 3, (25, 15, 25): 2, tone(hair, 0.4, 1.2): 1, tone(skin_dark, 0.5, 1.5): 0.7}
-    return {"lash": lot.pick(weights), "lash_width": lot.amount(LASH_WIDTHS)}
+    return {"lash": sampler.pick(weights), "lash_width": sampler.amount(LASH_WIDTHS)}
 
 
-def sample_iris(lot: Lot, skin: RGB) -> dict:
+def sample_iris(sampler: Sampler, skin: RGB) -> dict:
     """The white of the eye and what is on it."""
-    iris = iris_color(lot)
-    light = mix(tone(iris, 1.3, 0.9), WHITE, lot.between(0, 0.4))
-    is_staring = lot.chance(0.06)
+    iris = iris_color(sampler)
+    light = mix(tone(iris, 1.3, 0.9), WHITE, sampler.between(0, 0.4))
+    is_staring = sampler.chance(0.06)
     across, along = ((0.1, 0.2), (0.12, 0.25)) if is_staring else ((0.25, 0.44), (0.38, 0.56))
     return {
-        "sclera": lot.pick({(252, 250, 252): 4, tone(skin, 1.05, 0.5): 1, (225, 225, 238): 1, any_color(lot): 0.3}),
+        "sclera": sampler.pick(
+            {(252, 250, 252): 4, tone(skin, 1.05, 0.5): 1, (225, 225, 238): 1, any_color(sampler): 0.3}
+        ),
         "iris": iris,
-        "iris_deep": tone(iris, lot.between(0.3, 0.6), 1.2),
+        "iris_deep": tone(iris, sampler.between(0.3, 0.6), 1.2),
         "iris_light": light,
-        "iris_size": (lot.between(*across), lot.between(*along)),
-        "pupil": lot.amount({(0, 0): 1, (0.25, 0.6): 4}),
-        "pupil_color": lot.pick({tone(iris, 0.2, 1.2): 3, (20, 10, 20): 1, light: 0.5}),
-        "lights": lot.pick(LIGHTS),
-        "is_ringed": lot.chance(0.6),
-        "is_graded": lot.chance(0.6),
-        "is_aglow": lot.chance(0.5),
+        "iris_size": (sampler.between(*across), sampler.between(*along)),
+        "pupil": sampler.amount({(0, 0): 1, (0.25, 0.6): 4}),
+        "pupil_color": sampler.pick({tone(iris, 0.2, 1.2): 3, (20, 10, 20): 1, light: 0.5}),
+        "lights": sampler.pick(LIGHTS),
+        "is_ringed": sampler.chance(0.6),
+        "is_graded": sampler.chance(0.6),
+        "is_aglow": sampler.chance(0.5),
     }
 
 
-def shuffled(lot: Lot, eyes: Eyes) -> Eyes:
+def shuffled(sampler: Sampler, eyes: Eyes) -> Eyes:
     """Eyes where no face has them: both at the mouth, or one over the other."""
-    if lot.chance(0.5):
-        return replace(eyes, y=lot.between(0.28, 0.4))
+    if sampler.chance(0.5):
+        return replace(eyes, y=sampler.between(0.28, 0.4))
     left, _ = eyes.x
-    return replace(eyes, x=(left, left + lot.between(-0.12, 0.12)), uneven=lot.between(0.15, 0.3))
+    return replace(eyes, x=(left, left + sampler.between(-0.12, 0.12)), uneven=sampler.between(0.15, 0.3))

@@ -23,8 +23,12 @@ LIPS = (120, 50, 50)
 
 def head_outline(f: Figure) -> np.ndarray:
     """(N, 2), closed; a turned head's chin lies to one side, and its far cheek is flatter."""
-    lot, turn = f.lot, f.style.turn
-    jaw, chin, chin_width = lot.between(-0.05, 0.12), 0.6 + lot.between(-0.04, 0.03), lot.between(0.04, 0.16)
+    sampler, turn = f.sampler, f.style.turn
+    jaw, chin, chin_width = (
+        sampler.between(-0.05, 0.12),
+        0.6 + sampler.between(-0.04, 0.03),
+        sampler.between(0.04, 0.16),
+    )
     halves = []
     for sign in (-1, 1):
         x = HALF[:, 0] + jaw * BY_JAW + 0.35 * turn * sign * BY_TURN
@@ -37,49 +41,49 @@ def head_outline(f: Figure) -> np.ndarray:
 
 def ears(f: Figure) -> None:
     """A pair in half of the cases, an elf's in some."""
-    lot = f.lot
-    if not lot.chance(0.5):
+    sampler = f.sampler
+    if not sampler.chance(0.5):
         return
-    length = lot.amount({(0, 0): 5, (0.1, 0.4): 1})
+    length = sampler.amount({(0, 0): 5, (0.1, 0.4): 1})
     for sign in (-1, 1):
         ear = EAR.copy()
         ear[2] += (length, -0.3 * length)
-        outline = curve(ear * (sign, 1) + (0, lot.between(-0.02, 0.05)), closed=True, steps=6)
+        outline = curve(ear * (sign, 1) + (0, sampler.between(-0.02, 0.05)), closed=True, steps=6)
         f.shape(outline, f.style.skin, f.style.ink, 0.8 * f.style.line)
 
 
 def head(f: Figure, outline: np.ndarray, fringe: np.ndarray) -> np.ndarray:
     """Skin within the outline, with the shadow of a fringe on it; returns the head's mask."""
-    lot, style = f.lot, f.style
+    sampler, style = f.sampler, f.style
     skin = style.skin
-    if lot.chance(0.3):
-        skin = down(outline, skin, mix(skin, style.skin_dark, lot.between(0, 0.6)))
+    if sampler.chance(0.3):
+        skin = down(outline, skin, mix(skin, style.skin_dark, sampler.between(0, 0.6)))
     f.fill(outline, skin)
     within = f.mask(outline)
-    if lot.chance(0.4):
+    if sampler.chance(0.4):
         _side_shade(f, within)
-    if lot.chance(0.6):
+    if sampler.chance(0.6):
         shadow = np.concatenate([np.add(fringe, (0.015, 0.06)), [(1, -1), (-1, -1)]])
-        f.fill(shadow, style.skin_dark, within, soft=lot.one(0, 0.015))
+        f.fill(shadow, style.skin_dark, within, soft=sampler.one(0, 0.015))
     f.line(outline, style.ink if style.line else style.skin_dark, style.line or 0.012)
     return within
 
 
 def _side_shade(f: Figure, within: np.ndarray) -> None:
-    lot = f.lot
-    x = (0.8, lot.between(0.15, 0.4), lot.between(0.1, 0.4), lot.between(0, 0.3), 0.8)
-    shade = curve(np.stack([x, (-0.9, -0.4, 0.2, 0.7, 0.8)], 1) * (lot.side(), 1), steps=6)
-    f.fill(shade, f.style.skin_dark, within, lot.between(0.5, 1), lot.one(0, 0.04))
+    sampler = f.sampler
+    x = (0.8, sampler.between(0.15, 0.4), sampler.between(0.1, 0.4), sampler.between(0, 0.3), 0.8)
+    shade = curve(np.stack([x, (-0.9, -0.4, 0.2, 0.7, 0.8)], 1) * (sampler.side(), 1), steps=6)
+    f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.one(0, 0.04))
 
 
 def features(f: Figure, within: np.ndarray) -> None:
     """What makes a face of a head: blush, eyes, nose, mouth."""
-    lot, style = f.lot, f.style
-    lot.pick(BLUSHES)(f, within)
+    sampler, style = f.sampler, f.style
+    sampler.pick(BLUSHES)(f, within)
     paint_eyes(f, style.eyes, style.skin_dark)
-    lot.pick(NOSES)(f, 1.25 * style.turn, 0.24 + style.pitch + lot.between(-0.03, 0.04))
-    ink = mix(style.ink, LIPS, lot.between(0, 0.7))
-    paint_mouth(f, (1.05 * style.turn, lot.between(0.36, 0.42) + 0.6 * style.pitch), ink, style.skin_dark)
+    sampler.pick(NOSES)(f, 1.25 * style.turn, 0.24 + style.pitch + sampler.between(-0.03, 0.04))
+    ink = mix(style.ink, LIPS, sampler.between(0, 0.7))
+    paint_mouth(f, (1.05 * style.turn, sampler.between(0.36, 0.42) + 0.6 * style.pitch), ink, style.skin_dark)
 
 
 def _nothing(*_) -> None:
@@ -87,13 +91,13 @@ def _nothing(*_) -> None:
 
 
 def _blush_color(f: Figure) -> RGB:
-    return mix(f.style.skin, BLUSH, f.lot.between(0.25, 0.7))
+    return mix(f.style.skin, BLUSH, f.sampler.between(0.25, 0.7))
 
 
 def _soft_blush(f: Figure, within: np.ndarray) -> None:
     color = _blush_color(f)
     for sign in (-1, 1):
-        x, rx, ry = sign * 0.29 + 0.8 * f.style.turn, f.lot.between(0.06, 0.12), f.lot.between(0.03, 0.07)
+        x, rx, ry = sign * 0.29 + 0.8 * f.style.turn, f.sampler.between(0.06, 0.12), f.sampler.between(0.03, 0.07)
         f.fill(ellipse(x, 0.26, rx, ry), color, within, 0.8, soft=0.03)
 
 
@@ -118,7 +122,7 @@ def _toward(f: Figure) -> int:
 
 
 def _nose_ink(f: Figure) -> RGB:
-    return mix(f.style.skin_dark, f.style.ink, f.lot.between(0.2, 0.8))
+    return mix(f.style.skin_dark, f.style.ink, f.sampler.between(0.2, 0.8))
 
 
 def _short_nose(f: Figure, x: float, y: float) -> None:
@@ -146,11 +150,11 @@ NOSES = {_short_nose: 0.3, _dot_nose: 0.15, _shade_nose: 0.15, _long_nose: 0.15,
 
 def brows(f: Figure) -> None:
     """A pair over the fringe, as is the custom."""
-    lot, eyes = f.lot, f.style.eyes
-    color = shaded(lot, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if lot.chance(0.8) else f.style.ink
-    y = -0.25 + eyes.y + lot.between(-0.03, 0.06)
-    bend, tilt, width = lot.between(-0.02, 0.1), lot.between(-0.12, 0.12), lot.between(0.004, 0.022)
+    sampler, eyes = f.sampler, f.style.eyes
+    color = shaded(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
+    y = -0.25 + eyes.y + sampler.between(-0.03, 0.06)
+    bend, tilt, width = sampler.between(-0.02, 0.1), sampler.between(-0.12, 0.12), sampler.between(0.004, 0.022)
     u = np.linspace(-0.5, 0.5, 5)
     for sign, x, share in zip((-1, 1), eyes.x, eyes.shares, strict=True):
         points = np.stack([x + 0.2 * share * sign * u, y - bend * (1 - 4 * u * u) + tilt * u], 1)
-        f.stroke(points, np.array([0.6, 1, 0.9, 0.2]) * width, color, alpha=lot.between(0.6, 1))
+        f.stroke(points, np.array([0.6, 1, 0.9, 0.2]) * width, color, alpha=sampler.between(0.6, 1))

@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import Ramp
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Canvas, Spot, face_frame
 from pipeline.drawing.scenes.style import Style
 
@@ -12,8 +12,8 @@ from pipeline.drawing.scenes.style import Style
 class Figure(Canvas):
     """A canvas in the head's frame, bent as the style wants it."""
 
-    def __init__(self, pixels: np.ndarray, lot: Lot, spot: Spot, style: Style):
-        super().__init__(pixels, lot, *face_frame(spot), style.warp)
+    def __init__(self, pixels: np.ndarray, sampler: Sampler, spot: Spot, style: Style):
+        super().__init__(pixels, sampler, *face_frame(spot), style.warp)
         self.style = style
 
     @property

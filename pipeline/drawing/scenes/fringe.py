@@ -6,29 +6,29 @@ from itertools import pairwise
 import numpy as np
 
 from pipeline.drawing.portrait.sheet import bow_line
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 
 
-def fringe_knots(lot: Lot, covered: int) -> np.ndarray:
+def fringe_knots(sampler: Sampler, covered: int) -> np.ndarray:
     """(2 n + 1, 2): notch, tip, notch, ... from the left temple to the right; hair may fall over the `covered` eye."""
-    tips = lot.whole(2, 9)
-    x = np.linspace(-0.54, 0.54, 2 * tips + 1) + lot.normal(0.012, 2 * tips + 1)
+    tips = sampler.whole(2, 9)
+    x = np.linspace(-0.54, 0.54, 2 * tips + 1) + sampler.normal(0.012, 2 * tips + 1)
     x[0], x[-1] = -0.55, 0.55
-    low = lot.between(-0.3, 0)
+    low = sampler.between(-0.3, 0)
     y = np.empty(2 * tips + 1)
-    y[1::2] = low + lot.normal(0.08, tips)
-    y[::2] = y[1::2].mean() - lot.between(0.03, 0.25) + lot.normal(0.05, tips + 1)
-    y = lot.pick(CUTS)(lot, x, y, covered)
+    y[1::2] = low + sampler.normal(0.08, tips)
+    y[::2] = y[1::2].mean() - sampler.between(0.03, 0.25) + sampler.normal(0.05, tips + 1)
+    y = sampler.pick(CUTS)(sampler, x, y, covered)
     if covered:
-        y = y + _bulge(x, 0.28 * covered, 0.17) * lot.between(0.3, 0.55)
+        y = y + _bulge(x, 0.28 * covered, 0.17) * sampler.between(0.3, 0.55)
     y = y.clip(-0.85, 0.42)
-    y[0] = y[-1] = lot.between(-0.1, 0.2)
+    y[0] = y[-1] = sampler.between(-0.1, 0.2)
     return np.stack([x, y], 1)
 
 
-def fringe_edge(lot: Lot, knots: np.ndarray) -> np.ndarray:
+def fringe_edge(sampler: Sampler, knots: np.ndarray) -> np.ndarray:
     """(N, 2) through the knots: strands that are straight, curled to one side, or fat."""
-    curl, fat = lot.between(-0.16, 0.16), lot.between(0, 0.35)
+    curl, fat = sampler.between(-0.16, 0.16), sampler.between(0, 0.35)
     parts = []
     for a, b in pairwise(knots):
         width, height = np.abs(b - a)
@@ -40,25 +40,25 @@ def _bulge(x: np.ndarray, center: float, width: float) -> np.ndarray:
     return np.exp(-(((x - center) / width) ** 2))
 
 
-def _plain(lot: Lot, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
+def _plain(sampler: Sampler, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
     return y
 
 
-def _parted(lot: Lot, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
-    away = np.abs(x - lot.between(-0.3, 0.3))
-    return y - (0.45 - away).clip(0, 1) * lot.between(0.6, 1.4)
+def _parted(sampler: Sampler, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
+    away = np.abs(x - sampler.between(-0.3, 0.3))
+    return y - (0.45 - away).clip(0, 1) * sampler.between(0.6, 1.4)
 
 
-def _blunt(lot: Lot, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
-    return lot.between(-0.3, 0) - 0.03 + np.where(np.arange(len(x)) % 2, 0.02, -0.03)
+def _blunt(sampler: Sampler, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
+    return sampler.between(-0.3, 0) - 0.03 + np.where(np.arange(len(x)) % 2, 0.02, -0.03)
 
 
-def _over_an_eye(lot: Lot, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
-    center = 0.3 * covered if covered else lot.between(-0.4, 0.4)
-    return y + _bulge(x, center, 0.16) * lot.between(0.15, 0.4)
+def _over_an_eye(sampler: Sampler, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
+    center = 0.3 * covered if covered else sampler.between(-0.4, 0.4)
+    return y + _bulge(x, center, 0.16) * sampler.between(0.15, 0.4)
 
 
-def _swept_back(lot: Lot, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
+def _swept_back(sampler: Sampler, x: np.ndarray, y: np.ndarray, covered: int) -> np.ndarray:
     return 0.3 * y - 0.5
 
 

@@ -4,29 +4,29 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.portrait.sheet import WHITE
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.colors import any_color
 
 
-def ground(lot: Lot, size: int) -> np.ndarray:
+def ground(sampler: Sampler, size: int) -> np.ndarray:
     """Pixels uint8 (size, size, 3) to paint on."""
-    return lot.pick(GROUNDS)(lot, size)
+    return sampler.pick(GROUNDS)(sampler, size)
 
 
-def _plain(lot: Lot, size: int) -> np.ndarray:
-    return np.full((size, size, 3), any_color(lot) if lot.chance(0.6) else WHITE, np.uint8)
+def _plain(sampler: Sampler, size: int) -> np.ndarray:
+    return np.full((size, size, 3), any_color(sampler) if sampler.chance(0.6) else WHITE, np.uint8)
 
 
-def _patches(lot: Lot, size: int) -> np.ndarray:
-    n = lot.whole(2, 5)
-    colors = np.array([any_color(lot) for _ in range(n * n)], np.uint8).reshape(n, n, 3)
-    return cv2.resize(colors, (size, size), interpolation=lot.pick({cv2.INTER_CUBIC: 3, cv2.INTER_NEAREST: 1}))
+def _patches(sampler: Sampler, size: int) -> np.ndarray:
+    n = sampler.whole(2, 5)
+    colors = np.array([any_color(sampler) for _ in range(n * n)], np.uint8).reshape(n, n, 3)
+    return cv2.resize(colors, (size, size), interpolation=sampler.pick({cv2.INTER_CUBIC: 3, cv2.INTER_NEAREST: 1}))
 
 
-def _clouds(lot: Lot, size: int) -> np.ndarray:
-    n = lot.whole(4, 40)
-    a, b = np.array(any_color(lot), np.float32), np.array(any_color(lot), np.float32)
-    coarse = lot.rng.random((n, n), np.float32)
+def _clouds(sampler: Sampler, size: int) -> np.ndarray:
+    n = sampler.whole(4, 40)
+    a, b = np.array(any_color(sampler), np.float32), np.array(any_color(sampler), np.float32)
+    coarse = sampler.rng.random((n, n), np.float32)
     share = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)[..., None].clip(0, 1)
     return (a + (b - a) * share).clip(0, 255).astype(np.uint8)
 

@@ -38,9 +38,9 @@ class Mouth(NamedTuple):
 
 def paint_mouth(canvas: Canvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
     """A mouth by lot; `ink` for its lines, `shade` is the skin's."""
-    lot = canvas.lot
-    scale, width, inside = lot.between(0.5, 1.3), lot.between(0.006, 0.012), lot.pick(INSIDES)
-    lot.pick(MOUTHS)(Mouth(canvas, np.array(center), scale, ink, width, shade, inside))
+    sampler = canvas.sampler
+    scale, width, inside = sampler.between(0.5, 1.3), sampler.between(0.006, 0.012), sampler.pick(INSIDES)
+    sampler.pick(MOUTHS)(Mouth(canvas, np.array(center), scale, ink, width, shade, inside))
 
 
 def _none(mouth: Mouth) -> None:
@@ -49,12 +49,12 @@ def _none(mouth: Mouth) -> None:
 
 def _line(mouth: Mouth, heights: tuple[float, ...]) -> None:
     """Closed lips through five heights, which do not grow with the mouth; they may be tilted or pout."""
-    lot = mouth.canvas.lot
+    sampler = mouth.canvas.sampler
     along = np.array([-1, -0.5, 0, 0.5, 1])
-    tilt = lot.between(-0.02, 0.02)
+    tilt = sampler.between(-0.02, 0.02)
     points = np.stack([0.09 * mouth.scale * along, np.array(heights) + tilt * along], 1)
     mouth.canvas.stroke(mouth.center + points, mouth.width * LINE_TAPER, mouth.ink)
-    if lot.chance(0.25):
+    if sampler.chance(0.25):
         lip = np.add(mouth.center, [(-0.03, 0.055), (0.03, 0.055)])
         mouth.canvas.stroke(lip, (0, 0.5 * mouth.width, 0), mouth.shade)
 
@@ -75,26 +75,26 @@ def _hole(mouth: Mouth, outline: np.ndarray, inside: RGB) -> None:
 
 
 def _open(mouth: Mouth) -> None:
-    canvas, lot, scale = mouth.canvas, mouth.canvas.lot, mouth.scale
-    height = lot.between(0.05, 0.15)
+    canvas, sampler, scale = mouth.canvas, mouth.canvas.sampler, mouth.scale
+    height = sampler.between(0.05, 0.15)
     corner = 0.02 / scale  # the upper lip does not grow with the mouth
     upper = curve(mouth.at([(-0.095, -corner), (0, -0.25 * corner), (0.095, -corner)]), steps=6)
     lower = [(0.095, -corner), (0.06, 0.7 * height), (0, height), (-0.06, 0.7 * height), (-0.095, -corner)]
     outline = np.concatenate([upper, curve(mouth.at(lower), steps=6)])
     canvas.fill(outline, mouth.inside)
     within = canvas.mask(outline)
-    if lot.chance(0.6):
+    if sampler.chance(0.6):
         tongue = ellipse(*mouth.at((0, height)), 0.06 * scale, 0.045 * scale)
         canvas.fill(tongue, mix(mouth.inside, TONGUE, 0.6), within)
-    if lot.chance(0.4):
+    if sampler.chance(0.4):
         teeth = ellipse(*mouth.at((0, -corner)), 0.08 * scale, 0.025 * scale)
         canvas.fill(teeth, WHITE, within)
     canvas.line(outline, mouth.ink, 0.9 * mouth.width)
 
 
 def _round(mouth: Mouth) -> None:
-    lot, (x, y) = mouth.canvas.lot, mouth.center
-    rx, ry = mouth.scale * lot.between(0.02, 0.06), mouth.scale * lot.between(0.03, 0.07)
+    sampler, (x, y) = mouth.canvas.sampler, mouth.center
+    rx, ry = mouth.scale * sampler.between(0.02, 0.06), mouth.scale * sampler.between(0.03, 0.07)
     _hole(mouth, ellipse(x, y + 0.01, rx, ry), mouth.inside)
 
 

@@ -25,28 +25,28 @@ FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 def face(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person who shows the face; where that is."""
-    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
+    f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
 def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person whose eyes are not where eyes are, without brows; where the face is."""
-    style = sample_style(canvas.lot)
-    f = Figure(canvas.pixels, canvas.lot, spot, replace(style, eyes=shuffled(canvas.lot, style.eyes)))
+    style = sample_style(canvas.sampler)
+    f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffled(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)
     return _face_spot(f, spot)
 
 
 def blank_face(canvas: Canvas, spot: Spot) -> None:
     """Paint a person without eyes, brows, nose and mouth."""
-    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
+    f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=False, has_brows=False)
 
 
 def back_view(canvas: Canvas, spot: Spot) -> None:
     """Paint a person from behind."""
-    f = Figure(canvas.pixels, canvas.lot, spot, sample_style(canvas.lot))
+    f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _behind(f)
     back_of_head(f)
 
@@ -54,22 +54,22 @@ def back_view(canvas: Canvas, spot: Spot) -> None:
 def _behind(f: Figure) -> None:
     if not f.style.is_bald:
         back_hair(f)
-    if f.lot.chance(0.5 if f.style.is_chibi else 0.925):
+    if f.sampler.chance(0.5 if f.style.is_chibi else 0.925):
         body(f)
 
 
 def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
-    lot, style = f.lot, f.style
+    sampler, style = f.sampler, f.style
     _behind(f)
     ears(f)
-    knots = fringe_knots(lot, style.covered)
-    edge = fringe_edge(lot, knots)
+    knots = fringe_knots(sampler, style.covered)
+    edge = fringe_edge(sampler, knots)
     within = head(f, head_outline(f), edge)
     if has_features:
         features(f, within)
     if not style.is_bald:
         front_hair(f, knots, edge)
-    if has_brows and lot.chance(0.8):
+    if has_brows and sampler.chance(0.8):
         brows(f)
     accessories(f)
 

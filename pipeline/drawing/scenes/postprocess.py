@@ -5,35 +5,35 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.colors import any_color
 
 
-def treat(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """uint8 (size, size, 3) -> the same shape and type."""
-    for _ in range(lot.pick({0: 3, 1: 2, 3: 2})):
-        picture = light(lot, picture)
-    picture = lot.pick(TREATMENTS)(lot, picture)
-    if lot.chance(0.35):
-        gamma = lot.between(0.55, 1.6)
+    for _ in range(sampler.pick({0: 3, 1: 2, 3: 2})):
+        picture = light(sampler, picture)
+    picture = sampler.pick(TREATMENTS)(sampler, picture)
+    if sampler.chance(0.35):
+        gamma = sampler.between(0.55, 1.6)
         picture = cv2.LUT(picture, (255 * (np.arange(256) / 255) ** gamma).astype(np.uint8))
-    if lot.chance(0.2):
-        black, white = lot.between(0, 70), lot.between(180, 255)
+    if sampler.chance(0.2):
+        black, white = sampler.between(0, 70), sampler.between(180, 255)
         picture = cv2.LUT(picture, np.linspace(black, white, 256).astype(np.uint8))
     return picture
 
 
-def light(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def light(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """A coloured spot that darkens, lightens or covers, most with a soft edge."""
     size = len(picture)
     spot = np.zeros((size, size), np.uint8)
-    center, radii = lot.rng.integers(0, size, 2).tolist(), (lot.point(0.1, 0.5) * size).astype(int).tolist()
-    cv2.ellipse(spot, center, radii, lot.between(0, 180), 0, 360, 255, -1)
-    edge = 2 * int(lot.between(0.02, 0.25) * size) + 1 if lot.chance(0.8) else 1
+    center, radii = sampler.rng.integers(0, size, 2).tolist(), (sampler.point(0.1, 0.5) * size).astype(int).tolist()
+    cv2.ellipse(spot, center, radii, sampler.between(0, 180), 0, 360, 255, -1)
+    edge = 2 * int(sampler.between(0.02, 0.25) * size) + 1 if sampler.chance(0.8) else 1
     share = cv2.blur(cv2.blur(spot, (edge, edge)), (edge, edge)).astype(np.float32)[..., None]
-    share *= lot.between(0.1, 0.6) / 255
-    color = np.array(any_color(lot), np.float32)
-    return lot.pick(LIGHTS)(picture, color, share)
+    share *= sampler.between(0.1, 0.6) / 255
+    color = np.array(any_color(sampler), np.float32)
+    return sampler.pick(LIGHTS)(picture, color, share)
 
 
 def _darken(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ def _cover(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndar
 LIGHTS = {_darken: 0.5, _lighten: 0.3, _cover: 0.2}  # -> weight
 
 
-def none(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def none(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """As it was painted."""
     return picture
 
@@ -64,119 +64,121 @@ def _colored(gray: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
 
 
-def _on_paper(lot: Lot, gray: np.ndarray) -> np.ndarray:
+def _on_paper(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
     """Grey turned into shades from a dark ink to a pale paper."""
-    ink = np.array(any_color(lot)) * lot.between(0, 0.5)
-    paper = np.array((255, 250, 240)) * lot.between(0.8, 1)
+    ink = np.array(any_color(sampler)) * sampler.between(0, 0.5)
+    paper = np.array((255, 250, 240)) * sampler.between(0.8, 1)
     return np.linspace(ink, paper, 256).astype(np.uint8)[gray]
 
 
-def _printed(lot: Lot, gray: np.ndarray) -> np.ndarray:
-    return _on_paper(lot, gray) if lot.chance(0.3) else _colored(gray)
+def _printed(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
+    return _on_paper(sampler, gray) if sampler.chance(0.3) else _colored(gray)
 
 
-def grey(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def grey(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Shades of grey."""
     return _colored(_gray(picture))
 
 
-def sepia(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def sepia(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Shades of one ink on paper."""
-    return _on_paper(lot, _gray(picture))
+    return _on_paper(sampler, _gray(picture))
 
 
-def screentone(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def screentone(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Dots as in a printed manga, or four greys."""
     gray = _gray(picture)
-    if not lot.chance(0.6):
-        return _printed(lot, gray // 64 * 85)
+    if not sampler.chance(0.6):
+        return _printed(sampler, gray // 64 * 85)
     y, x = np.mgrid[: len(gray), : len(gray)].astype(np.float32)
-    turn, pitch = lot.between(0, np.pi / 2), lot.between(1.2, 3)
+    turn, pitch = sampler.between(0, np.pi / 2), sampler.between(1.2, 3)
     across, along = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     dots = 255 * (0.5 + 0.25 * (np.sin(pitch * across) + np.sin(pitch * along)))
     toned = np.where(gray > dots, 255, 30).astype(np.uint8)
     toned[gray < 0.25 * 255] = 0
-    toned[gray > 255 * lot.between(0.75, 0.92)] = 255
-    return _printed(lot, toned)
+    toned[gray > 255 * sampler.between(0.75, 0.92)] = 255
+    return _printed(sampler, toned)
 
 
-def line_art(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def line_art(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Edges alone, in bold black."""
     smooth = cv2.GaussianBlur(_gray(picture), (3, 3), 0)
     method, kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY
-    edges = cv2.adaptiveThreshold(smooth, 255, method, kind, lot.one(7, 9, 13), lot.between(3, 9))
-    return _printed(lot, cv2.GaussianBlur(edges, (3, 3), 0))
+    edges = cv2.adaptiveThreshold(smooth, 255, method, kind, sampler.one(7, 9, 13), sampler.between(3, 9))
+    return _printed(sampler, cv2.GaussianBlur(edges, (3, 3), 0))
 
 
-def sketch(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def sketch(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Grey, over what surrounds it: thin pencil lines."""
     gray = _gray(picture)
-    around = cv2.GaussianBlur(gray, (0, 0), lot.between(2, 6)).astype(int)
-    return _printed(lot, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
+    around = cv2.GaussianBlur(gray, (0, 0), sampler.between(2, 6)).astype(int)
+    return _printed(sampler, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
 
 
-def poster(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def poster(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Few levels of each colour."""
-    step = lot.one(32, 48, 64, 85)
+    step = sampler.one(32, 48, 64, 85)
     return cv2.LUT(picture, (np.arange(256) // step * step + step // 2).clip(0, 255).astype(np.uint8))
 
 
-def paint(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def paint(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Edges smoothed, kept or shaken, half of the time on canvas."""
-    picture = lot.pick({_median: 0.4, _bilateral: 0.3, _shaken: 0.3})(lot, picture)
-    if lot.chance(0.5):
+    picture = sampler.pick({_median: 0.4, _bilateral: 0.3, _shaken: 0.3})(sampler, picture)
+    if sampler.chance(0.5):
         size = len(picture)
-        weave = cv2.resize(lot.normal(1, (size // 3, size)).astype(np.float32), (size, size)) * lot.between(3, 14)
+        weave = cv2.resize(sampler.normal(1, (size // 3, size)).astype(np.float32), (size, size)) * sampler.between(
+            3, 14
+        )
         picture = (picture + weave[..., None]).clip(0, 255).astype(np.uint8)
     return picture
 
 
-def _median(lot: Lot, picture: np.ndarray) -> np.ndarray:
-    return cv2.medianBlur(picture, lot.one(3, 5))
+def _median(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    return cv2.medianBlur(picture, sampler.one(3, 5))
 
 
-def _bilateral(lot: Lot, picture: np.ndarray) -> np.ndarray:
-    return cv2.bilateralFilter(picture, 7, lot.between(30, 90), 4)
+def _bilateral(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    return cv2.bilateralFilter(picture, 7, sampler.between(30, 90), 4)
 
 
-def _shaken(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def _shaken(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     size = len(picture)
-    shifts = cv2.resize(lot.normal(1, (size // 6, size // 6, 2)).astype(np.float32), (size, size))
-    shifts *= lot.between(0.5, 2)
+    shifts = cv2.resize(sampler.normal(1, (size // 6, size // 6, 2)).astype(np.float32), (size, size))
+    shifts *= sampler.between(0.5, 2)
     y, x = np.mgrid[:size, :size].astype(np.float32)
     return cv2.remap(picture, x + shifts[..., 0], y + shifts[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
-def mixed(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def mixed(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """The three channels run into each other."""
-    weights = np.eye(3) * lot.between(0.3, 1) + lot.rng.uniform(0, 0.5, (3, 3))
+    weights = np.eye(3) * sampler.between(0.3, 1) + sampler.rng.uniform(0, 0.5, (3, 3))
     return cv2.transform(picture, weights / weights.sum(1, keepdims=True))
 
 
-def turned_hue(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def turned_hue(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """All hues moved, by little or by anything."""
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
     levels = np.arange(256)
-    turn = lot.one(lot.whole(-15, 15), lot.whole(0, 180))
-    hues, saturations = (levels + turn) % 180, (levels * lot.between(0.3, 1.2)).clip(0, 255)
+    turn = sampler.one(sampler.whole(-15, 15), sampler.whole(0, 180))
+    hues, saturations = (levels + turn) % 180, (levels * sampler.between(0.3, 1.2)).clip(0, 255)
     table = np.stack([hues, saturations, levels], 1)[None].astype(np.uint8)
     return cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB)
 
 
-def negative(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def negative(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Light and dark exchanged."""
     return 255 - picture
 
 
-def tinted(lot: Lot, picture: np.ndarray) -> np.ndarray:
+def tinted(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Seen through coloured glass or fog."""
-    color, share = np.array(any_color(lot)), lot.between(0.15, 0.6)
+    color, share = np.array(any_color(sampler)), sampler.between(0.15, 0.6)
     levels = np.arange(256)[:, None]
-    table = levels * (1 - share) + share * (levels * color / 255 if lot.chance(0.6) else color)
+    table = levels * (1 - share) + share * (levels * color / 255 if sampler.chance(0.6) else color)
     return cv2.LUT(picture, table[None].astype(np.uint8))
 
 
-TREATMENTS: dict[Callable[[Lot, np.ndarray], np.ndarray], float] = {  # -> weight
+TREATMENTS: dict[Callable[[Sampler, np.ndarray], np.ndarray], float] = {  # -> weight
     none: 7,
     grey: 2,
     screentone: 1,

@@ -10,7 +10,7 @@ from pipeline.drawing.portrait.sheet import (
     ellipse,
     tone,
 )
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import (
     Canvas,
     Spot,
@@ -26,13 +26,13 @@ FACE_CENTER = (0.15, 0.0)
 class Profile(Canvas):
     """A canvas in the head's frame, with the colours of one person."""
 
-    def __init__(self, pixels: np.ndarray, lot: Lot, spot: Spot):
-        warp = Warp(lot.side() * lot.between(0.9, 1.1))
-        super().__init__(pixels, lot, spot.side / FACE, (spot.x, spot.y), spot.tilt, warp)
-        self.skin, self.hair = skin_color(lot), hair_color(lot)
+    def __init__(self, pixels: np.ndarray, sampler: Sampler, spot: Spot):
+        warp = Warp(sampler.side() * sampler.between(0.9, 1.1))
+        super().__init__(pixels, sampler, spot.side / FACE, (spot.x, spot.y), spot.tilt, warp)
+        self.skin, self.hair = skin_color(sampler), hair_color(sampler)
         self.hair_dark = tone(self.hair, 0.7, 1.1)
-        self.ink = lot.pick({(30, 22, 30): 3, tone(self.hair, 0.35, 1.2): 2, (90, 50, 45): 2})
-        self.width = lot.between(0.006, 0.025)
+        self.ink = sampler.pick({(30, 22, 30): 3, tone(self.hair, 0.35, 1.2): 2, (90, 50, 45): 2})
+        self.width = sampler.between(0.006, 0.025)
 
     def thing(self, points, color: RGB) -> None:
         """A filled polygon with an outline."""
@@ -41,7 +41,7 @@ class Profile(Canvas):
 
 def profile(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person who looks to the left or to the right; where the face is."""
-    p = Profile(canvas.pixels, canvas.lot, spot)
+    p = Profile(canvas.pixels, canvas.sampler, spot)
     for paint in (_back, _face, _eye, _front):
         paint(p)
     ((x, y),) = p.place([FACE_CENTER])
@@ -50,16 +50,16 @@ def profile(canvas: Canvas, spot: Spot) -> Spot:
 
 def _back(p: Profile) -> None:
     """Hair, neck and body."""
-    length = p.lot.between(0.5, 2)
+    length = p.sampler.between(0.5, 2)
     tips = [(-0.75, 0.2), (-0.7 - 0.1 * length, length), (-0.2, length), (-0.1, 0.2)]
     p.thing(curve([(0.3, -0.75), (0, -0.95), (-0.5, -0.8), (-0.75, -0.3), *tips], closed=True, steps=6), p.hair_dark)
     p.fill([(-0.25, 0.2), (0.12, 0.5), (0.1, 1.2), (-0.4, 1.2)], p.skin)
     bust = [(-0.9, 1.5), (-0.5, 1.0), (0.1, 0.95), (0.5, 1.3), (0.6, 3), (-1, 3)]
-    p.thing(curve(bust, closed=True, steps=6), any_color(p.lot))
+    p.thing(curve(bust, closed=True, steps=6), any_color(p.sampler))
 
 
 def _face(p: Profile) -> None:
-    nose, chin = p.lot.between(0.03, 0.1), p.lot.between(-0.04, 0.05)
+    nose, chin = p.sampler.between(0.03, 0.1), p.sampler.between(-0.04, 0.05)
     forehead = [(-0.2, -0.7), (0.3, -0.62), (0.44, -0.3), (0.43, -0.02), (0.41, 0.1)]
     lips = [(0.46 + nose, 0.25), (0.42, 0.3), (0.42, 0.37), (0.4, 0.41), (0.4, 0.46)]
     jaw = [(0.35 + chin, 0.6), (0.2, 0.62), (-0.05, 0.45), (-0.2, 0.2)]
@@ -69,10 +69,10 @@ def _face(p: Profile) -> None:
 
 def _eye(p: Profile) -> None:
     """Like a triangle, open or closed, and its brow."""
-    lot = p.lot
-    x, y, width, height = EYE_X, lot.between(0, 0.08), lot.between(0.09, 0.14), lot.between(0.1, 0.17)
+    sampler = p.sampler
+    x, y, width, height = EYE_X, sampler.between(0, 0.08), sampler.between(0.09, 0.14), sampler.between(0.1, 0.17)
     front = x + 0.5 * width
-    if lot.chance(0.85):
+    if sampler.chance(0.85):
         upper = curve([(front, y - 0.8 * height), (x, y - height), (x - width, y - 0.4 * height)], steps=6)
         lower = curve([(x - 0.8 * width, y + 0.6 * height), (x, y + height), (front, y + 0.8 * height)], steps=6)
         _iris(p, np.concatenate([upper, lower]), x, y, width, height)
@@ -86,25 +86,25 @@ def _eye(p: Profile) -> None:
 
 
 def _iris(p: Profile, opening: np.ndarray, x: float, y: float, width: float, height: float) -> None:
-    color = any_color(p.lot)
+    color = any_color(p.sampler)
     p.fill(opening, (250, 250, 250))
     within = p.mask(opening)
     iris = ellipse(x + 0.03, y, 0.5 * width, 0.9 * height)
     p.fill(iris, down(iris, tone(color, 0.5), color), within)
     p.fill(ellipse(x + 0.03, y, 0.22 * width, 0.45 * height), (20, 10, 20), within)
-    if p.lot.chance(0.6):
+    if p.sampler.chance(0.6):
         p.fill(ellipse(x + 0.01, y - 0.4 * height, 0.2 * width, 0.25 * height), WHITE, within)
 
 
 def _front(p: Profile) -> None:
     """The crown, its fringe and strands."""
-    lot = p.lot
-    y = [lot.between(-0.2, 0.1) if k % 2 else lot.between(-0.45, -0.2) for k in range(7)]
+    sampler = p.sampler
+    y = [sampler.between(-0.2, 0.1) if k % 2 else sampler.between(-0.45, -0.2) for k in range(7)]
     fringe = np.stack([np.linspace(0.46, -0.25, 7), y], 1)
     over = curve([(0.44, -0.65), (0.2, -0.92), (-0.3, -0.95), (-0.7, -0.6), (-0.75, -0.1), (-0.6, 0.3)], steps=6)
-    crown = np.concatenate([[(0.48, -0.45)], over, [(-0.35, lot.between(0.3, 0.9))], fringe[::-1]])
+    crown = np.concatenate([[(0.48, -0.45)], over, [(-0.35, sampler.between(0.3, 0.9))], fringe[::-1]])
     p.thing(crown, p.hair)
     within = p.mask(crown)
-    for _ in range(lot.whole(0, 6)):
-        x = lot.between(-0.6, 0.3)
-        p.stroke([(-0.1, -0.9), (x, -0.5), (x - 0.1, 0)], (0, 0.02, 0), lot.one(p.hair_dark, p.ink), within, 0.6)
+    for _ in range(sampler.whole(0, 6)):
+        x = sampler.between(-0.6, 0.3)
+        p.stroke([(-0.1, -0.9), (x, -0.5), (x - 0.1, 0)], (0, 0.02, 0), sampler.one(p.hair_dark, p.ink), within, 0.6)

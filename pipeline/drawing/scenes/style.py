@@ -12,7 +12,7 @@ from pipeline.drawing.portrait.sheet import (
     mix,
     tone,
 )
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Warp
 from pipeline.drawing.scenes.colors import (
     any_color,
@@ -48,59 +48,61 @@ class Style:
     eyes: Eyes
 
 
-def sample_style(lot: Lot) -> Style:
+def sample_style(sampler: Sampler) -> Style:
     """All that is drawn by lot before the first stroke."""
-    is_chibi = lot.chance(0.18)
-    turn = float(np.clip(lot.normal(0.13), -0.33, 0.33)) if lot.chance(0.75) else 0.0
-    colors = sample_colors(lot)
-    volume = lot.between(0.92, 1.25)
-    pitch = lot.between(-0.05, 0.05)
+    is_chibi = sampler.chance(0.18)
+    turn = float(np.clip(sampler.normal(0.13), -0.33, 0.33)) if sampler.chance(0.75) else 0.0
+    colors = sample_colors(sampler)
+    volume = sampler.between(0.92, 1.25)
+    pitch = sampler.between(-0.05, 0.05)
     return Style(
-        warp=sample_warp(lot, is_chibi),
+        warp=sample_warp(sampler, is_chibi),
         is_chibi=is_chibi,
-        is_bald=lot.chance(0.02),
+        is_bald=sampler.chance(0.02),
         turn=turn,
         pitch=pitch,
-        covered=lot.side() if lot.chance(0.1) else 0,
+        covered=sampler.side() if sampler.chance(0.1) else 0,
         volume=volume,
-        dome=sample_dome(lot, volume),
-        eyes=sample_eyes(lot, turn, pitch, is_chibi, colors),
+        dome=sample_dome(sampler, volume),
+        eyes=sample_eyes(sampler, turn, pitch, is_chibi, colors),
         **colors,
     )
 
 
-def sample_warp(lot: Lot, is_chibi: bool) -> Warp:
+def sample_warp(sampler: Sampler, is_chibi: bool) -> Warp:
     """Chibi are wide and short."""
     width, height = ((1.0, 1.25), (0.85, 1.0)) if is_chibi else ((0.78, 1.1), (0.92, 1.1))
-    slants = (lot.between(-0.06, 0.06), lot.between(-0.06, 0.06), lot.between(-0.12, 0.12))
-    return Warp(lot.between(*width), lot.between(*height), *slants)
+    slants = (sampler.between(-0.06, 0.06), sampler.between(-0.06, 0.06), sampler.between(-0.12, 0.12))
+    return Warp(sampler.between(*width), sampler.between(*height), *slants)
 
 
-def sample_colors(lot: Lot) -> dict:
+def sample_colors(sampler: Sampler) -> dict:
     """The line and the colours of a Style, which depend on each other."""
-    skin, hair = skin_color(lot), hair_color(lot)
-    line = lot.amount(LINES)
-    ink = lot.pick({(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(lot): 0.5})
-    hair_dark = shaded(lot, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
+    skin, hair = skin_color(sampler), hair_color(sampler)
+    line = sampler.amount(LINES)
+    ink = sampler.pick(
+        {(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(sampler): 0.5}
+    )
+    hair_dark = shaded(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
     return {
         "line": line,
         "ink": ink,
         "skin": skin,
-        "skin_dark": shaded(lot, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
+        "skin_dark": shaded(sampler, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
         "hair": hair,
         "hair_dark": hair_dark,
-        "hair_light": mix(tone(hair, 1.3, 0.6), WHITE, lot.between(0, 0.5)),
-        "hair_ink": mix(tone(hair, 0.45, 1.2), ink, lot.between(0, 1)) if line else hair_dark,
+        "hair_light": mix(tone(hair, 1.3, 0.6), WHITE, sampler.between(0, 0.5)),
+        "hair_ink": mix(tone(hair, 0.45, 1.2), ink, sampler.between(0, 1)) if line else hair_dark,
     }
 
 
-def sample_dome(lot: Lot, volume: float) -> np.ndarray:
+def sample_dome(sampler: Sampler, volume: float) -> np.ndarray:
     """Smooth, or in three of ten cases spiky."""
     x, y = np.transpose(DOME)
     dome = np.stack([x * (0.5 + 0.5 * volume), np.where(y < -0.3, -0.3 + (y + 0.3) * volume, y)], 1)
-    if not lot.chance(0.3):
+    if not sampler.chance(0.3):
         return curve(dome, steps=6)
     along = np.linspace(0, len(dome) - 1, 13)
     spiky = np.stack([np.interp(along, np.arange(len(dome)), values) for values in dome.T], 1)
-    spiky[1::2] *= 1 + lot.between(0.04, 0.25)
+    spiky[1::2] *= 1 + sampler.between(0.04, 0.25)
     return spiky

@@ -19,24 +19,24 @@ THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))
 
 def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
     """Four to eight petals around (x, y), `size` from there to the middle of each."""
-    lot = canvas.lot
-    petals, first = lot.whole(4, 9), lot.between(0, 3)
+    sampler = canvas.sampler
+    petals, first = sampler.whole(4, 9), sampler.between(0, 3)
     for k in range(petals):
         turn = first + 2 * np.pi * k / petals
         petal = leaf(x + size * np.cos(turn), y + size * np.sin(turn), 0.75 * size, 0.45 * size, turn)
         canvas.fill(petal, color)
-        if lot.chance(0.5):
+        if sampler.chance(0.5):
             canvas.line(petal, tone(color, 0.7), 0.1 * size)
-    canvas.fill(ellipse(x, y, 0.4 * size, 0.4 * size, 12), any_color(lot))
+    canvas.fill(ellipse(x, y, 0.4 * size, 0.4 * size, 12), any_color(sampler))
 
 
 def hand(canvas: Canvas, center, size: float, degrees: float, skin: RGB, ink: RGB, line: float) -> None:
     """A hand with spread fingers that points to `degrees`, clockwise from the right; `size` is half its palm."""
-    lot = canvas.lot
+    sampler = canvas.sampler
     turn = size * np.array([direction(degrees), direction(degrees + 90)])
     for k in range(4):
         across = k - 1.5
-        spread = lot.between(-0.35, 0.35) + 0.25 * across
+        spread = sampler.between(-0.35, 0.35) + 0.25 * across
         joint, tip = (1.2 * np.cos(spread), 1.2 * np.sin(spread)), (2 * np.cos(spread), 2 * np.sin(spread))
         finger = np.array([(0, 0.4 * across), np.add(joint, (0, 0.5 * across)), np.add(tip, (0, 0.55 * across))])
         canvas.shape(brush(finger @ turn + center, (0.24 * size, 0.24 * size, 0.12 * size)), skin, ink, line)

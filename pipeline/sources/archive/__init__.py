@@ -25,10 +25,10 @@ from pipeline.sources.archive.members import (
 )
 from pipeline.sources.base import (
     MAX_FILE_BYTES,
-    Drop,
     Held,
+    LocalQuery,
     Post,
-    Request,
+    Skipped,
 )
 from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
@@ -120,7 +120,7 @@ class _Budget:
         return data.getvalue()
 
 
-def snapshot(request: Request) -> list:
+def snapshot(request: LocalQuery) -> list:
     """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of
     a kind that is read."""
     path = local_path(request, "archive")
@@ -139,7 +139,7 @@ def snapshot(request: Request) -> list:
     return [printable(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
 
 
-def posts(request: Request, snapshot: list) -> Iterator[Post | Drop]:
+def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
     """A post for each picture, in the archive's order, its bytes in memory until it is let go; drops for the rest.
 
     It is gone through twice: sidecars first, since they may come after their pictures."""
@@ -159,50 +159,50 @@ class _Archive:
         self._name, self._file, self._stamp, self._ids, self._is_inner = name, file, stamp, ids, is_inner
         self._first, self._second = first, second
 
-    def posts(self) -> Iterator[Post | Drop]:
+    def posts(self) -> Iterator[Post | Skipped]:
         texts: dict[str, bytes] = {}
         yield from self._texts(texts)
         sidecars, used, left_out = Sidecars(lambda path: texts[path]), set(), set()
         budget = self._second
         for member in self._members(budget):
-            if isinstance(member, Drop):
+            if isinstance(member, Skipped):
                 yield member
                 continue
             member_id = self._id(member.name)
             try:
                 data = self._wanted(member, budget)
             except Refused as refused:
-                yield Drop(member_id, *refused.args)
+                yield Skipped(member_id, *refused.args)
                 continue
             if data is None:
                 junk = junk_of(member.name)
                 if junk and junk not in left_out:
                     left_out.add(junk)
-                    yield Drop(printable(f"{self._name}!{junk}"), "system_file")
+                    yield Skipped(printable(f"{self._name}!{junk}"), "system_file")
                 continue
             if _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)
             elif kind := _other_archive(data):
-                yield Drop(member_id, "other_packing", f"a {kind} archive: {UNPACK}")
+                yield Skipped(member_id, "other_packing", f"a {kind} archive: {UNPACK}")
             elif is_picture(member.name, partial(bytes, data[:16])):
                 present = [path for path in beside(member.name) if path in texts]
                 used.update(present)
                 said, problems = sidecars.describe(member.name, present)
                 for problem in problems:
-                    yield Drop(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
+                    yield Skipped(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
                 yield Post(member_id, Held(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said)
         strays = unused(path for path, data in texts.items() if data and path not in used)
         for place, words in (*strays.items(), *sidecars.unused()):
-            yield Drop(printable(f"{self._name}!{place}"), "bad_sidecar", words)
+            yield Skipped(printable(f"{self._name}!{place}"), "bad_sidecar", words)
 
-    def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Drop]:
+    def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Skipped]:
         if self._is_inner:
-            yield Drop(member_id, "nested_too_deep")
+            yield Skipped(member_id, "nested_too_deep")
         else:
             budgets = self._first, self._second
             yield from _Archive(member_id, io.BytesIO(data), self._stamp, *budgets, self._ids, is_inner=True).posts()
 
-    def _members(self, budget: _Budget) -> Iterator[Member | Drop]:
+    def _members(self, budget: _Budget) -> Iterator[Member | Skipped]:
         """The members up to where the archive ends, or breaks, or turns out to be a bomb: then a drop."""
         self._file.seek(0)
         reader = _reader(self._file.read(512))
@@ -214,11 +214,11 @@ class _Archive:
                 if budget.is_spent:
                     return
         except Refused as refused:
-            yield Drop(self._name, *refused.args)
+            yield Skipped(self._name, *refused.args)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  # hostile bytes make these libraries raise anything
-            yield Drop(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
+            yield Skipped(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
 
     def _wanted(self, member: Member, budget: _Budget) -> bytes | None:
         """The member's bytes, if it may be a picture or an archive. Raises Refused."""
@@ -240,12 +240,12 @@ class _Archive:
         except Exception as error:  # as above
             raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
-    def _texts(self, texts: dict[str, bytes]) -> Iterator[Drop]:
+    def _texts(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
         """Fill in the sidecars; a drop for each that cannot be read. What is wrong with the archive as a whole is said
         when the pictures are read."""
         room = MAX_SIDECARS
         for member in self._members(self._first):
-            if isinstance(member, Drop) or not _may_be_sidecar(member.name) or _name_problem(member.name):
+            if isinstance(member, Skipped) or not _may_be_sidecar(member.name) or _name_problem(member.name):
                 continue
             try:
                 if member.refused:
@@ -255,7 +255,7 @@ class _Archive:
                 raise
             except Exception as error:  # noqa: BLE001  # as above
                 words = " ".join(str(word) for word in error.args) if isinstance(error, Refused) else str(error)
-                yield Drop(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
+                yield Skipped(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
             else:
                 texts[member.name] = data
                 room -= len(data)

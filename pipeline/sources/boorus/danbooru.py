@@ -6,34 +6,34 @@ counted as hidden.
 
 from urllib.parse import urlencode
 
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (
     WITHOUT_IDS,
-    Answer,
-    Ask,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     check_ratings,
-    further,
+    choose_variant,
     id_of,
     is_picture_url,
     json_of,
-    not_of_the_rating,
+    next_cursor,
     odd_post,
     offers_of,
     posts_of,
     promised_md5,
     rating_of,
+    sanitize_line,
+    skip_by_rating,
+    skip_missing_url,
     tags_of,
-    version_of,
     whole_number,
-    without_address,
     words_in,
-    words_of,
 )
 
 VERSION = 1
@@ -54,7 +54,7 @@ def first(query: Query) -> Cursor:
     return {"below": None, "page": 1, "is_keyed": is_keyed}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     words = query.text.split()
     if not any(word.startswith("rating:") for word in words):
         words.append(f"rating:{','.join(query.ratings)}")  # of no weight in the limit of two tags
@@ -64,43 +64,43 @@ def ask(query: Query, cursor: Cursor) -> Ask:
     elif cursor["below"] is not None:
         parameters["page"] = f"b{cursor['below']}"
     login = (query.keys["login"], query.keys["api_key"]) if {"login", "api_key"} <= query.keys.keys() else None
-    return Ask(f"{query.base_url}/posts.json?{urlencode(parameters)}", login=login)
+    return HttpRequest(f"{query.base_url}/posts.json?{urlencode(parameters)}", login=login)
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     items = json_of(answer)
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
-        return Listing([_offer(items, query)], None)
+        return Page([_offer(items, query)], None)
     posts = posts_of(items, answer)
     offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if not posts:  # a short page is no end: hidden posts may be left out of it
-        return Listing([], None)
-    after = further(cursor, posts, answer)
+        return Page([], None)
+    after = next_cursor(cursor, posts, answer)
     if after is None:
-        return Listing(offers, None, WITHOUT_IDS)
+        return Page(offers, None, WITHOUT_IDS)
     if after["page"] > LAST_PAGE:
-        return Listing(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
-    return Listing(offers, after)
+        return Page(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
+    return Page(offers, after)
 
 
-def _offer(item: dict, query: Query) -> Offer | Drop:
+def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
     if not (number := id_of(item)):
         return odd_post(item)
     post_id = str(number)
     rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return not_of_the_rating(post_id, rating, item)
+        return skip_by_rating(post_id, rating, item)
     md5 = promised_md5(item.get("md5"))
     original = _original_url(item, query, md5)
     if original is None and md5 is None:
-        return Drop(post_id, "hidden", "banned" if item.get("is_banned") else "")
+        return Skipped(post_id, "hidden", "banned" if item.get("is_banned") else "")
     if original is None:
-        return without_address(post_id, item)
+        return skip_missing_url(post_id, item)
     extension = str(item.get("file_ext") or original.rpartition(".")[2])
     if not is_picture_url(f"x.{extension}"):  # films, flash, and zip: ugoira
-        return Drop(post_id, "not_a_picture", words_of(extension, 20))
-    url = version_of(query, original, item.get("large_file_url"))
-    return Offer(
+        return Skipped(post_id, "not_a_picture", sanitize_line(extension, 20))
+    url = choose_variant(query, original, item.get("large_file_url"))
+    return RemoteImage(
         post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
         title=one_line(item.get("tag_string_character")),
         artist=one_line(words_in(item.get("tag_string_artist"))), tags=tags_of(words_in(item.get("tag_string"))),

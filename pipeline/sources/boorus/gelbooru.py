@@ -9,36 +9,36 @@ import re
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (
     WITHOUT_IDS,
-    Answer,
-    Ask,
     Busy,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     bad_answer,
     check_ratings,
-    further,
+    choose_variant,
     id_of,
     is_picture_url,
     keys_of,
-    not_of_the_rating,
+    next_cursor,
     odd_post,
     offers_of,
     parsed_json,
     promised_md5,
     rating_of,
+    sanitize_line,
+    skip_by_rating,
+    skip_missing_url,
     tags_of,
-    version_of,
     whole_number,
-    without_address,
     words_in,
-    words_of,
 )
 
 VERSION = 1
@@ -58,7 +58,7 @@ def first(query: Query) -> Cursor:
     return {"below": None, "page": 0, "seen": 0, "total": None, "again": 0, "is_keyed": is_keyed, "counts": False}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     words = [*query.text.split(), *(f"-rating:{rating}" for rating in UNSAFE if rating not in query.ratings)]
     parameters = {"page": "dapi", "s": "post", "q": "index"}
     if cursor["counts"]:
@@ -70,43 +70,43 @@ def ask(query: Query, cursor: Cursor) -> Ask:
         elif cursor["below"] is not None:
             words.append(f"id:<{cursor['below']}")
     parameters |= {"tags": " ".join(words)}
-    return Ask(f"{query.base_url}/index.php?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
+    return HttpRequest(f"{query.base_url}/index.php?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     posts, count = _items(answer)
     if cursor["counts"]:
         if count is None:
             raise bad_answer(answer, "the count is missing")
         cursor = cursor | {"total": count, "counts": False}
-        return Listing([], cursor) if cursor["seen"] < count else Listing([], None)
+        return Page([], cursor) if cursor["seen"] < count else Page([], None)
     if posts is None:
-        return Listing([], None, _TOO_DEEP)
+        return Page([], None, _TOO_DEEP)
     offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if count is not None:
         count += cursor["seen"] if cursor["is_keyed"] else 0  # of those below the key
     total = count if cursor["total"] is None else cursor["total"]
     after = cursor | {"seen": cursor["seen"] + len(posts), "total": total, "again": 0}
     if posts:
-        seen, after = after["seen"], further(after, posts, answer)
+        seen, after = after["seen"], next_cursor(after, posts, answer)
         if after is None:
-            return Listing(offers, None, "" if total is not None and seen >= total else WITHOUT_IDS)
+            return Page(offers, None, "" if total is not None and seen >= total else WITHOUT_IDS)
     if after["page"] * PER_PAGE >= DEEPEST:  # asked no further, whether the site says so or not
-        return Listing(offers, None, _TOO_DEEP)
+        return Page(offers, None, _TOO_DEEP)
     if len(posts) >= PER_PAGE:
-        return Listing(offers, after)
+        return Page(offers, after)
     if total is None:  # a short page: is it the last?
-        return Listing(offers, after | {"counts": True})
+        return Page(offers, after | {"counts": True})
     if after["seen"] >= total:
-        return Listing(offers, None)
+        return Page(offers, None)
     if posts:
-        return Listing(offers, after)
+        return Page(offers, after)
     if cursor["again"] < ASK_AGAIN:
-        return Listing([], cursor | {"total": total, "again": cursor["again"] + 1})
-    return Listing([], None, f"the site counts {total:,} posts and shows {after['seen']:,}")
+        return Page([], cursor | {"total": total, "again": cursor["again"] + 1})
+    return Page([], None, f"the site counts {total:,} posts and shows {after['seen']:,}")
 
 
-def _items(answer: Answer) -> tuple[list | None, int | None]:
+def _items(answer: HttpResponse) -> tuple[list | None, int | None]:
     """(posts as they came, how many answer the query, if it says); no list: too deep."""
     text = answer.body.decode("utf-8-sig", "replace").strip()
     if text.startswith("Too deep"):
@@ -133,7 +133,7 @@ def _items(answer: Answer) -> tuple[list | None, int | None]:
     return value, None
 
 
-def _xml_items(text: str, answer: Answer) -> tuple[list, int | None]:
+def _xml_items(text: str, answer: HttpResponse) -> tuple[list, int | None]:
     if re.match(r"<(!doctype\s+html|html)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>([^<]{0,200})", text, re.IGNORECASE)
         words = "Access Restricted" if "Access Restricted" in text else title[1].strip() if title else "no title"
@@ -147,7 +147,7 @@ def _xml_items(text: str, answer: Answer) -> tuple[list, int | None]:
     if root.tag == "response" and root.get("success") == "false":
         reason = root.get("reason") or "no reason given"
         if "limited" in reason or "abuse" in reason:
-            raise Busy(words_of(reason))
+            raise Busy(sanitize_line(reason))
         raise _refusal(answer, reason)
     if root.tag != "posts":
         raise _refusal(answer, (root.text or "").strip() or f"<{root.tag}>")
@@ -155,24 +155,24 @@ def _xml_items(text: str, answer: Answer) -> tuple[list, int | None]:
     return posts, whole_number(root.get("count"))
 
 
-def _refusal(answer: Answer, words: str):
+def _refusal(answer: HttpResponse, words: str):
     return bad_answer(answer, f"the site says: {words}", "mend the query, or give api_key and user_id in luigi.cfg")
 
 
-def _offer(item: dict, query: Query) -> Offer | Drop:
+def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
     if not (number := id_of(item)):
         return odd_post(item)
     post_id = str(number)
     original = _original_url(item, query)
-    url = version_of(query, original, item.get("sample_url"))
+    url = choose_variant(query, original, item.get("sample_url"))
     if url is None:
-        return without_address(post_id, item)
+        return skip_missing_url(post_id, item)
     rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return not_of_the_rating(post_id, rating, item)
+        return skip_by_rating(post_id, rating, item)
     if not is_picture_url(url):
-        return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
-    return Offer(
+        return Skipped(post_id, "not_a_picture", url.rpartition(".")[2][:20])
+    return RemoteImage(
         post_id, url, page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}", rating=rating or None,
         title=one_line(_unescaped(item.get("title"))),
         tags=tags_of(_unescaped(" ".join(words_in(item.get("tags")))).split()),

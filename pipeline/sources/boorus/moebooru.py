@@ -2,33 +2,33 @@
 
 from urllib.parse import urlencode
 
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import (
     WITHOUT_IDS,
-    Answer,
-    Ask,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
     check_ratings,
-    further,
+    choose_variant,
     id_of,
     is_picture_url,
     json_of,
-    not_of_the_rating,
+    next_cursor,
     odd_post,
     offers_of,
     posts_of,
     promised_md5,
     rating_of,
+    sanitize_line,
+    skip_by_rating,
+    skip_missing_url,
     tags_of,
-    version_of,
     whole_number,
-    without_address,
     words_in,
-    words_of,
 )
 
 VERSION = 1
@@ -43,7 +43,7 @@ def first(query: Query) -> Cursor:
     return {"below": None, "page": 1, "is_keyed": is_keyed}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     words = query.text.split()
     if query.ratings == ("s",) and not any(word.startswith("rating:") for word in words):
         words.append("rating:s")
@@ -53,41 +53,41 @@ def ask(query: Query, cursor: Cursor) -> Ask:
     elif cursor["below"] is not None:
         words.append(f"id:<{cursor['below']}")
     parameters["tags"] = " ".join(words)
-    return Ask(f"{query.base_url}/post.json?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
+    return HttpRequest(f"{query.base_url}/post.json?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     items = json_of(answer)
     if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
         items = items["posts"]
     posts = posts_of(items, answer)
     offers = offers_of(posts, lambda item: _offer(item, query), answer)
     if not posts:
-        return Listing([], None)
-    after = further(cursor, posts, answer)
+        return Page([], None)
+    after = next_cursor(cursor, posts, answer)
     if after is None:
-        return Listing(offers, None, WITHOUT_IDS)
+        return Page(offers, None, WITHOUT_IDS)
     if after["page"] > LAST_PAGE:
-        return Listing(offers, None, f"no more than {LAST_PAGE:,} pages of an ordered query are asked for")
-    return Listing(offers, after)
+        return Page(offers, None, f"no more than {LAST_PAGE:,} pages of an ordered query are asked for")
+    return Page(offers, after)
 
 
-def _offer(item: dict, query: Query) -> Offer | Drop:
+def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
     if not (number := id_of(item)):
         return odd_post(item)
     post_id = str(number)
     rating = rating_of(item, RATINGS)
     if rating not in query.ratings:
-        return not_of_the_rating(post_id, rating, item)
+        return skip_by_rating(post_id, rating, item)
     original = absolute_url(item.get("file_url"), query.base_url + "/")
     if original is None:
         if item.get("status") in ("deleted", "flagged") or item.get("is_held"):
-            return Drop(post_id, "hidden", words_of(item.get("status") or "held", 20))
-        return without_address(post_id, item)
-    url = version_of(query, original, item.get("sample_url"))
+            return Skipped(post_id, "hidden", sanitize_line(item.get("status") or "held", 20))
+        return skip_missing_url(post_id, item)
+    url = choose_variant(query, original, item.get("sample_url"))
     if not is_picture_url(url):
-        return Drop(post_id, "not_a_picture", url.rpartition(".")[2][:20])
-    return Offer(
+        return Skipped(post_id, "not_a_picture", url.rpartition(".")[2][:20])
+    return RemoteImage(
         post_id, url, page_url=f"{query.base_url}/post/show/{post_id}", rating=rating or None,
         tags=tags_of(words_in(item.get("tags"))),  # `author` is who uploaded it, not who drew it
         md5=promised_md5(item.get("md5")) if url == original else None,

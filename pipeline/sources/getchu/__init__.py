@@ -12,16 +12,16 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop, Request
+from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import local_path
 from pipeline.sources.getchu import pages
 from pipeline.sources.getchu.pages import ITEM_ID, item_of
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
     Busy,
     Cursor,
-    Listing,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
     bad_answer,
 )
@@ -47,7 +47,7 @@ def first(query: Query) -> Cursor:
     return {"sha256": hashlib.sha256(data).hexdigest(), "at": -1 if drops else 0}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask | None:
+def ask(query: Query, cursor: Cursor) -> HttpRequest | None:
     item, is_adult = _item_at(query, cursor), _is_adult(query)
     if item is None and "at" in cursor:
         return None
@@ -60,15 +60,15 @@ def ask(query: Query, cursor: Cursor) -> Ask | None:
         asked |= {"year": year, "month": month}
     asked |= {"gc": "gc"} if is_adult else {}
     url = f"{query.base_url}/{path}" + (f"?{urlencode(asked)}" if asked else "")
-    return Ask(url, referer=query.base_url + "/", cookie=COOKIE if is_adult else None)
+    return HttpRequest(url, referer=query.base_url + "/", cookie=COOKIE if is_adult else None)
 
 
-def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     if answer is None:
-        return Listing([*_listed(query)[2]], cursor | {"at": 0})
+        return Page([*_listed(query)[2]], cursor | {"at": 0})
     item = _item_at(query, cursor)
     if answer.status in (404, 410, 451) and item:
-        return Listing([Drop(item, "gone", f"HTTP {answer.status}")], _after(query, cursor))
+        return Page([Skipped(item, "gone", f"HTTP {answer.status}")], _after(query, cursor))
     if answer.status == 429:
         raise Busy("HTTP 429")
     if answer.status >= 400:
@@ -76,8 +76,8 @@ def read(query: Query, cursor: Cursor, answer: Answer | None) -> Listing:
     page = pages.parsed(answer)
     if item:
         offers = pages.read_item(query.base_url, item, page, answer, is_adult=_is_adult(query))
-        return Listing(offers, _after(query, cursor))
-    return Listing([], _after(query, cursor | {"items": ["", *pages.read_month(page, answer)]}))
+        return Page(offers, _after(query, cursor))
+    return Page([], _after(query, cursor | {"items": ["", *pages.read_month(page, answer)]}))
 
 
 def _after(query: Query, cursor: Cursor) -> Cursor | None:
@@ -115,14 +115,14 @@ def _months(query: Query) -> list[str]:
     return [f"{number // 12}-{number % 12 + 1:02}" for number in range(start, end + 1)]
 
 
-def _listed(query: Query) -> tuple[bytes, list[str], list[Drop]]:
+def _listed(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
     """(what the list is a hash of, items, what is wrong with other rows). Raises UserError."""
     if query.path is None:
         items = [ITEM_ID.fullmatch(item.strip()) for item in query.text.removeprefix("id=").split(",")]
         if not query.text.startswith("id=") or not all(items):
             raise UserError("--query", f"{query.text[:99]!r}", FORMS, "give one of these")
         return query.text.encode(), list(dict.fromkeys(item[1] for item in items)), []
-    path = local_path(Request(path=query.path, query=query.text), "list of items")
+    path = local_path(LocalQuery(path=query.path, query=query.text), "list of items")
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_LIST_BYTES + 1)
@@ -134,7 +134,7 @@ def _listed(query: Query) -> tuple[bytes, list[str], list[Drop]]:
 
 
 @functools.lru_cache(maxsize=1)  # asked for again with each item
-def _rows(data: bytes) -> tuple[list[str], list[Drop]]:
+def _rows(data: bytes) -> tuple[list[str], list[Skipped]]:
     """(items, what is wrong with other rows). Raises ValueError or csv.Error."""
     if len(data) > MAX_LIST_BYTES or data.count(b"\n") > MAX_ROWS:
         raise ValueError(f"more than {MAX_LIST_BYTES:,} bytes or {MAX_ROWS:,} rows")
@@ -161,7 +161,7 @@ def _rows(data: bytes) -> tuple[list[str], list[Drop]]:
         if item := item_of(cell):
             items[item] = None
         else:
-            drops.append(Drop(where, "bad_url", f"{where}: no item but {cell[:99]!r}"))
+            drops.append(Skipped(where, "bad_url", f"{where}: no item but {cell[:99]!r}"))
     if not items:
         raise ValueError(drops[0].detail if drops else "an empty list")
     return list(items), drops

@@ -14,12 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.sidecars import MAX_TEXT, one_line
 from pipeline.sources.web_page import decoded
 from pipeline.sources.web_source import (
-    Answer,
-    Offer,
+    HttpResponse,
+    RemoteImage,
     absolute_url,
     bad_answer,
     tags_of,
@@ -59,7 +59,7 @@ def item_of(text: object, base: str = "https://www.getchu.com/") -> str | None:
     return found[1] if found else None
 
 
-def parsed(answer: Answer) -> BeautifulSoup:
+def parsed(answer: HttpResponse) -> BeautifulSoup:
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CHANGED)
     text = _text(answer)
@@ -74,7 +74,7 @@ def parsed(answer: Answer) -> BeautifulSoup:
     return page
 
 
-def _text(answer: Answer) -> str:
+def _text(answer: HttpResponse) -> str:
     """As the page says, or, if that leaves holes or no Japanese, as it can be read best."""
     texts = [decoded(answer)]
     if "\ufffd" in texts[0] or not _JAPANESE.search(texts[0]):
@@ -83,16 +83,16 @@ def _text(answer: Answer) -> str:
     return min(texts, key=lambda text: (not _JAPANESE.search(text), text.count("\ufffd")))
 
 
-def _is_gate(page: BeautifulSoup, answer: Answer) -> bool:
+def _is_gate(page: BeautifulSoup, answer: HttpResponse) -> bool:
     return "/php/attestation" in urlsplit(answer.url).path or "年齢認証" in _words(page.title)
 
 
-def _check_number(found: list, answer: Answer) -> None:
+def _check_number(found: list, answer: HttpResponse) -> None:
     if len(found) > MAX_FOUND:
         raise bad_answer(answer, f"a page of more than {MAX_FOUND:,} items or pictures", CHANGED)
 
 
-def read_month(page: BeautifulSoup, answer: Answer) -> list[str]:
+def read_month(page: BeautifulSoup, answer: HttpResponse) -> list[str]:
     """The items of the main column. Raises BadAnswer if it is no month's page, or has items, but none where they are
     looked for."""
     if _is_gate(page, answer):
@@ -138,15 +138,17 @@ def _is_month(page: BeautifulSoup) -> bool:
     return bool(ways and (is_dated or "発売" in _words(page.title)))
 
 
-def read_item(base_url: str, item: str, page: BeautifulSoup, answer: Answer, *, is_adult: bool) -> list[Offer | Drop]:
+def read_item(
+    base_url: str, item: str, page: BeautifulSoup, answer: HttpResponse, *, is_adult: bool
+) -> list[RemoteImage | Skipped]:
     """`is_adult`: the user's word. Raises BadAnswer if it is no item's page."""
     if _is_gate(page, answer):
-        return [Drop(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
+        return [Skipped(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
     portraits = _portraits(base_url, item, page, answer)
     if not portraits and not page.select_one("#soft-title, #soft_table, .chara-name"):
         raise bad_answer(answer, "a page without an item: maintenance, or has the layout changed?", CHANGED)
     if words := _opt_out(page, answer):
-        return [Drop(item, "opted_out", words)]
+        return [Skipped(item, "opted_out", words)]
     meta = page.find("meta", property="og:title")
     titles = (_words(page.find(id="soft-title")), meta and meta.get("content"), _words(page.title))
     title = next(filter(None, (one_line(_SHOP.sub("", (text or "")[:500])) for text in titles)), None)
@@ -156,11 +158,11 @@ def read_item(base_url: str, item: str, page: BeautifulSoup, answer: Answer, *, 
     offers = []
     for (source_id, url), name in zip(portraits, _names(page, list(portraits.values())), strict=True):
         tags = dict.fromkeys(tags_of([text for text in (title, brand, name) if text]))
-        offers.append(Offer(source_id, url, **said, title=name or title, tags=tuple(tags)))
+        offers.append(RemoteImage(source_id, url, **said, title=name or title, tags=tuple(tags)))
     return offers
 
 
-def _opt_out(page: BeautifulSoup, answer: Answer) -> str | None:
+def _opt_out(page: BeautifulSoup, answer: HttpResponse) -> str | None:
     words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     for meta in page.find_all("meta"):
         name, content = str(meta.get("name", "")).strip().lower(), str(meta.get("content", ""))
@@ -169,7 +171,7 @@ def _opt_out(page: BeautifulSoup, answer: Answer) -> str | None:
     return words
 
 
-def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: Answer) -> dict[tuple[str, str], Tag]:
+def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpResponse) -> dict[tuple[str, str], Tag]:
     """(source_id, URL) of each -> its tag: by the names of files, or else by the texts in place of pictures. What leads
     to another picture, in a row that has a portrait, is of the whole figure. Raises BadAnswer if characters have
     pictures, and none is found to be a portrait."""
@@ -199,7 +201,7 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: Answer) ->
     return found
 
 
-def _address(base_url: str, source: object, answer: Answer) -> str | None:
+def _address(base_url: str, source: object, answer: HttpResponse) -> str | None:
     """Of a picture. All spellings of one that the shop has itself, `./brandnew/…` on /item/N/ too, are one address."""
     url = absolute_url(source, answer.url)
     parts = urlsplit(url or "")

@@ -8,18 +8,18 @@ A hit is of a site that has not been asked yet. What the search says of the file
 saw once, so no byte of it is promised; its address may lead anywhere.
 """
 
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.folder import OTHERS
 from pipeline.sources.sidecars import one_line
 from pipeline.sources.web_source import (
-    Answer,
     BadAnswer,
-    Offer,
+    HttpResponse,
+    RemoteImage,
     absolute_url,
     bad_answer,
     json_of,
+    sanitize_line,
     tags_of,
-    words_of,
 )
 
 _UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
@@ -27,7 +27,7 @@ _UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "p
 _OTHERS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "m3u8"} | {name[1:] for name in OTHERS}
 
 
-def object_of(answer: Answer) -> dict:
+def object_of(answer: HttpResponse) -> dict:
     """The JSON object that came. Raises BadAnswer."""
     said = json_of(answer)
     if not isinstance(said, dict):
@@ -35,7 +35,7 @@ def object_of(answer: Answer) -> dict:
     return said
 
 
-def refusal_of(answer: Answer) -> dict:
+def refusal_of(answer: HttpResponse) -> dict:
     """The same of an answer that says no; empty if it is none: what is in front of an API may answer web pages."""
     try:
         return object_of(answer)
@@ -46,15 +46,15 @@ def refusal_of(answer: Answer) -> dict:
 def offer_of(
     hit_id: str, url: object, *, kind: object = "", page_url: object = None, title: object = None,
     artist: object = None, rating: str | None = None, license: str | None = None, tags: list[str] | None = None,
-) -> Offer | Drop:  # fmt: skip
+) -> RemoteImage | Skipped:  # fmt: skip
     """What a hit comes to. `hit_id`: the service's id, or empty if a picture's URL is all that names it; `kind`: the
     type that the hit claims, as `image/png` or `png`."""
     address = absolute_url(url)
     if address is None:
-        return Drop(hit_id or words_of(url) or "no URL", "bad_url", words_of(url, 100) or "no URL")
+        return Skipped(hit_id or sanitize_line(url) or "no URL", "bad_url", sanitize_line(url, 100) or "no URL")
     if found := no_picture(kind, address):
-        return Drop(hit_id or address, "not_a_picture", found)
-    return Offer(
+        return Skipped(hit_id or address, "not_a_picture", found)
+    return RemoteImage(
         hit_id or address, address, page_url=absolute_url(page_url), title=one_line(title), artist=one_line(artist),
         rating=rating, license=license, tags=tuple(dict.fromkeys(tags_of(tags or []))),
     )  # fmt: skip
@@ -63,7 +63,7 @@ def offer_of(
 def no_picture(kind: object, url: str) -> str:
     """What the file is instead of a picture, by the type that is claimed for it, and by its name if none is; empty if
     it may be one: what it is shows when it is fetched."""
-    claimed = words_of(kind or "", 100).partition(";")[0].strip().lower().lstrip(".")
+    claimed = sanitize_line(kind or "", 100).partition(";")[0].strip().lower().lstrip(".")
     if claimed in _UNKNOWN:
         name = url.partition("?")[0].rpartition("/")[2]
         claimed = name.rpartition(".")[2].lower() if "." in name else ""

@@ -12,22 +12,22 @@ import re
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.search import object_of, offer_of, refusal_of
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
     BadAnswer,
     Busy,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     bad_answer,
     offers_of,
+    sanitize_line,
+    skip_missing_url,
     whole_number,
-    without_address,
-    words_of,
 )
 
 VERSION = 1
@@ -59,7 +59,7 @@ def first(query: Query) -> Cursor:
     return {"start": 1}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     """Always for a whole page: a query costs the same however few results it is for, and pages of another length would
     step over the last of the 100."""
     missing = [name for name in ("api_key", "cx") if not query.keys.get(name)]
@@ -70,10 +70,10 @@ def ask(query: Query, cursor: Cursor) -> Ask:
     parameters = {"q": query.text, "searchType": "image", "num": PER_PAGE, "start": cursor["start"]}
     parameters |= {PARAMETERS[name]: value for name, value in said.items() if value}
     secrets = (("key", query.keys["api_key"]), ("cx", query.keys["cx"]))
-    return Ask(f"{query.base_url}/customsearch/v1?{urlencode(parameters)}", secrets=secrets)
+    return HttpRequest(f"{query.base_url}/customsearch/v1?{urlencode(parameters)}", secrets=secrets)
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     if answer.status >= 400:
         raise _refusal(answer)
     said = object_of(answer)
@@ -86,12 +86,12 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     offers = offers_of(items, lambda item: _offer(item, next(places)), answer)
     following = _following(said)
     if not items or following is None:
-        return Listing(offers, None)
+        return Page(offers, None)
     if following > LAST_START:
-        return Listing(offers, None, f"the API shows no more than {DEEPEST} results of a search")
+        return Page(offers, None, f"the API shows no more than {DEEPEST} results of a search")
     if following <= cursor["start"]:
         raise bad_answer(answer, f"result {cursor['start']} is followed by result {following}")
-    return Listing(offers, {"start": following})
+    return Page(offers, {"start": following})
 
 
 def _following(said: dict) -> int | None:
@@ -102,18 +102,18 @@ def _following(said: dict) -> int | None:
     return whole_number(page.get("startIndex")) if isinstance(page, dict) else None
 
 
-def _offer(item: dict, place: int) -> Offer | Drop:
+def _offer(item: dict, place: int) -> RemoteImage | Skipped:
     if not item.get("link"):
-        return without_address(f"result {place}", item)
+        return skip_missing_url(f"result {place}", item)
     image = item.get("image") if isinstance(item.get("image"), dict) else {}
     kind = item.get("mime") or item.get("fileFormat")
     return offer_of("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
 
 
-def _refusal(answer: Answer) -> Busy | UserError:
+def _refusal(answer: HttpResponse) -> Busy | UserError:
     """Return what to make of an answer that says no. Keys that it repeats are hidden already."""
     error = _error(answer)
-    words = words_of(error.get("message") or f"HTTP {answer.status}")
+    words = sanitize_line(error.get("message") or f"HTTP {answer.status}")
     reasons = _reasons(error)
     period = _period(error)
     if period == "day":
@@ -132,7 +132,7 @@ def _refusal(answer: Answer) -> Busy | UserError:
     return BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 
-def _error(answer: Answer) -> dict:
+def _error(answer: HttpResponse) -> dict:
     """What it says of itself; empty if it is none of the API's."""
     error = refusal_of(answer).get("error")
     return error if isinstance(error, dict) else {"message": error}

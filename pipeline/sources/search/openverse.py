@@ -11,24 +11,24 @@ import itertools
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.search import object_of, offer_of, refusal_of
 from pipeline.sources.web_source import (
-    Answer,
-    Ask,
     BadAnswer,
     Busy,
     Cursor,
-    Listing,
-    Offer,
+    HttpRequest,
+    HttpResponse,
+    Page,
     Query,
+    RemoteImage,
     absolute_url,
-    not_of_the_rating,
     offers_of,
     posts_of,
+    sanitize_line,
+    skip_by_rating,
+    skip_missing_url,
     whole_number,
-    without_address,
-    words_of,
 )
 
 VERSION = 1
@@ -49,13 +49,13 @@ def first(query: Query) -> Cursor:
     return {"page": 1}
 
 
-def ask(query: Query, cursor: Cursor) -> Ask:
+def ask(query: Query, cursor: Cursor) -> HttpRequest:
     said = {name: value for name in OPTIONS if (value := _option(query, name))}
     parameters = {"q": query.text, "page": cursor["page"], "page_size": PER_PAGE} | said
-    return Ask(f"{query.base_url}/v1/images/?{urlencode(parameters)}", bearer=query.keys.get("token") or None)
+    return HttpRequest(f"{query.base_url}/v1/images/?{urlencode(parameters)}", bearer=query.keys.get("token") or None)
 
 
-def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
+def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     page = cursor["page"]
     if answer.status >= 400:
         return _after_refusal(query, page, answer)
@@ -68,24 +68,24 @@ def read(query: Query, cursor: Cursor, answer: Answer) -> Listing:
     is_last = page >= pages if pages is not None else not items
     is_deepest = (page + 1) * PER_PAGE > DEEPEST
     if is_deepest and (results >= DEEPEST or not is_last):
-        return Listing(offers, None, _TOO_DEEP)
-    return Listing(offers, None if is_last else {"page": page + 1})
+        return Page(offers, None, _TOO_DEEP)
+    return Page(offers, None if is_last else {"page": page + 1})
 
 
 def _option(query: Query, name: str) -> str:
     return ",".join(part.strip() for part in query.options.get(name, OPTIONS[name]).lower().split(","))
 
 
-def _after_refusal(query: Query, page: int, answer: Answer) -> Listing:
+def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
     """What is found if the API says no: nothing, where that is its end. Raises Busy or UserError."""
     words = _words(answer)
     has_token = bool(query.keys.get("token"))
     if answer.status == 429:
         raise Busy(words)
     if answer.status == 404 and page > 1:
-        return Listing([], None)
+        return Page([], None)
     if answer.status == 401 and page > 1 and not has_token:
-        return Listing([], None, f"{_TOO_DEEP} to who has no token: {words}")
+        return Page([], None, f"{_TOO_DEEP} to who has no token: {words}")
     if answer.status in (401, 403):
         cure = "get a new one (it holds for half a day), or leave it out" if has_token else "give one in luigi.cfg"
         raise UserError("[openverse]", f"Openverse says: {words}", "a token that is valid, or none", cure)
@@ -93,20 +93,20 @@ def _after_refusal(query: Query, page: int, answer: Answer) -> Listing:
     raise BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: HttpResponse) -> str:
     """The API's, or as many as it has."""
     said = refusal_of(answer)
-    return words_of(said.get("detail") or said or f"HTTP {answer.status}")
+    return sanitize_line(said.get("detail") or said or f"HTTP {answer.status}")
 
 
-def _offer(query: Query, item: dict, place: str) -> Offer | Drop:
-    hit_id = words_of(item["id"], 100) if isinstance(item.get("id"), (str, int)) else ""
+def _offer(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
+    hit_id = sanitize_line(item["id"], 100) if isinstance(item.get("id"), (str, int)) else ""
     hit_id = hit_id or place
     if not item.get("url"):
-        return without_address(hit_id, item)
+        return skip_missing_url(hit_id, item)
     rating = "mature" if item.get("mature") or item.get("unstable__sensitivity") else None
     if rating and _option(query, "mature") != "true":
-        return not_of_the_rating(hit_id, rating, item)
+        return skip_by_rating(hit_id, rating, item)
     tags = item.get("tags") if isinstance(item.get("tags"), list) else []
     return offer_of(
         hit_id, item["url"], kind=item.get("filetype"), page_url=item.get("foreign_landing_url"),
@@ -117,7 +117,10 @@ def _offer(query: Query, item: dict, place: str) -> Offer | Drop:
 
 def _license(item: dict) -> str | None:
     """`CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/`: its name, and where its words are."""
-    code, version = words_of(item.get("license") or "", 40).lower(), words_of(item.get("license_version") or "", 20)
+    code, version = (
+        sanitize_line(item.get("license") or "", 40).lower(),
+        sanitize_line(item.get("license_version") or "", 20),
+    )
     name = _NAMES.get(code, f"CC {code.upper()}") if code else ""
     parts = [name, version if name else "", absolute_url(item.get("license_url")) or ""]
     return " ".join(part for part in parts if part) or None

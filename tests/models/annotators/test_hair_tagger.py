@@ -11,14 +11,14 @@ from models.annotators.hair_tagger import (
     Batches,
     HairTagger,
     HairTaggerTraining,
-    Lessons,
+    Patches,
     as_batch,
 )
 from models.data.dataset import seed_for
 from tests.support.run_luigi import last_line, luigi
 
 
-def lessons(count: int, seed: int = 0) -> Lessons:
+def patches(count: int, seed: int = 0) -> Patches:
     """Patches of one of two colours, which say what they are, in their upper half."""
     rng = np.random.default_rng(seed)
     which = rng.integers(0, 2, count)
@@ -26,7 +26,7 @@ def lessons(count: int, seed: int = 0) -> Lessons:
     pictures[:, :32] = np.array([(220, 40, 40), (40, 40, 220)], np.uint8)[which][:, None, None]
     hair = np.zeros((count, 16, 16), np.uint8)
     hair[:, :8] = 255
-    return Lessons(pictures, hair, np.eye(10, dtype=np.float32)[which])
+    return Patches(pictures, hair, np.eye(10, dtype=np.float32)[which])
 
 
 def normalised(pictures: np.ndarray) -> np.ndarray:
@@ -35,21 +35,21 @@ def normalised(pictures: np.ndarray) -> np.ndarray:
 
 def test_it_learns_which_colour_is_where_hair_is():
     torch.manual_seed(0)
-    config, learned, held_out = PRESETS["tiny"], lessons(64), lessons(32, seed=1)
-    trainee = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
+    config, learned, held_out = PRESETS["tiny"], patches(64), patches(32, seed=1)
+    trainer = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
     batches = Batches(learned, normalised, config.batch_size, seed=0)
-    losses = [trainee.step(batches(i), i % config.horizon)["name"].item() for i in range(200)]
+    losses = [trainer.step(batches(i), i % config.horizon)["name"].item() for i in range(200)]
     assert losses[-1] < 0.2 * losses[0]
-    assert trainee.validate(200)["right"] > 0.9
-    _, look = trainee.exported()(as_batch(held_out, normalised)["patch"])
+    assert trainer.validate(200)["right"] > 0.9
+    _, look = trainer.exported()(as_batch(held_out, normalised)["patch"])
     assert look[:, :7].mean() > look[:, 9:].mean()
-    sheet = trainee.sheet(200)
+    sheet = trainer.sheet(200)
     assert sheet.dtype == np.uint8
-    assert sum(count for _, _, count in trainee.reliability()) == 32
+    assert sum(count for _, _, count in trainer.reliability()) == 32
 
 
 def test_batches_are_a_function_of_seed_and_number_and_show_each_lesson_once_an_epoch():
-    learned = lessons(48)
+    learned = patches(48)
     batches, others = (Batches(learned, normalised, 16, seed=seed) for seed in (0, 1))
     first = [batches(i)["patch"] for i in range(6)]
     again = Batches(learned, normalised, 16, seed=0)

@@ -123,18 +123,18 @@ def test_both_losses_are_computed_before_either_update():
     """mattya's order: D's update is down the loss against the G of before."""
     config = dcgan.PRESETS96["tiny"]
     torch.manual_seed(1)
-    trainee = dcgan.DCGAN96(config, CPU, np.zeros((4, 32, 32, 3), np.uint8))
+    trainer = dcgan.DCGAN96(config, CPU, np.zeros((4, 32, 32, 3), np.uint8))
     batch = {"picture": torch.randint(256, (8, 32, 32, 3), dtype=torch.uint8)}
     real = (batch["picture"].permute(0, 3, 1, 2).float() - 128) / 128
     torch.manual_seed(2)
-    z = trainee.g.noise(8)
-    loss_d = losses.softmax_cross_entropy(trainee.d(trainee.g(z)), dcgan.FAKE)
-    loss_d = loss_d + losses.softmax_cross_entropy(trainee.d(real), dcgan.REAL)
-    wanted = torch.autograd.grad(loss_d, list(trainee.d.parameters()))
+    z = trainer.g.noise(8)
+    loss_d = losses.softmax_cross_entropy(trainer.d(trainer.g(z)), dcgan.FAKE)
+    loss_d = loss_d + losses.softmax_cross_entropy(trainer.d(real), dcgan.REAL)
+    wanted = torch.autograd.grad(loss_d, list(trainer.d.parameters()))
     torch.manual_seed(2)
-    trainee.step(batch, 0)
-    for parameter, gradient in zip(trainee.d.parameters(), wanted, strict=True):
-        moment = trainee.opt_d.state[parameter]["exp_avg"]
+    trainer.step(batch, 0)
+    for parameter, gradient in zip(trainer.d.parameters(), wanted, strict=True):
+        moment = trainer.opt_d.state[parameter]["exp_avg"]
         torch.testing.assert_close(moment, 0.5 * gradient, rtol=1e-3, atol=1e-5)  # the weight decay is 1e-5
 
 
@@ -144,8 +144,8 @@ def test_the_second_article_takes_half_a_batch_of_real_pictures():
 
 
 def test_below_the_second_articles_sheet_is_a_walk_from_the_first_picture_to_the_second():
-    trainee = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, np.zeros((4, 32, 32, 3), np.uint8))
-    sheet = trainee.sheet(0)
+    trainer = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, np.zeros((4, 32, 32, 3), np.uint8))
+    sheet = trainer.sheet(0)
     assert sheet.shape == (6 * 32, 10 * 32, 3)
     first, second, walk = sheet[:32, :32], sheet[:32, 32:64], sheet[-32:]
     assert (walk[:, :32] == first).all()

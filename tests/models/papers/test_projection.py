@@ -70,9 +70,9 @@ def test_the_logit_is_a_linear_one_and_the_projection_of_the_label(kind):
 
 def test_hinge_losses_are_their_formulas():
     logits = torch.tensor([-2.0, -0.5, 0.0, 0.5, 3.0])
-    assert losses.hinge_real(logits) == pytest.approx((3 + 1.5 + 1 + 0.5 + 0) / 5)
-    assert losses.hinge_fake(logits) == pytest.approx((0 + 0.5 + 1 + 1.5 + 4) / 5)
-    assert losses.hinge_wanted(logits) == pytest.approx(-0.2)
+    assert losses.hinge_d_real(logits) == pytest.approx((3 + 1.5 + 1 + 0.5 + 0) / 5)
+    assert losses.hinge_d_fake(logits) == pytest.approx((0 + 0.5 + 1 + 1.5 + 4) / 5)
+    assert losses.hinge_g(logits) == pytest.approx(-0.2)
 
 
 @pytest.mark.parametrize("version", ["interpolated", "noise"])
@@ -176,9 +176,9 @@ def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypat
     monkeypatch.setattr(
         train.Update, "add", lambda self, loss, **said: (added.append((loss, said)), add(self, loss, **said))[1]
     )
-    trainee = kind(config, CPU, None)
+    trainer = kind(config, CPU, None)
     picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8)
-    trainee.step({"picture": picture, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
+    trainer.step({"picture": picture, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
     assert len(added) == config.d_steps + 1
     for (loss, said), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
         assert said.keys() == weights.keys()
@@ -195,12 +195,12 @@ def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypat
     ],
 )
 def test_the_discriminator_takes_its_steps_first_each_on_new_pictures(kind, config):
-    trainee = kind(config, CPU, None)
+    trainer = kind(config, CPU, None)
     seen = []
-    calls = trainee.d.forward
-    trainee.d.forward = lambda x, *y: (seen.append((x.requires_grad, x.detach().mean().item())), calls(x, *y))[1]
+    calls = trainer.d.forward
+    trainer.d.forward = lambda x, *y: (seen.append((x.requires_grad, x.detach().mean().item())), calls(x, *y))[1]
     grey = torch.arange(config.pictures, dtype=torch.uint8)[:, None, None, None].expand(-1, 64, 64, 3)
-    trainee.step({"picture": grey, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
+    trainer.step({"picture": grey, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
     turns = [mean * 127.5 + 127.5 for _, mean in seen[0:6:3]]
     assert turns == pytest.approx([7.0, 8.0], abs=1e-3)  # pictures 0, 2, 4 … and then 1, 3, 5 …
     assert len(seen) == 2 * 3 + 1  # real, fake and near the real; twice; and a fake for G

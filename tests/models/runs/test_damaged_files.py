@@ -22,14 +22,14 @@ from models.runs import folder as runs
 from models.sampling import latents as latent
 from models.training import logger as journal
 from models.training import loop as train
-from models.zoo import ZOO
+from models.zoo import MODELS
 from tests.models.training.test_loop import Line, no_batches
 
 DEEP = b"[" * 100_000
 
 
 def settings(**changes) -> dict:
-    config = json.loads(json.dumps(asdict(ZOO["dcgan96"].presets["tiny"])))
+    config = json.loads(json.dumps(asdict(MODELS["dcgan96"].presets["tiny"])))
     dataset = {"name": "faces", "digest": "0" * 64, "faces": 8, "size": 32, "box_scale": 1.5}
     held = {"model": "dcgan96", "preset": "tiny", "config": config, "seed": 0, "precision": "fp32", "init_from": None}
     return held | {"dataset": dataset} | changes
@@ -73,7 +73,7 @@ def test_a_damaged_line_of_losses_is_left_out_and_the_others_stay(line, tmp_path
     good = [json.dumps(each).encode() for each in GOOD]
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([good[0], line, *good[1:]]) + b"\n")
     assert journal.lines(tmp_path) == GOOD
-    with journal.Journal(tmp_path, 2, 4, 1) as after:
+    with journal.RunLogger(tmp_path, 2, 4, 1) as after:
         after.losses(4, {"d": torch.tensor(1.0)})
     assert [each["step"] for each in journal.lines(tmp_path)] == [1, 2, 4]
     journal.plot(tmp_path)
@@ -229,7 +229,7 @@ def test_a_checkpoint_that_is_no_archive_of_ours_is_told_with_its_cure(damage, t
 
 
 def weights_of(run: Path, name: str = "dcgan96", **changes) -> None:
-    entry = ZOO[name]
+    entry = MODELS[name]
     config = entry.presets["tiny"]
     network = entry.networks[entry.exported](config)
     about = {"model": name, "config": asdict(config), "steps": 3}
@@ -243,7 +243,7 @@ def weights_of(run: Path, name: str = "dcgan96", **changes) -> None:
     export.write_weights(run, network.state_dict(), about)
 
 
-@pytest.mark.parametrize("model", ZOO)
+@pytest.mark.parametrize("model", MODELS)
 def test_what_is_whole_is_loaded(model, tmp_path):
     weights_of(tmp_path, model)
     network = export.load(tmp_path)
@@ -253,7 +253,7 @@ def test_what_is_whole_is_loaded(model, tmp_path):
 
 @pytest.mark.parametrize("model", ["dcgan96", "dcgan128", "cgan-resblock", "acgan"])
 def test_every_preset_gives_layers_within_the_limit(model):
-    entry = ZOO[model]
+    entry = MODELS[model]
     for config in entry.presets.values():
         with torch.device("meta"):
             plan = entry.networks[entry.exported](config)
@@ -282,9 +282,9 @@ def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, ch
 
 def test_a_small_file_whose_picture_would_be_huge_is_refused(tmp_path):
     """Each layer doubles the side, and has 16 weights."""
-    config = replace(ZOO["dcgan96"].presets["tiny"], widths=(1,) * 12, size=16, unit_norm=False)
+    config = replace(MODELS["dcgan96"].presets["tiny"], widths=(1,) * 12, size=16, unit_norm=False)
     with torch.device("meta"):
-        plan = ZOO["dcgan96"].networks["generator"](config)
+        plan = MODELS["dcgan96"].networks["generator"](config)
     about = {"model": "dcgan96", "config": asdict(config), "steps": 1}
     export.write_weights(
         tmp_path, {name: torch.zeros(t.shape, dtype=t.dtype) for name, t in plan.state_dict().items()}, about

@@ -13,10 +13,10 @@ from torch import nn
 
 from models import metrics
 from models.data.dataset import UserError
-from models.nn.ema import Average
+from models.nn.ema import EMA
 from models.nn.layers import BatchNorm
 from models.sampling import images as sheet
-from models.training import logger as journal
+from models.training import logger as logger
 from models.training import loop as train
 
 
@@ -81,22 +81,22 @@ def test_a_parameter_without_a_part_in_the_loss_stays():
 
 def test_the_average_follows_at_its_rate_and_without_decay_is_the_network():
     network = nn.Sequential(nn.Linear(1, 1), BatchNorm(1))
-    average, copy = Average(network, 0.9), Average(network, 0.0)
+    average, copy = EMA(network, 0.9), EMA(network, 0.0)
     start = average.network[0].weight.clone()
     with torch.no_grad():
         network[0].weight += 1
     network(torch.randn(4, 1))
-    copy.follow(network, 0)
-    average.follow(network, 10_000)
+    copy.update(network, 0)
+    average.update(network, 10_000)
     torch.testing.assert_close(average.network[0].weight, start + 0.1)
     assert torch.equal(copy.network[0].weight, network[0].weight)
     assert torch.equal(copy.network[1].running_mean, network[1].running_mean)
     assert average.network[1].num_batches_tracked == 1
     assert not average.network.training
-    early = Average(network, 0.999)
+    early = EMA(network, 0.999)
     with torch.no_grad():
         network[0].weight += 1
-    early.follow(network, 0)  # β = 1/10: the random start is soon forgotten
+    early.update(network, 0)  # β = 1/10: the random start is soon forgotten
     torch.testing.assert_close(early.network[0].weight, network[0].weight - 0.1)
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     assert train.read(tmp_path / "last.pt")["step"] == 7
     assert signal.getsignal(signal.SIGINT) == handler
     train.fit(Line(), no_batches, tmp_path, steps=20, log_every=5, sample_every=50, save_every=50)
-    assert [line["step"] for line in journal.lines(tmp_path)] == [1, 5, 10, 15, 20]
+    assert [line["step"] for line in logger.lines(tmp_path)] == [1, 5, 10, 15, 20]
 
 
 def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
@@ -132,8 +132,8 @@ def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
     with open(tmp_path / "metrics.jsonl", "a") as file:  # what a killed run leaves
         file.write('{"step": 5, "kind": "loss", "square": 1.0}\n{"step": 6, "ki')
     train.fit(Line(), no_batches, tmp_path, steps=6, log_every=1, sample_every=2, save_every=2)
-    assert [line["step"] for line in journal.lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
-    assert journal.lines(tmp_path)[4]["square"] != 1.0
+    assert [line["step"] for line in logger.lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    assert logger.lines(tmp_path)[4]["square"] != 1.0
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100, 3000])
@@ -200,7 +200,7 @@ def test_numbers_that_are_not_finite_are_null_in_the_metrics(tmp_path):
     line.recover = lambda i: True
     line.at_step = lambda i: line.line.weight.data.fill_(torch.nan if i == 1 else 1.0)
     train.fit(line, no_batches, tmp_path, steps=3, log_every=1)
-    assert [line["square"] is None for line in journal.lines(tmp_path)] == [False, True, False]
+    assert [line["square"] is None for line in logger.lines(tmp_path)] == [False, True, False]
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
 
@@ -274,7 +274,7 @@ def test_a_grid_is_filled_up_with_white():
 
 def test_painting_with_a_network_in_training_mode_is_refused():
     with pytest.raises(ValueError, match="training mode"):
-        sheet.painted(nn.Linear(1, 1), torch.zeros(1, 1))
+        sheet.generate_images(nn.Linear(1, 1), torch.zeros(1, 1))
 
 
 def test_seeds_are_63_bits_and_differ():

@@ -15,18 +15,18 @@ import pytest
 
 from pipeline.blocklist import BlockList
 from pipeline.crawl import download
-from pipeline.crawl.crawl import Harvest
+from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.sources import SOURCES
-from pipeline.sources.base import Drop
-from pipeline.sources.web_source import Ask, Offer, Query
+from pipeline.sources.base import Skipped
+from pipeline.sources.web_source import HttpRequest, Query, RemoteImage
 from pipeline.store import Store
 from pipeline.web import http as web
-from pipeline.web.client import Banned, Client, Manners
+from pipeline.web.client import BlockedByHost, Client, CrawlPolicy
 from tests.support.fake_site import (
     GALLERY,
-    Fault,
+    RequestFailed,
     StandIn,
     keeps_apart,
 )
@@ -46,29 +46,29 @@ def ask(site, tmp_path):
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
 
-    def make(source: str = "safebooru", text: str = "1girl", *, strict: bool = False, manners=(), **query) -> Harvest:
+    def make(source: str = "safebooru", text: str = "1girl", *, strict: bool = False, policy=(), **query) -> Crawl:
         row = SOURCES[source]
         engine = row.engine.__name__.rpartition(".")[2]
         base = {"gelbooru": source, "url_list": "", "web_page": ""}.get(engine, engine)
         asked = {"text": text, "base_url": f"{site.url}/{base}".rstrip("/"), "ratings": row.ratings} | query
         local_hosts = frozenset([site.url.removeprefix("http://")])
-        return Harvest(
-            source, row, Query(**asked), Manners(**QUICK | {"local_hosts": local_hosts} | dict(manners)), store,
+        return Crawl(
+            source, row, Query(**asked), CrawlPolicy(**QUICK | {"local_hosts": local_hosts} | dict(policy)), store,
             connections=2, is_strict=strict, hosts=tmp_path / "hosts",
         )  # fmt: skip
 
     return make
 
 
-def outcomes(harvest: Harvest, number: int = 0, limit: int = 0) -> dict[str, str]:
+def outcomes(harvest: Crawl, number: int = 0, limit: int = 0) -> dict[str, str]:
     """source_id -> what came of it."""
     return {
-        offer.source_id: offer.reason if isinstance(offer, Drop) else "fetched"
+        offer.source_id: offer.reason if isinstance(offer, Skipped) else "fetched"
         for offer in offers(harvest, number, limit)
     }
 
 
-def offers(harvest: Harvest, number: int = 0, limit: int = 0) -> list:
+def offers(harvest: Crawl, number: int = 0, limit: int = 0) -> list:
     """Of a harvest that is finished: it asks for nothing."""
     return harvest.run(number, limit).offers
 
@@ -129,39 +129,39 @@ def test_the_limit_counts_offers_and_may_grow(ask, site):
 
 # (fault, what the ledger says of the picture in the end)
 FILE_FAULTS = {
-    "429, seconds": (Fault("", "status", code=429, headers={"Retry-After": "1"}), "fetched"),
-    "429, a date": (Fault("", "status", code=429, retry_after=2, is_date=True), "fetched"),
-    "429 for ever": (Fault("", "status", times=99, code=429, headers={"Retry-After": "0"}), "rate_limited"),
-    "reset": (Fault("", "reset"), "fetched"),
-    "reset in the middle": (Fault("", "reset", at=300), "fetched"),
-    "cut, with its length": (Fault("", "truncate", at=300), "fetched"),
-    "cut, without": (Fault("", "truncate", at=300, length=False), "fetched"),
-    "cut for ever, without": (Fault("", "truncate", times=99, at=300, length=False), "wrong_hash"),
-    "cut while chunked": (Fault("", "chunked", at=300), "fetched"),
-    "a web page": (Fault("", "html200", times=99), "wrong_type"),
-    "the wrong type": (Fault("", "wrong_type"), "fetched"),
-    "no picture": (Fault("", "wrong_bytes", times=99), "wrong_hash"),
-    "another picture": (Fault("", "other_bytes", times=99), "fetched"),
-    "a loop": (Fault("", "redirect", times=99), "redirects"),
-    "to a file": (Fault("", "redirect", to="file:///etc/passwd"), "bad_url"),
-    "to a private address": (Fault("", "redirect", to="http://10.0.0.1/x.jpg"), "private_address"),
-    "to this machine": (Fault("", "redirect", to="http://localhost:1/x.jpg"), "private_address"),
-    "to metadata": (Fault("", "redirect", to="http://[::ffff:169.254.169.254]/x.jpg"), "private_address"),
-    "into the headers": (Fault("", "redirect", to="/x%0d%0aX-Injected: 1\tb"), "gone"),
-    "404": (Fault("", "status", code=404), "gone"),
-    "410": (Fault("", "status", code=410), "gone"),
-    "451": (Fault("", "status", code=451), "gone"),
-    "403": (Fault("", "status", code=403), "refused"),
-    "500": (Fault("", "status", code=500), "fetched"),
-    "503 for ever": (Fault("", "status", times=99, code=503), "server_error"),
-    "a drip": (Fault("", "drip", times=99), "too_slow"),
-    "silence": (Fault("", "silence", times=99), "too_slow"),
-    "endless": (Fault("", "endless", times=99), "too_large"),
-    "a bomb": (Fault("", "bomb", times=99), "too_large"),
-    "noai": (Fault("", "headers", more={"X-Robots-Tag": "noai, noimageai"}), "opted_out"),
-    "for another": (Fault("", "headers", more={"X-Robots-Tag": "otherbot: noindex"}), "fetched"),
-    "reserved": (Fault("", "headers", more={"TDM-Reservation": "1"}), "opted_out"),
-    "200 headers": (Fault("", "headers", times=99, more={f"X-{n}": "y" for n in range(200)}), "unreachable"),
+    "429, seconds": (RequestFailed("", "status", code=429, headers={"Retry-After": "1"}), "fetched"),
+    "429, a date": (RequestFailed("", "status", code=429, retry_after=2, is_date=True), "fetched"),
+    "429 for ever": (RequestFailed("", "status", times=99, code=429, headers={"Retry-After": "0"}), "rate_limited"),
+    "reset": (RequestFailed("", "reset"), "fetched"),
+    "reset in the middle": (RequestFailed("", "reset", at=300), "fetched"),
+    "cut, with its length": (RequestFailed("", "truncate", at=300), "fetched"),
+    "cut, without": (RequestFailed("", "truncate", at=300, length=False), "fetched"),
+    "cut for ever, without": (RequestFailed("", "truncate", times=99, at=300, length=False), "wrong_hash"),
+    "cut while chunked": (RequestFailed("", "chunked", at=300), "fetched"),
+    "a web page": (RequestFailed("", "html200", times=99), "wrong_type"),
+    "the wrong type": (RequestFailed("", "wrong_type"), "fetched"),
+    "no picture": (RequestFailed("", "wrong_bytes", times=99), "wrong_hash"),
+    "another picture": (RequestFailed("", "other_bytes", times=99), "fetched"),
+    "a loop": (RequestFailed("", "redirect", times=99), "redirects"),
+    "to a file": (RequestFailed("", "redirect", to="file:///etc/passwd"), "bad_url"),
+    "to a private address": (RequestFailed("", "redirect", to="http://10.0.0.1/x.jpg"), "private_address"),
+    "to this machine": (RequestFailed("", "redirect", to="http://localhost:1/x.jpg"), "private_address"),
+    "to metadata": (RequestFailed("", "redirect", to="http://[::ffff:169.254.169.254]/x.jpg"), "private_address"),
+    "into the headers": (RequestFailed("", "redirect", to="/x%0d%0aX-Injected: 1\tb"), "gone"),
+    "404": (RequestFailed("", "status", code=404), "gone"),
+    "410": (RequestFailed("", "status", code=410), "gone"),
+    "451": (RequestFailed("", "status", code=451), "gone"),
+    "403": (RequestFailed("", "status", code=403), "refused"),
+    "500": (RequestFailed("", "status", code=500), "fetched"),
+    "503 for ever": (RequestFailed("", "status", times=99, code=503), "server_error"),
+    "a drip": (RequestFailed("", "drip", times=99), "too_slow"),
+    "silence": (RequestFailed("", "silence", times=99), "too_slow"),
+    "endless": (RequestFailed("", "endless", times=99), "too_large"),
+    "a bomb": (RequestFailed("", "bomb", times=99), "too_large"),
+    "noai": (RequestFailed("", "headers", more={"X-Robots-Tag": "noai, noimageai"}), "opted_out"),
+    "for another": (RequestFailed("", "headers", more={"X-Robots-Tag": "otherbot: noindex"}), "fetched"),
+    "reserved": (RequestFailed("", "headers", more={"TDM-Reservation": "1"}), "opted_out"),
+    "200 headers": (RequestFailed("", "headers", times=99, more={f"X-{n}": "y" for n in range(200)}), "unreachable"),
 }
 
 
@@ -171,7 +171,7 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
     fault, expected = FILE_FAULTS[name]
     victim = next(post for post in site.posts[1:] if post.is_picture and post.rating == "general")
     pattern = f"/{victim.id}/"
-    site.faults.append(Fault(pattern, fault.kind, fault.times, **fault.details))
+    site.faults.append(RequestFailed(pattern, fault.kind, fault.times, **fault.details))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.monotonic()
     harvest = ask()
@@ -191,7 +191,7 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
 def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
     monkeypatch.setattr("pipeline.web.client.SMALL", 0)
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(Fault(f"/{victim.id}/", "truncate", at=300))
+    site.faults.append(RequestFailed(f"/{victim.id}/", "truncate", at=300))
     ask().run(0, 3)
     asked = [each for each in site.log if f"/{victim.id}/" in each.path]
     assert [each.status for each in asked] == [200, 206]
@@ -201,7 +201,7 @@ def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
 
 def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(Fault(f"/{victim.id}/", "other_bytes", times=99))
+    site.faults.append(RequestFailed(f"/{victim.id}/", "other_bytes", times=99))
     harvest = ask()
     harvest.run(0, 2)
     with harvest._ledger() as ledger:
@@ -216,7 +216,7 @@ def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, sit
 
 def test_what_failed_is_asked_for_again_alone(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(Fault(f"/{victim.id}/", "status", code=404))
+    site.faults.append(RequestFailed(f"/{victim.id}/", "status", code=404))
     harvest = ask()
     assert not harvest.run(0, 8).counts.is_complete
     asked = files_asked(site)
@@ -230,20 +230,20 @@ def test_what_failed_is_asked_for_again_alone(ask, site):
 
 
 PAGE_FAULTS = {
-    "429": ("safebooru", Fault("page=dapi", "status", code=429, headers={"Retry-After": "1"})),
-    "503": ("danbooru", Fault("posts.json", "status", code=503)),
-    "reset": ("konachan", Fault("post.json", "reset")),
-    "cut": ("gelbooru", Fault("page=dapi", "truncate", at=300)),
-    "abuse": ("safebooru", Fault("page=dapi", "abuse")),
-    "an empty page": ("safebooru", Fault("page=dapi.*json=1", "empty", times=3)),
-    "an empty page of the other form": ("gelbooru", Fault("page=dapi.*json=1", "empty", times=2)),
+    "429": ("safebooru", RequestFailed("page=dapi", "status", code=429, headers={"Retry-After": "1"})),
+    "503": ("danbooru", RequestFailed("posts.json", "status", code=503)),
+    "reset": ("konachan", RequestFailed("post.json", "reset")),
+    "cut": ("gelbooru", RequestFailed("page=dapi", "truncate", at=300)),
+    "abuse": ("safebooru", RequestFailed("page=dapi", "abuse")),
+    "an empty page": ("safebooru", RequestFailed("page=dapi.*json=1", "empty", times=3)),
+    "an empty page of the other form": ("gelbooru", RequestFailed("page=dapi.*json=1", "empty", times=2)),
 }
 
 
 @pytest.mark.parametrize("name", PAGE_FAULTS)
 def test_a_listing_outlives_what_passes(ask, site, name):
     source, fault = PAGE_FAULTS[name]
-    site.faults.append(Fault(fault.pattern, fault.kind, fault.times, **fault.details))
+    site.faults.append(RequestFailed(fault.pattern, fault.kind, fault.times, **fault.details))
     harvest = ask(source)
     counts = harvest.run(0, 0).counts
     assert counts.is_complete
@@ -251,7 +251,7 @@ def test_a_listing_outlives_what_passes(ask, site, name):
 
 
 def test_a_listing_that_the_site_cuts_off_is_told_as_not_complete(ask, site):
-    site.faults.append(Fault("page=dapi", "too_deep", times=99))
+    site.faults.append(RequestFailed("page=dapi", "too_deep", times=99))
     counts = ask(text="1girl sort:score:desc").run(0, 0).counts
     assert not counts.is_complete
     assert "20,000" in counts.shortfall
@@ -266,17 +266,17 @@ def test_hidden_posts_are_counted_and_never_asked_for(ask, site):
 
 
 REFUSALS = {
-    "abuse": ("safebooru", Fault("page=dapi", "abuse", times=99), {}, "abuse"),
-    "cloudflare": ("danbooru", Fault("posts.json", "cloudflare", times=99), {}, "challenge"),
-    "a web page": ("safebooru", Fault("page=dapi", "html200", times=99), {}, "web page"),
-    "broken": ("danbooru", Fault("posts.json", "wrong_bytes", times=99), {}, "no JSON"),
+    "abuse": ("safebooru", RequestFailed("page=dapi", "abuse", times=99), {}, "abuse"),
+    "cloudflare": ("danbooru", RequestFailed("posts.json", "cloudflare", times=99), {}, "challenge"),
+    "a web page": ("safebooru", RequestFailed("page=dapi", "html200", times=99), {}, "web page"),
+    "broken": ("danbooru", RequestFailed("posts.json", "wrong_bytes", times=99), {}, "no JSON"),
     "too many tags": ("danbooru", None, {"text": "1girl solo smile"}, "more than 2 tags"),
     "a wrong key": ("danbooru", None, {"keys": {"login": "a", "api_key": "hush-hush"}}, "401"),
     "no key": ("gelbooru", "needs_key", {}, "401"),
     "unsafe": ("danbooru", None, {"text": "1girl rating:explicit"}, "rating:explicit"),
-    "nested": ("danbooru", Fault("posts.json", "nested_html", times=99), {}, "no JSON"),
-    "endless": ("danbooru", Fault("posts.json", "endless", times=99), {}, "too_large"),
-    "silent": ("danbooru", Fault("posts.json", "silence", times=99), {}, "too_slow"),
+    "nested": ("danbooru", RequestFailed("posts.json", "nested_html", times=99), {}, "no JSON"),
+    "endless": ("danbooru", RequestFailed("posts.json", "endless", times=99), {}, "too_large"),
+    "silent": ("danbooru", RequestFailed("posts.json", "silence", times=99), {}, "too_slow"),
 }
 
 
@@ -287,7 +287,7 @@ def test_a_site_that_says_no_is_told_in_one_line_and_its_keys_are_not(ask, site,
     if isinstance(fault, str):
         setattr(site, fault, True)
     elif fault:
-        site.faults.append(Fault(fault.pattern, fault.kind, fault.times, **fault.details))
+        site.faults.append(RequestFailed(fault.pattern, fault.kind, fault.times, **fault.details))
     with pytest.raises(UserError, match=words) as error:
         ask(source, **query).run(0, 0)
     assert "\n" not in str(error.value)
@@ -299,8 +299,8 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
     site.needs_key = True
     keys = {"api_key": "hush-hush", "user_id": "4711"}
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(Fault(f"/{victim.id}/", "reset", times=99))
-    site.faults.append(Fault("page=dapi", "reset"))
+    site.faults.append(RequestFailed(f"/{victim.id}/", "reset", times=99))
+    site.faults.append(RequestFailed("page=dapi", "reset"))
     harvest = ask("gelbooru", keys=keys)
     harvest.run(0, 5)
     assert any("api_key=hush-hush" in asked.path for asked in site.log if "page=dapi" in asked.path)
@@ -314,9 +314,9 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
 
 def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, site):
     victims = [post for post in site.posts if post.is_picture and post.rating == "general"]
-    site.faults.append(Fault(f"/{victims[6].id}/", "cloudflare", times=99))
+    site.faults.append(RequestFailed(f"/{victims[6].id}/", "cloudflare", times=99))
     harvest = ask()
-    with pytest.raises(Banned, match="challenge"):
+    with pytest.raises(BlockedByHost, match="challenge"):
         harvest.run(0, 0)
     site.faults.clear()
     assert harvest.run(0, 0).counts.is_complete
@@ -324,8 +324,8 @@ def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, s
 
 
 def test_a_host_that_is_down_is_soon_left_alone(ask, site):
-    site.faults.append(Fault("/files/|/images/", "status", times=10**6, code=503))
-    harvest = ask(manners={"backoff": 0.001})
+    site.faults.append(RequestFailed("/files/|/images/", "status", times=10**6, code=503))
+    harvest = ask(policy={"backoff": 0.001})
     with pytest.raises(UserError, match="in a row"):
         harvest.run(0, 0)
     assert len([each for each in site.log if "page=dapi" not in each.path]) < 50  # of some 30 files, each 5 times: 150
@@ -352,7 +352,7 @@ def test_robots_are_asked_first_and_obeyed(ask, site, robots):
 
 
 def test_we_say_who_we_are_and_whence_we_come(ask, site):
-    ask(manners={"about": "contact: me@example.org"}).run(0, 3)
+    ask(policy={"about": "contact: me@example.org"}).run(0, 3)
     for asked in site.log:
         assert asked.headers["user-agent"].startswith("anime-face-gans/")
         assert "me@example.org" in asked.headers["user-agent"]
@@ -365,7 +365,7 @@ def test_a_refresh_and_a_retry_do_not_cancel_each_other(ask, site):
     """Each is killed, as it were, at its first request, and the other is asked for then."""
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     for first, then in (("is_refresh", "is_retry"), ("is_retry", "is_refresh")):
-        site.faults[:] = [Fault(f"/{victim.id}/", "status", code=404)]
+        site.faults[:] = [RequestFailed(f"/{victim.id}/", "status", code=404)]
         harvest = ask()
         with contextlib.suppress(FileNotFoundError):
             (harvest.store.root / "ledger.sqlite").unlink()
@@ -414,7 +414,7 @@ def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
     monkeypatch.setattr("pipeline.sources.boorus.danbooru.PER_PAGE", 3)
     harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
     row = harvest.site.engine
-    monkeypatch.setattr(row, "_offer", lambda item, query: Drop(str(item["id"]), "hidden"))
+    monkeypatch.setattr(row, "_offer", lambda item, query: Skipped(str(item["id"]), "hidden"))
     counts = harvest.run(0, 5).counts
     assert "2 pages in a row" in counts.shortfall
     assert not counts.is_complete
@@ -423,7 +423,7 @@ def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
 
 def test_robots_crawl_delay_and_the_rate_hold_for_all_requests(ask, site):
     site.robots = "User-agent: *\nCrawl-delay: 0.4\n"
-    harvest = ask(manners={"rate": 50})
+    harvest = ask(policy={"rate": 50})
     harvest.run(0, 4)
     times = [asked.time for asked in site.log if asked.path != "/robots.txt"]
     assert keeps_apart(times, 0.4)
@@ -431,7 +431,7 @@ def test_robots_crawl_delay_and_the_rate_hold_for_all_requests(ask, site):
 
 def test_two_harvests_at_once_share_one_budget(ask, site):
     """Of two sources, since two of the same wait for each other."""
-    both = [ask(source, manners={"rate": 4}) for source in ("danbooru", "konachan")]
+    both = [ask(source, policy={"rate": 4}) for source in ("danbooru", "konachan")]
     threads = [threading.Thread(target=harvest.run, args=(0, 4)) for harvest in both]
     for thread in threads:
         thread.start()
@@ -481,22 +481,22 @@ def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
     blocked = dataclasses.replace(free, blocked=BlockList(frozenset({("artist", artist)})))
     found = blocked.run(0, 0)
     theirs = {str(post.id) for post in site.posts if f"artist_{post.n % 4}" == artist}
-    dropped = {offer.source_id for offer in found.offers if isinstance(offer, Drop) and offer.reason == "blocked"}
+    dropped = {offer.source_id for offer in found.offers if isinstance(offer, Skipped) and offer.reason == "blocked"}
     assert dropped
     assert dropped <= theirs
     assert found.counts.is_complete
     assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
     assert artist.encode() not in (free.store.root / "ledger.sqlite").read_bytes()
     number = free.round(is_new=True)[1]
-    again = {offer.source_id for offer in free.run(number, 0, is_refresh=True).offers if not isinstance(offer, Drop)}
+    again = {offer.source_id for offer in free.run(number, 0, is_refresh=True).offers if not isinstance(offer, Skipped)}
     assert dropped <= again  # the line was a mistake, and is gone
     assert set(files_asked(site).values()) == {1}
     found = blocked.run(number, 0).offers  # and it is back
-    assert {offer.source_id for offer in found if not isinstance(offer, Drop)} == again - theirs
+    assert {offer.source_id for offer in found if not isinstance(offer, Skipped)} == again - theirs
 
 
 def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
-    site.faults.append(Fault("/files/", "status", code=503, times=1e9))
+    site.faults.append(RequestFailed("/files/", "status", code=503, times=1e9))
     with pytest.raises(UserError):
         ask("danbooru").run(0, 0)
     site.faults.clear()
@@ -504,13 +504,13 @@ def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
     blocked = dataclasses.replace(ask("danbooru"), blocked=BlockList(frozenset({("artist", "artist_1")})))
     harvested = blocked.run(0, 0)
     assert "not yet asked" not in harvested.counts.by_kind
-    found = {offer.source_id: isinstance(offer, Drop) and offer.reason for offer in harvested.offers}
+    found = {offer.source_id: isinstance(offer, Skipped) and offer.reason for offer in harvested.offers}
     theirs = {str(post.id) for post in site.posts if post.n % 4 == 1}
     assert {post for post, reason in found.items() if reason == "blocked"} <= theirs
     assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
 
 
-def _offers(harvest: Harvest):
+def _offers(harvest: Crawl):
     harvest.run(0, 1)
     with harvest._ledger() as ledger:
         return [line.offer for line in ledger.lines(harvest.key, 0, 1) if line.offer]
@@ -530,14 +530,16 @@ def test_a_query_of_line_ends_stays_one_request(ask, site):
 
 def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path):
     soon = str(int(time.time()) + 2)
-    site.faults.append(Fault("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon}))
+    site.faults.append(
+        RequestFailed("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon})
+    )
     harvest = ask()
-    client = Client(harvest.manners, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
-    from pipeline.sources.web_source import Ask
-    from pipeline.web.partial_file import Spool
+    client = Client(harvest.policy, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
+    from pipeline.sources.web_source import HttpRequest
+    from pipeline.web.partial_file import PartialFile
 
     for number in (1, 2):
-        client.file(Ask(f"{site.url}/many/{number}.jpg"), Spool(tmp_path, f"{number}"))
+        client.file(HttpRequest(f"{site.url}/many/{number}.jpg"), PartialFile(tmp_path, f"{number}"))
     times = [asked.time for asked in site.log if "/many/" in asked.path]
     assert times[1] - times[0] > 0.9
 
@@ -584,10 +586,10 @@ def test_robots_speak_of_a_gallerys_pages_and_not_of_an_api(ask, site):
 
 @pytest.mark.parametrize("kind", ["nested_html", "endless", "bomb", "drip"])
 def test_a_hostile_page_is_told_within_bounds(ask, site, kind):
-    site.faults.append(Fault("page1", kind, times=99))
+    site.faults.append(RequestFailed("page1", kind, times=99))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(UserError) as error:
-        ask("web_page", "/gallery/page1.html", manners={"page_seconds": 1}).run(0, 0)
+        ask("web_page", "/gallery/page1.html", policy={"page_seconds": 1}).run(0, 0)
     assert time.monotonic() - start < 15
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
     assert len(str(error.value)) < 1000
@@ -617,7 +619,7 @@ def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
 def test_names_from_outside_become_no_paths(ask, site, tmp_path):
     long = "x" * 300 + ".jpg"
     tricks = ("../../escaped.jpg", "%2e%2e/%2e%2e/escaped.jpg", "..%5c..%5cescaped.jpg", "a%00escaped.jpg", long)
-    site.faults.append(Fault("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
+    site.faults.append(RequestFailed("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
     (tmp_path / "list.txt").write_text("\n".join(f"{site.url}/{trick}" for trick in tricks))
     harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="")
     assert harvest.run(0, 0).counts.by_kind == {"fetched": len(tricks)}
@@ -632,7 +634,7 @@ def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):
     lines = [f"{dead}/{number}.jpg" for number in range(20)] + [f"{site.url}/many/{number}.jpg" for number in range(5)]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     hosts = frozenset(url.removeprefix("http://") for url in (dead, site.url))
-    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="", manners={"local_hosts": hosts})
+    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="", policy={"local_hosts": hosts})
     counts = harvest.run(0, 0).counts
     assert counts.by_kind == {"fetched": 5, "failed": 20}
     assert Counter(outcomes(harvest).values())["unreachable"] == 20
@@ -649,13 +651,13 @@ assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
 ])  # fmt: skip
 def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, referer):
     class Recorder:
-        asked: Ask
+        asked: HttpRequest
 
-        def file(self, ask, spool):
+        def file(self, ask, partial_file):
             self.asked = ask
-            raise web.Fault("unreachable", "played")
+            raise web.RequestFailed("unreachable", "played")
 
     client, url = Recorder(), "https://a.example/1.png"
-    file, _ = download.take(Offer("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set())
+    file, _ = download.take(RemoteImage("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set())
     assert file.outcome == "unreachable"
     assert client.asked.referer == referer

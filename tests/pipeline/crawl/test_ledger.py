@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.crawl.ledger import FETCHED, File, Ledger
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
-from pipeline.sources.web_source import Offer
+from pipeline.sources.base import Skipped
+from pipeline.sources.web_source import RemoteImage
 
 POSTS = 400
 
@@ -17,11 +17,11 @@ POSTS = 400
 def fill(file: Path) -> None:
     ledger = Ledger(file, "s")
     ledger.begin("h", 0, {"source": "s"}, {"page": 0}, is_retry=False)
-    offers = [Offer(str(i), f"https://a.test/{i}.png", tags=("solo",)) for i in range(POSTS)]
+    offers = [RemoteImage(str(i), f"https://a.test/{i}.png", tags=("solo",)) for i in range(POSTS)]
     ledger.add_page("h", 0, offers, None, "")
     for offer in offers:
         ledger.record(offer, File(FETCHED, image_id="0" * 64, path=f"images/00/{'0' * 64}.png", bytes=1))
-    ledger.add_page("h", 0, [Drop("dropped", "gone", "HTTP 404")], None, "")
+    ledger.add_page("h", 0, [Skipped("dropped", "gone", "HTTP 404")], None, "")
     ledger.spend("2026-11", 0.5)
     ledger.finish("h", 0)
     ledger.close()

@@ -6,15 +6,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.crawl.ledger import Ledger
-from pipeline.crawl.pagination import Lister
+from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import (
-    Answer,
-    Offer,
+    HttpResponse,
     Query,
+    RemoteImage,
     parsed_json,
 )
 
@@ -42,7 +42,7 @@ class Pages:
         posts = [] if not self.pages or asked.get("limit") == ["1"] else self.pages.pop(0)
         body = {"@attributes": {"count": self.count}, "post": posts} if "dapi" in ask.url else posts
         text = json.dumps(body).replace(f'"{HUGE}"', "9" * 6000)
-        return read(Answer(ask.url, 200, {"content-type": "application/json"}, text.encode()))
+        return read(HttpResponse(ask.url, 200, {"content-type": "application/json"}, text.encode()))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def harvested(tmp_path):
     def run(source, *pages, query="1girl"):
         site, client = SOURCES[source], Pages(*pages)
         asked = Query(query, "https://site.example", ratings=site.ratings)
-        lister, cursor = Lister(source, site, asked, 0), site.engine.first(asked)
+        lister, cursor = Paginator(source, site, asked, 0), site.engine.first(asked)
         ledger = Ledger(tmp_path / "ledger.sqlite", source)
         ledger.begin("x", 0, {}, cursor, is_retry=False)
         while cursor is not None:
@@ -118,10 +118,10 @@ def test_pages_that_are_numbered_go_on_past_posts_without_ids(harvested, source)
 def test_an_odd_hit_of_a_search_is_one_row(source, field, hit, odd):
     site = SOURCES[source]
     query = Query("girl", "https://site.example")
-    answer = Answer("https://site.example/", 200, {}, json.dumps({field: [odd, hit]}).encode())
+    answer = HttpResponse("https://site.example/", 200, {}, json.dumps({field: [odd, hit]}).encode())
     drop, offer = site.engine.read(query, site.engine.first(query), answer).offers
-    assert isinstance(drop, Drop)
-    assert isinstance(offer, Offer)
+    assert isinstance(drop, Skipped)
+    assert isinstance(offer, RemoteImage)
 
 
 def test_json_is_read_whatever_its_depth_and_digits():

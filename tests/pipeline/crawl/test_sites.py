@@ -9,17 +9,17 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline.crawl.crawl import Harvest
+from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.sources import SOURCES
-from pipeline.sources.base import Drop, Post
+from pipeline.sources.base import Post, Skipped
 from pipeline.sources.sidecars import normal_tag
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
-from pipeline.web.client import Manners
+from pipeline.web.client import CrawlPolicy
 from tests.support.fake_getchu import ITEMS, pictures_of
-from tests.support.fake_site import Fault, StandIn
+from tests.support.fake_site import RequestFailed, StandIn
 from tests.support.run_luigi import last_line, luigi
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
@@ -40,25 +40,25 @@ def ask(site, tmp_path):
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
 
-    def make(source: str, text: str, *, options=(), max_cost_usd: float = float("inf"), **query) -> Harvest:
+    def make(source: str, text: str, *, options=(), max_cost_usd: float = float("inf"), **query) -> Crawl:
         row = SOURCES[source]
         keys = {"twitter": {"bearer_token": BEARER}, "google_images": KEYS}.get(source, {})
         asked = {
             "text": text, "base_url": f"{site.url}/{BELOW[source]}", "ratings": row.ratings, "keys": keys,
             "options": row.options | dict(options),
         } | query  # fmt: skip
-        manners = Manners(**QUICK, local_hosts=frozenset([site.url.removeprefix("http://")]))
-        return Harvest(
-            source, row, Query(**asked), manners, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts"
+        policy = CrawlPolicy(**QUICK, local_hosts=frozenset([site.url.removeprefix("http://")]))
+        return Crawl(
+            source, row, Query(**asked), policy, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts"
         )  # fmt: skip
 
     return make
 
 
-def came(harvest: Harvest, limit: int = 0, number: int = 0, **how) -> dict[str, str]:
+def came(harvest: Crawl, limit: int = 0, number: int = 0, **how) -> dict[str, str]:
     """source_id -> what came of it."""
     return {
-        offer.source_id: offer.reason if isinstance(offer, Drop) else "fetched"
+        offer.source_id: offer.reason if isinstance(offer, Skipped) else "fetched"
         for offer in harvest.run(number, limit, **how).offers
     }
 
@@ -117,10 +117,10 @@ def test_an_item_that_is_gone_is_counted_and_the_others_come(ask, site):
 
 def test_an_empty_month_and_one_that_cannot_be_read_are_told_apart(ask, site):
     assert ask("getchu", "month=2016-02").run(0, 0).offers == []
-    site.faults.append(Fault("month_title", "maintenance", times=99))
+    site.faults.append(RequestFailed("month_title", "maintenance", times=99))
     with pytest.raises(UserError, match="page without items: has the layout changed"):
         ask("getchu", "month=2015-04").run(0, 0)
-    site.faults[:] = [Fault("/item/828803", "maintenance", times=99)]
+    site.faults[:] = [RequestFailed("/item/828803", "maintenance", times=99)]
     with pytest.raises(UserError, match="/item/828803"):
         ask("getchu", "id=828803").run(0, 0)
 
@@ -133,7 +133,11 @@ def test_ids_come_from_a_file_too(ask, site, tmp_path):
 
 
 def test_a_getchu_that_stumbles_is_asked_again(ask, site):
-    site.faults += [Fault("/item/828803", "reset"), Fault("chara1", "status", code=503), Fault("month_title", "reset")]
+    site.faults += [
+        RequestFailed("/item/828803", "reset"),
+        RequestFailed("chara1", "status", code=503),
+        RequestFailed("month_title", "reset"),
+    ]
     assert set(came(ask("getchu", "month=2015-04")).values()) == {"fetched"}
 
 
@@ -144,7 +148,7 @@ def spent(site: StandIn) -> float:
 def test_a_users_pictures_come_largest_first_and_films_are_told_apart(ask, site):
     harvest = ask("twitter", "@second_art")
     found = harvest.run(0, 0)
-    kinds = Counter(offer.reason if isinstance(offer, Drop) else "fetched" for offer in found.offers)
+    kinds = Counter(offer.reason if isinstance(offer, Skipped) else "fetched" for offer in found.offers)
     assert kinds["fetched"] >= 5
     assert kinds["not_a_picture"] >= 2
     assert kinds["rating"] >= 1
@@ -180,7 +184,7 @@ def test_what_was_never_answered_is_not_paid_for(ask, site):
     unreachable = ask("twitter", "@tester_art", max_cost_usd=0.5, base_url="http://127.0.0.1:1")
     with pytest.raises(UserError):
         unreachable.run(0, 0)
-    site.faults.append(Fault("/2/", "x_unavailable", times=99))
+    site.faults.append(RequestFailed("/2/", "x_unavailable", times=99))
     with pytest.raises(UserError):
         ask("twitter", "@tester_art", max_cost_usd=0.5).run(0, 0)
     site.faults.clear()
@@ -190,7 +194,7 @@ def test_what_was_never_answered_is_not_paid_for(ask, site):
 
 
 def test_an_answer_that_was_cut_short_may_have_been_charged(ask, site):
-    site.faults.append(Fault("/2/", "truncate", at=20, times=99))
+    site.faults.append(RequestFailed("/2/", "truncate", at=20, times=99))
     harvest = ask("twitter", "@tester_art", max_cost_usd=0.5)
     with pytest.raises(UserError):
         harvest.run(0, 0)
@@ -229,7 +233,7 @@ X_REFUSALS = {
 
 @pytest.mark.parametrize("fault", X_REFUSALS)
 def test_x_says_no_and_is_asked_no_more(ask, site, fault):
-    site.faults.append(Fault("/tweets", fault, times=99))
+    site.faults.append(RequestFailed("/tweets", fault, times=99))
     harvest = ask("twitter", "@tester_art")
     with pytest.raises(UserError, match=X_REFUSALS[fault]):
         harvest.run(0, 0)
@@ -253,7 +257,7 @@ def test_users_who_show_nothing_are_no_error(ask, site):
 
 
 def test_x_is_waited_for_when_it_wants_patience(ask, site):
-    site.faults += [Fault("/tweets", "x_rate_limited", seconds=1), Fault("/tweets", "x_unavailable")]
+    site.faults += [RequestFailed("/tweets", "x_rate_limited", seconds=1), RequestFailed("/tweets", "x_unavailable")]
     assert "fetched" in came(ask("twitter", "@second_art"), 3).values()
     assert len(asked(site, "/tweets")) >= 3
 
@@ -261,7 +265,7 @@ def test_x_is_waited_for_when_it_wants_patience(ask, site):
 def test_a_fault_is_no_limit_although_x_says_when_its_limit_is_reset(ask, site):
     """It says so with every answer, and that may be a quarter of an hour away."""
     start = time.monotonic()
-    site.faults.append(Fault("/tweets", "x_unavailable", times=2))
+    site.faults.append(RequestFailed("/tweets", "x_unavailable", times=2))
     assert "fetched" in came(ask("twitter", "@second_art"), 3).values()
     assert time.monotonic() - start < 20
 
@@ -283,17 +287,17 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
     from pipeline.sources.search import google as engine
 
     monkeypatch.setattr(engine, "MINUTE", 0.2)
-    site.faults.append(Fault("/cse/", "cse_minute"))
+    site.faults.append(RequestFailed("/cse/", "cse_minute"))
     harvest = ask("google_images", "anime face")
     assert harvest.run(0, 10).counts.expected == 10
-    site.faults.append(Fault("/cse/", "cse_daily", times=99))
+    site.faults.append(RequestFailed("/cse/", "cse_daily", times=99))
     before = len(asked(site, "/cse/"))
     with pytest.raises(UserError, match=r"(?i)midnight"):
         harvest.run(0, 30)
     assert len(asked(site, "/cse/")) == before + 1
     site.faults.clear()
     assert harvest.run(0, 30).counts.expected == 30
-    site.faults.append(Fault("/cse/", "cse_forbidden", times=99))
+    site.faults.append(RequestFailed("/cse/", "cse_forbidden", times=99))
     with pytest.raises(UserError, match="google_images"):
         ask("google_images", "another").run(0, 0)
 
@@ -310,7 +314,7 @@ def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplo
     monkeypatch.setattr(engine, "MINUTE", 0.01)
     keys = {name: spelled(key) for name, key in KEYS.items()}
     body = json.dumps({"error": {"code": code, "message": words.format(**keys)}}).encode()
-    site.faults.append(Fault("/cse/", "status", times=99, code=code, body=body))
+    site.faults.append(RequestFailed("/cse/", "status", times=99, code=code, body=body))
     with pytest.raises(UserError) as error:
         ask("google_images", "anime face").run(0, 10)
     told = f"{error.value} {caplog.text}"
@@ -319,7 +323,7 @@ def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplo
 
 
 def test_openverse_names_licences_and_ends_where_it_must(ask, site):
-    site.faults.append(Fault("/openverse/", "openverse_throttled", seconds=1))
+    site.faults.append(RequestFailed("/openverse/", "openverse_throttled", seconds=1))
     harvest = ask("openverse", "anime girl")
     found = harvest.run(0, 60)
     posts = [offer for offer in found.offers if isinstance(offer, Post)]
@@ -366,7 +370,7 @@ def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
         options = ("--name", name, "--source", question[0], "--query", question[1], "--limit", "12")
         done = luigi(place, "BuildFaceDataset", *options)
         told += done.stdout + done.stderr
-    site.faults += [Fault("/2/", "x_payment", times=99), Fault("/cse/", "cse_daily", times=99)]
+    site.faults += [RequestFailed("/2/", "x_payment", times=99), RequestFailed("/cse/", "cse_daily", times=99)]
     for source, query in (("twitter", "@second_art"), ("google_images", "others")):
         told += last_line(luigi(place, "ScrapeImages", "--source", source, "--query", query, check=False))
     luigi(place, "ExportRecipe", "--name", "x")

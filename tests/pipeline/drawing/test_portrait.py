@@ -26,7 +26,7 @@ from pipeline.drawing.portrait import (
 )
 from pipeline.errors import UserError
 from pipeline.sources import drawn
-from pipeline.sources.base import Request
+from pipeline.sources.base import LocalQuery
 
 
 def pixels(i, **options):
@@ -35,7 +35,7 @@ def pixels(i, **options):
 
 
 def first_posts(n, **asked):
-    request = Request(**asked)
+    request = LocalQuery(**asked)
     return list(islice(drawn.posts(request, drawn.snapshot(request)), n))
 
 
@@ -172,13 +172,13 @@ def test_fingerprints_tell_style_seed_and_number_apart():
 
 
 def test_no_query_means_characters():
-    assert drawn.snapshot(Request()) == drawn.snapshot(Request(query="character"))
+    assert drawn.snapshot(LocalQuery()) == drawn.snapshot(LocalQuery(query="character"))
 
 
 @pytest.mark.parametrize("asked", [{"query": "landscape"}, {"path": Path("pictures")}, {"seed": -1}])
 def test_what_cannot_be_drawn_is_the_users_error(asked):
     with pytest.raises(UserError):
-        drawn.snapshot(Request(**asked))
+        drawn.snapshot(LocalQuery(**asked))
 
 
 def test_the_source_is_known_without_opencv():

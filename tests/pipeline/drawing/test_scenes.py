@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.drawing import scenes
 from pipeline.drawing.portrait.sheet import CHIN, direction
-from pipeline.drawing.sampling import Lot
+from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes import (
     accessories,
     body,
@@ -50,16 +50,16 @@ def name(function) -> str:
     return getattr(function, "__name__", "line").strip("_")
 
 
-def lot(i: int) -> Lot:
-    return Lot(np.random.default_rng((4, i)))
+def sampler(i: int) -> Sampler:
+    return Sampler(np.random.default_rng((4, i)))
 
 
 def canvas(i: int) -> Canvas:
-    return Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), lot(i))
+    return Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i))
 
 
 def figure(i: int) -> Figure:
-    chance = lot(i)
+    chance = sampler(i)
     return Figure(np.full((SIZE, SIZE, 3), 127, np.uint8), chance, MIDDLE, sample_style(chance))
 
 
@@ -160,7 +160,7 @@ def test_the_mark_of_a_face_is_where_its_features_are(monkeypatch, tilt, i):
 
 @pytest.mark.parametrize("tilt", [0, 90, -30])
 def test_a_spot_is_the_square_from_the_brow_to_the_chin(tilt):
-    sheet = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), lot(0), *face_frame(MIDDLE._replace(tilt=tilt)))
+    sheet = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), sampler(0), *face_frame(MIDDLE._replace(tilt=tilt)))
     chin = (MIDDLE.x, MIDDLE.y) + MIDDLE.side / 2 * direction(tilt + 90)
     np.testing.assert_allclose(sheet.place([(0, CHIN)])[0], chin)
 
@@ -245,7 +245,7 @@ def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
 
 
 def test_people_stand_apart_within_the_picture():
-    everyone = [[spot for _, spot in scene.people(lot(i), SIZE)] for i in range(60)]
+    everyone = [[spot for _, spot in scene.people(sampler(i), SIZE)] for i in range(60)]
     assert max(map(len, everyone)) > 5
     for spots in everyone:
         for k, one in enumerate(spots):
@@ -255,7 +255,7 @@ def test_people_stand_apart_within_the_picture():
 
 
 def test_the_larger_ones_stand_before_most_of_the_smaller():
-    rows = [[spot.side for _, spot in scene.people(lot(i), SIZE)] for i in range(60)]
+    rows = [[spot.side for _, spot in scene.people(sampler(i), SIZE)] for i in range(60)]
     pairs = [pair for sides in rows for pair in pairwise(sides)]
     assert 0.75 < np.mean([behind <= before for behind, before in pairs]) < 1
 
@@ -279,7 +279,7 @@ def test_every_treatment_changes_the_picture_and_keeps_its_shape(kind):
     person.face(sheet, MIDDLE)
     for i in range(8):
         before = sheet.pixels.copy()
-        treated = kind(lot(i), sheet.pixels)
+        treated = kind(sampler(i), sheet.pixels)
         assert (treated.shape, treated.dtype) == (sheet.pixels.shape, np.uint8)
         assert (treated == sheet.pixels).all() == (kind is treatment.none)
         assert (sheet.pixels == before).all()
@@ -287,23 +287,23 @@ def test_every_treatment_changes_the_picture_and_keeps_its_shape(kind):
 
 def test_a_negative_is_the_opposite_and_grey_has_no_color():
     picture = scenes.draw(1, 1).picture
-    assert (treatment.negative(lot(0), picture) + picture == 255).all()
-    grey = treatment.grey(lot(0), picture)
+    assert (treatment.negative(sampler(0), picture) + picture == 255).all()
+    grey = treatment.grey(sampler(0), picture)
     assert (grey == grey[..., :1]).all()
 
 
 def test_screentone_and_line_art_have_few_levels():
     sheet = canvas(0)
     person.face(sheet, MIDDLE)
-    assert len(np.unique(treatment.poster(lot(1), sheet.pixels))) <= 8
+    assert len(np.unique(treatment.poster(sampler(1), sheet.pixels))) <= 8
     for i in range(6):
-        toned = treatment.screentone(lot(i), sheet.pixels)
+        toned = treatment.screentone(sampler(i), sheet.pixels)
         assert len(np.unique(toned.reshape(-1, 3), axis=0)) <= 4
 
 
 @pytest.mark.parametrize("kind", ground.GROUNDS, ids=name)
 def test_every_ground_fills_the_picture(kind):
-    pictures = [kind(lot(i), 60) for i in range(20)]
+    pictures = [kind(sampler(i), 60) for i in range(20)]
     assert all((picture.shape, picture.dtype) == ((60, 60, 3), np.uint8) for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) > 1
 
@@ -322,7 +322,7 @@ def test_every_kind_of_eye_paints_on_its_own_side(kind, sign):
 
 
 def test_the_far_eye_of_a_turned_head_is_the_narrower_one():
-    turned = [sample_style(lot(i)) for i in range(40)]
+    turned = [sample_style(sampler(i)) for i in range(40)]
     assert {np.sign(style.turn) for style in turned} == {-1, 0, 1}
     for style in turned:
         assert style.eyes.x[0] < style.turn < style.eyes.x[1]
@@ -340,7 +340,7 @@ def test_the_outer_corners_of_the_eyes_point_away_from_each_other():
 @pytest.mark.parametrize("kind", mouth.MOUTHS, ids=name)
 def test_every_mouth_paints_at_its_place(kind):
     for i in range(6):
-        sheet = Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), lot(i), 100, (128, 128))
+        sheet = Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i), 100, (128, 128))
         lips = mouth.Mouth(sheet, np.array((0.1, 0.4)), 1, (0, 0, 0), 0.01, (200, 150, 150), (150, 50, 50))
         painted = changed_by(sheet, lambda lips=lips: kind(lips))
         y, x = np.nonzero(painted)
@@ -382,27 +382,27 @@ def test_every_cut_of_a_fringe_runs_from_temple_to_temple(monkeypatch, kind):
     monkeypatch.setattr(fringe, "CUTS", {kind: 1})
     for i in range(6):
         for covered in (-1, 0, 1):
-            edge = fringe.fringe_edge(lot(i), fringe.fringe_knots(lot(i), covered))
+            edge = fringe.fringe_edge(sampler(i), fringe.fringe_knots(sampler(i), covered))
             assert (edge[0][0], edge[-1][0]) == (-0.55, 0.55)
             assert np.isfinite(edge).all()
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_hair_over_an_eye_hangs_over_that_eye(sign):
-    knots = [fringe.fringe_knots(lot(i), sign).T for i in range(40)]
+    knots = [fringe.fringe_knots(sampler(i), sign).T for i in range(40)]
     over, other = (np.mean([np.interp(side * 0.28, x, y) for x, y in knots]) for side in (sign, -sign))
     assert over > other + 0.2
 
 
 def test_a_key_is_picked_as_often_as_its_weight_says():
-    chance = lot(0)
+    chance = sampler(0)
     counts = Counter(chance.pick({"a": 3, "b": 1, "never": 0}) for _ in range(2000))
     assert set(counts) == {"a", "b"}
     assert 0.72 < counts["a"] / 2000 < 0.78
 
 
 def test_numbers_stay_in_their_range():
-    chance = lot(0)
+    chance = sampler(0)
     assert all(2 <= chance.between(2, 3) < 3 for _ in range(200))
     assert {chance.whole(2, 5) for _ in range(200)} == {2, 3, 4}
     assert {chance.side() for _ in range(50)} == {-1, 1}
@@ -410,12 +410,12 @@ def test_numbers_stay_in_their_range():
 
 
 def test_a_mirrored_frame_paints_on_the_other_side():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), lot(0), 10, (20, 20), warp=Warp(width=-1))
+    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0), 10, (20, 20), warp=Warp(width=-1))
     np.testing.assert_allclose(sheet.place([(1, 0.5)]), [(10, 25)])
 
 
 def test_a_graded_shape_goes_from_one_color_to_the_other():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), lot(0))
+    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0))
     square = ((0, 0), (40, 0), (40, 40), (0, 40))
     sheet.fill(square, down(square, (200, 0, 0), (0, 0, 200)))
     assert sheet.pixels[1, 20, 0] > 180 > 20 > sheet.pixels[38, 20, 0]

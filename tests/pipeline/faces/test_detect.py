@@ -11,10 +11,10 @@ from pipeline.faces import detect
 from pipeline.faces.crop import Face
 from pipeline.faces.detect import SWEEPS, lbpcascade
 from pipeline.faces.views import (
-    Copy,
     Pyramid,
+    View,
+    non_max_suppression,
     overlap,
-    suppress,
 )
 from pipeline.sources.drawn import draw
 
@@ -116,7 +116,7 @@ def test_of_overlapping_faces_the_best_stays_also_when_one_holds_the_other():
         Face((0, 0, 100, 100), 0, 3.0), Face((40, 0, 140, 100), 0, 1.0), Face((20, 20, 60, 60), 0, 2.0),
     )  # fmt: skip
     apart = Face((200, 0, 300, 100), 0, 0.5)
-    assert suppress([apart, beside, within, best]) == [best, apart]
+    assert non_max_suppression([apart, beside, within, best]) == [best, apart]
 
 
 def test_overlap_is_that_of_the_leaning_squares():
@@ -134,7 +134,7 @@ def test_what_a_copy_shows_is_where_it_says(angle, step):
     """A black dot on white, found in the copy and brought back."""
     y, x = np.mgrid[:300, :400]
     picture = (255 - 255 * np.exp(-((x + 0.5 - 250) ** 2 + (y + 0.5 - 120) ** 2) / 300)).astype(np.uint8)
-    copy = Copy((200, 150), (round(520 / step), round(520 / step)), step, angle)
+    copy = View((200, 150), (round(520 / step), round(520 / step)), step, angle)
     dark = 255.0 - Pyramid(picture).show(copy)
     rows, columns = np.mgrid[: dark.shape[0], : dark.shape[1]]
     seen = np.array([(columns * dark).sum(), (rows * dark).sum(), dark.sum()]) / dark.sum()

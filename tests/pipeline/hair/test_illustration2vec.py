@@ -335,7 +335,7 @@ def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_
     store.root.mkdir()
     for i in range(6):
         Image.fromarray(picture(i, 240, 240 + 20 * i)).save(tmp_path / f"data/{i}.png")
-    asked = hair.Asked(store, weights, 1)
+    asked = hair.TaggerContext(store, weights, 1)
     faces = [(f"{i}.png", [Face((40.0, 40.0, 200.0, 200.0), 0.0, 1.0)] * (1 + i % 3)) for i in range(6)]
     sizes = set()
     hair._illustration2vec(weights).network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))

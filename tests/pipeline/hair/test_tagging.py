@@ -11,7 +11,7 @@ from pipeline.hair import color_network as hair_color
 from pipeline.hair import tagging as hair
 from pipeline.hair.color_network import color_scores
 from pipeline.manifest import FACES, HAIR_COLORS
-from pipeline.training_data import hair_patches as hair_lessons
+from pipeline.training_data import hair_patches as hair_patches
 
 SKIN = "#fbe0cf"
 FACE = Face((150.0, 150.0, 350.0, 350.0), tilt=0.0, score=1.0)
@@ -80,10 +80,10 @@ def told(monkeypatch, store):
         asked = []
 
         def by(who: str, words: dict):
-            def tell(table: pa.Table, _) -> list[hair.Said]:
+            def tell(table: pa.Table, _) -> list[hair.Prediction]:
                 asked.extend((who, image_id) for image_id in table["image_id"].to_pylist())
                 return [
-                    hair.Said(scores_of(words[image_id]), [f"seen_by_{who}"])
+                    hair.Prediction(scores_of(words[image_id]), [f"seen_by_{who}"])
                     for image_id in table["image_id"].to_pylist()
                 ]
 
@@ -235,7 +235,7 @@ def test_well_known_colours_have_their_names(color, name):
 
 
 def test_lessons_are_a_function_of_their_number_and_show_what_they_say():
-    first, again = (list(hair_lessons.lessons(3, 5)) for _ in range(2))
+    first, again = (list(hair_patches.patches(3, 5)) for _ in range(2))
     assert all(
         (a.picture == b.picture).all() and (a.shares == b.shares).all() for a, b in zip(first, again, strict=True)
     )
@@ -247,7 +247,7 @@ def test_lessons_are_a_function_of_their_number_and_show_what_they_say():
     # where hair is, its colour is: in its own light, the mean colour there is far from that of skin
     hits = 0
     for i in range(12):
-        for lesson in hair_lessons.lessons(4, i):
+        for lesson in hair_patches.patches(4, i):
             where = np.repeat(np.repeat(lesson.hair, 4, 0), 4, 1) > 200
             if lesson.shares[:-1].max() < 0.9 or not where.any():
                 continue

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from pipeline.images import collect as images
 from pipeline.images.collect import Rejected, decode, phash
-from pipeline.sources.base import Drop, Post
+from pipeline.sources.base import Post, Skipped
 
 
 def encoded(picture: Image.Image, format_: str, **options) -> bytes:
@@ -163,7 +163,7 @@ def test_phash_survives_recompression_and_resizing_but_tells_pictures_apart():
 def test_collect_keeps_the_good_and_counts_the_rest(store):
     good, other = encoded(gradient(), "PNG"), encoded(gradient(32, 32), "JPEG")
     offers = [
-        post("b.png", good), post("a.png", good), post("c.png", b"text"), Drop("x.zip!../y", "unsafe_name"),
+        post("b.png", good), post("a.png", good), post("c.png", b"text"), Skipped("x.zip!../y", "unsafe_name"),
         post("d.jpg", other),
     ]  # fmt: skip
     table, drops = images.collect(offers, "folder", 0, store)

@@ -348,7 +348,7 @@ def test_an_item_without_memory_is_none_and_tried_again(store, error):
         return 1
 
     with store.memory("m", int) as memory:
-        results = dict(engine.remember(memory, work, [("a", "small"), ("b", "large")], what="x", jobs=1))
+        results = dict(engine.cached_map(memory, work, [("a", "small"), ("b", "large")], what="x", jobs=1))
         assert results == {"a": 1, "b": None}
         assert calls.count("large") == 2
         assert memory.get("b") is None
@@ -396,7 +396,7 @@ def test_faces_are_found_all_along_a_strip(monkeypatch, finder, sweep, is_wide):
         strip[place * side : (place + 1) * side] = np.asarray(draw(7, 1)[0].resize((side, side)))
     if is_wide:
         strip = np.concatenate(np.split(strip, count), axis=1)
-    asset = detect.FINDERS[finder].asset(None)
+    asset = detect.DETECTORS[finder].asset(None)
     seen = detect.find(strip, finder=finder, asset=asset, sweep=sweep, min_face=40)
     along = [face.box[0 if is_wide else 1] // side for face in seen]
     assert sorted(along) == list(range(count))

@@ -18,7 +18,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sources import archive, folder
 from pipeline.sources.archive import zip_members
-from pipeline.sources.base import Drop, Post, Request
+from pipeline.sources.base import LocalQuery, Post, Skipped
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 
@@ -56,15 +56,15 @@ def stored_rar(members: dict[str, bytes]) -> bytes:
     return made + block(0x7B, 0x4000, b"")
 
 
-def offers(tmp_path: Path, data: bytes, name: str = "dump") -> list[Post | Drop]:
+def offers(tmp_path: Path, data: bytes, name: str = "dump") -> list[Post | Skipped]:
     path = tmp_path / name
     path.write_bytes(data)
-    request = Request(path=path)
+    request = LocalQuery(path=path)
     return list(archive.posts(request, archive.snapshot(request)))
 
 
 def drops(found: list) -> list[tuple[str, str]]:
-    return [(offer.source_id, offer.reason) for offer in found if isinstance(offer, Drop)]
+    return [(offer.source_id, offer.reason) for offer in found if isinstance(offer, Skipped)]
 
 
 def ids(found: list) -> list[str]:
@@ -193,7 +193,7 @@ def test_random_damage_never_raises(tmp_path):
             for _ in range(random.randrange(1, 12)):
                 data[random.randrange(8, len(data))] = random.randrange(256)
             for offer in offers(tmp_path, bytes(data)):
-                assert isinstance(offer, (Post, Drop))
+                assert isinstance(offer, (Post, Skipped))
 
 
 def test_bombs_are_stopped_while_they_are_read(tmp_path, monkeypatch):
@@ -276,7 +276,7 @@ def test_too_many_members_end_it(tmp_path, monkeypatch):
 def test_a_large_archive_is_a_stream(tmp_path):
     path = tmp_path / "many.zip"
     path.write_bytes(zipped({f"{i}.png": PNG for i in range(20_000)}))
-    request = Request(path=path)
+    request = LocalQuery(path=path)
     posts = archive.posts(request, archive.snapshot(request))
     assert next(posts).source_id == "many.zip!0.png"
     assert sum(1 for _ in posts) == 19_999
@@ -291,7 +291,7 @@ def test_the_snapshot_says_nothing_of_where_it_is(tmp_path):
         path = tmp_path / name / "d.zip"
         path.write_bytes(zipped({"a.png": PNG}))
         os.utime(path, ns=(0, 10**18))
-        snapshots.append(archive.snapshot(Request(path=path)))
+        snapshots.append(archive.snapshot(LocalQuery(path=path)))
     assert snapshots[0] == snapshots[1]
 
 
@@ -305,7 +305,7 @@ def test_what_is_no_archive_is_told(data, words, tmp_path):
     elif data is not None:
         path.write_bytes(data)
     with pytest.raises(UserError, match=words):
-        archive.snapshot(Request(path=path))
+        archive.snapshot(LocalQuery(path=path))
 
 
 def raw_zip(members: list[tuple[bytes, bytes]], *, method: int = 0, flag: int = 0) -> bytes:
@@ -455,7 +455,7 @@ def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
     ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
 ])  # fmt: skip
 def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
-    (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Drop)]
+    (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Skipped)]
     assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)
 
 

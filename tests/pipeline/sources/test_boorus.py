@@ -11,14 +11,14 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES, url_list, web_page
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.web_source import (
-    Answer,
     BadAnswer,
     Busy,
-    Offer,
+    HttpResponse,
     Query,
+    RemoteImage,
     absolute_url,
 )
 
@@ -26,18 +26,18 @@ MD5, SHA1, SHA256 = "563c6fbe5761ac4ba720ae0da9a15b8a", "6fef5929e6e09703b1493c6
 KEYS = {"api_key": "open-sesame", "user_id": "4711"}
 
 
-def answer(body, url="https://site.example/x", **headers) -> Answer:
+def answer(body, url="https://site.example/x", **headers) -> HttpResponse:
     if not isinstance(body, (bytes, str)):
         body = json.dumps(body)
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(url, 200, names, body.encode() if isinstance(body, str) else body)
+    return HttpResponse(url, 200, names, body.encode() if isinstance(body, str) else body)
 
 
 def read(engine, query, body, **cursor):
     return engine.read(query, engine.first(query) | cursor, answer(body))
 
 
-def one(engine, query, item) -> Offer | Drop:
+def one(engine, query, item) -> RemoteImage | Skipped:
     (offer,) = read(engine, query, [item]).offers
     return offer
 
@@ -106,7 +106,7 @@ def without(item: dict, *names: str) -> dict:
 
 
 def test_a_gelbooru_post_is_read_whole():
-    assert one(gelbooru, GELBOORU, GELBOORU_POST) == Offer(
+    assert one(gelbooru, GELBOORU, GELBOORU_POST) == RemoteImage(
         "6077620", GELBOORU_POST["file_url"], "https://safebooru.org/index.php?page=post&s=view&id=6077620",
         rating="general", tags=("1girl", "blue_hair", "solo"), md5=MD5,
     )  # fmt: skip
@@ -146,7 +146,7 @@ def test_a_sample_has_no_promised_hash(changes, url, md5):
 ])  # fmt: skip
 def test_gelbooru_drops(changes, reason):
     drop = one(gelbooru, GELBOORU, GELBOORU_POST | changes)
-    assert (type(drop), drop.source_id, drop.reason) == (Drop, "6077620", reason)
+    assert (type(drop), drop.source_id, drop.reason) == (Skipped, "6077620", reason)
     drop.detail.encode()
     if reason == "no_file_url":
         assert "directory" in drop.detail  # what there is instead
@@ -306,7 +306,7 @@ DANBOORU_POST = {
 
 
 def test_a_danbooru_post_is_read_whole():
-    assert one(danbooru, DANBOORU, DANBOORU_POST) == Offer(
+    assert one(danbooru, DANBOORU, DANBOORU_POST) == RemoteImage(
         "294929", DANBOORU_POST["file_url"], "https://danbooru.example/posts/294929", "someone (series)", "somebody",
         "s",
         tags=("1girl", "artist_name", "blue_hair"), md5=MD5, bytes=358232,
@@ -406,7 +406,7 @@ MOEBOORU_POST = {
 
 @pytest.mark.parametrize("body", [[MOEBOORU_POST], {"posts": [MOEBOORU_POST], "pools": []}])
 def test_a_moebooru_post_is_read_whole(body):
-    assert read(moebooru, MOEBOORU, body).offers == [Offer(
+    assert read(moebooru, MOEBOORU, body).offers == [RemoteImage(
         "7", "https://konachan.example/image/a%20b.png", "https://konachan.example/post/show/7", rating="s",
         tags=("1girl", "long_hair"), md5=MD5, bytes=5,
     )]  # fmt: skip
@@ -532,7 +532,7 @@ def test_what_a_page_says_of_its_pictures():
         '<svg><title>drawn</title></svg><a rel="license" href="/by/4.0/">CC</a>'
         '<img src="/x.jpg" alt=" The\n girl"><img src=/y.jpg>'
     )
-    assert listing.offers[0] == Offer(
+    assert listing.offers[0] == RemoteImage(
         "https://a.example/x.jpg", "https://a.example/x.jpg", PAGE_URL, "The girl", "Somebody",
         license="https://a.example/by/4.0/", tags=("long_hair", "hat"),
     )  # fmt: skip
@@ -594,7 +594,7 @@ def test_other_words_of_robots_are_no_opt_out():
 
 def test_a_picture_instead_of_a_page_is_offered_itself():
     url = "https://a.example/x.jpg"
-    assert page(b"\xff\xd8\xff", headers={"content_type": "image/jpeg"}, url=url).offers == [Offer(url, url)]
+    assert page(b"\xff\xd8\xff", headers={"content_type": "image/jpeg"}, url=url).offers == [RemoteImage(url, url)]
     headers = {"content_type": "image/jpeg", "x_robots_tag": "noai"}
     assert page(b"\xff\xd8\xff", headers=headers, url=url).offers[0].reason == "opted_out"
 
@@ -677,8 +677,8 @@ def test_a_text_list(tmp_path):
     )  # fmt: skip
     found = listed(tmp_path / "list.txt")
     assert found[:2] == [
-        Offer("https://a.example/あ b.jpg", "https://a.example/%E3%81%82%20b.jpg"),
-        Offer("https://a.example/y.jpg#1", "https://a.example/y.jpg"),
+        RemoteImage("https://a.example/あ b.jpg", "https://a.example/%E3%81%82%20b.jpg"),
+        RemoteImage("https://a.example/y.jpg#1", "https://a.example/y.jpg"),
     ]
     assert [(drop.source_id, drop.reason) for drop in found[2:]] == [(f"line {n}", "bad_url") for n in (6, 7, 8)]
     assert found[2].detail == "line 6: ftp://a.example/z.jpg"
@@ -721,7 +721,7 @@ def test_several_addresses_on_a_line_are_as_many_pictures(tmp_path):
 def test_what_is_no_address_is_a_row_and_asks_no_host(tmp_path, line):
     (tmp_path / "list.txt").write_text(f"{X}\n{line}\n")
     _, drop = listed(tmp_path / "list.txt", "https://b.example")
-    assert (type(drop), drop.reason) == (Drop, "bad_url")
+    assert (type(drop), drop.reason) == (Skipped, "bad_url")
 
 
 @pytest.mark.parametrize(("name", "body"), [
@@ -771,9 +771,9 @@ def write_list(root, form, rows):
 def test_tables_of_urls(tmp_path, form, is_upper):
     rows = [{key.upper() if is_upper else key: value for key, value in row.items()} for row in ROWS]
     assert listed(write_list(tmp_path, form, rows)) == [
-        Offer("https://a.example/x.jpg", "https://a.example/x.jpg", "https://a.example/page", "T", "A", "g", "CC0",
+        RemoteImage("https://a.example/x.jpg", "https://a.example/x.jpg", "https://a.example/page", "T", "A", "g", "CC0",
               ("long_hair", "hat"), md5=MD5, bytes=123),
-        Offer("https://a.example/y.jpg", "https://a.example/y.jpg", sha256=SHA256),
+        RemoteImage("https://a.example/y.jpg", "https://a.example/y.jpg", sha256=SHA256),
     ]  # fmt: skip
 
 
@@ -781,7 +781,7 @@ def test_a_csv_without_header_and_jsonl_of_strings(tmp_path):
     (tmp_path / "list.csv").write_text("7,https://a.example/x.jpg,hat\n8,https://a.example/y.jpg\n")
     assert [offer.file_url[-5:] for offer in listed(tmp_path / "list.csv")] == ["x.jpg", "y.jpg"]
     (tmp_path / "list.jsonl").write_text('"https://a.example/x.jpg"\n7\n{"link": "https://a.example/y.jpg"}\n["a"]\n')
-    assert [type(offer) for offer in listed(tmp_path / "list.jsonl")] == [Offer, Drop, Offer, Drop]
+    assert [type(offer) for offer in listed(tmp_path / "list.jsonl")] == [RemoteImage, Skipped, RemoteImage, Skipped]
 
 
 def test_a_hostile_row_never_reaches_the_manifest(tmp_path):
@@ -866,7 +866,7 @@ def test_a_post_that_is_not_rated_is_not_taken_for_a_safe_one(source):
     row = SOURCES[source]
     query = Query("1girl", "https://site.example", ratings=row.ratings)
     item = {"id": 7, "file_url": "https://site.example/7.jpg", "hash": "0" * 32, "tags": "1girl"}
-    answer = Answer("https://site.example/", 200, {}, json.dumps([item]).encode())
+    answer = HttpResponse("https://site.example/", 200, {}, json.dumps([item]).encode())
     (drop,) = row.engine.read(query, row.engine.first(query), answer).offers
     assert (drop.source_id, drop.reason) == ("7", "rating")
     assert drop.detail.startswith("post 7 has no rating; keys: file_url hash id tags")

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import folder, sidecars
-from pipeline.sources.base import Drop, Post, Request
+from pipeline.sources.base import LocalQuery, Post, Skipped
 from pipeline.sources.sidecars import split_tags
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -25,8 +25,8 @@ def write(root: Path, name: str, data: bytes | str = PNG) -> Path:
     return path
 
 
-def offers(root: Path) -> list[Post | Drop]:
-    request = Request(path=root)
+def offers(root: Path) -> list[Post | Skipped]:
+    request = LocalQuery(path=root)
     return list(folder.posts(request, folder.snapshot(request)))
 
 
@@ -55,14 +55,14 @@ def test_a_post_reads_the_file_and_knows_its_time(tmp_path):
 def test_the_snapshot_says_nothing_of_where_it_is_and_changes_with_any_file_or_sidecar(tmp_path):
     os.utime(write(tmp_path / "x", "a.png"), ns=(0, 10**18))
     os.utime(write(tmp_path / "y", "a.png"), ns=(0, 10**18))
-    snapshots = [folder.snapshot(Request(path=tmp_path / name)) for name in "xy"]
+    snapshots = [folder.snapshot(LocalQuery(path=tmp_path / name)) for name in "xy"]
     assert snapshots[0] == snapshots[1]
     assert json.loads(json.dumps(snapshots[0])) == snapshots[0]
     write(tmp_path / "x", "a.txt", "smile")
-    with_sidecar = folder.snapshot(Request(path=tmp_path / "x"))
+    with_sidecar = folder.snapshot(LocalQuery(path=tmp_path / "x"))
     write(tmp_path / "x", "a.txt", "smile, hat")
     assert (
-        len({json.dumps(one) for one in (snapshots[0], with_sidecar, folder.snapshot(Request(path=tmp_path / "x")))})
+        len({json.dumps(one) for one in (snapshots[0], with_sidecar, folder.snapshot(LocalQuery(path=tmp_path / "x")))})
         == 3
     )
 
@@ -80,7 +80,7 @@ def test_links_out_of_the_folder_are_not_followed_and_loops_end(tmp_path):
     (root / "notes.txt").symlink_to(tmp_path / "secret.png")  # no picture: nobody misses it
     found = offers(root)
     assert [post.source_id for post in found if isinstance(post, Post)] == ["a.png", "inside.png"]
-    assert {(drop.source_id, drop.reason) for drop in found if isinstance(drop, Drop)} == {
+    assert {(drop.source_id, drop.reason) for drop in found if isinstance(drop, Skipped)} == {
         ("outside.png", "link"), ("broken.png", "link"), ("loop", "link"), ("itself.png", "link"),
         ("pipe.png", "unreadable"),
     }  # fmt: skip
@@ -91,26 +91,26 @@ def test_a_folder_of_links_alone_says_so(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "a.png").symlink_to(tmp_path / "a.png")
     with pytest.raises(UserError, match="but 1 that cannot be read, or are links out of it"):
-        folder.snapshot(Request(path=tmp_path / "root"))
+        folder.snapshot(LocalQuery(path=tmp_path / "root"))
 
 
 def test_the_data_root_is_not_read_as_input(tmp_path):
     write(tmp_path, "a.png")
     write(tmp_path, "data/images/ab/abc.png")
     write(tmp_path, "data2/b.png")
-    request = Request(path=tmp_path, skip=tmp_path / "x" / ".." / "data")
+    request = LocalQuery(path=tmp_path, skip=tmp_path / "x" / ".." / "data")
     assert [post.source_id for post in folder.posts(request, folder.snapshot(request))] == ["a.png", "data2/b.png"]
 
 
 def test_what_may_not_be_read_is_a_drop_and_changes_the_snapshot_when_mended(tmp_path, monkeypatch):
     path = write(tmp_path, "a.png")
     write(tmp_path, "b.png")
-    whole = folder.snapshot(Request(path=tmp_path))
+    whole = folder.snapshot(LocalQuery(path=tmp_path))
     really = os.access
     monkeypatch.setattr(os, "access", lambda file, mode: os.fspath(file) != str(path) and really(file, mode))
     found = offers(tmp_path)  # root may read everything: so the system's answer is played
-    assert [(type(offer), offer.source_id) for offer in found] == [(Drop, "a.png"), (Post, "b.png")]
-    assert folder.snapshot(Request(path=tmp_path)) != whole
+    assert [(type(offer), offer.source_id) for offer in found] == [(Skipped, "a.png"), (Post, "b.png")]
+    assert folder.snapshot(LocalQuery(path=tmp_path)) != whole
 
 
 def test_names_that_become_the_same_text_are_told_apart(tmp_path):
@@ -141,7 +141,7 @@ def test_a_table_that_unpacks_to_gigabytes_is_one_drop(tmp_path):
     )
     pq.write_table(table, tmp_path / "metadata.parquet", compression="zstd")
     assert (tmp_path / "metadata.parquet").stat().st_size < 1 << 20
-    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Skipped)]
     assert (drop.reason, drop.source_id) == ("bad_sidecar", "metadata.parquet")
     assert "when unpacked" in drop.detail
 
@@ -163,7 +163,7 @@ def test_a_name_that_is_no_utf8_becomes_text(tmp_path):
 
 
 def dropped(root: Path) -> dict[str, str]:
-    return {drop.source_id: drop.reason for drop in offers(root) if isinstance(drop, Drop)}
+    return {drop.source_id: drop.reason for drop in offers(root) if isinstance(drop, Skipped)}
 
 
 @pytest.mark.parametrize("name", [
@@ -216,7 +216,7 @@ def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
     path = tmp_path / f"p{suffix}"
     os.mkfifo(path)
     with pytest.raises(UserError, match="a pipe"):
-        folder.local_path(Request(path=path), source)
+        folder.local_path(LocalQuery(path=path), source)
 
 
 @pytest.mark.parametrize(("name", "text", "tags"), [
@@ -282,7 +282,7 @@ def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
 def test_what_is_passed_over_is_told(tmp_path, name, text, where, words):
     write(tmp_path, "c.png")
     write(tmp_path, name, text)
-    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Skipped)]
     assert (drop.source_id, drop.reason) == (where, "bad_sidecar")
     assert words in drop.detail
 
@@ -432,14 +432,14 @@ def test_a_garbage_sidecar_never_sinks_its_picture(tmp_path, garbage):
     write(tmp_path, "c.png.json", garbage.encode("latin-1"))
     post = described(tmp_path)
     pa.array([*post.tags, post.artist, post.title], pa.string())
-    assert all(offer.reason == "bad_sidecar" for offer in offers(tmp_path) if isinstance(offer, Drop))
+    assert all(offer.reason == "bad_sidecar" for offer in offers(tmp_path) if isinstance(offer, Skipped))
 
 
 def test_a_bad_table_is_one_drop_and_not_one_per_picture(tmp_path):
     write(tmp_path, "metadata.jsonl", "{not json")
     for i in range(5):
         write(tmp_path, f"{i}.png")
-    drops = [offer for offer in offers(tmp_path) if isinstance(offer, Drop)]
+    drops = [offer for offer in offers(tmp_path) if isinstance(offer, Skipped)]
     assert [(drop.source_id, drop.reason) for drop in drops] == [("metadata.jsonl", "bad_sidecar")]
 
 
@@ -450,8 +450,8 @@ def test_tags_are_split_at_commas_or_at_white_space():
 
 
 @pytest.mark.parametrize(("request_", "words"), [
-    (Request(), "--path"), (Request(path=Path("nowhere")), "nowhere"), (Request(path=Path(__file__)), "archive"),
-    (Request(path=Path(), query="x"), "--query"),
+    (LocalQuery(), "--path"), (LocalQuery(path=Path("nowhere")), "nowhere"), (LocalQuery(path=Path(__file__)), "archive"),
+    (LocalQuery(path=Path(), query="x"), "--query"),
 ])  # fmt: skip
 def test_a_request_that_cannot_be_served_is_told(request_, words):
     with pytest.raises(UserError, match=words):
@@ -461,4 +461,4 @@ def test_a_request_that_cannot_be_served_is_told(request_, words):
 def test_a_folder_without_pictures_is_told(tmp_path):
     write(tmp_path, "note.txt")
     with pytest.raises(UserError, match="empty"):
-        folder.snapshot(Request(path=tmp_path))
+        folder.snapshot(LocalQuery(path=tmp_path))

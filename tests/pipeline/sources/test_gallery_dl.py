@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import gallery_dl
-from pipeline.sources.base import Drop
-from pipeline.sources.web_source import Listing, Offer, Query
+from pipeline.sources.base import Skipped
+from pipeline.sources.web_source import Page, Query, RemoteImage
 from tests.support.fake_site import StandIn
 
 MD5 = "563c6fbe5761ac4ba720ae0da9a15b8a"
@@ -46,7 +46,7 @@ def program(tmp_path):
 def listing(program):
     """What is read of a program that prints these messages, says these words, and exits so."""
 
-    def run(messages, words="", code=0, *, ratings=(), wanted=0, after=0) -> Listing:
+    def run(messages, words="", code=0, *, ratings=(), wanted=0, after=0) -> Page:
         printed = messages if isinstance(messages, str) else json.dumps(messages, indent=2)
         path = program(f"print({printed!r}); print({words!r}, file=sys.stderr); sys.exit({code})")
         return read(path, ratings=ratings, wanted=wanted, after=after)
@@ -54,7 +54,7 @@ def listing(program):
     return run
 
 
-def read(path: str, url: str = URL, *, after: int = 0, **fields) -> Listing:
+def read(path: str, url: str = URL, *, after: int = 0, **fields) -> Page:
     query = Query(url, "", options={"program": path}, agent=AGENT, **fields)
     return gallery_dl.read(query, gallery_dl.first(query) | {"after": after}, None)
 
@@ -140,7 +140,7 @@ def test_a_program_that_does_not_start_is_an_error(tmp_path):
 
 def test_a_file_is_read_whole(listing):
     found = listing([[2, POST], file()])
-    assert found == Listing([Offer(
+    assert found == Page([RemoteImage(
         "site/294929/2", FILE_URL, "https://site.example/posts/294929", title="A face", artist="a, b", rating="s",
         tags=("1girl", "blue_hair"), md5=MD5,
     )], None)  # fmt: skip
@@ -175,7 +175,7 @@ def test_variants_of_a_file(listing, changes, field, value):
 ])  # fmt: skip
 def test_drops(listing, message, reason):
     (drop,) = listing([message]).offers
-    assert (type(drop), drop.reason) == (Drop, reason)
+    assert (type(drop), drop.reason) == (Skipped, reason)
     assert drop.source_id.encode()
 
 
@@ -194,7 +194,7 @@ def test_junk_among_messages_is_passed_over_and_odd_files_are_rows(listing):
     junk = [None, 7, "x", [], [3], [3, FILE_URL], [3, FILE_URL, None], {}, [99, "x", {}], [-1], [2, {}]]
     *odd, offer = listing([*junk, file()]).offers
     assert [drop.reason for drop in odd] == ["odd_post"] * 3
-    assert isinstance(offer, Offer)
+    assert isinstance(offer, RemoteImage)
 
 
 @pytest.mark.parametrize("junk", [[3], [3, FILE_URL], [3, FILE_URL, None], [3, FILE_URL, 7]], ids=repr)
@@ -208,7 +208,7 @@ def test_other_pages_are_not_followed(listing):
     other = [6, "https://other.example/\x1bpage", {"category": "site"}]
     found = listing([file(), other])
     assert found.offers[1:] == [
-        Drop("https://other.example/ page", "not_a_picture", "a page of its own: give it as --query")
+        Skipped("https://other.example/ page", "not_a_picture", "a page of its own: give it as --query")
     ]
     with pytest.raises(UserError, match=r"no pictures but 5 other addresses: https://other.example/ page .*--query"):
         listing([other] * 5)
@@ -341,7 +341,7 @@ def real():
 def test_the_real_program_lists_a_direct_link_and_fetches_nothing(real, own_configuration):
     with StandIn(posts=0) as site:
         url = site.url + "/many/7.jpg"
-        assert read(real, url) == Listing([Offer(url, url, page_url=url)], None)
+        assert read(real, url) == Page([RemoteImage(url, url, page_url=url)], None)
         assert site.log == []
 
 
@@ -359,7 +359,7 @@ def test_the_real_program_says_who_asks(real, own_configuration, tmp_path):
     assert site.log
     assert all(call.headers["user-agent"].startswith("anime-face-gans/") for call in site.log)
     assert not any({"sec-ch-ua", "upgrade-insecure-requests"} & {*call.headers} for call in site.log)
-    offers = [offer for offer in found.offers if isinstance(offer, Offer)]
+    offers = [offer for offer in found.offers if isinstance(offer, RemoteImage)]
     assert offers
     assert found.next == {"after": 20}
     known = {str(post.id): post for post in site.posts}

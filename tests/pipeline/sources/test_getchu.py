@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources import getchu
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import (
-    Answer,
     BadAnswer,
     Busy,
+    HttpResponse,
     Query,
 )
 
@@ -25,9 +25,9 @@ ITEM_URL = SITE + "/item/1366941/?gc=gc"
 HEADERS = {"content-type": "text/html; charset=EUC-JP"}
 
 
-def answer(text, url=ITEM_URL, status=200, **headers) -> Answer:
+def answer(text, url=ITEM_URL, status=200, **headers) -> HttpResponse:
     body = text if isinstance(text, bytes) else text.encode("euc_jis_2004")
-    return Answer(url, status, HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return HttpResponse(url, status, HEADERS | {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 def months_items(text, query=MONTH, **cursor) -> list[str]:
@@ -75,7 +75,7 @@ def test_an_item_is_asked_for_at_its_own_address():
     query = Query("id=1366941, 0828812,1366941", SITE, options=CHILD)
     found, urls = walked(query, lambda url: answer("", url, 404))
     assert urls == [SITE + "/item/1366941/", SITE + "/item/828812/"]
-    assert found == [Drop("1366941", "gone", "HTTP 404"), Drop("828812", "gone", "HTTP 404")]
+    assert found == [Skipped("1366941", "gone", "HTTP 404"), Skipped("828812", "gone", "HTTP 404")]
     ask = getchu.ask(ITEM, getchu.first(ITEM))
     assert (ask.url, ask.cookie) == (ITEM_URL, "getchu_adalt_flag=getchu.com")
 
@@ -471,13 +471,13 @@ def test_refusals(query, status, error, words):
 ])  # fmt: skip
 @pytest.mark.parametrize("meta", [META, "", '<meta charset="utf-8">'])
 def test_pages_are_decoded_whatever_they_say(headers, codec, meta):
-    page = Answer(ITEM_URL, 200, headers, ITEM_2026.replace(META, meta).encode(codec))
+    page = HttpResponse(ITEM_URL, 200, headers, ITEM_2026.replace(META, meta).encode(codec))
     assert [offer.title for offer in getchu.read(ITEM, getchu.first(ITEM), page).offers] == ["白鷺 花音", "Ⅱ世㌢"]
 
 
 def test_a_few_damaged_characters_cost_no_more_than_themselves():
     body = ITEM_2026.encode("euc_jis_2004").replace("説明".encode("euc_jp"), b"\x8f\xff", 1)
-    page = Answer(ITEM_URL, 200, HEADERS, body)
+    page = HttpResponse(ITEM_URL, 200, HEADERS, body)
     assert [offer.title for offer in getchu.read(ITEM, getchu.first(ITEM), page).offers] == ["白鷺 花音", "Ⅱ世㌢"]
 
 
@@ -520,5 +520,5 @@ def test_hostile_pages_cost_seconds_at_most(page):
     for query in (ITEM, MONTH):
         start = time.process_time()
         with contextlib.suppress(BadAnswer):
-            getchu.read(query, getchu.first(query), Answer(ITEM_URL, 200, HEADERS, body))
+            getchu.read(query, getchu.first(query), HttpResponse(ITEM_URL, 200, HEADERS, body))
         assert time.process_time() - start < 15

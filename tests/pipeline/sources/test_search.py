@@ -6,24 +6,24 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.search import google as google_images
 from pipeline.sources.search import no_picture, offer_of, openverse
 from pipeline.sources.web_source import (
-    Answer,
     BadAnswer,
     Busy,
-    Offer,
+    HttpResponse,
     Query,
+    RemoteImage,
 )
 
 KEY, CX = "AIza-open-sesame", "0123:my-engine"
 
 
-def answer(body, status=200, url="https://search.example/x") -> Answer:
+def answer(body, status=200, url="https://search.example/x") -> HttpResponse:
     if not isinstance(body, (bytes, str)):
         body = json.dumps(body)
-    return Answer(url, status, {}, body.encode() if isinstance(body, str) else body)
+    return HttpResponse(url, status, {}, body.encode() if isinstance(body, str) else body)
 
 
 def read(engine, query, body, status=200, **cursor):
@@ -69,13 +69,13 @@ def test_the_type_that_a_hit_claims(kind, url, found):
 def test_a_hit_without_an_id_goes_by_its_url():
     offer = offer_of("", "https://a.example/b c.jpg#top", page_url="javascript:x", title=" A\n B ", tags=["X y", "x Y"])
     address = "https://a.example/b%20c.jpg"
-    assert offer == Offer(address, address, title="A B", tags=("x_y",))
+    assert offer == RemoteImage(address, address, title="A B", tags=("x_y",))
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AA", "x-raw-image:///1", "//[x", "\ud800", {"a": 1}, " ", 7])
 def test_a_hit_without_an_address_is_a_drop(url):
     drop = offer_of("", url)
-    assert (type(drop), drop.reason) == (Drop, "bad_url")
+    assert (type(drop), drop.reason) == (Skipped, "bad_url")
     assert drop.source_id.encode()
     assert drop.detail.isprintable()
 
@@ -156,7 +156,9 @@ def test_a_search_needs_words(engine):
 def test_a_google_hit_is_read_whole():
     listing = read(google_images, GOOGLE, google_page(items=[ITEM]))
     assert listing.offers == [
-        Offer(ITEM["link"], ITEM["link"], "https://img.example/page.html", title="A girl")  # nothing of it is promised
+        RemoteImage(
+            ITEM["link"], ITEM["link"], "https://img.example/page.html", title="A girl"
+        )  # nothing of it is promised
     ]
 
 
@@ -167,7 +169,7 @@ def test_a_google_hit_is_read_whole():
 ])  # fmt: skip
 def test_google_drops(changes, reason):
     (drop,) = read(google_images, GOOGLE, google_page(items=[ITEM | changes])).offers
-    assert (type(drop), drop.reason) == (Drop, reason)
+    assert (type(drop), drop.reason) == (Skipped, reason)
     if reason == "no_file_url":
         assert drop.source_id == "result 1"
         assert "; keys: displayLink" in drop.detail
@@ -283,7 +285,7 @@ def openverse_page(page=1, pages=500, count=20, results=10_000, items=None):
     return {"result_count": results, "page_count": pages, "page_size": 20, "page": page, "results": items}
 
 
-def openverse_hit(changes=None, **options) -> Offer | Drop:
+def openverse_hit(changes=None, **options) -> RemoteImage | Skipped:
     query = Query("x", OPENVERSE.base_url, options=openverse.OPTIONS | options)
     (offer,) = read(openverse, query, openverse_page(items=[HIT | (changes or {})])).offers
     return offer
@@ -311,7 +313,7 @@ def test_openverse_takes_settings_and_a_token():
 
 
 def test_an_openverse_hit_is_read_whole():
-    assert openverse_hit() == Offer(
+    assert openverse_hit() == RemoteImage(
         HIT_ID, HIT["url"], "https://photos.example/1", title="A face", artist="Somebody",
         license="CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", tags=("blue_hair", "face"),
     )  # fmt: skip
@@ -335,7 +337,7 @@ def test_openverse_licences_have_one_form(license, version, url, found):
 ])  # fmt: skip
 def test_openverse_drops(changes, reason):
     drop = openverse_hit(changes)
-    assert (type(drop), drop.source_id, drop.reason) == (Drop, HIT_ID, reason)
+    assert (type(drop), drop.source_id, drop.reason) == (Skipped, HIT_ID, reason)
 
 
 def test_openverse_gives_mature_pictures_to_who_asks_for_them():

@@ -10,14 +10,14 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import twitter
-from pipeline.sources.base import Drop
+from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import (
-    Answer,
     BadAnswer,
+    BudgetExceeded,
     Busy,
-    Enough,
-    Offer,
+    HttpResponse,
     Query,
+    RemoteImage,
 )
 
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAopen-sesame%3Dtoken"
@@ -51,9 +51,9 @@ def query(text="@some_artist", **changes) -> Query:
     return Query(text, "https://api.x.com", **values | changes)
 
 
-def answer(body, status=200, url="https://api.x.com/2/x") -> Answer:
+def answer(body, status=200, url="https://api.x.com/2/x") -> HttpResponse:
     body = body if isinstance(body, (bytes, str)) else json.dumps(body)
-    return Answer(url, status, {}, body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
+    return HttpResponse(url, status, {}, body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
 
 
 def page(*posts, media=(PHOTO, FILM, GIF), users=None, token=None, **more):
@@ -175,14 +175,14 @@ def test_pages_go_on_by_token_and_from_the_newest_known_post():
 def test_a_post_is_read_whole():
     listing = read(page(POST))
     assert listing.offers == [
-        Offer(
+        RemoteImage(
             "1862198871645905125_1", f"{PBS}?format=jpg&name=orig", rating="general", artist="some_artist",
             page_url="https://x.com/some_artist/status/1862198871645905125", title="Yuno & Hiro #FanArt ＃ゆの #2024",
             tags=("fanart", "ゆの"),
             instead=tuple(f"{PBS}?format=jpg&name={size}" for size in ("4096x4096", "large", "medium", "small")),
         ),
-        Drop("1862198871645905125_2", "not_a_picture", "video"),
-        Drop("1862198871645905125_3", "not_a_picture", "animated_gif"),
+        Skipped("1862198871645905125_2", "not_a_picture", "video"),
+        Skipped("1862198871645905125_3", "not_a_picture", "animated_gif"),
     ]  # fmt: skip
     assert (listing.next, listing.shortfall, listing.cost) == (None, "", 0.005)
 
@@ -190,7 +190,7 @@ def test_a_post_is_read_whole():
 def test_a_search_knows_the_artist_by_the_author():
     other = POST | {"id": "5", "author_id": "9"}
     found = read(page(POST, other, users=[AUTHOR]), "search=a").offers
-    assert [(each.artist, each.page_url) for each in found if isinstance(each, Offer)] == [
+    assert [(each.artist, each.page_url) for each in found if isinstance(each, RemoteImage)] == [
         ("some_artist", "https://x.com/some_artist/status/1862198871645905125"), (None, "https://x.com/i/status/5"),
     ]  # fmt: skip
     odd = [AUTHOR | {"username": "../x"}]
@@ -227,7 +227,7 @@ def test_films_are_offered_by_their_preview_if_that_is_wanted():
 def test_media_of_another_kind_are_no_pictures(kind, detail):
     for options in ({}, {"previews": "true"}):
         drop = read(page(POST, media=[PHOTO | {"type": kind}]), options=options).offers[0]
-        assert drop == Drop("1862198871645905125_1", "not_a_picture", detail)
+        assert drop == Skipped("1862198871645905125_1", "not_a_picture", detail)
 
 
 def test_what_has_no_address_is_dropped():
@@ -250,7 +250,7 @@ def test_posts_without_media_are_passed_over_in_silence():
 
 def test_sensitive_posts_are_taken_if_that_is_asked_for():
     post = POST | {"possibly_sensitive": True}
-    assert read(page(post)).offers == [Drop(f"{POST['id']}_{n}", "rating", "sensitive") for n in (1, 2, 3)]
+    assert read(page(post)).offers == [Skipped(f"{POST['id']}_{n}", "rating", "sensitive") for n in (1, 2, 3)]
     for ratings, reasons in ((("general", "sensitive"), [None, None]), (("sensitive",), ["rating", None])):
         found = [read(page(each), ratings=ratings).offers[0] for each in (POST, post)]
         assert [getattr(each, "reason", None) for each in found] == reasons
@@ -488,7 +488,7 @@ def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
             json.dumps(listing.next)
             assert listing.cost >= 0
             assert all(offer.source_id.isascii() and offer.source_id for offer in listing.offers)
-            assert all(offer.reason in REASONS for offer in listing.offers if isinstance(offer, Drop))
+            assert all(offer.reason in REASONS for offer in listing.offers if isinstance(offer, Skipped))
             repr(listing).encode()
     assert read_well
 
@@ -532,25 +532,25 @@ def test_a_token_that_leads_back_to_its_own_page_is_not_followed():
     ("search=a", 0, math.inf, 100), ("search=a", 1, math.inf, 10), ("search=a", 99, math.inf, 99),
     ("search=a", 0, 1.0, 66), ("search=a", 0, 0.15, 10), ("search=a", 12, 0.18, 12), ("search=a", 13, 0.18, 12),
 ])  # fmt: skip
-def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, purse, size):
-    ask = twitter.ask(query(text, wanted=wanted, purse=purse), known(text))
+def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, size):
+    ask = twitter.ask(query(text, wanted=wanted, budget_usd=budget_usd), known(text))
     assert size_of(ask) == size
     assert ask.cost == pytest.approx(size * (0.015 if text.startswith("search") else 0.005))
-    assert ask.cost <= purse
+    assert ask.cost <= budget_usd
 
 
 @pytest.mark.parametrize(("text", "purse"), [
     ("@a", 0), ("@a", 0.0249), ("@a", -1), ("search=a", 0.1499), ("search=a", 0), ("search=a", -0.0),
 ])  # fmt: skip
-def test_when_the_purse_does_not_hold_the_least_page_nothing_is_asked(text, purse):
-    with pytest.raises(Enough, match=f"max_cost_usd leaves {purse:g} USD"):
-        twitter.ask(query(text, purse=purse), known(text))
+def test_when_the_purse_does_not_hold_the_least_page_nothing_is_asked(text, budget_usd):
+    with pytest.raises(BudgetExceeded, match=f"max_cost_usd leaves {budget_usd:g} USD"):
+        twitter.ask(query(text, budget_usd=budget_usd), known(text))
 
 
 def test_a_user_is_not_looked_up_if_no_page_could_follow():
-    assert twitter.ask(query(purse=0.035), twitter.first(query())).cost == 0.010
-    with pytest.raises(Enough, match=r"leaves 0\.034 USD, and to go on may cost 0\.035"):
-        twitter.ask(query(purse=0.034), twitter.first(query()))
+    assert twitter.ask(query(budget_usd=0.035), twitter.first(query())).cost == 0.010
+    with pytest.raises(BudgetExceeded, match=r"leaves 0\.034 USD, and to go on may cost 0\.035"):
+        twitter.ask(query(budget_usd=0.034), twitter.first(query()))
 
 
 def test_all_that_comes_is_counted():
@@ -597,19 +597,19 @@ def harvested(text, site, cap, limit):
     cursor, pictures, spent = twitter.first(query(text)), 0, 0.0
     while cursor is not None and (not limit or pictures < limit):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        asked = query(text, wanted=limit - pictures if limit else 0, purse=max(cap - spent, 0.0))
+        asked = query(text, wanted=limit - pictures if limit else 0, budget_usd=max(cap - spent, 0.0))
         try:
             ask = twitter.ask(asked, cursor)
-        except Enough:
+        except BudgetExceeded:
             return pictures, spent, True
-        assert ask.cost <= asked.purse
+        assert ask.cost <= asked.budget_usd
         reserved = spent + ask.cost
         listing = twitter.read(asked, cursor, answer(site(ask)))
         assert listing.cost <= ask.cost
         spent = reserved - ask.cost + listing.cost
         assert site.bill / 1000 <= cap + 1e-9
         assert spent == pytest.approx(site.bill / 1000)
-        pictures += sum(isinstance(offer, Offer) for offer in listing.offers)
+        pictures += sum(isinstance(offer, RemoteImage) for offer in listing.offers)
         cursor = listing.next
     return pictures, spent, False
 

@@ -10,10 +10,10 @@ import pytest
 import requests
 
 from pipeline import assets
-from pipeline.sources.web_source import Answer, Ask
-from pipeline.web.http_cache import Kept
-from pipeline.web.partial_file import Spool
-from pipeline.web.rate_limit import Budget
+from pipeline.sources.web_source import HttpRequest, HttpResponse
+from pipeline.web.http_cache import CachedResponse
+from pipeline.web.partial_file import PartialFile
+from pipeline.web.rate_limit import RateLimiter
 
 DAMAGES = [
     b"", b"\xff" * 5000, bytes(8192), b"[" * 100_000, b"{}\n", b'["u", "200", {}]\nbody', b'["u", 200, [1]]\n', None,
@@ -29,15 +29,15 @@ def put(path, content: bytes | None) -> None:
 
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
-    ask, answer = Ask("https://a.test/"), Answer("https://a.test/", 200, {"etag": "x"}, b"body")
-    Kept(tmp_path, ask).keep(answer)
+    ask, answer = HttpRequest("https://a.test/"), HttpResponse("https://a.test/", 200, {"etag": "x"}, b"body")
+    CachedResponse(tmp_path, ask).keep(answer)
     (file,) = tmp_path.iterdir()
     file.unlink()
     put(file, content)
-    kept = Kept(tmp_path, ask)
+    kept = CachedResponse(tmp_path, ask)
     assert (kept.answer, kept.conditions()) == (None, {})
     kept.keep(answer)
-    assert Kept(tmp_path, ask).answer == answer
+    assert CachedResponse(tmp_path, ask).answer == answer
 
 
 @pytest.mark.parametrize(("headers", "conditions"), [
@@ -48,38 +48,38 @@ def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
     ({"etag": "\x00", "last-modified": "a\rb"}, {}), ({"etag": "", "last-modified": "a\x7f"}, {}), ({"etag": "é"}, {}),
 ])  # fmt: skip
 def test_only_validators_of_one_line_are_sent_back(headers, conditions, tmp_path):
-    ask = Ask("https://a.test/")
-    Kept(tmp_path, ask).keep(Answer(ask.url, 200, headers, b"body"))
-    assert Kept(tmp_path, ask).conditions() == conditions
+    ask = HttpRequest("https://a.test/")
+    CachedResponse(tmp_path, ask).keep(HttpResponse(ask.url, 200, headers, b"body"))
+    assert CachedResponse(tmp_path, ask).conditions() == conditions
     assert bool(conditions) == bool(list(tmp_path.iterdir()))
-    requests.Request("GET", ask.url, headers=conditions).prepare()
+    requests.LocalQuery("GET", ask.url, headers=conditions).prepare()
 
 
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_note_of_a_download_begins_it_anew(content, tmp_path):
-    spool = Spool(tmp_path, "https://a.test/1.png")
-    spool.begin({"etag": '"x"'})
-    spool.add([b"half"])
-    assert spool.resumable()[0] == 4
-    spool._note.unlink()
-    put(spool._note, content)
-    assert spool.resumable() == (0, {})
-    for path in (spool._part, spool.whole):
+    partial_file = PartialFile(tmp_path, "https://a.test/1.png")
+    partial_file.begin({"etag": '"x"'})
+    partial_file.add([b"half"])
+    assert partial_file.resumable()[0] == 4
+    partial_file._note.unlink()
+    put(partial_file._note, content)
+    assert partial_file.resumable() == (0, {})
+    for path in (partial_file._part, partial_file.whole):
         path.unlink(missing_ok=True)
         put(path, None)
-    assert not spool.is_whole()
-    spool.begin({"etag": '"x"'})
-    spool.add([b"all"])
-    spool.finish()
-    assert spool.whole.read_bytes() == b"all"
-    spool.done()
+    assert not partial_file.is_whole()
+    partial_file.begin({"etag": '"x"'})
+    partial_file.add([b"all"])
+    partial_file.finish()
+    assert partial_file.whole.read_bytes() == b"all"
+    partial_file.done()
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_budget_is_begun_anew(content, tmp_path):
     put(tmp_path / "a.test.sqlite", content)
-    budget = Budget("a.test", 1000, threading.Event(), tmp_path)
+    budget = RateLimiter("a.test", 1000, threading.Event(), tmp_path)
     for _ in range(3):
         budget.wait()
 
@@ -88,7 +88,7 @@ def test_a_budget_that_is_of_another_table_or_is_damaged_while_it_is_used_is_beg
     with sqlite3.connect(tmp_path / "a.test.sqlite") as database:
         database.execute("CREATE TABLE rate_bucket (x)")
     database.close()
-    budget = Budget("a.test", 1000, threading.Event(), tmp_path)
+    budget = RateLimiter("a.test", 1000, threading.Event(), tmp_path)
     budget.wait()
     (tmp_path / "a.test.sqlite-wal").write_bytes(b"")
     (tmp_path / "a.test.sqlite").write_bytes(b"\xff" * 9000)

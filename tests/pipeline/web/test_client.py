@@ -9,21 +9,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.crawl.crawl import Harvest
+from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES
-from pipeline.sources.web_source import Ask, Query
+from pipeline.sources.web_source import HttpRequest, Query
 from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import (
     Client,
-    Manners,
+    CrawlPolicy,
     _wanted_wait,
     host_name,
 )
 from pipeline.web.http import check_public
-from pipeline.web.partial_file import Spool
-from tests.support.fake_site import Fault, StandIn
+from pipeline.web.partial_file import PartialFile
+from tests.support.fake_site import RequestFailed, StandIn
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: five bytes that unpack to none
@@ -77,10 +77,10 @@ def client(tmp_path):
     """client(*URLs that may be private, …) -> Client."""
     stop = threading.Event()
 
-    def make(*urls: str, **manners) -> Client:
+    def make(*urls: str, **policy) -> Client:
         hosts = frozenset(url.removeprefix("http://") for url in urls)
         quick = {"rate": 0, "backoff": 0.01, "file_seconds": 0.5, "page_seconds": 0.5, "local_hosts": hosts}
-        return Client(Manners(**quick | manners), tmp_path / "pages", stop, tmp_path / "hosts")
+        return Client(CrawlPolicy(**quick | policy), tmp_path / "pages", stop, tmp_path / "hosts")
 
     yield make
     stop.set()
@@ -97,8 +97,8 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     monkeypatch.setattr("pipeline.web.client.TRIES", 2)
     with raw_server(*ENDLESS[kind]) as url:
         start = time.monotonic()
-        with pytest.raises(web.Fault) as fault:
-            client(url).file(Ask(f"{url}/x.jpg"), Spool(tmp_path, "x"))
+        with pytest.raises(web.RequestFailed) as fault:
+            client(url).file(HttpRequest(f"{url}/x.jpg"), PartialFile(tmp_path, "x"))
     assert fault.value.reason in ("too_slow", "unreachable")
     assert time.monotonic() - start < 6
 
@@ -116,34 +116,34 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
 def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, monkeypatch):
     monkeypatch.setattr("pipeline.web.client.TRIES", 1)
     with raw_server(head, b"") as url:
-        spool = Spool(tmp_path, "x")
+        partial_file = PartialFile(tmp_path, "x")
         try:
-            client(url).file(Ask(f"{url}/x.jpg"), spool)
-        except web.Fault as fault:
+            client(url).file(HttpRequest(f"{url}/x.jpg"), partial_file)
+        except web.RequestFailed as fault:
             assert fault.reason == reason  # noqa: PT017
         else:
             assert reason is None
-            assert spool.whole.read_bytes() == b"abc"
+            assert partial_file.whole.read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize("told", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
 def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, monkeypatch):
     monkeypatch.setattr("pipeline.web.client.SMALL", 0)
     one, _ = sites
-    one.faults.append(Fault("/many/1.jpg", "truncate", at=300))
-    one.faults.append(Fault("/many/1.jpg", "headers", more={"Content-Range": told}))
-    spool = Spool(tmp_path, "x")
-    client(one.url).file(Ask(f"{one.url}/many/1.jpg"), spool)
-    assert spool.whole.read_bytes() == one.picture(1)
+    one.faults.append(RequestFailed("/many/1.jpg", "truncate", at=300))
+    one.faults.append(RequestFailed("/many/1.jpg", "headers", more={"Content-Range": told}))
+    partial_file = PartialFile(tmp_path, "x")
+    client(one.url).file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
+    assert partial_file.whole.read_bytes() == one.picture(1)
     assert [asked.status for asked in one.log if "/many/" in asked.path] == [200, 206, 200]
 
 
 def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client, sites, tmp_path):
     one, other = sites
-    one.faults.append(Fault("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
-    other.faults.append(Fault("/many/2.jpg", "status", code=429, retry_after=2))
+    one.faults.append(RequestFailed("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
+    other.faults.append(RequestFailed("/many/2.jpg", "status", code=429, retry_after=2))
     start = time.monotonic()
-    client(one.url, other.url, file_seconds=5).file(Ask(f"{one.url}/many/1.jpg"), Spool(tmp_path, "x"))
+    client(one.url, other.url, file_seconds=5).file(HttpRequest(f"{one.url}/many/1.jpg"), PartialFile(tmp_path, "x"))
     assert time.monotonic() - start > 1.8
     asked = [each.time for each in other.log if "/many/" in each.path]
     assert len(asked) == 2
@@ -161,18 +161,23 @@ def test_keys_are_hidden_where_a_site_repeats_them(sites, tmp_path, caplog):
     hosts = frozenset(site.url.removeprefix("http://") for site in sites)
     keys = {"api_key": SECRET, "user_id": "1"}
     query = Query("1girl", f"{one.url}/gelbooru", ratings=SOURCES["gelbooru"].ratings, keys=keys)
-    harvest = Harvest(
-        "gelbooru", SOURCES["gelbooru"], query, Manners(rate=0, backoff=0.01, local_hosts=hosts), store,
+    harvest = Crawl(
+        "gelbooru", SOURCES["gelbooru"], query, CrawlPolicy(rate=0, backoff=0.01, local_hosts=hosts), store,
         hosts=tmp_path / "hosts",
     )  # fmt: skip
     repeated = f"{other.url}/gelbooru/index.php?page=dapi&s=post&q=index&json=1&limit=100&api_key={SECRET}&user_id=1"
     faults = [
-        Fault("page=dapi", "redirect", to=repeated),
-        Fault("page=dapi", "status", code=403, body=f'{{"message": "{SECRET} is not known"}}'.encode()),
-        Fault("page=dapi", "status", code=200, body=f"{SECRET} is not known".encode()),
-        Fault("page=dapi", "status", code=200, body=f'<error reason="{SECRET}">{SECRET}</error>'.encode()),
+        RequestFailed("page=dapi", "redirect", to=repeated),
+        RequestFailed("page=dapi", "status", code=403, body=f'{{"message": "{SECRET} is not known"}}'.encode()),
+        RequestFailed("page=dapi", "status", code=200, body=f"{SECRET} is not known".encode()),
+        RequestFailed(
+            "page=dapi",
+            "status",
+            code=200,
+            body=f'<error reason="{SECRET}">{SECRET}</error>'.encode(),
+        ),
     ]
-    other.faults.append(Fault("page=dapi", "html200"))
+    other.faults.append(RequestFailed("page=dapi", "html200"))
     for fault in faults:
         one.faults[:] = [fault]
         with pytest.raises(UserError) as error:
@@ -192,25 +197,25 @@ def test_one_dead_host_of_a_sites_files_is_a_row_and_no_end(sites, tmp_path):
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
     victim = next(post for post in one.posts if post.is_picture and post.rating == "general")
-    one.faults.append(Fault(f"/{victim.id}/", "redirect", times=99, to=f"{dead}/x.jpg"))
+    one.faults.append(RequestFailed(f"/{victim.id}/", "redirect", times=99, to=f"{dead}/x.jpg"))
     hosts = frozenset(url.removeprefix("http://") for url in (one.url, dead))
     query = Query("1girl", f"{one.url}/danbooru", ratings=("g", "s"))
-    manners = Manners(rate=0, backoff=0.01, local_hosts=hosts)
-    counts, _ = Harvest("danbooru", SOURCES["danbooru"], query, manners, store, hosts=tmp_path / "hosts").run(0, 0)
+    policy = CrawlPolicy(rate=0, backoff=0.01, local_hosts=hosts)
+    counts, _ = Crawl("danbooru", SOURCES["danbooru"], query, policy, store, hosts=tmp_path / "hosts").run(0, 0)
     assert counts.by_kind["failed"] == 1
     assert counts.by_kind["fetched"] == counts.expected - 1
 
 
 def test_a_host_that_bans_does_not_stop_a_list_of_many(sites, tmp_path):
     one, other = sites
-    one.faults.append(Fault("/many/", "cloudflare", times=99))
+    one.faults.append(RequestFailed("/many/", "cloudflare", times=99))
     pairs = [(f"{one.url}/many/{n}.jpg", f"{other.url}/many/{n}.jpg") for n in range(8)]
     (tmp_path / "list.txt").write_text("\n".join(itertools.chain(*pairs)))
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
-    manners = Manners(rate=0, local_hosts=frozenset(site.url.removeprefix("http://") for site in sites))
+    policy = CrawlPolicy(rate=0, local_hosts=frozenset(site.url.removeprefix("http://") for site in sites))
     query = Query("", "", path=tmp_path / "list.txt")
-    counts, _ = Harvest("urls", SOURCES["urls"], query, manners, store, hosts=tmp_path / "hosts").run(0, 0)
+    counts, _ = Crawl("urls", SOURCES["urls"], query, policy, store, hosts=tmp_path / "hosts").run(0, 0)
     assert counts.by_kind == {"fetched": 8, "refused": 8}
     assert len([asked for asked in one.log if "/many/" in asked.path]) <= 2  # one for each thread
 
@@ -218,7 +223,7 @@ def test_a_host_that_bans_does_not_stop_a_list_of_many(sites, tmp_path):
 def test_every_opt_out_of_a_page_is_heard(sites, client):
     one, _ = sites
     headers = {"X-Robots-Tag": "otherbot: noindex\r\nX-Robots-Tag: noindex"}
-    one.faults.append(Fault("/gallery/page1", "headers", more=headers))
+    one.faults.append(RequestFailed("/gallery/page1", "headers", more=headers))
     row = SOURCES["web_page"]
     query = Query("/gallery/page1.html", one.url)
     cursor = row.engine.first(query)
@@ -248,7 +253,7 @@ def test_a_host_has_one_budget_however_it_is_spelled():
     "fe80::1%eth0", "fc00::1", "fec0::1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::",
 ])  # fmt: skip
 def test_no_private_address_however_it_is_wrapped(address):
-    with pytest.raises(web.Fault, match="private"):
+    with pytest.raises(web.RequestFailed, match="private"):
         check_public(address)
 
 

@@ -9,7 +9,7 @@ from pipeline.web import http as web
 from pipeline.web.http import WebError, get
 
 
-class Site(BaseHTTPRequestHandler):
+class WebSource(BaseHTTPRequestHandler):
     """A server with a path for each fault; it notes who asks."""
 
     agents: ClassVar[list[str]] = []
@@ -77,7 +77,7 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def host():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), WebSource)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -88,9 +88,9 @@ def ask(host: str, path: str, **options) -> bytes:
 
 
 def test_a_body_comes_whole_also_behind_a_redirect_and_we_say_who_we_are(host):
-    Site.agents.clear()
+    WebSource.agents.clear()
     assert ask(host, "fine") == ask(host, "turn") == b"body"
-    assert all(agent.startswith("anime-face-gans/") and "Mozilla" not in agent for agent in Site.agents)
+    assert all(agent.startswith("anime-face-gans/") and "Mozilla" not in agent for agent in WebSource.agents)
 
 
 @pytest.mark.parametrize(("path", "words"), [
