@@ -39,9 +39,7 @@ def sizes():
         for network, build in entry.networks.items():
             with torch.device("meta"):  # no memory, no time
                 parameters = sum(p.numel() for p in build(entry.presets["article"]).parameters())
-            yield {
-                "name": name, "network": network, "parameters": parameters, "task": entry.task, "paper": entry.paper
-            }  # fmt: skip
+            yield {"name": name, "network": network, "parameters": parameters, "task": entry.task, "paper": entry.paper}
 
 
 if __name__ == "__main__":

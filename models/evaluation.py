@@ -82,8 +82,10 @@ def distance(
             near, rows = metrics.nearest(of_fake[:SHOWN], of_real, min(NEIGHBOURS, len(real)))
             others = metrics.nearest(features(held_out, extractor, device), of_real, 1)[0]
             said["nearest"] = {
-                "network": name, "samples": float(near[:, 0].median()), "held_out": float(others.median())
-            }  # fmt: skip
+                "network": name,
+                "samples": float(near[:, 0].median()),
+                "held_out": float(others.median()),
+            }
     beside = np.concatenate([[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)])
     return said, grid(beside, columns=2 * (1 + rows.shape[1]))
 

@@ -88,8 +88,9 @@ def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, fl
         mean, std = kid.compute()
     return {
         f"fid_{name}": float(fid.compute()) if count >= FID_PICTURES else None,
-        f"kid_{name}": float(mean), f"kid_{name}_std": float(std),
-    }  # fmt: skip
+        f"kid_{name}": float(mean),
+        f"kid_{name}_std": float(std),
+    }
 
 
 def nearest(some: torch.Tensor, others: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -150,10 +150,11 @@ def bring(*names: str, folder: Path | None = None) -> list[Path]:
     found = {name: find(name, folder) for name in names}
     if missing := [name for name, path in found.items() if path is None]:
         raise UserError(
-            " and ".join(missing), "not in " + " nor ".join(str(place) for place in _own_places(folder)),
+            " and ".join(missing),
+            "not in " + " nor ".join(str(place) for place in _own_places(folder)),
             " and ".join(f"{USER_SUPPLIED[name].url} ({USER_SUPPLIED[name].license})" for name in missing),
             f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names",
-        )  # fmt: skip
+        )
     return list(found.values())
 
 
@@ -201,9 +202,11 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         logger.info("fetched %s (%s) into %s", name, asset.license, cached.parent)
         return cached
     raise UserError(
-        name, "not to be had: " + " | ".join(answers), f"a file of sha256 {asset.sha256}",
+        name,
+        "not to be had: " + " | ".join(answers),
+        f"a file of sha256 {asset.sha256}",
         f"put it into {cached.parent}, or into a folder that ANIME_ASSETS names",
-    )  # fmt: skip
+    )
 
 
 def _verify(asset: Asset, data: bytes) -> None:

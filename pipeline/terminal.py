@@ -63,6 +63,9 @@ def _guarded(stream: TextIO | None) -> TextIO | None:
         return stream
     stream.flush()
     return _Guarded(
-        stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering,
+        stream.buffer,
+        stream.encoding,
+        "backslashreplace",
+        line_buffering=stream.line_buffering,
         write_through=stream.write_through,
-    )  # fmt: skip
+    )

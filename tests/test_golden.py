@@ -26,10 +26,12 @@ GOLDEN = Path(__file__).with_name("golden.json")
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")
 PICTURES = 50
 MODELS = {
-    "dcgan96": ("TrainDCGAN", "--variant", "96"), "dcgan128": ("TrainDCGAN", "--variant", "128"),
-    "cgan-srresnet": ("TrainProjectionCGAN",), "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
+    "dcgan96": ("TrainDCGAN", "--variant", "96"),
+    "dcgan128": ("TrainDCGAN", "--variant", "128"),
+    "cgan-srresnet": ("TrainProjectionCGAN",),
+    "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
     "acgan": ("TrainACGAN",),
-}  # fmt: skip
+}
 
 
 def made_with() -> dict[str, str]:

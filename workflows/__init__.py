@@ -27,20 +27,9 @@ from workflows.face_dataset import (
     TagHairColor,
 )
 from workflows.face_detector import DrawScenes, TrainFaceDetector
-from workflows.generation import (
-    ApplyAttributes,
-    GenerateFaces,
-    InterpolateLatents,
-    LearnAttributes,
-    SweepHairColors,
-)
+from workflows.generation import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
 from workflows.hair_tagger import DrawHair, TrainHairTagger
-from workflows.recipes import (
-    ExportRecipe,
-    RebuildFaceDataset,
-    RestoreImages,
-    Takedown,
-)
+from workflows.recipes import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
 from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
 
 console.set_defaults()
@@ -48,8 +37,28 @@ if configuration.is_luigi_command():
     console.install_error_reporter()
 
 __all__ = [
-    "ApplyAttributes", "BuildFaceDataset", "CropFaces", "DetectFaces", "DrawHair", "DrawScenes", "EvaluateGAN",
-    "ExportRecipe", "GenerateFaces", "GroupFaces", "InterpolateLatents", "LearnAttributes", "RebuildFaceDataset",
-    "RestoreImages", "ScrapeImages", "SelectFaces", "SweepHairColors", "TagHairColor", "Takedown", "TrainACGAN",
-    "TrainDCGAN", "TrainFaceDetector", "TrainHairTagger", "TrainProjectionCGAN",
-]  # fmt: skip
+    "ApplyAttributes",
+    "BuildFaceDataset",
+    "CropFaces",
+    "DetectFaces",
+    "DrawHair",
+    "DrawScenes",
+    "EvaluateGAN",
+    "ExportRecipe",
+    "GenerateFaces",
+    "GroupFaces",
+    "InterpolateLatents",
+    "LearnAttributes",
+    "RebuildFaceDataset",
+    "RestoreImages",
+    "ScrapeImages",
+    "SelectFaces",
+    "SweepHairColors",
+    "TagHairColor",
+    "Takedown",
+    "TrainACGAN",
+    "TrainDCGAN",
+    "TrainFaceDetector",
+    "TrainHairTagger",
+    "TrainProjectionCGAN",
+]

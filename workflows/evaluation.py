@@ -41,8 +41,10 @@ class EvaluateGAN(OfHairColor):
 
     def digest_inputs(self) -> dict[str, object]:
         return super().digest_inputs() | {
-            "seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest
-        }  # fmt: skip
+            "seed": self.seed,
+            "asked_samples": self.samples,
+            "reference_digest": self.reference.digest,
+        }
 
     def complete(self) -> bool:
         from models.sampling import latents as latent
@@ -60,9 +62,11 @@ class EvaluateGAN(OfHairColor):
         real = self.reference.pixels("train", size)
         if len(real) < evaluate.FEW:
             raise UserError(
-                self.reference.folder, f"{len(real)} faces in the train split", f"{evaluate.FEW} or more",
+                self.reference.folder,
+                f"{len(real)} faces in the train split",
+                f"{evaluate.FEW} or more",
                 "give another --dataset",
-            )  # fmt: skip
+            )
         splits = (self.reference.pixels(split, size) for split in ("val", "test", "train"))
         held_out = next(pixels for pixels in splits if len(pixels))[: evaluate.HELD_OUT]
         network = network.to(device)
@@ -92,9 +96,11 @@ class EvaluateGAN(OfHairColor):
         found = found[found.any(1)]
         if not len(found):
             raise UserError(
-                self.reference.folder, "no face has a label that the run learned",
-                " ".join(label for label, count in self.learned.items() if count), "give another --dataset",
-            )  # fmt: skip
+                self.reference.folder,
+                "no face has a label that the run learned",
+                " ".join(label for label, count in self.learned.items() if count),
+                "give another --dataset",
+            )
         return found
 
     @functools.cached_property
@@ -109,9 +115,11 @@ class EvaluateGAN(OfHairColor):
         faces = Faces(Path(wanted.output().path).parent, self.data_root / "cache")
         if not self.dataset and faces.digest != held["digest"]:
             raise UserError(
-                wanted.output().path, "was built again since the run was trained", "the faces it learned from",
+                wanted.output().path,
+                "was built again since the run was trained",
+                "the faces it learned from",
                 f"say that this is meant: --dataset {name}",
-            )  # fmt: skip
+            )
         return faces
 
     def extractors(self) -> dict:

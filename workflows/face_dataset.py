@@ -14,13 +14,7 @@ from luigi.util import inherits, requires
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
-from workflows.cli.errors import (
-    Choice,
-    Number,
-    OptionalFilePath,
-    WholeNumber,
-    require,
-)
+from workflows.cli.errors import Choice, Number, OptionalFilePath, WholeNumber, require
 
 logger = logging.getLogger("luigi-interface")
 
@@ -37,8 +31,7 @@ class ScrapeImages(Stage):
     drops = True
 
     source = luigi.Parameter(
-        default="drawn",
-        description="where pictures come from: drawn, folder, archive, or a site of README.md",
+        default="drawn", description="where pictures come from: drawn, folder, archive, or a site of README.md"
     )
     path = OptionalFilePath(default=None, description="the folder, the archive, or the list: of urls, or of ids")
     query = luigi.Parameter(
@@ -121,9 +114,10 @@ class ScrapeImages(Stage):
             told = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
             raise UserError(
                 self.path or self.query or self.source,
-                f"none of {len(drops)} files is a picture{first_drop(drops)}{told}", "pictures",
+                f"none of {len(drops)} files is a picture{first_drop(drops)}{told}",
+                "pictures",
                 "ask for something else" if self.harvest else "give other files",
-            )  # fmt: skip
+            )
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
@@ -137,13 +131,15 @@ class DetectFaces(Stage):
     drops = True
 
     detector = Choice(
-        ("lbpcascade", "animeface", "both", "network", "cascade_network"), default="lbpcascade",
+        ("lbpcascade", "animeface", "both", "network", "cascade_network"),
+        default="lbpcascade",
         description="who finds faces; animeface is an extra, network our own",
-    )  # fmt: skip
+    )
     sweep = Choice(
-        ("off", "fast", "full"), default="fast",
+        ("off", "fast", "full"),
+        default="fast",
         description="off: upright faces; fast: also leaning and tight ones; full: at any angle",
-    )  # fmt: skip
+    )
     min_face = WholeNumber(default=48, description="side of the smallest wanted face, px of the original")
 
     def check(self) -> None:
@@ -159,9 +155,14 @@ class DetectFaces(Stage):
         from pipeline.faces import detect
 
         table, drops = detect.detect(
-            self.requires().table("images"), self.store, detector=self.detector, sweep=self.sweep,
-            min_face=self.min_face, folder=assets_folder(), jobs=self.jobs,
-        )  # fmt: skip
+            self.requires().table("images"),
+            self.store,
+            detector=self.detector,
+            sweep=self.sweep,
+            min_face=self.min_face,
+            folder=assets_folder(),
+            jobs=self.jobs,
+        )
         self.save(out, faces=table, drops=drops)
 
 
@@ -197,9 +198,13 @@ class CropFaces(Stage):
         from pipeline.faces import crop as faces
 
         table, drops = faces.cut(
-            self.requires().table("faces"), self.store, size=self.size, box_scale=self.box_scale,
-            rotation=self.rotation, jobs=self.jobs,
-        )  # fmt: skip
+            self.requires().table("faces"),
+            self.store,
+            size=self.size,
+            box_scale=self.box_scale,
+            rotation=self.rotation,
+            jobs=self.jobs,
+        )
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
 
@@ -209,9 +214,10 @@ class TagHairColor(Stage):
     """The colour of each face's hair: part of a build, or over an existing --dataset, which becomes a new version."""
 
     hair_tagger = Choice(
-        ("auto", "tags", "i2v", "color"), default="auto",
+        ("auto", "tags", "i2v", "color"),
+        default="auto",
         description="who names hair colours: the site's tags, Illustration2Vec, the pixels; auto: the first who can",
-    )  # fmt: skip
+    )
     dataset = luigi.OptionalParameter(default=None, description="an existing dataset to name the colours of anew")
 
     def requires(self) -> list:
@@ -264,9 +270,13 @@ class TagHairColor(Stage):
 
         crops = self.first(CropFaces)
         table, told = hair.tag(
-            crops.table("faces"), self.store, tagger=self.hair_tagger, folder=assets_folder(), jobs=self.jobs,
+            crops.table("faces"),
+            self.store,
+            tagger=self.hair_tagger,
+            folder=assets_folder(),
+            jobs=self.jobs,
             more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
-        )  # fmt: skip
+        )
         self.save(out, faces=table)
         (out / "told.json").write_text(json.dumps(told), encoding="utf-8")
 
@@ -287,9 +297,12 @@ class GroupFaces(Stage):
         from pipeline.datasets import splits as groups
 
         table = groups.group(
-            self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images"), self.store,
-            crops=self.first(CropFaces).made, jobs=self.jobs,
-        )  # fmt: skip
+            self.first(TagHairColor).table("faces"),
+            self.first(ScrapeImages).table("images"),
+            self.store,
+            crops=self.first(CropFaces).made,
+            jobs=self.jobs,
+        )
         self.save(out, faces=table)
 
 
@@ -310,9 +323,10 @@ class SelectFaces(Stage):
     )
     min_original = WholeNumber(default=0, description="shorter side of an original, px")
     near_duplicates = Choice(
-        ("keep", "drop"), default="keep",
+        ("keep", "drop"),
+        default="keep",
         description="keep: copies lie in one split; drop: of those that are good enough only the largest is in",
-    )  # fmt: skip
+    )
 
     def check(self) -> None:
         super().check()
@@ -343,9 +357,11 @@ class SelectFaces(Stage):
             drops += copies
         if not len(table):
             raise UserError(
-                "SelectFaces", f"none of {len(drops)} faces is within the limits{first_drop(drops)}", "at least one",
+                "SelectFaces",
+                f"none of {len(drops)} faces is within the limits{first_drop(drops)}",
+                "at least one",
                 "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
-            )  # fmt: skip
+            )
         self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
 
 
@@ -366,10 +382,13 @@ class BuildFaceDataset(NamedDataset):
     def make(self, out: Path) -> None:
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
         self.assemble(
-            out, self.first(SelectFaces).table("faces"),
-            [row for stage in dropping for row in stage.table("funnel").to_pylist()], self._settings,
-            images=len(self.first(ScrapeImages).table("images")), crops=self.first(CropFaces).made,
-        )  # fmt: skip
+            out,
+            self.first(SelectFaces).table("faces"),
+            [row for stage in dropping for row in stage.table("funnel").to_pylist()],
+            self._settings,
+            images=len(self.first(ScrapeImages).table("images")),
+            crops=self.first(CropFaces).made,
+        )
 
     @property
     def _settings(self) -> dict:

@@ -84,9 +84,11 @@ class FromRun(NamedRun):
         size, box_scale = held["config"].get("size"), held["dataset"].get("box_scale")
         if not (type(size) is int and 8 <= size <= 4096 and box_scale and 0.25 <= box_scale <= 8):
             raise UserError(
-                self.run_folder / "config.json", "lacks the size or the box_scale of its faces", "those of a dataset",
+                self.run_folder / "config.json",
+                "lacks the size or the box_scale of its faces",
+                "those of a dataset",
                 "give another --run",
-            )  # fmt: skip
+            )
         return held
 
 
@@ -118,9 +120,11 @@ class OfHairColor(FromRun):
         colors = latent.known_colors(self.learned)
         if not colors:
             raise UserError(
-                self.run_folder, "cannot be asked for a hair colour", "a run of TrainProjectionCGAN or TrainACGAN",
+                self.run_folder,
+                "cannot be asked for a hair colour",
+                "a run of TrainProjectionCGAN or TrainACGAN",
                 "give another --run",
-            )  # fmt: skip
+            )
         return colors
 
     def mixture(self, option: str, text: str) -> dict[str, float]:
@@ -130,8 +134,12 @@ class OfHairColor(FromRun):
         for part in text.split(","):
             found = re.fullmatch(r"([a-z]+)(?::(\d{1,4}(?:\.\d{1,4})?))?", part)
             if not found or found[1] not in colors or found[1] in weights:
-                raise UserError(option, f"'{part[:40]}' given" + " twice" * bool(found and found[1] in weights),
-                                expected, "give another")  # fmt: skip
+                raise UserError(
+                    option,
+                    f"'{part[:40]}' given" + " twice" * bool(found and found[1] in weights),
+                    expected,
+                    "give another",
+                )
             weights[found[1]] = float(found[2] or 1)
         if not sum(weights.values()):
             raise UserError(option, f"'{text}' given", expected, "give one a weight")
@@ -301,9 +309,11 @@ class LearnAttributes(OfHairColor):
 
         if self.learned:
             raise UserError(
-                self.run_folder, "is asked for its hair colour, which z does not know", "a run of TrainDCGAN",
+                self.run_folder,
+                "is asked for its hair colour, which z does not know",
+                "a run of TrainDCGAN",
                 "see SweepHairColors, or give another --run",
-            )  # fmt: skip
+            )
         box_scale = self.settings["dataset"]["box_scale"]
 
         def label(pictures) -> list[set[str]]:

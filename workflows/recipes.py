@@ -153,9 +153,11 @@ class RebuildFaceDataset(NamedDataset):
         table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
         if not len(table):
             raise UserError(
-                self.manifest, f"none of its {len(asked.pictures)} pictures can be had{first_drop(drops)}",
-                "pictures that are there", "try again later, with --retry-failed",
-            )  # fmt: skip
+                self.manifest,
+                f"none of its {len(asked.pictures)} pictures can be had{first_drop(drops)}",
+                "pictures that are there",
+                "try again later, with --retry-failed",
+            )
         report = recipe.report(asked, table, drops)
         logger.info("%s", report)
         (out / datasets.REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
@@ -210,8 +212,11 @@ class Takedown(luigi.Task):
             some = ", ".join(outcome.undecided[:10]) + (", …" if outcome.undecided[10:] else "")
             logger.warning(
                 "%d pictures are left whose source names neither artist nor tags: look at them, and take them down by "
-                "--sha256 if they are of %s: %s", len(outcome.undecided), self._text, some,
-            )  # fmt: skip
+                "--sha256 if they are of %s: %s",
+                len(outcome.undecided),
+                self._text,
+                some,
+            )
         for name, words in outcome.datasets.items():
             logger.info("datasets/%s: %s", name, words)
         for name in outcome.runs:

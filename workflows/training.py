@@ -17,12 +17,7 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows.cli import import_path, process
-from workflows.cli.errors import (
-    Choice,
-    FilePath,
-    WholeNumber,
-    require,
-)
+from workflows.cli.errors import Choice, FilePath, WholeNumber, require
 from workflows.face_dataset import BuildFaceDataset
 
 PRESETS = ("article", "paper", "small", "tiny")
@@ -60,9 +55,11 @@ class Dataset(luigi.Task):
             self._check_default()
         else:
             raise UserError(
-                f"--dataset {self.name}", f"there is no {self.output().path}", "the name of a dataset",
+                f"--dataset {self.name}",
+                f"there is no {self.output().path}",
+                "the name of a dataset",
                 f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
-            )  # fmt: skip
+            )
 
     def _check_default(self) -> None:
         """Raise UserError if `faces` was there, made otherwise than the default dataset, and is gone."""
@@ -72,10 +69,12 @@ class Dataset(luigi.Task):
         if held and held != BuildFaceDataset(data_root=self.data_root).asked:
             made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
             raise UserError(
-                self.folder, f"is gone; it was made with {made}", "that dataset",
+                self.folder,
+                f"is gone; it was made with {made}",
+                "that dataset",
                 "link to it again, if it is in .versions/, copy it here again, or build one: "
                 "luigi --module workflows BuildFaceDataset …",
-            )  # fmt: skip
+            )
 
 
 def check_run_name(option: str, name: str) -> None:
@@ -107,9 +106,10 @@ class Training(NamedRun):
 
     dataset = luigi.Parameter(default="faces", description="which dataset: datasets/NAME below the data root")
     preset = Choice(
-        PRESETS, default="article",
+        PRESETS,
+        default="article",
         description="settings: article (to the number), paper (where it differs), small (for a CPU), tiny (for tests)",
-    )  # fmt: skip
+    )
     steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
     batch_size = WholeNumber(default=0, description="pictures in a batch, of all processes; 0: the preset's")
     seed = WholeNumber(default=0, description="of first weights, noise, order and mirroring")
@@ -159,12 +159,19 @@ class Training(NamedRun):
     def job(self) -> dict:
         """models.runs.Job, as JSON values."""
         return {
-            "run": str(self.run_folder), "model": self.model, "preset": self.preset,
-            "dataset": str(Path(self.requires().output().path).parent), "cache": str(self.data_root / "cache"),
+            "run": str(self.run_folder),
+            "model": self.model,
+            "preset": self.preset,
+            "dataset": str(Path(self.requires().output().path).parent),
+            "cache": str(self.data_root / "cache"),
             "changes": self.changes,
-            "seed": self.seed, "precision": self.precision, "device": self.device, "processes": self.processes,
-            "fresh": self.fresh, "init_from": self.init_from and str(self.data_root / "runs" / self.init_from),
-        }  # fmt: skip
+            "seed": self.seed,
+            "precision": self.precision,
+            "device": self.device,
+            "processes": self.processes,
+            "fresh": self.fresh,
+            "init_from": self.init_from and str(self.data_root / "runs" / self.init_from),
+        }
 
     def complete(self) -> bool:
         if self.fresh or not self.output().exists():
@@ -249,9 +256,13 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
 
 def _start_child(module: list[str], store: Path, told: Path, rank: int, count: int) -> subprocess.Popen:
     environment = {
-        "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "ANIME_STORE": store,
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "ANIME_STORE": store,
         "ANIME_ERRORS": told,
-    }  # fmt: skip
+    }
     path = import_path.without_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(

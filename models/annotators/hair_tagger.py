@@ -47,10 +47,18 @@ class Config:
 PRESETS = {
     "full": Config(),
     "tiny": Config(
-        patches=64, held_out=16, width=8, hidden=16, batch_size=16, warm_up=5, horizon=20, steps=20, sample_every=10,
+        patches=64,
+        held_out=16,
+        width=8,
+        hidden=16,
+        batch_size=16,
+        warm_up=5,
+        horizon=20,
+        steps=20,
+        sample_every=10,
         save_every=10,
     ),
-}  # fmt: skip
+}
 
 
 class HairTagger(nn.Module):
@@ -65,9 +73,7 @@ class HairTagger(nn.Module):
         self.fourth = nn.Conv2d(2 * width, 2 * width, 3, padding=4, dilation=4)  # a cell of it sees 57 px of the 64
         self.look = nn.Conv2d(2 * width, 1, 1)
         self.place = nn.Parameter(torch.zeros(1, CELLS, CELLS))
-        self.color = nn.Sequential(
-            nn.Conv2d(3, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU()
-        )  # fmt: skip
+        self.color = nn.Sequential(nn.Conv2d(3, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU())
         self.hidden = nn.Linear(4 * width + 1, hidden)
         self.name = nn.Linear(hidden, NAMES)
 
@@ -115,9 +121,10 @@ def as_batch(patches: Patches, normalised) -> dict[str, Tensor]:
     """Tensors; `normalised` turns (N, 64, 64, 3) uint8 into what the network is shown, channels last."""
     patch = torch.from_numpy(normalised(patches.pictures)).movedim(3, 1)
     return {
-        "patch": patch, "hair": torch.from_numpy(np.float32(patches.hair) / 255),
+        "patch": patch,
+        "hair": torch.from_numpy(np.float32(patches.hair) / 255),
         "shares": torch.from_numpy(np.array(patches.shares)),
-    }  # fmt: skip
+    }
 
 
 class HairTaggerTraining:
@@ -170,8 +177,9 @@ class HairTaggerTraining:
         chosen = [which == number for number in range(bins)]
         return [
             (round(sure[rows].mean().item(), 4), round(right[rows].float().mean().item(), 4), int(rows.sum()))
-            for rows in chosen if rows.any()
-        ]  # fmt: skip
+            for rows in chosen
+            if rows.any()
+        ]
 
     @torch.no_grad()
     def sheet(self, i: int) -> np.ndarray:

@@ -35,9 +35,18 @@ RESAMPLER = "lanczos 1"  # raise it when the same crops give other pixels
 GPU_SHARE = 0.5  # of the free memory that pictures may fill
 
 __all__ = [
-    "HAIR_COLORS", "Dataset", "Pictures", "UserError", "conditioned", "conditions", "in_range", "labelled", "labels",
-    "pictures", "seed_for",
-]  # fmt: skip
+    "HAIR_COLORS",
+    "Dataset",
+    "Pictures",
+    "UserError",
+    "conditioned",
+    "conditions",
+    "in_range",
+    "labelled",
+    "labels",
+    "pictures",
+    "seed_for",
+]
 
 
 def seed_for(*causes: object) -> int:
@@ -93,9 +102,11 @@ class Dataset:
         path, stated = row
         if stated < size:
             raise ManifestError(
-                self.folder, f"faces of {stated} px", f"{size} px or more, as the model is trained at",
+                self.folder,
+                f"faces of {stated} px",
+                f"{size} px or more, as the model is trained at",
                 f"build it again with --size {size}, or take a smaller --preset",
-            )  # fmt: skip
+            )
         picture = load_crop(self.folder, path, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
@@ -148,9 +159,16 @@ class Pictures:
     fetched ahead."""
 
     def __init__(
-        self, pixels: np.ndarray, batch_size: int, *, seed: int, device: torch.device,
-        hflip: bool = False, labels: np.ndarray | None = None, kept: np.ndarray | None = None,
-    ):  # fmt: skip
+        self,
+        pixels: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device,
+        hflip: bool = False,
+        labels: np.ndarray | None = None,
+        kept: np.ndarray | None = None,
+    ):
         self._kept = np.arange(len(pixels)) if kept is None else kept
         if not len(self._kept):
             raise UserError("split train", "holds no picture", "at least one", "build a larger dataset")
@@ -241,9 +259,11 @@ def conditioned(dataset: Dataset, config, *, seed: int, device: torch.device) ->
     if len(there) < 2:
         found = f"{there[0]} alone" if there else "no face has any"
         raise UserError(
-            dataset.folder, f"{found} of the labels {' '.join(config.labels)}", "faces of two labels or more",
+            dataset.folder,
+            f"{found} of the labels {' '.join(config.labels)}",
+            "faces of two labels or more",
             "build a dataset with more kinds of faces",
-        )  # fmt: skip
+        )
     pixels = dataset.pixels("train", config.size)
     kept = np.flatnonzero(have.any(1))
     return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=have, kept=kept)

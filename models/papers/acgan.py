@@ -28,13 +28,41 @@ from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGene
 from models.training.loop import Update, set_learning_rate
 
 TAGS = (
-    "blonde_hair", "brown_hair", "black_hair", "blue_hair", "pink_hair", "purple_hair", "green_hair", "red_hair",
-    "silver_hair", "white_hair", "orange_hair", "aqua_hair", "grey_hair",
-    "long_hair", "short_hair", "twintails", "drill_hair", "ponytail",
-    "blush", "smile", "open_mouth", "hat", "ribbon", "glasses",
-    "blue_eyes", "red_eyes", "brown_eyes", "green_eyes", "purple_eyes", "yellow_eyes", "pink_eyes", "aqua_eyes",
-    "black_eyes", "orange_eyes",
-)  # fmt: skip
+    "blonde_hair",
+    "brown_hair",
+    "black_hair",
+    "blue_hair",
+    "pink_hair",
+    "purple_hair",
+    "green_hair",
+    "red_hair",
+    "silver_hair",
+    "white_hair",
+    "orange_hair",
+    "aqua_hair",
+    "grey_hair",
+    "long_hair",
+    "short_hair",
+    "twintails",
+    "drill_hair",
+    "ponytail",
+    "blush",
+    "smile",
+    "open_mouth",
+    "hat",
+    "ribbon",
+    "glasses",
+    "blue_eyes",
+    "red_eyes",
+    "brown_eyes",
+    "green_eyes",
+    "purple_eyes",
+    "yellow_eyes",
+    "pink_eyes",
+    "aqua_eyes",
+    "black_eyes",
+    "orange_eyes",
+)
 """The paper's 34, in its order."""
 
 
@@ -57,13 +85,27 @@ class Config(SRResNetConfig):
 
 
 SMALL = {
-    "size": 64, "width": 32, "blocks": 8, "d_width": 8, "batch_size": 16, "average": 0.999,
-    "steps": 5_000, "sample_every": 500, "save_every": 500,
-}  # fmt: skip
+    "size": 64,
+    "width": 32,
+    "blocks": 8,
+    "d_width": 8,
+    "batch_size": 16,
+    "average": 0.999,
+    "steps": 5_000,
+    "sample_every": 500,
+    "save_every": 500,
+}
 TINY = {
-    "size": 64, "width": 8, "blocks": 2, "d_width": 4, "latent": 16, "batch_size": 8, "steps": 20, "sample_every": 10,
+    "size": 64,
+    "width": 8,
+    "blocks": 2,
+    "d_width": 4,
+    "latent": 16,
+    "batch_size": 8,
+    "steps": 20,
+    "sample_every": 10,
     "save_every": 10,
-}  # fmt: skip
+}
 PRESETS = {
     "article": Config(),
     "paper": Config(labels=TAGS, d_width=32),

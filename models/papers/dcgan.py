@@ -60,14 +60,22 @@ class Config96:
 PRESETS96 = {
     "article": Config96(),
     "paper": Config96(
-        size=64, widths=(1024, 512, 256, 128), unit_norm=False, tanh=True, elu=False, classes=1, middle=127.5,
-        hflip=False, batch_size=128, weight_decay=0.0,
+        size=64,
+        widths=(1024, 512, 256, 128),
+        unit_norm=False,
+        tanh=True,
+        elu=False,
+        classes=1,
+        middle=127.5,
+        hflip=False,
+        batch_size=128,
+        weight_decay=0.0,
     ),
     "small": Config96(
         size=64, widths=(256, 128, 64, 32), batch_size=64, average=0.999, steps=8_000, sample_every=500, save_every=500
     ),
     "tiny": Config96(size=32, widths=(16, 16, 8, 8), latent=16, batch_size=8, steps=20, sample_every=10, save_every=10),
-}  # fmt: skip
+}
 
 
 class Latent(nn.Module):
@@ -91,8 +99,11 @@ class Generator96(Latent):
         self.latent, self.middle = c.latent, c.middle
         side, first = c.size // 16, c.widths[0]
         units = first * side * side
-        normed = (BatchNorm(units), nn.Unflatten(1, (first, side, side))) if c.unit_norm else (
-            nn.Unflatten(1, (first, side, side)), BatchNorm(first))  # fmt: skip
+        normed = (
+            (BatchNorm(units), nn.Unflatten(1, (first, side, side)))
+            if c.unit_norm
+            else (nn.Unflatten(1, (first, side, side)), BatchNorm(first))
+        )
         layers = [nn.Linear(c.latent, units, bias=c.unit_norm), *normed, nn.ReLU(inplace=True)]  # (N, W, S/16, S/16)
         for wide, narrow in itertools.pairwise(c.widths):
             up = nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=c.unit_norm)
@@ -201,14 +212,21 @@ class Generator128(Latent):
         side, (wide, narrow) = c.size // 4, c.widths
         norm = {"momentum": c.momentum, "eps": c.eps}
         self.layers = nn.Sequential(
-            nn.Linear(c.latent, wide * side * side), nn.ReLU(inplace=True),
+            nn.Linear(c.latent, wide * side * side),
+            nn.ReLU(inplace=True),
             nn.Unflatten(1, (wide, side, side)),  # (N, W, S/4, S/4)
-            BatchNorm(wide, **norm), nn.Upsample(scale_factor=2),
-            nn.Conv2d(wide, wide, 3, padding=1), nn.ReLU(inplace=True),  # (N, W, S/2, S/2)
-            BatchNorm(wide, **norm), nn.Upsample(scale_factor=2),
-            nn.Conv2d(wide, narrow, 3, padding=1), nn.ReLU(inplace=True),  # (N, W/2, S, S)
-            BatchNorm(narrow, **norm), nn.Conv2d(narrow, 3, 3, padding=1), nn.Tanh(),
-        )  # fmt: skip
+            BatchNorm(wide, **norm),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, wide, 3, padding=1),
+            nn.ReLU(inplace=True),  # (N, W, S/2, S/2)
+            BatchNorm(wide, **norm),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, narrow, 3, padding=1),
+            nn.ReLU(inplace=True),  # (N, W/2, S, S)
+            BatchNorm(narrow, **norm),
+            nn.Conv2d(narrow, 3, 3, padding=1),
+            nn.Tanh(),
+        )
         self.apply(_glorot if c.glorot else normal)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -229,13 +247,23 @@ class Discriminator128(nn.Sequential):
             return nn.LeakyReLU(0.2, inplace=True), Dropout(c.dropout)
 
         super().__init__(
-            _right_and_below(), nn.Conv2d(3, w1, 3, stride=2), *active(),  # (N, W, 64, 64)
-            _right_and_below(), nn.Conv2d(w1, w2, 3, stride=2), _right_and_below(),  # (N, 2W, 33, 33)
-            *active(), BatchNorm(w2, **norm),
-            nn.Conv2d(w2, w3, 3, stride=2, padding=1), *active(), BatchNorm(w3, **norm),  # (N, 4W, 17, 17)
-            nn.Conv2d(w3, w4, 3, padding=1), *active(),  # (N, 8W, 17, 17)
-            nn.Flatten(), nn.Linear(w4 * side * side, 1), nn.Flatten(0),
-        )  # fmt: skip
+            _right_and_below(),
+            nn.Conv2d(3, w1, 3, stride=2),
+            *active(),  # (N, W, 64, 64)
+            _right_and_below(),
+            nn.Conv2d(w1, w2, 3, stride=2),
+            _right_and_below(),  # (N, 2W, 33, 33)
+            *active(),
+            BatchNorm(w2, **norm),
+            nn.Conv2d(w2, w3, 3, stride=2, padding=1),
+            *active(),
+            BatchNorm(w3, **norm),  # (N, 4W, 17, 17)
+            nn.Conv2d(w3, w4, 3, padding=1),
+            *active(),  # (N, 8W, 17, 17)
+            nn.Flatten(),
+            nn.Linear(w4 * side * side, 1),
+            nn.Flatten(0),
+        )
         self.apply(_glorot if c.glorot else normal)
 
 

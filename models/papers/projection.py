@@ -99,19 +99,38 @@ class ResBlockConfig(Config):
 RESBLOCK = {
     "article": ResBlockConfig(),
     "paper": ResBlockConfig(
-        penalty_weight=0.0, d_steps=5, hflip=False, batch_size=64, beta1=0.0, beta2=0.9, steps=450_000,
-        decay_from=400_000, decay_to=450_000,
+        penalty_weight=0.0,
+        d_steps=5,
+        hflip=False,
+        batch_size=64,
+        beta1=0.0,
+        beta2=0.9,
+        steps=450_000,
+        decay_from=400_000,
+        decay_to=450_000,
     ),
     "small": ResBlockConfig(
-        size=64, widths=(128, 128, 64, 32, 32), d_widths=(16, 32, 64, 128, 128), batch_size=16,
+        size=64,
+        widths=(128, 128, 64, 32, 32),
+        d_widths=(16, 32, 64, 128, 128),
+        batch_size=16,
         penalty_weight=0.0,  # as the author left it, who found it unstable with this pair
-        average=0.999, steps=5_000, sample_every=500, save_every=500,
+        average=0.999,
+        steps=5_000,
+        sample_every=500,
+        save_every=500,
     ),
     "tiny": ResBlockConfig(
-        size=32, widths=(16, 16, 8, 8), d_widths=(8, 8, 16, 16), latent=16, batch_size=8, steps=20,
-        sample_every=10, save_every=10,
+        size=32,
+        widths=(16, 16, 8, 8),
+        d_widths=(8, 8, 16, 16),
+        latent=16,
+        batch_size=8,
+        steps=20,
+        sample_every=10,
+        save_every=10,
     ),
-}  # fmt: skip
+}
 
 
 class ResBlockGenerator(ConditionalGenerator):

@@ -15,13 +15,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models.data.dataset import (
-    UserError,
-    code,
-    inert,
-    parse_json,
-    table_rows,
-)
+from models.data.dataset import UserError, code, inert, parse_json, table_rows
 from models.files import atomic_open, check_regular
 from models.training.logger import lines
 from models.zoo import MODELS
@@ -184,8 +178,10 @@ def card(run: Path, settings: dict, step: int) -> str:
     last = {line["kind"]: line for line in lines(run)}
     said = ", ".join(
         f"{inert(name.replace('_', ' '))} {'not finite' if value is None else f'{value:.4g}'}"
-        for line in last.values() for name, value in line.items() if name not in ("step", "kind")
-    )  # fmt: skip
+        for line in last.values()
+        for name, value in line.items()
+        if name not in ("step", "kind")
+    )
     shown = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
     none = dataset.get("left_out", 0)
     left_out = f"{none:,} faces of the train split have none of the labels, and were left out. " if none else ""

@@ -18,14 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from models import distributed as ranks
-from models.data.dataset import (
-    Dataset,
-    UserError,
-    check,
-    conditions,
-    read_json,
-    seed_for,
-)
+from models.data.dataset import Dataset, UserError, check, conditions, read_json, seed_for
 from models.files import atomic_open
 from models.runs import export
 from models.training import loop as train
@@ -35,18 +28,36 @@ HELD_OUT = 512  # pictures that samples are compared with while training
 INTERRUPTED = "interrupted"  # what a child tells when Ctrl-C ended it
 LOST_OTHERS = 75  # exit code of a child that cannot go on without another one; EX_TEMPFAIL of sysexits.h
 _DISK_ERRORS = {
-    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
-    errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS,
-}  # fmt: skip
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 _SETTINGS = {
-    "model": str, "preset": (str, None), "seed": (int, None), "precision": (str, None),
+    "model": str,
+    "preset": (str, None),
+    "seed": (int, None),
+    "precision": (str, None),
     "init_from": ({"run": str, "sha256": (str, None)}, None),
     "config": {str: (None, bool, int, float, str, [(bool, int, float, str)])},
     "dataset": {
-        "name": str, "digest": str, "faces": (int, None), "size": (int, None), "box_scale": (float, int, None),
-        "labels": ({str: int}, None), "left_out": (int, None),
+        "name": str,
+        "digest": str,
+        "faces": (int, None),
+        "size": (int, None),
+        "box_scale": (float, int, None),
+        "labels": ({str: int}, None),
+        "left_out": (int, None),
     },
-}  # fmt: skip
+}
 """The shape of config.json."""
 WHEN = ("steps", "sample_every", "save_every")  # of a Config: how far and how often; they change no step
 
@@ -160,10 +171,18 @@ def _train(job: Job, device: torch.device) -> None:
         settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     ranks.on_rank_zero(lambda: open_folder(run, settings, fresh=job.fresh))
     train.fit(
-        trainer, batches, run, steps=config.steps, pictures=config.pictures, seed=job.seed,
-        precision=settings["precision"], log_every=min(50, config.sample_every), sample_every=config.sample_every,
-        save_every=config.save_every, on_save=lambda step: export.export(run, trainer.exported(), settings, step),
-    )  # fmt: skip
+        trainer,
+        batches,
+        run,
+        steps=config.steps,
+        pictures=config.pictures,
+        seed=job.seed,
+        precision=settings["precision"],
+        log_every=min(50, config.sample_every),
+        sample_every=config.sample_every,
+        save_every=config.save_every,
+        on_save=lambda step: export.export(run, trainer.exported(), settings, step),
+    )
 
 
 def config_of(job: Job):
@@ -222,9 +241,11 @@ def device_named(name: str) -> torch.device:
         raise UserError("--device", f"{name} given for {processes} processes", "a GPU for each", "give cuda")
     if max(local, processes - 1, int(found[1] or 0)) >= gpus:
         raise UserError(
-            "--device", f"{name} given for {processes} processes, and torch sees {gpus} GPUs", "one for each",
+            "--device",
+            f"{name} given for {processes} processes, and torch sees {gpus} GPUs",
+            "one for each",
             "give cpu or auto, or fewer --processes",
-        )  # fmt: skip
+        )
     return torch.device("cuda", int(found[1] or local))
 
 
@@ -236,14 +257,21 @@ def described(job: Job, config, dataset: Dataset) -> dict:
     """config.json: all that a result depends on, and what a person wants to know of it."""
     first = dataset.faces.slice(0, 1).to_pylist()[0]
     return {
-        "model": job.model, "preset": job.preset, "config": asdict(config),
-        "seed": job.seed, "precision": _precision(job.precision, device_named(job.device)),
+        "model": job.model,
+        "preset": job.preset,
+        "config": asdict(config),
+        "seed": job.seed,
+        "precision": _precision(job.precision, device_named(job.device)),
         "init_from": job.init_from and {"run": Path(job.init_from).name},
         "dataset": {
-            "name": Path(job.dataset).name, "digest": dataset.digest, "faces": len(dataset.faces),
-            "size": first["size"], "box_scale": first["box_scale"], **_labels(config, dataset),
+            "name": Path(job.dataset).name,
+            "digest": dataset.digest,
+            "faces": len(dataset.faces),
+            "size": first["size"],
+            "box_scale": first["box_scale"],
+            **_labels(config, dataset),
         },
-    }  # fmt: skip
+    }
 
 
 def _labels(config, dataset: Dataset) -> dict:
@@ -266,9 +294,11 @@ def open_folder(run: Path, settings: dict, *, fresh: bool) -> None:
         changed = differences(held, settings)
         if changed:
             raise UserError(
-                run, f"was trained with {'; '.join(changed)}", "the same settings, or a larger --steps",
+                run,
+                f"was trained with {'; '.join(changed)}",
+                "the same settings, or a larger --steps",
                 "give those, another --run, or --fresh to move it aside",
-            )  # fmt: skip
+            )
         settings["init_from"] = held.get("init_from")
         settings["config"]["steps"] = max(settings["config"]["steps"], held["config"].get("steps", 0))
     with atomic_open(run / "config.json", "w") as file:

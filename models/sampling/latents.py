@@ -13,12 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor, nn
 
-from models.data.dataset import (
-    HAIR_COLORS,
-    UserError,
-    read_json,
-    seed_for,
-)
+from models.data.dataset import HAIR_COLORS, UserError, read_json, seed_for
 from models.files import atomic_open, check_regular
 from models.sampling.images import AT_ONCE, generate_images
 

@@ -62,8 +62,9 @@ class RunLogger:
             left = (self._steps - self._at) / rate
             print(
                 f"{self._run.name}: step {self._at} of {self._steps}, {rate:.2f} steps/s, "
-                f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left", file=sys.stderr,
-            )  # fmt: skip
+                f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left",
+                file=sys.stderr,
+            )
         self._bar.set_postfix_str(f"{rate * self._pictures:.1f} images/s", refresh=False)
         self._board.add_scalar("speed/images per second", rate * self._pictures, self._at)
         self._said, self._said_at = time.monotonic(), self._at

@@ -136,10 +136,19 @@ def parts(trainer: Trainer) -> dict[str, object]:
 
 
 def fit(
-    trainer: Trainer, batches: Callable[[int], dict[str, Tensor]], run: Path, *, steps: int, pictures: int = 0,
-    seed: int = 0, precision: str = "fp32", log_every: int = 50, sample_every: int = 500, save_every: int = 1000,
+    trainer: Trainer,
+    batches: Callable[[int], dict[str, Tensor]],
+    run: Path,
+    *,
+    steps: int,
+    pictures: int = 0,
+    seed: int = 0,
+    precision: str = "fp32",
+    log_every: int = 50,
+    sample_every: int = 500,
+    save_every: int = 1000,
     on_save: Callable[[int], None] = lambda step: None,
-) -> None:  # fmt: skip
+) -> None:
     """Train up to `steps` in all, on from `run/last.pt` if it is there. `pictures`: how many a step takes, for rates.
 
     The same seed, batches and steps give the same tensors, however often it was stopped between. Ctrl-C finishes the
@@ -218,9 +227,11 @@ def _check(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Path) -> No
     recover = getattr(trainer, "recover", None)
     if not (recover and recover(i)):
         raise UserError(
-            run, f"{sick[0] if sick else 'a weight is not finite'} at step {i + 1}", "finite numbers",
+            run,
+            f"{sick[0] if sick else 'a weight is not finite'} at step {i + 1}",
+            "finite numbers",
             "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size",
-        )  # fmt: skip
+        )
 
 
 def _judge(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:
@@ -348,9 +359,11 @@ def load_state(trainer: Trainer, checkpoint: dict, path: Path, *, only_networks:
             part.load_state_dict(held)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise UserError(
-                path, f"made by {checkpoint.get('trainer')[:40]}, and its {name} does not fit",
-                f"a checkpoint of {type(trainer).__name__} with the same settings", "give another run, or --fresh",
-            ) from error  # fmt: skip
+                path,
+                f"made by {checkpoint.get('trainer')[:40]}, and its {name} does not fit",
+                f"a checkpoint of {type(trainer).__name__} with the same settings",
+                "give another run, or --fresh",
+            ) from error
 
 
 def _check_like(held: object, ours: object) -> None:

@@ -21,35 +21,16 @@ from urllib.parse import urlsplit
 
 from pipeline.blocklist import BlockList
 from pipeline.crawl import download
-from pipeline.crawl.ledger import (
-    FETCHED,
-    Counts,
-    File,
-    Ledger,
-    Line,
-    counted,
-    file_key,
-)
+from pipeline.crawl.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
 from pipeline.crawl.pagination import Paginator
 from pipeline.crawl.plan import plan
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.parallel import Progress
 from pipeline.sources.base import Post, Skipped
-from pipeline.sources.web_source import (
-    BudgetExceeded,
-    Cursor,
-    Query,
-    RemoteImage,
-    WebSource,
-)
+from pipeline.sources.web_source import BudgetExceeded, Cursor, Query, RemoteImage, WebSource
 from pipeline.store import Store
-from pipeline.web.client import (
-    Client,
-    CrawlPolicy,
-    HostUnavailable,
-    host_name,
-)
+from pipeline.web.client import Client, CrawlPolicy, HostUnavailable, host_name
 from pipeline.web.partial_file import PartialFile
 
 logger = logging.getLogger("luigi-interface")
@@ -96,10 +77,16 @@ class Crawl:
         query = self.query
         options = {name: value for name, value in query.options.items() if name not in OF_THE_MACHINE}
         return {
-            "source": self.source, "host": urlsplit(query.base_url).hostname, "query": query.text, "files": query.files,
-            "ratings": query.ratings, "pages": query.pages, "strict": self.is_strict, "options": options,
+            "source": self.source,
+            "host": urlsplit(query.base_url).hostname,
+            "query": query.text,
+            "files": query.files,
+            "ratings": query.ratings,
+            "pages": query.pages,
+            "strict": self.is_strict,
+            "options": options,
             "first": self.site.engine.first(query),
-        }  # fmt: skip
+        }
 
     def round(self, *, is_new: bool) -> tuple[str, int]:
         """(the ledger's id, the round that stands or, with `is_new`, the one that is to be made)."""
@@ -166,11 +153,18 @@ class Crawl:
         if file.outcome != FETCHED:
             return Skipped(line.source_id, file.outcome, file.detail)
         return Post(
-            line.source_id, functools.partial(Path.read_bytes, self.store.root / file.path),
-            self._fingerprint(offer.file_url, file.image_id), offer.page_url, file.came_from or offer.file_url,
-            offer.title, offer.artist, offer.rating, offer.license, offer.tags,
+            line.source_id,
+            functools.partial(Path.read_bytes, self.store.root / file.path),
+            self._fingerprint(offer.file_url, file.image_id),
+            offer.page_url,
+            file.came_from or offer.file_url,
+            offer.title,
+            offer.artist,
+            offer.rating,
+            offer.license,
+            offer.tags,
             file.fetched_at and datetime.fromisoformat(file.fetched_at),
-        )  # fmt: skip
+        )
 
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[Ledger]:
@@ -197,9 +191,7 @@ class Crawl:
                     ledger.add_page(self.key, number, [], cursor, told)
                     break
                 offers = [self._noted(offer) for offer in found.offers]
-                fresh, known = ledger.add_page(
-                    self.key, number, offers, found.next, found.shortfall, found.newest
-                )  # fmt: skip
+                fresh, known = ledger.add_page(self.key, number, offers, found.next, found.shortfall, found.newest)
                 wanted, cursor = wanted + fresh, found.next
                 empty_pages = 0 if fresh or (number and known) or self.site.is_bounded else empty_pages + 1
                 if number and cursor and not is_whole and _is_all_known(cursor, fresh, known):
@@ -233,9 +225,11 @@ class Crawl:
                     progress.advance()
             except HostUnavailable as down:
                 raise UserError(
-                    self.source, down.detail, "answers",
+                    self.source,
+                    down.detail,
+                    "answers",
                     "what was fetched is kept; run the same command again to go on, or later",
-                ) from down  # fmt: skip
+                ) from down
             finally:
                 stop.set()  # before the pool waits for its threads
                 progress.close()

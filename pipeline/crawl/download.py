@@ -7,12 +7,7 @@ from pipeline.crawl.ledger import FETCHED, File
 from pipeline.images import collect as images
 from pipeline.sources.web_source import HttpRequest, RemoteImage, absolute_url
 from pipeline.store import Store
-from pipeline.web.client import (
-    BlockedByHost,
-    Client,
-    HostUnavailable,
-    host_name,
-)
+from pipeline.web.client import BlockedByHost, Client, HostUnavailable, host_name
 from pipeline.web.http import RequestFailed
 from pipeline.web.partial_file import PartialFile
 

@@ -47,10 +47,18 @@ CREATE TABLE IF NOT EXISTS spent (
 """
 FETCHED = "fetched"
 KINDS = {
-    "rating": "filtered", "hidden": "filtered", "not_a_picture": "filtered", "blocked": "filtered",
-    "age_gate": "filtered", "odd_post": "filtered", "gone": "gone", "refused": "refused",
-    "robots": "refused", "opted_out": "refused", "rate_limited": "rate-limited",
-}  # fmt: skip
+    "rating": "filtered",
+    "hidden": "filtered",
+    "not_a_picture": "filtered",
+    "blocked": "filtered",
+    "age_gate": "filtered",
+    "odd_post": "filtered",
+    "gone": "gone",
+    "refused": "refused",
+    "robots": "refused",
+    "opted_out": "refused",
+    "rate_limited": "rate-limited",
+}
 """Reason -> how the ledger's summary counts it; all others are failed."""
 
 
@@ -119,18 +127,28 @@ class Counts(NamedTuple):
 
 _LEDGER = "the ledger of what was fetched"
 _OFFER = {
-    each.name: [str] if each.name in ("tags", "instead") else (int, None) if each.name == "bytes"
-    else str if each.name in ("source_id", "file_url") else (str, None)
+    each.name: [str]
+    if each.name in ("tags", "instead")
+    else (int, None)
+    if each.name == "bytes"
+    else str
+    if each.name in ("source_id", "file_url")
+    else (str, None)
     for each in fields(RemoteImage)
-}  # fmt: skip
+}
 _REASON = re.compile("|".join(map(re.escape, REASONS)))
 _ROUND = {"number": int, "wanted": int, "shortfall": str, "newest": str, "is_whole": int}
 _DROP = {"source_id": str, "reason": _REASON, "detail": str}
 _FILE = {
-    "outcome": re.compile(f"{FETCHED}|{_REASON.pattern}"), "detail": (str, None), "image_id": (HEX64, None),
-    "path": (re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), None), "bytes": (int, None),
-    "is_as_promised": (int, None), "fetched_at": (str, None), "came_from": (str, None),
-}  # fmt: skip
+    "outcome": re.compile(f"{FETCHED}|{_REASON.pattern}"),
+    "detail": (str, None),
+    "image_id": (HEX64, None),
+    "path": (re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), None),
+    "bytes": (int, None),
+    "is_as_promised": (int, None),
+    "fetched_at": (str, None),
+    "came_from": (str, None),
+}
 """The shapes of what is read back."""
 
 
@@ -282,9 +300,14 @@ class Ledger:
         return value
 
     def add_page(
-        self, harvest: str, number: int, offers: list[RemoteImage | Skipped], cursor: Cursor | None, shortfall: str,
+        self,
+        harvest: str,
+        number: int,
+        offers: list[RemoteImage | Skipped],
+        cursor: Cursor | None,
+        shortfall: str,
         newest: str = "",
-    ) -> tuple[int, int]:  # fmt: skip
+    ) -> tuple[int, int]:
         """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
         with self._transaction():
             (rank,) = self._db.execute(

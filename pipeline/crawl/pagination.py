@@ -55,9 +55,11 @@ class Paginator:
         odd = [offer for offer in found.offers if isinstance(offer, Skipped) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not is_known:
             raise UserError(
-                ask.url[:300] if ask else self.source, odd[0].detail, "posts with all that is needed",
+                ask.url[:300] if ask else self.source,
+                odd[0].detail,
+                "posts with all that is needed",
                 "try again later; if it stays, the site has changed",
-            )  # fmt: skip
+            )
         return found
 
     def _paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, ask: HttpRequest) -> Page:
@@ -90,9 +92,7 @@ class Paginator:
                 raise _Refused.of_line(str(error)) from error
 
         try:
-            return client.page(
-                ask, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
-            )  # fmt: skip
+            return client.page(ask, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals)
         except RequestFailed as failure:
             cure = "ask for something else" if failure.reason in FINAL else "run the same command again to go on"
             raise UserError(ask.url[:300], str(failure), "a page of the listing", cure) from failure

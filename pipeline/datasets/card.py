@@ -12,9 +12,17 @@ from pipeline.manifest import FACES, HAIR_COLORS, REASONS, SPLITS, load_crop
 from pipeline.markup import code, inert, table_rows
 
 SWATCHES = {
-    "blonde": "#eccf6b", "brown": "#8a5a34", "black": "#26262e", "blue": "#4a7fd0", "pink": "#f08fb5",
-    "purple": "#8a5cc0", "green": "#4fae62", "red": "#c8382f", "silver": "#c3c7d2", "none": "#ffffff",
-}  # fmt: skip
+    "blonde": "#eccf6b",
+    "brown": "#8a5a34",
+    "black": "#26262e",
+    "blue": "#4a7fd0",
+    "pink": "#f08fb5",
+    "purple": "#8a5cc0",
+    "green": "#4fae62",
+    "red": "#c8382f",
+    "silver": "#c3c7d2",
+    "none": "#ffffff",
+}
 COLUMNS, CELL, MARGIN, LABEL = 10, 96, 4, 92  # faces in a row; px
 MAX_ROWS = 200  # of a table of the card that has one for each text from elsewhere
 

@@ -57,9 +57,14 @@ def versions() -> dict[str, object]:
     """Of the steps of this program, and of the libraries that decode and resample."""
     names = ("pillow", "opencv-python-headless", "numpy", "pyarrow")
     return {
-        "dataset": VERSION, "images": images.VERSION, "detect": detect.VERSION, "crop": faces.CROP_VERSION,
-        "hair": f"{hair.VERSION}.{hair_color.version()}", "groups": groups.VERSION, "near": near.VERSION,
-    } | {name: _installed(name) for name in names}  # fmt: skip
+        "dataset": VERSION,
+        "images": images.VERSION,
+        "detect": detect.VERSION,
+        "crop": faces.CROP_VERSION,
+        "hair": f"{hair.VERSION}.{hair_color.version()}",
+        "groups": groups.VERSION,
+        "near": near.VERSION,
+    } | {name: _installed(name) for name in names}
 
 
 def _installed(name: str) -> str:
@@ -154,9 +159,11 @@ def check_request(root: Path, name: str, request: dict, digest: Callable[[], str
     if held != request:
         changed = ", ".join(f"{key} {held.get(key)!r}" for key in request if held.get(key) != request[key])
         raise UserError(
-            place, f"holds a dataset made with {changed}", "another --name for another request",
+            place,
+            f"holds a dataset made with {changed}",
+            "another --name for another request",
             "give --name, or --replace to build over it (the old version is kept)",
-        )  # fmt: skip
+        )
 
 
 def assemble(out: Path, table: pa.Table, funnel: list[dict], build: Build, crops: Path) -> None:
@@ -251,9 +258,11 @@ def publish(store: Store, name: str, request: dict, *, replace: bool = False) ->
             _link(store, name, store.digest)
         except FileNotFoundError as error:
             raise UserError(
-                error.filename, "was removed while this program worked with it", "that it stays there",
+                error.filename,
+                "was removed while this program worked with it",
+                "that it stays there",
                 "give the same command again",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def remove(store: Store, name: str) -> None:

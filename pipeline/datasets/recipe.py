@@ -49,8 +49,17 @@ class Recipe:
 
 
 _OF_PICTURES = (
-    "image_id", "source", "source_id", "page_url", "file_url", "title", "artist", "rating", "license", "tags",
-)  # fmt: skip
+    "image_id",
+    "source",
+    "source_id",
+    "page_url",
+    "file_url",
+    "title",
+    "artist",
+    "rating",
+    "license",
+    "tags",
+)
 
 
 def sha256(path: Path) -> str:
@@ -113,9 +122,13 @@ def _is_setting(name: str, value: object) -> bool:
 
 _OF_CUT = ("size", "box_scale", "rotation")
 _BOUNDS = {
-    "width": (1, 1 << 20), "height": (1, 1 << 20), "size": (8, 4096), "box_scale": (0.25, 8),
-    "rotation": (-360, 360), "tilt": (-360, 360),
-}  # fmt: skip
+    "width": (1, 1 << 20),
+    "height": (1, 1 << 20),
+    "size": (8, 4096),
+    "box_scale": (0.25, 8),
+    "rotation": (-360, 360),
+    "tilt": (-360, 360),
+}
 
 
 def _problem(table: pa.Table) -> str | None:
@@ -196,9 +209,13 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
         table, _ = faces.cut(
-            pa.Table.from_pylist(of_cut, schema=schema), store, size=size, box_scale=_as_written(box_scale),
-            rotation=_as_written(rotation), jobs=jobs,
-        )  # fmt: skip
+            pa.Table.from_pylist(of_cut, schema=schema),
+            store,
+            size=size,
+            box_scale=_as_written(box_scale),
+            rotation=_as_written(rotation),
+            jobs=jobs,
+        )
         parts.append(table)
     return pa.concat_tables(parts).sort_by("order").select(FACES.names) if parts else FACES.empty_table()
 

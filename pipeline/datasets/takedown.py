@@ -69,9 +69,11 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
     for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
         if left.is_link(place):
             raise UserError(
-                root / [*left][-1], "is a link", "a file or folder of this data root",
+                root / [*left][-1],
+                "is a link",
+                "a file or folder of this data root",
                 "move what it names to where the link is, and give the same command again",
-            )  # fmt: skip
+            )
     with store.claim() as scratch:
         if not left.is_link(root / "datasets" / ".versions"):
             _adopt_copies(store)
@@ -116,9 +118,11 @@ def _check_idle(store: Store) -> None:
                 store.lock(file.stem).acquire(timeout=0).__exit__(None, None, None)
             except Timeout:
                 raise UserError(
-                    file, "another process is at work in this data root", "none",
+                    file,
+                    "another process is at work in this data root",
+                    "none",
                     "wait until it has ended, and give the same command again",
-                ) from None  # fmt: skip
+                ) from None
 
 
 def _adopt_copies(store: Store) -> None:
@@ -359,10 +363,14 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
         left.drop(cache / "results.sqlite")
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
-            _overwrite(ledger, (
-                "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "
-                "WHERE url = ?2 AND harvest IN (SELECT id FROM harvest WHERE json_extract(about, '$.source') = ?1)"
-            ), removal.offers)  # fmt: skip
+            _overwrite(
+                ledger,
+                (
+                    "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "
+                    "WHERE url = ?2 AND harvest IN (SELECT id FROM harvest WHERE json_extract(about, '$.source') = ?1)"
+                ),
+                removal.offers,
+            )
             _overwrite(ledger, "DELETE FROM file WHERE source = ? AND url = ?", removal.offers)
 
 

@@ -23,9 +23,12 @@ _TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
 _IDS = ("image_id", "face_id", "group")
 _READ = (*_TOLD, "face_id", "group", "split", "source", "source_id")
 _OFFER = {
-    "source_id": str, "file_url": str, "tags": [str], "instead": ([str], None),
+    "source_id": str,
+    "file_url": str,
+    "tags": [str],
+    "instead": ([str], None),
     **dict.fromkeys(("page_url", "artist", "title", "rating", "license", "md5", "sha256"), (str, None)),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -64,9 +67,11 @@ class Removal:
             return cls()
         except ValueError as error:
             raise UserError(
-                path, f"damaged ({error})", "the note of a takedown that was killed",
+                path,
+                f"damaged ({error})",
+                "the note of a takedown that was killed",
                 "move it away, and give that takedown again",
-            ) from error  # fmt: skip
+            ) from error
         return cls(*({tuple(v) if isinstance(v, list) else v for v in said[each.name]} for each in fields(cls)))
 
 
@@ -107,9 +112,11 @@ class Left(dict[str, str]):
 
 
 _TABLES = (
-    "stages/*/*/*.parquet", "datasets/.versions/*/manifest.parquet", "datasets/.versions/*/funnel.parquet",
+    "stages/*/*/*.parquet",
+    "datasets/.versions/*/manifest.parquet",
+    "datasets/.versions/*/funnel.parquet",
     "recipes/*.parquet",
-)  # fmt: skip
+)
 
 
 def tables_below(left: Left) -> list[Path]:
@@ -218,9 +225,12 @@ def undecided(tables: list[Path], removal: Removal) -> list[str]:
         f"{row['source']} {row['source_id']}"
         for path in tables
         for row in rows_of(path, columns)
-        if row.keys() >= {*columns} and not row["artist"] and not row["tags"] and row["source"] != "drawn"
+        if row.keys() >= {*columns}
+        and not row["artist"]
+        and not row["tags"]
+        and row["source"] != "drawn"
         and row["image_id"] not in removal.images
-    }  # fmt: skip
+    }
     return sorted(found)
 
 

@@ -120,9 +120,13 @@ def _keep(pixels: np.ndarray, store: Store) -> dict:
 
 
 _CROP = {
-    "face_id": HEX64, "path": re.compile("faces/[0-9a-f]{2}/[0-9a-f]{64}[.]png"), "sharpness": NUMBER,
-    "brightness": NUMBER, "monochrome": bool, "phash": str,
-}  # fmt: skip
+    "face_id": HEX64,
+    "path": re.compile("faces/[0-9a-f]{2}/[0-9a-f]{64}[.]png"),
+    "sharpness": NUMBER,
+    "brightness": NUMBER,
+    "monochrome": bool,
+    "phash": str,
+}
 """The shape of what `_keep` returns."""
 
 
@@ -150,9 +154,16 @@ def image_key(image_id: str, faces: list[Face]) -> str:
 
 
 def per_face(
-    faces: pa.Table, store: Store, memory_name: str, work: Callable, *, shape: list, what: str, jobs: int,
+    faces: pa.Table,
+    store: Store,
+    memory_name: str,
+    work: Callable,
+    *,
+    shape: list,
+    what: str,
+    jobs: int,
     still: Callable = bool,
-) -> list:  # fmt: skip
+) -> list:
     """work((path, faces of one picture)) -> one result per face, in the table's order, remembered; None of each face
     of a picture for which there was not enough memory. `shape`: of the results of one picture."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
@@ -173,10 +184,15 @@ def cut(
         return all(whole)  # after each was looked at: all that are damaged are removed
 
     crops = per_face(
-        faces, store, f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}",
+        faces,
+        store,
+        f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}",
         functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation),
-        shape=[_CROP], what="cutting", jobs=jobs, still=still_there,
-    )  # fmt: skip
+        shape=[_CROP],
+        what="cutting",
+        jobs=jobs,
+        still=still_there,
+    )
     first: dict[str, int] = {}
     for row, result in enumerate(crops):
         if result:
@@ -190,9 +206,11 @@ def cut(
             drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))
     if not first:
         raise UserError(
-            f"{len(faces)} faces", "there was not enough memory to cut any", "enough for one picture",
+            f"{len(faces)} faces",
+            "there was not enough memory to cut any",
+            "enough for one picture",
             "use fewer jobs, or smaller pictures",
-        )  # fmt: skip
+        )
     kept = [crops[row] for row in first.values()]
     made = {"size": size, "box_scale": box_scale, "rotation": rotation}
     columns = {name: [result[name] for result in kept] for name in kept[0]}

@@ -263,9 +263,15 @@ def _find_one(path: str, store: Store, **settings) -> list[Face]:
 
 
 def detect(
-    images: pa.Table, store: Store, *, detector: str, sweep: str, min_face: int, folder: Path | None = None,
+    images: pa.Table,
+    store: Store,
+    *,
+    detector: str,
+    sweep: str,
+    min_face: int,
+    folder: Path | None = None,
     jobs: int = 0,
-) -> tuple[pa.Table, list[dict]]:  # fmt: skip
+) -> tuple[pa.Table, list[dict]]:
     """IMAGES -> (the columns of FACES known by now, rows of FUNNEL for pictures without a face).
 
     `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
@@ -295,9 +301,11 @@ def detect(
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not faces:
         raise UserError(
-            f"{len(images)} pictures", f"{detector} found no face in them", "at least one",
+            f"{len(images)} pictures",
+            f"{detector} found no face in them",
+            "at least one",
             f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})",
-        )  # fmt: skip
+        )
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
     box, tilt, score, finder = (list(column) for column in zip(*faces, strict=True))
     return with_columns(table, box=box, tilt=tilt, score=score, detector=finder), drops

@@ -26,14 +26,7 @@ from torch.nn import functional as F
 
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face
-from pipeline.faces.views import (
-    Pyramid,
-    View,
-    face_at,
-    non_max_suppression,
-    square,
-    sweep,
-)
+from pipeline.faces.views import Pyramid, View, face_at, non_max_suppression, square, sweep
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
@@ -81,9 +74,14 @@ class FaceNetwork(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             *_down(3, 16),  # (N, 16, H/2, W/2)
-            *_down(16, 32), Block(32),  # (N, 32, H/4, W/4)
-            *_down(32, 72), Block(72), Block(72, dilation=2), Block(72), Block(72, dilation=2),  # (N, 72, H/8, W/8)
-        )  # fmt: skip
+            *_down(16, 32),
+            Block(32),  # (N, 32, H/4, W/4)
+            *_down(32, 72),
+            Block(72),
+            Block(72, dilation=2),
+            Block(72),
+            Block(72, dilation=2),  # (N, 72, H/8, W/8)
+        )
         self.head = nn.Sequential(nn.Conv2d(72, 72, 3, padding=1), nn.ReLU(), nn.Conv2d(72, 6, 1))
         nn.init.zeros_(self.head[-1].bias)
         nn.init.constant_(self.head[-1].bias[:1], -4.0)  # faces are rare: the paper's appendix D, RetinaNet's §4.1

@@ -34,13 +34,9 @@ _FAILS = {
     "blurred": lambda faces, limits: (pc.less(faces["sharpness"], limits.min_sharpness), faces["sharpness"]),
     "dark": lambda faces, limits: (pc.less(faces["brightness"], limits.min_brightness), faces["brightness"]),
     "bright": lambda faces, limits: (pc.greater(faces["brightness"], limits.max_brightness), faces["brightness"]),
-    "monochrome": lambda faces, limits: (
-        pc.and_(faces["monochrome"], limits.monochrome == "drop"), None
-    ),
-    "colored": lambda faces, limits: (
-        pc.and_(pc.invert(faces["monochrome"]), limits.monochrome == "only"), None
-    ),
-}  # fmt: skip
+    "monochrome": lambda faces, limits: (pc.and_(faces["monochrome"], limits.monochrome == "drop"), None),
+    "colored": lambda faces, limits: (pc.and_(pc.invert(faces["monochrome"]), limits.monochrome == "only"), None),
+}
 
 
 def select(faces: pa.Table, limits: Limits) -> tuple[pa.Table, list[dict]]:

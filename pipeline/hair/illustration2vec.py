@@ -4,8 +4,8 @@ Saito, Matsui: "Illustration2Vec: A Semantic Vector Representation of Illustrati
 Briefs, https://doi.org/10.1145/2820903.2820907. The authors' weights are Caffe's, https://github.com/rezoo/illustration2vec
 (MIT); the calls `estimate_…` and `extract_…` are those of their package `i2v`, and so are the shapes of their results.
 
-Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.USER_SUPPLIED`), they are held
-against the network's shapes, and their own sha256 names what is made of them.
+Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.USER_SUPPLIED`), they are
+held against the network's shapes, and their own sha256 names what is made of them.
 
 In shapes: N pictures. Departs from the package where it enlarges: beyond a picture's edge its last pixels go on, where
 the package of 2015 had the picture's darkest value.
@@ -35,8 +35,11 @@ from pipeline.manifest import HAIR_COLORS
 TAGGER, TAG_LIST = assets.ILLUSTRATION2VEC_TAGGER
 ENCODER = "illust2vec_ver200.caffemodel"
 KINDS = {
-    "general": slice(0, 512), "character": slice(512, 1024), "copyright": slice(1024, 1536), "rating": slice(1536, 1539)
-}  # fmt: skip
+    "general": slice(0, 512),
+    "character": slice(512, 1024),
+    "copyright": slice(1024, 1536),
+    "rating": slice(1536, 1539),
+}
 RATINGS = ["safe", "questionable", "explicit"]
 TAGS, FEATURES = 1539, 4096
 THRESHOLD = 0.25  # a tag is said when it is more probable than this
@@ -141,13 +144,17 @@ class Illustration2Vec:
 
     def estimate_top_tags(self, images: Sequence[Picture], n_tag: int = 10) -> list[dict[str, list]]:
         """{kind: [(tag, probability), …]} of each picture: the likeliest `n_tag` of a kind, and all three ratings."""
-        return [{kind: self._top(row, kind)[: None if kind == "rating" else n_tag] for kind in KINDS}
-                for row in self.probabilities(images)]  # fmt: skip
+        return [
+            {kind: self._top(row, kind)[: None if kind == "rating" else n_tag] for kind in KINDS}
+            for row in self.probabilities(images)
+        ]
 
     def estimate_plausible_tags(self, images: Sequence[Picture], threshold: float = THRESHOLD) -> list[dict[str, list]]:
         """{kind: [(tag, probability), …]} of each picture: those above the threshold, and all three ratings."""
-        return [{kind: [pair for pair in self._top(row, kind) if kind == "rating" or pair[1] > threshold]
-                 for kind in KINDS} for row in self.probabilities(images)]  # fmt: skip
+        return [
+            {kind: [pair for pair in self._top(row, kind) if kind == "rating" or pair[1] > threshold] for kind in KINDS}
+            for row in self.probabilities(images)
+        ]
 
     def extract_feature(self, images: Sequence[Picture]) -> np.ndarray:
         """(N, 4096) float32."""
@@ -174,8 +181,10 @@ class Illustration2Vec:
         # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
         full_precision = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), full_precision:
-            parts = [self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu()
-                     for at in range(0, max(1, len(pictures)), BATCH)]  # fmt: skip
+            parts = [
+                self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu()
+                for at in range(0, max(1, len(pictures)), BATCH)
+            ]
             return torch.cat(parts).numpy()
 
     def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:

@@ -18,15 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import assets
-from pipeline.faces.crop import (
-    CROP_VERSION,
-    Face,
-    by_image,
-    crop,
-    image_key,
-    per_face,
-    rows_of,
-)
+from pipeline.faces.crop import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
 from pipeline.images import collect as images
@@ -48,12 +40,25 @@ I2V_PICTURES = 16  # whose faces are asked about at once
 I2V_HEADING = "illustration2vec:"  # among the tags of a row: what follows is the network's word, not the source's
 
 HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
-    "aqua_hair": "blue", "light_blue_hair": "blue", "dark_blue_hair": "blue", "orange_hair": "brown",
-    "light_brown_hair": "brown", "dark_brown_hair": "brown", "white_hair": "silver", "grey_hair": "silver",
-    "gray_hair": "silver", "light_purple_hair": "purple", "light_green_hair": "green", "dark_green_hair": "green",
-    "light_pink_hair": "pink", "dark_red_hair": "red", "blond_hair": "blonde", "yellow_hair": "blonde",
-    "platinum_blonde_hair": "blonde", "light_blonde_hair": "blonde",
-}  # fmt: skip
+    "aqua_hair": "blue",
+    "light_blue_hair": "blue",
+    "dark_blue_hair": "blue",
+    "orange_hair": "brown",
+    "light_brown_hair": "brown",
+    "dark_brown_hair": "brown",
+    "white_hair": "silver",
+    "grey_hair": "silver",
+    "gray_hair": "silver",
+    "light_purple_hair": "purple",
+    "light_green_hair": "green",
+    "dark_green_hair": "green",
+    "light_pink_hair": "pink",
+    "dark_red_hair": "red",
+    "blond_hair": "blonde",
+    "yellow_hair": "blonde",
+    "platinum_blonde_hair": "blonde",
+    "light_blonde_hair": "blonde",
+}
 """As sites say it -> one of the nine."""
 _MANY = re.compile(
     "(multi_?colou?red|two_toned?|split_colou?r(ed)?|gradient|streaked|rainbow|colou?red_(inner|tips))_hair"
@@ -121,9 +126,14 @@ def _by_tags(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
 
 def _by_color(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
     scores = per_face(
-        faces, asked.store, f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
-        functools.partial(_color_one, store=asked.store), shape=[_NINE], what="looking at hair", jobs=asked.jobs,
-    )  # fmt: skip
+        faces,
+        asked.store,
+        f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
+        functools.partial(_color_one, store=asked.store),
+        shape=[_NINE],
+        what="looking at hair",
+        jobs=asked.jobs,
+    )
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
     return [Prediction(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
@@ -184,8 +194,10 @@ def _rounded(scores: Sequence[float]) -> Scores:
 
 
 _TELL: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
-    "tags": _by_tags, "i2v": _by_i2v, "color": _by_color,
-}  # fmt: skip
+    "tags": _by_tags,
+    "i2v": _by_i2v,
+    "color": _by_color,
+}
 TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
 """--hair-tagger -> who is asked, those first whose word counts more."""
 
@@ -238,9 +250,11 @@ def tag(
         said[one] = [next(told) if is_asked else None for is_asked in is_open]
     decided = [_decide(dict(zip(who, words, strict=True))) for words in zip(*said.values(), strict=True)]
     faces = with_columns(
-        faces, hair_color=[row.color for row in decided], hair_scores=[row.scores for row in decided],
+        faces,
+        hair_color=[row.color for row in decided],
+        hair_scores=[row.scores for row in decided],
         hair_tagger=[row.who for row in decided],
-    )  # fmt: skip
+    )
     index = faces.schema.get_field_index("tags")
     field = faces.schema.field(index)
     tags = [_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]

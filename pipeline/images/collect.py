@@ -21,12 +21,7 @@ from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
 from pipeline.manifest import IMAGES, REASONS, funnel_row
 from pipeline.parallel import OUT_OF_MEMORY, cached_map, is_want_of_memory
-from pipeline.sources.base import (
-    FileTooLarge,
-    Held,
-    Post,
-    Skipped,
-)
+from pipeline.sources.base import FileTooLarge, Held, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
 
@@ -39,9 +34,17 @@ MAX_EXIF_BYTES = 1 << 16  # each of its tags may name all of them again
 # By content. Left out on purpose: formats that run programs (EPS), that decode before they tell their size (ICO), or
 # that no site serves.
 EXTENSIONS = {
-    "JPEG": "jpg", "MPO": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "BMP": "bmp", "TIFF": "tif",
-    "AVIF": "avif", "PPM": "ppm", "TGA": "tga",
-}  # fmt: skip
+    "JPEG": "jpg",
+    "MPO": "jpg",
+    "PNG": "png",
+    "GIF": "gif",
+    "WEBP": "webp",
+    "BMP": "bmp",
+    "TIFF": "tif",
+    "AVIF": "avif",
+    "PPM": "ppm",
+    "TGA": "tga",
+}
 Image.init()  # so that `formats` may name any of the above …
 _FORMATS = [name for name in EXTENSIONS if name in Image.OPEN]  # … that Pillow has; it opens an MPO as a JPEG
 _COPYING_FORMATS = ("WEBP", "AVIF")
@@ -156,9 +159,11 @@ def load(path: Path) -> np.ndarray:
         return decode(path.read_bytes())[0]
     except (FileNotFoundError, Rejected) as error:
         raise UserError(
-            path, "the original is gone or damaged", "the file that ScrapeImages kept",
+            path,
+            "the original is gone or damaged",
+            "the file that ScrapeImages kept",
             "delete it and stages/ScrapeImages below the data root, and run again",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _words(error: Exception) -> str:
@@ -332,9 +337,15 @@ def kept(store: Store, image_id: str) -> Path | None:
 
 _REJECTED = {"reason": re.compile("|".join(REASONS)), "detail": str, "image_id": (HEX64, None)}
 _TAKEN = {
-    "image_id": HEX64, "path": re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), "bytes": int, "md5": str,
-    "format": str, "width": int, "height": int, "phash": str,
-}  # fmt: skip
+    "image_id": HEX64,
+    "path": re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"),
+    "bytes": int,
+    "md5": str,
+    "format": str,
+    "width": int,
+    "height": int,
+    "phash": str,
+}
 """The shapes of what `take` returns."""
 
 
@@ -344,9 +355,14 @@ def memory(store: Store):
 
 
 def collect(
-    offers: Iterable[Post | Skipped], source: str, limit: int, store: Store, *, blocked: BlockList = _NOTHING,
+    offers: Iterable[Post | Skipped],
+    source: str,
+    limit: int,
+    store: Store,
+    *,
+    blocked: BlockList = _NOTHING,
     jobs: int = 0,
-) -> tuple[pa.Table, list[dict]]:  # fmt: skip
+) -> tuple[pa.Table, list[dict]]:
     """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
 
     The same bytes under two ids are one row, the first's in the order of ids, and a drop."""

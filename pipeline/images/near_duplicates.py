@@ -44,8 +44,9 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
     keys = sorted(files)
     version = f"{images_version}.{VERSION}"
     with (
-        store.memory(f"thumbnails/{version}", _SEEN) as thumbnails, store.memory(f"copies/{version}", bool) as compared
-    ):  # fmt: skip
+        store.memory(f"thumbnails/{version}", _SEEN) as thumbnails,
+        store.memory(f"copies/{version}", bool) as compared,
+    ):
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
         for key, seen in cached_map(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
@@ -150,9 +151,9 @@ def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
     count = len(sketches)
     cells = 1 if count <= 1 << 15 else 2 * int(count**0.5)
     centers = sketches[:: -(-count // cells)].astype(np.float32)  # they are sorted: so of all kinds
-    home = np.concatenate([
-        (sketches[at : at + block].astype(np.float32) @ centers.T).argmax(1) for at in range(0, count, block)
-    ])  # fmt: skip
+    home = np.concatenate(
+        [(sketches[at : at + block].astype(np.float32) @ centers.T).argmax(1) for at in range(0, count, block)]
+    )
     members = np.split(np.argsort(home, kind="stable"), np.cumsum(np.bincount(home, minlength=len(centers)))[:-1])
     for at in range(0, count, block):
         for queries in (sketches[at : at + block], mirrored(sketches[at : at + block])):

@@ -2,16 +2,7 @@
 
 from functools import partial
 
-from pipeline.sources import (
-    archive,
-    drawn,
-    folder,
-    gallery_dl,
-    getchu,
-    twitter,
-    url_list,
-    web_page,
-)
+from pipeline.sources import archive, drawn, folder, gallery_dl, getchu, twitter, url_list, web_page
 from pipeline.sources.base import Source
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.search import google as google_images

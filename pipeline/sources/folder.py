@@ -9,12 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.sources import sidecars
-from pipeline.sources.base import (
-    LocalQuery,
-    Post,
-    Skipped,
-    read_file,
-)
+from pipeline.sources.base import LocalQuery, Post, Skipped, read_file
 from pipeline.sources.sidecars import Sidecars, beside
 
 EXTENSIONS = frozenset(
@@ -27,12 +22,34 @@ OTHERS = frozenset(  # not pictures, and known not to be: not even looked into
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
-JUNK = frozenset((
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information", "found.000",
-    "msocache", "__macosx", "network trash folder", "temporary items", "lost+found", "lost.dir", "@eadir", "@tmp",
-    "#recycle", "#snapshot", "~snapshot", "@recycle", "@recently-snapshot", "@__thumb", "@sharebin", "@transcode",
-    "_gsdata_",
-))  # fmt: skip
+JUNK = frozenset(
+    (
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "found.000",
+        "msocache",
+        "__macosx",
+        "network trash folder",
+        "temporary items",
+        "lost+found",
+        "lost.dir",
+        "@eadir",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "~snapshot",
+        "@recycle",
+        "@recently-snapshot",
+        "@__thumb",
+        "@sharebin",
+        "@transcode",
+        "_gsdata_",
+    )
+)
 
 
 def is_junk(name: str) -> bool:
@@ -112,9 +129,15 @@ SPECIAL = "a pipe, a socket or a device"
 HIDDEN, JUNK_FOLDER = "a hidden picture", "a hidden folder, or one of the system: not looked into"
 BAD_SIDECAR = "a link out of the folder, or unreadable"
 PROBLEMS = {
-    LINK: "link", LINKED_FOLDER: "link", UNREADABLE: "unreadable", UNREADABLE_FOLDER: "unreadable",
-    SPECIAL: "unreadable", HIDDEN: "system_file", JUNK_FOLDER: "system_file", BAD_SIDECAR: "bad_sidecar",
-}  # fmt: skip
+    LINK: "link",
+    LINKED_FOLDER: "link",
+    UNREADABLE: "unreadable",
+    UNREADABLE_FOLDER: "unreadable",
+    SPECIAL: "unreadable",
+    HIDDEN: "system_file",
+    JUNK_FOLDER: "system_file",
+    BAD_SIDECAR: "bad_sidecar",
+}
 """Why something is not read -> the reason of its row. Any other words are of sidecars that are not used."""
 _ALWAYS_TOLD = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
 

@@ -50,16 +50,30 @@ POLL = 0.1  # seconds
 # Between two of its requests. Where it waits longer of itself, so it does here: what is given goes over its own rule.
 PAUSE = "1.0-2.0"
 LONGER_PAUSES = {
-    "instagram.com": "6.0-12.0", "twibooru.org": "6.0-6.1", "exhentai.org": "3.0-6.0", "e-hentai.org": "3.0-6.0",
-    "bilibili.com": "3.0-6.0", "joyreactor.com": "3.0-6.0", "joyreactor.cc": "3.0-6.0", "reactor.cc": "3.0-6.0",
-    "behance.net": "2.0-4.0", "imagefap.com": "2.0-4.0", "nijie.info": "2.0-4.0", "pholder.com": "2.0-4.0",
-}  # fmt: skip
+    "instagram.com": "6.0-12.0",
+    "twibooru.org": "6.0-6.1",
+    "exhentai.org": "3.0-6.0",
+    "e-hentai.org": "3.0-6.0",
+    "bilibili.com": "3.0-6.0",
+    "joyreactor.com": "3.0-6.0",
+    "joyreactor.cc": "3.0-6.0",
+    "reactor.cc": "3.0-6.0",
+    "behance.net": "2.0-4.0",
+    "imagefap.com": "2.0-4.0",
+    "nijie.info": "2.0-4.0",
+    "pholder.com": "2.0-4.0",
+}
 # Settings that its configuration may have otherwise, and that go over it: no disguise, no false address of ours, no
 # further URLs, and messages in the form that is read here.
 OURS = (
-    "browser=", "geo-bypass=null", "input-files=null", "server.enabled=false", "output.jsonl=false",
-    "output.private=false", "output.num-to-str=false",
-)  # fmt: skip
+    "browser=",
+    "geo-bypass=null",
+    "input-files=null",
+    "server.enabled=false",
+    "output.jsonl=false",
+    "output.private=false",
+    "output.num-to-str=false",
+)
 
 FILE, QUEUE, ERROR = 3, 6, -1  # of messages
 UNSUPPORTED = 64  # its exit status for a URL that it does not know
@@ -73,10 +87,12 @@ UNSAFE_ON = {"newgrounds": {"m", "a"}}  # there, e is for everyone
 _INSTALL = "install it (pip install gallery-dl), or say where it is: program in [gallery_dl] of luigi.cfg"
 _LOGIN = "give gallery-dl your login, in its own configuration"
 _CURES = {
-    "AuthRequired": _LOGIN, "AuthorizationError": _LOGIN, "AuthenticationError": _LOGIN,
+    "AuthRequired": _LOGIN,
+    "AuthorizationError": _LOGIN,
+    "AuthenticationError": _LOGIN,
     "NotFoundError": "look at the address in --query",
     "ChallengeError": "the site wants no programs now: ask it, or try later",
-}  # fmt: skip
+}
 _UNKNOWN_URL = "gallery-dl --list-extractors shows what it knows; --source web_page reads any page"
 
 
@@ -131,9 +147,16 @@ def _url(query: Query) -> str:
 def _command(query: Query, after: int, count: int) -> list[str]:
     settings = [*OURS, f"extractor.sleep-request={_pause(_url(query))}", f"user-agent={query.agent}"]
     return [
-        _program(query), "--dump-json", "--no-input", "--no-colors", "--range", f"{after + 1}-{after + count}",
-        *(word for setting in settings for word in ("--option", setting)), "--", _url(query),
-    ]  # fmt: skip
+        _program(query),
+        "--dump-json",
+        "--no-input",
+        "--no-colors",
+        "--range",
+        f"{after + 1}-{after + count}",
+        *(word for setting in settings for word in ("--option", setting)),
+        "--",
+        _url(query),
+    ]
 
 
 def _program(query: Query) -> str:
@@ -294,10 +317,16 @@ def _offer(query: Query, name: str, url: object, values: dict) -> RemoteImage | 
     pages = (absolute_url(values.get(key)) for key in PAGE_KEYS)
     hashes = (promised_md5(values.get(key)) for key in HASH_KEYS)
     return RemoteImage(
-        name, address, page_url=next(filter(None, pages), absolute_url(_url(query))), title=said.get("title"),
-        artist=said.get("artist"), rating=rating or None, license=said.get("license"), tags=_tags(values),
+        name,
+        address,
+        page_url=next(filter(None, pages), absolute_url(_url(query))),
+        title=said.get("title"),
+        artist=said.get("artist"),
+        rating=rating or None,
+        license=said.get("license"),
+        tags=_tags(values),
         md5=next(filter(None, hashes), None),
-    )  # fmt: skip
+    )
 
 
 def _marked(values: dict) -> str:

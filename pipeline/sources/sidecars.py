@@ -63,9 +63,20 @@ _BOARD_KEYS = frozenset(
 ARTIST_NAMESPACES = ("artist", "creator", "mangaka", "illustrator")  # before a colon in a tag
 TEXT_KEYS = ("text", "caption", "captions")  # of tags or of sentences
 TAG_KEYS = (
-    "tags", "tag_string", "tags_general", "tags_character", "tags_copyright", *TEXT_KEYS, "tags_copyright_other",
-    "tags_genre", "tags_medium", "tags_object", "tags_reference", "tags_species", "tags_studio",
-)  # fmt: skip
+    "tags",
+    "tag_string",
+    "tags_general",
+    "tags_character",
+    "tags_copyright",
+    *TEXT_KEYS,
+    "tags_copyright_other",
+    "tags_genre",
+    "tags_medium",
+    "tags_object",
+    "tags_reference",
+    "tags_species",
+    "tags_studio",
+)
 PROVENANCE_KEYS = (
     *TAG_KEYS,
     *ARTIST_KEYS,

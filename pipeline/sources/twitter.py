@@ -87,9 +87,11 @@ def first(query: Query) -> Cursor:
     asked = _QUERY.fullmatch(" ".join(query.text.split()))
     if not asked:
         raise UserError(
-            "--query", sanitize_line(query.text) or "nothing", "@NAME or from=NAME (a user), or search=WORDS",
+            "--query",
+            sanitize_line(query.text) or "nothing",
+            "@NAME or from=NAME (a user), or search=WORDS",
             "mend the query; a name has 1 to 15 letters a-z, digits and underscores",
-        )  # fmt: skip
+        )
     search = _with_operators(asked["words"], query.options.get("previews")) if asked["words"] else ""
     cursor = {"user": asked["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
     return cursor | {"is_keyed": True}
@@ -113,9 +115,11 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
     token = query.keys.get("bearer_token")
     if not token:
         raise UserError(
-            "bearer_token", "it is not set", "the Bearer Token of an app",
+            "bearer_token",
+            "it is not set",
+            "the Bearer Token of an app",
             "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
-        )  # fmt: skip
+        )
     if cursor["user"] and not cursor["id"]:
         _pay(query, USER + _TIMELINE.least * _TIMELINE.price)  # an id alone would be money for nothing
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
@@ -126,9 +130,11 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
     while size * listed.price / 1000 > query.budget_usd:
         size -= 1
     parameters = {
-        "max_results": size, "tweet.fields": "attachments,author_id,possibly_sensitive",
-        "expansions": listed.expansions, "media.fields": "preview_image_url,type,url",
-    }  # fmt: skip
+        "max_results": size,
+        "tweet.fields": "attachments,author_id,possibly_sensitive",
+        "expansions": listed.expansions,
+        "media.fields": "preview_image_url,type,url",
+    }
     if cursor["search"]:
         path = "/2/tweets/search/recent"
         parameters |= {"query": cursor["search"]}
@@ -223,11 +229,12 @@ def _offers(
     name = cursor["user"] or names.get(str(post.get("author_id")))
     name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else None
     about = {
-        "page_url": f"https://x.com/{name or 'i'}/status/{post_id}", "artist": name,
+        "page_url": f"https://x.com/{name or 'i'}/status/{post_id}",
+        "artist": name,
         "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
         "rating": "sensitive" if post.get("possibly_sensitive") else "general",
         "tags": tuple(dict.fromkeys(tags_of(_HASHTAG.findall(text)))),
-    }  # fmt: skip
+    }
     return [_offer(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)]
 
 

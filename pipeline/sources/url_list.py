@@ -224,9 +224,12 @@ def _parquet_rows(data: bytes) -> Iterator[Row]:
 
 
 _READERS = {
-    ".txt": _txt_rows, ".csv": _csv_rows, ".tsv": partial(_csv_rows, delimiter="\t"), ".jsonl": _jsonl_rows,
+    ".txt": _txt_rows,
+    ".csv": _csv_rows,
+    ".tsv": partial(_csv_rows, delimiter="\t"),
+    ".jsonl": _jsonl_rows,
     ".parquet": _parquet_rows,
-}  # fmt: skip
+}
 
 
 def _first_of(row: dict, keys: tuple[str, ...], usable) -> object:
@@ -252,10 +255,14 @@ def _offer(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
     if caption := caption_in(row):
         said.setdefault("title", caption)
     return RemoteImage(
-        sanitize_line(urljoin(base, address["url"]), MAX_URL), url, **said, tags=tags_of(tags),
-        md5=_first_of(row, HASH_KEYS, promised_md5), sha256=_first_of(row, HASH_KEYS, promised_sha256),
+        sanitize_line(urljoin(base, address["url"]), MAX_URL),
+        url,
+        **said,
+        tags=tags_of(tags),
+        md5=_first_of(row, HASH_KEYS, promised_md5),
+        sha256=_first_of(row, HASH_KEYS, promised_sha256),
         bytes=_first_of(row, SIZE_KEYS, whole_number),
-    )  # fmt: skip
+    )
 
 
 def _absolute(text: str, base: str) -> str | None:

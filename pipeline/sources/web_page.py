@@ -48,9 +48,15 @@ CURE = "give the address of a page that shows pictures"
 # Codecs by Python's names -> those that are tried, strictly; the last one then takes what it can. The first `euc_jp`
 # knows no ①, the others of a pair are what browsers mean.
 CODECS = {
-    "euc_jp": ("euc_jp", "euc_jis_2004"), "shift_jis": ("cp932",), "ascii": ("cp1252",), "iso8859-1": ("cp1252",),
-    "gb2312": ("gb18030",), "gbk": ("gb18030",), "euc_kr": ("cp949",), "big5": ("big5hkscs",),
-}  # fmt: skip
+    "euc_jp": ("euc_jp", "euc_jis_2004"),
+    "shift_jis": ("cp932",),
+    "ascii": ("cp1252",),
+    "iso8859-1": ("cp1252",),
+    "gb2312": ("gb18030",),
+    "gbk": ("gb18030",),
+    "euc_kr": ("cp949",),
+    "big5": ("big5hkscs",),
+}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _KNOWN = re.compile("utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac")  # idna takes hours
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
@@ -288,9 +294,11 @@ def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[Rem
             smaller |= {*others} - {best}
             titles[best] = titles.get(best) or picture.alt
     said = {
-        "page_url": page_url, "artist": one_line(page.meta.get("author")), "license": absolute_url(page.license, base),
+        "page_url": page_url,
+        "artist": one_line(page.meta.get("author")),
+        "license": absolute_url(page.license, base),
         "tags": tags_of(split_tags(page.meta.get("keywords"))),
-    }  # fmt: skip
+    }
     for url, title in titles.items():
         if url not in smaller:
             yield RemoteImage(url, url, title=one_line(title) or one_line(page.title), **said)

@@ -199,9 +199,11 @@ def check_ratings(query: Query, names: dict[str, str]) -> None:
             asked = {names.get(rating, rating) for rating in word.removeprefix("rating:").split(",")}
             if not asked <= set(query.ratings):
                 raise UserError(
-                    "--query", f"it asks for {word}", f"nothing but {' '.join(query.ratings)}",
+                    "--query",
+                    f"it asks for {word}",
+                    f"nothing but {' '.join(query.ratings)}",
                     "leave it out, or set ratings in the source's section of luigi.cfg",
-                )  # fmt: skip
+                )
 
 
 def promised_md5(value: object) -> str | None:

@@ -17,13 +17,7 @@ import numpy as np
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import Look, sample
 from pipeline.faces.crop import Face, crop
-from pipeline.hair.color_names import (
-    any_color,
-    color_of,
-    shares,
-    to_lab,
-    to_rgb,
-)
+from pipeline.hair.color_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.hair.color_network import CELLS, PATCH
 from pipeline.manifest import HAIR_COLORS
 from pipeline.parallel import Progress, map_items
@@ -95,9 +89,12 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
     if look.style == "icon":
         return look
     return replace(
-        look, turn=rng.uniform(-0.12, 0.12), line=rng.choice((0, 0, 0.008, 0.012, 0.018, 0.025, 0.035)),
-        shading=str(rng.choice(("flat", "cel", "soft"))), tilt=rng.uniform(-25, 25),
-    )  # fmt: skip
+        look,
+        turn=rng.uniform(-0.12, 0.12),
+        line=rng.choice((0, 0, 0.008, 0.012, 0.018, 0.025, 0.035)),
+        shading=str(rng.choice(("flat", "cel", "soft"))),
+        tilt=rng.uniform(-25, 25),
+    )
 
 
 def draw_head(look: Look, rng: np.random.Generator) -> Head:

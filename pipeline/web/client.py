@@ -119,9 +119,12 @@ class Client:
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
         return self._request_with_retries(
-            ask.url, outgoing._replace(headers=outgoing.headers | kept.conditions()), use,
-            seconds=self._policy.page_seconds, obeys_robots=obeys_robots,
-        )  # fmt: skip
+            ask.url,
+            outgoing._replace(headers=outgoing.headers | kept.conditions()),
+            use,
+            seconds=self._policy.page_seconds,
+            obeys_robots=obeys_robots,
+        )
 
     def file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
         """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. robots.txt, opt-outs and
@@ -154,14 +157,24 @@ class Client:
 
         if not partial_file.is_whole():
             self._request_with_retries(
-                ask.url, _outgoing(ask), fetch, seconds=self._policy.file_seconds, obeys_robots=True,
+                ask.url,
+                _outgoing(ask),
+                fetch,
+                seconds=self._policy.file_seconds,
+                obeys_robots=True,
                 more=lambda: _ranged(partial_file),
-            )  # fmt: skip
+            )
 
     def _request_with_retries(
-        self, url: str, outgoing: Outgoing, use: Callable[[web.Response], T], *, seconds: float, obeys_robots: bool,
+        self,
+        url: str,
+        outgoing: Outgoing,
+        use: Callable[[web.Response], T],
+        *,
+        seconds: float,
+        obeys_robots: bool,
         more: Callable[[], dict[str, str]] = dict,
-    ) -> T:  # fmt: skip
+    ) -> T:
         """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
         host = self._host(url)
         if host.ban:
@@ -173,9 +186,12 @@ class Client:
 
         def ask() -> T:
             with web.answered(
-                self._session, url, outgoing._replace(headers=outgoing.headers | more()), seconds=seconds,
+                self._session,
+                url,
+                outgoing._replace(headers=outgoing.headers | more()),
+                seconds=seconds,
                 before=lambda target: self._wait_until_allowed(target, host, obeys_robots=obeys_robots),
-            ) as answer:  # fmt: skip
+            ) as answer:
                 _apply_rate_limit_headers(answer, self._host(answer.url).budget)
                 return use(answer)
 
@@ -277,7 +293,7 @@ def _without_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
     headers = {name: redaction.hide(value, keys) for name, value in answer.headers.items()}
     return HttpResponse(
         redaction.hide(answer.url, keys), answer.status, headers, redaction.hide_in_bytes(answer.body, keys)
-    )  # fmt: skip
+    )
 
 
 def _ranged(partial_file: PartialFile) -> dict[str, str]:
@@ -329,9 +345,11 @@ def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
 
 def _ban(answer: web.Response) -> BlockedByHost:
     return BlockedByHost(
-        host_name(answer.url), f"HTTP {answer.status_code}, a challenge that keeps programs out", "an answer",
+        host_name(answer.url),
+        f"HTTP {answer.status_code}, a challenge that keeps programs out",
+        "an answer",
         "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
-    )  # fmt: skip
+    )
 
 
 def _refusal(answer: web.Response) -> RequestFailed:

@@ -227,9 +227,14 @@ def answered(
             before(url)
             with _translate_errors(session, told), session.watchdog.limit(session, seconds):
                 answer = session.get(
-                    url, params=sent.parameters, headers=sent.all_headers, auth=sent.login, stream=True,
-                    timeout=PATIENCE, allow_redirects=False,
-                )  # fmt: skip
+                    url,
+                    params=sent.parameters,
+                    headers=sent.all_headers,
+                    auth=sent.login,
+                    stream=True,
+                    timeout=PATIENCE,
+                    allow_redirects=False,
+                )
                 with answer:
                     if not answer.is_redirect:
                         answer.url, answer.session = url, session

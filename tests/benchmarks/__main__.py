@@ -51,10 +51,19 @@ def measure(*, runs: int = RUNS, **works: Callable[[], None]) -> dict[str, list[
 def tell(bench: str, amount: int, unit: str, seconds: list[float], **more) -> None:
     median = statistics.median(seconds)
     spread = (max(seconds) - min(seconds)) / median
-    print(json.dumps({
-        "bench": bench, f"{unit}/s": round(amount / median, 1), "spread": round(spread, 2), **more,
-        "runs": len(seconds), "cpu": platform.machine(),
-    }), flush=True)  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "bench": bench,
+                f"{unit}/s": round(amount / median, 1),
+                "spread": round(spread, 2),
+                **more,
+                "runs": len(seconds),
+                "cpu": platform.machine(),
+            }
+        ),
+        flush=True,
+    )
 
 
 def originals(count: int, store: Store) -> list[Path]:
@@ -122,9 +131,13 @@ def build(count: int = 240) -> None:
     for sweep, times in seconds.items():
         median = statistics.median(times)
         tell(
-            f"build/whole with --sweep {sweep}, all cores", count, "images", times,
-            times_the_cascade=round(median / pure, 2), times_off=round(median / plain, 2),
-        )  # fmt: skip
+            f"build/whole with --sweep {sweep}, all cores",
+            count,
+            "images",
+            times,
+            times_the_cascade=round(median / pure, 2),
+            times_off=round(median / plain, 2),
+        )
 
 
 def hair_taggers() -> None:
@@ -141,9 +154,13 @@ def hair_taggers() -> None:
         rate = len(truth) / statistics.median(seconds[name])
         right = sum(map(operator.eq, named[name], truth)) / len(truth)
         tell(
-            f"hair/{name}", len(truth), "faces", seconds[name], times_nearest_swatch=round(rate / base, 3),
+            f"hair/{name}",
+            len(truth),
+            "faces",
+            seconds[name],
+            times_nearest_swatch=round(rate / base, 3),
             right=round(right, 3) if is_judged else None,
-        )  # fmt: skip
+        )
 
 
 def groups(count: int = 1_000_000) -> None:
@@ -161,9 +178,14 @@ def groups(count: int = 1_000_000) -> None:
         proposed += 1
         found += b - a == count - copies
     tell(
-        "groups/candidates, all cores", count, "sketches", [time.perf_counter() - start], recall=found / copies,
-        pairs=proposed, peak_GB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-    )  # fmt: skip
+        "groups/candidates, all cores",
+        count,
+        "sketches",
+        [time.perf_counter() - start],
+        recall=found / copies,
+        pairs=proposed,
+        peak_GB=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+    )
 
 
 def _sketch_of(i: int) -> np.ndarray:
@@ -242,9 +264,7 @@ def step(preset: str = "") -> None:
                 torch.arange(config.pictures) % len(config.labels)
             ]
         textbook = (_textbook_cgan if hasattr(config, "labels") else _textbook_dcgan)(name, config, batch, device)
-        seconds = measure(
-            runs=9, textbook=repeated(textbook), ours=repeated(_ours(name, config, batch, device)),
-        )  # fmt: skip
+        seconds = measure(runs=9, textbook=repeated(textbook), ours=repeated(_ours(name, config, batch, device)))
         times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
         images = config.batch_size * inner
         tell(f"step/{name} {preset}, textbook", images, "images", seconds["textbook"], device=device.type)
@@ -340,9 +360,16 @@ def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], No
 
 
 BENCHES = {
-    "parts": parts, "build": build, "loader": loader, "step": step, "harvest": harvest, "politeness": politeness,
-    "groups": groups, "detectors": detectors, "hair": hair_taggers,
-}  # fmt: skip
+    "parts": parts,
+    "build": build,
+    "loader": loader,
+    "step": step,
+    "harvest": harvest,
+    "politeness": politeness,
+    "groups": groups,
+    "detectors": detectors,
+    "hair": hair_taggers,
+}
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)

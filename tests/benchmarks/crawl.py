@@ -148,10 +148,17 @@ def politeness(requests: int = 200) -> None:
             budget.wait()
             seconds.append(time.perf_counter() - start)
     quarters = statistics.quantiles(seconds, n=4)
-    print(json.dumps({
-        "bench": "politeness", "us a request": round(quarters[1] * 1e6),
-        "quartiles": [round(quarter * 1e6) for quarter in quarters], "requests": requests,
-    }), flush=True)  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "bench": "politeness",
+                "us a request": round(quarters[1] * 1e6),
+                "quartiles": [round(quarter * 1e6) for quarter in quarters],
+                "requests": requests,
+            }
+        ),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

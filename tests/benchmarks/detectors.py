@@ -89,12 +89,13 @@ def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
         others += len(faces) - bool(right)
         errors += [abs((face.tilt - marked.tilt + 180) % 360 - 180) for face in right[:1]]
     return {
-        "pictures": len(pictures), "recall": round(found / len(pictures), 3),
+        "pictures": len(pictures),
+        "recall": round(found / len(pictures), 3),
         "precision": round(found / max(1, found + others), 3),
         "found_within_20": round(float(np.sum(np.array(errors) <= 20)) / len(pictures), 3),
         "of_them_within_8": round(float(np.mean([error <= 8 for error in errors if error <= 20] or [0])), 3),
         "images/core_s": round(1 / statistics.mean(seconds), 1),
-    }  # fmt: skip
+    }
 
 
 def detectors() -> None:

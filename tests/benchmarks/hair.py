@@ -53,9 +53,10 @@ def hair_works(count: int = 96) -> dict[str, Work]:
         few = slice(0, 2 * illustration2vec.BATCH if device == "cpu" else None)
         for batch in (1, illustration2vec.BATCH):
             works[f"i2v, {weights} weights, {device}, {batch} at once"] = Work(
-                lambda tagger=tagger, few=few, batch=batch: _by_i2v(tagger, crops[few], batch), truth[few],
+                lambda tagger=tagger, few=few, batch=batch: _by_i2v(tagger, crops[few], batch),
+                truth[few],
                 is_judged=weights == "its own",
-            )  # fmt: skip
+            )
     return works
 
 

@@ -176,10 +176,11 @@ class Hostile:
 def test_what_is_no_vgg16_is_refused_and_nothing_in_it_runs(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = {
-        "code": pickle.dumps({"VGG16_0": Hostile()}, 3), "text": b"no weights",
+        "code": pickle.dumps({"VGG16_0": Hostile()}, 3),
+        "text": b"no weights",
         "other": pickle.dumps({"VGG16_0": {"Conv_0": {"kernel": np.zeros((3, 3, 3, 4)), "bias": np.ones(4)}}}, 3),
         "truncated": pickle.dumps(weights(), 3)[:5000],
-    }[content]  # fmt: skip
+    }[content]
     (tmp_path / "vgg16.ckpt").write_bytes(data)
     with pytest.raises(UserError, match=r"damaged .*the weights of VGG16"):
         perceptual.vgg16(tmp_path / "vgg16.ckpt")

@@ -88,9 +88,7 @@ def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["kind"] == "loss"] == [1, 2, 3, 4, 5]
     assert [line["step"] for line in lines if line["kind"] == "score"] == [2, 4, 5]
-    assert {path.name for path in (tmp_path / "samples").iterdir()} == {
-        f"{step:06}.png" for step in (0, 2, 4, 5)
-    }  # fmt: skip
+    assert {path.name for path in (tmp_path / "samples").iterdir()} == {f"{step:06}.png" for step in (0, 2, 4, 5)}
     assert (tmp_path / "loss.png").stat().st_size > 1000
     assert any((tmp_path / "tensorboard").iterdir())
 

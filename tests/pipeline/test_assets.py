@@ -84,25 +84,37 @@ def test_a_given_folder_comes_first_and_a_wrong_file_in_it_is_passed_over(table,
 def test_a_failure_tells_every_places_answer_and_where_to_put_the_file(table, client, tmp_path):
     client("echo 'npm error 404 no such package' >&2; exit 1")
     table(
-        Url("https://nowhere.invalid/thing.xml"), Url("http://plain.example/thing.xml"),
-        NpmMember("thing@1", "package/thing.xml"), PypiMember("../no such thing==1", "x"),
-    )  # fmt: skip
+        Url("https://nowhere.invalid/thing.xml"),
+        Url("http://plain.example/thing.xml"),
+        NpmMember("thing@1", "package/thing.xml"),
+        PypiMember("../no such thing==1", "x"),
+    )
     with pytest.raises(UserError) as error:
         fetch("thing.xml", tmp_path / "given")
     text = str(error.value)
-    for words in ("given/thing.xml", "no such host", "not an https URL", "404 no such package", "exited",
-                  str(assets.cache_folder()), "ANIME_ASSETS"):  # fmt: skip
+    for words in (
+        "given/thing.xml",
+        "no such host",
+        "not an https URL",
+        "404 no such package",
+        "exited",
+        str(assets.cache_folder()),
+        "ANIME_ASSETS",
+    ):
         assert words in text
     assert "\n" not in text
     assert not assets.cache_folder().exists()
 
 
-@pytest.mark.parametrize(("made", "words"), [
-    (lambda tmp_path: packed(tmp_path, "package/thing.xml", b"other" * 9), "bytes instead of"),
-    (lambda tmp_path: packed(tmp_path, "package/thing.xml", DATA.upper()), "another file"),
-    (lambda tmp_path: packed(tmp_path, "package/other.xml", DATA), "no readable"),
-    (lambda tmp_path: packed(tmp_path, "package/thing.xml", bytes(10_000)), "larger than"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda tmp_path: packed(tmp_path, "package/thing.xml", b"other" * 9), "bytes instead of"),
+        (lambda tmp_path: packed(tmp_path, "package/thing.xml", DATA.upper()), "another file"),
+        (lambda tmp_path: packed(tmp_path, "package/other.xml", DATA), "no readable"),
+        (lambda tmp_path: packed(tmp_path, "package/thing.xml", bytes(10_000)), "larger than"),
+    ],
+)
 def test_a_wrong_package_is_refused_and_nothing_kept(table, client, tmp_path, made, words):
     client(f"cp {made(tmp_path)} .")
     table(NpmMember("thing@1", "package/thing.xml"))

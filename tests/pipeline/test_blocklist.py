@@ -28,37 +28,40 @@ def offer(**told) -> RemoteImage:
     )
 
 
-@pytest.mark.parametrize(("line", "told", "why"), [
-    ("Some One,,,,", {"artist": "some_one"}, "artist"),
-    ("some_one,,,,", {"artist": "Somebody, Some One"}, "artist"),
-    ("some_one,,,,", {"artist": "some_one_else"}, None),
-    ("some,,,,", {"artist": "some one"}, None),
-    ("some_one,,,,", {"tags": ("1girl", "some_one")}, "artist"),
-    ("some_one,,,,", {"artist": "another", "tags": ("some_one",)}, "artist"),
-    ("some_one,,,,", {"artist": "another", "tags": ("artist:some_one",)}, "artist"),
-    ("some_one,,,,", {"artist": "another", "tags": ("1girl", "mangaka:some_one")}, "artist"),
-    ("some_one,,,,", {"artist": "another", "tags": ("character:some_one",)}, None),
-    (",example.org,,,", {}, "domain"),
-    (",Example.ORG,,,", {"page_url": None, "file_url": "https://cdn.example.org:8443/x"}, "domain"),
-    (",ample.org,,,", {}, None),
-    (",example.org,,,", {"page_url": None, "file_url": "https://example.org.evil.net/x"}, None),
-    (",example.org,,,", {"page_url": None, "file_url": "https://evil.net/example.org/x"}, None),
-    (",,https://example.org/p/,,", {}, "url_prefix"),
-    (",,http://EXAMPLE.org/p,,", {}, "url_prefix"),
-    (",,https://example.org/P/,,", {}, None),
-    (",,https://cdn.example.org/a/1,,", {}, "url_prefix"),
-    (",,https://cdn.example.org/b/,,", {}, None),
-    (",,https://example.org/%70/,,", {}, "url_prefix"),
-    (",,https://example.org/a b/,,", {"page_url": "https://example.org/a%20b/1"}, "url_prefix"),
-    (",,https://example.org/画/,,", {"page_url": "https://example.org/%E7%94%BB/1"}, "url_prefix"),
-    (",,https://example.org:443/p/,,", {}, "url_prefix"),
-    (",example.org,,,", {"page_url": "https://example.org./p", "file_url": None}, "domain"),
-    (",bücher.example,,,", {"page_url": "https://xn--bcher-kva.example/1"}, "domain"),
-    (",xn--bcher-kva.example,,,", {"page_url": "https://bücher.example/1"}, "domain"),
-    ("@someone,,,,", {"artist": "someone"}, "artist"),
-    ("some(one),,,,", {"artist": "some（one）"}, "artist"),
-    (",mirror.example,,,", {"instead": ("https://mirror.example/1",)}, "domain"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "told", "why"),
+    [
+        ("Some One,,,,", {"artist": "some_one"}, "artist"),
+        ("some_one,,,,", {"artist": "Somebody, Some One"}, "artist"),
+        ("some_one,,,,", {"artist": "some_one_else"}, None),
+        ("some,,,,", {"artist": "some one"}, None),
+        ("some_one,,,,", {"tags": ("1girl", "some_one")}, "artist"),
+        ("some_one,,,,", {"artist": "another", "tags": ("some_one",)}, "artist"),
+        ("some_one,,,,", {"artist": "another", "tags": ("artist:some_one",)}, "artist"),
+        ("some_one,,,,", {"artist": "another", "tags": ("1girl", "mangaka:some_one")}, "artist"),
+        ("some_one,,,,", {"artist": "another", "tags": ("character:some_one",)}, None),
+        (",example.org,,,", {}, "domain"),
+        (",Example.ORG,,,", {"page_url": None, "file_url": "https://cdn.example.org:8443/x"}, "domain"),
+        (",ample.org,,,", {}, None),
+        (",example.org,,,", {"page_url": None, "file_url": "https://example.org.evil.net/x"}, None),
+        (",example.org,,,", {"page_url": None, "file_url": "https://evil.net/example.org/x"}, None),
+        (",,https://example.org/p/,,", {}, "url_prefix"),
+        (",,http://EXAMPLE.org/p,,", {}, "url_prefix"),
+        (",,https://example.org/P/,,", {}, None),
+        (",,https://cdn.example.org/a/1,,", {}, "url_prefix"),
+        (",,https://cdn.example.org/b/,,", {}, None),
+        (",,https://example.org/%70/,,", {}, "url_prefix"),
+        (",,https://example.org/a b/,,", {"page_url": "https://example.org/a%20b/1"}, "url_prefix"),
+        (",,https://example.org/画/,,", {"page_url": "https://example.org/%E7%94%BB/1"}, "url_prefix"),
+        (",,https://example.org:443/p/,,", {}, "url_prefix"),
+        (",example.org,,,", {"page_url": "https://example.org./p", "file_url": None}, "domain"),
+        (",bücher.example,,,", {"page_url": "https://xn--bcher-kva.example/1"}, "domain"),
+        (",xn--bcher-kva.example,,,", {"page_url": "https://bücher.example/1"}, "domain"),
+        ("@someone,,,,", {"artist": "someone"}, "artist"),
+        ("some(one),,,,", {"artist": "some（one）"}, "artist"),
+        (",mirror.example,,,", {"instead": ("https://mirror.example/1",)}, "domain"),
+    ],
+)
 def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, told, rule):
     assert listed(store, HEAD + line).match_rule(offer(**told)) == rule
 
@@ -75,15 +78,18 @@ def test_the_digest_is_of_what_is_blocked_alone(store):
     assert listed(store, HEAD + "a b,,,,\n").digest != first
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    (HEAD + ",,,abc,", "line 2"),
-    (HEAD + "a,,,,\n,nothing,,,", "line 3"),
-    (HEAD + ",,https://example.org,,", "line 2"),
-    (HEAD + "a,b,c,d,e,f,g", "line 2"),
-    ("name,url\nx,y\n", "name,url"),
-    (HEAD + '"unclosed,,,,\nother,,,,\n', "line"),
-    ("artist,artist\na,b\n", "artist,artist"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + ",,,abc,", "line 2"),
+        (HEAD + "a,,,,\n,nothing,,,", "line 3"),
+        (HEAD + ",,https://example.org,,", "line 2"),
+        (HEAD + "a,b,c,d,e,f,g", "line 2"),
+        ("name,url\nx,y\n", "name,url"),
+        (HEAD + '"unclosed,,,,\nother,,,,\n', "line"),
+        ("artist,artist\na,b\n", "artist,artist"),
+    ],
+)
 def test_a_line_that_is_wrong_is_named_rather_than_passed_over(store, text, words):
     with pytest.raises(UserError, match=words):
         listed(store, text)
@@ -115,9 +121,11 @@ def test_a_line_is_added_once_and_what_stood_there_stays(store):
         blocklist.add(store.root, "artist", "Some One", "by mail,\nin June", store.scratch)
     blocklist.add(store.root, "sha256", "AB" * 32, "", store.scratch)
     assert (store.root / "blocklist.csv").read_text(encoding="utf-8").splitlines() == [
-        "reason,artist,sha256,url_prefix,domain", "old,A,,,", '"by mail, in June",Some One,,,',
+        "reason,artist,sha256,url_prefix,domain",
+        "old,A,,,",
+        '"by mail, in June",Some One,,,',
         ",," + "AB" * 32 + ",,",
-    ]  # fmt: skip
+    ]
     assert blocklist.read(store.root).hashes == {"ab" * 32}
 
 
@@ -132,9 +140,12 @@ def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store)
         raise AssertionError("a blocked post is not read")
 
     posts = [
-        post(1, gradient(1)), post(2, gradient(2)), Post("3", fail, "post 3", artist="some one"),
-        Skipped("4", "hidden"), post(5, gradient(5)),
-    ]  # fmt: skip
+        post(1, gradient(1)),
+        post(2, gradient(2)),
+        Post("3", fail, "post 3", artist="some one"),
+        Skipped("4", "hidden"),
+        post(5, gradient(5)),
+    ]
     table, _ = images.collect(posts[:1], "folder", 0, store, jobs=1)
     sha256 = table["image_id"][0].as_py()
     blocked = listed(store, HEAD + f"some_one,,,,\n,,,{sha256},\n")
@@ -149,10 +160,16 @@ def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store)
     assert table["image_id"].to_pylist() == [sha256]
 
 
-@pytest.mark.parametrize(("artist", "tags", "source", "is_told"), [
-    (None, [], "folder", True), ("", [], "urls", True), (None, ["1girl"], "folder", False), ("a", [], "folder", False),
-    (None, [], "drawn", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("artist", "tags", "source", "is_told"),
+    [
+        (None, [], "folder", True),
+        ("", [], "urls", True),
+        (None, ["1girl"], "folder", False),
+        ("a", [], "folder", False),
+        (None, [], "drawn", False),
+    ],
+)
 def test_a_picture_without_artist_and_tags_is_left_undecided(tmp_path, artist, tags, source, is_told):
     row = {"image_id": "a" * 64, "source": source, "source_id": "1.png", "artist": artist, "tags": tags}
     schema = pa.schema([(name, pa.list_(pa.string()) if name == "tags" else pa.string()) for name in row])

@@ -15,13 +15,39 @@ WHEN = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
 
 def row(**changes) -> dict:
     plain = {
-        "face_id": "f1", "path": "faces/f1/f1.png", "size": 128, "source": "folder", "source_id": "a.png",
-        "page_url": None, "file_url": None, "title": None, "artist": None, "rating": None, "license": None,
-        "tags": ["solo"], "fetched_at": WHEN, "image_id": "i1", "image_path": "images/i1/i1.png", "width": 300,
-        "height": 400, "box": [1.0, 2.0, 3.0, 4.0], "tilt": 0.0, "box_scale": 1.5, "rotation": 0.0, "score": 2.0,
-        "detector": "lbpcascade", "hair_color": "blue", "hair_scores": [0.1] * 9, "hair_tagger": "color",
-        "sharpness": 5.0, "brightness": 0.5, "monochrome": False, "phash": "0" * 16, "group": "i1", "split": "train",
-    }  # fmt: skip
+        "face_id": "f1",
+        "path": "faces/f1/f1.png",
+        "size": 128,
+        "source": "folder",
+        "source_id": "a.png",
+        "page_url": None,
+        "file_url": None,
+        "title": None,
+        "artist": None,
+        "rating": None,
+        "license": None,
+        "tags": ["solo"],
+        "fetched_at": WHEN,
+        "image_id": "i1",
+        "image_path": "images/i1/i1.png",
+        "width": 300,
+        "height": 400,
+        "box": [1.0, 2.0, 3.0, 4.0],
+        "tilt": 0.0,
+        "box_scale": 1.5,
+        "rotation": 0.0,
+        "score": 2.0,
+        "detector": "lbpcascade",
+        "hair_color": "blue",
+        "hair_scores": [0.1] * 9,
+        "hair_tagger": "color",
+        "sharpness": 5.0,
+        "brightness": 0.5,
+        "monochrome": False,
+        "phash": "0" * 16,
+        "group": "i1",
+        "split": "train",
+    }
     assert list(plain) == FACES.names
     return plain | changes
 
@@ -60,12 +86,15 @@ def test_a_null_where_none_may_be_is_refused(tmp_path, name):
         write(table(row(**{name: None})), FACES, tmp_path / "m")
 
 
-@pytest.mark.parametrize(("rows", "complaint"), [
-    ([row(), row()], "twice"),
-    ([row(), row(face_id="f2", split="val")], "more than one split"),
-    ([row(split="dev")], "split holds"),
-    ([row(hair_color="teal")], "hair_color holds"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([row(), row()], "twice"),
+        ([row(), row(face_id="f2", split="val")], "more than one split"),
+        ([row(split="dev")], "split holds"),
+        ([row(hair_color="teal")], "hair_color holds"),
+    ],
+)
 def test_broken_promises_are_named(tmp_path, rows, complaint):
     with pytest.raises(ManifestError, match=complaint):
         check_faces(table(*rows), tmp_path)
@@ -87,16 +116,33 @@ def with_column(name: str, values: list, kind: pa.DataType | None = None) -> pa.
     return plain.set_column(plain.schema.get_field_index(name), name, pa.array(values, kind))
 
 
-@pytest.mark.parametrize("odd", [
-    with_column("face_id", [1, 2]), with_column("face_id", [1.5, 2.5]), with_column("face_id", [["a"], ["b"]]),
-    with_column("face_id", [None, "a"]), with_column("face_id", [b"a", b"b"]), with_column("face_id", [None, None]),
-    with_column("size", ["128", "128"]), with_column("size", [128.0, 128.0]), with_column("size", [1 << 40, 1]),
-    with_column("size", [None, 1]), with_column("tags", ["a", "b"]), with_column("tags", [[None], []]),
-    with_column("tags", [[1], []]), with_column("tags", [[["a"]], []]), with_column("box", [[1.0], [1.0]]),
-    with_column("box", [[1.0, 2.0, 3.0, None]] * 2), with_column("monochrome", [0, 1]), with_column("license", [1, 2]),
-    with_column("title", [{"a": 1}] * 2), with_column("artist", [b"\xff\xfe", b"b"], pa.binary()),
-    table(row()).append_column("brightness", pa.array([0.5])), table(row()).append_column("license", pa.array(["a"])),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "odd",
+    [
+        with_column("face_id", [1, 2]),
+        with_column("face_id", [1.5, 2.5]),
+        with_column("face_id", [["a"], ["b"]]),
+        with_column("face_id", [None, "a"]),
+        with_column("face_id", [b"a", b"b"]),
+        with_column("face_id", [None, None]),
+        with_column("size", ["128", "128"]),
+        with_column("size", [128.0, 128.0]),
+        with_column("size", [1 << 40, 1]),
+        with_column("size", [None, 1]),
+        with_column("tags", ["a", "b"]),
+        with_column("tags", [[None], []]),
+        with_column("tags", [[1], []]),
+        with_column("tags", [[["a"]], []]),
+        with_column("box", [[1.0], [1.0]]),
+        with_column("box", [[1.0, 2.0, 3.0, None]] * 2),
+        with_column("monochrome", [0, 1]),
+        with_column("license", [1, 2]),
+        with_column("title", [{"a": 1}] * 2),
+        with_column("artist", [b"\xff\xfe", b"b"], pa.binary()),
+        table(row()).append_column("brightness", pa.array([0.5])),
+        table(row()).append_column("license", pa.array(["a"])),
+    ],
+)
 def test_columns_of_another_type_null_or_twice_are_one_clear_line(tmp_path, odd):
     pq.write_table(odd, tmp_path / "m.parquet")
     with pytest.raises(ManifestError, match=r"m\.parquet: unreadable") as error:
@@ -104,12 +150,20 @@ def test_columns_of_another_type_null_or_twice_are_one_clear_line(tmp_path, odd)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("same", [
-    with_column("face_id", ["f1", "f2"], pa.large_string()), with_column("size", [128, 128], pa.int64()),
-    with_column("license", [None, None]), with_column("tags", [[], []]), with_column("box", [[1.0, 2.0, 3.0, 4.0]] * 2),
-    with_column("license", ["a", "b"]).replace_schema_metadata({"x": "y"}).append_column("mine", pa.array([[1], [2]])),
-    with_column("license", ["a", "b"], pa.dictionary(pa.int32(), pa.string())),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "same",
+    [
+        with_column("face_id", ["f1", "f2"], pa.large_string()),
+        with_column("size", [128, 128], pa.int64()),
+        with_column("license", [None, None]),
+        with_column("tags", [[], []]),
+        with_column("box", [[1.0, 2.0, 3.0, 4.0]] * 2),
+        with_column("license", ["a", "b"])
+        .replace_schema_metadata({"x": "y"})
+        .append_column("mine", pa.array([[1], [2]])),
+        with_column("license", ["a", "b"], pa.dictionary(pa.int32(), pa.string())),
+    ],
+)
 def test_what_another_library_wrote_with_types_of_its_own_is_read(tmp_path, same):
     pq.write_table(same, tmp_path / "m.parquet")
     found = read(tmp_path / "m.parquet", FACES)
@@ -117,11 +171,30 @@ def test_what_another_library_wrote_with_types_of_its_own_is_read(tmp_path, same
     assert found["face_id"].to_pylist() == ["f1", "f2"]
 
 
-@pytest.mark.parametrize("path", [
-    "/etc/passwd", "../faces/a.png", "faces/../../a.png", "faces\\a.png", "C:/a.png", "C:a.png", "faces/a\0.png", "",
-    "faces", "faces/", "faces//a.png", "faces/./a.png", "README.md", "manifest.parquet", "build.json", "//host/a.png",
-    "faces/a\n.png", "~/a.png", "file:///a.png",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../faces/a.png",
+        "faces/../../a.png",
+        "faces\\a.png",
+        "C:/a.png",
+        "C:a.png",
+        "faces/a\0.png",
+        "",
+        "faces",
+        "faces/",
+        "faces//a.png",
+        "faces/./a.png",
+        "README.md",
+        "manifest.parquet",
+        "build.json",
+        "//host/a.png",
+        "faces/a\n.png",
+        "~/a.png",
+        "file:///a.png",
+    ],
+)
 def test_a_path_that_leaves_its_folder_is_named(tmp_path, path):
     for name, others in (("path", "faces"), ("image_path", "images")):
         text = path.replace("faces", others) if name == "image_path" else path
@@ -130,14 +203,17 @@ def test_a_path_that_leaves_its_folder_is_named(tmp_path, path):
             read(tmp_path / "m.parquet", FACES)
 
 
-@pytest.mark.parametrize("bomb", [
-    lambda: with_column("title", ["x" * 30_000_000, "y"]),
-    lambda: with_column("tags", [["x" * 3_000_000], []]),
-    lambda: with_column("tags", [["x"] * 18_000_000, []]),
-    lambda: pa.Table.from_batches([table(row(title="x" * 200_000)).to_batches()[0]] * 5000),
-    lambda: pa.table({name: pa.repeat(table(row())[name][0], 600_000) for name in FACES.names}),
-    lambda: with_column("tags", [[f"{number}{'x' * 100}" for number in range(2600)] * 50] * 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        lambda: with_column("title", ["x" * 30_000_000, "y"]),
+        lambda: with_column("tags", [["x" * 3_000_000], []]),
+        lambda: with_column("tags", [["x"] * 18_000_000, []]),
+        lambda: pa.Table.from_batches([table(row(title="x" * 200_000)).to_batches()[0]] * 5000),
+        lambda: pa.table({name: pa.repeat(table(row())[name][0], 600_000) for name in FACES.names}),
+        lambda: with_column("tags", [[f"{number}{'x' * 100}" for number in range(2600)] * 50] * 2),
+    ],
+)
 def test_a_small_file_that_unpacks_to_much_is_refused_unread(tmp_path, bomb):
     path = tmp_path / "m.parquet"
     pq.write_table(bomb(), path, compression="zstd")
@@ -149,21 +225,34 @@ def test_a_small_file_that_unpacks_to_much_is_refused_unread(tmp_path, bomb):
     assert pool.max_memory() <= most
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"PAR1" * 2),
-    lambda path: path.write_bytes(b"PAR1" + b"\0" * 5_000_000 + b"\xff\xff\xff\x7fPAR1"),
-    lambda path: path.write_bytes(b"PARE" * 3), os.mkfifo, os.mkdir,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PAR1" * 2),
+        lambda path: path.write_bytes(b"PAR1" + b"\0" * 5_000_000 + b"\xff\xff\xff\x7fPAR1"),
+        lambda path: path.write_bytes(b"PARE" * 3),
+        os.mkfifo,
+        os.mkdir,
+    ],
+)
 def test_what_is_no_parquet_file_is_one_clear_line(tmp_path, make):
     make(tmp_path / "m.parquet")
     with pytest.raises(ManifestError, match="unreadable"):
         read(tmp_path / "m.parquet", FACES)
 
 
-@pytest.mark.parametrize("options", [
-    {"row_group_size": 7}, {"use_dictionary": False}, {"dictionary_pagesize_limit": 100}, {"data_page_size": 100},
-    {"data_page_version": "2.0", "compression": "gzip"}, {"write_page_index": True, "store_schema": False},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"row_group_size": 7},
+        {"use_dictionary": False},
+        {"dictionary_pagesize_limit": 100},
+        {"data_page_size": 100},
+        {"data_page_version": "2.0", "compression": "gzip"},
+        {"write_page_index": True, "store_schema": False},
+    ],
+)
 def test_however_a_file_is_laid_out_its_rows_are_the_same(tmp_path, options):
     rows = table(*(row(face_id=f"f{number}", tags=[f"tag {number}", "b"][: number % 3]) for number in range(60)))
     pq.write_table(rows, tmp_path / "m.parquet", **options)
@@ -197,16 +286,25 @@ def comment(path) -> None:
     png(path, pnginfo=text)
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EOF\n"), "unreadable"),
-    (lambda path: Image.new("RGB", (64, 64)).save(path, "JPEG"), "unreadable"),
-    (lambda path: Image.new("RGB", (64, 64)).save(path, "PPM"), "unreadable"), (comment, "unreadable"),
-    (lambda path: png(path, (64, 65)), "64 × 65 px"), (lambda path: png(path, (9000, 9000), "1"), "9000 × 9000 px"),
-    (lambda path: png(path, mode="RGBA"), "RGBA"), (lambda path: png(path, mode="P"), ": P;"),
-    (lambda path: png(path, mode="L"), ": L;"), (os.mkdir, "regular"), (os.mkfifo, "regular"),
-    (lambda path: None, "no such file"), (lambda path: path.symlink_to("/etc/hostname"), "out of the dataset"),
-    (lambda path: path.symlink_to(path.parents[2] / "b.png"), "out of the dataset"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EOF\n"), "unreadable"),
+        (lambda path: Image.new("RGB", (64, 64)).save(path, "JPEG"), "unreadable"),
+        (lambda path: Image.new("RGB", (64, 64)).save(path, "PPM"), "unreadable"),
+        (comment, "unreadable"),
+        (lambda path: png(path, (64, 65)), "64 × 65 px"),
+        (lambda path: png(path, (9000, 9000), "1"), "9000 × 9000 px"),
+        (lambda path: png(path, mode="RGBA"), "RGBA"),
+        (lambda path: png(path, mode="P"), ": P;"),
+        (lambda path: png(path, mode="L"), ": L;"),
+        (os.mkdir, "regular"),
+        (os.mkfifo, "regular"),
+        (lambda path: None, "no such file"),
+        (lambda path: path.symlink_to("/etc/hostname"), "out of the dataset"),
+        (lambda path: path.symlink_to(path.parents[2] / "b.png"), "out of the dataset"),
+    ],
+)
 def test_a_crop_is_a_png_of_the_stated_size_within_the_folder_or_one_clear_line(tmp_path, make, words):
     (tmp_path / "d/faces").mkdir(parents=True)
     png(tmp_path / "b.png")

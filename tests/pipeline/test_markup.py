@@ -11,11 +11,31 @@ from pipeline.markup import MAX_LENGTH, code, inert, table_rows
 from tests.pipeline.test_manifest import row, table
 
 HOSTILE = [
-    "<img src=x onerror=alert(1)>", "`x` <script>alert(1)</script>", "</td></table><b>", "<!-- hidden", "&lt;b&gt;",
-    "[free](javascript:alert(1))", "![](http://a.example/p.png)", "[x]: http://a.example", "[^1]", "<http://a.example>",
-    "a | b | c", "a\n# heading", "---\ntitle: x", "- item", "12. item", "**b** _i_ ~~s~~", "{: onclick=alert(1) }",
-    "``` a", "a\\", "\\` \\|", "$$x$$", "x]]](", "`", "\u2028<b>",
-]  # fmt: skip
+    "<img src=x onerror=alert(1)>",
+    "`x` <script>alert(1)</script>",
+    "</td></table><b>",
+    "<!-- hidden",
+    "&lt;b&gt;",
+    "[free](javascript:alert(1))",
+    "![](http://a.example/p.png)",
+    "[x]: http://a.example",
+    "[^1]",
+    "<http://a.example>",
+    "a | b | c",
+    "a\n# heading",
+    "---\ntitle: x",
+    "- item",
+    "12. item",
+    "**b** _i_ ~~s~~",
+    "{: onclick=alert(1) }",
+    "``` a",
+    "a\\",
+    "\\` \\|",
+    "$$x$$",
+    "x]]](",
+    "`",
+    "\u2028<b>",
+]
 OURS = re.compile(r'</?(table|thead|tbody|tr|th|td|code|p)( style="[^"]*")?>')
 
 

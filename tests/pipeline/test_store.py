@@ -266,9 +266,10 @@ def test_a_database_that_is_damaged_while_it_is_used_is_begun_anew(store):
     assert remembered(store, 10) == [{"x": i} for i in range(10)]
 
 
-@pytest.mark.parametrize("value", [
-    b"", b"\xff\xfe", b'{"x": ', b'{"x": "1"}', b"[" * 100_000, b"[]", 7, None, b'{"x": NaN}', b'{"x": 1e999}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\xff\xfe", b'{"x": ', b'{"x": "1"}', b"[" * 100_000, b"[]", 7, None, b'{"x": NaN}', b'{"x": 1e999}'],
+)
 def test_a_value_of_another_shape_is_none(value, store):
     fill(store, 3)
     with sqlite3.connect(store.root / "cache" / "results.sqlite") as database:

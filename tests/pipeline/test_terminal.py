@@ -19,11 +19,18 @@ from pipeline.web.http import Outgoing
 from tests.support.run_luigi import ROOT, last_line, luigi
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("\x1b]0;owned\x07.png", r"\x1b]0;owned\x07.png"), ("a\x9b31m\x7f", r"a\x9b31m\x7f"), ("a\r\nb\tc", r"a\r\nb\tc"),
-    ("gpj\u202e.exe \u2066x\u2069", r"gpj\u202e.exe \u2066x\u2069"), ("\udcff.png", r"\udcff.png"),
-    ("a\u2028b\x85c", r"a\u2028b\x85c"), ("髪 — é 👩‍🎨", "髪 — é 👩‍🎨"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;owned\x07.png", r"\x1b]0;owned\x07.png"),
+        ("a\x9b31m\x7f", r"a\x9b31m\x7f"),
+        ("a\r\nb\tc", r"a\r\nb\tc"),
+        ("gpj\u202e.exe \u2066x\u2069", r"gpj\u202e.exe \u2066x\u2069"),
+        ("\udcff.png", r"\udcff.png"),
+        ("a\u2028b\x85c", r"a\u2028b\x85c"),
+        ("髪 — é 👩‍🎨", "髪 — é 👩‍🎨"),
+    ],
+)
 def test_control_characters_are_escaped_and_letters_are_not(text, shown):
     assert terminal.visible(text) == shown
     assert funnel_row("images", "folder", "x", "unreadable", text)["detail"] == shown
@@ -88,13 +95,28 @@ def test_an_error_line_shows_what_a_name_hides(tmp_path):
 KEY, LOGIN = 'a/b+C%d"e<f>&~$1{2}', "somebody"
 
 
-@pytest.mark.parametrize("spelled", [
-    KEY, quote(KEY, safe=""), quote(KEY), quote_plus(KEY), quote(KEY, safe="").lower(), quote(quote(KEY, safe="")),
-    json.dumps(KEY)[1:-1], json.dumps(KEY)[1:-1].replace("/", "\\/"), json.dumps(json.dumps(KEY))[3:-3],
-    "".join(f"\\u{ord(each):04X}" for each in KEY), html.escape(KEY), "".join(f"&#{ord(each)};" for each in KEY),
-    "".join(f"&#x{ord(each):X};" for each in KEY), "".join(f"%{ord(each):02x}" for each in KEY), KEY.upper(),
-    base64.b64encode(f"{LOGIN}:{KEY}".encode()).decode(), base64.urlsafe_b64encode(f"{LOGIN}:{KEY}".encode()).decode(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        KEY,
+        quote(KEY, safe=""),
+        quote(KEY),
+        quote_plus(KEY),
+        quote(KEY, safe="").lower(),
+        quote(quote(KEY, safe="")),
+        json.dumps(KEY)[1:-1],
+        json.dumps(KEY)[1:-1].replace("/", "\\/"),
+        json.dumps(json.dumps(KEY))[3:-3],
+        "".join(f"\\u{ord(each):04X}" for each in KEY),
+        html.escape(KEY),
+        "".join(f"&#{ord(each)};" for each in KEY),
+        "".join(f"&#x{ord(each):X};" for each in KEY),
+        "".join(f"%{ord(each):02x}" for each in KEY),
+        KEY.upper(),
+        base64.b64encode(f"{LOGIN}:{KEY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"{LOGIN}:{KEY}".encode()).decode(),
+    ],
+)
 def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
     outgoing = Outgoing(login=(LOGIN, KEY))
     assert spelled.rstrip("=") not in outgoing.hide(f"no such key: {spelled}!")

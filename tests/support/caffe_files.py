@@ -48,8 +48,11 @@ def v1_layer(name: str, kind: type, blobs: Iterable[np.ndarray]) -> bytes:
 
 def layers(network: nn.Sequential) -> dict[str, tuple[type, list[np.ndarray]]]:
     """Name -> (kind, [weight, bias]) of those that have weights."""
-    return {name: (type(of), [of.weight.detach().numpy(), of.bias.detach().numpy()])
-            for name, of in network.named_children() if type(of) in V1_TYPES}  # fmt: skip
+    return {
+        name: (type(of), [of.weight.detach().numpy(), of.bias.detach().numpy()])
+        for name, of in network.named_children()
+        if type(of) in V1_TYPES
+    }
 
 
 def caffemodel(network: nn.Sequential, write=layer) -> bytes:

@@ -12,15 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from tests.support.fake_site import (
-    FAULTS,
-    ROUTES,
-    Call,
-    Reply,
-    StandIn,
-    as_file,
-    saved,
-)
+from tests.support.fake_site import FAULTS, ROUTES, Call, Reply, StandIn, as_file, saved
 
 SITE_NAME = "美少女ゲーム・アニメ通販ならGetchu.com(げっちゅ屋)"
 OLD_HEAD = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN">
@@ -54,28 +46,74 @@ class Item(NamedTuple):
     heading = property(lambda item: html.escape(item.title))
 
 
-ITEMS = {item.id: item for item in (
-    Item(748101, "放課後♥しおりノート", "2014/03/28", "空色ポケット", is_adult=False, characters=(
-        Character("朝比奈 つぐみ", "花田るり"), Character("榎本 しずく", "森野あお"), Character("九条 ましろ"),
-    )),
-    Item(828801, "①番目の月と約束　初回限定版", "2015/04/17", "夜汽車ソフト", characters=(
-        Character("月島 りん", "花田るり", has_body=True), Character("星川 みお", "水野れい", has_body=True),
-        Character("担任の先生", has_body=True),
-    )),
-    Item(828802, "①番目の月と約束　通常版", "2015/04/17", "夜汽車ソフト"),
-    Item(828803, "風鈴坂Ⅱ 〜硝子の午後〜", "2015/04/24", "空色ポケット", is_adult=False, characters=(
-        Character("風間 すずね", "沢村ゆき"), Character("主人公", has_image=False), Character("三枝 こよみ"),
-    )),
-    Item(828804, "髙嶺の花と30㌢の恋 & 紅茶", "2015/04/24", "㈱ひだまり工房", (Character("髙嶺 あやの", "水野れい"),)),
-    Item(1366901, "星屑㈱ルミナ♥開店前夜", "2026/11/27", "夜汽車ソフト", is_new=True, samples=4, characters=(
-        Character("綾瀬 ゆいな", "花田るり"), Character("小鳥遊 のあ", "水野れい"), Character("ルミナ"),
-        Character("雪村 ちとせ", "森野あお"),
-    )),
-    Item(1366902, "しろつめ喫茶Ⅲ", "2026/11/27", "空色ポケット", is_adult=False, is_new=True, characters=(
-        Character("白詰 みつば", "森野あお"), Character("店長", has_image=False), Character("よつば"),
-    )),
-    Item(1366903, "夜汽車ソフト原画集パック①", "2026/11/06", "夜汽車ソフト", is_new=True),
-)}  # fmt: skip
+ITEMS = {
+    item.id: item
+    for item in (
+        Item(
+            748101,
+            "放課後♥しおりノート",
+            "2014/03/28",
+            "空色ポケット",
+            is_adult=False,
+            characters=(
+                Character("朝比奈 つぐみ", "花田るり"),
+                Character("榎本 しずく", "森野あお"),
+                Character("九条 ましろ"),
+            ),
+        ),
+        Item(
+            828801,
+            "①番目の月と約束　初回限定版",
+            "2015/04/17",
+            "夜汽車ソフト",
+            characters=(
+                Character("月島 りん", "花田るり", has_body=True),
+                Character("星川 みお", "水野れい", has_body=True),
+                Character("担任の先生", has_body=True),
+            ),
+        ),
+        Item(828802, "①番目の月と約束　通常版", "2015/04/17", "夜汽車ソフト"),
+        Item(
+            828803,
+            "風鈴坂Ⅱ 〜硝子の午後〜",
+            "2015/04/24",
+            "空色ポケット",
+            is_adult=False,
+            characters=(
+                Character("風間 すずね", "沢村ゆき"),
+                Character("主人公", has_image=False),
+                Character("三枝 こよみ"),
+            ),
+        ),
+        Item(
+            828804, "髙嶺の花と30㌢の恋 & 紅茶", "2015/04/24", "㈱ひだまり工房", (Character("髙嶺 あやの", "水野れい"),)
+        ),
+        Item(
+            1366901,
+            "星屑㈱ルミナ♥開店前夜",
+            "2026/11/27",
+            "夜汽車ソフト",
+            is_new=True,
+            samples=4,
+            characters=(
+                Character("綾瀬 ゆいな", "花田るり"),
+                Character("小鳥遊 のあ", "水野れい"),
+                Character("ルミナ"),
+                Character("雪村 ちとせ", "森野あお"),
+            ),
+        ),
+        Item(
+            1366902,
+            "しろつめ喫茶Ⅲ",
+            "2026/11/27",
+            "空色ポケット",
+            is_adult=False,
+            is_new=True,
+            characters=(Character("白詰 みつば", "森野あお"), Character("店長", has_image=False), Character("よつば")),
+        ),
+        Item(1366903, "夜汽車ソフト原画集パック①", "2026/11/06", "夜汽車ソフト", is_new=True),
+    )
+}
 
 
 def root(call: Call) -> str:

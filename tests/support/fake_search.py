@@ -14,15 +14,7 @@ from uuid import UUID
 
 from PIL import Image
 
-from tests.support.fake_site import (
-    FAULTS,
-    ROUTES,
-    Call,
-    Reply,
-    StandIn,
-    as_json,
-    type_of,
-)
+from tests.support.fake_site import FAULTS, ROUTES, Call, Reply, StandIn, as_json, type_of
 
 FEW = 13
 
@@ -59,9 +51,11 @@ ANONYMOUS = (
 def google_error(code: int, message: str, reason: str, status: str, info: str = "") -> Reply:
     """`info`: the reason as newer answers give it."""
     error: dict[str, Any] = {
-        "code": code, "message": message, "errors": [{"message": message, "domain": "global", "reason": reason}],
+        "code": code,
+        "message": message,
+        "errors": [{"message": message, "domain": "global", "reason": reason}],
         "status": status,
-    }  # fmt: skip
+    }
     if info:
         kind = "type.googleapis.com/google.rpc.ErrorInfo"
         error["details"] = [{"@type": kind, "reason": info, "domain": "googleapis.com"}]
@@ -78,16 +72,25 @@ def google_item(site: StandIn, call: Call, number: int) -> dict[str, Any]:
     about, page = sized(site, number), f"{host(call)}/gallery/page1.html"
     mime = "image/" if number % 6 == 0 else about["type"]
     item = {
-        "kind": "customsearch#result", "title": f"Picture {number}", "htmlTitle": f"<b>Picture</b> {number}",
-        "link": page, "displayLink": host(call).removeprefix("http://"), "snippet": f"Picture {number}",
+        "kind": "customsearch#result",
+        "title": f"Picture {number}",
+        "htmlTitle": f"<b>Picture</b> {number}",
+        "link": page,
+        "displayLink": host(call).removeprefix("http://"),
+        "snippet": f"Picture {number}",
         "htmlSnippet": f"<b>Picture</b> {number}",
-    }  # fmt: skip
+    }
     if call.asked.get("searchType") != "image":
         return item
     image = {
-        "contextLink": page, "height": about["height"], "width": about["width"], "byteSize": about["bytes"],
-        "thumbnailLink": f"{host(call)}/many/{number}.jpg?thumbnail", "thumbnailHeight": 75, "thumbnailWidth": 75,
-    }  # fmt: skip
+        "contextLink": page,
+        "height": about["height"],
+        "width": about["width"],
+        "byteSize": about["bytes"],
+        "thumbnailLink": f"{host(call)}/many/{number}.jpg?thumbnail",
+        "thumbnailHeight": 75,
+        "thumbnailWidth": 75,
+    }
     return item | {"link": f"{host(call)}/many/{number}.jpg", "mime": mime, "fileFormat": mime, "image": image}
 
 
@@ -107,24 +110,37 @@ def google(site: StandIn, call: Call) -> Reply:
     shown = range(start, min(start + num, total + 1, 101))
 
     def query(start: int) -> list[dict[str, Any]]:
-        return [{
-            "title": f"Google Custom Search - {asked['q']}", "totalResults": str(total), "searchTerms": asked["q"],
-            "count": num, "startIndex": start, "inputEncoding": "utf8", "outputEncoding": "utf8",
-            "safe": asked.get("safe", "off"), "cx": asked["cx"],
-        } | ({"searchType": asked["searchType"]} if "searchType" in asked else {})]  # fmt: skip
+        return [
+            {
+                "title": f"Google Custom Search - {asked['q']}",
+                "totalResults": str(total),
+                "searchTerms": asked["q"],
+                "count": num,
+                "startIndex": start,
+                "inputEncoding": "utf8",
+                "outputEncoding": "utf8",
+                "safe": asked.get("safe", "off"),
+                "cx": asked["cx"],
+            }
+            | ({"searchType": asked["searchType"]} if "searchType" in asked else {})
+        ]
 
     queries = {"request": query(start)}
     queries |= {"previousPage": query(max(1, start - num))} if start > 1 else {}
     queries |= {"nextPage": query(start + num)} if start + num <= total else {}
     template = f"{host(call)}/customsearch/v1?q={{searchTerms}}&num={{count?}}&start={{startIndex?}}&alt=json"
     answer = {
-        "kind": "customsearch#search", "url": {"type": "application/json", "template": template}, "queries": queries,
+        "kind": "customsearch#search",
+        "url": {"type": "application/json", "template": template},
+        "queries": queries,
         "context": {"title": "Pictures"},
         "searchInformation": {
-            "searchTime": 0.43, "formattedSearchTime": "0.43", "totalResults": str(total),
+            "searchTime": 0.43,
+            "formattedSearchTime": "0.43",
+            "totalResults": str(total),
             "formattedTotalResults": f"{total:,}",
         },
-    }  # fmt: skip
+    }
     return as_json(answer | ({"items": [google_item(site, call, number) for number in shown]} if shown else {}))
 
 
@@ -148,21 +164,35 @@ def openverse_item(call: Call, about: dict[str, Any], number: int) -> dict[str, 
     identifier = UUID(hashlib.md5(str(number).encode()).hexdigest(), version=4)
     detail, is_measured = f"{host(call)}/openverse/v1/images/{identifier}/", number % 3 == 0
     item = {
-        "id": str(identifier), "title": title, "indexed_on": "2024-05-06T07:08:09Z",
+        "id": str(identifier),
+        "title": title,
+        "indexed_on": "2024-05-06T07:08:09Z",
         "foreign_landing_url": f"{host(call)}/gallery/page1.html?{urlencode({'picture': number})}",
-        "url": f"{host(call)}/many/{number}.jpg", "creator": creator, "creator_url": "https://creator.example/",
-        "license": license, "license_version": version, "license_url": url, "provider": "flickr", "source": "flickr",
-        "category": "illustration", "filesize": about["bytes"] if is_measured else None,
+        "url": f"{host(call)}/many/{number}.jpg",
+        "creator": creator,
+        "creator_url": "https://creator.example/",
+        "license": license,
+        "license_version": version,
+        "license_url": url,
+        "provider": "flickr",
+        "source": "flickr",
+        "category": "illustration",
+        "filesize": about["bytes"] if is_measured else None,
         "filetype": about["type"].partition("/")[2].replace("jpeg", "jpg") if is_measured else None,
         "tags": [
             {"name": "anime", "accuracy": None, "unstable__provider": "flickr"},
             {"name": "Blue Hair", "accuracy": 0.93, "unstable__provider": "rekognition"},
         ],
         "attribution": f'"{title}" by {creator} is licensed under {license.upper()} {version}. See {url}.',
-        "fields_matched": ["title"], "mature": number % 10 == 9, "height": about["height"], "width": about["width"],
-        "thumbnail": f"{detail}thumb/", "detail_url": detail, "related_url": f"{detail}related/",
+        "fields_matched": ["title"],
+        "mature": number % 10 == 9,
+        "height": about["height"],
+        "width": about["width"],
+        "thumbnail": f"{detail}thumb/",
+        "detail_url": detail,
+        "related_url": f"{detail}related/",
         "unstable__sensitivity": ["user_reported_sensitive"] if number % 10 == 9 else [],
-    }  # fmt: skip
+    }
     empty = {5: ("height", "width"), 4: ("title",), 3: ("creator", "creator_url", "category")}.get(number % 7, ())
     return item | dict.fromkeys(empty)
 
@@ -172,9 +202,11 @@ def openverse(site: StandIn, call: Call) -> Reply:
     who = "authenticated" if call.headers.get("authorization", "").startswith("Bearer ") else "anonymous"
     scope, largest, (burst, sustained) = LIMITS[who]
     limits = {
-        f"X-RateLimit-Limit-{scope}_burst": burst, f"X-RateLimit-Available-{scope}_burst": "19",
-        f"X-RateLimit-Limit-{scope}_sustained": sustained, f"X-RateLimit-Available-{scope}_sustained": "199",
-    }  # fmt: skip
+        f"X-RateLimit-Limit-{scope}_burst": burst,
+        f"X-RateLimit-Available-{scope}_burst": "19",
+        f"X-RateLimit-Limit-{scope}_sustained": sustained,
+        f"X-RateLimit-Available-{scope}_sustained": "199",
+    }
 
     def refused(status: int, detail: object) -> Reply:
         return replace(as_json({"detail": detail}, status), headers=limits)
@@ -201,9 +233,12 @@ def openverse(site: StandIn, call: Call) -> Reply:
     if page > 1 and not shown and not call.is_empty:
         return refused(404, "Invalid page.")
     answer = {
-        "result_count": len(numbers), "page_count": math.ceil(len(numbers) / size), "page_size": size, "page": page,
+        "result_count": len(numbers),
+        "page_count": math.ceil(len(numbers) / size),
+        "page_size": size,
+        "page": page,
         "results": [openverse_item(call, sized(site, number), number) for number in shown],
-    }  # fmt: skip
+    }
     odd = set(asked.get("source", "flickr").split(",")) - {"flickr"}
     if odd:
         message = f"Sources list contains one or more invalid sources and they will be ignored: {sorted(odd)}"

@@ -47,10 +47,17 @@ FREE = "status rating limit is id date age filesize filetype parent md5 width he
 
 # What a reader of all pages finds, each picture once and in its largest size; the names are as a browser shows them.
 GALLERY = {
-    "/gallery/art/one.png": 2, "/gallery/art/get.jpg?id=5&size=full": 3, "/gallery/art/two words.jpg": 4,
-    "/gallery/art/夕焼け/空.jpg": 5, "/gallery/root.jpg": 6, "/gallery/large.jpg": 8, "/gallery/lazy.jpg": 9,
-    "/gallery/full.jpg": 10, "/gallery/source.jpg": 11, "/gallery/last.jpg": 13,
-}  # fmt: skip
+    "/gallery/art/one.png": 2,
+    "/gallery/art/get.jpg?id=5&size=full": 3,
+    "/gallery/art/two words.jpg": 4,
+    "/gallery/art/夕焼け/空.jpg": 5,
+    "/gallery/root.jpg": 6,
+    "/gallery/large.jpg": 8,
+    "/gallery/lazy.jpg": 9,
+    "/gallery/full.jpg": 10,
+    "/gallery/source.jpg": 11,
+    "/gallery/last.jpg": 13,
+}
 SMALLER = {"/gallery/small.jpg": 14, "/gallery/thumb.jpg": 15, "/gallery/secret.jpg": 16}
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 PAGES = {
@@ -249,12 +256,29 @@ def dapi_item(call: Call, post: Post, engine: str) -> dict[str, Any]:
     url, sample = call.link(post, engine), call.link(post, engine, sample=True)
     tags = html.escape(" ".join(post.tags), quote=False).replace("'", "&#039;")
     item = {
-        "preview_url": sample, "sample_url": sample if post.has_sample else "", "file_url": url, "directory": post.id,
-        "md5": post.md5, "width": post.size[0], "height": post.size[1], "id": post.id, "image": url.rpartition("/")[2],
-        "change": 1757694622, "owner": "danbooru", "parent_id": 0, "rating": post.rating, "sample": post.has_sample,
-        "sample_height": 50, "sample_width": 50, "score": post.score, "tags": tags, "source": "https://example.com/a",
-        "status": "active", "has_notes": False, "comment_count": 0,
-    }  # fmt: skip
+        "preview_url": sample,
+        "sample_url": sample if post.has_sample else "",
+        "file_url": url,
+        "directory": post.id,
+        "md5": post.md5,
+        "width": post.size[0],
+        "height": post.size[1],
+        "id": post.id,
+        "image": url.rpartition("/")[2],
+        "change": 1757694622,
+        "owner": "danbooru",
+        "parent_id": 0,
+        "rating": post.rating,
+        "sample": post.has_sample,
+        "sample_height": 50,
+        "sample_width": 50,
+        "score": post.score,
+        "tags": tags,
+        "source": "https://example.com/a",
+        "status": "active",
+        "has_notes": False,
+        "comment_count": 0,
+    }
     if engine == "gelbooru":
         directory = f"{post.md5[:2]}/{post.md5[2:4]}"
         return item | {"directory": directory, "sample": int(post.has_sample), "has_notes": "false"}
@@ -320,15 +344,32 @@ def danbooru(site: "StandIn", call: Call, post_id: str | None) -> Reply:
 def danbooru_item(call: Call, post: Post) -> dict[str, Any]:
     tags, sample = " ".join(post.tags), call.link(post, "danbooru", sample=True)
     item = {
-        "id": post.id, "created_at": "2026-11-21T00:46:05.385-05:00", "score": post.score, "md5": post.md5,
-        "source": "https://example.com/a", "rating": post.rating[0], "is_pending": False, "is_flagged": False,
-        "is_deleted": False, "is_banned": post.is_hidden, "tag_string": tags, "tag_string_general": tags,
-        "tag_string_artist": f"artist_{post.n % 4}", "tag_string_character": "", "tag_string_copyright": "original",
-        "tag_count": len(post.tags), "file_ext": post.extension, "file_size": len(post.data), "parent_id": None,
-        "image_width": post.size[0], "image_height": post.size[1], "has_large": post.has_sample,
-        "file_url": call.link(post, "danbooru"), "preview_file_url": sample,
+        "id": post.id,
+        "created_at": "2026-11-21T00:46:05.385-05:00",
+        "score": post.score,
+        "md5": post.md5,
+        "source": "https://example.com/a",
+        "rating": post.rating[0],
+        "is_pending": False,
+        "is_flagged": False,
+        "is_deleted": False,
+        "is_banned": post.is_hidden,
+        "tag_string": tags,
+        "tag_string_general": tags,
+        "tag_string_artist": f"artist_{post.n % 4}",
+        "tag_string_character": "",
+        "tag_string_copyright": "original",
+        "tag_count": len(post.tags),
+        "file_ext": post.extension,
+        "file_size": len(post.data),
+        "parent_id": None,
+        "image_width": post.size[0],
+        "image_height": post.size[1],
+        "has_large": post.has_sample,
+        "file_url": call.link(post, "danbooru"),
+        "preview_file_url": sample,
         "large_file_url": sample if post.has_sample or not post.is_picture else call.link(post, "danbooru"),
-    }  # fmt: skip
+    }
     if post.is_hidden:
         item = {name: value for name, value in item.items() if name != "md5" and not name.endswith("file_url")}
     wanted = call.asked.get("only", ",".join(item)).split(",")
@@ -345,13 +386,29 @@ def moebooru(site: "StandIn", call: Call) -> Reply:
 def moebooru_item(call: Call, post: Post) -> dict[str, Any]:
     url, sample = call.link(post, "moebooru"), call.link(post, "moebooru", sample=True)
     item = {
-        "id": post.id, "tags": " ".join(post.tags), "created_at": 1757694622, "creator_id": 1, "author": "uploader",
-        "change": post.id, "source": "https://example.com/a", "score": post.score, "md5": post.md5,
-        "file_size": len(post.data), "file_url": url, "is_shown_in_index": True, "preview_url": sample,
-        "sample_url": sample if post.has_sample else url, "jpeg_url": url, "rating": post.rating[0].replace("g", "s"),
-        "status": "deleted" if post.is_hidden else "active", "has_children": False, "parent_id": None, "is_held": False,
-        "width": post.size[0], "height": post.size[1],
-    }  # fmt: skip
+        "id": post.id,
+        "tags": " ".join(post.tags),
+        "created_at": 1757694622,
+        "creator_id": 1,
+        "author": "uploader",
+        "change": post.id,
+        "source": "https://example.com/a",
+        "score": post.score,
+        "md5": post.md5,
+        "file_size": len(post.data),
+        "file_url": url,
+        "is_shown_in_index": True,
+        "preview_url": sample,
+        "sample_url": sample if post.has_sample else url,
+        "jpeg_url": url,
+        "rating": post.rating[0].replace("g", "s"),
+        "status": "deleted" if post.is_hidden else "active",
+        "has_children": False,
+        "parent_id": None,
+        "is_held": False,
+        "width": post.size[0],
+        "height": post.size[1],
+    }
     return {name: value for name, value in item.items() if not (post.is_hidden and name.endswith("_url"))}
 
 

@@ -14,27 +14,28 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from tests.support.fake_site import (
-    FAULTS,
-    MISSING,
-    ROUTES,
-    Call,
-    Reply,
-    StandIn,
-    as_file,
-    as_json,
-    saved,
-)
+from tests.support.fake_site import FAULTS, MISSING, ROUTES, Call, Reply, StandIn, as_file, as_json, saved
 
 # name: (id, what is odd about it); how many tweets there are says site.tweets
 USERS = {
-    "tester_art": ("100200300", ""), "second_art": ("100200301", ""), "quiet_art": ("100200302", ""),
-    "locked_art": ("100200303", "protected"), "banned_art": ("100200304", "suspended"),
-}  # fmt: skip
+    "tester_art": ("100200300", ""),
+    "second_art": ("100200301", ""),
+    "quiet_art": ("100200302", ""),
+    "locked_art": ("100200303", "protected"),
+    "banned_art": ("100200304", "suspended"),
+}
 KINDS: tuple[tuple[str, ...], ...] = (
-    ("photo",), ("photo",) * 4, (), ("video",), ("photo", "photo"), ("animated_gif",), ("photo", "video"), ("retweet",),
-    ("withheld",), ("reply", "photo"),
-)  # fmt: skip
+    ("photo",),
+    ("photo",) * 4,
+    (),
+    ("video",),
+    ("photo", "photo"),
+    ("animated_gif",),
+    ("photo", "video"),
+    ("retweet",),
+    ("withheld",),
+    ("reply", "photo"),
+)
 PREFIXES = {"photo": "3", "withheld": "3", "video": "13", "animated_gif": "16"}
 RECENT = 120  # so many of an account's newest tweets are of the last seven days
 SIZES = {"orig": 4096, "4096x4096": 4096, "large": 2048, "medium": 1200, "small": 680, "thumb": 150}
@@ -120,9 +121,14 @@ def no_user(site: StandIn, parameter: str, value: str, is_suspended: bool = Fals
     """The status is 200 all the same."""
     found = "User has been suspended" if is_suspended else f"Could not find user with {parameter}"
     error = {
-        "value": value, "detail": f"{found}: [{value}].", "title": "Forbidden" if is_suspended else "Not Found Error",
-        "resource_type": "user", "parameter": parameter, "resource_id": value, "type": f"{TYPE}resource-not-found",
-    }  # fmt: skip
+        "value": value,
+        "detail": f"{found}: [{value}].",
+        "title": "Forbidden" if is_suspended else "Not Found Error",
+        "resource_type": "user",
+        "parameter": parameter,
+        "resource_id": value,
+        "type": f"{TYPE}resource-not-found",
+    }
     return headed(site, as_json({"errors": [error]}))
 
 
@@ -147,19 +153,21 @@ def asked_for(call: Call, name: str, always: str) -> set[str]:
 
 
 def user_item(call: Call, name: str) -> dict[str, Any]:
-    item = {
-        "id": USERS[name][0], "name": name.title(), "username": name, "protected": USERS[name][1] == "protected",
-    }  # fmt: skip
+    item = {"id": USERS[name][0], "name": name.title(), "username": name, "protected": USERS[name][1] == "protected"}
     wanted = asked_for(call, "user.fields", "id name username")
     return {field: value for field, value in item.items() if field in wanted}
 
 
 def tweet_item(call: Call, tweet: Tweet) -> dict[str, Any]:
     item = {
-        "id": str(tweet.id), "text": f"Tweet {tweet.n} #drawing https://t.co/x{tweet.n}", "lang": "ja",
-        "edit_history_tweet_ids": [str(tweet.id)], "author_id": USERS[tweet.name][0], "created_at": tweet.created_at,
+        "id": str(tweet.id),
+        "text": f"Tweet {tweet.n} #drawing https://t.co/x{tweet.n}",
+        "lang": "ja",
+        "edit_history_tweet_ids": [str(tweet.id)],
+        "author_id": USERS[tweet.name][0],
+        "created_at": tweet.created_at,
         "possibly_sensitive": tweet.n % 7 == 1,
-    }  # fmt: skip
+    }
     item |= {"attachments": {"media_keys": list(tweet.media)}} if tweet.media else {}
     item |= {"referenced_tweets": [{"type": "retweeted", "id": "1"}]} if "retweet" in tweet.kinds else {}
     wanted = asked_for(call, "tweet.fields", "id text edit_history_tweet_ids")
@@ -180,13 +188,14 @@ def media_item(site: StandIn, call: Call, key: str, kind: str, number: int) -> d
         "photo": {"url": f"{base}/media/{name}.jpg", "alt_text": f"Picture {number}"},
         "video": {
             "preview_image_url": f"{base}/amplify_video_thumb/{key[3:]}/img/{name}.jpg",
-            "variants": variants, "duration_ms": 12_000,
+            "variants": variants,
+            "duration_ms": 12_000,
         },
         "animated_gif": {
             "preview_image_url": f"{base}/tweet_video_thumb/{name}.jpg",
             "variants": [variants[1] | {"bit_rate": 0}],
         },
-    }[kind]  # fmt: skip
+    }[kind]
     wanted = asked_for(call, "media.fields", "media_key type")
     return {field: value for field, value in item.items() if field in wanted}
 
@@ -245,9 +254,12 @@ def timeline(site: StandIn, call: Call, user_id: str) -> Reply:
 
 
 WORDS = {
-    "has:images": {"photo"}, "has:videos": {"video"}, "has:media": {"photo", "video", "animated_gif"},
-    "is:retweet": {"retweet"}, "is:reply": {"reply"},
-}  # fmt: skip
+    "has:images": {"photo"},
+    "has:videos": {"video"},
+    "has:media": {"photo", "video", "animated_gif"},
+    "is:retweet": {"retweet"},
+    "is:reply": {"reply"},
+}
 
 
 def says(tweet: Tweet, word: str) -> bool:
@@ -279,20 +291,39 @@ ROUTES |= {
 # ---- faults: problems instead of an answer
 
 PROBLEMS = {
-    "x_usage_cap": (429, {
-        "account_id": 123, "product_name": "standard-basic", "title": "UsageCapExceeded", "period": "Monthly",
-        "scope": "Product", "detail": "Usage cap exceeded: Monthly product cap",
-        "type": "https://api.twitter.com/2/problems/usage-capped"}),
-    "x_payment": (402, {
-        "title": "Payment Required", "status": 402, "detail": "credits depleted", "type": f"{TYPE}credits-depleted"}),
-    "x_forbidden": (403, {
-        "title": "Client Forbidden", "reason": "client-not-enrolled", "client_id": "12345",
-        "detail": "When authenticating requests, you must use keys of an App that is attached to a Project.",
-        "required_enrollment": "Appropriate Level of API Access", "registration_url": "https://developer.x.com/",
-        "type": f"{TYPE}client-forbidden"}),
-    "x_unavailable": (503, {
-        "title": "Service Unavailable", "detail": "Service Unavailable", "type": "about:blank", "status": 503}),
-}  # fmt: skip
+    "x_usage_cap": (
+        429,
+        {
+            "account_id": 123,
+            "product_name": "standard-basic",
+            "title": "UsageCapExceeded",
+            "period": "Monthly",
+            "scope": "Product",
+            "detail": "Usage cap exceeded: Monthly product cap",
+            "type": "https://api.twitter.com/2/problems/usage-capped",
+        },
+    ),
+    "x_payment": (
+        402,
+        {"title": "Payment Required", "status": 402, "detail": "credits depleted", "type": f"{TYPE}credits-depleted"},
+    ),
+    "x_forbidden": (
+        403,
+        {
+            "title": "Client Forbidden",
+            "reason": "client-not-enrolled",
+            "client_id": "12345",
+            "detail": "When authenticating requests, you must use keys of an App that is attached to a Project.",
+            "required_enrollment": "Appropriate Level of API Access",
+            "registration_url": "https://developer.x.com/",
+            "type": f"{TYPE}client-forbidden",
+        },
+    ),
+    "x_unavailable": (
+        503,
+        {"title": "Service Unavailable", "detail": "Service Unavailable", "type": "about:blank", "status": 503},
+    ),
+}
 
 
 def problem(status: int, body: dict, handler, reply) -> Reply:

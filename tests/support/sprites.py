@@ -6,14 +6,20 @@ from pathlib import Path
 
 PACKAGES = ("renpy-thequestion", "renpy-demo")
 FACES = {
-    "sylvie blue giggle.png": (82, 42, 234, 194), "sylvie blue normal.png": (78, 34, 240, 196),
-    "sylvie blue smile.png": (80, 36, 238, 194), "sylvie blue surprised.png": (76, 36, 240, 200),
-    "sylvie green giggle.png": (118, 50, 254, 186), "sylvie green normal.png": (112, 42, 262, 192),
-    "sylvie green smile.png": (114, 44, 262, 192), "sylvie green surprised.png": (112, 44, 262, 194),
-    "eileen concerned.png": (54, 82, 268, 296), "eileen happy.png": (54, 82, 268, 296),
-    "eileen vhappy.png": (54, 82, 268, 296), "lucy happy.png": (130, 112, 296, 278),
+    "sylvie blue giggle.png": (82, 42, 234, 194),
+    "sylvie blue normal.png": (78, 34, 240, 196),
+    "sylvie blue smile.png": (80, 36, 238, 194),
+    "sylvie blue surprised.png": (76, 36, 240, 200),
+    "sylvie green giggle.png": (118, 50, 254, 186),
+    "sylvie green normal.png": (112, 42, 262, 192),
+    "sylvie green smile.png": (114, 44, 262, 192),
+    "sylvie green surprised.png": (112, 44, 262, 194),
+    "eileen concerned.png": (54, 82, 268, 296),
+    "eileen happy.png": (54, 82, 268, 296),
+    "eileen vhappy.png": (54, 82, 268, 296),
+    "lucy happy.png": (130, 112, 296, 278),
     "lucy mad.png": (130, 138, 290, 298),
-}  # fmt: skip
+}
 """x0, y0, x1, y1 in px: the square that holds each face, mid-bangs to chin. All faces are upright."""
 
 

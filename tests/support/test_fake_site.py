@@ -65,17 +65,21 @@ def listed(page: str) -> set[int]:
     return {int(number) for number in re.findall(r"/c(\d+)package_ss?\.jpg", page)}
 
 
-@pytest.mark.parametrize(("part", "asked", "ids"), [
-    ("all", {"gage": "all", "year": "2015", "month": "04"}, {828801, 828802, 828803, 828804}),
-    ("all", {"gage": "all", "year": "2015", "month": "4"}, {828801, 828802, 828803, 828804}),
-    ("all", {"gage": "normal", "year": "2015", "month": "04"}, {828803}),
-    ("all", {"gage": "adult", "year": "2015", "month": "04"}, {828801, 828802, 828804}),
-    ("nall", {"year": "2015", "month": "04"}, {828803}), ("nall", {}, {1366902}),
-    ("all", {"gage": "all", "year": "2014", "month": "03"}, {748101}),
-    ("all", {"gage": "all", "year": "2026", "month": "11"}, {1366901, 1366902, 1366903}),
-    ("all", {"gage": "all", "year": "2016", "month": "02"}, set()),
-    ("all", {"gage": "all", "year": "2020", "month": "02"}, set()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("part", "asked", "ids"),
+    [
+        ("all", {"gage": "all", "year": "2015", "month": "04"}, {828801, 828802, 828803, 828804}),
+        ("all", {"gage": "all", "year": "2015", "month": "4"}, {828801, 828802, 828803, 828804}),
+        ("all", {"gage": "normal", "year": "2015", "month": "04"}, {828803}),
+        ("all", {"gage": "adult", "year": "2015", "month": "04"}, {828801, 828802, 828804}),
+        ("nall", {"year": "2015", "month": "04"}, {828803}),
+        ("nall", {}, {1366902}),
+        ("all", {"gage": "all", "year": "2014", "month": "03"}, {748101}),
+        ("all", {"gage": "all", "year": "2026", "month": "11"}, {1366901, 1366902, 1366903}),
+        ("all", {"gage": "all", "year": "2016", "month": "02"}, set()),
+        ("all", {"gage": "all", "year": "2020", "month": "02"}, set()),
+    ],
+)
 def test_a_month_of_getchu(site, part, asked, ids):
     page = month(site, part, **asked)
     assert listed(page) == ids
@@ -120,13 +124,17 @@ def test_the_gate_of_getchu(site):
     assert "getchu_adalt_flag=getchu.com" in get(site, "/getchu/pc/", gc="gc").headers["Set-Cookie"]
 
 
-@pytest.mark.parametrize(("number", "images", "bodies", "marks"), [
-    (748101, 3, 0, ("<charalist>", 'alt="キャラ1"', '<h2 class="chara-name">', 'src="./brandnew/748101/')),
-    (828801, 3, 3, ('class="highslide"', "http://www.getchu.com/brandnew/828801/c828801chara2.jpg", "発売日：")),
-    (828802, 0, 0, ("原画：", "シナリオ：")), (828803, 2, 0, ("主人公", "サブジャンル：")),
-    (1366901, 4, 0, ('<h4 class="chara-name">', " | キャラクター紹介-1", "ld+json", "og:image", "sample4.jpg")),
-    (1366903, 0, 0, ("ブランド：",)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "images", "bodies", "marks"),
+    [
+        (748101, 3, 0, ("<charalist>", 'alt="キャラ1"', '<h2 class="chara-name">', 'src="./brandnew/748101/')),
+        (828801, 3, 3, ('class="highslide"', "http://www.getchu.com/brandnew/828801/c828801chara2.jpg", "発売日：")),
+        (828802, 0, 0, ("原画：", "シナリオ：")),
+        (828803, 2, 0, ("主人公", "サブジャンル：")),
+        (1366901, 4, 0, ('<h4 class="chara-name">', " | キャラクター紹介-1", "ld+json", "og:image", "sample4.jpg")),
+        (1366903, 0, 0, ("ブランド：",)),
+    ],
+)
 def test_the_pictures_of_an_item(site, number, images, bodies, marks):
     page = read(get(site, f"/getchu/item/{number}/", gc="gc"))
     assert all(mark in page for mark in marks)
@@ -153,9 +161,10 @@ def test_getchu_under_maintenance_says_so_with_200(site):
 # ---- X
 
 WHOLE = {
-    "expansions": "attachments.media_keys", "tweet.fields": "created_at,possibly_sensitive",
+    "expansions": "attachments.media_keys",
+    "tweet.fields": "created_at,possibly_sensitive",
     "media.fields": "url,type,width,height,preview_image_url,variants",
-}  # fmt: skip
+}
 
 
 def ask_x(site, path, bearer="x-test-bearer-token", **asked):
@@ -239,15 +248,26 @@ def test_x_searches_the_last_week(site):
     assert site.posts_read == 60
 
 
-@pytest.mark.parametrize(("path", "asked", "words"), [
-    ("users/100200300/tweets", {"max_results": "3"},
-     "The `max_results` query parameter value [3] is not between 5 and 100"),
-    ("users/100200300/tweets", {"max_results": "101"}, "not between 5 and 100"),
-    ("tweets/search/recent", {"query": "from:tester_art", "max_results": "5"}, "not between 10 and 100"),
-    ("tweets/search/recent", {}, "`query`"), ("users/100200300/tweets", {"pages": "3"}, "[pages] is not one of [max_"),
-    ("users/100200300/tweets", {"media.fields": "urls"}, "`media.fields` query parameter value [urls] is not one of"),
-    ("users/100200300/tweets", {"pagination_token": "x"}, "`pagination_token`"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "asked", "words"),
+    [
+        (
+            "users/100200300/tweets",
+            {"max_results": "3"},
+            "The `max_results` query parameter value [3] is not between 5 and 100",
+        ),
+        ("users/100200300/tweets", {"max_results": "101"}, "not between 5 and 100"),
+        ("tweets/search/recent", {"query": "from:tester_art", "max_results": "5"}, "not between 10 and 100"),
+        ("tweets/search/recent", {}, "`query`"),
+        ("users/100200300/tweets", {"pages": "3"}, "[pages] is not one of [max_"),
+        (
+            "users/100200300/tweets",
+            {"media.fields": "urls"},
+            "`media.fields` query parameter value [urls] is not one of",
+        ),
+        ("users/100200300/tweets", {"pagination_token": "x"}, "`pagination_token`"),
+    ],
+)
 def test_x_says_what_is_wrong(site, path, asked, words):
     answer = ask_x(site, path, **asked)
     assert answer.status_code == 400
@@ -255,11 +275,16 @@ def test_x_says_what_is_wrong(site, path, asked, words):
     assert words in answer.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize(("kind", "status", "title"), [
-    ("x_rate_limited", 429, "Too Many Requests"), ("x_usage_cap", 429, "UsageCapExceeded"),
-    ("x_payment", 402, "Payment Required"), ("x_forbidden", 403, "Client Forbidden"),
-    ("x_unavailable", 503, "Service Unavailable"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "status", "title"),
+    [
+        ("x_rate_limited", 429, "Too Many Requests"),
+        ("x_usage_cap", 429, "UsageCapExceeded"),
+        ("x_payment", 402, "Payment Required"),
+        ("x_forbidden", 403, "Client Forbidden"),
+        ("x_unavailable", 503, "Service Unavailable"),
+    ],
+)
 def test_what_x_refuses_is_not_paid(site, kind, status, title):
     site.faults.append(Fault("/tweets", kind, **({"seconds": 7} if kind == "x_rate_limited" else {})))
     answer = ask_x(site, "users/100200300/tweets")
@@ -327,21 +352,30 @@ def test_google_with_few_hits_or_none(site):
     assert google(site, q="nothing").json()["searchInformation"]["totalResults"] == "0"
 
 
-@pytest.mark.parametrize(("asked", "status", "words"), [
-    ({"key": "x"}, 400, "API key not valid. Please pass a valid API key."), ({"key": None}, 403, "unregistered"),
-    ({"num": 11}, 400, "invalid argument"), ({"cx": None}, 400, "invalid argument"),
-    ({"q": None}, 400, "invalid argument"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"key": "x"}, 400, "API key not valid. Please pass a valid API key."),
+        ({"key": None}, 403, "unregistered"),
+        ({"num": 11}, 400, "invalid argument"),
+        ({"cx": None}, 400, "invalid argument"),
+        ({"q": None}, 400, "invalid argument"),
+    ],
+)
 def test_google_says_what_is_wrong(site, asked, status, words):
     answer = google(site, **asked)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
     assert words in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(("kind", "status", "words"), [
-    ("cse_daily", 429, "limit 'Queries per day' of"), ("cse_minute", 429, "limit 'Queries per minute per user' of"),
-    ("cse_forbidden", 403, "is disabled"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "status", "words"),
+    [
+        ("cse_daily", 429, "limit 'Queries per day' of"),
+        ("cse_minute", 429, "limit 'Queries per minute per user' of"),
+        ("cse_forbidden", 403, "is disabled"),
+    ],
+)
 def test_google_refuses(site, kind, status, words):
     site.faults.append(Fault("/cse/", kind))
     error = google(site).json()["error"]
@@ -382,11 +416,15 @@ def test_openverse_filters(site):
     assert openverse(site, source="flickr,nowhere").json()["warnings"]
 
 
-@pytest.mark.parametrize(("asked", "status", "words"), [
-    ({"page_size": 21}, 401, "page_size may not exceed 20 for anonymous requests"),
-    ({"q": "few", "page": 2}, 404, "Invalid page"), ({"license": "mine"}, 400, "License 'mine' does not exist"),
-    ({"page": 0}, 400, "greater than or equal to 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"page_size": 21}, 401, "page_size may not exceed 20 for anonymous requests"),
+        ({"q": "few", "page": 2}, 404, "Invalid page"),
+        ({"license": "mine"}, 400, "License 'mine' does not exist"),
+        ({"page": 0}, 400, "greater than or equal to 1"),
+    ],
+)
 def test_openverse_says_what_is_wrong(site, asked, status, words):
     answer = openverse(site, **asked)
     assert answer.status_code == status

@@ -71,22 +71,28 @@ def config(monkeypatch):
     return read
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("[resources]\nx = 5%", r"\[resources\] x: its value cannot be expanded"),
-    ("[resources]\nx = many", r"\[resources\] x: 'many' given; a whole number"),
-    ("[core]\nlog_level = NOISY", r"\[core\] log_level: 'NOISY' given; one of CRITICAL DEBUG"),
-    ("[core]\nno-lock = perhaps", r"\[core\] no_lock: 'perhaps' given; true or false"),
-    ("[core]\nworkers = two", r"\[core\] workers: 'two' given; a whole number"),
-    ("[core]\nworkers = 0", r"\[core\] workers: fewer than one"),
-    ("[core]\ndefault-scheduler-port = x", r"\[core\] default_scheduler_port: 'x' given; a whole number"),
-    ("[core]\nno_configure_logging = x", r"\[core\] no_configure_logging"),
-    ("[retcode]\ntask_failed = x", r"\[retcode\] task_failed: 'x' given; a whole number"),
-    ("[BuildFaceDataset]\nrefresh = maybe", r"\[BuildFaceDataset\] refresh: 'maybe' given; true or false"),
-    ("[ScrapeImages]\nlimit = 1e3", r"\[ScrapeImages\] limit: '1e3' given; a whole number"),
-    (f"[core]\nfoo = {KEY}%", r"\[core\] foo: its value cannot be expanded"),
-    (f"[retcode]\nnot_run = %({KEY}", r"\[retcode\] not_run: its value cannot be expanded"),
-    (f"[DEFAULT]\napi_key = {KEY}${{NO_SUCH_VARIABLE}}\n[core]", r"\[DEFAULT\] api_key: its value cannot be expanded"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[resources]\nx = 5%", r"\[resources\] x: its value cannot be expanded"),
+        ("[resources]\nx = many", r"\[resources\] x: 'many' given; a whole number"),
+        ("[core]\nlog_level = NOISY", r"\[core\] log_level: 'NOISY' given; one of CRITICAL DEBUG"),
+        ("[core]\nno-lock = perhaps", r"\[core\] no_lock: 'perhaps' given; true or false"),
+        ("[core]\nworkers = two", r"\[core\] workers: 'two' given; a whole number"),
+        ("[core]\nworkers = 0", r"\[core\] workers: fewer than one"),
+        ("[core]\ndefault-scheduler-port = x", r"\[core\] default_scheduler_port: 'x' given; a whole number"),
+        ("[core]\nno_configure_logging = x", r"\[core\] no_configure_logging"),
+        ("[retcode]\ntask_failed = x", r"\[retcode\] task_failed: 'x' given; a whole number"),
+        ("[BuildFaceDataset]\nrefresh = maybe", r"\[BuildFaceDataset\] refresh: 'maybe' given; true or false"),
+        ("[ScrapeImages]\nlimit = 1e3", r"\[ScrapeImages\] limit: '1e3' given; a whole number"),
+        (f"[core]\nfoo = {KEY}%", r"\[core\] foo: its value cannot be expanded"),
+        (f"[retcode]\nnot_run = %({KEY}", r"\[retcode\] not_run: its value cannot be expanded"),
+        (
+            f"[DEFAULT]\napi_key = {KEY}${{NO_SUCH_VARIABLE}}\n[core]",
+            r"\[DEFAULT\] api_key: its value cannot be expanded",
+        ),
+    ],
+)
 def test_a_value_that_luigi_cannot_use_is_told_by_section_and_option(config, text, words):
     config(text)
     with pytest.raises(UserError, match=words) as error:
@@ -105,10 +111,20 @@ def test_a_key_is_used_as_it_is(config, tmp_path, key):
     assert harvest_of("gelbooru", "solo", None, Store(tmp_path)).query.keys == {"api_key": key, "user_id": "5"}
 
 
-@pytest.mark.parametrize("url", [
-    f"http://user:{KEY}@site.example", f"http://{KEY}@[::1", "http://[::1", "http://x:99999999", "file:///etc/passwd",
-    "http://x\n  rate = 0", "http://a b", "site.example", "http://site.example/?a=b",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{KEY}@site.example",
+        f"http://{KEY}@[::1",
+        "http://[::1",
+        "http://x:99999999",
+        "file:///etc/passwd",
+        "http://x\n  rate = 0",
+        "http://a b",
+        "site.example",
+        "http://site.example/?a=b",
+    ],
+)
 def test_an_address_that_is_none_is_told_without_its_password(config, tmp_path, url):
     config("")["gelbooru"] = {"base_url": url}
     with pytest.raises(UserError, match=r"\[gelbooru\] of luigi.cfg: base_url") as error:
@@ -121,11 +137,16 @@ def test_all_keys_of_all_sources_are_known_as_keys():
     assert keys - IDENTIFIERS == set(configuration.KEYS)
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--query", "-comic"), "given as --query=-comic"), (("--path", "--x"), "given as --path=--x"),
-    (("--size",), "given as --size=-VALUE"), (("--logging-conf-file", "nosuch"), "nosuch: there is no such file"),
-    (("--logging-conf-file", "empty.cfg"), "empty.cfg: no configuration of logging"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--query", "-comic"), "given as --query=-comic"),
+        (("--path", "--x"), "given as --path=--x"),
+        (("--size",), "given as --size=-VALUE"),
+        (("--logging-conf-file", "nosuch"), "nosuch: there is no such file"),
+        (("--logging-conf-file", "empty.cfg"), "empty.cfg: no configuration of logging"),
+    ],
+)
 def test_a_slip_on_the_command_line_comes_with_its_cure(tmp_path, arguments, words):
     (tmp_path / "empty.cfg").write_text("[x]\n")
     assert words in last_line(luigi(tmp_path, "BuildFaceDataset", *arguments, check=False))

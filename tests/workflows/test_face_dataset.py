@@ -160,9 +160,13 @@ def test_good_pictures_are_in_and_each_bad_one_is_a_row_of_the_funnel(pictures, 
     funnel = pandas.read_parquet(tmp_path / "data/datasets/mixed/funnel.parquet").set_index("source_id").reason
     assert {"cmyk.jpg", "turned.jpg", "palette.gif", "deep.png"} <= set(faces.source_id)
     assert funnel.to_dict() == {
-        "short.jpg": "truncated", "text.png": "not_an_image", "zero.png": "empty", "blank.png": "empty",
-        "huge.png": "too_many_pixels", "white.png": "no_face",
-    }  # fmt: skip
+        "short.jpg": "truncated",
+        "text.png": "not_an_image",
+        "zero.png": "empty",
+        "blank.png": "empty",
+        "huge.png": "too_many_pixels",
+        "white.png": "no_face",
+    }
     assert set(funnel) <= set(REASONS)
     assert faces.fetched_at.notna().all()
     same = faces[faces.source_id.isin([names[0], "cmyk.jpg", "turned.jpg"])]
@@ -196,11 +200,25 @@ def faults(tmp_path: Path, pictures: Path) -> dict[str, tuple[list[str], str]]:
     }
 
 
-@pytest.mark.parametrize("fault", [
-    "no face", "no picture", "empty folder", "missing path", "no path", "unknown source", "unknown detector",
-    "unknown tagger", "name that leaves", "name of dots", "size of words", "size out of range", "data root on a file",
-    "forbidden data root",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "no face",
+        "no picture",
+        "empty folder",
+        "missing path",
+        "no path",
+        "unknown source",
+        "unknown detector",
+        "unknown tagger",
+        "name that leaves",
+        "name of dots",
+        "size of words",
+        "size out of range",
+        "data root on a file",
+        "forbidden data root",
+    ],
+)
 def test_each_fault_is_one_clear_line_and_leaves_nothing(fault, tmp_path, pictures):
     options, words = faults(tmp_path, pictures)[fault]
     done = build(tmp_path, *options, check=False)
@@ -270,11 +288,17 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
     assert counts[1] == counts[0] + 1
 
 
-@pytest.mark.parametrize("gone", [
-    ["stages/ScrapeImages", "datasets"], ["stages/CropFaces", "datasets"], ["stages/ScrapeImages", "stages/GroupFaces"],
-    ["stages", "datasets"], ["cache", "datasets"],
-    ["stages/CropFaces", "stages/GroupFaces", "stages/SelectFaces", "cache"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ["stages/ScrapeImages", "datasets"],
+        ["stages/CropFaces", "datasets"],
+        ["stages/ScrapeImages", "stages/GroupFaces"],
+        ["stages", "datasets"],
+        ["cache", "datasets"],
+        ["stages/CropFaces", "stages/GroupFaces", "stages/SelectFaces", "cache"],
+    ],
+)
 def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
     options = ["--source", "folder", "--path", str(pictures)]
     build(tmp_path, *options)
@@ -311,9 +335,7 @@ def cut_the_thumbnails(data: Path) -> None:
     shutil.rmtree(data / "stages/GroupFaces")
 
 
-@pytest.mark.parametrize("damage", [
-    lose_originals, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails
-])  # fmt: skip
+@pytest.mark.parametrize("damage", [lose_originals, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails])
 def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
     folder = shutil.copytree(pictures, tmp_path / "pictures")
     for path in [*folder.iterdir()][:4]:
@@ -355,20 +377,31 @@ def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_asked_for(tmp
     assert some.equals(whole.loc[some.index])
     funnel = pandas.read_parquet(tmp_path / "data/datasets/some/funnel.parquet").set_index("source_id")
     assert dict(funnel.reason[["blurred.png", "grey.png", names[1]]]) == {
-        "blurred.png": "blurred", "grey.png": "monochrome", names[1]: "near_duplicate",
-    }  # fmt: skip
+        "blurred.png": "blurred",
+        "grey.png": "monochrome",
+        names[1]: "near_duplicate",
+    }
     card = (tmp_path / "data/datasets/some/README.md").read_text()
     assert "near_duplicates" in card
     assert "min_sharpness" in card
 
 
-@pytest.mark.parametrize(("option", "value", "words"), [
-    ("--min-sharpness", "-1", "0 to"), ("--min-sharpness", "inf", "0 to"), ("--min-sharpness", "nan", "0 to"),
-    ("--min-brightness", "2", "0 to 1"), ("--max-brightness", "-1", "--min-brightness to 1"),
-    ("--min-original", "9" * 20, "0 to"), ("--monochrome", "maybe", "keep drop only"),
-    ("--near-duplicates", "some", "keep drop"), ("--sweep", "wide", "off fast full"),
-    ("--detector", "eyes", "lbpcascade animeface both"), ("--min-sharpness", "100000", "none of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--min-sharpness", "-1", "0 to"),
+        ("--min-sharpness", "inf", "0 to"),
+        ("--min-sharpness", "nan", "0 to"),
+        ("--min-brightness", "2", "0 to 1"),
+        ("--max-brightness", "-1", "--min-brightness to 1"),
+        ("--min-original", "9" * 20, "0 to"),
+        ("--monochrome", "maybe", "keep drop only"),
+        ("--near-duplicates", "some", "keep drop"),
+        ("--sweep", "wide", "off fast full"),
+        ("--detector", "eyes", "lbpcascade animeface both"),
+        ("--min-sharpness", "100000", "none of"),
+    ],
+)
 def test_each_wrong_filter_is_one_clear_line(option, value, words, tmp_path, pictures):
     done = build(tmp_path, "--source", "folder", "--path", str(pictures), option, value, check=False)
     assert done.returncode != 0
@@ -458,16 +491,25 @@ for i in range(3): draw(0, i)[0].save(f"in/{{i}}.png")
 print(luigi.build([task], log_level="ERROR"))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == ["False", "True"]
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--nosuch", "3"], "unrecognized arguments: --nosuch"), (["--size"], "--size: expected one argument"),
-    (["--size", "nan"], "--size: 'nan' given"), (["--name", "-x"], "--name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nosuch", "3"], "unrecognized arguments: --nosuch"),
+        (["--size"], "--size: expected one argument"),
+        (["--size", "nan"], "--size: 'nan' given"),
+        (["--name", "-x"], "--name"),
+    ],
+)
 def test_a_slip_on_the_command_line_is_one_clear_line(arguments, words, tmp_path):
     done = build(tmp_path, *arguments, check=False)
     assert done.returncode != 0
@@ -485,8 +527,20 @@ def test_a_slip_in_luigi_cfg_is_one_clear_line(tmp_path):
 
 
 def test_two_builds_at_once_make_one_dataset(built, tmp_path, pictures):
-    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "1",
-               "--source", "folder", "--path", str(pictures)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "luigi",
+        "--module",
+        "workflows",
+        "BuildFaceDataset",
+        "--jobs",
+        "1",
+        "--source",
+        "folder",
+        "--path",
+        str(pictures),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     both = [
         subprocess.Popen([*command, "--name", name], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)

@@ -33,8 +33,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
     hook.on()
     assert said(site, "luigi", "BuildFaceDataset", "--limit", "9") == [
-        "--module", "workflows", "BuildFaceDataset", "--limit", "9",
-    ]  # fmt: skip
+        "--module",
+        "workflows",
+        "BuildFaceDataset",
+        "--limit",
+        "9",
+    ]
     for program, *arguments in (
         ("luigi", "--module", "workflows", "BuildFaceDataset"),
         ("luigi", "BuildFaceDataset", "--module=elsewhere"),
@@ -64,8 +68,13 @@ def test_an_environment_that_cannot_be_written_is_told(site, monkeypatch):
 
 
 def test_the_switch_is_told_what_it_can_be(site):
-    done = subprocess.run([sys.executable, "-m", "workflows", "hook", "maybe"], capture_output=True, text=True,
-                          cwd=Path(__file__).parents[2], check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "workflows", "hook", "maybe"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].startswith("error: hook: 'maybe'")
     assert "Traceback" not in done.stderr

@@ -40,9 +40,14 @@ def start(place: Path, code: str, *arguments: str, **more) -> subprocess.Popen:
     script = place / "script.py"
     script.write_text(code)
     return subprocess.Popen(
-        [sys.executable, script, *arguments], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True, **more,
-    )  # fmt: skip
+        [sys.executable, script, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **more,
+    )
 
 
 def begun(process: subprocess.Popen) -> list[psutil.Process]:
@@ -178,9 +183,13 @@ def test_a_folder_with_modules_of_its_own_changes_nothing(command, path, tmp_pat
     for name in ("models", "pipeline", "torch", "numpy", "joblib", "random", "socket", "pickle", "tempfile"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('of the current folder')\n")
     done = subprocess.run(
-        [sys.executable, *command, "ScrapeImages", "--limit", "9", "--jobs", "2"], cwd=tmp_path, capture_output=True,
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, *command, "ScrapeImages", "--limit", "9", "--jobs", "2"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "of the current folder" not in done.stderr
 

@@ -42,9 +42,17 @@ def test_from_nothing_a_run_has_all_its_files(trained):
     run = trained / RUN
     used = {"generated", "evaluation.json"}  # by other tests
     assert {path.name for path in run.iterdir()} - used == {
-        "config.json", "metrics.jsonl", "loss.png", "samples", "last.pt", "best.pt", "checkpoints", "model.safetensors",
-        "README.md", "tensorboard",
-    }  # fmt: skip
+        "config.json",
+        "metrics.jsonl",
+        "loss.png",
+        "samples",
+        "last.pt",
+        "best.pt",
+        "checkpoints",
+        "model.safetensors",
+        "README.md",
+        "tensorboard",
+    }
     assert state(run)["step"] == 20
     assert [path.name for path in sorted((run / "samples").iterdir())] == ["000000.png", "000010.png", "000020.png"]
     assert Image.open(run / "samples/000020.png").size == (320, 320)
@@ -62,10 +70,15 @@ def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
     equal(place / RUN, place / "data/runs/straight")
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (["--seed", "1"], "seed 0, now 1"), (["--batch-size", "4"], "batch size 8, now 4"),
-    (["--precision", "bf16"], "precision fp32, now bf16"), (["--preset", "small"], "size 32, now 64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--seed", "1"], "seed 0, now 1"),
+        (["--batch-size", "4"], "batch size 8, now 4"),
+        (["--precision", "bf16"], "precision fp32, now bf16"),
+        (["--preset", "small"], "size 32, now 64"),
+    ],
+)
 def test_changed_settings_are_refused_by_name(change, words, trained):
     before = state(trained / RUN)["step"]
     line = last_line(luigi(trained, *TINY, "--run", RUN.name, *change, check=False))
@@ -347,14 +360,17 @@ def test_what_was_made_with_other_weights_is_made_again(place):
     assert texts(place / RUN / "generated" / "faces-0-1.png")["weights"] != before
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["GenerateFaces", "--run", "nosuch"], "has no model.safetensors"),
-    (["GenerateFaces", "--run", "../x"], "'../x' given"),
-    (["GenerateFaces", "--run", RUN.name, "--count", "0"], "--count: 0 given"),
-    (["ApplyAttributes", "--run", RUN.name, "--attribute", "no_such"], "no vector was learned for it"),
-    (["ApplyAttributes", "--run", RUN.name, "--attribute", "../x"], "--attribute: ../x given"),
-    (["LearnAttributes", "--run", RUN.name, "--samples", "10"], "--samples: 10 given"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["GenerateFaces", "--run", "nosuch"], "has no model.safetensors"),
+        (["GenerateFaces", "--run", "../x"], "'../x' given"),
+        (["GenerateFaces", "--run", RUN.name, "--count", "0"], "--count: 0 given"),
+        (["ApplyAttributes", "--run", RUN.name, "--attribute", "no_such"], "no vector was learned for it"),
+        (["ApplyAttributes", "--run", RUN.name, "--attribute", "../x"], "--attribute: ../x given"),
+        (["LearnAttributes", "--run", RUN.name, "--samples", "10"], "--samples: 10 given"),
+    ],
+)
 def test_wrong_use_of_a_run_is_one_clear_line(arguments, words, trained):
     line = last_line(luigi(trained, *arguments, check=False))
     assert line.startswith("error: ")
@@ -416,9 +432,7 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
     def label(pictures):
         first = len(seen)
         seen.extend(pictures)
-        return [
-            {"even"} | ({"rare"} if i < 3 else set()) if i % 2 == 0 else set() for i in range(first, len(seen))
-        ]  # fmt: skip
+        return [{"even"} | ({"rare"} if i < 3 else set()) if i % 2 == 0 else set() for i in range(first, len(seen))]
 
     vectors, counts = latent.attribute_vectors(network, label, samples=250, seed=4)
     assert counts == {"even": 125, "rare": 2}

@@ -25,17 +25,19 @@ LISTENING = """if True:
 """
 
 
-@pytest.mark.parametrize("environment", [
-    {}, {"GLOO_SOCKET_IFNAME": "eth0"}, {"MASTER_ADDR": "0.0.0.0", "MASTER_PORT": "29500"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "environment", [{}, {"GLOO_SOCKET_IFNAME": "eth0"}, {"MASTER_ADDR": "0.0.0.0", "MASTER_PORT": "29500"}]
+)
 def test_all_sockets_of_a_group_are_on_the_loopback_interface(environment, tmp_path):
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", LISTENING, str(tmp_path / "store"), str(rank)],
-            env=os.environ | environment, stdout=subprocess.PIPE, text=True,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for rank in range(2)
-    ]  # fmt: skip
+    ]
     found = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
     assert all(addresses for addresses in found)  # they did talk over sockets
     assert {address.rpartition(":")[2] for addresses in found for address in addresses} == {"127.0.0.1"}
@@ -61,13 +63,21 @@ sys.exit(runs.in_child(train, "runs/r"))
 """
 
 
-@pytest.mark.parametrize(("rank", "work", "error", "words"), [
-    (1, "os.kill(os.getpid(), signal.SIGKILL)", UserError, "runs/r: its process was killed, .*; 0; .* run it again"),
-    (0, "os._exit(3)", UserError, r"runs/r: its process ended with 3; 0; .* run it again"),
-    (1, "raise UserError('a', 'b', 'c', 'd')", UserError, "^a: b; c; d$"),
-    (0, "raise KeyboardInterrupt", KeyboardInterrupt, ""),
-    (0, "pass", None, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rank", "work", "error", "words"),
+    [
+        (
+            1,
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            UserError,
+            "runs/r: its process was killed, .*; 0; .* run it again",
+        ),
+        (0, "os._exit(3)", UserError, r"runs/r: its process ended with 3; 0; .* run it again"),
+        (1, "raise UserError('a', 'b', 'c', 'd')", UserError, "^a: b; c; d$"),
+        (0, "raise KeyboardInterrupt", KeyboardInterrupt, ""),
+        (0, "pass", None, ""),
+    ],
+)
 def test_one_process_that_fails_ends_the_others_quietly(rank, work, error, words, tmp_path, monkeypatch, capfd):
     (tmp_path / "together.py").write_text(TOGETHER.format(rank=rank, work=work))
     monkeypatch.syspath_prepend(tmp_path)

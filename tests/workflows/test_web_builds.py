@@ -104,17 +104,20 @@ def test_what_failed_is_told_in_the_card_and_asked_for_again(place, site):
     assert sum(files_asked(site).values()) == 13
 
 
-@pytest.mark.parametrize(("settings", "options", "words"), [
-    ({"rate": "often"}, (), "rate = often"),
-    ({"rates": "1"}, (), "rates is no setting"),
-    ({"base_url": "file:///etc"}, (), "base_url"),
-    ({"files": "all"}, (), "original or sample"),
-    ({}, ("--source", "drawn", "--query", "", "--refresh"), "--refresh"),
-    ({}, ("--source", "moebooru"), "no base_url"),
-    ({}, ("--query", "nothing_has_this_tag"), "nothing_has_this_tag"),
-    ({}, ("--query", "rating:explicit"), "rating:explicit"),
-    ({"base_url": "http://127.0.0.1:1/"}, (), "run the same command again"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "options", "words"),
+    [
+        ({"rate": "often"}, (), "rate = often"),
+        ({"rates": "1"}, (), "rates is no setting"),
+        ({"base_url": "file:///etc"}, (), "base_url"),
+        ({"files": "all"}, (), "original or sample"),
+        ({}, ("--source", "drawn", "--query", "", "--refresh"), "--refresh"),
+        ({}, ("--source", "moebooru"), "no base_url"),
+        ({}, ("--query", "nothing_has_this_tag"), "nothing_has_this_tag"),
+        ({}, ("--query", "rating:explicit"), "rating:explicit"),
+        ({"base_url": "http://127.0.0.1:1/"}, (), "run the same command again"),
+    ],
+)
 def test_each_mistake_is_one_clear_line(place, site, settings, options, words):
     configure(place, site, **settings)
     assert words in last_line(luigi(place, *QUESTION, "--limit", "3", *options, check=False))
@@ -135,9 +138,12 @@ def killed(place: Path, site: StandIn, seconds: float, *options: str) -> bool:
     for again: that is looked at after the next one."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, *options], cwd=place, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, *options],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -189,10 +195,14 @@ def test_an_interrupt_ends_it_soon_whatever_a_host_does(place, site):
     site.faults.append(Fault("/images/", "drip", times=99))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, "--limit", "3"], cwd=place, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, "--limit", "3"],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
     while not files_asked(site):
         time.sleep(0.1)
     start = time.monotonic()
@@ -211,10 +221,10 @@ def test_two_processes_at_once_share_one_budget(place, site):
     command = [sys.executable, "-m", "luigi", "--module", "workflows", "ScrapeImages", "--limit", "12", "--source"]
     processes = [
         subprocess.Popen(
-            [*command, source], cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [*command, source], cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         for source in ("safebooru", "danbooru")
-    ]  # fmt: skip
+    ]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     order = ["danbooru" in asked.path for asked in site.log]
     assert 0 < order.index(True) < len(order) - 1 - order[::-1].index(False)  # they did ask at the same time

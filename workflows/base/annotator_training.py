@@ -69,10 +69,14 @@ class DrawnTraining(NamedRun):
     def settings(self) -> dict:
         """config.json: all that the result depends on."""
         return {
-            "model": self.model, "preset": self.preset, "config": asdict(self.config), "seed": self.seed,
-            "precision": "fp32", "init_from": None,
+            "model": self.model,
+            "preset": self.preset,
+            "config": asdict(self.config),
+            "seed": self.seed,
+            "precision": "fp32",
+            "init_from": None,
             "dataset": {"name": "drawn", "digest": " ".join(task.digest for task in self.drawn().values())},
-        }  # fmt: skip
+        }
 
     def complete(self) -> bool:
         if self.fresh or not self.output().exists():
@@ -83,8 +87,10 @@ class DrawnTraining(NamedRun):
 
     def run(self) -> None:
         job = {
-            "run": str(self.run_folder), "settings": self.settings, "fresh": self.fresh,
+            "run": str(self.run_folder),
+            "settings": self.settings,
+            "fresh": self.fresh,
             "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
-        }  # fmt: skip
+        }
         train_in_children([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True

@@ -21,9 +21,10 @@ class NamedDataset(Stage):
 
     name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
-        default=False, significant=False,
+        default=False,
+        significant=False,
         description="build over a dataset of another source, query or path; the old version is kept",
-    )  # fmt: skip
+    )
 
     @property
     def asked(self) -> dict:

@@ -29,9 +29,20 @@ MOST_JOBS = 1024
 _LIST = "sha256.json"  # in a stage's folder: each file -> its sha256
 # What the machine refuses, rather than what the program did wrong.
 _DISK_ERRORS = {
-    errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
-    errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.EXDEV,
-}  # fmt: skip
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EXDEV,
+}
 
 
 class Stage(luigi.Task):
@@ -234,9 +245,11 @@ def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
         if error.filename is None or not Path(error.filename).absolute().is_relative_to(root.absolute()):
             raise
         raise UserError(
-            error.filename, "was removed while this program worked with it", "that it stays there",
+            error.filename,
+            "was removed while this program worked with it",
+            "that it stays there",
             "give the same command again",
-        ) from error  # fmt: skip
+        ) from error
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
             raise

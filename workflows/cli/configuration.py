@@ -98,9 +98,11 @@ def check_values() -> None:
                     parameter.parse(values[option])
                 except (ValueError, TypeError, AttributeError, KeyError, luigi.parameter.ParameterException, UserError):
                     raise UserError(
-                        f"luigi.cfg: [{section}] {option}", f"{values[option][:100]!r} given", _expected(parameter),
+                        f"luigi.cfg: [{section}] {option}",
+                        f"{values[option][:100]!r} given",
+                        _expected(parameter),
                         "mend it",
-                    ) from None  # fmt: skip
+                    ) from None
     for option, value in config.items("resources") if config.has_section("resources") else ():
         if not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
             raise UserError(f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", "a whole number", "mend it")

@@ -37,9 +37,14 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
         source=source,
         site=site,
         query=Query(
-            text=query, base_url=base_url, file_base_url=said.url("file_base_url", site.file_base_url),
+            text=query,
+            base_url=base_url,
+            file_base_url=said.url("file_base_url", site.file_base_url),
             ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
-            files=said.one_of("files", FILES), keys=keys, path=path, pages=int(said.number("pages", 1000, least=1)),
+            files=said.one_of("files", FILES),
+            keys=keys,
+            path=path,
+            pages=int(said.number("pages", 1000, least=1)),
             agent=user_agent(policy.about),
             options={name: said.option(name, default) for name, default in site.options.items()},
         ),
@@ -49,7 +54,7 @@ def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site:
         is_strict=said.one_of("strict_hash", _YES_NO) == "true",
         max_cost_usd=said.number("max_cost_usd", site.max_cost_usd, least=0) if money else float("inf"),
         blocked=blocklist.read(store.root),
-    )  # fmt: skip
+    )
 
 
 def _policy(said: "_Section", rate: float, user_id: str):

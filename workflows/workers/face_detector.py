@@ -31,11 +31,17 @@ def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> No
     with runs.alone(folder):
         runs.open_folder(folder, settings, fresh=fresh)
         fit(
-            trainer, Crops(learned, config.size, config.batch_size, seed=seed), folder, steps=config.steps,
-            pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
-            sample_every=config.sample_every, save_every=config.save_every,
+            trainer,
+            Crops(learned, config.size, config.batch_size, seed=seed),
+            folder,
+            steps=config.steps,
+            pictures=config.batch_size,
+            seed=seed,
+            log_every=min(50, config.sample_every),
+            sample_every=config.sample_every,
+            save_every=config.save_every,
             on_save=functools.partial(_export, folder, trainer, settings),
-        )  # fmt: skip
+        )
 
 
 def _export(run: Path, trainer: FaceDetector, settings: dict, step: int) -> None:

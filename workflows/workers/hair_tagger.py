@@ -9,13 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.annotators.hair_tagger import (
-    Batches,
-    Config,
-    HairTaggerTraining,
-    Patches,
-    as_batch,
-)
+from models.annotators.hair_tagger import Batches, Config, HairTaggerTraining, Patches, as_batch
 from models.data.dataset import seed_for
 from models.runs import export
 from models.runs import folder as runs
@@ -32,11 +26,17 @@ def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> No
     with runs.alone(folder):
         runs.open_folder(folder, settings, fresh=fresh)
         fit(
-            trainer, Batches(learned, normalised, config.batch_size, seed=seed), folder, steps=config.steps,
-            pictures=config.batch_size, seed=seed, log_every=min(50, config.sample_every),
-            sample_every=config.sample_every, save_every=config.save_every,
+            trainer,
+            Batches(learned, normalised, config.batch_size, seed=seed),
+            folder,
+            steps=config.steps,
+            pictures=config.batch_size,
+            seed=seed,
+            log_every=min(50, config.sample_every),
+            sample_every=config.sample_every,
+            save_every=config.save_every,
             on_save=functools.partial(_export, folder, trainer, settings),
-        )  # fmt: skip
+        )
 
 
 def _patches(folder: Path) -> Patches:
@@ -44,8 +44,12 @@ def _patches(folder: Path) -> Patches:
 
 
 def _export(run: Path, trainer: HairTaggerTraining, settings: dict, step: int) -> None:
-    about = {"model": settings["model"], "config": settings["config"], "steps": step,
-             "reliability": trainer.reliability()}  # fmt: skip
+    about = {
+        "model": settings["model"],
+        "config": settings["config"],
+        "steps": step,
+        "reliability": trainer.reliability(),
+    }
     export.write_weights(run, trainer.exported().state_dict(), about)
 
 

@@ -7,17 +7,7 @@ import numpy as np
 from pipeline.drawing.portrait.clothes import ribbon
 from pipeline.drawing.portrait.face import EYE_X
 from pipeline.drawing.portrait.hair import dome
-from pipeline.drawing.portrait.sheet import (
-    Figure,
-    brush,
-    curve,
-    direction,
-    ellipse,
-    mirror,
-    mix,
-    shadow,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import Figure, brush, curve, direction, ellipse, mirror, mix, shadow, tone
 
 
 def accessory(f: Figure) -> None:
@@ -68,8 +58,13 @@ def _glasses(f: Figure) -> None:
     for sign in (-1, 1):
         x = sign * EYE_X + f.look.turn
         angle = np.linspace(0, 2 * np.pi, 40)
-        rim = np.stack([x + 0.2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.6,
-                        0.04 + 0.17 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.6], 1)  # fmt: skip
+        rim = np.stack(
+            [
+                x + 0.2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.6,
+                0.04 + 0.17 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.6,
+            ],
+            1,
+        )
         f.line(rim, frame, 0.018)
         f.line(((x + sign * 0.2, 0.0), (sign * 0.48, -0.03)), frame, 0.018, closed=False)
     f.line(((f.look.turn - 0.04, 0.02), (f.look.turn, 0.005), (f.look.turn + 0.04, 0.02)), frame, 0.018, closed=False)

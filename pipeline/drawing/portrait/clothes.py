@@ -2,14 +2,7 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import (
-    Figure,
-    both,
-    curve,
-    ellipse,
-    mirror,
-    shadow,
-)
+from pipeline.drawing.portrait.sheet import Figure, both, curve, ellipse, mirror, shadow
 
 NECK = ((0, 0.39), (0.15, 0.39), (0.145, 0.71), (0.2, 0.83), (0.4, 0.9), (0.59, 0.97), (0.7, 1.12), (0.755, 1.5),
         (0.77, 2.2), (0.78, 5))  # fmt: skip

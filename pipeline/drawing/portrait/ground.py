@@ -5,13 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import (
-    Ramp,
-    Sheet,
-    both,
-    direction,
-    ellipse,
-)
+from pipeline.drawing.portrait.sheet import Ramp, Sheet, both, direction, ellipse
 
 
 def _plain(sheet: Sheet, look: Look) -> None:

@@ -3,17 +3,7 @@
 import numpy as np
 
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    Figure,
-    brush,
-    curve,
-    ellipse,
-    mirror,
-    mix,
-    tone,
-    tufts,
-)
+from pipeline.drawing.portrait.sheet import WHITE, Figure, brush, curve, ellipse, mirror, mix, tone, tufts
 
 DOME = ((0, -0.93), (0.22, -0.91), (0.42, -0.78), (0.56, -0.55), (0.6, -0.27), (0.6, -0.05))
 

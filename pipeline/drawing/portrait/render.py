@@ -16,12 +16,7 @@ import numpy as np
 
 from pipeline.drawing.portrait.accessories import accessory
 from pipeline.drawing.portrait.clothes import body
-from pipeline.drawing.portrait.face import (
-    brows,
-    eye_boxes,
-    features,
-    head,
-)
+from pipeline.drawing.portrait.face import brows, eye_boxes, features, head
 from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.hair import back_hair, front_hair
 from pipeline.drawing.portrait.look import Look

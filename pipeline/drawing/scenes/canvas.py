@@ -9,16 +9,7 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    CHIN,
-    FACE,
-    SHIFT,
-    Ramp,
-    Sheet,
-    brush,
-    direction,
-    ellipse,
-)
+from pipeline.drawing.portrait.sheet import CHIN, FACE, SHIFT, Ramp, Sheet, brush, direction, ellipse
 from pipeline.drawing.sampling import Sampler
 
 

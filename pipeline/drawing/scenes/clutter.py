@@ -10,22 +10,11 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    brush,
-    curve,
-    direction,
-    ellipse,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import brush, curve, direction, ellipse, tone
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.body import clothes
 from pipeline.drawing.scenes.canvas import Canvas, down, leaf
-from pipeline.drawing.scenes.colors import (
-    any_color,
-    shaded,
-    skin_color,
-    thing_ink,
-)
+from pipeline.drawing.scenes.colors import any_color, shaded, skin_color, thing_ink
 from pipeline.drawing.scenes.things import flower, hand
 
 

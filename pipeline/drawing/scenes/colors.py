@@ -7,9 +7,19 @@ from pipeline.drawing.portrait.sheet import tone
 from pipeline.drawing.sampling import Sampler
 
 SKINS = {
-    "ffeee4": 5, "ffe6d8": 6, "fde0cd": 6, "fbd9c1": 6, "f6cfb0": 4, "edbd98": 3, "dfae86": 2, "c4926c": 1,
-    "fff6f0": 4, "f2d6d0": 3, "8d5f45": 0.5, "ffffff": 2,
-}  # fmt: skip
+    "ffeee4": 5,
+    "ffe6d8": 6,
+    "fde0cd": 6,
+    "fbd9c1": 6,
+    "f6cfb0": 4,
+    "edbd98": 3,
+    "dfae86": 2,
+    "c4926c": 1,
+    "fff6f0": 4,
+    "f2d6d0": 3,
+    "8d5f45": 0.5,
+    "ffffff": 2,
+}
 
 # Ranges of hue (turns), saturation and value -> their weight.
 HAIRS = {

@@ -8,19 +8,9 @@ import numpy as np
 
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Canvas, Spot
-from pipeline.drawing.scenes.clutter import (
-    CLUTTER,
-    HELD,
-    WRITTEN,
-    clutter,
-)
+from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.scenes.person import (
-    back_view,
-    blank_face,
-    face,
-    shuffled_face,
-)
+from pipeline.drawing.scenes.person import back_view, blank_face, face, shuffled_face
 from pipeline.drawing.scenes.postprocess import treat
 from pipeline.drawing.scenes.profile import profile
 

@@ -9,14 +9,7 @@ import numpy as np
 
 from pipeline.drawing.portrait.face import LID_U
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    brush,
-    curve,
-    ellipse,
-    mix,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import WHITE, brush, curve, ellipse, mix, tone
 from pipeline.drawing.scenes.canvas import Canvas, down
 from pipeline.drawing.scenes.eyes import Eyes
 

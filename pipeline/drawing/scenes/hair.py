@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import (
-    brush,
-    curve,
-    ellipse,
-    mirror,
-)
+from pipeline.drawing.portrait.sheet import brush, curve, ellipse, mirror
 from pipeline.drawing.scenes.canvas import down
 from pipeline.drawing.scenes.colors import shaded
 from pipeline.drawing.scenes.figure import Figure

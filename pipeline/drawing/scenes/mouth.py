@@ -7,12 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    curve,
-    ellipse,
-    mix,
-)
+from pipeline.drawing.portrait.sheet import WHITE, curve, ellipse, mix
 from pipeline.drawing.scenes.canvas import Canvas
 
 TEETH, TONGUE = (250, 248, 248), (255, 130, 130)

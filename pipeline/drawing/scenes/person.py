@@ -8,13 +8,7 @@ from pipeline.drawing.scenes.accessories import accessories
 from pipeline.drawing.scenes.body import body
 from pipeline.drawing.scenes.canvas import Canvas, Spot
 from pipeline.drawing.scenes.eyes import shuffled
-from pipeline.drawing.scenes.face import (
-    brows,
-    ears,
-    features,
-    head,
-    head_outline,
-)
+from pipeline.drawing.scenes.face import brows, ears, features, head, head_outline
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.fringe import fringe_edge, fringe_knots
 from pipeline.drawing.scenes.hair import back_hair, back_of_head, front_hair

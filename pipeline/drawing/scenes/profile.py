@@ -3,20 +3,9 @@
 import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    FACE,
-    WHITE,
-    curve,
-    ellipse,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import FACE, WHITE, curve, ellipse, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import (
-    Canvas,
-    Spot,
-    Warp,
-    down,
-)
+from pipeline.drawing.scenes.canvas import Canvas, Spot, Warp, down
 from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color
 
 EYE_X = 0.28

@@ -6,20 +6,10 @@ import numpy as np
 
 from pipeline.drawing.portrait.hair import DOME
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    curve,
-    mix,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import WHITE, curve, mix, tone
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Warp
-from pipeline.drawing.scenes.colors import (
-    any_color,
-    hair_color,
-    shaded,
-    skin_color,
-)
+from pipeline.drawing.scenes.colors import any_color, hair_color, shaded, skin_color
 from pipeline.drawing.scenes.eyes import Eyes, sample_eyes
 
 LINES = {(0, 0): 1, (0.008, 0.016): 3, (0.014, 0.03): 2, (0.03, 0.045): 0.5}

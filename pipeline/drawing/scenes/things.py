@@ -3,13 +3,7 @@
 import numpy as np
 
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import (
-    brush,
-    curve,
-    direction,
-    ellipse,
-    tone,
-)
+from pipeline.drawing.portrait.sheet import brush, curve, direction, ellipse, tone
 from pipeline.drawing.scenes.canvas import Canvas, leaf
 from pipeline.drawing.scenes.colors import any_color
 

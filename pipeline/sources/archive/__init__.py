@@ -16,20 +16,8 @@ import rarfile
 
 from pipeline.errors import UserError
 from pipeline.sources.archive import tar_members, zip_members
-from pipeline.sources.archive.members import (
-    MAX_LISTED,
-    UNPACK,
-    Member,
-    Refused,
-    utc,
-)
-from pipeline.sources.base import (
-    MAX_FILE_BYTES,
-    Held,
-    LocalQuery,
-    Post,
-    Skipped,
-)
+from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, utc
+from pipeline.sources.base import MAX_FILE_BYTES, Held, LocalQuery, Post, Skipped
 from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
 from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
@@ -48,9 +36,15 @@ ARCHIVES = frozenset(".zip .cbz .rar .cbr .tar .tgz .gz .tbz2 .bz2 .txz .xz".spl
 # By the first bytes, so that what is not read can be named.
 OTHER_EXTENSIONS = frozenset(".7z .zst .tzst .lz4 .lz .z .cab .arj .xar .alz .egg .lzh .lha".split())
 OTHER_ARCHIVES = {
-    b"7z\xbc\xaf\x27\x1c": "7-Zip", b"\x28\xb5\x2f\xfd": "Zstandard", b"\x04\x22\x4d\x18": "LZ4",
-    b"\x1f\x9d": "compress (.Z)", b"MSCF": "Microsoft Cabinet", b"xar!": "xar", b"LZIP": "lzip", b"\x60\xea": "ARJ",
-}  # fmt: skip
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"\x1f\x9d": "compress (.Z)",
+    b"MSCF": "Microsoft Cabinet",
+    b"xar!": "xar",
+    b"LZIP": "lzip",
+    b"\x60\xea": "ARJ",
+}
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
@@ -70,10 +64,14 @@ def _rar_members(file: BinaryIO) -> Iterator[Member]:
 
 
 _READERS = {
-    b"PK\3\4": zip_members.members, b"PK\5\6": zip_members.members, b"PK\7\x08": zip_members.members,
-    b"Rar!\x1a\x07": _rar_members, b"\x1f\x8b": tar_members.members, b"BZh": tar_members.members,
+    b"PK\3\4": zip_members.members,
+    b"PK\5\6": zip_members.members,
+    b"PK\7\x08": zip_members.members,
+    b"Rar!\x1a\x07": _rar_members,
+    b"\x1f\x8b": tar_members.members,
+    b"BZh": tar_members.members,
     b"\xfd7zXZ\0": tar_members.members,
-}  # fmt: skip
+}
 
 
 def _reader(head: bytes) -> Callable[[BinaryIO], Iterator[Member]] | None:
@@ -153,9 +151,16 @@ class _Archive:
     """One archive, at the top or (`is_inner`) within another, whose budgets, for either pass, and ids it shares."""
 
     def __init__(
-        self, name: str, file: BinaryIO, stamp: str, first: _Budget, second: _Budget, ids: dict[str, int],
-        *, is_inner: bool = False,
-    ):  # fmt: skip
+        self,
+        name: str,
+        file: BinaryIO,
+        stamp: str,
+        first: _Budget,
+        second: _Budget,
+        ids: dict[str, int],
+        *,
+        is_inner: bool = False,
+    ):
         self._name, self._file, self._stamp, self._ids, self._is_inner = name, file, stamp, ids, is_inner
         self._first, self._second = first, second
 

@@ -12,22 +12,26 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.sources.archive.members import (
-    MAX_LISTED,
-    UNPACK,
-    Member,
-    Refused,
-    utc,
-)
+from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, utc
 
 MAX_DIRECTORY = 256 << 20  # bytes
 MAX_EXTRA = 4096  # bytes of one member's extra fields, which zipfile takes apart in quadratic time
 ENCRYPTED, UTF8 = 1, 1 << 11  # flags
 READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 OTHER_METHODS = {
-    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "PKWARE's DCL", 20: "Zstandard", 93: "Zstandard", 94: "MP3",
-    95: "XZ", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
-}  # fmt: skip
+    1: "Shrink",
+    6: "Implode",
+    9: "Deflate64",
+    10: "PKWARE's DCL",
+    20: "Zstandard",
+    93: "Zstandard",
+    94: "MP3",
+    95: "XZ",
+    96: "JPEG",
+    97: "WavPack",
+    98: "PPMd",
+    99: "AES",
+}
 _ENTRY = struct.Struct("<4s4B4HL2L5H2L")  # of the central directory: APPNOTE.TXT, 4.3.12
 _VERSION, _FLAGS = 6, 8  # where in an entry: the version that is needed, and the flags
 

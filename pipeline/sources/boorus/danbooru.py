@@ -101,12 +101,16 @@ def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
         return Skipped(post_id, "not_a_picture", sanitize_line(extension, 20))
     url = choose_variant(query, original, item.get("large_file_url"))
     return RemoteImage(
-        post_id, url, page_url=f"{query.base_url}/posts/{post_id}", rating=rating or None,
+        post_id,
+        url,
+        page_url=f"{query.base_url}/posts/{post_id}",
+        rating=rating or None,
         title=one_line(item.get("tag_string_character")),
-        artist=one_line(words_in(item.get("tag_string_artist"))), tags=tags_of(words_in(item.get("tag_string"))),
+        artist=one_line(words_in(item.get("tag_string_artist"))),
+        tags=tags_of(words_in(item.get("tag_string"))),
         md5=md5 if url == original else None,  # both are of the original
         bytes=whole_number(item.get("file_size")) if url == original else None,
-    )  # fmt: skip
+    )
 
 
 def _original_url(item: dict, query: Query, md5: str | None) -> str | None:

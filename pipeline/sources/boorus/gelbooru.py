@@ -173,11 +173,14 @@ def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
     if not is_picture_url(url):
         return Skipped(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return RemoteImage(
-        post_id, url, page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}", rating=rating or None,
+        post_id,
+        url,
+        page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}",
+        rating=rating or None,
         title=one_line(_unescaped(item.get("title"))),
         tags=tags_of(_unescaped(" ".join(words_in(item.get("tags")))).split()),
         md5=promised_md5(item.get("md5") or item.get("hash")) if url == original else None,
-    )  # fmt: skip
+    )
 
 
 def _unescaped(value: object) -> str:

@@ -88,8 +88,11 @@ def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
     if not is_picture_url(url):
         return Skipped(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return RemoteImage(
-        post_id, url, page_url=f"{query.base_url}/post/show/{post_id}", rating=rating or None,
+        post_id,
+        url,
+        page_url=f"{query.base_url}/post/show/{post_id}",
+        rating=rating or None,
         tags=tags_of(words_in(item.get("tags"))),  # `author` is who uploaded it, not who drew it
         md5=promised_md5(item.get("md5")) if url == original else None,
         bytes=whole_number(item.get("file_size")) if url == original else None,
-    )  # fmt: skip
+    )

@@ -16,15 +16,7 @@ from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import local_path
 from pipeline.sources.getchu import pages
 from pipeline.sources.getchu.pages import ITEM_ID, item_of
-from pipeline.sources.web_source import (
-    Busy,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    bad_answer,
-)
+from pipeline.sources.web_source import Busy, Cursor, HttpRequest, HttpResponse, Page, Query, bad_answer
 
 VERSION = 1
 MAX_LIST_BYTES, MAX_ROWS = 32 << 20, 500_000

@@ -44,9 +44,17 @@ def refusal_of(answer: HttpResponse) -> dict:
 
 
 def offer_of(
-    hit_id: str, url: object, *, kind: object = "", page_url: object = None, title: object = None,
-    artist: object = None, rating: str | None = None, license: str | None = None, tags: list[str] | None = None,
-) -> RemoteImage | Skipped:  # fmt: skip
+    hit_id: str,
+    url: object,
+    *,
+    kind: object = "",
+    page_url: object = None,
+    title: object = None,
+    artist: object = None,
+    rating: str | None = None,
+    license: str | None = None,
+    tags: list[str] | None = None,
+) -> RemoteImage | Skipped:
     """What a hit comes to. `hit_id`: the service's id, or empty if a picture's URL is all that names it; `kind`: the
     type that the hit claims, as `image/png` or `png`."""
     address = absolute_url(url)
@@ -55,9 +63,15 @@ def offer_of(
     if found := no_picture(kind, address):
         return Skipped(hit_id or address, "not_a_picture", found)
     return RemoteImage(
-        hit_id or address, address, page_url=absolute_url(page_url), title=one_line(title), artist=one_line(artist),
-        rating=rating, license=license, tags=tuple(dict.fromkeys(tags_of(tags or []))),
-    )  # fmt: skip
+        hit_id or address,
+        address,
+        page_url=absolute_url(page_url),
+        title=one_line(title),
+        artist=one_line(artist),
+        rating=rating,
+        license=license,
+        tags=tuple(dict.fromkeys(tags_of(tags or []))),
+    )
 
 
 def no_picture(kind: object, url: str) -> str:

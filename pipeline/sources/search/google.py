@@ -37,9 +37,17 @@ DEEPEST = 100
 MINUTE = 60.0  # seconds
 # Our names of its parameters. What is empty is not sent.
 PARAMETERS = {
-    "safe": "safe", "rights": "rights", "img_type": "imgType", "img_size": "imgSize", "img_color_type": "imgColorType",
-    "file_type": "fileType", "site_search": "siteSearch", "date_restrict": "dateRestrict", "gl": "gl", "hl": "hl",
-}  # fmt: skip
+    "safe": "safe",
+    "rights": "rights",
+    "img_type": "imgType",
+    "img_size": "imgSize",
+    "img_color_type": "imgColorType",
+    "file_type": "fileType",
+    "site_search": "siteSearch",
+    "date_restrict": "dateRestrict",
+    "gl": "gl",
+    "hl": "hl",
+}
 OPTIONS = dict.fromkeys(PARAMETERS, "") | {"safe": "active"}
 _INSTEAD = (
     "give both in luigi.cfg if you have them; the API is closed to new customers and ends on 2027-01-01: "
@@ -118,9 +126,11 @@ def _refusal(answer: HttpResponse) -> Busy | UserError:
     period = _period(error)
     if period == "day":
         return UserError(
-            "Google", words, "some of the day's quota",
+            "Google",
+            words,
+            "some of the day's quota",
             "it is used up, and reset at midnight Pacific; run the same command again then",
-        )  # fmt: skip
+        )
     if answer.status == 429 or period == "minute":
         return Busy(words, MINUTE)
     if "API_KEY_INVALID" in reasons or "api key" in words.lower():

@@ -109,10 +109,16 @@ def _offer(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
         return skip_by_rating(hit_id, rating, item)
     tags = item.get("tags") if isinstance(item.get("tags"), list) else []
     return offer_of(
-        hit_id, item["url"], kind=item.get("filetype"), page_url=item.get("foreign_landing_url"),
-        title=item.get("title"), artist=item.get("creator"), rating=rating, license=_license(item),
+        hit_id,
+        item["url"],
+        kind=item.get("filetype"),
+        page_url=item.get("foreign_landing_url"),
+        title=item.get("title"),
+        artist=item.get("creator"),
+        rating=rating,
+        license=_license(item),
         tags=[tag["name"] for tag in tags if isinstance(tag, dict) and isinstance(tag.get("name"), str)],
-    )  # fmt: skip
+    )
 
 
 def _license(item: dict) -> str | None:

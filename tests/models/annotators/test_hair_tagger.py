@@ -6,14 +6,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from models.annotators.hair_tagger import (
-    PRESETS,
-    Batches,
-    HairTagger,
-    HairTaggerTraining,
-    Patches,
-    as_batch,
-)
+from models.annotators.hair_tagger import PRESETS, Batches, HairTagger, HairTaggerTraining, Patches, as_batch
 from models.data.dataset import seed_for
 from tests.support.run_luigi import last_line, luigi
 

@@ -9,13 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.data.dataset import (
-    Dataset,
-    Pictures,
-    UserError,
-    in_range,
-    labels,
-)
+from models.data.dataset import Dataset, Pictures, UserError, in_range, labels
 
 CPU = torch.device("cpu")
 
@@ -70,11 +64,18 @@ def test_splits_share_no_picture(faces, tmp_path):
 def test_what_is_wrong_with_a_dataset_is_one_clear_line(damage, copy, tmp_path):
     manifest = copy / "manifest.parquet"
     victim = copy / pq.read_table(manifest)["path"][3].as_py()
-    size, words = 64, {
-        "gone": "there is no such file", "text": "unreadable", "wrong size": "50 × 50 px; 128 × 128",
-        "too small": "faces of 128 px; 256 px or more", "no manifest": "no such file", "no rows": "holds no face",
-        "no parquet": "unreadable",
-    }[damage]  # fmt: skip
+    size, words = (
+        64,
+        {
+            "gone": "there is no such file",
+            "text": "unreadable",
+            "wrong size": "50 × 50 px; 128 × 128",
+            "too small": "faces of 128 px; 256 px or more",
+            "no manifest": "no such file",
+            "no rows": "holds no face",
+            "no parquet": "unreadable",
+        }[damage],
+    )
     victim.chmod(0o644)
     if damage == "gone":
         victim.unlink()

@@ -80,8 +80,22 @@ def test_without_a_colour_each_seed_has_one_of_its_own(run):
 
 def test_colours_are_mixed_morphed_and_z_is_cut(run):
     place = run.parents[2]
-    luigi(place, "InterpolateLatents", "--run", RUN, "--start", "3", "--end", "3", "--hair-color", "black",
-          "--end-hair-color", "blonde", "--count", "5")  # fmt: skip
+    luigi(
+        place,
+        "InterpolateLatents",
+        "--run",
+        RUN,
+        "--start",
+        "3",
+        "--end",
+        "3",
+        "--hair-color",
+        "black",
+        "--end-hair-color",
+        "blonde",
+        "--count",
+        "5",
+    )
     (strip,) = cells(run / "generated/line-3-3-5-black-blonde.png")
     luigi(place, "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "3", "--hair-color", "black:2,blonde:2")
     half = Image.open(run / "generated/faces-black+2+blonde+2/000003.png")
@@ -108,9 +122,19 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     luigi(tmp_path, *evaluate)
     first = evaluation(mine)
     assert set(first) >= {
-        "run", "weights", "model", "samples", "reference", "fid_vgg16", "kid_vgg16", "kid_vgg16_std", "hair_accuracy",
-        "hair_accuracy_by_color", "hair_samples", "nearest",
-    }  # fmt: skip
+        "run",
+        "weights",
+        "model",
+        "samples",
+        "reference",
+        "fid_vgg16",
+        "kid_vgg16",
+        "kid_vgg16_std",
+        "hair_accuracy",
+        "hair_accuracy_by_color",
+        "hair_samples",
+        "nearest",
+    }
     assert first["samples"] == 64
     assert first["hair_samples"] >= 900
     assert first["fid_vgg16"] is None
@@ -133,9 +157,9 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
     assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16"] > 0
 
 
-@pytest.mark.parametrize("options", [
-    ("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options", [("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags")]
+)
 def test_the_other_networks_train_and_sweep(options, place):
     luigi(place, *options, "--preset", "tiny", "--steps", "2")
     (run,) = (path for path in (place / "data/runs").iterdir() if path.is_dir())
@@ -173,24 +197,27 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path)
     assert "of the colours that the run learned: black blue red; " in line
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["SweepHairColors", "--run", "dcgan96-faces-tiny"], "cannot be asked for a hair colour"),
-    (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--hair-color", "blue"], "cannot be asked for a hair colour"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "mauve"], "--hair-color: 'mauve' given"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0"], "--hair-color: 'blue:0' given"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "../x"], "--hair-color: '../x' given"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:1.2.3"], "--hair-color: 'blue:1.2.3' given"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "blue,pink,blue"], "'blue' given twice; one or several"),
-    (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0." + "1" * 300], "--hair-color: 'blue:0.111111"),
-    (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
-    (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
-    (["LearnAttributes", "--run", RUN], "is asked for its hair colour"),
-    (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors"),
-    (["EvaluateGAN", "--run", RUN, "--samples", "15"], "--samples: 15 given; 0, or 16 or more"),
-    (["EvaluateGAN", "--run", RUN, "--dataset", "nosuch"], "there is no data/datasets/nosuch"),
-    (["EvaluateGAN", "--run", RUN, "--inception", "nosuch.pt"], "--inception: nosuch.pt given"),
-    (["TrainProjectionCGAN", "--generator", "unet"], "unet"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["SweepHairColors", "--run", "dcgan96-faces-tiny"], "cannot be asked for a hair colour"),
+        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--hair-color", "blue"], "cannot be asked for a hair colour"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "mauve"], "--hair-color: 'mauve' given"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0"], "--hair-color: 'blue:0' given"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "../x"], "--hair-color: '../x' given"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "blue:1.2.3"], "--hair-color: 'blue:1.2.3' given"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "blue,pink,blue"], "'blue' given twice; one or several"),
+        (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0." + "1" * 300], "--hair-color: 'blue:0.111111"),
+        (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
+        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
+        (["LearnAttributes", "--run", RUN], "is asked for its hair colour"),
+        (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors"),
+        (["EvaluateGAN", "--run", RUN, "--samples", "15"], "--samples: 15 given; 0, or 16 or more"),
+        (["EvaluateGAN", "--run", RUN, "--dataset", "nosuch"], "there is no data/datasets/nosuch"),
+        (["EvaluateGAN", "--run", RUN, "--inception", "nosuch.pt"], "--inception: nosuch.pt given"),
+        (["TrainProjectionCGAN", "--generator", "unet"], "unet"),
+    ],
+)
 def test_wrong_use_is_one_clear_line(arguments, words, run):
     before = sorted(run.parent.glob("*/generated/*"))
     line = last_line(luigi(run.parents[2], *arguments, check=False))

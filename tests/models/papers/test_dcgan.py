@@ -59,8 +59,13 @@ def test_side_by_side_the_shapes_are_the_articles():
     found = shapes(dcgan.Discriminator128(dcgan.Config128()), torch.zeros(2, 3, 128, 128))
     sides = [shape[1] for shape in found if len(shape) == 3]
     assert [side for before, side in zip([128, *sides], sides, strict=False) if side != before] == [
-        129, 64, 65, 32, 33, 17,
-    ]  # fmt: skip
+        129,
+        64,
+        65,
+        32,
+        33,
+        17,
+    ]
     assert 73_984 in [shape[0] for shape in found if len(shape) == 1]
     generator = dcgan.Generator96(dcgan.Config96())
     found = shapes(generator.layers, torch.zeros(2, 100))
@@ -72,16 +77,44 @@ def test_side_by_side_the_shapes_are_the_articles():
 def test_in_the_articles_order_are_activation_dropout_and_normalisation():
     names = [type(layer).__name__ for layer in dcgan.Discriminator128(dcgan.Config128())]
     assert names == [
-        "ZeroPad2d", "Conv2d", "LeakyReLU", "Dropout",
-        "ZeroPad2d", "Conv2d", "ZeroPad2d", "LeakyReLU", "Dropout", "BatchNorm",
-        "Conv2d", "LeakyReLU", "Dropout", "BatchNorm",
-        "Conv2d", "LeakyReLU", "Dropout", "Flatten", "Linear", "Flatten",
-    ]  # fmt: skip
+        "ZeroPad2d",
+        "Conv2d",
+        "LeakyReLU",
+        "Dropout",
+        "ZeroPad2d",
+        "Conv2d",
+        "ZeroPad2d",
+        "LeakyReLU",
+        "Dropout",
+        "BatchNorm",
+        "Conv2d",
+        "LeakyReLU",
+        "Dropout",
+        "BatchNorm",
+        "Conv2d",
+        "LeakyReLU",
+        "Dropout",
+        "Flatten",
+        "Linear",
+        "Flatten",
+    ]
     names = [type(layer).__name__ for layer in dcgan.Generator128(dcgan.Config128()).layers]
     assert names == [
-        "Linear", "ReLU", "Unflatten", "BatchNorm", "Upsample", "Conv2d", "ReLU", "BatchNorm", "Upsample", "Conv2d",
-        "ReLU", "BatchNorm", "Conv2d", "Tanh",
-    ]  # fmt: skip
+        "Linear",
+        "ReLU",
+        "Unflatten",
+        "BatchNorm",
+        "Upsample",
+        "Conv2d",
+        "ReLU",
+        "BatchNorm",
+        "Upsample",
+        "Conv2d",
+        "ReLU",
+        "BatchNorm",
+        "Conv2d",
+        "Tanh",
+    ]
     norm = next(m for m in dcgan.Generator128(dcgan.Config128()).modules() if isinstance(m, dcgan.BatchNorm))
     assert (norm.momentum, norm.eps) == (0.2, 1e-3)
 

@@ -189,10 +189,7 @@ def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypat
 
 @pytest.mark.parametrize(
     ("kind", "config"),
-    [
-        (projection.SRResNetCGAN, projection.SRRESNET["tiny"]),
-        (acgan.ACGAN, replace(acgan.PRESETS["tiny"], d_steps=2)),
-    ],
+    [(projection.SRResNetCGAN, projection.SRRESNET["tiny"]), (acgan.ACGAN, replace(acgan.PRESETS["tiny"], d_steps=2))],
 )
 def test_the_discriminator_takes_its_steps_first_each_on_new_pictures(kind, config):
     trainer = kind(config, CPU, None)

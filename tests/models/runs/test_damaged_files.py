@@ -39,12 +39,28 @@ def write(path: Path, content: object) -> None:
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\xff\xfe{}", DEEP, b"[]", b"9" * 6000, settings(init_from="x"), settings(config=[]), settings(seed="0"),
-    settings(config={"steps": "x"}), settings(config={"steps": None}), settings(config={"steps": 1e12}),
-    settings(config={"widths": [[1]]}), settings(config={"widths": {"a": 1}}), settings(dataset={"name": 1}),
-    settings(dataset={"name": "faces", "digest": None}), settings(model={}), settings(precision=["fp32"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe{}",
+        DEEP,
+        b"[]",
+        b"9" * 6000,
+        settings(init_from="x"),
+        settings(config=[]),
+        settings(seed="0"),
+        settings(config={"steps": "x"}),
+        settings(config={"steps": None}),
+        settings(config={"steps": 1e12}),
+        settings(config={"widths": [[1]]}),
+        settings(config={"widths": {"a": 1}}),
+        settings(dataset={"name": 1}),
+        settings(dataset={"name": "faces", "digest": None}),
+        settings(model={}),
+        settings(precision=["fp32"]),
+    ],
+)
 def test_settings_that_are_damaged_are_one_clear_line(content, tmp_path):
     write(tmp_path / "config.json", content)
     with pytest.raises(UserError, match=r"config\.json: damaged \(.*; start anew with --fresh$"):
@@ -63,12 +79,27 @@ def test_settings_of_another_model_are_other_settings(tmp_path):
 GOOD = [{"step": step, "kind": "loss", "d": 0.5, "g": None} for step in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("line", [
-    b"{}", b"1", b"\xff\xfe", DEEP, b'{"step": 2, "kind": "lo', b'{"step": "x", "kind": "loss"}', b"null", b"[]",
-    b'{"step": -1, "kind": "loss"}', b'{"step": 2, "kind": "other"}', b'{"step": 2, "kind": "loss", "d": "x"}',
-    b'{"step": 2, "kind": "loss", "d": NaN}', b'{"step": 2, "kind": "loss", "d": 1e200}', b"\0" * 70_000,
-    b'{"step": 2, "kind": "loss", "$\\\\frac{$": 1}', b'{"step": 2, "kind": "loss", "d": {"e": 1}}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"1",
+        b"\xff\xfe",
+        DEEP,
+        b'{"step": 2, "kind": "lo',
+        b'{"step": "x", "kind": "loss"}',
+        b"null",
+        b"[]",
+        b'{"step": -1, "kind": "loss"}',
+        b'{"step": 2, "kind": "other"}',
+        b'{"step": 2, "kind": "loss", "d": "x"}',
+        b'{"step": 2, "kind": "loss", "d": NaN}',
+        b'{"step": 2, "kind": "loss", "d": 1e200}',
+        b"\0" * 70_000,
+        b'{"step": 2, "kind": "loss", "$\\\\frac{$": 1}',
+        b'{"step": 2, "kind": "loss", "d": {"e": 1}}',
+    ],
+)
 def test_a_damaged_line_of_losses_is_left_out_and_the_others_stay(line, tmp_path):
     good = [json.dumps(each).encode() for each in GOOD]
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([good[0], line, *good[1:]]) + b"\n")
@@ -113,9 +144,9 @@ def test_losses_and_samples_that_are_gone_are_begun_anew(tmp_path):
     assert [line["step"] for line in journal.lines(tmp_path)] == [3, 4]
 
 
-@pytest.mark.parametrize("name", [
-    "metrics.jsonl", ".last.pt.part", "loss.png", "samples/000004.png", ".metrics.jsonl.part",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", ".last.pt.part", "loss.png", "samples/000004.png", ".metrics.jsonl.part"]
+)
 def test_nothing_is_written_through_a_link(name, tmp_path):
     run, outside = tmp_path / "run", tmp_path / "outside"
     train.fit(Line(), no_batches, run, steps=2)
@@ -175,10 +206,20 @@ def changed(held: dict, where: str, value: object) -> dict:
     return held
 
 
-@pytest.mark.parametrize(("where", "value"), [
-    ("step", -5), ("step", 10**12), ("step", True), ("best", {}), ("best", {"step": 1, "score": None}), ("trainee", 1),
-    ("best", KeyError), ("best", 3), ("trainee", "\ud800"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("step", -5),
+        ("step", 10**12),
+        ("step", True),
+        ("best", {}),
+        ("best", {"step": 1, "score": None}),
+        ("trainee", 1),
+        ("best", KeyError),
+        ("best", 3),
+        ("trainee", "\ud800"),
+    ],
+)
 def test_a_checkpoint_of_odd_values_is_none_of_ours(where, value, tmp_path):
     train.fit(adam_line(), no_batches, tmp_path, steps=2)
     torch.save(changed(train.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
@@ -186,15 +227,26 @@ def test_a_checkpoint_of_odd_values_is_none_of_ours(where, value, tmp_path):
         train.fit(adam_line(), no_batches, tmp_path, steps=4)
 
 
-@pytest.mark.parametrize(("where", "value"), [
-    ("line.weight", torch.zeros(1).expand(1 << 40)), ("line.weight", torch.zeros(1, 1, dtype=torch.complex64)),
-    ("line.more", torch.zeros(1)), ("line", []),
-    ("optimizer.state.0.exp_avg", KeyError), ("optimizer.state.0.exp_avg", torch.zeros(1).expand(1 << 40)),
-    ("optimizer.state.0.step", 3), ("optimizer.state", []), ("optimizer.param_groups", []),
-    ("optimizer.param_groups.0.fused", "x"), ("optimizer.param_groups.0.foreach", True),
-    ("optimizer.param_groups.0.lr", float("nan")), ("optimizer.param_groups.0.lr", "1"),
-    ("optimizer.param_groups.0.betas", (2.0, 2.0)), ("optimizer.param_groups.0.odd", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("line.weight", torch.zeros(1).expand(1 << 40)),
+        ("line.weight", torch.zeros(1, 1, dtype=torch.complex64)),
+        ("line.more", torch.zeros(1)),
+        ("line", []),
+        ("optimizer.state.0.exp_avg", KeyError),
+        ("optimizer.state.0.exp_avg", torch.zeros(1).expand(1 << 40)),
+        ("optimizer.state.0.step", 3),
+        ("optimizer.state", []),
+        ("optimizer.param_groups", []),
+        ("optimizer.param_groups.0.fused", "x"),
+        ("optimizer.param_groups.0.foreach", True),
+        ("optimizer.param_groups.0.lr", float("nan")),
+        ("optimizer.param_groups.0.lr", "1"),
+        ("optimizer.param_groups.0.betas", (2.0, 2.0)),
+        ("optimizer.param_groups.0.odd", 1),
+    ],
+)
 def test_a_checkpoint_of_odd_tensors_is_refused_before_it_is_used(where, value, tmp_path):
     train.fit(adam_line(), no_batches, tmp_path, steps=2)
     torch.save(changed(train.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
@@ -260,16 +312,32 @@ def test_every_preset_gives_layers_within_the_limit(model):
         export._check_output(plan, config.size)
 
 
-@pytest.mark.parametrize(("model", "changes"), [
-    ("dcgan96", {"widths": [9000, 9000, 4000, 4000]}), ("dcgan96", {"widths": [1] * 40}), ("dcgan96", {"widths": []}),
-    ("dcgan96", {"size": 1 << 20}), ("dcgan96", {"size": -32}), ("dcgan96", {"size": "32"}),
-    ("dcgan96", {"latent": 1 << 30}),
-    ("dcgan96", {"middle": "128"}), ("dcgan96", {"labels": {"blue": 3}}), ("dcgan96", {"model": "nosuch"}),
-    ("dcgan96", {"model": "acgan"}), ("dcgan96", {"steps": -1}), ("dcgan96", {"config": []}), ("dcgan96", {"tanh": 1}),
-    ("acgan", {"blocks": 1 << 30}), ("acgan", {"labels": {}}), ("acgan", {"condition": "odd"}),
-    ("acgan", {"squeeze": 1000}),
-    ("cgan-resblock", {"widths": [16] * 60}), ("acgan", {"labels": {"blue": -3}}), ("dcgan128", {"widths": [8, 8, 8]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("dcgan96", {"widths": [9000, 9000, 4000, 4000]}),
+        ("dcgan96", {"widths": [1] * 40}),
+        ("dcgan96", {"widths": []}),
+        ("dcgan96", {"size": 1 << 20}),
+        ("dcgan96", {"size": -32}),
+        ("dcgan96", {"size": "32"}),
+        ("dcgan96", {"latent": 1 << 30}),
+        ("dcgan96", {"middle": "128"}),
+        ("dcgan96", {"labels": {"blue": 3}}),
+        ("dcgan96", {"model": "nosuch"}),
+        ("dcgan96", {"model": "acgan"}),
+        ("dcgan96", {"steps": -1}),
+        ("dcgan96", {"config": []}),
+        ("dcgan96", {"tanh": 1}),
+        ("acgan", {"blocks": 1 << 30}),
+        ("acgan", {"labels": {}}),
+        ("acgan", {"condition": "odd"}),
+        ("acgan", {"squeeze": 1000}),
+        ("cgan-resblock", {"widths": [16] * 60}),
+        ("acgan", {"labels": {"blue": -3}}),
+        ("dcgan128", {"widths": [8, 8, 8]}),
+    ],
+)
 def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, changes, tmp_path):
     weights_of(tmp_path, model, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -293,10 +361,18 @@ def test_a_small_file_whose_picture_would_be_huge_is_refused(tmp_path):
         export.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\0" * 8, struct.pack("<Q", 200_000) + b"[" * 200_000, struct.pack("<Q", 1 << 62), b"\xff" * 4000,
-    struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 50 << 20) + b" " * 1000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 8,
+        struct.pack("<Q", 200_000) + b"[" * 200_000,
+        struct.pack("<Q", 1 << 62),
+        b"\xff" * 4000,
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 50 << 20) + b" " * 1000,
+    ],
+)
 def test_what_is_no_safetensors_is_told(content, tmp_path):
     write(tmp_path / "model.safetensors", content)
     for read in (export.load, export.about):
@@ -336,10 +412,20 @@ def test_weights_that_are_no_file_are_told(kind, tmp_path):
 # --- what was made from a run
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\xff", DEEP, b"[]", {"vectors": []}, {"vectors": {"a": [1, 2]}}, {"vectors": {"a": "x"}}, {"counts": {}},
-    b'{"vectors": {"a": [1, 2, NaN]}}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        DEEP,
+        b"[]",
+        {"vectors": []},
+        {"vectors": {"a": [1, 2]}},
+        {"vectors": {"a": "x"}},
+        {"counts": {}},
+        b'{"vectors": {"a": [1, 2, NaN]}}',
+    ],
+)
 def test_attributes_that_are_damaged_are_told_with_their_cure(content, tmp_path):
     path = tmp_path / "attributes.json"
     write(path, content)
@@ -377,12 +463,23 @@ def saved(array: object, **options) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"garbage" * 100, saved(np.zeros((2, 8, 8, 3), np.uint8))[:200], saved(np.zeros((2, 8, 8, 3), np.float32)),
-    saved(np.zeros((3, 8, 8, 3), np.uint8)), saved(np.array([Evil()], object), allow_pickle=True), b"PK\x03\x04" * 50,
-    saved(np.asfortranarray(np.zeros((2, 8, 8, 3), np.uint8))), b"\x93NUMPY\x01\x00\x10\x00{'descr': 9**9**9",
-    saved(np.zeros((2, 8, 8, 3), np.uint8)).replace(b"(2, 8, 8, 3)", b"(9, 9, 9, 9)"), None, "a pipe",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"garbage" * 100,
+        saved(np.zeros((2, 8, 8, 3), np.uint8))[:200],
+        saved(np.zeros((2, 8, 8, 3), np.float32)),
+        saved(np.zeros((3, 8, 8, 3), np.uint8)),
+        saved(np.array([Evil()], object), allow_pickle=True),
+        b"PK\x03\x04" * 50,
+        saved(np.asfortranarray(np.zeros((2, 8, 8, 3), np.uint8))),
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': 9**9**9",
+        saved(np.zeros((2, 8, 8, 3), np.uint8)).replace(b"(2, 8, 8, 3)", b"(9, 9, 9, 9)"),
+        None,
+        "a pipe",
+    ],
+)
 def test_a_damaged_array_of_the_cache_is_made_again(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     whole = np.array(Drawn(tmp_path).pixels("train", 8))
@@ -408,9 +505,10 @@ class Empty:
         return self.call
 
 
-@pytest.mark.parametrize("value", [
-    Empty(bytearray, 2_000_000_000), Empty(torch.UntypedStorage, 2_000_000_000), Empty(torch.Tensor, 500_000_000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [Empty(bytearray, 2_000_000_000), Empty(torch.UntypedStorage, 2_000_000_000), Empty(torch.Tensor, 500_000_000)],
+)
 def test_a_small_checkpoint_that_asks_for_gigabytes_is_refused(value, tmp_path):
     torch.save({"trainee": "Line", "step": 1, "best": None, "x": value}, tmp_path / "last.pt")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -159,11 +159,18 @@ def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
     assert (tmp_path / "metrics.jsonl").read_text() == before
 
 
-@pytest.mark.parametrize("held", [
-    [1, 2], torch.zeros(3), {"step": 3}, {"trainee": "Line", "step": "3", "best": None}, {"trainee": "Line", "step": 3},
-    {"trainee": "Line", "step": 3, "best": None, "line": None, "optimizer": None},
-    {"trainee": "Line", "step": 3, "best": None, "line": {"weight": "text"}, "optimizer": {}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "held",
+    [
+        [1, 2],
+        torch.zeros(3),
+        {"step": 3},
+        {"trainee": "Line", "step": "3", "best": None},
+        {"trainee": "Line", "step": 3},
+        {"trainee": "Line", "step": 3, "best": None, "line": None, "optimizer": None},
+        {"trainee": "Line", "step": 3, "best": None, "line": {"weight": "text"}, "optimizer": {}},
+    ],
+)
 def test_what_is_no_checkpoint_of_ours_is_told(held, tmp_path):
     torch.save(held, tmp_path / "last.pt")
     with pytest.raises(UserError, match=r"last\.pt: (holds something else|made by Line, and its \w+ does not fit); "):

@@ -24,12 +24,7 @@ from pipeline.sources.web_source import HttpRequest, Query, RemoteImage
 from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import BlockedByHost, Client, CrawlPolicy
-from tests.support.fake_site import (
-    GALLERY,
-    RequestFailed,
-    StandIn,
-    keeps_apart,
-)
+from tests.support.fake_site import GALLERY, RequestFailed, StandIn, keeps_apart
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
 
@@ -53,9 +48,15 @@ def ask(site, tmp_path):
         asked = {"text": text, "base_url": f"{site.url}/{base}".rstrip("/"), "ratings": row.ratings} | query
         local_hosts = frozenset([site.url.removeprefix("http://")])
         return Crawl(
-            source, row, Query(**asked), CrawlPolicy(**QUICK | {"local_hosts": local_hosts} | dict(policy)), store,
-            connections=2, is_strict=strict, hosts=tmp_path / "hosts",
-        )  # fmt: skip
+            source,
+            row,
+            Query(**asked),
+            CrawlPolicy(**QUICK | {"local_hosts": local_hosts} | dict(policy)),
+            store,
+            connections=2,
+            is_strict=strict,
+            hosts=tmp_path / "hosts",
+        )
 
     return make
 
@@ -643,12 +644,22 @@ def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):
 assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
 
 
-@pytest.mark.parametrize(("page_url", "referer"), [
-    ("https://a.example/\u30da\u30fc\u30b8?q=\u3042#top", "https://a.example/%E3%83%9A%E3%83%BC%E3%82%B8?q=%E3%81%82"),
-    ("https://a.example/\x1b[31m\x00", "https://a.example/%1B[31m%00"), ("https://a.example/p/1", "https://a.example/p/1"),
-    ("ftp://a.example/1", None), ("javascript:x", None), ("a\r\nCookie: x", None), ("\u30da\u30fc\u30b8", None),
-    (None, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("page_url", "referer"),
+    [
+        (
+            "https://a.example/\u30da\u30fc\u30b8?q=\u3042#top",
+            "https://a.example/%E3%83%9A%E3%83%BC%E3%82%B8?q=%E3%81%82",
+        ),
+        ("https://a.example/\x1b[31m\x00", "https://a.example/%1B[31m%00"),
+        ("https://a.example/p/1", "https://a.example/p/1"),
+        ("ftp://a.example/1", None),
+        ("javascript:x", None),
+        ("a\r\nCookie: x", None),
+        ("\u30da\u30fc\u30b8", None),
+        (None, None),
+    ],
+)
 def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, referer):
     class Recorder:
         asked: HttpRequest

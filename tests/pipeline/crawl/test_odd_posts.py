@@ -11,22 +11,31 @@ from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import (
-    HttpResponse,
-    Query,
-    RemoteImage,
-    parsed_json,
-)
+from pipeline.sources.web_source import HttpResponse, Query, RemoteImage, parsed_json
 
 BOORUS = ("danbooru", "gelbooru", "moebooru")
 POST = {"file_ext": "png", "file_url": "https://site.example/1.png", "tags": "1girl", "tag_string": "1girl"}
 RATINGS = {"danbooru": "g", "gelbooru": "general", "moebooru": "s"}
 HUGE = "@huge@"  # a number of 6,000 digits
 ODD = [
-    None, 7, "x", [], [{}], {}, {"id": None}, {"id": "abc"}, {"id": [1]}, {"id": {"a": 1}}, {"id": -1}, {"id": 0},
-    {"id": 1e300}, {"id": HUGE}, {"id": 50, "file_url": HUGE, "rating": "g"}, {"id": 50, "rating": {"a": []}},
+    None,
+    7,
+    "x",
+    [],
+    [{}],
+    {},
+    {"id": None},
+    {"id": "abc"},
+    {"id": [1]},
+    {"id": {"a": 1}},
+    {"id": -1},
+    {"id": 0},
+    {"id": 1e300},
+    {"id": HUGE},
+    {"id": 50, "file_url": HUGE, "rating": "g"},
+    {"id": 50, "rating": {"a": []}},
     {"id": 50, "rating": None, "file_url": None, "tags": 7, "md5": []},
-]  # fmt: skip
+]
 HARMLESS = [{"md5": HUGE}, {"md5": ["x"]}, {"tags": {"a": 1}, "tag_string": None}, {"file_size": -5}, {"source": [[]]}]
 
 
@@ -110,10 +119,13 @@ def test_pages_that_are_numbered_go_on_past_posts_without_ids(harvested, source)
     assert len([line for line in lines if line.drop]) == 100
 
 
-@pytest.mark.parametrize(("source", "field", "hit"), [
-    ("google_images", "items", {"link": "https://a.example/1.png"}),
-    ("openverse", "results", {"id": "a", "url": "https://a.example/1.png"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("source", "field", "hit"),
+    [
+        ("google_images", "items", {"link": "https://a.example/1.png"}),
+        ("openverse", "results", {"id": "a", "url": "https://a.example/1.png"}),
+    ],
+)
 @pytest.mark.parametrize("odd", [None, 7, {}, [], {"link": None, "url": None}, {"link": {}, "url": [1]}], ids=repr)
 def test_an_odd_hit_of_a_search_is_one_row(source, field, hit, odd):
     site = SOURCES[source]

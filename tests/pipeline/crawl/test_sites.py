@@ -44,13 +44,14 @@ def ask(site, tmp_path):
         row = SOURCES[source]
         keys = {"twitter": {"bearer_token": BEARER}, "google_images": KEYS}.get(source, {})
         asked = {
-            "text": text, "base_url": f"{site.url}/{BELOW[source]}", "ratings": row.ratings, "keys": keys,
+            "text": text,
+            "base_url": f"{site.url}/{BELOW[source]}",
+            "ratings": row.ratings,
+            "keys": keys,
             "options": row.options | dict(options),
-        } | query  # fmt: skip
+        } | query
         policy = CrawlPolicy(**QUICK, local_hosts=frozenset([site.url.removeprefix("http://")]))
-        return Crawl(
-            source, row, Query(**asked), policy, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts"
-        )  # fmt: skip
+        return Crawl(source, row, Query(**asked), policy, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts")
 
     return make
 
@@ -226,9 +227,7 @@ def test_a_refresh_asks_for_what_is_newer_alone(ask, site):
     assert any("since_id=" in path for path in asked(site, "/tweets"))
 
 
-X_REFUSALS = {
-    "x_usage_cap": "[Uu]sage cap", "x_payment": "credits depleted", "x_forbidden": "(?i)enroll",
-}  # fmt: skip
+X_REFUSALS = {"x_usage_cap": "[Uu]sage cap", "x_payment": "credits depleted", "x_forbidden": "(?i)enroll"}
 
 
 @pytest.mark.parametrize("fault", X_REFUSALS)
@@ -242,10 +241,15 @@ def test_x_says_no_and_is_asked_no_more(ask, site, fault):
     assert "fetched" in came(harvest, 5).values()  # and it goes on from there
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("@nobody_here", "nobody_here"), ("@banned_art", "suspended"), ("tester_art", "@NAME"),
-    ("@too_long_a_name_for_x", "@NAME"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("@nobody_here", "nobody_here"),
+        ("@banned_art", "suspended"),
+        ("tester_art", "@NAME"),
+        ("@too_long_a_name_for_x", "@NAME"),
+    ],
+)
 def test_a_user_that_is_none_is_one_clear_line(ask, site, text, words):
     with pytest.raises(UserError, match=words):
         ask("twitter", text).run(0, 0)
@@ -302,11 +306,17 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
         ask("google_images", "another").run(0, 0)
 
 
-@pytest.mark.parametrize(("code", "words"), [
-    (400, "API key not valid: {api_key}. Please pass a valid API key."), (403, "{cx} may not search for {api_key}"),
-    (404, "no engine {cx}"), (200, "{api_key} and {cx} are odd"), (429, "Queries per day of {api_key}"),
-    (429, "Queries per minute of {cx}"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (400, "API key not valid: {api_key}. Please pass a valid API key."),
+        (403, "{cx} may not search for {api_key}"),
+        (404, "no engine {cx}"),
+        (200, "{api_key} and {cx} are odd"),
+        (429, "Queries per day of {api_key}"),
+        (429, "Queries per minute of {cx}"),
+    ],
+)
 @pytest.mark.parametrize("spelled", [str, quote])
 def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
     from pipeline.sources.search import google as engine
@@ -365,8 +375,10 @@ def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
     place, site = place
     told = ""
     for name, *question in (
-        ("g", "getchu", "month=2015-04"), ("x", "twitter", "@tester_art"), ("i", "google_images", "anime face"),
-    ):  # fmt: skip
+        ("g", "getchu", "month=2015-04"),
+        ("x", "twitter", "@tester_art"),
+        ("i", "google_images", "anime face"),
+    ):
         options = ("--name", name, "--source", question[0], "--query", question[1], "--limit", "12")
         done = luigi(place, "BuildFaceDataset", *options)
         told += done.stdout + done.stderr

@@ -17,21 +17,31 @@ def said(store, text: str) -> dict[str, str]:
     return corrections.read(store.root, "d")
 
 
-@pytest.mark.parametrize("text", [
-    f"face_id,correction\n{A},drop\n{B},hair_color=blue\n",
-    f"{A},drop\n{B},hair_color=blue",
-    f"\ufeffFace_ID,what\r\n\r\n{A.upper()}, DROP\r\n{B},hair_color = Blue,\r\n",
-    f"{A},hair_color=red\n{A},drop\n{B},hair_color=blue\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"face_id,correction\n{A},drop\n{B},hair_color=blue\n",
+        f"{A},drop\n{B},hair_color=blue",
+        f"\ufeffFace_ID,what\r\n\r\n{A.upper()}, DROP\r\n{B},hair_color = Blue,\r\n",
+        f"{A},hair_color=red\n{A},drop\n{B},hair_color=blue\n",
+    ],
+)
 def test_the_ways_to_write_it(store, text):
     assert said(store, text) == {A: "drop", B: "hair_color=blue"}
 
 
-@pytest.mark.parametrize("text", [
-    "face_id,correction\n\nabc,drop", f"{A},drop\n\n{B},hair_color=orange", f"{A},drop\n\n{B}", f"{A},drop\n\n{B},keep",
-    f"{A},drop\n\n{B},blue",
-    f"{A},drop\n\n{B},drop,hair_color=red", f"{A},drop\n\nface_id,drop",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "face_id,correction\n\nabc,drop",
+        f"{A},drop\n\n{B},hair_color=orange",
+        f"{A},drop\n\n{B}",
+        f"{A},drop\n\n{B},keep",
+        f"{A},drop\n\n{B},blue",
+        f"{A},drop\n\n{B},drop,hair_color=red",
+        f"{A},drop\n\nface_id,drop",
+    ],
+)
 def test_a_line_that_is_wrong_is_named(store, text):
     with pytest.raises(UserError, match="line 3"):
         said(store, text)

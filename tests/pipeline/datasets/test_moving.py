@@ -342,9 +342,7 @@ def a_pipe(place: Path) -> None:
     os.mkfifo(place / "manifest.parquet")
 
 
-DAMAGES = [
-    dangling, dangling_elsewhere, loop, no_manifest, empty, a_file, cut, nothing_in_it, another_table, a_pipe,
-]  # fmt: skip
+DAMAGES = [dangling, dangling_elsewhere, loop, no_manifest, empty, a_file, cut, nothing_in_it, another_table, a_pipe]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -434,14 +432,17 @@ def test_pack_says_what_it_wrote_in_one_line(root, tmp_path, monkeypatch):
     assert "\n" not in said
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["nosuch"], "nosuch: there is no such"),
-    (["../x"], "'../x' given"),
-    (["faces", "nowhere/x.tar"], "nowhere/x.tar"),
-    (["faces", "."], "is a folder"),
-    (["faces", "x" * 300 + ".tar"], "File name too long"),
-    ([], "NAME"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch"], "nosuch: there is no such"),
+        (["../x"], "'../x' given"),
+        (["faces", "nowhere/x.tar"], "nowhere/x.tar"),
+        (["faces", "."], "is a folder"),
+        (["faces", "x" * 300 + ".tar"], "File name too long"),
+        ([], "NAME"),
+    ],
+)
 def test_pack_refuses_in_one_line(arguments, words, here, monkeypatch):
     from workflows.cli import errors as console
 

@@ -124,8 +124,10 @@ def test_a_drawn_dataset_is_drawn_again_to_the_byte(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     rebuild(other, tmp_path / "data/recipes/faces.parquet")
-    paths = [root / "datasets" / name / "manifest.parquet" for root, name in (
-        (tmp_path / "data", "faces"), (other / "data", "d"))]  # fmt: skip
+    paths = [
+        root / "datasets" / name / "manifest.parquet"
+        for root, name in ((tmp_path / "data", "faces"), (other / "data", "d"))
+    ]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     luigi(other, "ExportRecipe", "--name", "d")  # a rebuilt one can be shared on
     again = tmp_path / "again"
@@ -145,21 +147,24 @@ def test_pictures_of_a_folder_cannot_be_had_and_that_is_said(tmp_path, faces):
     assert "none of its 3 pictures can be had, first 0.png: no_file_url" in line
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda table: table.assign(size=100_000), "size"),
-    (lambda table: table.assign(box_scale=1e9), "box_scale"),
-    (lambda table: table.assign(image_id="../../etc/passwd"), "image_id"),
-    (lambda table: table.assign(box=[[0.0, 0.0, 1e9, 1e9]] * len(table)), "box"),
-    (lambda table: table.drop(columns="tilt"), "tilt"),
-    (lambda table: table.iloc[:0], "no face"),
-    (lambda table: table.assign(size="large"), "r.parquet"),
-    (lambda table: table.assign(image_id=7), "r.parquet"),
-    (lambda table: table.assign(tags=None), "r.parquet"),
-    (lambda table: table.assign(tags=[[None]] * len(table)), "tags"),
-    (lambda table: table.assign(split=None), "r.parquet"),
-    (lambda table: table.assign(hair_scores=[[1.0]] * len(table)), "r.parquet"),
-    (lambda table: table.assign(title="x" * 20_000_000), "rows of more than"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda table: table.assign(size=100_000), "size"),
+        (lambda table: table.assign(box_scale=1e9), "box_scale"),
+        (lambda table: table.assign(image_id="../../etc/passwd"), "image_id"),
+        (lambda table: table.assign(box=[[0.0, 0.0, 1e9, 1e9]] * len(table)), "box"),
+        (lambda table: table.drop(columns="tilt"), "tilt"),
+        (lambda table: table.iloc[:0], "no face"),
+        (lambda table: table.assign(size="large"), "r.parquet"),
+        (lambda table: table.assign(image_id=7), "r.parquet"),
+        (lambda table: table.assign(tags=None), "r.parquet"),
+        (lambda table: table.assign(tags=[[None]] * len(table)), "tags"),
+        (lambda table: table.assign(split=None), "r.parquet"),
+        (lambda table: table.assign(hair_scores=[[1.0]] * len(table)), "r.parquet"),
+        (lambda table: table.assign(title="x" * 20_000_000), "rows of more than"),
+    ],
+)
 def test_a_recipe_from_outside_is_looked_at_first(first, tmp_path, change, words):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -169,17 +174,20 @@ def test_a_recipe_from_outside_is_looked_at_first(first, tmp_path, change, words
     assert words in last_line(rebuild(tmp_path, tmp_path / "r.parquet", check=False))
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("RebuildFaceDataset", "--manifest", "nothing.parquet"), "--manifest"),
-    (("RebuildFaceDataset", "--manifest", "luigi.cfg"), "luigi.cfg"),
-    (("ExportRecipe", "--name", "nothing"), "there is no such file"),
-    (("ExportRecipe", "--name", "../x"), "--name"),
-    (("Takedown",), "--artist"),
-    (("Takedown", "--artist", "a", "--sha256", "b" * 64), "--artist"),
-    (("Takedown", "--sha256", "abc"), "64"),
-    (("Takedown", "--url-prefix", "https:"), "slash"),
-    (("Takedown", "--artist", "a", "--data-root", "nowhere"), "nowhere"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("RebuildFaceDataset", "--manifest", "nothing.parquet"), "--manifest"),
+        (("RebuildFaceDataset", "--manifest", "luigi.cfg"), "luigi.cfg"),
+        (("ExportRecipe", "--name", "nothing"), "there is no such file"),
+        (("ExportRecipe", "--name", "../x"), "--name"),
+        (("Takedown",), "--artist"),
+        (("Takedown", "--artist", "a", "--sha256", "b" * 64), "--artist"),
+        (("Takedown", "--sha256", "abc"), "64"),
+        (("Takedown", "--url-prefix", "https:"), "slash"),
+        (("Takedown", "--artist", "a", "--data-root", "nowhere"), "nowhere"),
+    ],
+)
 def test_each_mistake_is_one_clear_line(first, arguments, words):
     assert words in last_line(luigi(first, *arguments, check=False))
 
@@ -220,8 +228,14 @@ def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     (run / "generated/neighbours.png").write_bytes(b"their faces")
     needles = traces(place, theirs)
     assert {path.split("/")[0] for path in holding(place / "data", needles)} >= {
-        "cache", "corrections", "datasets", "images", "ledger.sqlite", "recipes", "stages",
-    }  # fmt: skip
+        "cache",
+        "corrections",
+        "datasets",
+        "images",
+        "ledger.sqlite",
+        "recipes",
+        "stages",
+    }
     done = luigi(place, "Takedown", "--artist", artist.replace("_", " ").upper(), "--reason", "asked by mail")
     assert holding(place / "data", needles) == {}
     told = re.search(r"taken down: (\d+) pictures, (\d+) faces", done.stderr)
@@ -391,8 +405,9 @@ def test_the_same_file_from_an_address_that_names_no_artist_leaves_no_trace_eith
     with closing(sqlite3.connect(place / "data/ledger.sqlite")) as ledger, ledger:
         ledger.execute(
             "INSERT INTO file SELECT 'urls', 'https://mirror.example/1.png', outcome, detail, image_id, path, bytes, "
-            "is_as_promised, fetched_at, came_from FROM file WHERE image_id = ?", (victim.image_id,),
-        )  # fmt: skip
+            "is_as_promised, fetched_at, came_from FROM file WHERE image_id = ?",
+            (victim.image_id,),
+        )
     shutil.rmtree(place / "data/stages")  # the ledger alone knows whose it is
     shutil.rmtree(place / "data/recipes")
     shutil.rmtree(place / "data/datasets")
@@ -444,9 +459,9 @@ def test_runs_that_began_with_a_run_on_them_are_named_too(place):
 def test_what_is_left_of_its_groups_is_named():
     import pyarrow as pa
 
-    held = pa.table({
-        "image_id": ["a", "b", "c"], "face_id": ["1", "2", "3"], "group": ["a", "a", "c"], "split": ["val"] * 3,
-    })  # fmt: skip
+    held = pa.table(
+        {"image_id": ["a", "b", "c"], "face_id": ["1", "2", "3"], "group": ["a", "a", "c"], "split": ["val"] * 3}
+    )
     note = takedown.Note(images={"a"})
     words = takedown._near(held, takedown._without(held, note), note)
     assert words.startswith("; 1 of them are near-duplicates")

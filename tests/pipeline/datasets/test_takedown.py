@@ -76,12 +76,24 @@ def assert_gone_alone(root: Path, outcome: takedown.Outcome) -> None:
     assert files(root.parent / "home") == {"letter.txt", "photo.png", "deep/b.doc", f"{VICTIM}.png"}
 
 
-@pytest.mark.parametrize("change", [
-    {"image_id": "../home/**/*"}, {"image_id": "*"}, {"image_id": "[0-9a-f]" * 8}, {"image_id": VICTIM.upper()},
-    {"image_id": VICTIM + "\n"}, {"image_id": ""}, {"image_id": "/etc/passwd"}, {"face_id": "{home}/photo"},
-    {"face_id": "../../../home/photo"}, {"face_id": "..\\home"}, {"face_id": sha256("x") + "\0"}, {"group": "*"},
-    {"group": "../../home"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_id": "../home/**/*"},
+        {"image_id": "*"},
+        {"image_id": "[0-9a-f]" * 8},
+        {"image_id": VICTIM.upper()},
+        {"image_id": VICTIM + "\n"},
+        {"image_id": ""},
+        {"image_id": "/etc/passwd"},
+        {"face_id": "{home}/photo"},
+        {"face_id": "../../../home/photo"},
+        {"face_id": "..\\home"},
+        {"face_id": sha256("x") + "\0"},
+        {"group": "*"},
+        {"group": "../../home"},
+    ],
+)
 def test_an_id_that_is_no_sha256_is_no_path_and_no_pattern(root, change):
     home = str(root.parent / "home")
     pq.write_table(rows(**{name: text.format(home=home) for name, text in change.items()}), root / "recipes/x.parquet")
@@ -92,14 +104,23 @@ def test_an_id_that_is_no_sha256_is_no_path_and_no_pattern(root, change):
     assert (root / "recipes/x.parquet").read_bytes() == before
 
 
-@pytest.mark.parametrize("odd", [
-    with_column("image_id", pa.array([None, OTHER])), with_column("image_id", pa.array([[VICTIM], [OTHER]])),
-    with_column("image_id", pa.array([1.5, 2.5])), with_column("page_url", pa.array([["x"], ["y"]])),
-    with_column("tags", pa.array([1.5, 2.5])), with_column("tags", pa.array([[None], ["x"]])),
-    with_column("group", pa.array([None, OTHER])), with_column("artist", pa.array([{"a": "b"}] * 2)),
-    rows().drop_columns(["source_id"]), rows().append_column("artist", pa.array(["a", "b"])),
-    with_column("artist", pa.array(["x" * 3_000_000, "y"])), rows(title="x" * 900_000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "odd",
+    [
+        with_column("image_id", pa.array([None, OTHER])),
+        with_column("image_id", pa.array([[VICTIM], [OTHER]])),
+        with_column("image_id", pa.array([1.5, 2.5])),
+        with_column("page_url", pa.array([["x"], ["y"]])),
+        with_column("tags", pa.array([1.5, 2.5])),
+        with_column("tags", pa.array([[None], ["x"]])),
+        with_column("group", pa.array([None, OTHER])),
+        with_column("artist", pa.array([{"a": "b"}] * 2)),
+        rows().drop_columns(["source_id"]),
+        rows().append_column("artist", pa.array(["a", "b"])),
+        with_column("artist", pa.array(["x" * 3_000_000, "y"])),
+        rows(title="x" * 900_000),
+    ],
+)
 def test_an_odd_recipe_is_named_and_the_rest_is_taken_down(root, odd):
     pq.write_table(odd, root / "recipes/x.parquet", compression="zstd")
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
@@ -117,11 +138,18 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"PAR1PAR1"),
-    lambda path: path.write_bytes(b"PAR1" + b"\xff\xff\xff\x7fPAR1"), lambda path: path.write_bytes(b"PARE" * 5),
-    cut, folder, os.mkfifo,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PAR1PAR1"),
+        lambda path: path.write_bytes(b"PAR1" + b"\xff\xff\xff\x7fPAR1"),
+        lambda path: path.write_bytes(b"PARE" * 5),
+        cut,
+        folder,
+        os.mkfifo,
+    ],
+)
 def test_what_is_no_parquet_file_is_named(root, make):
     make(root / "recipes/x.parquet")
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
@@ -129,11 +157,24 @@ def test_what_is_no_parquet_file_is_named(root, make):
     assert list(outcome.left) == ["recipes/x.parquet"]
 
 
-@pytest.mark.parametrize("place", [
-    "recipes/x.parquet", "recipes", "stages/CropFaces/0123456789abcdef", "stages/Other", "datasets/.versions",
-    "datasets/.versions/0123456789abcdef", "datasets/d", "runs/r", "runs", "cache/pages", "cache/parts", "corrections",
-    "images/" + sha256("third")[:2],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "place",
+    [
+        "recipes/x.parquet",
+        "recipes",
+        "stages/CropFaces/0123456789abcdef",
+        "stages/Other",
+        "datasets/.versions",
+        "datasets/.versions/0123456789abcdef",
+        "datasets/d",
+        "runs/r",
+        "runs",
+        "cache/pages",
+        "cache/parts",
+        "corrections",
+        "images/" + sha256("third")[:2],
+    ],
+)
 def test_nothing_behind_a_link_is_opened_or_removed(root, place):
     """Behind the link lies what would be changed if it were in the data root."""
     outside = root.parent / "outside"
@@ -172,10 +213,18 @@ def test_a_link_in_the_place_of_what_a_takedown_writes_is_an_error(root, place):
 EMPTY_NOTE = {name: [] for name in ("images", "seen", "faces", "posts", "offers", "manifests")}
 
 
-@pytest.mark.parametrize("note", [
-    "", "[]", '{"images": ["*"]}', "[" * 100_000, '{"images": null}',
-    json.dumps(EMPTY_NOTE | {"offers": [["a"]]}), json.dumps(EMPTY_NOTE | {"faces": ["../home/photo"]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "[]",
+        '{"images": ["*"]}',
+        "[" * 100_000,
+        '{"images": null}',
+        json.dumps(EMPTY_NOTE | {"offers": [["a"]]}),
+        json.dumps(EMPTY_NOTE | {"faces": ["../home/photo"]}),
+    ],
+)
 def test_a_damaged_note_is_one_clear_line(root, note):
     (root / "takedown.json").write_text(note)
     with pytest.raises(UserError, match=r"takedown\.json: damaged"):
@@ -225,10 +274,17 @@ def test_a_damaged_ledger_is_named_and_left(root, damage):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("config", [
-    "[]", "{", "[" * 100_000, '{"dataset": []}', '{"dataset": {"digest": ["a"]}}',
-    '{"dataset": {"digest": "a"}, "init_from": "x"}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"dataset": []}',
+        '{"dataset": {"digest": ["a"]}}',
+        '{"dataset": {"digest": "a"}, "init_from": "x"}',
+    ],
+)
 def test_a_run_that_does_not_say_what_it_learned_from_is_named(root, config):
     (root / "runs/r").mkdir(parents=True)
     (root / "runs/r/config.json").write_text(config)
@@ -262,11 +318,16 @@ def dataset(root) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("name", "make"), [
-    ("funnel.parquet", lambda path: path.write_bytes(b"PAR1 and so on")),
-    ("funnel.parquet", lambda path: path.symlink_to("/etc/hostname")), ("funnel.parquet", Path.mkdir),
-    ("build.json", lambda path: path.write_text("[")), ("rebuild.json", lambda path: path.symlink_to("/etc/hostname")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("funnel.parquet", lambda path: path.write_bytes(b"PAR1 and so on")),
+        ("funnel.parquet", lambda path: path.symlink_to("/etc/hostname")),
+        ("funnel.parquet", Path.mkdir),
+        ("build.json", lambda path: path.write_text("[")),
+        ("rebuild.json", lambda path: path.symlink_to("/etc/hostname")),
+    ],
+)
 def test_a_damaged_file_beside_a_manifest_costs_no_other_face(dataset, name, make):
     make(dataset / "datasets/d" / name)
     outcome = takedown.take_down(dataset, "sha256", VICTIM, "")

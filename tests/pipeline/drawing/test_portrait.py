@@ -12,18 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.drawing.portrait import (
-    accessories,
-    clothes,
-    face,
-    ground,
-    hair,
-    look,
-    sheet,
-)
-from pipeline.drawing.portrait import (
-    render as paint,
-)
+from pipeline.drawing.portrait import accessories, clothes, face, ground, hair, look, sheet
+from pipeline.drawing.portrait import render as paint
 from pipeline.errors import UserError
 from pipeline.sources import drawn
 from pipeline.sources.base import LocalQuery
@@ -118,8 +108,15 @@ def test_the_hair_in_the_picture_has_the_color_it_is_called(i):
     if truth.hair_color in ("black", "silver"):
         assert (v < 0.4) if truth.hair_color == "black" else (v > 0.5 and s < 0.2)
         return
-    hues = {"blonde": (36, 58), "brown": (5, 35), "red": (-15, 14), "pink": (310, 352), "purple": (250, 290),
-            "blue": (195, 240), "green": (85, 170)}  # fmt: skip
+    hues = {
+        "blonde": (36, 58),
+        "brown": (5, 35),
+        "red": (-15, 14),
+        "pink": (310, 352),
+        "purple": (250, 290),
+        "blue": (195, 240),
+        "green": (85, 170),
+    }
     low, high = hues[truth.hair_color]
     assert low <= 360 * h <= high or low <= 360 * h - 360 <= high
     assert s > 0.2

@@ -9,36 +9,11 @@ import pytest
 from pipeline.drawing import scenes
 from pipeline.drawing.portrait.sheet import CHIN, direction
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes import (
-    accessories,
-    body,
-    eye,
-    face,
-    fringe,
-    ground,
-    mouth,
-    person,
-    profile,
-)
-from pipeline.drawing.scenes import (
-    compose as scene,
-)
-from pipeline.drawing.scenes import (
-    postprocess as treatment,
-)
-from pipeline.drawing.scenes.canvas import (
-    Canvas,
-    Spot,
-    Warp,
-    down,
-    face_frame,
-)
-from pipeline.drawing.scenes.clutter import (
-    CLUTTER,
-    HELD,
-    WRITTEN,
-    clutter,
-)
+from pipeline.drawing.scenes import accessories, body, eye, face, fringe, ground, mouth, person, profile
+from pipeline.drawing.scenes import compose as scene
+from pipeline.drawing.scenes import postprocess as treatment
+from pipeline.drawing.scenes.canvas import Canvas, Spot, Warp, down, face_frame
+from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.style import sample_style
 

@@ -10,12 +10,7 @@ from pipeline.errors import UserError
 from pipeline.faces import detect
 from pipeline.faces.crop import Face
 from pipeline.faces.detect import SWEEPS, lbpcascade
-from pipeline.faces.views import (
-    Pyramid,
-    View,
-    non_max_suppression,
-    overlap,
-)
+from pipeline.faces.views import Pyramid, View, non_max_suppression, overlap
 from pipeline.sources.drawn import draw
 
 
@@ -113,8 +108,10 @@ def test_boxes_are_in_px_of_the_original_whatever_the_scale_of_the_search(sweep,
 
 def test_of_overlapping_faces_the_best_stays_also_when_one_holds_the_other():
     best, beside, within = (
-        Face((0, 0, 100, 100), 0, 3.0), Face((40, 0, 140, 100), 0, 1.0), Face((20, 20, 60, 60), 0, 2.0),
-    )  # fmt: skip
+        Face((0, 0, 100, 100), 0, 3.0),
+        Face((40, 0, 140, 100), 0, 1.0),
+        Face((20, 20, 60, 60), 0, 2.0),
+    )
     apart = Face((200, 0, 300, 100), 0, 0.5)
     assert non_max_suppression([apart, beside, within, best]) == [best, apart]
 

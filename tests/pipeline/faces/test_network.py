@@ -9,13 +9,7 @@ import pytest
 import torch
 
 from models.annotators import face_crops
-from models.annotators.face_crops import (
-    Crops,
-    Scenes,
-    View,
-    some_view,
-    targets,
-)
+from models.annotators.face_crops import Crops, Scenes, View, some_view, targets
 from models.annotators.face_detector import PRESETS, FaceDetector, focal
 from models.data.dataset import UserError
 from models.runs.export import about
@@ -25,12 +19,7 @@ from pipeline.faces import network as face_network
 from pipeline.faces.network import FaceNetwork, peaks
 from pipeline.sources.drawn import draw
 from pipeline.training_data import detector_scenes as face_scenes
-from tests.pipeline.faces.test_detect import (
-    center,
-    drawn,
-    side,
-    turned,
-)
+from tests.pipeline.faces.test_detect import center, drawn, side, turned
 from tests.support.run_luigi import ROOT, luigi
 
 TINY = PRESETS["tiny"]
@@ -184,8 +173,12 @@ def test_a_batch_is_a_function_of_seed_and_number():
     assert not torch.equal(first(0)["picture"], first(1)["picture"])
     shapes = {name: tuple(value.shape) for name, value in first(0).items()}
     assert shapes == {
-        "picture": (8, 3, 64, 64), "heat": (8, 8, 8), "asked": (8, 8, 8), "near": (8, 8, 8), "shape": (8, 5, 8, 8)
-    }  # fmt: skip
+        "picture": (8, 3, 64, 64),
+        "heat": (8, 8, 8),
+        "asked": (8, 8, 8),
+        "near": (8, 8, 8),
+        "shape": (8, 5, 8, 8),
+    }
 
 
 def test_a_part_of_the_scenes_has_their_faces():

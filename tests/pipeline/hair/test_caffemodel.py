@@ -10,16 +10,7 @@ from torch import nn
 from pipeline.assets import cache_folder
 from pipeline.errors import UserError
 from pipeline.hair import caffemodel as reader
-from tests.support.caffe_files import (
-    at_random,
-    blob,
-    caffemodel,
-    chunk,
-    layer,
-    layers,
-    number,
-    v1_layer,
-)
+from tests.support.caffe_files import at_random, blob, caffemodel, chunk, layer, layers, number, v1_layer
 
 
 class Small(nn.Sequential):
@@ -87,18 +78,24 @@ HOSTILE = {
     "no layers": (chunk(1, FILE), "no weights of conv1, encode1"),
     "a missing layer": (layer("conv1", nn.Conv2d, CONV) + chunk(1, bytes(200)), "no weights of encode1"),
     "a layer twice": (layer("conv1", nn.Conv2d, CONV) + FILE, "conv1 twice"),
-    "transposed weights": (layer("conv1", nn.Conv2d, CONV) + layer("encode1", nn.Linear, [FC[0].T.copy(), FC[1]]),
-                           r"encode1 has a blob of shape \(5, 6\) instead of \(6, 5\)"),
+    "transposed weights": (
+        layer("conv1", nn.Conv2d, CONV) + layer("encode1", nn.Linear, [FC[0].T.copy(), FC[1]]),
+        r"encode1 has a blob of shape \(5, 6\) instead of \(6, 5\)",
+    ),
     "no bias": (conv(blob(CONV[0])) + chunk(1, bytes(99)), "1 blobs instead of 2"),
     "fewer values than its shape": (conv(blob(CONV[0])[:-4], blob(CONV[1])), "ends before"),
     "no values": (conv(blob(CONV[0]), chunk(7, chunk(1, b"\x04"))) + chunk(1, bytes(99)), "0 bytes instead of 16"),
     "more values than its shape": (conv(blob(CONV[0]), blob(CONV[1]) + chunk(5, bytes(4))), "20 bytes instead of 16"),
-    "a shape of billions": (conv(blob(CONV[0]), chunk(7, chunk(1, b"\xff\xff\xff\xff\x7f")) + chunk(5, bytes(16))),
-                            "shape"),
-    "numbers where bytes belong": (conv(blob(CONV[0]), number(7, 4) + number(5, 1 << 40)) + chunk(1, bytes(99)),
-                                   r"shape \(0, 0, 0, 0\)"),
+    "a shape of billions": (
+        conv(blob(CONV[0]), chunk(7, chunk(1, b"\xff\xff\xff\xff\x7f")) + chunk(5, bytes(16))),
+        "shape",
+    ),
+    "numbers where bytes belong": (
+        conv(blob(CONV[0]), number(7, 4) + number(5, 1 << 40)) + chunk(1, bytes(99)),
+        r"shape \(0, 0, 0, 0\)",
+    ),
     "weights that are not finite": (conv(blob(CONV[0]), blob(NOT_A_NUMBER)), "weights that are no numbers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", HOSTILE)

@@ -18,31 +18,25 @@ from pipeline.faces.crop import Face
 from pipeline.hair import caffemodel as reader
 from pipeline.hair import illustration2vec
 from pipeline.hair import tagging as hair
-from pipeline.hair.illustration2vec import (
-    HAIR_TAGS,
-    MEAN,
-    Encoder,
-    Illustration2Vec,
-    Tagger,
-    prepare,
-)
+from pipeline.hair.illustration2vec import HAIR_TAGS, MEAN, Encoder, Illustration2Vec, Tagger, prepare
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
-from tests.support.caffe_files import (
-    at_random,
-    caffemodel,
-    layer,
-    prototxt,
-    v1_layer,
-)
+from tests.support.caffe_files import at_random, caffemodel, layer, prototxt, v1_layer
 from tests.support.run_luigi import last_line, luigi
 
 NARROW = ((8,), (12,), (16, 16), (24, 24), (24, 24), (32, 32, 32))
 COLORS = [f"{color} hair" for color in HAIR_COLORS]
 GENERAL = ["1girl", *COLORS, "aqua hair", "orange hair", "white hair", "grey hair", "long hair"]
-TAGS = [*GENERAL, *(f"general {n}" for n in range(512 - len(GENERAL))), *(f"character {n}" for n in range(512)),
-        *(f"copyright {n}" for n in range(512)), "safe", "questionable", "explicit"]  # fmt: skip
+TAGS = [
+    *GENERAL,
+    *(f"general {n}" for n in range(512 - len(GENERAL))),
+    *(f"character {n}" for n in range(512)),
+    *(f"copyright {n}" for n in range(512)),
+    "safe",
+    "questionable",
+    "explicit",
+]
 
 
 def picture(seed: int, height: int, width: int) -> np.ndarray:
@@ -147,8 +141,14 @@ def test_grey_pictures_alpha_and_pillows_modes_are_taken():
     grey = PICTURES[1][:, :, 0]
     rgb = np.dstack([grey] * 3)
     wanted = prepare([rgb])
-    others = (grey, np.dstack([rgb, 255 - grey]), Image.fromarray(grey), Image.fromarray(rgb),
-              Image.fromarray(np.dstack([rgb, 255 - grey])), Image.fromarray(grey).convert("P"))  # fmt: skip
+    others = (
+        grey,
+        np.dstack([rgb, 255 - grey]),
+        Image.fromarray(grey),
+        Image.fromarray(rgb),
+        Image.fromarray(np.dstack([rgb, 255 - grey])),
+        Image.fromarray(grey).convert("P"),
+    )
     for other in others:
         torch.testing.assert_close(prepare([other]), wanted, rtol=0, atol=0)
     with pytest.raises(ValueError, match="shape"):
@@ -173,9 +173,11 @@ def test_the_calls_of_i2v_answer_in_its_shapes():
     plausible = tagger.estimate_plausible_tags(PICTURES[:2], threshold=0.25)
     assert len(plausible) == 2
     assert {kind: [(tag, pytest.approx(p)) for tag, p in pairs] for kind, pairs in plausible[0].items()} == {
-        "general": [("1girl", 0.9), ("long hair", 0.5)], "character": [("character 7", 0.8)], "copyright": [],
+        "general": [("1girl", 0.9), ("long hair", 0.5)],
+        "character": [("character 7", 0.8)],
+        "copyright": [],
         "rating": rating,
-    }  # fmt: skip
+    }
     top = tagger.estimate_top_tags(PICTURES[:1], n_tag=3)[0]
     assert [tag for tag, _ in top["general"]] == ["1girl", "long hair", "general 3"]
     assert [len(pairs) for pairs in top.values()] == [3, 3, 3, 3]
@@ -196,8 +198,16 @@ def test_features_are_floats_and_their_signs_bits():
         encoder.estimate_plausible_tags(PICTURES)
 
 
-@pytest.mark.parametrize(("tag", "color"), [*((f"{color}_hair", color) for color in HAIR_COLORS), ("aqua_hair", "blue"),
-                         ("orange_hair", "brown"), ("white_hair", "silver"), ("grey_hair", "silver")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tag", "color"),
+    [
+        *((f"{color}_hair", color) for color in HAIR_COLORS),
+        ("aqua_hair", "blue"),
+        ("orange_hair", "brown"),
+        ("white_hair", "silver"),
+        ("grey_hair", "silver"),
+    ],
+)
 def test_each_colour_of_hair_is_one_of_the_nine(tag, color):
     (said,) = Illustration2Vec(Saying(**{tag: 0.6}), TAGS).tag_faces(PICTURES[:1])
     assert said.hair_scores == [pytest.approx(0.6 * (name == color)) for name in HAIR_COLORS]
@@ -223,8 +233,15 @@ def test_without_weights_the_user_is_told_where_to_get_and_where_to_put_them(cac
     assert not assets.find("tag_list.json.gz")
     with pytest.raises(UserError) as error:
         illustration2vec.load()
-    for words in ("illust2vec_tag_ver200.caffemodel", "https://github.com/rezoo/illustration2vec/releases/", str(cache),
-                  "tag_list.json.gz", str(tmp_path / "mine"), "ANIME_ASSETS", "MIT"):  # fmt: skip
+    for words in (
+        "illust2vec_tag_ver200.caffemodel",
+        "https://github.com/rezoo/illustration2vec/releases/",
+        str(cache),
+        "tag_list.json.gz",
+        str(tmp_path / "mine"),
+        "ANIME_ASSETS",
+        "MIT",
+    ):
         assert words in str(error.value)
     (cache / "illust2vec_tag_ver200.caffemodel").write_bytes(b"<html>")
     with pytest.raises(UserError, match=r"^tag_list\.json\.gz: not in"):
@@ -257,12 +274,24 @@ def test_other_weights_or_tags_have_another_digest_and_packing_has_not(cache):
     assert len(set(digests)) == 3
 
 
-@pytest.mark.parametrize("held", [
-    b"<html>", b"", b"\x1f\x8b\x08", gzip.compress(b"[]", mtime=0)[:-9], gzip.compress(bytes(9 << 20), mtime=0),
-    b"[" * 99_999, b"3", b'{"general": []}', bytes(2 << 20), json.dumps(TAGS[:-1]).encode(),
-    json.dumps([*TAGS[:-1], 3]).encode(), json.dumps([*TAGS[:-3], "explicit", "questionable", "safe"]).encode(),
-    json.dumps(["a" * (tag == "blue hair") or tag for tag in TAGS]).encode(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"<html>",
+        b"",
+        b"\x1f\x8b\x08",
+        gzip.compress(b"[]", mtime=0)[:-9],
+        gzip.compress(bytes(9 << 20), mtime=0),
+        b"[" * 99_999,
+        b"3",
+        b'{"general": []}',
+        bytes(2 << 20),
+        json.dumps(TAGS[:-1]).encode(),
+        json.dumps([*TAGS[:-1], 3]).encode(),
+        json.dumps([*TAGS[:-3], "explicit", "questionable", "safe"]).encode(),
+        json.dumps(["a" * (tag == "blue hair") or tag for tag in TAGS]).encode(),
+    ],
+)
 def test_what_is_no_list_of_the_tags_is_refused(tmp_path, held):
     path = tmp_path / "tag_list.json"
     path.write_bytes(held)
@@ -272,11 +301,24 @@ def test_what_is_no_list_of_the_tags_is_refused(tmp_path, held):
 
 # The values are those of the README of https://github.com/rezoo/illustration2vec, for its images/miku.jpg.
 MIKU = {
-    "hatsune miku": 0.9999994, "vocaloid": 0.9999999, "thighhighs": 0.9956372, "1girl": 0.9873462,
-    "twintails": 0.9812834, "solo": 0.9632902, "aqua hair": 0.9167951, "long hair": 0.8817108,
-    "very long hair": 0.8326571, "detached sleeves": 0.7448859, "skirt": 0.6780789, "necktie": 0.5608365,
-    "aqua eyes": 0.5527773, "safe": 0.9785731, "questionable": 0.0205351, "explicit": 0.0006300, "blue eyes": 0.0130118,
-}  # fmt: skip
+    "hatsune miku": 0.9999994,
+    "vocaloid": 0.9999999,
+    "thighhighs": 0.9956372,
+    "1girl": 0.9873462,
+    "twintails": 0.9812834,
+    "solo": 0.9632902,
+    "aqua hair": 0.9167951,
+    "long hair": 0.8817108,
+    "very long hair": 0.8326571,
+    "detached sleeves": 0.7448859,
+    "skirt": 0.6780789,
+    "necktie": 0.5608365,
+    "aqua eyes": 0.5527773,
+    "safe": 0.9785731,
+    "questionable": 0.0205351,
+    "explicit": 0.0006300,
+    "blue eyes": 0.0130118,
+}
 OWN = Path(os.environ.get("ANIME_ASSETS", ""))  # to opt in: a folder with the real weights, tags and miku.jpg
 
 

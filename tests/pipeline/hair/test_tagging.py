@@ -27,10 +27,20 @@ def head(color: str, ground: str = "#7f9f9f") -> np.ndarray:
     return np.asarray(picture)
 
 
-@pytest.mark.parametrize(("color", "name"), [
-    ("#f3d676", "blonde"), ("#704526", "brown"), ("#1b1b22", "black"), ("#3d6fcf", "blue"), ("#f39fbf", "pink"),
-    ("#7d4fb5", "purple"), ("#46a35a", "green"), ("#c02a2a", "red"), ("#cdd0da", "silver"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("color", "name"),
+    [
+        ("#f3d676", "blonde"),
+        ("#704526", "brown"),
+        ("#1b1b22", "black"),
+        ("#3d6fcf", "blue"),
+        ("#f39fbf", "pink"),
+        ("#7d4fb5", "purple"),
+        ("#46a35a", "green"),
+        ("#c02a2a", "red"),
+        ("#cdd0da", "silver"),
+    ],
+)
 def test_each_of_the_nine_is_named_on_any_ground(color, name):
     for ground in ("#ffffff", "#7f9f9f", "#203050", "#c02a2a", "#f3d676"):
         assert hair.name(color_scores(head(color, ground), FACE)) == name
@@ -100,28 +110,49 @@ def told(monkeypatch, store):
 
 def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
     faces = rows(
-        ("one", ["1girl", "aqua_hair"]), ("two", ["blue_hair", "red_hair"]),
-        ("many", ["pink hair", "multicolored_hair"]), ("pair", ["blue_hair"]), ("pair", ["blue_hair"]),
-        ("none", ["1girl", "blue_eyes"]), ("same", ["Grey Hair", "white_hair"]),
-    )  # fmt: skip
+        ("one", ["1girl", "aqua_hair"]),
+        ("two", ["blue_hair", "red_hair"]),
+        ("many", ["pink hair", "multicolored_hair"]),
+        ("pair", ["blue_hair"]),
+        ("pair", ["blue_hair"]),
+        ("none", ["1girl", "blue_eyes"]),
+        ("same", ["Grey Hair", "white_hair"]),
+    )
     found, _, _ = told(faces, "tags")
     assert [row["hair_color"] for row in found] == ["blue", None, None, None, None, None, "silver"]
     assert {row["hair_tagger"] for row in found} == {"tags"}
     assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SURE)
 
 
-@pytest.mark.parametrize(("tag", "color"), [
-    ("Blue-Hair ", "blue"), ("platinum blonde hair", "blonde"), ("dark_red_hair", "red"), ("light pink hair", "pink"),
-    ("blue_hairband", None), ("blue_eyes", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("tag", "color"),
+    [
+        ("Blue-Hair ", "blue"),
+        ("platinum blonde hair", "blonde"),
+        ("dark_red_hair", "red"),
+        ("light pink hair", "pink"),
+        ("blue_hairband", None),
+        ("blue_eyes", None),
+    ],
+)
 def test_tags_are_understood_in_any_spelling(told, tag, color):
     assert told(rows(("a", [tag])), "tags")[0][0]["hair_color"] == color
 
 
-@pytest.mark.parametrize("tag", [
-    "multicolored hair", "multi-coloured_hair", "two-tone_hair", "two_toned hair", "colored_inner_hair", "rainbow hair",
-    "split-color_hair", "streaked_hair", "gradient_hair",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "multicolored hair",
+        "multi-coloured_hair",
+        "two-tone_hair",
+        "two_toned hair",
+        "colored_inner_hair",
+        "rainbow hair",
+        "split-color_hair",
+        "streaked_hair",
+        "gradient_hair",
+    ],
+)
 def test_hair_of_many_colours_has_none(told, tag):
     assert told(rows(("a", ["blue_hair", tag])), "tags")[0][0]["hair_color"] is None
 
@@ -150,12 +181,15 @@ def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_the
     i2v, color = {"b": "green", "c": None}, {"a": "red", "b": "blue", "c": "black", "d": "purple"}
     found, words, asked = told(faces, "auto", i2v=i2v, color=color)
     assert [(row["hair_color"], row["hair_tagger"]) for row in found] == [
-        ("red", "tags"), ("green", "i2v"), ("black", "color"), ("blue", "tags"),
-    ]  # fmt: skip
+        ("red", "tags"),
+        ("green", "i2v"),
+        ("black", "color"),
+        ("blue", "tags"),
+    ]
     assert words == {
         "hair colours by tags and by color": "1 of 2 faces differ",
         "hair colours by i2v and by color": "1 of 1 faces differ",
-    }  # fmt: skip
+    }
     assert [image_id for who, image_id in asked if who == "i2v"] == ["b", "c"]  # it is slow: not asked what is known
     assert found[1]["tags"] == [hair.I2V_HEADING, "seen_by_i2v", "seen_by_color"]
     assert found[3]["tags"] == ["blue_hair", hair.I2V_HEADING, "seen_by_color"]
@@ -225,10 +259,20 @@ def test_colours_of_a_name_are_called_by_it(name):
     assert called.count(name) >= 45
 
 
-@pytest.mark.parametrize(("color", "name"), [
-    ("#e07b39", "brown"), ("#66cdaa", "green"), ("#00ced1", "blue"), ("#f5f5f5", "silver"), ("#101018", "black"),
-    ("#ffe680", "blonde"), ("#c71010", "red"), ("#ffb6c1", "pink"), ("#6a3fa0", "purple"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("color", "name"),
+    [
+        ("#e07b39", "brown"),
+        ("#66cdaa", "green"),
+        ("#00ced1", "blue"),
+        ("#f5f5f5", "silver"),
+        ("#101018", "black"),
+        ("#ffe680", "blonde"),
+        ("#c71010", "red"),
+        ("#ffb6c1", "pink"),
+        ("#6a3fa0", "purple"),
+    ],
+)
 def test_well_known_colours_have_their_names(color, name):
     rgb = np.array(list(bytes.fromhex(color[1:]))) / 255
     assert HAIR_COLORS[hair_names.shares(hair_names.to_lab(rgb)).argmax()] == name

@@ -114,15 +114,18 @@ def claiming(width: int, height: int) -> bytes:
     return encoded(gradient(), "PNG")[:8] + ihdr + encoded(gradient(), "PNG")[33:]
 
 
-@pytest.mark.parametrize(("data", "reason"), [
-    (b"", "empty"),
-    (b"just some text", "not_an_image"),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
-    (encoded(gradient(), "JPEG")[:-200], "truncated"),
-    (encoded(gradient(), "PNG")[:-60], "truncated"),
-    (claiming(60_000, 60_000), "too_many_pixels"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"just some text", "not_an_image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_an_image"),
+        (encoded(gradient(), "JPEG")[:-200], "truncated"),
+        (encoded(gradient(), "PNG")[:-60], "truncated"),
+        (claiming(60_000, 60_000), "too_many_pixels"),
+    ],
+)
 def test_what_is_no_picture_is_rejected_for_its_reason(data, reason):
     with pytest.raises(Rejected) as rejected:
         decode(data)
@@ -163,16 +166,21 @@ def test_phash_survives_recompression_and_resizing_but_tells_pictures_apart():
 def test_collect_keeps_the_good_and_counts_the_rest(store):
     good, other = encoded(gradient(), "PNG"), encoded(gradient(32, 32), "JPEG")
     offers = [
-        post("b.png", good), post("a.png", good), post("c.png", b"text"), Skipped("x.zip!../y", "unsafe_name"),
+        post("b.png", good),
+        post("a.png", good),
+        post("c.png", b"text"),
+        Skipped("x.zip!../y", "unsafe_name"),
         post("d.jpg", other),
-    ]  # fmt: skip
+    ]
     table, drops = images.collect(offers, "folder", 0, store)
     rows = table.to_pylist()
     assert [row["source_id"] for row in rows] == ["a.png", "d.jpg"]
     assert (store.root / rows[0]["path"]).read_bytes() == good
     assert sorted((drop["source_id"], drop["reason"]) for drop in drops) == [
-        ("b.png", "duplicate"), ("c.png", "not_an_image"), ("x.zip!../y", "unsafe_name"),
-    ]  # fmt: skip
+        ("b.png", "duplicate"),
+        ("c.png", "not_an_image"),
+        ("x.zip!../y", "unsafe_name"),
+    ]
     assert {drop["stage"] for drop in drops} == {"images"}
 
 

@@ -11,12 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from pipeline.datasets.splits import COPIES as COLUMNS
-from pipeline.datasets.splits import (
-    components,
-    group,
-    largest_of_copies,
-    split_of,
-)
+from pipeline.datasets.splits import components, group, largest_of_copies, split_of
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample
 from pipeline.images import near_duplicates as near
@@ -161,8 +156,10 @@ def test_a_component_is_named_by_its_smallest_member_in_any_order_of_edges():
 
 def test_splits_are_about_80_10_10_and_fixed():
     splits = [split_of(f"{i:064x}") for i in range(10_000)]
-    assert all(abs(splits.count(name) - share) < 100  # three standard deviations are 90 to 120
-               for name, share in (("train", 8_000), ("val", 1_000), ("test", 1_000)))  # fmt: skip
+    assert all(
+        abs(splits.count(name) - share) < 100  # three standard deviations are 90 to 120
+        for name, share in (("train", 8_000), ("val", 1_000), ("test", 1_000))
+    )
     assert [split_of(name) for name in "abcd"] == [split_of(name) for name in "abcd"]
 
 
@@ -205,16 +202,23 @@ class Place:
     def add(self, image_id: str, picture: Image.Image, *crops: Image.Image) -> "Place":
         picture.save(self.root / f"{image_id}.png", compress_level=1)
         width, height = picture.size
-        self.images.append({
-            "image_id": image_id, "path": f"{image_id}.png", "width": width, "height": height, "bytes": 1,
-        })  # fmt: skip
+        self.images.append(
+            {"image_id": image_id, "path": f"{image_id}.png", "width": width, "height": height, "bytes": 1}
+        )
         for number, crop in enumerate(crops):
             face_id = f"{image_id}{number}"
             crop.resize((128, 128)).save(self.root / "crops" / f"{face_id}.png")
-            self.faces.append({
-                "face_id": face_id, "path": f"{face_id}.png", "image_id": image_id, "source": "s",
-                "source_id": f"of {image_id}", "width": width, "height": height,
-            })  # fmt: skip
+            self.faces.append(
+                {
+                    "face_id": face_id,
+                    "path": f"{face_id}.png",
+                    "image_id": image_id,
+                    "source": "s",
+                    "source_id": f"of {image_id}",
+                    "width": width,
+                    "height": height,
+                }
+            )
         return self
 
     def grouped(self, **options) -> pa.Table:
@@ -246,9 +250,11 @@ def test_of_copies_the_largest_stays_and_no_face_that_is_no_copy_is_lost(place, 
     # a is a smaller copy of b, whose own face is again in e; c's only face is e's too; e's second face is its own
     assert kept["face_id"].to_pylist() == ["d0", "e0", "e1"]
     assert [(row["image_id"], row["reason"], row["detail"]) for row in drops] == [
-        ("a", "near_duplicate", "of of b"), ("a", "near_duplicate", "of of b"),
-        ("b", "near_duplicate", "of of e"), ("c", "near_duplicate", "of of e"),
-    ]  # fmt: skip
+        ("a", "near_duplicate", "of of b"),
+        ("a", "near_duplicate", "of of b"),
+        ("b", "near_duplicate", "of of e"),
+        ("c", "near_duplicate", "of of e"),
+    ]
 
 
 def test_the_only_face_that_is_left_of_its_copies_stays(place):

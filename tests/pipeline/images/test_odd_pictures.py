@@ -17,12 +17,7 @@ from pipeline.images import collect as images
 from pipeline.images import containers
 from pipeline.images.collect import Rejected, decode
 from pipeline.images.color_profiles import to_srgb
-from pipeline.sources.base import (
-    MAX_FILE_BYTES,
-    FileTooLarge,
-    Post,
-    read_file,
-)
+from pipeline.sources.base import MAX_FILE_BYTES, FileTooLarge, Post, read_file
 from pipeline.sources.drawn import draw
 
 
@@ -55,15 +50,32 @@ def chunk(kind: bytes, body: bytes, crc: int = 0) -> bytes:
 BIG = b"node " * (300 << 10)
 
 
-@pytest.mark.parametrize("odd", [
-    chunk(b"iCCP", b""), chunk(b"iCCP", b"x\0\1" + zlib.compress(b"abc")), chunk(b"iCCP", b"x\0\0broken"),
-    chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(9 << 20))), chunk(b"zTXt", b"w\0\0" + zlib.compress(BIG)),
-    chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(BIG)), chunk(b"zTXt", b"w\0\7x"),
-    chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(BIG)), chunk(b"tEXt", b"\xff\xff", crc=1),
-    chunk(b"tRNS", b"\0\1"), chunk(b"tRNS", b"\0\1\0\1\0\1", crc=1), chunk(b"gAMA", b""), chunk(b"pHYs", b"\0"),
-    chunk(b"cHRM", b"\0"), chunk(b"sRGB", b""), chunk(b"acTL", b"\0"), chunk(b"fcTL", bytes(26)), chunk(b"eXIf", b"MM"),
-    chunk(b"tIME", bytes(7), crc=255), chunk(b"PLTE", b"\0\0", crc=1), chunk(b"acTL", b"\0\0\0\2\0\0\0\0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunk(b"iCCP", b""),
+        chunk(b"iCCP", b"x\0\1" + zlib.compress(b"abc")),
+        chunk(b"iCCP", b"x\0\0broken"),
+        chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(9 << 20))),
+        chunk(b"zTXt", b"w\0\0" + zlib.compress(BIG)),
+        chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(BIG)),
+        chunk(b"zTXt", b"w\0\7x"),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(BIG)),
+        chunk(b"tEXt", b"\xff\xff", crc=1),
+        chunk(b"tRNS", b"\0\1"),
+        chunk(b"tRNS", b"\0\1\0\1\0\1", crc=1),
+        chunk(b"gAMA", b""),
+        chunk(b"pHYs", b"\0"),
+        chunk(b"cHRM", b"\0"),
+        chunk(b"sRGB", b""),
+        chunk(b"acTL", b"\0"),
+        chunk(b"fcTL", bytes(26)),
+        chunk(b"eXIf", b"MM"),
+        chunk(b"tIME", bytes(7), crc=255),
+        chunk(b"PLTE", b"\0\0", crc=1),
+        chunk(b"acTL", b"\0\0\0\2\0\0\0\0"),
+    ],
+)
 @pytest.mark.parametrize("place", [33, -12])
 def test_a_png_with_an_odd_chunk_that_no_pixel_needs_is_read(picture, odd, place):
     data = encoded(picture, "PNG")
@@ -76,10 +88,18 @@ def test_a_png_whose_pixels_are_damaged_is_still_rejected(picture):
     assert reason_of(bytes(data))[0] == "truncated"
 
 
-@pytest.mark.parametrize("segment", [
-    b"\xff\xe1\0\x10Exif\0\0garbage!", b"\xff\xe1\0\x02", b"\xff\xe0\0\x04JF", b"\xff\xee\0\x06Adob",
-    b"\xff\xe2\0\x0fICC_PROFILE\0\1", b"\xff\xed\0\x17Photoshop 3.0\0008BIM\4\4\xff", b"\xff\xfe\0\3x",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "segment",
+    [
+        b"\xff\xe1\0\x10Exif\0\0garbage!",
+        b"\xff\xe1\0\x02",
+        b"\xff\xe0\0\x04JF",
+        b"\xff\xee\0\x06Adob",
+        b"\xff\xe2\0\x0fICC_PROFILE\0\1",
+        b"\xff\xed\0\x17Photoshop 3.0\0008BIM\4\4\xff",
+        b"\xff\xfe\0\3x",
+    ],
+)
 def test_a_jpeg_with_an_odd_segment_is_read(picture, segment):
     data = encoded(picture, "JPEG")
     assert np.array_equal(pixels_of(data[:2] + segment + data[2:]), pixels_of(data))
@@ -128,8 +148,11 @@ def matrix_profile(primaries: np.ndarray, gamma: float, space: bytes = b"RGB ") 
         return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
     curve = b"curv\0\0\0\0" + struct.pack(">IHxx", 1, round(gamma * 256))
-    tags = [(b"desc", b"desc\0\0\0\0" + struct.pack(">I", 2) + b"w\0" + bytes(80)), (b"cprt", b"text\0\0\0\0CC0\0"),
-            (b"wtpt", xyz((0.9642, 1, 0.8249)))]  # fmt: skip
+    tags = [
+        (b"desc", b"desc\0\0\0\0" + struct.pack(">I", 2) + b"w\0" + bytes(80)),
+        (b"cprt", b"text\0\0\0\0CC0\0"),
+        (b"wtpt", xyz((0.9642, 1, 0.8249))),
+    ]
     if space == b"RGB ":
         tags += [(name + b"XYZ", xyz(values)) for name, values in zip((b"r", b"g", b"b"), primaries, strict=True)]
         tags += [(name + b"TRC", curve) for name in (b"r", b"g", b"b")]
@@ -152,9 +175,10 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.mark.parametrize("profile", [ADOBE, PROPHOTO])
-@pytest.mark.parametrize(("format_", "options"), [
-    ("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 100, "subsampling": 0}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("format_", "options"),
+    [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 100, "subsampling": 0})],
+)
 def test_pixels_with_a_profile_become_srgb(picture, profile, format_, options):
     other = srgb_of(picture, profile, "RGB")
     away = np.abs(np.asarray(other).astype(int) - np.asarray(picture)).mean()
@@ -178,10 +202,19 @@ def test_transparency_stays_with_a_profile(picture):
     assert np.abs(seen.astype(int) - expected).mean() < 1.5
 
 
-@pytest.mark.parametrize("profile", [
-    SRGB, SRGB[:200], bytes(500), b"x" * 500, GREY, SRGB[:16] + b"CMYK" + SRGB[20:], ADOBE[:-90] + bytes(90),
-    SRGB.ljust(5 << 20, b"\0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "profile",
+    [
+        SRGB,
+        SRGB[:200],
+        bytes(500),
+        b"x" * 500,
+        GREY,
+        SRGB[:16] + b"CMYK" + SRGB[20:],
+        ADOBE[:-90] + bytes(90),
+        SRGB.ljust(5 << 20, b"\0"),
+    ],
+)
 def test_a_profile_that_is_srgb_damaged_huge_or_of_other_pixels_changes_nothing(picture, profile):
     for format_ in ("PNG", "TIFF"):
         data = encoded(picture, format_, icc_profile=profile)
@@ -211,10 +244,16 @@ def bmp(picture: Image.Image, masks: tuple[int, ...]) -> bytes:
     return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(body), 0, 0, 14 + len(head)) + head + body
 
 
-@pytest.mark.parametrize("made", [
-    lambda p: tga(p, 2, 32, 0), lambda p: tga(p, 2, 32, 8), lambda p: tga(p, 2, 16, 0),
-    lambda p: bmp(p, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)), lambda p: bmp(p, (0, 0, 0, 0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda p: tga(p, 2, 32, 0),
+        lambda p: tga(p, 2, 32, 8),
+        lambda p: tga(p, 2, 16, 0),
+        lambda p: bmp(p, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+        lambda p: bmp(p, (0, 0, 0, 0)),
+    ],
+)
 def test_a_fourth_channel_of_zeros_is_no_transparency(picture, made):
     assert np.abs(pixels_of(made(picture)).astype(int) - np.asarray(picture)).max() <= 8
 
@@ -231,15 +270,18 @@ def png(width: int, depth: int, color_type: int, rows: list[bytes], *chunks: byt
     return containers.PNG_MAGIC + head + b"".join(chunks) + body + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(("data", "expected"), [
-    (png(2, 16, 0, [struct.pack(">2H", 1000, 1001)], chunk(b"tRNS", struct.pack(">H", 1000))), [255, 4]),
-    (png(2, 16, 2, [struct.pack(">6H", 256, 512, 768, 256, 512, 769)], chunk(b"tRNS", b"\1\0\2\0\3\0")), [255, 1]),
-    (png(2, 2, 0, [b"\x40"], chunk(b"tRNS", b"\0\1")), [255, 0]),
-    (png(2, 4, 0, [b"\x7f"], chunk(b"tRNS", b"\0\7")), [255, 255]),
-    (png(2, 8, 0, [b"\7\x08"], chunk(b"tRNS", b"\0\7")), [255, 8]),
-    (png(2, 8, 3, [b"\0\1"], chunk(b"PLTE", bytes(3) + b"\7" * 3), chunk(b"tRNS", b"\0")), [255, 7]),
-    (png(2, 8, 3, [b"\0\1"], chunk(b"PLTE", bytes(3) + b"\7" * 3), chunk(b"tRNS", b"\x80\xff")), [127, 7]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (png(2, 16, 0, [struct.pack(">2H", 1000, 1001)], chunk(b"tRNS", struct.pack(">H", 1000))), [255, 4]),
+        (png(2, 16, 2, [struct.pack(">6H", 256, 512, 768, 256, 512, 769)], chunk(b"tRNS", b"\1\0\2\0\3\0")), [255, 1]),
+        (png(2, 2, 0, [b"\x40"], chunk(b"tRNS", b"\0\1")), [255, 0]),
+        (png(2, 4, 0, [b"\x7f"], chunk(b"tRNS", b"\0\7")), [255, 255]),
+        (png(2, 8, 0, [b"\7\x08"], chunk(b"tRNS", b"\0\7")), [255, 8]),
+        (png(2, 8, 3, [b"\0\1"], chunk(b"PLTE", bytes(3) + b"\7" * 3), chunk(b"tRNS", b"\0")), [255, 7]),
+        (png(2, 8, 3, [b"\0\1"], chunk(b"PLTE", bytes(3) + b"\7" * 3), chunk(b"tRNS", b"\x80\xff")), [127, 7]),
+    ],
+)
 def test_the_transparent_colour_of_a_png_is_white_and_no_other(data, expected):
     assert pixels_of(data)[0, :, 0].tolist() == expected
 
@@ -286,20 +328,26 @@ def jpeg_of_exif(picture: Image.Image) -> bytes:
     return data[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part for part in parts) + data[2:]
 
 
-@pytest.mark.parametrize(("made", "format_"), [
-    (tiff_of_many_tags, "TIFF"), (gif_of_comments, "GIF"), (png_of_exif, "PNG"), (jpeg_of_exif, "JPEG"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("made", "format_"),
+    [(tiff_of_many_tags, "TIFF"), (gif_of_comments, "GIF"), (png_of_exif, "PNG"), (jpeg_of_exif, "JPEG")],
+)
 def test_hostile_metadata_costs_neither_time_nor_the_picture(picture, made, format_):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert np.array_equal(pixels_of(made(picture)), pixels_of(encoded(picture, format_)))
 
 
-@pytest.mark.parametrize("made", [
-    lambda p: with_scans(p, 1000), lambda p: with_scans(p.resize((4000, 4000)), 130),
-    lambda p: b"P6 9000 9000 100 " + bytes(99), lambda p: b"P3 1900 1900 255 " + b"1 2 3 " * 3_700_000,
-    lambda p: containers.PNG_MAGIC + encoded(p, "PNG")[8:33] + chunk(b"aaAa", b"") * 1_000_001,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda p: with_scans(p, 1000),
+        lambda p: with_scans(p.resize((4000, 4000)), 130),
+        lambda p: b"P6 9000 9000 100 " + bytes(99),
+        lambda p: b"P3 1900 1900 255 " + b"1 2 3 " * 3_700_000,
+        lambda p: containers.PNG_MAGIC + encoded(p, "PNG")[8:33] + chunk(b"aaAa", b"") * 1_000_001,
+    ],
+)
 def test_what_would_take_too_long_is_too_costly(picture, made):
     assert reason_of(made(picture))[0] == "too_costly"
 
@@ -334,10 +382,14 @@ def test_a_huge_file_is_not_read(tmp_path, store, size):
     assert drops[0]["reason"] == "too_large"
 
 
-@pytest.mark.parametrize("error", [
-    MemoryError(), OSError("out of memory when reading image file"),
-    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError("out of memory when reading image file"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
 def test_an_item_without_memory_is_none_and_tried_again(store, error):
     calls = []
 
@@ -405,14 +457,24 @@ def test_faces_are_found_all_along_a_strip(monkeypatch, finder, sweep, is_wide):
 # Names
 
 
-@pytest.mark.parametrize(("data", "name"), [
-    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"), (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "HEIC"),
-    (b"\xff\x0a\xfa\x7f", "JPEG XL"), (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"), (b"\xff\x4f\xff\x51\0\x29", "JPEG 2000"), (b"8BPS\0\1", "Photoshop"),
-    (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"), (b"%!PS-Adobe", "PostScript"),
-    (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2", "video"), (b"<!DOCTYPE html><html>", "HTML"), (b"gimp xcf v011", "GIMP"),
-    (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "AVIF"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "HEIC"),
+        (b"\xff\x0a\xfa\x7f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x29", "JPEG 2000"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"%!PS-Adobe", "PostScript"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2", "video"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"gimp xcf v011", "GIMP"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "AVIF"),
+    ],
+)
 def test_other_formats_are_named_with_the_cure(data, name):
     reason, detail = reason_of(data + bytes(40))
     assert reason == "not_an_image"
@@ -420,10 +482,15 @@ def test_other_formats_are_named_with_the_cure(data, name):
     assert "convert it to PNG or JPEG" in detail
 
 
-@pytest.mark.parametrize("data", [
-    b"II+\0\x08\0\0\0" + b"\xff" * 8, b"MM\0+\0\x08\0\0" + b"\x80" + b"\0" * 7, b"II*\0" + b"\xff" * 4,
-    b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 63) + b"\xff" * 40,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"II+\0\x08\0\0\0" + b"\xff" * 8,
+        b"MM\0+\0\x08\0\0" + b"\x80" + b"\0" * 7,
+        b"II*\0" + b"\xff" * 4,
+        b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 63) + b"\xff" * 40,
+    ],
+)
 def test_offsets_beyond_the_file_are_no_picture(data):
     assert reason_of(data)[0] in ("not_an_image", "truncated")
 
@@ -440,12 +507,15 @@ def test_a_jpeg_of_many_exif_segments_is_read_in_linear_time(picture):
     assert time.process_time() - begun < 5
 
 
-@pytest.mark.parametrize("make", [
-    lambda picture: with_segments(picture, b"\xff\xc4\0\x02", 1_000_000),
-    lambda picture: with_segments(picture, b"\xff\x01", 1_000_000),
-    lambda picture: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 200_000,
-    lambda picture: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1x" * 200_000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda picture: with_segments(picture, b"\xff\xc4\0\x02", 1_000_000),
+        lambda picture: with_segments(picture, b"\xff\x01", 1_000_000),
+        lambda picture: b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe\0" * 200_000,
+        lambda picture: b"GIF89a\1\0\1\0\0\0\0!\xfe" + b"\1x" * 200_000,
+    ],
+)
 def test_more_parts_than_any_writer_makes_are_not_gone_through(picture, make):
     data, begun = make(picture), time.process_time()
     assert reason_of(data)[0] == "too_costly"

@@ -84,8 +84,15 @@ MAKERS = {
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_every_kind_is_read_by_its_content_with_its_sidecars(kind, tmp_path):
-    members = {"yuno/a.png": PNG, "b.jpg": b"other", "yuno/a.png.json": b'{"artist": "A"}', "note.txt": b"",
-               "b.txt": b"smile, hat", ".DS_Store": b"", "unnamed": PNG}  # fmt: skip
+    members = {
+        "yuno/a.png": PNG,
+        "b.jpg": b"other",
+        "yuno/a.png.json": b'{"artist": "A"}',
+        "note.txt": b"",
+        "b.txt": b"smile, hat",
+        ".DS_Store": b"",
+        "unnamed": PNG,
+    }
     found = offers(tmp_path, MAKERS[kind](members), "named.wrongly")
     assert ids(found) == ["named.wrongly!yuno/a.png", "named.wrongly!b.jpg", "named.wrongly!unnamed"]
     assert drops(found) == []
@@ -113,8 +120,10 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path):
             info.type, info.linkname = kind, "/etc/passwd"
             package.addfile(info)
     assert drops(offers(tmp_path, file.getvalue())) == [
-        ("dump!link.png", "unsafe_name"), ("dump!hard.png", "unsafe_name"), ("dump!dev.png", "unsafe_name"),
-    ]  # fmt: skip
+        ("dump!link.png", "unsafe_name"),
+        ("dump!hard.png", "unsafe_name"),
+        ("dump!dev.png", "unsafe_name"),
+    ]
 
 
 def test_links_in_a_zip_are_refused(tmp_path):
@@ -386,10 +395,21 @@ def test_a_tar_without_its_magic_is_known_by_its_checksum(length, tmp_path):
         offers(tmp_path, bytes(damaged), "damaged")
 
 
-@pytest.mark.parametrize("headers", [
-    {"size": "-1536"}, {"size": "-1"}, {"size": "-99999999999"}, {"size": "9" * 30}, {"size": "x"}, {"mtime": "nan"},
-    {"mtime": "-1e400"}, {"path": ""}, {"GNU.sparse.map": "0,-5"}, {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"size": "-1536"},
+        {"size": "-1"},
+        {"size": "-99999999999"},
+        {"size": "9" * 30},
+        {"size": "x"},
+        {"mtime": "nan"},
+        {"mtime": "-1e400"},
+        {"path": ""},
+        {"GNU.sparse.map": "0,-5"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"},
+    ],
+)
 def test_an_odd_header_of_a_tar_ends_soon_and_what_came_before_is_in(headers, tmp_path):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as package:
@@ -440,20 +460,29 @@ def test_a_tar_of_the_current_folder_is_read(mode, tmp_path):
     assert "1girl" in found[1].tags
 
 
-@pytest.mark.parametrize(("name", "row"), [
-    ("__MACOSX/sub/._a.png", "__MACOSX"), ("pics/@eaDir/a.png/THUMB.jpg", "pics/@eaDir"),
-    ("pics/.b.png", "pics/.b.png"),
-    (".DS_Store", None), ("desktop.ini", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("__MACOSX/sub/._a.png", "__MACOSX"),
+        ("pics/@eaDir/a.png/THUMB.jpg", "pics/@eaDir"),
+        ("pics/.b.png", "pics/.b.png"),
+        (".DS_Store", None),
+        ("desktop.ini", None),
+    ],
+)
 def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
     found = offers(tmp_path, zipped({"a.png": PNG, name: PNG, f"{name}.txt": b""}))
     assert drops(found) == ([(f"dump!{row}", "system_file")] if row else [])
 
 
-@pytest.mark.parametrize(("name", "text", "words"), [
-    ("b.txt", b"1girl", "1 of no picture's name: b.txt"), ("a.json", b"[7]", "1 say nothing that is used: a.json"),
-    ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("b.txt", b"1girl", "1 of no picture's name: b.txt"),
+        ("a.json", b"[7]", "1 say nothing that is used: a.json"),
+        ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
+    ],
+)
 def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
     (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Skipped)]
     assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)
@@ -500,12 +529,20 @@ def test_a_member_behind_a_header_that_is_too_long_is_found(name, tmp_path):
     assert "dump!c.png" in ids(offers(tmp_path, tarred({"a.png": PNG, name: PNG, "c.png": PNG})))
 
 
-@pytest.mark.parametrize(("headers", "kind"), [
-    (b"1" * (256 << 10), b"x"), (b"1" * 30_000, b"x"), (b"9" * 4000 + b" a=b\n", b"g"),
-    (b"".join(b"%d k%d=v\n" % (len(str(n)) + 7, n) for n in range(4000)), b"g"),
-    (b"2 " * 4000 + b"=", b"x"), (b"2 " * 4000 + b"=", b"g"), (b"1" * 5000, b"x"),
-    (b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n22 GNU.sparse.name=a.p\n", b"x"), (b"\0" * 5000, b"L"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("headers", "kind"),
+    [
+        (b"1" * (256 << 10), b"x"),
+        (b"1" * 30_000, b"x"),
+        (b"9" * 4000 + b" a=b\n", b"g"),
+        (b"".join(b"%d k%d=v\n" % (len(str(n)) + 7, n) for n in range(4000)), b"g"),
+        (b"2 " * 4000 + b"=", b"x"),
+        (b"2 " * 4000 + b"=", b"g"),
+        (b"1" * 5000, b"x"),
+        (b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n22 GNU.sparse.name=a.p\n", b"x"),
+        (b"\0" * 5000, b"L"),
+    ],
+)
 def test_headers_that_cost_time_end_soon(headers, kind, tmp_path):
     begun = time.process_time()
     offers(tmp_path, pax_tar(headers, kind, members=30))
@@ -526,11 +563,16 @@ def odd_entry(position: int, value: bytes, *, name: bytes = b"b.png", extra: byt
     return bytes(data.replace(b"b.png", name))
 
 
-@pytest.mark.parametrize("data", [
-    odd_entry(6, b"\xff"), odd_entry(8, b"\0\x08", name=b"\xff\xfe.pn"),
-    odd_entry(0, b"PK\1\2", extra=b"\1\0\xff\xff"), odd_entry(0, b"PK\1\2", extra=b"\1\0\0\0" * 5000),
-    odd_entry(0, b"PK\1\2", extra=b"\1\0\x08\0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        odd_entry(6, b"\xff"),
+        odd_entry(8, b"\0\x08", name=b"\xff\xfe.pn"),
+        odd_entry(0, b"PK\1\2", extra=b"\1\0\xff\xff"),
+        odd_entry(0, b"PK\1\2", extra=b"\1\0\0\0" * 5000),
+        odd_entry(0, b"PK\1\2", extra=b"\1\0\x08\0"),
+    ],
+)
 def test_one_odd_entry_of_a_zip_costs_no_other(data, tmp_path):
     found = ids(offers(tmp_path, data))
     assert {"dump!a.png", "dump!c.png"} <= set(found)

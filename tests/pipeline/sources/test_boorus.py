@@ -13,14 +13,7 @@ from pipeline.errors import UserError
 from pipeline.sources import SOURCES, url_list, web_page
 from pipeline.sources.base import Skipped
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
-from pipeline.sources.web_source import (
-    BadAnswer,
-    Busy,
-    HttpResponse,
-    Query,
-    RemoteImage,
-    absolute_url,
-)
+from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query, RemoteImage, absolute_url
 
 MD5, SHA1, SHA256 = "563c6fbe5761ac4ba720ae0da9a15b8a", "6fef5929e6e09703b1493c6e5802fa5e4f189639", "a" * 64
 KEYS = {"api_key": "open-sesame", "user_id": "4711"}
@@ -61,19 +54,31 @@ def harvested(engine, query, site, most=50):
 # ---- URLs
 
 
-@pytest.mark.parametrize(("url", "base", "absolute"), [
-    ("//a.example/x.jpg", "https://b.example/", "https://a.example/x.jpg"),
-    ("../x y.jpg#top", "https://a.example/b/c/", "https://a.example/b/x%20y.jpg"),
-    ("/画像/あ.png", "https://a.example", "https://a.example/%E7%94%BB%E5%83%8F/%E3%81%82.png"),
-    ("https://a.example/%E3%81%82 b%.png?q=100%", "", "https://a.example/%E3%81%82%20b%25.png?q=100%25"),
-    ("HTTPS://A.example:8443?a=1&b=あ", "", "https://a.example:8443/?a=1&b=%E3%81%82"),
-    ("https://日本.example/", "", "https://xn--wgv71a.example/"), ("http://[::1]:80/x", "", "http://[::1]:80/x"),
-    ("x.jpg", "", None), ("", "https://a.example/", None), (None, "https://a.example/", None),
-    ("data:image/png;base64,AA", "https://a.example/", None), ("file:///etc/passwd", "", None),
-    ("https://user:word@a.example/", "", None), ("//[x", "https://a.example/", None), ("https:///x", "", None),
-    ("https://a.example:99999/", "", None), ("https://a b.example/", "", None), ("/\ud800", "https://a.example/", None),
-    ("/#\ud800", "https://a.example/", None), ("https://a.example/" + "x" * 2000, "", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "base", "absolute"),
+    [
+        ("//a.example/x.jpg", "https://b.example/", "https://a.example/x.jpg"),
+        ("../x y.jpg#top", "https://a.example/b/c/", "https://a.example/b/x%20y.jpg"),
+        ("/画像/あ.png", "https://a.example", "https://a.example/%E7%94%BB%E5%83%8F/%E3%81%82.png"),
+        ("https://a.example/%E3%81%82 b%.png?q=100%", "", "https://a.example/%E3%81%82%20b%25.png?q=100%25"),
+        ("HTTPS://A.example:8443?a=1&b=あ", "", "https://a.example:8443/?a=1&b=%E3%81%82"),
+        ("https://日本.example/", "", "https://xn--wgv71a.example/"),
+        ("http://[::1]:80/x", "", "http://[::1]:80/x"),
+        ("x.jpg", "", None),
+        ("", "https://a.example/", None),
+        (None, "https://a.example/", None),
+        ("data:image/png;base64,AA", "https://a.example/", None),
+        ("file:///etc/passwd", "", None),
+        ("https://user:word@a.example/", "", None),
+        ("//[x", "https://a.example/", None),
+        ("https:///x", "", None),
+        ("https://a.example:99999/", "", None),
+        ("https://a b.example/", "", None),
+        ("/\ud800", "https://a.example/", None),
+        ("/#\ud800", "https://a.example/", None),
+        ("https://a.example/" + "x" * 2000, "", None),
+    ],
+)
 def test_urls_are_made_absolute_and_encoded_once(url, base, absolute):
     assert absolute_url(url, base) == absolute
     if absolute:
@@ -86,12 +91,27 @@ GELBOORU = Query("1girl", "https://safebooru.org", ratings=("general", "safe"), 
 GELBOORU_POST = {
     "preview_url": f"https://safebooru.org/thumbnails/539/thumbnail_{SHA1}.jpg",
     "sample_url": f"https://safebooru.org/samples/539/sample_{SHA1}.jpg",
-    "file_url": f"https://safebooru.org/images/539/{SHA1}.jpg", "directory": 539, "hash": MD5, "width": 2160,
-    "height": 1215, "id": 6077620, "image": f"{SHA1}.jpg", "change": 1757694622, "owner": "danbooru", "parent_id": 0,
-    "rating": "general", "sample": True, "sample_height": 478, "sample_width": 850, "score": None,
-    "tags": "1girl blue_hair solo", "source": "https://example.com/a", "status": "active", "has_notes": False,
+    "file_url": f"https://safebooru.org/images/539/{SHA1}.jpg",
+    "directory": 539,
+    "hash": MD5,
+    "width": 2160,
+    "height": 1215,
+    "id": 6077620,
+    "image": f"{SHA1}.jpg",
+    "change": 1757694622,
+    "owner": "danbooru",
+    "parent_id": 0,
+    "rating": "general",
+    "sample": True,
+    "sample_height": 478,
+    "sample_width": 850,
+    "score": None,
+    "tags": "1girl blue_hair solo",
+    "source": "https://example.com/a",
+    "status": "active",
+    "has_notes": False,
     "comment_count": 0,
-}  # fmt: skip
+}
 GELBOORU_XML = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<posts count="4187" offset="0"><post height="2894" score="27" '
     f'file_url="https://safebooru.org/images/6811/{SHA1}.png" parent_id="" sample_url="https://safebooru.org/samples/'
@@ -107,43 +127,61 @@ def without(item: dict, *names: str) -> dict:
 
 def test_a_gelbooru_post_is_read_whole():
     assert one(gelbooru, GELBOORU, GELBOORU_POST) == RemoteImage(
-        "6077620", GELBOORU_POST["file_url"], "https://safebooru.org/index.php?page=post&s=view&id=6077620",
-        rating="general", tags=("1girl", "blue_hair", "solo"), md5=MD5,
-    )  # fmt: skip
+        "6077620",
+        GELBOORU_POST["file_url"],
+        "https://safebooru.org/index.php?page=post&s=view&id=6077620",
+        rating="general",
+        tags=("1girl", "blue_hair", "solo"),
+        md5=MD5,
+    )
 
 
-@pytest.mark.parametrize(("changes", "url", "md5"), [
-    ({"directory": "847", "file_url": None}, f"https://safebooru.org/images/847/{SHA1}.jpg", MD5),
-    ({"file_url": "", "directory": "b6/48"}, f"https://safebooru.org/images/b6/48/{SHA1}.jpg", MD5),
-    ({"file_url": "//safebooru.org/a b.jpg"}, "https://safebooru.org/a%20b.jpg", MD5),
-    ({"file_url": "/images/1/x.png"}, "https://safebooru.org/images/1/x.png", MD5),
-    ({"sample_url": ""}, GELBOORU_POST["file_url"], MD5),
-    ({"score": 7, "new": {"x": []}}, GELBOORU_POST["file_url"], MD5),
-    ({"hash": SHA1}, GELBOORU_POST["file_url"], None), ({"hash": None}, GELBOORU_POST["file_url"], None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "url", "md5"),
+    [
+        ({"directory": "847", "file_url": None}, f"https://safebooru.org/images/847/{SHA1}.jpg", MD5),
+        ({"file_url": "", "directory": "b6/48"}, f"https://safebooru.org/images/b6/48/{SHA1}.jpg", MD5),
+        ({"file_url": "//safebooru.org/a b.jpg"}, "https://safebooru.org/a%20b.jpg", MD5),
+        ({"file_url": "/images/1/x.png"}, "https://safebooru.org/images/1/x.png", MD5),
+        ({"sample_url": ""}, GELBOORU_POST["file_url"], MD5),
+        ({"score": 7, "new": {"x": []}}, GELBOORU_POST["file_url"], MD5),
+        ({"hash": SHA1}, GELBOORU_POST["file_url"], None),
+        ({"hash": None}, GELBOORU_POST["file_url"], None),
+    ],
+)
 def test_gelbooru_variants(changes, url, md5):
     offer = one(gelbooru, GELBOORU, GELBOORU_POST | changes)
     assert (offer.file_url, offer.md5) == (url, md5)
 
 
-@pytest.mark.parametrize(("changes", "url", "md5"), [
-    ({}, GELBOORU_POST["sample_url"], None), ({"sample_url": ""}, GELBOORU_POST["file_url"], MD5),
-    ({"sample_url": GELBOORU_POST["file_url"]}, GELBOORU_POST["file_url"], MD5),
-    ({"sample_url": "//[bad.jpg"}, GELBOORU_POST["file_url"], MD5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "url", "md5"),
+    [
+        ({}, GELBOORU_POST["sample_url"], None),
+        ({"sample_url": ""}, GELBOORU_POST["file_url"], MD5),
+        ({"sample_url": GELBOORU_POST["file_url"]}, GELBOORU_POST["file_url"], MD5),
+        ({"sample_url": "//[bad.jpg"}, GELBOORU_POST["file_url"], MD5),
+    ],
+)
 def test_a_sample_has_no_promised_hash(changes, url, md5):
     query = Query("", "https://safebooru.org", ratings=("general",), files="sample")
     offer = one(gelbooru, query, GELBOORU_POST | changes)
     assert (offer.file_url, offer.md5) == (url, md5)
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"rating": "explicit"}, "rating"), ({"rating": "e"}, "rating"), ({"rating": "\ud800\x1b"}, "rating"),
-    ({"file_url": "https://x.example/a.mp4"}, "not_a_picture"),
-    ({"file_url": "https://x.example/a.swf"}, "not_a_picture"),
-    ({"file_url": None, "image": None}, "no_file_url"), ({"file_url": "//[x"}, "no_file_url"),
-    ({"file_url": "javascript:x.jpg"}, "no_file_url"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rating": "explicit"}, "rating"),
+        ({"rating": "e"}, "rating"),
+        ({"rating": "\ud800\x1b"}, "rating"),
+        ({"file_url": "https://x.example/a.mp4"}, "not_a_picture"),
+        ({"file_url": "https://x.example/a.swf"}, "not_a_picture"),
+        ({"file_url": None, "image": None}, "no_file_url"),
+        ({"file_url": "//[x"}, "no_file_url"),
+        ({"file_url": "javascript:x.jpg"}, "no_file_url"),
+    ],
+)
 def test_gelbooru_drops(changes, reason):
     drop = one(gelbooru, GELBOORU, GELBOORU_POST | changes)
     assert (type(drop), drop.source_id, drop.reason) == (Skipped, "6077620", reason)
@@ -185,19 +223,25 @@ def test_gelbooru_without_a_hit_ends(body):
     assert (offers, last.next, last.shortfall) == ([], None, "")
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    ('"Missing authentication. Go to api.rule34.xxx for more information"', "Missing authentication.*api_key"),
-    ("<error>Missing authentication</error>", "Missing authentication.*api_key"),
-    ('<response success="false" reason="Search error: no."/>', "Search error: no"),
-    ('{"success": false, "message": "no\\u001b[31m\\n"}', r"the site says: no \[31m"),
-    ("<!DOCTYPE html><title>x</title>Access Restricted", "Access Restricted"),
-    ("<html><head><title>Just a moment...</title>", "Just a moment"),
-    ('<!DOCTYPE posts [<!ENTITY a "aaaa">]><posts count="0">&a;</posts>', "document type"),
-    ("<posts><post", "broken XML"), ("not found", "neither JSON nor XML"), ("[" * 100_000, "neither JSON nor XML"),
-    ("7", "no list of posts"), ('{"post": 7}', "no list of posts"),
-    ('{"@attributes": [], "post": "x"}', "no list of posts"),
-    (b"\xff\xfe\x00", "neither"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('"Missing authentication. Go to api.rule34.xxx for more information"', "Missing authentication.*api_key"),
+        ("<error>Missing authentication</error>", "Missing authentication.*api_key"),
+        ('<response success="false" reason="Search error: no."/>', "Search error: no"),
+        ('{"success": false, "message": "no\\u001b[31m\\n"}', r"the site says: no \[31m"),
+        ("<!DOCTYPE html><title>x</title>Access Restricted", "Access Restricted"),
+        ("<html><head><title>Just a moment...</title>", "Just a moment"),
+        ('<!DOCTYPE posts [<!ENTITY a "aaaa">]><posts count="0">&a;</posts>', "document type"),
+        ("<posts><post", "broken XML"),
+        ("not found", "neither JSON nor XML"),
+        ("[" * 100_000, "neither JSON nor XML"),
+        ("7", "no list of posts"),
+        ('{"post": 7}', "no list of posts"),
+        ('{"@attributes": [], "post": "x"}', "no list of posts"),
+        (b"\xff\xfe\x00", "neither"),
+    ],
+)
 def test_gelbooru_says_no_loudly(body, words):
     with pytest.raises(BadAnswer, match=words) as error:
         read(gelbooru, GELBOORU, body)
@@ -295,31 +339,53 @@ DANBOORU = Query(
     keys={"login": "me", "api_key": "open-sesame"},
 )
 DANBOORU_POST = {
-    "id": 294929, "created_at": "2008-08-12T00:46:05.385-04:00", "score": 4, "md5": MD5, "rating": "s",
-    "source": "https://i.pximg.net/1129835_p0.jpg", "is_deleted": False, "approver_id": None, "is_banned": False,
-    "tag_string": "1girl artist_name Blue_Hair", "file_ext": "jpg", "file_size": 358232, "image_width": 895,
-    "image_height": 687, "tag_string_artist": "somebody", "tag_string_character": "someone (series)",
+    "id": 294929,
+    "created_at": "2008-08-12T00:46:05.385-04:00",
+    "score": 4,
+    "md5": MD5,
+    "rating": "s",
+    "source": "https://i.pximg.net/1129835_p0.jpg",
+    "is_deleted": False,
+    "approver_id": None,
+    "is_banned": False,
+    "tag_string": "1girl artist_name Blue_Hair",
+    "file_ext": "jpg",
+    "file_size": 358232,
+    "image_width": 895,
+    "image_height": 687,
+    "tag_string_artist": "somebody",
+    "tag_string_character": "someone (series)",
     "media_asset": {"id": 1, "variants": [{"type": "720x720"}]},
     "large_file_url": f"https://cdn.example/sample/{MD5}.jpg",
     "file_url": f"https://cdn.example/original/56/3c/{MD5}.jpg",
-}  # fmt: skip
+}
 
 
 def test_a_danbooru_post_is_read_whole():
     assert one(danbooru, DANBOORU, DANBOORU_POST) == RemoteImage(
-        "294929", DANBOORU_POST["file_url"], "https://danbooru.example/posts/294929", "someone (series)", "somebody",
+        "294929",
+        DANBOORU_POST["file_url"],
+        "https://danbooru.example/posts/294929",
+        "someone (series)",
+        "somebody",
         "s",
-        tags=("1girl", "artist_name", "blue_hair"), md5=MD5, bytes=358232,
-    )  # fmt: skip
+        tags=("1girl", "artist_name", "blue_hair"),
+        md5=MD5,
+        bytes=358232,
+    )
 
 
-@pytest.mark.parametrize(("changes", "url"), [
-    ({"file_url": None}, DANBOORU_POST["file_url"]),
-    ({"file_url": f"/data/{MD5}.jpg"}, f"https://danbooru.example/data/{MD5}.jpg"),
-    ({"file_url": "//raikou4.donmai.us/a.jpg"}, "https://raikou4.donmai.us/a.jpg"),
-    ({"rating": "general"}, DANBOORU_POST["file_url"]),
-    ({"is_deleted": True}, DANBOORU_POST["file_url"]), ({"file_size": None}, DANBOORU_POST["file_url"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({"file_url": None}, DANBOORU_POST["file_url"]),
+        ({"file_url": f"/data/{MD5}.jpg"}, f"https://danbooru.example/data/{MD5}.jpg"),
+        ({"file_url": "//raikou4.donmai.us/a.jpg"}, "https://raikou4.donmai.us/a.jpg"),
+        ({"rating": "general"}, DANBOORU_POST["file_url"]),
+        ({"is_deleted": True}, DANBOORU_POST["file_url"]),
+        ({"file_size": None}, DANBOORU_POST["file_url"]),
+    ],
+)
 def test_danbooru_variants(changes, url):
     assert one(danbooru, DANBOORU, DANBOORU_POST | changes).file_url == url
 
@@ -331,15 +397,19 @@ def test_a_danbooru_sample_promises_nothing_and_a_film_is_none():
     assert one(danbooru, query, DANBOORU_POST | {"large_file_url": "https://cdn.example/x.webm"}).md5 == MD5
 
 
-@pytest.mark.parametrize(("item", "reason"), [
-    (without(DANBOORU_POST, "md5", "file_url", "large_file_url"), "hidden"),
-    (without(DANBOORU_POST, "md5", "file_url", "large_file_url") | {"is_banned": True}, "hidden"),
-    (without(DANBOORU_POST, "file_ext", "file_url"), "no_file_url"), (DANBOORU_POST | {"rating": "q"}, "rating"),
-    (DANBOORU_POST | {"file_ext": "zip", "file_url": f"https://cdn.example/{MD5}.zip"}, "not_a_picture"),
-    (DANBOORU_POST | {"file_ext": "mp4", "file_url": f"https://cdn.example/{MD5}.mp4"}, "not_a_picture"),
-    (DANBOORU_POST | {"file_ext": "\ud800"}, "not_a_picture"),
-    (DANBOORU_POST | {"file_url": "//[x.jpg", "md5": "x"}, "hidden"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (without(DANBOORU_POST, "md5", "file_url", "large_file_url"), "hidden"),
+        (without(DANBOORU_POST, "md5", "file_url", "large_file_url") | {"is_banned": True}, "hidden"),
+        (without(DANBOORU_POST, "file_ext", "file_url"), "no_file_url"),
+        (DANBOORU_POST | {"rating": "q"}, "rating"),
+        (DANBOORU_POST | {"file_ext": "zip", "file_url": f"https://cdn.example/{MD5}.zip"}, "not_a_picture"),
+        (DANBOORU_POST | {"file_ext": "mp4", "file_url": f"https://cdn.example/{MD5}.mp4"}, "not_a_picture"),
+        (DANBOORU_POST | {"file_ext": "\ud800"}, "not_a_picture"),
+        (DANBOORU_POST | {"file_url": "//[x.jpg", "md5": "x"}, "hidden"),
+    ],
+)
 def test_danbooru_drops(item, reason):
     drop = one(danbooru, DANBOORU, item)
     assert (drop.source_id, drop.reason) == ("294929", reason)
@@ -351,14 +421,23 @@ def test_danbooru_one_post_by_md5():
     assert ([offer.md5 for offer in listing.offers], listing.next) == ([MD5], None)
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    ({"success": False, "error": "PostQuery::TagLimitError",
-      "message": "You cannot search for more than 2 tags at a time."},
-     "more than 2 tags"),
-    ({"success": False, "error": "ActiveRecord::QueryCanceled"}, "QueryCanceled"), ("<html>", "no JSON"),
-    ("7", "no list"),
-    ("[" * 100_000, "no JSON"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {
+                "success": False,
+                "error": "PostQuery::TagLimitError",
+                "message": "You cannot search for more than 2 tags at a time.",
+            },
+            "more than 2 tags",
+        ),
+        ({"success": False, "error": "ActiveRecord::QueryCanceled"}, "QueryCanceled"),
+        ("<html>", "no JSON"),
+        ("7", "no list"),
+        ("[" * 100_000, "no JSON"),
+    ],
+)
 def test_danbooru_says_no_loudly(body, words):
     with pytest.raises(BadAnswer, match=words):
         read(danbooru, DANBOORU, body)
@@ -397,27 +476,46 @@ MOEBOORU = Query(
     "1girl", "https://konachan.example", ratings=("s",), keys={"login": "me", "password_hash": "open-sesame"}
 )
 MOEBOORU_POST = {
-    "id": 7, "tags": "1girl Long_Hair", "author": "uploader", "md5": MD5, "file_size": 5, "status": "active",
+    "id": 7,
+    "tags": "1girl Long_Hair",
+    "author": "uploader",
+    "md5": MD5,
+    "file_size": 5,
+    "status": "active",
     "rating": "s",
-    "file_url": "https://konachan.example/image/a%20b.png", "sample_url": "//konachan.example/sample/a.jpg",
-    "is_held": False, "source": "",
-}  # fmt: skip
+    "file_url": "https://konachan.example/image/a%20b.png",
+    "sample_url": "//konachan.example/sample/a.jpg",
+    "is_held": False,
+    "source": "",
+}
 
 
 @pytest.mark.parametrize("body", [[MOEBOORU_POST], {"posts": [MOEBOORU_POST], "pools": []}])
 def test_a_moebooru_post_is_read_whole(body):
-    assert read(moebooru, MOEBOORU, body).offers == [RemoteImage(
-        "7", "https://konachan.example/image/a%20b.png", "https://konachan.example/post/show/7", rating="s",
-        tags=("1girl", "long_hair"), md5=MD5, bytes=5,
-    )]  # fmt: skip
+    assert read(moebooru, MOEBOORU, body).offers == [
+        RemoteImage(
+            "7",
+            "https://konachan.example/image/a%20b.png",
+            "https://konachan.example/post/show/7",
+            rating="s",
+            tags=("1girl", "long_hair"),
+            md5=MD5,
+            bytes=5,
+        )
+    ]
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"file_url": None, "status": "deleted"}, "hidden"),
-    ({"file_url": None, "is_held": True, "status": None}, "hidden"),
-    ({"file_url": ""}, "no_file_url"), ({"file_url": "//[x"}, "no_file_url"), ({"rating": "e"}, "rating"),
-    ({"file_url": "https://konachan.example/a.mp4"}, "not_a_picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"file_url": None, "status": "deleted"}, "hidden"),
+        ({"file_url": None, "is_held": True, "status": None}, "hidden"),
+        ({"file_url": ""}, "no_file_url"),
+        ({"file_url": "//[x"}, "no_file_url"),
+        ({"rating": "e"}, "rating"),
+        ({"file_url": "https://konachan.example/a.mp4"}, "not_a_picture"),
+    ],
+)
 def test_moebooru_drops(changes, reason):
     assert one(moebooru, MOEBOORU, MOEBOORU_POST | changes).reason == reason
     held = without(MOEBOORU_POST, "file_url", "status") | {"is_held": True}
@@ -430,9 +528,10 @@ def test_a_moebooru_sample():
     assert (offer.file_url, offer.md5, offer.bytes) == ("https://konachan.example/sample/a.jpg", None, None)
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    ({"success": False, "reason": "access denied"}, "access denied"), ("x", "no JSON"), ("7", "no list"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [({"success": False, "reason": "access denied"}, "access denied"), ("x", "no JSON"), ("7", "no list")],
+)
 def test_moebooru_says_no_loudly(body, words):
     with pytest.raises(BadAnswer, match=words):
         read(moebooru, MOEBOORU, body)
@@ -492,36 +591,53 @@ def urls(listing) -> list[str]:
     return [offer.file_url.removeprefix("https://a.example") for offer in listing.offers]
 
 
-@pytest.mark.parametrize(("body", "found"), [
-    ('<img src="x.jpg"><img src="/y.jpg"><img src="//a.example/z.jpg">', ["/gallery/x.jpg", "/y.jpg", "/z.jpg"]),
-    ('<base href="/b/"><base href="/c/"><img src=x.jpg>', ["/b/x.jpg"]),
-    ("<IMG SRC=x.jpg SRC=y.jpg>", ["/gallery/x.jpg"]),
-    ('<a href="/full.PNG?v=1"><span><img src="/thumb.jpg" width=40 height=40></span></a>', ["/full.PNG?v=1"]),
-    ('<img src="/thumb.jpg"><a href="/full.jpg"><img src="/thumb.jpg"></a><img src="/thumb.jpg">', ["/full.jpg"]),
-    ('<a href="/page.html"><img src="/x.jpg"></a><a href="/full.jpg">text</a><img src="/y.jpg">', ["/x.jpg", "/y.jpg"]),
-    ('<a href="/wiki/File:x.jpg"><img src="/x.jpg"></a>', ["/x.jpg"]),
-    ('<img src="/blank.gif" data-src="/a.jpg"><img src="/blank.gif" data-original="/b.jpg" data-src="/b2.jpg">',
-     ["/a.jpg", "/b.jpg"]),
-    ('<img src="/s.jpg" srcset="/s.jpg 400w, /l.jpg 1600w,/m.jpg 800w">', ["/l.jpg"]),
-    ('<img src="/s.jpg" srcset="/s.jpg, /2x.jpg 1.5x, /w_1,h_2/l.jpg 2x">', ["/w_1,h_2/l.jpg"]),
-    ('<picture><source srcset="/x.webp 1x, /x2.webp 2x"><source media=x srcset=/y.webp><img src="/x.jpg"></picture>',
-     ["/x2.webp"]),
-    ('<video><source srcset="/film.jpg"></video><img src="/x.jpg">', ["/x.jpg"]),
-    ('<meta property="og:image" content="/og.jpg"><img src="/og.jpg">', ["/og.jpg"]),
-    ('<img src="data:image/png;base64,AAAA"><img src="/x.svg"><img src="/favicon.ico"><img src=""><img><img src="#">'
-     '<img src="/pixel.gif" width=1 height=1><img src="/icon.png" width="47px" height="32">'
-     '<img src="/x.jpg" width=48 height=9>',
-     ["/x.jpg"]),
-    ('<img src="/x.jpg"><img src="/x.jpg#a"><img src=" /x.jpg\n">', ["/x.jpg"]),
-    ('<img src="/i?a=1&amp;b=2"><img src="/i?a=1&copy=2&lt=3">', ["/i?a=1&b=2", "/i?a=1&copy=2&lt=3"]),
-    ('<img src="/画 像.jpg"><img src="/%E7%94%BB%20%E5%83%8F.jpg">', ["/%E7%94%BB%20%E5%83%8F.jpg"]),
-    ('<!-- <img src="/no.jpg"> --><script>"<img src=/no.jpg>"</script><img src="/x.jpg">', ["/x.jpg"]),
-    ('<![if !IE]><img alt="a > b" src="/x.jpg"><![endif]--><img src="//[bad"><img src="/&#' + "1" * 5000 + ';">',
-     ["/x.jpg"]),
-    ('<img src="/a.jpg"><img src="/cut.jpg', ["/a.jpg"]), ('<img src="/data:x/y.jpg">', ["/data:x/y.jpg"]),
-    ("<script><div>" + "<b>" * 200_000 + "</script><!--" + "<b>" * 200_000 + "--><img src=/x.jpg>", ["/x.jpg"]),
-    ('<img src="data:image/png;base64,' + "A" * 1_000_000 + '" data-src="/x.jpg">', ["/x.jpg"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ('<img src="x.jpg"><img src="/y.jpg"><img src="//a.example/z.jpg">', ["/gallery/x.jpg", "/y.jpg", "/z.jpg"]),
+        ('<base href="/b/"><base href="/c/"><img src=x.jpg>', ["/b/x.jpg"]),
+        ("<IMG SRC=x.jpg SRC=y.jpg>", ["/gallery/x.jpg"]),
+        ('<a href="/full.PNG?v=1"><span><img src="/thumb.jpg" width=40 height=40></span></a>', ["/full.PNG?v=1"]),
+        ('<img src="/thumb.jpg"><a href="/full.jpg"><img src="/thumb.jpg"></a><img src="/thumb.jpg">', ["/full.jpg"]),
+        (
+            '<a href="/page.html"><img src="/x.jpg"></a><a href="/full.jpg">text</a><img src="/y.jpg">',
+            ["/x.jpg", "/y.jpg"],
+        ),
+        ('<a href="/wiki/File:x.jpg"><img src="/x.jpg"></a>', ["/x.jpg"]),
+        (
+            '<img src="/blank.gif" data-src="/a.jpg"><img src="/blank.gif" data-original="/b.jpg" data-src="/b2.jpg">',
+            ["/a.jpg", "/b.jpg"],
+        ),
+        ('<img src="/s.jpg" srcset="/s.jpg 400w, /l.jpg 1600w,/m.jpg 800w">', ["/l.jpg"]),
+        ('<img src="/s.jpg" srcset="/s.jpg, /2x.jpg 1.5x, /w_1,h_2/l.jpg 2x">', ["/w_1,h_2/l.jpg"]),
+        (
+            '<picture><source srcset="/x.webp 1x, /x2.webp 2x">'
+            '<source media=x srcset=/y.webp><img src="/x.jpg"></picture>',
+            ["/x2.webp"],
+        ),
+        ('<video><source srcset="/film.jpg"></video><img src="/x.jpg">', ["/x.jpg"]),
+        ('<meta property="og:image" content="/og.jpg"><img src="/og.jpg">', ["/og.jpg"]),
+        (
+            '<img src="data:image/png;base64,AAAA"><img src="/x.svg"><img src="/favicon.ico">'
+            '<img src=""><img><img src="#">'
+            '<img src="/pixel.gif" width=1 height=1><img src="/icon.png" width="47px" height="32">'
+            '<img src="/x.jpg" width=48 height=9>',
+            ["/x.jpg"],
+        ),
+        ('<img src="/x.jpg"><img src="/x.jpg#a"><img src=" /x.jpg\n">', ["/x.jpg"]),
+        ('<img src="/i?a=1&amp;b=2"><img src="/i?a=1&copy=2&lt=3">', ["/i?a=1&b=2", "/i?a=1&copy=2&lt=3"]),
+        ('<img src="/画 像.jpg"><img src="/%E7%94%BB%20%E5%83%8F.jpg">', ["/%E7%94%BB%20%E5%83%8F.jpg"]),
+        ('<!-- <img src="/no.jpg"> --><script>"<img src=/no.jpg>"</script><img src="/x.jpg">', ["/x.jpg"]),
+        (
+            '<![if !IE]><img alt="a > b" src="/x.jpg"><![endif]--><img src="//[bad"><img src="/&#' + "1" * 5000 + ';">',
+            ["/x.jpg"],
+        ),
+        ('<img src="/a.jpg"><img src="/cut.jpg', ["/a.jpg"]),
+        ('<img src="/data:x/y.jpg">', ["/data:x/y.jpg"]),
+        ("<script><div>" + "<b>" * 200_000 + "</script><!--" + "<b>" * 200_000 + "--><img src=/x.jpg>", ["/x.jpg"]),
+        ('<img src="data:image/png;base64,' + "A" * 1_000_000 + '" data-src="/x.jpg">', ["/x.jpg"]),
+    ],
+)
 def test_pictures_of_a_page(body, found):
     assert urls(page(body)) == found
 
@@ -533,19 +649,30 @@ def test_what_a_page_says_of_its_pictures():
         '<img src="/x.jpg" alt=" The\n girl"><img src=/y.jpg>'
     )
     assert listing.offers[0] == RemoteImage(
-        "https://a.example/x.jpg", "https://a.example/x.jpg", PAGE_URL, "The girl", "Somebody",
-        license="https://a.example/by/4.0/", tags=("long_hair", "hat"),
-    )  # fmt: skip
+        "https://a.example/x.jpg",
+        "https://a.example/x.jpg",
+        PAGE_URL,
+        "The girl",
+        "Somebody",
+        license="https://a.example/by/4.0/",
+        tags=("long_hair", "hat"),
+    )
     assert listing.offers[1].title == "A & B"
 
 
-@pytest.mark.parametrize(("link", "following"), [
-    ('<link rel="next" href="2.html#x">', "https://a.example/gallery/2.html"),
-    ('<a rel="nofollow next" href="?p=2">', PAGE_URL + "?p=2"),
-    ('<a rel=next href="https://b.example/">', None), ('<a rel=next href="#">', None), ('<a rel=prev href="/0">', None),
-    ('<a rel=next href="1.html">', None), ('<a rel=next href="javascript:x()">', None),
-    ('<a rel=next href="//[">', None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("link", "following"),
+    [
+        ('<link rel="next" href="2.html#x">', "https://a.example/gallery/2.html"),
+        ('<a rel="nofollow next" href="?p=2">', PAGE_URL + "?p=2"),
+        ('<a rel=next href="https://b.example/">', None),
+        ('<a rel=next href="#">', None),
+        ('<a rel=prev href="/0">', None),
+        ('<a rel=next href="1.html">', None),
+        ('<a rel=next href="javascript:x()">', None),
+        ('<a rel=next href="//[">', None),
+    ],
+)
 def test_the_next_page(link, following):
     listing = page(f"{link}<img src=/x.jpg>")
     assert (listing.next or {}).get("url") == following
@@ -573,12 +700,16 @@ def test_a_gallery_is_walked_once_and_to_its_bound():
     assert (len(found), "more than the 2 pages" in shortfall) == (2, True)
 
 
-@pytest.mark.parametrize(("body", "headers", "words"), [
-    ('<meta name="robots" content="noai, noimageai">', {}, "noai"),
-    ('<META NAME=ROBOTS CONTENT="NoIndex">', {}, "NoIndex"),
-    ('<meta name="anime-face-gans" content="none">', {}, "anime-face-gans: none"),
-    ("", {"x_robots_tag": "noimageai"}, "noimageai"), ("", {"tdm_reservation": "1"}, "tdm"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "headers", "words"),
+    [
+        ('<meta name="robots" content="noai, noimageai">', {}, "noai"),
+        ('<META NAME=ROBOTS CONTENT="NoIndex">', {}, "NoIndex"),
+        ('<meta name="anime-face-gans" content="none">', {}, "anime-face-gans: none"),
+        ("", {"x_robots_tag": "noimageai"}, "noimageai"),
+        ("", {"tdm_reservation": "1"}, "tdm"),
+    ],
+)
 def test_a_page_that_opts_out_is_one_drop_and_the_walk_goes_on(body, headers, words):
     listing = page(f"{body}<img src=/x.jpg><a rel=next href=2.html>", headers=headers)
     (drop,) = listing.offers
@@ -599,22 +730,36 @@ def test_a_picture_instead_of_a_page_is_offered_itself():
     assert page(b"\xff\xd8\xff", headers=headers, url=url).offers[0].reason == "opted_out"
 
 
-@pytest.mark.parametrize(("body", "headers", "words"), [
-    ("<title>Log in</title>", {}, "no picture on the page: Log in"), ("", {}, "no picture on the page"),
-    ("%PDF", {"content_type": "application/pdf"}, "no web page but application/pdf"),
-    ("<svg>", {"content_type": "image/svg+xml"}, "no web page but image/svg"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "headers", "words"),
+    [
+        ("<title>Log in</title>", {}, "no picture on the page: Log in"),
+        ("", {}, "no picture on the page"),
+        ("%PDF", {"content_type": "application/pdf"}, "no web page but application/pdf"),
+        ("<svg>", {"content_type": "image/svg+xml"}, "no web page but image/svg"),
+    ],
+)
 def test_what_is_no_gallery_is_told(body, headers, words):
     with pytest.raises(BadAnswer, match=words):
         page(body, headers=headers)
 
 
-@pytest.mark.parametrize(("codec", "header", "meta", "alt"), [
-    ("euc_jp", "EUC-JP", "", "キャラ1"), ("euc_jis_2004", "", "EUC-JP", "①キャラ♥"), ("cp932", "", "Shift_JIS", "①髙"),
-    ("utf-8", "", "", "キャラ"), ("utf-8-sig", "EUC-JP", "", "キャラ"), ("utf-16", "", "", "キャラ"),
-    ("utf-8", "idna", "", "キャラ"), ("utf-8", "unicode_escape", "", "キャラ"), ("utf-8", "no-such", "", "キャラ"),
-    ("cp1252", "ISO-8859-1", "", "“é”"), ("gb18030", "", "gb2312", "角色"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("codec", "header", "meta", "alt"),
+    [
+        ("euc_jp", "EUC-JP", "", "キャラ1"),
+        ("euc_jis_2004", "", "EUC-JP", "①キャラ♥"),
+        ("cp932", "", "Shift_JIS", "①髙"),
+        ("utf-8", "", "", "キャラ"),
+        ("utf-8-sig", "EUC-JP", "", "キャラ"),
+        ("utf-16", "", "", "キャラ"),
+        ("utf-8", "idna", "", "キャラ"),
+        ("utf-8", "unicode_escape", "", "キャラ"),
+        ("utf-8", "no-such", "", "キャラ"),
+        ("cp1252", "ISO-8859-1", "", "“é”"),
+        ("gb18030", "", "gb2312", "角色"),
+    ],
+)
 def test_charsets(codec, header, meta, alt):
     head = f'<meta http-equiv="Content-Type" content="text/html; charset={meta}">' if meta else ""
     body = f'{head}<img src=/x.jpg alt="{alt}">'.encode(codec)
@@ -632,17 +777,28 @@ def test_a_damaged_page_in_euc_jp_loses_no_more_than_the_damage():
 MEGABYTE = 1 << 20
 
 
-@pytest.mark.parametrize(("body", "words"), [
-    ("<div>" * (10 * MEGABYTE // 5), "10,485,760 bytes, at most"), ("<div>" * 600_000, "tags and attributes"),
-    ("<a><img src=x>" * 10_000, "5,000 pictures"), ("<a " * MEGABYTE, "characters in a tag"),
-    ("<a " + "b " * MEGABYTE + ">", "characters in a tag"),
-    ("<a b='" + "'><a ' b=" * 200_000 + ' d="', "characters in a tag"),
-    ("<!-- >" * 400_000, "no picture"), ("<![a[" * 400_000, "no picture"),
-    ("</" * MEGABYTE, "characters in a tag|no picture"),
-    ("<script>a</" * 200_000, "no picture"), ("&#" * MEGABYTE, "no picture"), ("<" * MEGABYTE, "no picture"),
-    ("<img srcset='" + "," * 200_000 + "'>", "no picture"), ("<title>" + "x" * MEGABYTE, "no picture"),
-    ("data:" * 400_000, "no picture"), ("<base href='//[' >", "no picture"), ("\0" * 1000, "no picture"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<div>" * (10 * MEGABYTE // 5), "10,485,760 bytes, at most"),
+        ("<div>" * 600_000, "tags and attributes"),
+        ("<a><img src=x>" * 10_000, "5,000 pictures"),
+        ("<a " * MEGABYTE, "characters in a tag"),
+        ("<a " + "b " * MEGABYTE + ">", "characters in a tag"),
+        ("<a b='" + "'><a ' b=" * 200_000 + ' d="', "characters in a tag"),
+        ("<!-- >" * 400_000, "no picture"),
+        ("<![a[" * 400_000, "no picture"),
+        ("</" * MEGABYTE, "characters in a tag|no picture"),
+        ("<script>a</" * 200_000, "no picture"),
+        ("&#" * MEGABYTE, "no picture"),
+        ("<" * MEGABYTE, "no picture"),
+        ("<img srcset='" + "," * 200_000 + "'>", "no picture"),
+        ("<title>" + "x" * MEGABYTE, "no picture"),
+        ("data:" * 400_000, "no picture"),
+        ("<base href='//[' >", "no picture"),
+        ("\0" * 1000, "no picture"),
+    ],
+)
 def test_hostile_pages_are_refused_soon(body, words):
     start = time.process_time()
     with pytest.raises(BadAnswer, match=words) as error:
@@ -673,8 +829,9 @@ def listed(path, base_url=""):
 def test_a_text_list(tmp_path):
     (tmp_path / "list.txt").write_text(
         "\ufeff# mine\nhttps://a.example/あ b.jpg\n\n  https://a.example/y.jpg#1 \r\nhttps://a.example/y.jpg\n"
-        f"ftp://a.example/z.jpg\nrelative.jpg\nhttps://a.example/{'x' * 2000}\n", encoding="utf-8",
-    )  # fmt: skip
+        f"ftp://a.example/z.jpg\nrelative.jpg\nhttps://a.example/{'x' * 2000}\n",
+        encoding="utf-8",
+    )
     found = listed(tmp_path / "list.txt")
     assert found[:2] == [
         RemoteImage("https://a.example/あ b.jpg", "https://a.example/%E3%81%82%20b.jpg"),
@@ -689,15 +846,25 @@ def test_a_text_list(tmp_path):
 X = "https://a.example/x.png"
 
 
-@pytest.mark.parametrize(("line", "url", "tags", "title"), [
-    (f"{X}\tblue hair, hat", X, ("blue_hair", "hat"), None), (f"{X} blue hair", X, ("blue", "hair"), None),
-    (f"blue hair, hat\t{X}", X, ("blue_hair", "hat"), None), (f"{X}  # nice", X, (), None), (f"{X} #nice", X, (), None),
-    (f"{X}\ta very typical bus station", X, ("very", "typical", "bus", "station"), "a very typical bus station"),
-    (f"<{X}>", X, (), None), (f'"{X}",', X, (), None), (f"  '{X}' ;", X, (), None), (f"\ufeff{X}\u3000\r", X, (), None),
-    (f"<URL:{X}> hat", X, ("hat",), None), (f'"{X}" "hat"', X, ("hat",), None),
-    ("https://a.example/b c.png\that", "https://a.example/b%20c.png", ("hat",), None),
-    ("https://a.example/get?id=7 see c.png", "https://a.example/get?id=7", ("see", "c.png"), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "url", "tags", "title"),
+    [
+        (f"{X}\tblue hair, hat", X, ("blue_hair", "hat"), None),
+        (f"{X} blue hair", X, ("blue", "hair"), None),
+        (f"blue hair, hat\t{X}", X, ("blue_hair", "hat"), None),
+        (f"{X}  # nice", X, (), None),
+        (f"{X} #nice", X, (), None),
+        (f"{X}\ta very typical bus station", X, ("very", "typical", "bus", "station"), "a very typical bus station"),
+        (f"<{X}>", X, (), None),
+        (f'"{X}",', X, (), None),
+        (f"  '{X}' ;", X, (), None),
+        (f"\ufeff{X}\u3000\r", X, (), None),
+        (f"<URL:{X}> hat", X, ("hat",), None),
+        (f'"{X}" "hat"', X, ("hat",), None),
+        ("https://a.example/b c.png\that", "https://a.example/b%20c.png", ("hat",), None),
+        ("https://a.example/get?id=7 see c.png", "https://a.example/get?id=7", ("see", "c.png"), None),
+    ],
+)
 @pytest.mark.parametrize("base", ["", "https://b.example"])
 def test_words_beside_an_address_are_its_caption(tmp_path, line, url, tags, title, base):
     (tmp_path / "list.txt").write_text(line + "\n", encoding="utf-8", newline="")
@@ -713,30 +880,47 @@ def test_several_addresses_on_a_line_are_as_many_pictures(tmp_path):
     assert [offer.file_url for offer in listed(tmp_path / "list.txt")] == [X, "https://a.example/y.png"]
 
 
-@pytest.mark.parametrize("line", [
-    "hello world", "www.a.example/x.png", "ftp://a.example/x.png", "http:/a.example/x.png", "https//a.example/x.png",
-    "[text](https://a.example/x.png)", "C:\\pictures\\x.png", "mailto:x@a.example", "https://a.example:x/1.png",
-    "see \x00 this", "https://",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hello world",
+        "www.a.example/x.png",
+        "ftp://a.example/x.png",
+        "http:/a.example/x.png",
+        "https//a.example/x.png",
+        "[text](https://a.example/x.png)",
+        "C:\\pictures\\x.png",
+        "mailto:x@a.example",
+        "https://a.example:x/1.png",
+        "see \x00 this",
+        "https://",
+    ],
+)
 def test_what_is_no_address_is_a_row_and_asks_no_host(tmp_path, line):
     (tmp_path / "list.txt").write_text(f"{X}\n{line}\n")
     _, drop = listed(tmp_path / "list.txt", "https://b.example")
     assert (type(drop), drop.reason) == (Skipped, "bad_url")
 
 
-@pytest.mark.parametrize(("name", "body"), [
-    ("list.tsv", f"a hat\t{X}\n"), ("list.csv", f"{X},a hat\n"), ("list.csv", f'url,caption\n"{X} # mine",a hat\n'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("list.tsv", f"a hat\t{X}\n"), ("list.csv", f"{X},a hat\n"), ("list.csv", f'url,caption\n"{X} # mine",a hat\n')],
+)
 def test_captions_of_tables_are_read(tmp_path, name, body):
     (tmp_path / name).write_text(body)
     (offer,) = listed(tmp_path / name)
     assert (offer.file_url, "hat" in offer.tags) == (X, True)
 
 
-@pytest.mark.parametrize(("body", "tags"), [
-    ("\"['1girl', 'green hair']\"", ("1girl", "green_hair")), ("\"['1girl' 'green hair']\"", ("1girl", "green_hair")),
-    ("[]", ()), ('"[""1girl"", ""hat""]"', ("1girl", "hat")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "tags"),
+    [
+        ("\"['1girl', 'green hair']\"", ("1girl", "green_hair")),
+        ("\"['1girl' 'green hair']\"", ("1girl", "green_hair")),
+        ("[]", ()),
+        ('"[""1girl"", ""hat""]"', ("1girl", "hat")),
+    ],
+)
 def test_lists_that_became_text_are_tags(tmp_path, body, tags):
     (tmp_path / "list.csv").write_text(f"url,tags\n{X},{body}\n")
     (offer,) = listed(tmp_path / "list.csv")
@@ -744,13 +928,31 @@ def test_lists_that_became_text_are_tags(tmp_path, body, tags):
 
 
 ROWS = [
-    {"url": "https://a.example/page", "image_url": "https://a.example/x.jpg", "page_url": "https://a.example/page",
-     "title": "T", "artist": "A", "rating": "g", "license": "CC0", "tags": "Long Hair, hat", "hash": MD5,
-     "bytes": "123"},
-    {"url": "https://a.example/y.jpg", "image_url": "", "page_url": "", "title": "", "artist": "", "rating": "",
-     "license": "",
-     "tags": "", "hash": SHA256, "size": "many"},
-]  # fmt: skip
+    {
+        "url": "https://a.example/page",
+        "image_url": "https://a.example/x.jpg",
+        "page_url": "https://a.example/page",
+        "title": "T",
+        "artist": "A",
+        "rating": "g",
+        "license": "CC0",
+        "tags": "Long Hair, hat",
+        "hash": MD5,
+        "bytes": "123",
+    },
+    {
+        "url": "https://a.example/y.jpg",
+        "image_url": "",
+        "page_url": "",
+        "title": "",
+        "artist": "",
+        "rating": "",
+        "license": "",
+        "tags": "",
+        "hash": SHA256,
+        "size": "many",
+    },
+]
 
 
 def write_list(root, form, rows):
@@ -771,10 +973,20 @@ def write_list(root, form, rows):
 def test_tables_of_urls(tmp_path, form, is_upper):
     rows = [{key.upper() if is_upper else key: value for key, value in row.items()} for row in ROWS]
     assert listed(write_list(tmp_path, form, rows)) == [
-        RemoteImage("https://a.example/x.jpg", "https://a.example/x.jpg", "https://a.example/page", "T", "A", "g", "CC0",
-              ("long_hair", "hat"), md5=MD5, bytes=123),
+        RemoteImage(
+            "https://a.example/x.jpg",
+            "https://a.example/x.jpg",
+            "https://a.example/page",
+            "T",
+            "A",
+            "g",
+            "CC0",
+            ("long_hair", "hat"),
+            md5=MD5,
+            bytes=123,
+        ),
         RemoteImage("https://a.example/y.jpg", "https://a.example/y.jpg", sha256=SHA256),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_csv_without_header_and_jsonl_of_strings(tmp_path):
@@ -804,15 +1016,21 @@ def test_a_hostile_row_never_reaches_the_manifest(tmp_path):
     assert all(offer.source_id.isprintable() for offer in found)
 
 
-@pytest.mark.parametrize(("name", "body", "words"), [
-    ("a.txt", b"", "empty"), ("a.txt", b"# nothing\n\n", "empty"),
-    ("a.txt", b"https://a.example/\n\xff\xfe", "line 2: no UTF-8"),
-    ("a.txt", b"x.jpg\n", "no URL in it: line 1: x.jpg.*base_url"),
-    ("a.csv", b"id,name\n1,2\n", "no column is called file_url"),
-    ("a.csv", b"url\n" + b"x" * 200_000, "line 2: field larger"), ("a.jsonl", b'"https://a.example/"\n{', "line 2"),
-    ("a.jsonl", b"[" * 100_000, "line 1"), ("a.parquet", b"PAR1", "arquet"),
-    ("a.md", b"https://a.example/", "another kind"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("a.txt", b"", "empty"),
+        ("a.txt", b"# nothing\n\n", "empty"),
+        ("a.txt", b"https://a.example/\n\xff\xfe", "line 2: no UTF-8"),
+        ("a.txt", b"x.jpg\n", "no URL in it: line 1: x.jpg.*base_url"),
+        ("a.csv", b"id,name\n1,2\n", "no column is called file_url"),
+        ("a.csv", b"url\n" + b"x" * 200_000, "line 2: field larger"),
+        ("a.jsonl", b'"https://a.example/"\n{', "line 2"),
+        ("a.jsonl", b"[" * 100_000, "line 1"),
+        ("a.parquet", b"PAR1", "arquet"),
+        ("a.md", b"https://a.example/", "another kind"),
+    ],
+)
 def test_a_list_that_cannot_be_read_is_told(tmp_path, name, body, words):
     (tmp_path / name).write_bytes(body)
     with pytest.raises(UserError, match=words) as error:

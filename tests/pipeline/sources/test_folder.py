@@ -35,8 +35,20 @@ def described(root: Path, name: str = "c.png") -> Post:
 
 
 def test_pictures_come_sorted_by_path_and_nothing_else_comes(tmp_path):
-    for name in ("b/2.jpg", "b/10.PNG", "a.webp", "é.gif", "unnamed", "note.txt", "movie.mp4", ".hidden.png",
-                 "Thumbs.db", "__MACOSX/x.png", ".git/y.png", "words"):  # fmt: skip
+    for name in (
+        "b/2.jpg",
+        "b/10.PNG",
+        "a.webp",
+        "é.gif",
+        "unnamed",
+        "note.txt",
+        "movie.mp4",
+        ".hidden.png",
+        "Thumbs.db",
+        "__MACOSX/x.png",
+        ".git/y.png",
+        "words",
+    ):
         write(tmp_path, name, b"words" if name == "words" else PNG)
     found = [post.source_id for post in offers(tmp_path) if isinstance(post, Post)]
     assert found == ["a.webp", "b/10.PNG", "b/2.jpg", "unnamed", "é.gif"]
@@ -81,9 +93,12 @@ def test_links_out_of_the_folder_are_not_followed_and_loops_end(tmp_path):
     found = offers(root)
     assert [post.source_id for post in found if isinstance(post, Post)] == ["a.png", "inside.png"]
     assert {(drop.source_id, drop.reason) for drop in found if isinstance(drop, Skipped)} == {
-        ("outside.png", "link"), ("broken.png", "link"), ("loop", "link"), ("itself.png", "link"),
+        ("outside.png", "link"),
+        ("broken.png", "link"),
+        ("loop", "link"),
+        ("itself.png", "link"),
         ("pipe.png", "unreadable"),
-    }  # fmt: skip
+    }
 
 
 def test_a_folder_of_links_alone_says_so(tmp_path):
@@ -166,10 +181,19 @@ def dropped(root: Path) -> dict[str, str]:
     return {drop.source_id: drop.reason for drop in offers(root) if isinstance(drop, Skipped)}
 
 
-@pytest.mark.parametrize("name", [
-    "@eaDir/a.png/SYNOPHOTO_THUMB_B.jpg", "$RECYCLE.BIN/S-1-5-21/$R1.png", "sub/.thumbnails/x.png", "#recycle/b.png",
-    "System Volume Information/x.jpg", ".Trash-1000/files/a.png", ".@__thumb/s800a.png", "Lost+Found/x.png",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "@eaDir/a.png/SYNOPHOTO_THUMB_B.jpg",
+        "$RECYCLE.BIN/S-1-5-21/$R1.png",
+        "sub/.thumbnails/x.png",
+        "#recycle/b.png",
+        "System Volume Information/x.jpg",
+        ".Trash-1000/files/a.png",
+        ".@__thumb/s800a.png",
+        "Lost+Found/x.png",
+    ],
+)
 def test_folders_of_systems_are_one_row_each(tmp_path, name):
     write(tmp_path, "a.png")
     write(tmp_path, name)
@@ -219,20 +243,25 @@ def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
         folder.local_path(LocalQuery(path=path), source)
 
 
-@pytest.mark.parametrize(("name", "text", "tags"), [
-    ("c.png.txt", "1girl\ngreen_hair\nsolo\n", ("1girl", "green_hair", "solo")),
-    ("c.txt", "1girl\r\nblue hair\r\nlooking at viewer\r\n", ("1girl", "blue_hair", "looking_at_viewer")),
-    ("c.png.txt", "blue hair", ("blue_hair",)), ("c.png.txt", "1girl blue_hair", ("1girl", "blue_hair")),
-    ("c.caption", "1girl, blue hair\nsolo, smile", ("1girl", "blue_hair", "solo", "smile")),
-    ("c.txt", "1girl; blue hair; ;d", ("1girl", "blue_hair", ";d")), ("c.txt", "1girl ;d :)", ("1girl", ";d", ":)")),
-    ("c.txt", "['1girl', \"it's\"]", ("1girl", "it's")),
-    ("c.txt", "https://a.example/1\nblue hair\nhat", ("blue_hair", "hat")),
-    ("c.png.json", '["1girl", "blue hair"]', ("1girl", "blue_hair")),
-    ("c.json", '{"tags": {"general": ["1girl"], "artist": ["x"]}}', ("1girl", "x")),
-    ("c.json", '{"tags": [{"name": "blue hair"}, {"name": "hat"}]}', ("blue_hair", "hat")),
-    ("c.json", '{"tags": {"blue hair": 0.9, "hat": 1}}', ("blue_hair", "hat")),
-    ("c.json", '{"tags_species": ["human"], "tags": "1girl\\nblue hair"}', ("1girl", "blue_hair", "human")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "tags"),
+    [
+        ("c.png.txt", "1girl\ngreen_hair\nsolo\n", ("1girl", "green_hair", "solo")),
+        ("c.txt", "1girl\r\nblue hair\r\nlooking at viewer\r\n", ("1girl", "blue_hair", "looking_at_viewer")),
+        ("c.png.txt", "blue hair", ("blue_hair",)),
+        ("c.png.txt", "1girl blue_hair", ("1girl", "blue_hair")),
+        ("c.caption", "1girl, blue hair\nsolo, smile", ("1girl", "blue_hair", "solo", "smile")),
+        ("c.txt", "1girl; blue hair; ;d", ("1girl", "blue_hair", ";d")),
+        ("c.txt", "1girl ;d :)", ("1girl", ";d", ":)")),
+        ("c.txt", "['1girl', \"it's\"]", ("1girl", "it's")),
+        ("c.txt", "https://a.example/1\nblue hair\nhat", ("blue_hair", "hat")),
+        ("c.png.json", '["1girl", "blue hair"]', ("1girl", "blue_hair")),
+        ("c.json", '{"tags": {"general": ["1girl"], "artist": ["x"]}}', ("1girl", "x")),
+        ("c.json", '{"tags": [{"name": "blue hair"}, {"name": "hat"}]}', ("blue_hair", "hat")),
+        ("c.json", '{"tags": {"blue hair": 0.9, "hat": 1}}', ("blue_hair", "hat")),
+        ("c.json", '{"tags_species": ["human"], "tags": "1girl\\nblue hair"}', ("1girl", "blue_hair", "human")),
+    ],
+)
 def test_tags_of_every_form_are_read(tmp_path, name, text, tags):
     write(tmp_path, "c.png")
     write(tmp_path, name, text)
@@ -240,11 +269,20 @@ def test_tags_of_every_form_are_read(tmp_path, name, text, tags):
     assert not dropped(tmp_path)
 
 
-@pytest.mark.parametrize("text", [
-    "['1girl', 'green hair']", '["1girl", "green hair"]', "['1girl' 'green hair']", "('1girl', 'green hair')",
-    "['1girl'\n 'green hair']", "array(['1girl', 'green hair'], dtype=object)", "{'1girl': 0.9, 'green hair': 1e-05}",
-    "[1girl, green hair]", "[\"1girl\", \"gr\\u0065en hair\"]",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "['1girl', 'green hair']",
+        '["1girl", "green hair"]',
+        "['1girl' 'green hair']",
+        "('1girl', 'green hair')",
+        "['1girl'\n 'green hair']",
+        "array(['1girl', 'green hair'], dtype=object)",
+        "{'1girl': 0.9, 'green hair': 1e-05}",
+        "[1girl, green hair]",
+        '["1girl", "gr\\u0065en hair"]',
+    ],
+)
 def test_a_list_that_became_text_is_a_list(tmp_path, text):
     write(tmp_path, "c.png")
     write(tmp_path, "metadata.csv", 'file_name,tags\nc.png,"' + text.replace('"', '""') + '"\n')
@@ -258,11 +296,17 @@ def test_an_empty_list_that_became_text_is_no_tag(tmp_path, text):
     assert described(tmp_path).tags == ()
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("c.txt", "A girl with blue hair is smiling.\nAn anime character.\n"),
-    ("c.json", '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1", "status": "success"}'),
-    ("metadata.jsonl", '{"file_name": "c.png", "captions": ["A girl with blue hair is smiling.", "Another one."]}'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.txt", "A girl with blue hair is smiling.\nAn anime character.\n"),
+        (
+            "c.json",
+            '{"caption": "A girl with blue hair is smiling.", "url": "https://a.example/1", "status": "success"}',
+        ),
+        ("metadata.jsonl", '{"file_name": "c.png", "captions": ["A girl with blue hair is smiling.", "Another one."]}'),
+    ],
+)
 def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
     write(tmp_path, "c.png")
     write(tmp_path, name, text)
@@ -272,13 +316,16 @@ def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
     assert not any("girl_with" in tag for tag in post.tags)
 
 
-@pytest.mark.parametrize(("name", "text", "where", "words"), [
-    ("other.txt", "1girl", ".", "1 of no picture's name: other.txt"),
-    ("sub/labels.csv", "a,b", "sub", "labels.csv"),
-    ("c.json", '{"shapes": []}', ".", "1 say nothing that is used: c.json"),
-    ("metadata.csv", "name,text\nc.png,hat\n", "metadata.csv", "no column is called file_name"),
-    ("metadata.jsonl", '{"file_name": "d.png", "text": "hat"}', "metadata.jsonl", "1 of 1 rows"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "where", "words"),
+    [
+        ("other.txt", "1girl", ".", "1 of no picture's name: other.txt"),
+        ("sub/labels.csv", "a,b", "sub", "labels.csv"),
+        ("c.json", '{"shapes": []}', ".", "1 say nothing that is used: c.json"),
+        ("metadata.csv", "name,text\nc.png,hat\n", "metadata.csv", "no column is called file_name"),
+        ("metadata.jsonl", '{"file_name": "d.png", "text": "hat"}', "metadata.jsonl", "1 of 1 rows"),
+    ],
+)
 def test_what_is_passed_over_is_told(tmp_path, name, text, where, words):
     write(tmp_path, "c.png")
     write(tmp_path, name, text)
@@ -287,14 +334,17 @@ def test_what_is_passed_over_is_told(tmp_path, name, text, where, words):
     assert words in drop.detail
 
 
-@pytest.mark.parametrize(("name", "data"), [
-    ("metadata.csv", b"file_name,text\nc.png,hat\nd.png," + b"x" * 1_000_000),
-    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"," * 2_000_000),
-    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b'"a\n",' * 200_000),
-    ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"d.png,x\n" * 2000 + b"\xff,\xfe\n"),
-    ("metadata.jsonl", b'{"file_name": "c.png", "text": "hat"}\n{"tags":' + b"[" * 1_000_000),
-    ("metadata.jsonl", b'{broken\n\xff\n{"file_name": "c.png", "text": "hat"}\n[1]\n'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("metadata.csv", b"file_name,text\nc.png,hat\nd.png," + b"x" * 1_000_000),
+        ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"," * 2_000_000),
+        ("metadata.csv", b"file_name,text\nc.png,hat\n" + b'"a\n",' * 200_000),
+        ("metadata.csv", b"file_name,text\nc.png,hat\n" + b"d.png,x\n" * 2000 + b"\xff,\xfe\n"),
+        ("metadata.jsonl", b'{"file_name": "c.png", "text": "hat"}\n{"tags":' + b"[" * 1_000_000),
+        ("metadata.jsonl", b'{broken\n\xff\n{"file_name": "c.png", "text": "hat"}\n[1]\n'),
+    ],
+)
 def test_a_hostile_row_costs_no_memory_and_no_other_row(tmp_path, name, data):
     write(tmp_path, "c.png")
     write(tmp_path, name, data)
@@ -320,10 +370,15 @@ def test_rows_of_other_pictures_are_not_kept_and_are_bounded(tmp_path, monkeypat
 TAGS = [f"tag_{number}" for number in range(40)]
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("c.png.txt", "\n".join(TAGS)), ("c.txt", ", ".join(TAGS)), ("c.txt", " ".join(TAGS)),
-    ("c.png.json", json.dumps({"category": "pixiv", "tags": TAGS})),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.png.txt", "\n".join(TAGS)),
+        ("c.txt", ", ".join(TAGS)),
+        ("c.txt", " ".join(TAGS)),
+        ("c.png.json", json.dumps({"category": "pixiv", "tags": TAGS})),
+    ],
+)
 def test_reading_a_sidecar_takes_little_longer_than_its_tags(name, text):
     read = sidecars.Sidecars(lambda path: text.encode())
     assert len(read.describe("c.png", [name])[0]["tags"]) == len(TAGS)
@@ -357,32 +412,48 @@ def test_columns_of_the_same_name_lose_nothing(tmp_path, form):
     assert described(tmp_path).tags == ("hat",)
 
 
-@pytest.mark.parametrize(("values", "artist"), [
-    ({"category": "konachan", "tags": "1girl x", "author": "uploader"}, None),
-    ({"category": "3dbooru", "tags": "1girl", "author": "uploader"}, None),
-    ({"category": "mine", "tags": "1girl x", "author": "uploader"}, None),
-    ({"author": "uploader", "creator_id": 7, "preview_url": "x"}, None),
-    ({"category": "zerochan", "author": "uploader", "tags": ["Mangaka:Some One", "Theme:Hat"]}, "some_one"),
-    ({"category": "sankaku", "author": {"id": 1, "name": "uploader"}, "tags": ["1girl"]}, None),
-    ({"category": "idolcomplex", "author": {"name": "uploader"}, "tags_artist": ["a", "b"]}, "a, b"),
-    ({"category": "danbooru", "uploader": {"name": "uploader"}, "tag_string_artist": "a b"}, "a, b"),
-    ({"category": "gelbooru", "owner": "uploader", "user": "uploader", "submitter": "uploader"}, None),
-    ({"category": "reddit", "author": "uploader"}, None),
-    ({"category": "derpibooru", "tags": ["artist:a", "hat"]}, "a"),
-    ({"category": "pixiv", "user": {"name": "a"}}, "a"), ({"category": "deviantart", "author": {"username": "a"}}, "a"),
-    ({"author": "a"}, "a"), ({"artist": "['a', 'b']"}, "a, b"),
-    ({"artist": "a", "tags_artist": "b", "author": "c"}, "a, b"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "artist"),
+    [
+        ({"category": "konachan", "tags": "1girl x", "author": "uploader"}, None),
+        ({"category": "3dbooru", "tags": "1girl", "author": "uploader"}, None),
+        ({"category": "mine", "tags": "1girl x", "author": "uploader"}, None),
+        ({"author": "uploader", "creator_id": 7, "preview_url": "x"}, None),
+        ({"category": "zerochan", "author": "uploader", "tags": ["Mangaka:Some One", "Theme:Hat"]}, "some_one"),
+        ({"category": "sankaku", "author": {"id": 1, "name": "uploader"}, "tags": ["1girl"]}, None),
+        ({"category": "idolcomplex", "author": {"name": "uploader"}, "tags_artist": ["a", "b"]}, "a, b"),
+        ({"category": "danbooru", "uploader": {"name": "uploader"}, "tag_string_artist": "a b"}, "a, b"),
+        ({"category": "gelbooru", "owner": "uploader", "user": "uploader", "submitter": "uploader"}, None),
+        ({"category": "reddit", "author": "uploader"}, None),
+        ({"category": "derpibooru", "tags": ["artist:a", "hat"]}, "a"),
+        ({"category": "pixiv", "user": {"name": "a"}}, "a"),
+        ({"category": "deviantart", "author": {"username": "a"}}, "a"),
+        ({"author": "a"}, "a"),
+        ({"artist": "['a', 'b']"}, "a, b"),
+        ({"artist": "a", "tags_artist": "b", "author": "c"}, "a, b"),
+    ],
+)
 def test_an_uploader_is_no_artist(values, artist):
     assert sidecars.provenance(values, sidecars.tags_in(values)).get("artist") == artist
 
 
 def test_gallery_dl_sidecars_give_provenance_and_tags(tmp_path):
     write(tmp_path, "c.png")
-    write(tmp_path, "c.png.json", json.dumps({
-        "category": "danbooru", "id": 7, "file_url": "https://cdn.example/7.png", "rating": "g",
-        "tag_string": "1girl solo Blue_Hair", "tag_string_artist": "someone", "score": {"up": 1},
-    }))  # fmt: skip
+    write(
+        tmp_path,
+        "c.png.json",
+        json.dumps(
+            {
+                "category": "danbooru",
+                "id": 7,
+                "file_url": "https://cdn.example/7.png",
+                "rating": "g",
+                "tag_string": "1girl solo Blue_Hair",
+                "tag_string_artist": "someone",
+                "score": {"up": 1},
+            }
+        ),
+    )
     post = described(tmp_path)
     assert (post.file_url, post.rating, post.artist) == ("https://cdn.example/7.png", "g", "someone")
     assert post.tags == ("1girl", "solo", "blue_hair")
@@ -423,10 +494,19 @@ def test_class_folders_are_tags_but_splits_are_not(tmp_path):
     assert described(tmp_path, "train/10_Yuno Gasai/c.png").tags == ("yuno_gasai",)
 
 
-@pytest.mark.parametrize("garbage", [
-    "{", "[1, 2]", '{"tags": {"a": [1]}, "artist": 5, "rating": null}', '{"artist": ["x", 3], "tags": [[], {}, 7]}',
-    "[" * 100_000, '{"tags": "\\ud800 x", "title": "\\udfff"}', "\xff\xfe", "x" * 2_000_000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "{",
+        "[1, 2]",
+        '{"tags": {"a": [1]}, "artist": 5, "rating": null}',
+        '{"artist": ["x", 3], "tags": [[], {}, 7]}',
+        "[" * 100_000,
+        '{"tags": "\\ud800 x", "title": "\\udfff"}',
+        "\xff\xfe",
+        "x" * 2_000_000,
+    ],
+)
 def test_a_garbage_sidecar_never_sinks_its_picture(tmp_path, garbage):
     write(tmp_path, "c.png")
     write(tmp_path, "c.png.json", garbage.encode("latin-1"))
@@ -449,10 +529,15 @@ def test_tags_are_split_at_commas_or_at_white_space():
     assert split_tags(None) == split_tags(7) == split_tags([1, None]) == []
 
 
-@pytest.mark.parametrize(("request_", "words"), [
-    (LocalQuery(), "--path"), (LocalQuery(path=Path("nowhere")), "nowhere"), (LocalQuery(path=Path(__file__)), "archive"),
-    (LocalQuery(path=Path(), query="x"), "--query"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (LocalQuery(), "--path"),
+        (LocalQuery(path=Path("nowhere")), "nowhere"),
+        (LocalQuery(path=Path(__file__)), "archive"),
+        (LocalQuery(path=Path(), query="x"), "--query"),
+    ],
+)
 def test_a_request_that_cannot_be_served_is_told(request_, words):
     with pytest.raises(UserError, match=words):
         folder.snapshot(request_)

@@ -20,10 +20,21 @@ AGENT = "anime-face-gans/0 (tests)"
 URL = "https://site.example/posts?tags=1girl"
 FILE_URL = "https://cdn.site.example/1.png"
 POST = {
-    "category": "site", "subcategory": "tag", "id": 294929, "num": 2, "title": "A\nface", "artist": ["a", "b"],
-    "rating": "s", "tags": ["1girl", "Blue Hair", "1girl"], "extension": "png", "filename": "1", "md5": MD5,
-    "post_url": "https://site.example/posts/294929", "date": "2026-11-21 00:00:00", "caption": "long words of somebody",
-}  # fmt: skip
+    "category": "site",
+    "subcategory": "tag",
+    "id": 294929,
+    "num": 2,
+    "title": "A\nface",
+    "artist": ["a", "b"],
+    "rating": "s",
+    "tags": ["1girl", "Blue Hair", "1girl"],
+    "extension": "png",
+    "filename": "1",
+    "md5": MD5,
+    "post_url": "https://site.example/posts/294929",
+    "date": "2026-11-21 00:00:00",
+    "caption": "long words of somebody",
+}
 REAL = shutil.which("gallery-dl") or shutil.which("gallery-dl", path=os.path.dirname(sys.executable))
 
 
@@ -82,10 +93,17 @@ def test_the_program_is_asked_politely_and_honestly(listing, tmp_path):
     assert agent == f"user-agent={AGENT}"
 
 
-@pytest.mark.parametrize(("wanted", "after", "span"), [
-    (0, 0, "1-5000"), (3, 0, "1-20"), (300, 0, "1-300"), (9999, 0, "1-5000"), (5, 300, "301-600"),
-    (0, 5000, "5001-10000"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wanted", "after", "span"),
+    [
+        (0, 0, "1-5000"),
+        (3, 0, "1-20"),
+        (300, 0, "1-300"),
+        (9999, 0, "1-5000"),
+        (5, 300, "301-600"),
+        (0, 5000, "5001-10000"),
+    ],
+)
 def test_each_run_lists_as_many_as_those_before(listing, tmp_path, wanted, after, span):
     assert listing([file()], wanted=wanted, after=after).next is None  # fewer than were asked for: the end
     said = argv(tmp_path)
@@ -98,19 +116,38 @@ def test_it_goes_on_where_the_last_run_stopped(listing):
     assert listing([], wanted=5, after=20) == ([], None, "", "", None)
 
 
-@pytest.mark.parametrize(("host", "pause"), [
-    ("www.instagram.com", "6.0-12.0"), ("instagram.com", "6.0-12.0"), ("notinstagram.com", "1.0-2.0"),
-    ("nijie.info:8080", "2.0-4.0"), ("[::1]", "1.0-2.0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "pause"),
+    [
+        ("www.instagram.com", "6.0-12.0"),
+        ("instagram.com", "6.0-12.0"),
+        ("notinstagram.com", "1.0-2.0"),
+        ("nijie.info:8080", "2.0-4.0"),
+        ("[::1]", "1.0-2.0"),
+    ],
+)
 def test_where_it_waits_longer_of_itself_it_still_does(host, pause):
     assert gallery_dl._pause(f"https://{host}/x") == pause
 
 
-@pytest.mark.parametrize("url", [
-    "", "--exec=touch x", "-o", "recursive:https://a.example/", "oauth:pixiv", "ytdl:https://a.example/", "file:///etc",
-    "https://a.example/\n--exec", "https://a.example/ --exec x", "https://me:word@a.example/", "https://", "noop",
-    "https://a.example/\0",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "--exec=touch x",
+        "-o",
+        "recursive:https://a.example/",
+        "oauth:pixiv",
+        "ytdl:https://a.example/",
+        "file:///etc",
+        "https://a.example/\n--exec",
+        "https://a.example/ --exec x",
+        "https://me:word@a.example/",
+        "https://",
+        "noop",
+        "https://a.example/\0",
+    ],
+)
 def test_nothing_but_a_url_is_passed_on(program, tmp_path, url):
     with pytest.raises(UserError, match="--query") as error:
         read(program("print('[]')"), url)
@@ -140,39 +177,79 @@ def test_a_program_that_does_not_start_is_an_error(tmp_path):
 
 def test_a_file_is_read_whole(listing):
     found = listing([[2, POST], file()])
-    assert found == Page([RemoteImage(
-        "site/294929/2", FILE_URL, "https://site.example/posts/294929", title="A face", artist="a, b", rating="s",
-        tags=("1girl", "blue_hair"), md5=MD5,
-    )], None)  # fmt: skip
+    assert found == Page(
+        [
+            RemoteImage(
+                "site/294929/2",
+                FILE_URL,
+                "https://site.example/posts/294929",
+                title="A face",
+                artist="a, b",
+                rating="s",
+                tags=("1girl", "blue_hair"),
+                md5=MD5,
+            )
+        ],
+        None,
+    )
 
 
-@pytest.mark.parametrize(("changes", "field", "value"), [
-    ({"num": None}, "source_id", "site/294929"), ({"num": 0}, "source_id", "site/294929/0"),
-    ({"id": None}, "source_id", FILE_URL), ({"id": None, "tweet_id": "7"}, "source_id", "site/7/2"),
-    ({"id": {"a": 1}}, "source_id", FILE_URL), ({"id": True}, "source_id", FILE_URL),
-    ({"artist": None, "author": {"name": "c", "id": 1}}, "artist", "c"), ({"artist": None, "user": "d"}, "artist", "d"),
-    ({"artist": None, "tags_artist": "e"}, "artist", "e"), ({"artist": 7}, "artist", None),
-    ({"post_url": None}, "page_url", URL), ({"post_url": "/posts/1"}, "page_url", URL),
-    ({"md5": None}, "md5", None), ({"md5": None, "hash": MD5.upper()}, "md5", MD5), ({"md5": "x"}, "md5", None),
-    ({"tags": "a b", "tag_string": "b c"}, "tags", ("a", "b", "c")), ({"tags": None}, "tags", ()),
-    ({"rating": None}, "rating", None), ({"rating": 4.5}, "rating", None), ({"rating": "General"}, "rating", "General"),
-    ({"rating": "e", "category": "newgrounds"}, "rating", "e"), ({"extension": ""}, "file_url", FILE_URL),
-    ({"extension": None}, "file_url", FILE_URL), ({"extension": "php"}, "file_url", FILE_URL),
-    ({"license": "CC BY"}, "license", "CC BY"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "field", "value"),
+    [
+        ({"num": None}, "source_id", "site/294929"),
+        ({"num": 0}, "source_id", "site/294929/0"),
+        ({"id": None}, "source_id", FILE_URL),
+        ({"id": None, "tweet_id": "7"}, "source_id", "site/7/2"),
+        ({"id": {"a": 1}}, "source_id", FILE_URL),
+        ({"id": True}, "source_id", FILE_URL),
+        ({"artist": None, "author": {"name": "c", "id": 1}}, "artist", "c"),
+        ({"artist": None, "user": "d"}, "artist", "d"),
+        ({"artist": None, "tags_artist": "e"}, "artist", "e"),
+        ({"artist": 7}, "artist", None),
+        ({"post_url": None}, "page_url", URL),
+        ({"post_url": "/posts/1"}, "page_url", URL),
+        ({"md5": None}, "md5", None),
+        ({"md5": None, "hash": MD5.upper()}, "md5", MD5),
+        ({"md5": "x"}, "md5", None),
+        ({"tags": "a b", "tag_string": "b c"}, "tags", ("a", "b", "c")),
+        ({"tags": None}, "tags", ()),
+        ({"rating": None}, "rating", None),
+        ({"rating": 4.5}, "rating", None),
+        ({"rating": "General"}, "rating", "General"),
+        ({"rating": "e", "category": "newgrounds"}, "rating", "e"),
+        ({"extension": ""}, "file_url", FILE_URL),
+        ({"extension": None}, "file_url", FILE_URL),
+        ({"extension": "php"}, "file_url", FILE_URL),
+        ({"license": "CC BY"}, "license", "CC BY"),
+    ],
+)
 def test_variants_of_a_file(listing, changes, field, value):
     (offer,) = listing([file(**changes)]).offers
     assert getattr(offer, field) == value
 
 
-@pytest.mark.parametrize(("message", "reason"), [
-    (file("ytdl:https://a.example/x"), "bad_url"), (file("text:words"), "bad_url"), (file(""), "bad_url"),
-    (file("//[x"), "bad_url"), (file(None), "bad_url"), (file(extension="mp4"), "not_a_picture"),
-    (file(extension="zip"), "not_a_picture"), (file("https://a.example/x.webm?a=1", extension=""), "not_a_picture"),
-    (file(extension="SVG"), "not_a_picture"), (file(rating="e"), "rating"), (file(rating="Explicit"), "rating"),
-    (file(rating="questionable"), "rating"), (file(rating="R-18"), "rating"), (file(rating="", nsfw=True), "rating"),
-    (file(rating=None, sensitive="true"), "rating"), (file(rating="a", category="newgrounds"), "rating"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (file("ytdl:https://a.example/x"), "bad_url"),
+        (file("text:words"), "bad_url"),
+        (file(""), "bad_url"),
+        (file("//[x"), "bad_url"),
+        (file(None), "bad_url"),
+        (file(extension="mp4"), "not_a_picture"),
+        (file(extension="zip"), "not_a_picture"),
+        (file("https://a.example/x.webm?a=1", extension=""), "not_a_picture"),
+        (file(extension="SVG"), "not_a_picture"),
+        (file(rating="e"), "rating"),
+        (file(rating="Explicit"), "rating"),
+        (file(rating="questionable"), "rating"),
+        (file(rating="R-18"), "rating"),
+        (file(rating="", nsfw=True), "rating"),
+        (file(rating=None, sensitive="true"), "rating"),
+        (file(rating="a", category="newgrounds"), "rating"),
+    ],
+)
 def test_drops(listing, message, reason):
     (drop,) = listing([message]).offers
     assert (type(drop), drop.reason) == (Skipped, reason)
@@ -218,17 +295,37 @@ def test_a_page_without_pictures_is_no_error_here(listing):
     assert listing([]) == listing("") == listing([[2, POST]]) == ([], None, "", "", None)
 
 
-@pytest.mark.parametrize(("messages", "words", "code", "told"), [
-    ([[-1, {"error": "NotFoundError", "message": "no post"}]], "", 0, "NotFoundError: no post.*look at the address"),
-    ([[-1, {"error": "AuthRequired", "message": "'api-key' needed"}]], "", 0, "AuthRequired.*its own configuration"),
-    ([[-1, {"error": "ChallengeError", "message": "Cloudflare (403)"}]], "", 0, "wants no programs now"),
-    ([[2, POST], [-1, {}]], "", 0, "an error: no reason given"),
-    ([], "one\n[error] two", 4, r"exited 4: \[error\] two"),
-    ([], "", 1, "exited 1: no word"),
-    ("", "[gallery-dl][error] Unsupported URL 'x'", 64, "Unsupported URL 'x'.*--list-extractors.*--source web_page"),
-    ("hello", "a\nb", 0, "it printed 'hello', and said: b"), ("{}", "", 0, "it printed '{}'"),
-    ("[" * 100_000, "", 0, "it printed"), ("[[3, ", "", 1, "it printed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("messages", "words", "code", "told"),
+    [
+        (
+            [[-1, {"error": "NotFoundError", "message": "no post"}]],
+            "",
+            0,
+            "NotFoundError: no post.*look at the address",
+        ),
+        (
+            [[-1, {"error": "AuthRequired", "message": "'api-key' needed"}]],
+            "",
+            0,
+            "AuthRequired.*its own configuration",
+        ),
+        ([[-1, {"error": "ChallengeError", "message": "Cloudflare (403)"}]], "", 0, "wants no programs now"),
+        ([[2, POST], [-1, {}]], "", 0, "an error: no reason given"),
+        ([], "one\n[error] two", 4, r"exited 4: \[error\] two"),
+        ([], "", 1, "exited 1: no word"),
+        (
+            "",
+            "[gallery-dl][error] Unsupported URL 'x'",
+            64,
+            "Unsupported URL 'x'.*--list-extractors.*--source web_page",
+        ),
+        ("hello", "a\nb", 0, "it printed 'hello', and said: b"),
+        ("{}", "", 0, "it printed '{}'"),
+        ("[" * 100_000, "", 0, "it printed"),
+        ("[[3, ", "", 1, "it printed"),
+    ],
+)
 def test_nothing_but_an_error_is_an_error(listing, messages, words, code, told):
     with pytest.raises(UserError, match=told) as error:
         listing(messages, words, code)
@@ -243,10 +340,13 @@ def test_its_words_tell_no_key(listing):
         assert "sesame" not in str(error.value)
 
 
-@pytest.mark.parametrize(("messages", "words", "code", "told"), [
-    ([file(), [-1, {"error": "HttpError", "message": "'500'"}]], "", 0, "listed 1 files, then: HttpError: '500'"),
-    ([file()], "[error] gone", 4, r"listed 1 files, then: it ended so: \[error\] gone"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("messages", "words", "code", "told"),
+    [
+        ([file(), [-1, {"error": "HttpError", "message": "'500'"}]], "", 0, "listed 1 files, then: HttpError: '500'"),
+        ([file()], "[error] gone", 4, r"listed 1 files, then: it ended so: \[error\] gone"),
+    ],
+)
 def test_some_files_and_an_error_are_a_shortfall(listing, messages, words, code, told):
     found = listing(messages, words, code)
     assert (len(found.offers), found.next) == (1, None)
@@ -323,8 +423,10 @@ def own_configuration(tmp_path, monkeypatch):
     """A user's configuration that disguises as a browser, lists more URLs, and prints otherwise."""
     said = {
         "extractor": {"browser": "chrome", "user-agent": "+firefox", "moebooru": {"user-agent": "Mozilla/5.0"}},
-        "output": {"jsonl": True, "num-to-str": True}, "input-files": ["/no/such/list"], "browser": "firefox",
-    }  # fmt: skip
+        "output": {"jsonl": True, "num-to-str": True},
+        "input-files": ["/no/such/list"],
+        "browser": "firefox",
+    }
     (tmp_path / "gallery-dl").mkdir()
     (tmp_path / "gallery-dl" / "config.json").write_text(json.dumps(said))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

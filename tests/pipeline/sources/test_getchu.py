@@ -9,12 +9,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sources import getchu
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import (
-    BadAnswer,
-    Busy,
-    HttpResponse,
-    Query,
-)
+from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query
 
 SITE = "https://www.getchu.com"
 ADULT = {"confirm_age": "true", "genre": "pc_soft"}
@@ -94,22 +89,45 @@ def test_months_are_walked_in_order_with_their_items():
     assert urls == [months[0], *items, *months[1:], *items]
 
 
-@pytest.mark.parametrize("text", [
-    "", "month=", "month=2015-4", "month=2015-13", "month=2015-00", "month=2015-05..2015-04", "month=1996-12",
-    "month=2015-04..", "month=２０１５-04",
-    "month=2015-04 ", "id=", "id=1,,2", "id=x", "id=0", "id=-1", "1366941",
-    "id=" + "9" * 11, "month=9999-01", "tag", "\x1b[31m",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "month=",
+        "month=2015-4",
+        "month=2015-13",
+        "month=2015-00",
+        "month=2015-05..2015-04",
+        "month=1996-12",
+        "month=2015-04..",
+        "month=２０１５-04",
+        "month=2015-04 ",
+        "id=",
+        "id=1,,2",
+        "id=x",
+        "id=0",
+        "id=-1",
+        "1366941",
+        "id=" + "9" * 11,
+        "month=9999-01",
+        "tag",
+        "\x1b[31m",
+    ],
+)
 def test_other_queries_are_told_what_is_expected(text):
     with pytest.raises(UserError, match=r"--query: .*month=2015-04.*id=1366941.*ids\.csv") as error:
         getchu.first(Query(text, SITE))
     assert str(error.value).isprintable()
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"confirm_age": "True"}, "confirm_age: 'True'; one of false true"), ({"confirm_age": ""}, "confirm_age: ''"),
-    ({"genre": "games"}, "genre: 'games'; one of pc_soft dvd_game"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"confirm_age": "True"}, "confirm_age: 'True'; one of false true"),
+        ({"confirm_age": ""}, "confirm_age: ''"),
+        ({"genre": "games"}, "genre: 'games'; one of pc_soft dvd_game"),
+    ],
+)
 def test_settings_are_not_guessed(options, words):
     with pytest.raises(UserError, match=words):
         getchu.first(Query("id=1", SITE, options=options))
@@ -124,12 +142,23 @@ def listed(tmp_path, data, name="ids.csv") -> Query:
     return Query("", SITE, path=path, options=ADULT)
 
 
-@pytest.mark.parametrize("data", [
-    "id\n11\n22\n", "11\n22\n", "\ufeffid\r\n11\r\n22\r\n11\r\n", '"ID","x"\n"11","a"\n" 22 ","b"\n', "\n\n 11 \n22",
-    "id,gamename,sellday,links\n7,題,2015-04-24,11\n8,題,2015-05-29,22\n",  # ErogameScape's own id is another
-    "id,comike\n7,11\n8,22\n", "name;links\na;11\nb;22\n", "name\tid\na\t11\nb\t22\n", "id\n11.0\n22.0\n",
-    "links\nhttp://www.getchu.com/soft.phtml?id=11\n/item/22/?gc=gc\n", "a game,11\nanother,22\n",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        "id\n11\n22\n",
+        "11\n22\n",
+        "\ufeffid\r\n11\r\n22\r\n11\r\n",
+        '"ID","x"\n"11","a"\n" 22 ","b"\n',
+        "\n\n 11 \n22",
+        "id,gamename,sellday,links\n7,題,2015-04-24,11\n8,題,2015-05-29,22\n",  # ErogameScape's own id is another
+        "id,comike\n7,11\n8,22\n",
+        "name;links\na;11\nb;22\n",
+        "name\tid\na\t11\nb\t22\n",
+        "id\n11.0\n22.0\n",
+        "links\nhttp://www.getchu.com/soft.phtml?id=11\n/item/22/?gc=gc\n",
+        "a game,11\nanother,22\n",
+    ],
+)
 def test_lists_as_people_have_them(tmp_path, data):
     query = listed(tmp_path, data)
     _, urls = walked(query, lambda url: answer("", url, 404))
@@ -146,12 +175,18 @@ def test_bad_rows_are_told_once_and_the_others_walked(tmp_path):
     assert len(urls) == 2
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    ("", "an empty list"), ("id\n", "an empty list"), ("id\nx\ny\n", "line 2: no item but 'x'"),
-    ("name,price\na,b\n", "line 1: neither names of columns nor items but 'name,price'"),
-    (b"id\n11\n" + "題".encode("euc_jp"), "line 3: no UTF-8"), ("id\n" + "x" * 200_000, "field larger"),
-    ("1\n" * 500_002, "more than .* rows"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("", "an empty list"),
+        ("id\n", "an empty list"),
+        ("id\nx\ny\n", "line 2: no item but 'x'"),
+        ("name,price\na,b\n", "line 1: neither names of columns nor items but 'name,price'"),
+        (b"id\n11\n" + "題".encode("euc_jp"), "line 3: no UTF-8"),
+        ("id\n" + "x" * 200_000, "field larger"),
+        ("1\n" * 500_002, "more than .* rows"),
+    ],
+)
 def test_lists_that_are_none(tmp_path, data, words):
     with pytest.raises(UserError, match=words):
         getchu.first(listed(tmp_path, data))
@@ -205,11 +240,13 @@ def product_2015(item, href):
 
 
 HREFS_2015 = {
-    "828812": "/soft.phtml?id=828812 ", "828813": "./soft.phtml?id=828813",
-    "828814": "../soft.phtml?id=828814&amp;gc=gc", "828815": "http://www.getchu.com/soft.phtml?id=828815",
+    "828812": "/soft.phtml?id=828812 ",
+    "828813": "./soft.phtml?id=828813",
+    "828814": "../soft.phtml?id=828814&amp;gc=gc",
+    "828815": "http://www.getchu.com/soft.phtml?id=828815",
     "828816": "soft.phtml?id=828816#chara",
     "828817": "/item/828817/?gc=gc",
-}  # fmt: skip
+}
 ITEMS_2015 = list(HREFS_2015)
 
 
@@ -238,18 +275,23 @@ def test_a_bonus_in_the_main_column_is_an_item_too():
     assert months_items(month_2015(bonus)) == ["1", "2"]
 
 
-@pytest.mark.parametrize("body", [
-    '<table><tr><td class="dd"><a href="/soft.phtml?id=1">題</a></td></tr><tr><td class=dd>'
-    '<a href="/soft.phtml?id=2">題</a>',
-    '<div class="product"><a class="black" href="/soft.phtml?id=1">題</a></div><div class="product x">'
-    '<a class="black" href="/soft.phtml?id=2">題</a></div>',
-    '<div class="category_pc_t2">5月29日</div><div class="div_product"><a href="/item/1/" class="black">題<br>(社)</a>'
-    '<img src="/brandnew/1/c1package_s.jpg"></div><div class="div_product"><a href="/item/2/">題</a></div>',
-    '<div class="category_pc_t2">2026年5月29日発売タイトル</div><div class="div_product"><a class="black" '
-    'href="https://www.getchu.com/item/1/?gc=gc">題</a></div><div class="div_product"><A HREF=\'/item/2\'>題</A></div>',
-    '<a href="/item/1/"><img src="/brandnew/1/c1package_s.jpg"></a><a href=/item/2/>'
-    '<img src=/brandnew/2/rc2package_ss.jpg>',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<table><tr><td class="dd"><a href="/soft.phtml?id=1">題</a></td></tr><tr><td class=dd>'
+        '<a href="/soft.phtml?id=2">題</a>',
+        '<div class="product"><a class="black" href="/soft.phtml?id=1">題</a></div><div class="product x">'
+        '<a class="black" href="/soft.phtml?id=2">題</a></div>',
+        '<div class="category_pc_t2">5月29日</div><div class="div_product"><a href="/item/1/" class="black">題<br>'
+        "(社)</a>"
+        '<img src="/brandnew/1/c1package_s.jpg"></div><div class="div_product"><a href="/item/2/">題</a></div>',
+        '<div class="category_pc_t2">2026年5月29日発売タイトル</div><div class="div_product"><a class="black" '
+        'href="https://www.getchu.com/item/1/?gc=gc">題</a></div><div class="div_product">'
+        "<A HREF='/item/2'>題</A></div>",
+        '<a href="/item/1/"><img src="/brandnew/1/c1package_s.jpg"></a><a href=/item/2/>'
+        "<img src=/brandnew/2/rc2package_ss.jpg>",
+    ],
+)
 def test_months_of_later_layouts(body):
     assert months_items(f"<html><title>発売</title>{FORM}{SIDE}{body}{SIDE}</html>") == ["1", "2"]
 
@@ -263,23 +305,34 @@ def test_boxes_that_are_not_closed_let_no_side_column_in():
     assert months_items(page) == ITEMS_2015
 
 
-@pytest.mark.parametrize("page", [
-    EMPTY_MONTH, EMPTY_MONTH.replace(SIDE, ""), "<title>1999年1月発売</title><a href='/all/month_title.html'>月</a>",
-    month_2015("<b>この月の題はありません</b>"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        EMPTY_MONTH,
+        EMPTY_MONTH.replace(SIDE, ""),
+        "<title>1999年1月発売</title><a href='/all/month_title.html'>月</a>",
+        month_2015("<b>この月の題はありません</b>"),
+    ],
+)
 def test_an_empty_month_is_passed_over(page):
     page = page.replace("900003", "900001")  # the recommended one stands in the side column too
     assert months_items(page) == []
 
 
-@pytest.mark.parametrize("page", [
-    "<html><body>maintenance</body></html>", "", "<title>メンテナンス</title>ただいまメンテナンス中です", "\0",
-    month_2015().replace("category_pc_b", "renamed").replace("package_ss", "thumbnail"),
-    month_2015().replace("category_pc_t2", "renamed").replace("package_ss", "thumbnail").replace('"black"', '"x"'),
-    f"{FORM}<div class=grid><a href='/item/5/'>題</a></div>", "<title>題</title>"
-    "<a href='/nall/month_title.html?genre=x'>",
-    f"{EMPTY_MONTH}<a href='/item/5/'><img src='/brandnew/5/c5cover.webp'></a>",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><body>maintenance</body></html>",
+        "",
+        "<title>メンテナンス</title>ただいまメンテナンス中です",
+        "\0",
+        month_2015().replace("category_pc_b", "renamed").replace("package_ss", "thumbnail"),
+        month_2015().replace("category_pc_t2", "renamed").replace("package_ss", "thumbnail").replace('"black"', '"x"'),
+        f"{FORM}<div class=grid><a href='/item/5/'>題</a></div>",
+        "<title>題</title><a href='/nall/month_title.html?genre=x'>",
+        f"{EMPTY_MONTH}<a href='/item/5/'><img src='/brandnew/5/c5cover.webp'></a>",
+    ],
+)
 def test_a_page_without_items_that_are_found_is_an_error(page):
     with pytest.raises(BadAnswer, match="page without items: has the layout changed"):
         months_items(page)
@@ -358,25 +411,45 @@ def test_an_item_of_2013_in_each_spelling_of_its_address(prefix):
         assert offer.tags == ("昔の題", "昔の社", "夜霧_紗良")
 
 
-@pytest.mark.parametrize("third", [
-    '<TD><a href="./brandnew/748164/c748164chara1_all.jpg" class="highslide">立ち絵</a></TD>',
-    '<TD><a href="./brandnew/748164/c748164chara1_all.jpg"><img src="/brandnew/748164/c748164chara1_all_s.jpg"></a>',
-    '<TD><a href="/brandnew/748164/c748164chara1b.jpg "><img src="/brandnew/748164/c748164chara1b.jpg"></a>',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "third",
+    [
+        '<TD><a href="./brandnew/748164/c748164chara1_all.jpg" class="highslide">立ち絵</a></TD>',
+        '<TD><a href="./brandnew/748164/c748164chara1_all.jpg">'
+        '<img src="/brandnew/748164/c748164chara1_all_s.jpg"></a>',
+        '<TD><a href="/brandnew/748164/c748164chara1b.jpg "><img src="/brandnew/748164/c748164chara1b.jpg"></a>',
+    ],
+)
 def test_whole_figures_of_rows_with_three_cells_are_left_out(third):
     query = Query("id=748164", SITE, options=ADULT)
     page = OLD.format(meta=META, rows=OLD_ROW.format(prefix="/", third=third))
     assert [offer.source_id for offer in offers(page, query)] == ["748164/chara1"]
 
 
-@pytest.mark.parametrize(("text", "name"), [
-    ("花音", "花音"), ("花音（かのん）　CV：誰か", "花音"), ("主人公<br>花音", "花音"), ("花音<br>（かのん）", "花音"),
-    ("花音 (CV:誰)", "花音"), ("花音［ＣＶ：誰］", "花音"), ("花音 声優／誰", "花音"),
-    ("花音<br>CV：誰<br>身長：150", "花音"),
-    ("花音<br>身長：150cm", "花音"), ("【妹】花音", "花音"), ("花音（かのん） 三年生", "花音"), ("花音CV：誰", "花音"),
-    ("<!-- 旧名 -->花音<script>x</script>", "花音"), ("桜<b>木</b> 花", "桜木 花"), ("Ａｎｎａ　Ｂ", "Ａｎｎａ Ｂ"),
-    ("", "架空の題Ⅱ"), ("CV：誰", "架空の題Ⅱ"), ("（）", "架空の題Ⅱ"), ("&nbsp;", "架空の題Ⅱ"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("花音", "花音"),
+        ("花音（かのん）　CV：誰か", "花音"),
+        ("主人公<br>花音", "花音"),
+        ("花音<br>（かのん）", "花音"),
+        ("花音 (CV:誰)", "花音"),
+        ("花音［ＣＶ：誰］", "花音"),
+        ("花音 声優／誰", "花音"),
+        ("花音<br>CV：誰<br>身長：150", "花音"),
+        ("花音<br>身長：150cm", "花音"),
+        ("【妹】花音", "花音"),
+        ("花音（かのん） 三年生", "花音"),
+        ("花音CV：誰", "花音"),
+        ("<!-- 旧名 -->花音<script>x</script>", "花音"),
+        ("桜<b>木</b> 花", "桜木 花"),
+        ("Ａｎｎａ　Ｂ", "Ａｎｎａ Ｂ"),
+        ("", "架空の題Ⅱ"),
+        ("CV：誰", "架空の題Ⅱ"),
+        ("（）", "架空の題Ⅱ"),
+        ("&nbsp;", "架空の題Ⅱ"),
+    ],
+)
 def test_names_of_characters(text, name):
     (offer,) = offers(item_2026(row(1, text)))
     assert offer.title == name
@@ -386,8 +459,10 @@ def test_names_keep_to_their_rows():
     nameless = row(2, "x").replace("chara-name", "other")
     imageless = row(3, "三").replace("<img ", "<i ")
     assert [offer.title for offer in offers(item_2026(row(1, "一") + nameless + imageless + row(4, "四")))] == [
-        "一", "架空の題Ⅱ", "四",
-    ]  # fmt: skip
+        "一",
+        "架空の題Ⅱ",
+        "四",
+    ]
     hr = '<tr><td colspan="3"><hr></td></tr>'
     two = (row(1, "一") + row(2, "二")).replace(hr, "").replace("</tr><tr>", "")
     assert [offer.title for offer in offers(item_2026(two))] == ["一", "二"]
@@ -415,10 +490,16 @@ def test_an_item_without_characters_is_none():
     assert offers(item_2026(row(1, "一").replace("<img ", "<i "))) == []
 
 
-@pytest.mark.parametrize("page", [
-    "<html><body>maintenance</body></html>", "", "<title>ご注文の受付は停止中です</title>", b"\xff\xfe\xfa" * 50,
-    "<!-- " + ITEM_2026.replace("<!--", "").replace("-->", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><body>maintenance</body></html>",
+        "",
+        "<title>ご注文の受付は停止中です</title>",
+        b"\xff\xfe\xfa" * 50,
+        "<!-- " + ITEM_2026.replace("<!--", "").replace("-->", ""),
+    ],
+)
 def test_a_page_without_an_item_is_an_error(page):
     with pytest.raises(BadAnswer, match="page without an item"):
         offers(page)
@@ -441,34 +522,49 @@ def test_a_gate_is_a_drop_that_says_what_to_do():
             assert words in drop.detail
 
 
-@pytest.mark.parametrize(("page", "headers"), [
-    (ITEM_2026.replace("<head>", '<head><META NAME="Robots" content="index, noai">'), {}),
-    (ITEM_2026, {"x_robots_tag": "all\notherbot: noimageai"}), (ITEM_2026, {"tdm_reservation": "1"}),
-    (ITEM_2026.replace("<head>", '<head><meta name="anime-face-gans" content="noindex">'), {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("page", "headers"),
+    [
+        (ITEM_2026.replace("<head>", '<head><META NAME="Robots" content="index, noai">'), {}),
+        (ITEM_2026, {"x_robots_tag": "all\notherbot: noimageai"}),
+        (ITEM_2026, {"tdm_reservation": "1"}),
+        (ITEM_2026.replace("<head>", '<head><meta name="anime-face-gans" content="noindex">'), {}),
+    ],
+)
 def test_an_item_that_opts_out_is_left_alone(page, headers):
     (drop,) = offers(page, **headers)
     assert (drop.source_id, drop.reason) == ("1366941", "opted_out")
     assert drop.detail
 
 
-@pytest.mark.parametrize(("query", "status", "error", "words"), [
-    (ITEM, 403, BadAnswer, "HTTP 403; .*; wait some hours"), (MONTH, 403, BadAnswer, "HTTP 403"),
-    (ITEM, 429, Busy, "429"),
-    (MONTH, 429, Busy, "429"), (MONTH, 404, BadAnswer, "HTTP 404"), (ITEM, 400, BadAnswer, "HTTP 400"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "status", "error", "words"),
+    [
+        (ITEM, 403, BadAnswer, "HTTP 403; .*; wait some hours"),
+        (MONTH, 403, BadAnswer, "HTTP 403"),
+        (ITEM, 429, Busy, "429"),
+        (MONTH, 429, Busy, "429"),
+        (MONTH, 404, BadAnswer, "HTTP 404"),
+        (ITEM, 400, BadAnswer, "HTTP 400"),
+    ],
+)
 def test_refusals(query, status, error, words):
     with pytest.raises(error, match=words):
         getchu.read(query, getchu.first(query), answer("", status=status))
 
 
-@pytest.mark.parametrize(("headers", "codec"), [
-    ({"content-type": "text/html; charset=EUC-JP"}, "euc_jis_2004"), ({}, "euc_jis_2004"),
-    ({"content-type": "text/html"}, "utf-8"), ({"content-type": "text/html; charset=UTF-8"}, "utf-8"),
-    ({"content-type": "text/html; charset=iso-8859-1"}, "euc_jis_2004"),
-    ({"content-type": "x; charset=johab"}, "utf-8"),
-    ({"content-type": "text/html; charset=utf-8"}, "euc_jis_2004"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("headers", "codec"),
+    [
+        ({"content-type": "text/html; charset=EUC-JP"}, "euc_jis_2004"),
+        ({}, "euc_jis_2004"),
+        ({"content-type": "text/html"}, "utf-8"),
+        ({"content-type": "text/html; charset=UTF-8"}, "utf-8"),
+        ({"content-type": "text/html; charset=iso-8859-1"}, "euc_jis_2004"),
+        ({"content-type": "x; charset=johab"}, "utf-8"),
+        ({"content-type": "text/html; charset=utf-8"}, "euc_jis_2004"),
+    ],
+)
 @pytest.mark.parametrize("meta", [META, "", '<meta charset="utf-8">'])
 def test_pages_are_decoded_whatever_they_say(headers, codec, meta):
     page = HttpResponse(ITEM_URL, 200, headers, ITEM_2026.replace(META, meta).encode(codec))
@@ -481,14 +577,23 @@ def test_a_few_damaged_characters_cost_no_more_than_themselves():
     assert [offer.title for offer in getchu.read(ITEM, getchu.first(ITEM), page).offers] == ["白鷺 花音", "Ⅱ世㌢"]
 
 
-@pytest.mark.parametrize("change", [
-    lambda page: page.replace("</td>", ""), lambda page: page.replace("</tr>", "").replace("</td>", ""),
-    lambda page: page.replace("<table>", ""), lambda page: page.replace("</div>", "").replace("</a>", ""),
-    lambda page: page.replace('"', ""), lambda page: page.replace("<tr>", "<tr><form><font><b>"),
-    lambda page: page[:-200], lambda page: page.replace("\n", "\r\n"), lambda page: "</div></td>" * 50 + page,
-    lambda page: page.replace("<h3", "<!DOCTYPE html><html><body></html><h3"), lambda page: page.replace("<td", "<TD"),
-    lambda page: page.replace("<body>", "<body><!--[if IE]><p><![endif]-->\0<noscript>"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page.replace("</td>", ""),
+        lambda page: page.replace("</tr>", "").replace("</td>", ""),
+        lambda page: page.replace("<table>", ""),
+        lambda page: page.replace("</div>", "").replace("</a>", ""),
+        lambda page: page.replace('"', ""),
+        lambda page: page.replace("<tr>", "<tr><form><font><b>"),
+        lambda page: page[:-200],
+        lambda page: page.replace("\n", "\r\n"),
+        lambda page: "</div></td>" * 50 + page,
+        lambda page: page.replace("<h3", "<!DOCTYPE html><html><body></html><h3"),
+        lambda page: page.replace("<td", "<TD"),
+        lambda page: page.replace("<body>", "<body><!--[if IE]><p><![endif]-->\0<noscript>"),
+    ],
+)
 def test_pages_as_messy_as_they_come(change):
     page = change(ITEM_2026.replace(' style="margin:0;"', "").replace(' style="border:none;"', ""))
     assert [offer.source_id for offer in offers(page)] == ["1366941/chara1", "1366941/chara2"]
@@ -501,20 +606,38 @@ def test_pages_as_messy_as_they_come(change):
 IMAGE = '<img src="/brandnew/1366941/c1366941chara1.jpg">'
 
 
-@pytest.mark.parametrize("page", [
-    "<div>" * 2_000_000, "<div>" * 24_000 + "</b>" * 24_000, "<a href='" + "x" * 100_000, "<a" * 900_000, "<" * 49_000,
-    "<img " + " ".join(f"a{number}=b" for number in range(190_000)) + ">", "&amp;" * 400_000, "&#" + "1" * 1_000_000,
-    "<!--" * 49_000, "<?" * 49_000, "<![CDATA[" * 49_000,
-    "<table><tr><td>" * 330 + "<img src=/brandnew/1/c1chara.jpg>" * 40_000,
-    "<tr>" * 900 + IMAGE * 40_000,
-    "<table><tr class=chara-name>" * 300 + IMAGE * 2_900 + "<a href=/item/1/>x</a>" * 20_000,
-    "<div class='category_pc_t2'>" * 990 + "<a href=/item/1/>" * 40_000, "<a href=/item/1/>" * 49_000, " " * 2_000_000,
-    "<td>原画" + " " * 1_000_000 + "x</td>", "<h4 class=chara-name>" + "（" * 500_000, "<title>" + "|" * 1_900_000,
-    "<h4 class=chara-name>" * 900 + "<br>" * 40_000, "<p id=soft-title>" + "| " * 900_000, "\0" * 2_000_000,
-    "<table><tr>" * 400 + f"<td>{IMAGE}<h4 class=chara-name>{' ' * 1000}</h4>" * 900,
-    "<a href='" + "\x01 " * 900_000 + "'>", "<i class='" + "a " * 900_000 + "'>",
-    "<td>" * 24_000 + "ブランド" + "</p>" * 24_000,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 2_000_000,
+        "<div>" * 24_000 + "</b>" * 24_000,
+        "<a href='" + "x" * 100_000,
+        "<a" * 900_000,
+        "<" * 49_000,
+        "<img " + " ".join(f"a{number}=b" for number in range(190_000)) + ">",
+        "&amp;" * 400_000,
+        "&#" + "1" * 1_000_000,
+        "<!--" * 49_000,
+        "<?" * 49_000,
+        "<![CDATA[" * 49_000,
+        "<table><tr><td>" * 330 + "<img src=/brandnew/1/c1chara.jpg>" * 40_000,
+        "<tr>" * 900 + IMAGE * 40_000,
+        "<table><tr class=chara-name>" * 300 + IMAGE * 2_900 + "<a href=/item/1/>x</a>" * 20_000,
+        "<div class='category_pc_t2'>" * 990 + "<a href=/item/1/>" * 40_000,
+        "<a href=/item/1/>" * 49_000,
+        " " * 2_000_000,
+        "<td>原画" + " " * 1_000_000 + "x</td>",
+        "<h4 class=chara-name>" + "（" * 500_000,
+        "<title>" + "|" * 1_900_000,
+        "<h4 class=chara-name>" * 900 + "<br>" * 40_000,
+        "<p id=soft-title>" + "| " * 900_000,
+        "\0" * 2_000_000,
+        "<table><tr>" * 400 + f"<td>{IMAGE}<h4 class=chara-name>{' ' * 1000}</h4>" * 900,
+        "<a href='" + "\x01 " * 900_000 + "'>",
+        "<i class='" + "a " * 900_000 + "'>",
+        "<td>" * 24_000 + "ブランド" + "</p>" * 24_000,
+    ],
+)
 def test_hostile_pages_cost_seconds_at_most(page):
     body = page.encode("euc_jis_2004", "replace")
     for query in (ITEM, MONTH):

@@ -9,13 +9,7 @@ from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
 from pipeline.sources.search import google as google_images
 from pipeline.sources.search import no_picture, offer_of, openverse
-from pipeline.sources.web_source import (
-    BadAnswer,
-    Busy,
-    HttpResponse,
-    Query,
-    RemoteImage,
-)
+from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query, RemoteImage
 
 KEY, CX = "AIza-open-sesame", "0123:my-engine"
 
@@ -51,17 +45,28 @@ def harvested(engine, query, site, most=50):
 # ---- What they have in common
 
 
-@pytest.mark.parametrize(("kind", "url", "found"), [
-    ("image/png", "https://a.example/x", ""), ("image/", "https://a.example/x", ""), (None, "https://a.example/x", ""),
-    ("", "https://a.example/get.php?id=x.svg", ""), ("jpg", "https://a.example/x", ""), (7, "https://a.example/x", ""),
-    ("image/jpeg", "https://a.example/x.mp4", ""),  # the claim goes before the name
-    ("image/", "https://a.example/x.SVG?v=1", "svg"), ("application/octet-stream", "https://a.example/x.webm", "webm"),
-    ("image/svg+xml; charset=utf-8", "https://a.example/x", "image/svg+xml"), ("svg", "https://a.example/x", "svg"),
-    ("image/x-icon", "https://a.example/x", "image/x-icon"), ("", "https://a.example/favicon.ico", "ico"),
-    ("image/vnd.microsoft.icon", "https://a.example/x", "image/vnd.microsoft.icon"),
-    ("video/mp4", "https://a.example/x.jpg", "video/mp4"), (".MP4", "https://a.example/x", "mp4"),
-    ("text/html", "https://a.example/x.jpg", "text/html"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "url", "found"),
+    [
+        ("image/png", "https://a.example/x", ""),
+        ("image/", "https://a.example/x", ""),
+        (None, "https://a.example/x", ""),
+        ("", "https://a.example/get.php?id=x.svg", ""),
+        ("jpg", "https://a.example/x", ""),
+        (7, "https://a.example/x", ""),
+        ("image/jpeg", "https://a.example/x.mp4", ""),  # the claim goes before the name
+        ("image/", "https://a.example/x.SVG?v=1", "svg"),
+        ("application/octet-stream", "https://a.example/x.webm", "webm"),
+        ("image/svg+xml; charset=utf-8", "https://a.example/x", "image/svg+xml"),
+        ("svg", "https://a.example/x", "svg"),
+        ("image/x-icon", "https://a.example/x", "image/x-icon"),
+        ("", "https://a.example/favicon.ico", "ico"),
+        ("image/vnd.microsoft.icon", "https://a.example/x", "image/vnd.microsoft.icon"),
+        ("video/mp4", "https://a.example/x.jpg", "video/mp4"),
+        (".MP4", "https://a.example/x", "mp4"),
+        ("text/html", "https://a.example/x.jpg", "text/html"),
+    ],
+)
 def test_the_type_that_a_hit_claims(kind, url, found):
     assert no_picture(kind, url) == found
 
@@ -86,11 +91,23 @@ GOOGLE = Query(
     "anime face", "https://customsearch.example", keys={"api_key": KEY, "cx": CX}, options=google_images.OPTIONS
 )
 ITEM = {
-    "kind": "customsearch#result", "title": "A girl", "htmlTitle": "<b>A</b> girl", "link": "https://img.example/a.png",
-    "displayLink": "img.example", "snippet": "…", "mime": "image/png", "fileFormat": "image/png",
-    "image": {"contextLink": "https://img.example/page.html", "height": 1024, "width": 819, "byteSize": 1417852,
-              "thumbnailLink": "https://encrypted-tbn0.gstatic.example/images?q=tbn:1&s", "thumbnailHeight": 150},
-}  # fmt: skip
+    "kind": "customsearch#result",
+    "title": "A girl",
+    "htmlTitle": "<b>A</b> girl",
+    "link": "https://img.example/a.png",
+    "displayLink": "img.example",
+    "snippet": "…",
+    "mime": "image/png",
+    "fileFormat": "image/png",
+    "image": {
+        "contextLink": "https://img.example/page.html",
+        "height": 1024,
+        "width": 819,
+        "byteSize": 1417852,
+        "thumbnailLink": "https://encrypted-tbn0.gstatic.example/images?q=tbn:1&s",
+        "thumbnailHeight": 150,
+    },
+}
 
 
 def google_page(start=1, count=10, total=385000, has_next=True, items=None):
@@ -120,25 +137,36 @@ def test_google_is_asked_for_a_page():
     ask = google_images.ask(GOOGLE, {"start": 11})
     assert ask.url.startswith("https://customsearch.example/customsearch/v1?q=anime+face&searchType=image&")
     assert asked(google_images, GOOGLE, start=11) == {
-        "q": "anime face", "searchType": "image", "num": "10", "start": "11", "safe": "active"
-    }  # fmt: skip
+        "q": "anime face",
+        "searchType": "image",
+        "num": "10",
+        "start": "11",
+        "safe": "active",
+    }
     assert dict(ask.secrets) == {"key": KEY, "cx": CX}
     assert KEY not in ask.url
     assert CX not in ask.url
 
 
 def test_google_takes_its_own_settings_and_sends_none_that_is_empty():
-    options = google_images.OPTIONS | {"safe": "", "img_size": "xLarge", "img_type": "face", "rights": "cc_attribute",
-                                       "site_search": "a.example", "date_restrict": "y1"}  # fmt: skip
+    options = google_images.OPTIONS | {
+        "safe": "",
+        "img_size": "xLarge",
+        "img_type": "face",
+        "rights": "cc_attribute",
+        "site_search": "a.example",
+        "date_restrict": "y1",
+    }
     said = asked(google_images, Query("x", GOOGLE.base_url, keys=GOOGLE.keys, options=options))
     assert "safe" not in said
     assert (said["imgSize"], said["imgType"], said["rights"]) == ("XLARGE", "face", "cc_attribute")
     assert (said["siteSearch"], said["dateRestrict"]) == ("a.example", "y1")
 
 
-@pytest.mark.parametrize(("keys", "words"), [
-    ({}, "no api_key and no cx"), ({"api_key": KEY}, "no cx;"), ({"cx": CX, "api_key": ""}, "no api_key;"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [({}, "no api_key and no cx"), ({"api_key": KEY}, "no cx;"), ({"cx": CX, "api_key": ""}, "no api_key;")],
+)
 def test_google_without_keys_says_what_there_is_instead(keys, words):
     query = Query("x", GOOGLE.base_url, keys=keys, options=google_images.OPTIONS)
     with pytest.raises(UserError, match=words) as error:
@@ -162,11 +190,17 @@ def test_a_google_hit_is_read_whole():
     ]
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"mime": "image/svg+xml"}, "not_a_picture"), ({"mime": "video/mp4"}, "not_a_picture"),
-    ({"mime": "image/", "link": "https://a.example/x.ico"}, "not_a_picture"),
-    ({"link": "x-raw-image:///7"}, "bad_url"), ({"link": None}, "no_file_url"), ({"link": ""}, "no_file_url"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mime": "image/svg+xml"}, "not_a_picture"),
+        ({"mime": "video/mp4"}, "not_a_picture"),
+        ({"mime": "image/", "link": "https://a.example/x.ico"}, "not_a_picture"),
+        ({"link": "x-raw-image:///7"}, "bad_url"),
+        ({"link": None}, "no_file_url"),
+        ({"link": ""}, "no_file_url"),
+    ],
+)
 def test_google_drops(changes, reason):
     (drop,) = read(google_images, GOOGLE, google_page(items=[ITEM | changes])).offers
     assert (type(drop), drop.reason) == (Skipped, reason)
@@ -175,9 +209,17 @@ def test_google_drops(changes, reason):
         assert "; keys: displayLink" in drop.detail
 
 
-@pytest.mark.parametrize("changes", [
-    {"mime": "image/"}, {"mime": None, "fileFormat": None}, {"image": None}, {"image": []}, {"title": 7}, {"image": {}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mime": "image/"},
+        {"mime": None, "fileFormat": None},
+        {"image": None},
+        {"image": []},
+        {"title": 7},
+        {"image": {}},
+    ],
+)
 def test_google_takes_what_it_knows_little_of(changes):
     (offer,) = read(google_images, GOOGLE, google_page(items=[ITEM | changes])).offers
     assert offer.file_url == ITEM["link"]
@@ -203,10 +245,15 @@ def test_google_ends_at_its_hundredth_result():
     assert "no more than 100 results" in last.shortfall
 
 
-@pytest.mark.parametrize("page", [
-    google_page(total=0, has_next=False, items=[]), {"kind": "customsearch#search"}, google_page(items=[]),
-    {"items": []},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "page",
+    [
+        google_page(total=0, has_next=False, items=[]),
+        {"kind": "customsearch#search"},
+        google_page(items=[]),
+        {"items": []},
+    ],
+)
 def test_google_without_a_hit_ends(page):
     assert read(google_images, GOOGLE, page) == ([], None, "", "", None)
 
@@ -224,40 +271,71 @@ def test_google_that_goes_round_in_circles_is_not_asked_for_ever():
         read(google_images, GOOGLE, google_page(1), start=21)
 
 
-@pytest.mark.parametrize("body", [
-    quota("Queries per day"), quota("Queries", **info(quota_limit="DefaultPerDayPerProject", quota_limit_value="100")),
-    quota("Queries", **info(quota_unit="1/d/{project}")),
-    google_error(403, "Daily Limit Exceeded", "dailyLimitExceeded", "PERMISSION_DENIED"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        quota("Queries per day"),
+        quota("Queries", **info(quota_limit="DefaultPerDayPerProject", quota_limit_value="100")),
+        quota("Queries", **info(quota_unit="1/d/{project}")),
+        google_error(403, "Daily Limit Exceeded", "dailyLimitExceeded", "PERMISSION_DENIED"),
+    ],
+)
 def test_google_used_up_for_the_day_stops(body):
     with pytest.raises(UserError, match="midnight Pacific; run the same command again"):
         read(google_images, GOOGLE, body, body["error"]["code"])
 
 
-@pytest.mark.parametrize("body", [
-    quota("Queries per minute per user"), quota("Queries", **info(quota_limit="DefaultPerMinutePerUser")),
-    quota("Queries", **info(quota_unit="1/min/{project}/{user}")), quota("Queries per 100 seconds per user"),
-    quota("Queries", **info(quota_limit_value="100")), {"error": {"code": 429}}, {"error": "x"}, [], "<html>sorry",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        quota("Queries per minute per user"),
+        quota("Queries", **info(quota_limit="DefaultPerMinutePerUser")),
+        quota("Queries", **info(quota_unit="1/min/{project}/{user}")),
+        quota("Queries per 100 seconds per user"),
+        quota("Queries", **info(quota_limit_value="100")),
+        {"error": {"code": 429}},
+        {"error": "x"},
+        [],
+        "<html>sorry",
+    ],
+)
 def test_google_asks_for_a_minute(body):
     with pytest.raises(Busy) as busy:
         read(google_images, GOOGLE, body, 429)
     assert busy.value.seconds == 60
 
 
-@pytest.mark.parametrize(("status", "body", "words"), [
-    (400, google_error(400, "API key not valid: …. Please pass a valid API key.", **info("API_KEY_INVALID")),
-     r"\[google_images\].*API key not valid.*look at api_key"),
-    (400, google_error(400, "Request contains an invalid argument."), "HTTP 400: Request contains.*mend the query"),
-    (400, google_error(400, "Invalid Value", "invalid"), "Invalid Value.*mend the query"),
-    (403, google_error(403, "Custom Search API has not been used in project 1 before or it is disabled; wait a few "
-                            "minutes", "accessNotConfigured", "PERMISSION_DENIED"), "disabled.*allow the key"),
-    (403, google_error(403, "This project does not have the access", "forbidden"), "does not have the access"),
-    (404, "<html>Not found", "HTTP 404"), (410, b"\xff", "HTTP 410"),
-    (400, {"error": {"message": "\x1b[31mno"}}, "31mno"), (200, {"error": {"message": "odd"}}, "odd"),
-    (200, "not JSON", "no JSON"), (200, "[]", "no results"), (200, {"items": {"a": 1}}, "no list of items"),
-    (200, "[" * 100_000, "no JSON"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            400,
+            google_error(400, "API key not valid: …. Please pass a valid API key.", **info("API_KEY_INVALID")),
+            r"\[google_images\].*API key not valid.*look at api_key",
+        ),
+        (400, google_error(400, "Request contains an invalid argument."), "HTTP 400: Request contains.*mend the query"),
+        (400, google_error(400, "Invalid Value", "invalid"), "Invalid Value.*mend the query"),
+        (
+            403,
+            google_error(
+                403,
+                "Custom Search API has not been used in project 1 before or it is disabled; wait a few minutes",
+                "accessNotConfigured",
+                "PERMISSION_DENIED",
+            ),
+            "disabled.*allow the key",
+        ),
+        (403, google_error(403, "This project does not have the access", "forbidden"), "does not have the access"),
+        (404, "<html>Not found", "HTTP 404"),
+        (410, b"\xff", "HTTP 410"),
+        (400, {"error": {"message": "\x1b[31mno"}}, "31mno"),
+        (200, {"error": {"message": "odd"}}, "odd"),
+        (200, "not JSON", "no JSON"),
+        (200, "[]", "no results"),
+        (200, {"items": {"a": 1}}, "no list of items"),
+        (200, "[" * 100_000, "no JSON"),
+    ],
+)
 def test_google_says_no_loudly(status, body, words):
     with pytest.raises(UserError, match=words) as error:
         read(google_images, GOOGLE, body, status)
@@ -269,15 +347,34 @@ def test_google_says_no_loudly(status, body, words):
 OPENVERSE = Query("anime face", "https://openverse.example", options=openverse.OPTIONS)
 HIT_ID = "4bc43a04-ef46-4544-a0c1-63c63f56e276"
 HIT = {
-    "id": HIT_ID, "title": "A face", "indexed_on": "2022-08-27T17:39:48Z", "creator": "Somebody", "creator_url": None,
-    "foreign_landing_url": "https://photos.example/1", "url": "https://cdn.photos.example/1.jpg", "license": "by-sa",
-    "license_version": "4.0", "license_url": "https://creativecommons.org/licenses/by-sa/4.0/", "provider": "photos",
-    "source": "photos", "category": "illustration", "filesize": 896128, "filetype": "jpg", "mature": False,
-    "tags": [{"accuracy": None, "name": "Blue Hair", "unstable__provider": "photos"}, {"accuracy": 0.9, "name": "face"},
-             {"accuracy": 0.95, "name": "Blue Hair", "unstable__provider": "machine"}],
-    "attribution": "…", "fields_matched": [], "height": 4016, "width": 6016, "unstable__sensitivity": [],
+    "id": HIT_ID,
+    "title": "A face",
+    "indexed_on": "2022-08-27T17:39:48Z",
+    "creator": "Somebody",
+    "creator_url": None,
+    "foreign_landing_url": "https://photos.example/1",
+    "url": "https://cdn.photos.example/1.jpg",
+    "license": "by-sa",
+    "license_version": "4.0",
+    "license_url": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "provider": "photos",
+    "source": "photos",
+    "category": "illustration",
+    "filesize": 896128,
+    "filetype": "jpg",
+    "mature": False,
+    "tags": [
+        {"accuracy": None, "name": "Blue Hair", "unstable__provider": "photos"},
+        {"accuracy": 0.9, "name": "face"},
+        {"accuracy": 0.95, "name": "Blue Hair", "unstable__provider": "machine"},
+    ],
+    "attribution": "…",
+    "fields_matched": [],
+    "height": 4016,
+    "width": 6016,
+    "unstable__sensitivity": [],
     "thumbnail": f"https://openverse.example/v1/images/{HIT_ID}/thumb/",
-}  # fmt: skip
+}
 
 
 def openverse_page(page=1, pages=500, count=20, results=10_000, items=None):
@@ -303,8 +400,13 @@ def test_openverse_takes_settings_and_a_token():
     options = openverse.OPTIONS | said
     query = Query("x", OPENVERSE.base_url, keys={"token": "open-sesame"}, options=options)
     assert asked(openverse, query) == {
-        "q": "x", "page": "1", "page_size": "20", "mature": "true", "license": "cc0,pdm", "category": "illustration"
-    }  # fmt: skip
+        "q": "x",
+        "page": "1",
+        "page_size": "20",
+        "mature": "true",
+        "license": "cc0,pdm",
+        "category": "illustration",
+    }
     ask = openverse.ask(query, {"page": 1})
     assert ask.bearer == "open-sesame"
     assert "sesame" not in ask.url
@@ -314,27 +416,48 @@ def test_openverse_takes_settings_and_a_token():
 
 def test_an_openverse_hit_is_read_whole():
     assert openverse_hit() == RemoteImage(
-        HIT_ID, HIT["url"], "https://photos.example/1", title="A face", artist="Somebody",
-        license="CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/", tags=("blue_hair", "face"),
-    )  # fmt: skip
+        HIT_ID,
+        HIT["url"],
+        "https://photos.example/1",
+        title="A face",
+        artist="Somebody",
+        license="CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/",
+        tags=("blue_hair", "face"),
+    )
 
 
-@pytest.mark.parametrize(("license", "version", "url", "found"), [
-    ("cc0", "1.0", "https://creativecommons.org/publicdomain/zero/1.0/",
-     "CC0 1.0 https://creativecommons.org/publicdomain/zero/1.0/"),
-    ("PDM", "1.0", None, "Public Domain Mark 1.0"), ("by", None, "javascript:x", "CC BY"), ("sampling+", "1.0", "",
-     "CC Sampling+ 1.0"), (None, "4.0", "https://a.example/own", "https://a.example/own"), (None, None, None, None),
-    (["by"], "4.0\n", None, "CC ['BY'] 4.0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("license", "version", "url", "found"),
+    [
+        (
+            "cc0",
+            "1.0",
+            "https://creativecommons.org/publicdomain/zero/1.0/",
+            "CC0 1.0 https://creativecommons.org/publicdomain/zero/1.0/",
+        ),
+        ("PDM", "1.0", None, "Public Domain Mark 1.0"),
+        ("by", None, "javascript:x", "CC BY"),
+        ("sampling+", "1.0", "", "CC Sampling+ 1.0"),
+        (None, "4.0", "https://a.example/own", "https://a.example/own"),
+        (None, None, None, None),
+        (["by"], "4.0\n", None, "CC ['BY'] 4.0"),
+    ],
+)
 def test_openverse_licences_have_one_form(license, version, url, found):
     assert openverse_hit({"license": license, "license_version": version, "license_url": url}).license == found
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"mature": True}, "rating"), ({"unstable__sensitivity": ["sensitive_text"]}, "rating"),
-    ({"filetype": "svg"}, "not_a_picture"), ({"filetype": None, "url": "https://a.example/x.svg"}, "not_a_picture"),
-    ({"url": None}, "no_file_url"), ({"url": "ftp://a.example/x.jpg"}, "bad_url"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mature": True}, "rating"),
+        ({"unstable__sensitivity": ["sensitive_text"]}, "rating"),
+        ({"filetype": "svg"}, "not_a_picture"),
+        ({"filetype": None, "url": "https://a.example/x.svg"}, "not_a_picture"),
+        ({"url": None}, "no_file_url"),
+        ({"url": "ftp://a.example/x.jpg"}, "bad_url"),
+    ],
+)
 def test_openverse_drops(changes, reason):
     drop = openverse_hit(changes)
     assert (type(drop), drop.source_id, drop.reason) == (Skipped, HIT_ID, reason)
@@ -344,10 +467,18 @@ def test_openverse_gives_mature_pictures_to_who_asks_for_them():
     assert openverse_hit({"mature": True}, mature="true").rating == "mature"
 
 
-@pytest.mark.parametrize("changes", [
-    {"tags": None}, {"tags": [None, {"name": 7}, {}, "x"]}, {"filetype": None, "filesize": None}, {"title": None},
-    {"foreign_landing_url": None}, {"id": None}, {"mature": None},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": None},
+        {"tags": [None, {"name": 7}, {}, "x"]},
+        {"filetype": None, "filesize": None},
+        {"title": None},
+        {"foreign_landing_url": None},
+        {"id": None},
+        {"mature": None},
+    ],
+)
 def test_openverse_takes_what_it_knows_little_of(changes):
     offer = openverse_hit(changes)
     assert offer.file_url == HIT["url"]
@@ -375,8 +506,11 @@ def test_openverse_says_whether_there_may_be_more(pages, results, shortfall):
 
 def test_openverse_goes_by_the_count_of_pages_and_not_by_a_short_one():
     counts = {1: 20, 2: 0, 3: 7}  # dead links are left out
-    offers, last = harvested(openverse, OPENVERSE, lambda asked: openverse_page(
-        int(asked["page"]), 3, counts[int(asked["page"])], results=47))  # fmt: skip
+    offers, last = harvested(
+        openverse,
+        OPENVERSE,
+        lambda asked: openverse_page(int(asked["page"]), 3, counts[int(asked["page"])], results=47),
+    )
     assert (len(offers), last.shortfall) == (27, "")
 
 
@@ -400,14 +534,27 @@ def test_openverse_asks_for_patience():
         read(openverse, OPENVERSE, "<html>", 429)
 
 
-@pytest.mark.parametrize(("status", "body", "words"), [
-    (400, {"detail": "Invalid input given for fields. 'license' -> License 'X' does not exist.", "fields": ["license"]},
-     "HTTP 400: Invalid input.*mend the query"),
-    (400, {"detail": {"q": ["too long"]}}, "too long"), (404, {"detail": "Not found."}, "HTTP 404: Not found"),
-    (401, {"detail": "Ensure this value is less than or equal to 20."}, r"\[openverse\].*less than or equal"),
-    (403, "<html>", "Openverse says: HTTP 403"), (200, "<html>", "no JSON"), (200, "[]", "no results"),
-    (200, {"detail": "x"}, "the site says"), (200, {"results": 7}, "no list of posts"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            400,
+            {
+                "detail": "Invalid input given for fields. 'license' -> License 'X' does not exist.",
+                "fields": ["license"],
+            },
+            "HTTP 400: Invalid input.*mend the query",
+        ),
+        (400, {"detail": {"q": ["too long"]}}, "too long"),
+        (404, {"detail": "Not found."}, "HTTP 404: Not found"),
+        (401, {"detail": "Ensure this value is less than or equal to 20."}, r"\[openverse\].*less than or equal"),
+        (403, "<html>", "Openverse says: HTTP 403"),
+        (200, "<html>", "no JSON"),
+        (200, "[]", "no results"),
+        (200, {"detail": "x"}, "the site says"),
+        (200, {"results": 7}, "no list of posts"),
+    ],
+)
 def test_openverse_says_no_loudly(status, body, words):
     with pytest.raises(UserError, match=words) as error:
         read(openverse, OPENVERSE, body, status)

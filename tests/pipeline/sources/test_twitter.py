@@ -11,35 +11,39 @@ from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import twitter
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import (
-    BadAnswer,
-    BudgetExceeded,
-    Busy,
-    HttpResponse,
-    Query,
-    RemoteImage,
-)
+from pipeline.sources.web_source import BadAnswer, BudgetExceeded, Busy, HttpResponse, Query, RemoteImage
 
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAopen-sesame%3Dtoken"
 PBS = "https://pbs.twimg.com/media/GdfcARjXAAANecn"
 POST = {
-    "id": "1862198871645905125", "text": "Yuno &amp; Hiro #FanArt ＃ゆの #2024\nmore https://t.co/KWrPFW1Izd",
-    "edit_history_tweet_ids": ["1862198871645905125"], "created_at": "2024-11-28T18:16:23.000Z",
-    "author_id": "1862195582237839360", "possibly_sensitive": False, "lang": "ja",
+    "id": "1862198871645905125",
+    "text": "Yuno &amp; Hiro #FanArt ＃ゆの #2024\nmore https://t.co/KWrPFW1Izd",
+    "edit_history_tweet_ids": ["1862198871645905125"],
+    "created_at": "2024-11-28T18:16:23.000Z",
+    "author_id": "1862195582237839360",
+    "possibly_sensitive": False,
+    "lang": "ja",
     "attachments": {"media_keys": ["3_1862198868210810880", "13_1910458297536090112", "16_5"]},
-}  # fmt: skip
+}
 PHOTO = {"media_key": "3_1862198868210810880", "type": "photo", "url": f"{PBS}.jpg", "width": 1448, "height": 2048}
 FILM = {
-    "media_key": "13_1910458297536090112", "type": "video", "duration_ms": 12000, "width": 1280, "height": 720,
+    "media_key": "13_1910458297536090112",
+    "type": "video",
+    "duration_ms": 12000,
+    "width": 1280,
+    "height": 720,
     "preview_image_url": "https://pbs.twimg.com/amplify_video_thumb/1910458297536090112/img/x.jpg",
-    "variants": [{"content_type": "application/x-mpegURL", "url": "https://video.twimg.com/pl/a.m3u8"},
-                 {"bit_rate": 2176000, "content_type": "video/mp4", "url": "https://video.twimg.com/b.mp4?tag=16"}],
-}  # fmt: skip
+    "variants": [
+        {"content_type": "application/x-mpegURL", "url": "https://video.twimg.com/pl/a.m3u8"},
+        {"bit_rate": 2176000, "content_type": "video/mp4", "url": "https://video.twimg.com/b.mp4?tag=16"},
+    ],
+}
 GIF = {
-    "media_key": "16_5", "type": "animated_gif",
+    "media_key": "16_5",
+    "type": "animated_gif",
     "preview_image_url": "https://pbs.twimg.com/tweet_video_thumb/x.jpg",
     "variants": [{"bit_rate": 0, "content_type": "video/mp4", "url": "https://video.twimg.com/c.mp4"}],
-}  # fmt: skip
+}
 AUTHOR = {"id": "1862195582237839360", "name": "…", "username": "some_artist"}
 USER = {"data": {"id": "1862195582237839360", "name": "…", "username": "Some_Artist", "protected": False}}
 NEXT = "7140dibdnow9c7btw4232poeq0wapgnwgwqwvuwn3peex"
@@ -97,9 +101,12 @@ def test_a_user_is_looked_up_by_name_first(text):
     ask = twitter.ask(query(text), listing.next)
     assert urlsplit(ask.url).path == "/2/users/1862195582237839360/tweets"
     assert asked_of(ask) == {
-        "max_results": "100", "exclude": "retweets,replies", "expansions": "attachments.media_keys",
-        "tweet.fields": "attachments,author_id,possibly_sensitive", "media.fields": "preview_image_url,type,url",
-    }  # fmt: skip
+        "max_results": "100",
+        "exclude": "retweets,replies",
+        "expansions": "attachments.media_keys",
+        "tweet.fields": "attachments,author_id,possibly_sensitive",
+        "media.fields": "preview_image_url,type,url",
+    }
     assert (ask.bearer, ask.cost) == (TOKEN, 0.5)
 
 
@@ -108,31 +115,58 @@ def test_a_user_may_be_asked_for_with_replies():
     assert asked_of(ask)["exclude"] == "retweets"
 
 
-@pytest.mark.parametrize(("words", "sent"), [
-    ("#fanart  lang:ja", "#fanart lang:ja has:images -is:retweet"), (" cat", "cat has:images -is:retweet"),
-    ("cat has:images", "cat has:images -is:retweet"), ("cat -is:reply", "cat -is:reply has:images"),
-    ("cat has:images is:quote", "cat has:images is:quote"),
-    ("cat OR dog", "(cat OR dog) has:images -is:retweet"),
-    ("cat OR (has:images dog)", "(cat OR (has:images dog)) -is:retweet"),
-    ("cat OR has:images -is:reply", "cat OR has:images -is:reply"),
-    ("from:a_b", "from:a_b has:images -is:retweet"), ("日本 #絵", "日本 #絵 has:images -is:retweet"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ("#fanart  lang:ja", "#fanart lang:ja has:images -is:retweet"),
+        (" cat", "cat has:images -is:retweet"),
+        ("cat has:images", "cat has:images -is:retweet"),
+        ("cat -is:reply", "cat -is:reply has:images"),
+        ("cat has:images is:quote", "cat has:images is:quote"),
+        ("cat OR dog", "(cat OR dog) has:images -is:retweet"),
+        ("cat OR (has:images dog)", "(cat OR (has:images dog)) -is:retweet"),
+        ("cat OR has:images -is:reply", "cat OR has:images -is:reply"),
+        ("from:a_b", "from:a_b has:images -is:retweet"),
+        ("日本 #絵", "日本 #絵 has:images -is:retweet"),
+    ],
+)
 def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sent):
     asked = query(f"search={words}")
     ask = twitter.ask(asked, twitter.first(asked))
     assert urlsplit(ask.url).path == "/2/tweets/search/recent"
     assert ask.url.isascii()
     assert asked_of(ask) == {
-        "query": sent, "max_results": "100", "expansions": "attachments.media_keys,author_id",
-        "tweet.fields": "attachments,author_id,possibly_sensitive", "media.fields": "preview_image_url,type,url",
-    }  # fmt: skip
+        "query": sent,
+        "max_results": "100",
+        "expansions": "attachments.media_keys,author_id",
+        "tweet.fields": "attachments,author_id,possibly_sensitive",
+        "media.fields": "preview_image_url,type,url",
+    }
     assert ask.cost == 1.5
 
 
-@pytest.mark.parametrize("text", [
-    "", "  ", "artist", "@", "from=", "@sixteen_letters_", "@a b", "@ärtist", "from=@a", "user=7", "search=",
-    "search= ", "from:artist", "@a\x00", "https://x.com/a", "@a/../b", "@a\ud800",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "artist",
+        "@",
+        "from=",
+        "@sixteen_letters_",
+        "@a b",
+        "@ärtist",
+        "from=@a",
+        "user=7",
+        "search=",
+        "search= ",
+        "from:artist",
+        "@a\x00",
+        "https://x.com/a",
+        "@a/../b",
+        "@a\ud800",
+    ],
+)
 def test_other_queries_are_told_the_forms(text):
     with pytest.raises(UserError, match=r"@NAME or from=NAME.*search=WORDS") as error:
         twitter.first(query(text))
@@ -176,14 +210,18 @@ def test_a_post_is_read_whole():
     listing = read(page(POST))
     assert listing.offers == [
         RemoteImage(
-            "1862198871645905125_1", f"{PBS}?format=jpg&name=orig", rating="general", artist="some_artist",
-            page_url="https://x.com/some_artist/status/1862198871645905125", title="Yuno & Hiro #FanArt ＃ゆの #2024",
+            "1862198871645905125_1",
+            f"{PBS}?format=jpg&name=orig",
+            rating="general",
+            artist="some_artist",
+            page_url="https://x.com/some_artist/status/1862198871645905125",
+            title="Yuno & Hiro #FanArt ＃ゆの #2024",
             tags=("fanart", "ゆの"),
             instead=tuple(f"{PBS}?format=jpg&name={size}" for size in ("4096x4096", "large", "medium", "small")),
         ),
         Skipped("1862198871645905125_2", "not_a_picture", "video"),
         Skipped("1862198871645905125_3", "not_a_picture", "animated_gif"),
-    ]  # fmt: skip
+    ]
     assert (listing.next, listing.shortfall, listing.cost) == (None, "", 0.005)
 
 
@@ -191,21 +229,29 @@ def test_a_search_knows_the_artist_by_the_author():
     other = POST | {"id": "5", "author_id": "9"}
     found = read(page(POST, other, users=[AUTHOR]), "search=a").offers
     assert [(each.artist, each.page_url) for each in found if isinstance(each, RemoteImage)] == [
-        ("some_artist", "https://x.com/some_artist/status/1862198871645905125"), (None, "https://x.com/i/status/5"),
-    ]  # fmt: skip
+        ("some_artist", "https://x.com/some_artist/status/1862198871645905125"),
+        (None, "https://x.com/i/status/5"),
+    ]
     odd = [AUTHOR | {"username": "../x"}]
     assert read(page(POST, users=odd), "search=a").offers[0].page_url.startswith("https://x.com/i/status/")
 
 
-@pytest.mark.parametrize(("url", "file_url", "count"), [
-    ("https://pbs.twimg.com/media/A-b_9.png", "https://pbs.twimg.com/media/A-b_9?format=png&name=orig", 4),
-    ("http://127.0.0.1:8080/pbs/media/A.jpg", "http://127.0.0.1:8080/pbs/media/A?format=jpg&name=orig", 4),
-    ("https://pbs.twimg.com/media/A?format=jpg&name=small", "https://pbs.twimg.com/media/A?format=jpg&name=small", 0),
-    ("https://pbs.twimg.com/other/A.jpg", "https://pbs.twimg.com/other/A.jpg", 0),
-    ("https://pbs.twimg.com/media/A.jpg:large", "https://pbs.twimg.com/media/A.jpg:large", 0),
-    ("https://pbs.twimg.com/media/a/b.jpg", "https://pbs.twimg.com/media/a/b.jpg", 0),
-    ("https://pbs.twimg.com/media/A.gif", "https://pbs.twimg.com/media/A.gif", 0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "file_url", "count"),
+    [
+        ("https://pbs.twimg.com/media/A-b_9.png", "https://pbs.twimg.com/media/A-b_9?format=png&name=orig", 4),
+        ("http://127.0.0.1:8080/pbs/media/A.jpg", "http://127.0.0.1:8080/pbs/media/A?format=jpg&name=orig", 4),
+        (
+            "https://pbs.twimg.com/media/A?format=jpg&name=small",
+            "https://pbs.twimg.com/media/A?format=jpg&name=small",
+            0,
+        ),
+        ("https://pbs.twimg.com/other/A.jpg", "https://pbs.twimg.com/other/A.jpg", 0),
+        ("https://pbs.twimg.com/media/A.jpg:large", "https://pbs.twimg.com/media/A.jpg:large", 0),
+        ("https://pbs.twimg.com/media/a/b.jpg", "https://pbs.twimg.com/media/a/b.jpg", 0),
+        ("https://pbs.twimg.com/media/A.gif", "https://pbs.twimg.com/media/A.gif", 0),
+    ],
+)
 def test_photos_are_asked_for_in_full_size_wherever_they_lie(url, file_url, count):
     offer = read(page(POST, media=[PHOTO | {"url": url}])).offers[0]
     assert (offer.file_url, len(offer.instead)) == (file_url, count)
@@ -257,13 +303,22 @@ def test_sensitive_posts_are_taken_if_that_is_asked_for():
     assert read(page(post), ratings=("sensitive",)).offers[0].rating == "sensitive"
 
 
-@pytest.mark.parametrize(("text", "title", "tags"), [
-    ("https://t.co/a", None, ()), ("", None, ()), (None, None, ()), (7, None, ()),
-    ("\n https://t.co/a\n hi  there https://t.co/b\nx", "hi there", ()), ("see https://t.co/a it", "see it", ()),
-    ("&lt;3 #A &#35;B", "<3 #A #B", ("a", "b")), ("a#b c&#d #e_f! #1st #12 #A #a", "a#b c&#d #e_f! #1st #12 #A #a",
-     ("e_f", "1st", "a")), ("#初音・ミク #ｱ絵。", "#初音・ミク #ｱ絵。", ("初音・ミク", "ｱ絵")),
-    ("\ud800 #a\ud800", "? #a?", ("a",)), ("&#" + "1" * 5000 + ";", "\ufffd", ()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "title", "tags"),
+    [
+        ("https://t.co/a", None, ()),
+        ("", None, ()),
+        (None, None, ()),
+        (7, None, ()),
+        ("\n https://t.co/a\n hi  there https://t.co/b\nx", "hi there", ()),
+        ("see https://t.co/a it", "see it", ()),
+        ("&lt;3 #A &#35;B", "<3 #A #B", ("a", "b")),
+        ("a#b c&#d #e_f! #1st #12 #A #a", "a#b c&#d #e_f! #1st #12 #A #a", ("e_f", "1st", "a")),
+        ("#初音・ミク #ｱ絵。", "#初音・ミク #ｱ絵。", ("初音・ミク", "ｱ絵")),
+        ("\ud800 #a\ud800", "? #a?", ("a",)),
+        ("&#" + "1" * 5000 + ";", "\ufffd", ()),
+    ],
+)
 def test_texts(text, title, tags):
     offer = read(page(POST | {"text": text})).offers[0]
     assert (offer.title, offer.tags) == (title, tags)
@@ -295,10 +350,13 @@ def test_the_first_page_with_a_post_tells_the_newest():
 def test_a_timeline_that_reaches_no_further_says_so(replies, reach):
     options = {"replies": replies}
     for at, is_short in (
-        ({"seen": reach - 1}, True), ({"seen": reach - 2}, False), ({"total": reach, "seen": 1}, False),
-        ({"total": reach + 1, "seen": 1}, True), ({"total": reach + 1, "seen": 1, "since": "7"}, False),
+        ({"seen": reach - 1}, True),
+        ({"seen": reach - 2}, False),
+        ({"total": reach, "seen": 1}, False),
+        ({"total": reach + 1, "seen": 1}, True),
+        ({"total": reach + 1, "seen": 1, "since": "7"}, False),
         ({"seen": reach - 1, "since": "7"}, True),
-    ):  # fmt: skip
+    ):
         shortfall = read(page(POST), at=at, options=options).shortfall
         assert (f"newest {reach:,} posts" in shortfall) is is_short
         assert bool(shortfall) is is_short
@@ -330,10 +388,17 @@ def test_a_user_without_posts_or_shown_to_followers_alone_is_told():
     assert "@Some_Artist is protected" in listing.shortfall
 
 
-NOT_SHOWN = {"errors": [{
-    "value": "7", "detail": "Sorry, you are not authorized to see the user with id: [7].", "resource_type": "user",
-    "title": "Authorization Error", "type": "https://api.x.com/2/problems/not-authorized-for-resource",
-}]}  # fmt: skip
+NOT_SHOWN = {
+    "errors": [
+        {
+            "value": "7",
+            "detail": "Sorry, you are not authorized to see the user with id: [7].",
+            "resource_type": "user",
+            "title": "Authorization Error",
+            "type": "https://api.x.com/2/problems/not-authorized-for-resource",
+        }
+    ]
+}
 
 
 @pytest.mark.parametrize("cursor", [twitter.first(query()), known(), known("search=a")])
@@ -349,13 +414,25 @@ def test_errors_besides_posts_do_not_keep_the_posts_out():
     assert (len(listing.offers), listing.next["token"], listing.cost) == (3, NEXT, 0.005)
 
 
-@pytest.mark.parametrize("error", [
-    {"value": "x", "detail": "Could not find user with username: [some_artist].", "title": "Not Found Error",
-     "resource_type": "user", "parameter": "username", "type": f"{PROBLEMS}/resource-not-found"},
-    {"title": "Forbidden", "detail": "User has been suspended: [some_artist].",
-     "type": f"{PROBLEMS}/resource-not-found"},
-    {"title": "Forbidden", "detail": "User has been suspended: [some_artist]."},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "value": "x",
+            "detail": "Could not find user with username: [some_artist].",
+            "title": "Not Found Error",
+            "resource_type": "user",
+            "parameter": "username",
+            "type": f"{PROBLEMS}/resource-not-found",
+        },
+        {
+            "title": "Forbidden",
+            "detail": "User has been suspended: [some_artist].",
+            "type": f"{PROBLEMS}/resource-not-found",
+        },
+        {"title": "Forbidden", "detail": "User has been suspended: [some_artist]."},
+    ],
+)
 def test_a_user_who_is_not_there_is_told_in_the_sites_words(error):
     for cursor in (twitter.first(query()), known()):
         with pytest.raises(UserError, match=r"@some_artist: X says: .*some_artist") as told:
@@ -367,37 +444,68 @@ def test_a_user_who_is_not_there_is_told_in_the_sites_words(error):
 
 LIMITED = {"title": "Too Many Requests", "detail": "Too Many Requests", "type": "about:blank", "status": 429}
 CAPPED = {
-    "account_id": 123, "product_name": "standard-basic", "title": "UsageCapExceeded", "period": "Monthly",
-    "scope": "Product", "detail": "Usage cap exceeded: Monthly product cap", "type": f"{PROBLEMS}/usage-capped",
-}  # fmt: skip
+    "account_id": 123,
+    "product_name": "standard-basic",
+    "title": "UsageCapExceeded",
+    "period": "Monthly",
+    "scope": "Product",
+    "detail": "Usage cap exceeded: Monthly product cap",
+    "type": f"{PROBLEMS}/usage-capped",
+}
 NOT_ENROLLED = {
-    "title": "Client Forbidden", "detail": "When authenticating, use keys of an app in a project.",
-    "reason": "client-not-enrolled", "required_enrollment": "Appropriate Level of API Access", "client_id": "1",
-    "registration_url": "https://developer.x.com/", "type": f"{PROBLEMS}/client-forbidden",
-}  # fmt: skip
+    "title": "Client Forbidden",
+    "detail": "When authenticating, use keys of an app in a project.",
+    "reason": "client-not-enrolled",
+    "required_enrollment": "Appropriate Level of API Access",
+    "client_id": "1",
+    "registration_url": "https://developer.x.com/",
+    "type": f"{PROBLEMS}/client-forbidden",
+}
 INVALID = {
     "errors": [
-        {"parameters": {"max_results": ["3"]}, "message": "The `max_results` value [3] is not between 5 and 100"},
+        {"parameters": {"max_results": ["3"]}, "message": "The `max_results` value [3] is not between 5 and 100"}
     ],
-    "title": "Invalid Request", "detail": "One or more parameters to your request was invalid.",
+    "title": "Invalid Request",
+    "detail": "One or more parameters to your request was invalid.",
     "type": "https://api.x.com/2/problems/invalid-request",
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("status", "body", "words"), [
-    (401, {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"},
-     r"HTTP 401: Unauthorized;.*bearer_token in \[twitter\]"),
-    (402, {"title": "Payment Required", "status": 402, "detail": "credits depleted",
-           "type": "https://api.x.com/2/problems/credits-depleted"}, "credits depleted;.*what was fetched is kept"),
-    (403, NOT_ENROLLED, "When authenticating.*client-not-enrolled, Appropriate Level of API Access;.*enrol"),
-    (400, INVALID, "not between 5 and 100;.*mend the query"), (429, CAPPED, "Usage cap exceeded.*what was fetched"),
-    (429, CAPPED | {"type": "https://api.x.com/2/problems/usage-capped/"}, "Usage cap exceeded"),
-    (429, CAPPED | {"type": None}, "Usage cap exceeded"), (429, CAPPED | {"title": None}, "Usage cap exceeded"),
-    (404, "", r"HTTP 404: no words.*base_url"), (403, "<html>no\x1b[31m\n</html>", r"<html>no \[31m </html>"),
-    (418, {"title": ["x"], "errors": "y", "detail": {"z": 1}}, "HTTP 418: .*try again later"),
-    (400, {"errors": [{"message": None}, 7]}, "HTTP 400"), (400, [1], r"HTTP 400: \[1\]"), (204, b"", "HTTP 204"),
-    (400, b"\xff\xfe\x00", "HTTP 400"), (401, "[" * 100_000, "HTTP 401"), (403, {"errors": []}, "HTTP 403"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            401,
+            {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"},
+            r"HTTP 401: Unauthorized;.*bearer_token in \[twitter\]",
+        ),
+        (
+            402,
+            {
+                "title": "Payment Required",
+                "status": 402,
+                "detail": "credits depleted",
+                "type": "https://api.x.com/2/problems/credits-depleted",
+            },
+            "credits depleted;.*what was fetched is kept",
+        ),
+        (403, NOT_ENROLLED, "When authenticating.*client-not-enrolled, Appropriate Level of API Access;.*enrol"),
+        (400, INVALID, "not between 5 and 100;.*mend the query"),
+        (429, CAPPED, "Usage cap exceeded.*what was fetched"),
+        (429, CAPPED | {"type": "https://api.x.com/2/problems/usage-capped/"}, "Usage cap exceeded"),
+        (429, CAPPED | {"type": None}, "Usage cap exceeded"),
+        (429, CAPPED | {"title": None}, "Usage cap exceeded"),
+        (404, "", r"HTTP 404: no words.*base_url"),
+        (403, "<html>no\x1b[31m\n</html>", r"<html>no \[31m </html>"),
+        (418, {"title": ["x"], "errors": "y", "detail": {"z": 1}}, "HTTP 418: .*try again later"),
+        (400, {"errors": [{"message": None}, 7]}, "HTTP 400"),
+        (400, [1], r"HTTP 400: \[1\]"),
+        (204, b"", "HTTP 204"),
+        (400, b"\xff\xfe\x00", "HTTP 400"),
+        (401, "[" * 100_000, "HTTP 401"),
+        (403, {"errors": []}, "HTTP 403"),
+    ],
+)
 def test_refusals_say_what_to_mend(status, body, words):
     for cursor in (twitter.first(query()), known(), known("search=a"), known(since="7", token=NEXT)):
         with pytest.raises(BadAnswer, match=words) as error:
@@ -427,10 +535,18 @@ def test_a_post_from_before_the_seven_days_is_no_start_for_a_search():
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 429])
-@pytest.mark.parametrize("form", [
-    "Bearer {}", '{{"title": "no {}"}}', '{{"errors": [{{"message": "no {}", "detail": "{}"}}]}}', '{{"data": "{}"}}',
-    '{{"errors": [{{"detail": "no {}", "type": "/not-authorized-for-resource"}}]}}', '["{}"]', "x" * 180 + "{}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Bearer {}",
+        '{{"title": "no {}"}}',
+        '{{"errors": [{{"message": "no {}", "detail": "{}"}}]}}',
+        '{{"data": "{}"}}',
+        '{{"errors": [{{"detail": "no {}", "type": "/not-authorized-for-resource"}}]}}',
+        '["{}"]',
+        "x" * 180 + "{}",
+    ],
+)
 def test_a_token_that_the_site_repeats_is_not_told(status, form):
     told = []
     for cursor in (twitter.first(query()), known()):
@@ -448,8 +564,25 @@ def test_a_token_that_the_site_repeats_is_not_told(status, form):
 JUNK = [None, True, 7, -1.5, "x", "", [], [[]], [7], [None], {}, {"x": 1}, "\ud800", float("nan")]
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "7", "null", '"x"', b"\xff\xfe", "[" * 100_000, "{}", '{"meta2": 1}',
-                                  "<html>", '{"errors": []}', '{"errors": null}', '{"includes": {}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "null",
+        '"x"',
+        b"\xff\xfe",
+        "[" * 100_000,
+        "{}",
+        '{"meta2": 1}',
+        "<html>",
+        '{"errors": []}',
+        '{"errors": null}',
+        '{"includes": {}}',
+    ],
+)
 def test_an_answer_that_is_none_is_told(body):
     for cursor in (twitter.first(query()), known(), known("search=a")):
         with pytest.raises(BadAnswer) as error:
@@ -493,18 +626,33 @@ def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
     assert read_well
 
 
-@pytest.mark.parametrize("places", [
-    {"data": 7}, {"data": {"id": "1"}}, {"meta": []}, {"includes": {"media": {}}}, {"meta": {"next_token": 7}},
-    {"includes": []},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"data": 7},
+        {"data": {"id": "1"}},
+        {"meta": []},
+        {"includes": {"media": {}}},
+        {"meta": {"next_token": 7}},
+        {"includes": []},
+    ],
+)
 def test_junk_in_what_matters_is_told(places):
     with pytest.raises(BadAnswer):
         read(page(POST) | places)
 
 
-@pytest.mark.parametrize("odd", [
-    7, {"id": "x"}, {}, POST | {"id": 1.5}, POST | {"attachments": [7]}, POST | {"attachments": {"media_keys": "3_1"}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "odd",
+    [
+        7,
+        {"id": "x"},
+        {},
+        POST | {"id": 1.5},
+        POST | {"attachments": [7]},
+        POST | {"attachments": {"media_keys": "3_1"}},
+    ],
+)
 def test_an_odd_post_is_a_row_and_those_beside_it_are_read(odd):
     drop, *others = read(page(odd, POST) | {"meta": {"newest_id": "new"}}).offers
     assert (drop.reason, drop.is_odd) == ("odd_post", True)
@@ -525,13 +673,29 @@ def test_a_token_that_leads_back_to_its_own_page_is_not_followed():
 # ---- money
 
 
-@pytest.mark.parametrize(("text", "wanted", "purse", "size"), [
-    ("@a", 0, math.inf, 100), ("@a", 1, math.inf, 5), ("@a", 5, math.inf, 5), ("@a", 37, math.inf, 37),
-    ("@a", 1000, math.inf, 100), ("@a", 0, 0.3, 60), ("@a", 0, 0.025, 5), ("@a", 3, 0.025, 5), ("@a", 50, 0.1, 20),
-    ("@a", 0, 0.0299, 5), ("@a", 0, 0.0301, 6),
-    ("search=a", 0, math.inf, 100), ("search=a", 1, math.inf, 10), ("search=a", 99, math.inf, 99),
-    ("search=a", 0, 1.0, 66), ("search=a", 0, 0.15, 10), ("search=a", 12, 0.18, 12), ("search=a", 13, 0.18, 12),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "wanted", "purse", "size"),
+    [
+        ("@a", 0, math.inf, 100),
+        ("@a", 1, math.inf, 5),
+        ("@a", 5, math.inf, 5),
+        ("@a", 37, math.inf, 37),
+        ("@a", 1000, math.inf, 100),
+        ("@a", 0, 0.3, 60),
+        ("@a", 0, 0.025, 5),
+        ("@a", 3, 0.025, 5),
+        ("@a", 50, 0.1, 20),
+        ("@a", 0, 0.0299, 5),
+        ("@a", 0, 0.0301, 6),
+        ("search=a", 0, math.inf, 100),
+        ("search=a", 1, math.inf, 10),
+        ("search=a", 99, math.inf, 99),
+        ("search=a", 0, 1.0, 66),
+        ("search=a", 0, 0.15, 10),
+        ("search=a", 12, 0.18, 12),
+        ("search=a", 13, 0.18, 12),
+    ],
+)
 def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, size):
     ask = twitter.ask(query(text, wanted=wanted, budget_usd=budget_usd), known(text))
     assert size_of(ask) == size
@@ -539,9 +703,10 @@ def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, 
     assert ask.cost <= budget_usd
 
 
-@pytest.mark.parametrize(("text", "purse"), [
-    ("@a", 0), ("@a", 0.0249), ("@a", -1), ("search=a", 0.1499), ("search=a", 0), ("search=a", -0.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "purse"),
+    [("@a", 0), ("@a", 0.0249), ("@a", -1), ("search=a", 0.1499), ("search=a", 0), ("search=a", -0.0)],
+)
 def test_when_the_purse_does_not_hold_the_least_page_nothing_is_asked(text, budget_usd):
     with pytest.raises(BudgetExceeded, match=f"max_cost_usd leaves {budget_usd:g} USD"):
         twitter.ask(query(text, budget_usd=budget_usd), known(text))
@@ -619,9 +784,23 @@ def harvested(text, site, cap, limit):
 @pytest.mark.parametrize("limit", [0, 1, 250])
 def test_no_purse_is_ever_overdrawn(text, greed, limit):
     chance = random.Random(text + str(limit))
-    caps = [0, 0.005, 0.01, 0.034, 0.035, 0.036, 0.1, 0.149, 0.15, 0.16, 0.33, 1.0, 1.5, 7.77, *(
-        chance.uniform(0, 2) for _ in range(30)
-    )]  # fmt: skip
+    caps = [
+        0,
+        0.005,
+        0.01,
+        0.034,
+        0.035,
+        0.036,
+        0.1,
+        0.149,
+        0.15,
+        0.16,
+        0.33,
+        1.0,
+        1.5,
+        7.77,
+        *(chance.uniform(0, 2) for _ in range(30)),
+    ]
     for seed, cap in enumerate(caps):
         site = X(seed, chance.choice([0, 7, 100, 1000]), greed)
         pictures, spent, is_enough = harvested(text, site, cap, limit)

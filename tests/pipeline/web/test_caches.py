@@ -16,8 +16,15 @@ from pipeline.web.partial_file import PartialFile
 from pipeline.web.rate_limit import RateLimiter
 
 DAMAGES = [
-    b"", b"\xff" * 5000, bytes(8192), b"[" * 100_000, b"{}\n", b'["u", "200", {}]\nbody', b'["u", 200, [1]]\n', None,
-]  # fmt: skip
+    b"",
+    b"\xff" * 5000,
+    bytes(8192),
+    b"[" * 100_000,
+    b"{}\n",
+    b'["u", "200", {}]\nbody',
+    b'["u", 200, [1]]\n',
+    None,
+]
 
 
 def put(path, content: bytes | None) -> None:
@@ -40,13 +47,20 @@ def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
     assert CachedResponse(tmp_path, ask).answer == answer
 
 
-@pytest.mark.parametrize(("headers", "conditions"), [
-    ({"etag": 'W/"1 a"', "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"},
-     {"If-None-Match": 'W/"1 a"', "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}),
-    ({"etag": '"1"\n"2"', "last-modified": "yesterday"}, {"If-Modified-Since": "yesterday"}),
-    ({"etag": '"1"', "last-modified": "today\nyesterday"}, {"If-None-Match": '"1"'}),
-    ({"etag": "\x00", "last-modified": "a\rb"}, {}), ({"etag": "", "last-modified": "a\x7f"}, {}), ({"etag": "é"}, {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("headers", "conditions"),
+    [
+        (
+            {"etag": 'W/"1 a"', "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"},
+            {"If-None-Match": 'W/"1 a"', "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        ),
+        ({"etag": '"1"\n"2"', "last-modified": "yesterday"}, {"If-Modified-Since": "yesterday"}),
+        ({"etag": '"1"', "last-modified": "today\nyesterday"}, {"If-None-Match": '"1"'}),
+        ({"etag": "\x00", "last-modified": "a\rb"}, {}),
+        ({"etag": "", "last-modified": "a\x7f"}, {}),
+        ({"etag": "é"}, {}),
+    ],
+)
 def test_only_validators_of_one_line_are_sent_back(headers, conditions, tmp_path):
     ask = HttpRequest("https://a.test/")
     CachedResponse(tmp_path, ask).keep(HttpResponse(ask.url, 200, headers, b"body"))

@@ -15,12 +15,7 @@ from pipeline.sources import SOURCES
 from pipeline.sources.web_source import HttpRequest, Query
 from pipeline.store import Store
 from pipeline.web import http as web
-from pipeline.web.client import (
-    Client,
-    CrawlPolicy,
-    _wanted_wait,
-    host_name,
-)
+from pipeline.web.client import Client, CrawlPolicy, _wanted_wait, host_name
 from pipeline.web.http import check_public
 from pipeline.web.partial_file import PartialFile
 from tests.support.fake_site import RequestFailed, StandIn
@@ -34,7 +29,7 @@ ENDLESS = {
     "trailers": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: 1\r\n"),
     "packed nothing": (HEAD + b"Content-Encoding: gzip\r\n\r\n" + bytes.fromhex("1f8b0800000000000003"), EMPTY_BLOCK),
     "a body": (HEAD + b"Connection: close\r\n\r\n", b"x"),
-}  # fmt: skip
+}
 
 
 @contextmanager
@@ -103,16 +98,19 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     assert time.monotonic() - start < 6
 
 
-@pytest.mark.parametrize(("head", "reason"), [
-    (b"HTTP/1.1 302 Found\r\nLocation: http://[bad/x.jpg\r\nContent-Length: 0\r\n\r\n", "bad_url"),
-    (b"HTTP/1.1 302 Found\r\nLocation: http://h:99999/\r\nContent-Length: 0\r\n\r\n", "bad_url"),
-    (b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe//\r\nContent-Length: 0\r\n\r\n", "redirects"),
-    (HEAD + "Content-Length: \u00b2\r\nConnection: close\r\n\r\nabc".encode("latin-1"), None),
-    (b"\xff\xff\xff\r\n\r\n", "unreachable"),
-    (b"HTTP/1.1 999999999999 x\r\n\r\n", "unreachable"),
-    (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "cut_short"),
-    (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "wrong_type"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[bad/x.jpg\r\nContent-Length: 0\r\n\r\n", "bad_url"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://h:99999/\r\nContent-Length: 0\r\n\r\n", "bad_url"),
+        (b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe//\r\nContent-Length: 0\r\n\r\n", "redirects"),
+        (HEAD + "Content-Length: \u00b2\r\nConnection: close\r\n\r\nabc".encode("latin-1"), None),
+        (b"\xff\xff\xff\r\n\r\n", "unreachable"),
+        (b"HTTP/1.1 999999999999 x\r\n\r\n", "unreachable"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "cut_short"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", "wrong_type"),
+    ],
+)
 def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, monkeypatch):
     monkeypatch.setattr("pipeline.web.client.TRIES", 1)
     with raw_server(head, b"") as url:
@@ -162,20 +160,19 @@ def test_keys_are_hidden_where_a_site_repeats_them(sites, tmp_path, caplog):
     keys = {"api_key": SECRET, "user_id": "1"}
     query = Query("1girl", f"{one.url}/gelbooru", ratings=SOURCES["gelbooru"].ratings, keys=keys)
     harvest = Crawl(
-        "gelbooru", SOURCES["gelbooru"], query, CrawlPolicy(rate=0, backoff=0.01, local_hosts=hosts), store,
+        "gelbooru",
+        SOURCES["gelbooru"],
+        query,
+        CrawlPolicy(rate=0, backoff=0.01, local_hosts=hosts),
+        store,
         hosts=tmp_path / "hosts",
-    )  # fmt: skip
+    )
     repeated = f"{other.url}/gelbooru/index.php?page=dapi&s=post&q=index&json=1&limit=100&api_key={SECRET}&user_id=1"
     faults = [
         RequestFailed("page=dapi", "redirect", to=repeated),
         RequestFailed("page=dapi", "status", code=403, body=f'{{"message": "{SECRET} is not known"}}'.encode()),
         RequestFailed("page=dapi", "status", code=200, body=f"{SECRET} is not known".encode()),
-        RequestFailed(
-            "page=dapi",
-            "status",
-            code=200,
-            body=f'<error reason="{SECRET}">{SECRET}</error>'.encode(),
-        ),
+        RequestFailed("page=dapi", "status", code=200, body=f'<error reason="{SECRET}">{SECRET}</error>'.encode()),
     ]
     other.faults.append(RequestFailed("page=dapi", "html200"))
     for fault in faults:
@@ -233,11 +230,19 @@ def test_every_opt_out_of_a_page_is_heard(sites, client):
     assert [offer.reason for offer in found.offers] == ["opted_out"]
 
 
-@pytest.mark.parametrize(("headers", "wait"), [
-    ({"RateLimit-Reset": "nan"}, None), ({"X-RateLimit-Reset": "inf"}, None), ({"X-Rate-Limit-Reset": "-inf"}, None),
-    ({"X-Rate-Limit-Reset": "NaN", "RateLimit-Reset": "7"}, 7), ({"RateLimit-Reset": "1e400"}, None),
-    ({"Retry-After": "nan", "RateLimit-Reset": "nan"}, None), ({"RateLimit-Reset": "-5"}, 1), ({}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"RateLimit-Reset": "nan"}, None),
+        ({"X-RateLimit-Reset": "inf"}, None),
+        ({"X-Rate-Limit-Reset": "-inf"}, None),
+        ({"X-Rate-Limit-Reset": "NaN", "RateLimit-Reset": "7"}, 7),
+        ({"RateLimit-Reset": "1e400"}, None),
+        ({"Retry-After": "nan", "RateLimit-Reset": "nan"}, None),
+        ({"RateLimit-Reset": "-5"}, 1),
+        ({}, None),
+    ],
+)
 def test_a_limit_that_is_reset_at_no_number_gives_no_wait(headers, wait):
     assert _wanted_wait(SimpleNamespace(headers=headers)) == wait
 
@@ -248,10 +253,26 @@ def test_a_host_has_one_budget_however_it_is_spelled():
     assert host_name("http://example.org:8080/") == "example.org:8080"
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "::1",
-    "fe80::1%eth0", "fc00::1", "fec0::1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::10.0.0.1", "2002:a00:1::",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "192.168.1.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "100.64.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "fec0::1",
+        "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "2002:a00:1::",
+    ],
+)
 def test_no_private_address_however_it_is_wrapped(address):
     with pytest.raises(web.RequestFailed, match="private"):
         check_public(address)

@@ -93,11 +93,19 @@ def test_a_body_comes_whole_also_behind_a_redirect_and_we_say_who_we_are(host):
     assert all(agent.startswith("anime-face-gans/") and "Mozilla" not in agent for agent in WebSource.agents)
 
 
-@pytest.mark.parametrize(("path", "words"), [
-    ("missing", "404"), ("loop", "redirects"), ("file", "not an https"), ("private", "not an https"),
-    ("inside", "private address"), ("large", "more than 50,000"), ("endless", "more than 50,000"),
-    ("short", "400|IncompleteRead"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("missing", "404"),
+        ("loop", "redirects"),
+        ("file", "not an https"),
+        ("private", "not an https"),
+        ("inside", "private address"),
+        ("large", "more than 50,000"),
+        ("endless", "more than 50,000"),
+        ("short", "400|IncompleteRead"),
+    ],
+)
 def test_each_fault_is_one_clear_line(host, path, words):
     with pytest.raises(WebError, match=words) as error:
         ask(host, path)
@@ -111,10 +119,19 @@ def test_a_slow_drip_is_cut_off(host):
     assert time.monotonic() - start < 3
 
 
-@pytest.mark.parametrize("url", [
-    "http://example.com/", "file:///etc/passwd", "https://", "ftp://example.com/", "//x", "https://[bad/",
-    "https://host:99999/", "https://" + "x" * 70 + ".org/",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "file:///etc/passwd",
+        "https://",
+        "ftp://example.com/",
+        "//x",
+        "https://[bad/",
+        "https://host:99999/",
+        "https://" + "x" * 70 + ".org/",
+    ],
+)
 def test_only_https_is_asked(url):
     with pytest.raises(WebError, match=r"not an https|not a URL"):
         get(url, max_bytes=10)

@@ -49,11 +49,22 @@ def test_much_is_read_in_little_time(name):
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize(("line", "seconds"), [
-    ("Crawl-delay: nan", 0), ("Crawl-delay: -1", 0), ("Crawl-delay: " + "9" * 5000, 0), ("Crawl-delay: 1e-320", 0),
-    ("Crawl-delay: 2.5", 2.5), ("Request-rate: 1/0", 0), ("Request-rate: 0/1", 0), ("Request-rate: -1/-1", 0),
-    ("Request-rate: 1/" + "9" * 5000, 0), ("Request-rate: 1" + "0" * 400 + "/1", 0), ("Request-rate: 2/3", 1.5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("Crawl-delay: nan", 0),
+        ("Crawl-delay: -1", 0),
+        ("Crawl-delay: " + "9" * 5000, 0),
+        ("Crawl-delay: 1e-320", 0),
+        ("Crawl-delay: 2.5", 2.5),
+        ("Request-rate: 1/0", 0),
+        ("Request-rate: 0/1", 0),
+        ("Request-rate: -1/-1", 0),
+        ("Request-rate: 1/" + "9" * 5000, 0),
+        ("Request-rate: 1" + "0" * 400 + "/1", 0),
+        ("Request-rate: 2/3", 1.5),
+    ],
+)
 def test_delays_of_any_number_of_digits(line, seconds):
     rules = Rules(f"User-agent: *\n{line}\nDisallow: /no\n".encode())
     assert rules.seconds_between == pytest.approx(seconds)

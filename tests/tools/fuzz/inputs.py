@@ -123,17 +123,23 @@ def _encoded(picture: Image.Image, format_: str, **options: object) -> bytes:
 def _forms(picture: Image.Image) -> dict[str, bytes]:
     grey16 = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
     return {
-        "png": _encoded(picture, "PNG"), "rgba.png": _encoded(picture.convert("RGBA"), "PNG"),
-        "p.png": _encoded(picture.quantize(16), "PNG", transparency=0), "16.png": _encoded(grey16, "PNG"),
-        "jpg": _encoded(picture, "JPEG"), "progressive.jpg": _encoded(picture, "JPEG", progressive=True),
-        "cmyk.jpg": _encoded(picture.convert("CMYK"), "JPEG"), "gif": _encoded(picture.quantize(16), "GIF"),
-        "webp": _encoded(picture, "WEBP"), "lossless.webp": _encoded(picture, "WEBP", lossless=True),
-        "bmp": _encoded(picture, "BMP"), "tif": _encoded(picture, "TIFF", compression="tiff_lzw"),
-        "f.tif": _encoded(picture.convert("F"), "TIFF"), "ppm": _encoded(picture, "PPM"),
-        "tga": _encoded(picture.convert("RGBA"), "TGA"), "apng.png": _encoded(
-            picture, "PNG", save_all=True, append_images=[picture.rotate(90)]
-        ),
-    }  # fmt: skip
+        "png": _encoded(picture, "PNG"),
+        "rgba.png": _encoded(picture.convert("RGBA"), "PNG"),
+        "p.png": _encoded(picture.quantize(16), "PNG", transparency=0),
+        "16.png": _encoded(grey16, "PNG"),
+        "jpg": _encoded(picture, "JPEG"),
+        "progressive.jpg": _encoded(picture, "JPEG", progressive=True),
+        "cmyk.jpg": _encoded(picture.convert("CMYK"), "JPEG"),
+        "gif": _encoded(picture.quantize(16), "GIF"),
+        "webp": _encoded(picture, "WEBP"),
+        "lossless.webp": _encoded(picture, "WEBP", lossless=True),
+        "bmp": _encoded(picture, "BMP"),
+        "tif": _encoded(picture, "TIFF", compression="tiff_lzw"),
+        "f.tif": _encoded(picture.convert("F"), "TIFF"),
+        "ppm": _encoded(picture, "PPM"),
+        "tga": _encoded(picture.convert("RGBA"), "TGA"),
+        "apng.png": _encoded(picture, "PNG", save_all=True, append_images=[picture.rotate(90)]),
+    }
 
 
 def _no_mutant_lost(names: set[str], good: set[str]) -> Callable[[Outcome], list[str]]:
@@ -208,9 +214,15 @@ def _archive(random: Random, good: Good, count: int) -> tuple[str, bytes]:
 
 
 GALLERY_DL = {
-    "category": "danbooru", "id": 7, "tags": "1girl blue_hair", "tags_artist": ["someone"], "rating": "s",
-    "file_url": "https://example.org/a.png", "source": "https://example.org/", "created_at": "2024-01-01",
-}  # fmt: skip
+    "category": "danbooru",
+    "id": 7,
+    "tags": "1girl blue_hair",
+    "tags_artist": ["someone"],
+    "rating": "s",
+    "file_url": "https://example.org/a.png",
+    "source": "https://example.org/",
+    "created_at": "2024-01-01",
+}
 WAIFUC = {"url": "https://example.org/a.png", "tags": {"1girl": 0.9, "blue_hair": 0.8}, "group_id": "g"}
 
 
@@ -292,9 +304,11 @@ def lists(place: Path, random: Random, good: Good) -> Trial:
     if random.random() < 0.4:
         form = random.choice(("csv", "jsonl", "parquet"))
         table = _table(form, "url", urls)
-        data = _only_local(lambda: mutations.damage_bytes(table, random), good.url) if form != "parquet" else (
-            mutations.damage_bytes(_table(form, "file_name", names), random)
-        )  # fmt: skip  # packed, a host could not be looked for
+        data = (
+            _only_local(lambda: mutations.damage_bytes(table, random), good.url)
+            if form != "parquet"
+            else (mutations.damage_bytes(_table(form, "file_name", names), random))
+        )  # packed, a host could not be looked for
         (place / f"list.{form}").write_bytes(data)
         return Trial(place, _build("urls", f"list.{form}"), 1)
 
@@ -313,10 +327,20 @@ def answers(place: Path, random: Random, good: Good) -> Trial:
     )
     base = _web_case(place, good, source)
     posts = [
-        {"id": 100 - n, "rating": rating, "file_ext": "png", "file_url": f"{base}/good{n}.png", "tags": "1girl solo",
-         "tag_string": "1girl solo", "tag_string_artist": "someone", "score": 3, "width": 256, "height": 256}
+        {
+            "id": 100 - n,
+            "rating": rating,
+            "file_ext": "png",
+            "file_url": f"{base}/good{n}.png",
+            "tags": "1girl solo",
+            "tag_string": "1girl solo",
+            "tag_string_artist": "someone",
+            "score": 3,
+            "width": 256,
+            "height": 256,
+        }
         for n in range(len(good.pictures))
-    ]  # fmt: skip
+    ]
     is_bytes = random.random() < 0.3
 
     def answer(shown: list) -> object:
@@ -409,9 +433,11 @@ def runs(place: Path, random: Random, good: Good) -> Trial:
     shutil.copytree(good.data, place / "data", symlinks=True)
     run = place / "data" / "runs" / "r"
     is_trained_on = random.random() < 0.2
-    names = ("config.json", "metrics.jsonl", "last.pt", "model.safetensors") if is_trained_on else (
-        "config.json", "model.safetensors"
-    )  # fmt: skip
+    names = (
+        ("config.json", "metrics.jsonl", "last.pt", "model.safetensors")
+        if is_trained_on
+        else ("config.json", "model.safetensors")
+    )
     path = run / random.choice(names)
     data = path.read_bytes()
     path.unlink()
@@ -440,6 +466,11 @@ def _odd_safetensors(data: bytes, random: Random) -> bytes:
 
 
 KINDS: dict[str, Callable[[Path, Random, Good], Trial]] = {
-    "pictures": pictures, "archives": archives, "sidecars": sidecars, "lists": lists, "answers": answers,
-    "manifests": manifests, "runs": runs,
-}  # fmt: skip
+    "pictures": pictures,
+    "archives": archives,
+    "sidecars": sidecars,
+    "lists": lists,
+    "answers": answers,
+    "manifests": manifests,
+    "runs": runs,
+}
