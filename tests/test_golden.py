@@ -77,7 +77,7 @@ def digest_of_weights(run: Path) -> str:
 def digests(place: Path) -> dict[str, str]:
     """Return all digests, made in the folder `place`."""
     portraits = [drawn.draw(3, i)[0] for i in range(PICTURES)]
-    scenes = [scene.draw(3, i).pixels for i in range(PICTURES)]
+    scenes = [scene.draw(3, i).picture for i in range(PICTURES)]
     found = {
         "portraits": digest_of_bytes(portrait.tobytes() for portrait in portraits),
         "scenes": digest_of_bytes(pixels.tobytes() for pixels in scenes),
@@ -102,6 +102,7 @@ def digests(place: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_datasets_weights_and_pictures_are_those_of_before(tmp_path):
     golden = json.loads(GOLDEN.read_text())
     if golden["made_with"] != made_with():
