@@ -230,7 +230,7 @@ DETECTORS = {
     "animeface": Detector(animeface, working_animeface, "Apache-2.0"),
     "network": Detector(network, _network_weights, "MIT"),
 }
-DETECTORS = {
+DETECTOR_CHOICES = {
     "lbpcascade": ("lbpcascade",),
     "animeface": ("animeface",),
     "both": ("lbpcascade", "animeface"),
@@ -277,7 +277,7 @@ def detect(
     `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
     failed: set[str] = set()  # image_ids for which there was not enough memory
-    for name in DETECTORS[detector]:
+    for name in DETECTOR_CHOICES[detector]:
         settings = {"finder": name, "asset": DETECTORS[name].asset(folder), "sweep": sweep, "min_face": min_face}
         work = functools.partial(_find_one, store=store, **settings)
         of_what = f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}"

@@ -18,7 +18,7 @@ import numpy as np
 
 FILES = 1200
 SIDE = 256  # px
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 # Each in a process of its own, as its user would start it: (folder, list of URLs) -> pictures on the disk.
 PLAIN = """

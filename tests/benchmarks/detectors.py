@@ -74,7 +74,7 @@ def turned(pictures: list[Marked], times: int) -> list[Marked]:
 def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
     """Recall, precision (a face that is found twice counts as another), how right the tilt is, and pictures per second
     of one core."""
-    assets = {finder: detect.DETECTORS[finder].asset(None) for finder in detect.DETECTORS[name]}
+    assets = {finder: detect.DETECTORS[finder].asset(None) for finder in detect.DETECTOR_CHOICES[name]}
     found, others, errors, seconds = 0, 0, [], []
     for marked in pictures:
         start = time.process_time()
@@ -108,8 +108,10 @@ def detectors() -> None:
             sets |= {"sprites": standing, "sprites, turned": turned(standing, 8)}
         except sprites.Unavailable as reason:
             print(json.dumps({"bench": "detectors/sprites", "skipped": str(reason)}), flush=True)
-    for name, (which, pictures), sweep in itertools.product(detect.DETECTORS, sets.items(), detect.SWEEPS):
-        licenses = ", ".join(dict.fromkeys(detect.DETECTORS[finder].license for finder in detect.DETECTORS[name]))
+    for name, (which, pictures), sweep in itertools.product(detect.DETECTOR_CHOICES, sets.items(), detect.SWEEPS):
+        licenses = ", ".join(
+            dict.fromkeys(detect.DETECTORS[finder].license for finder in detect.DETECTOR_CHOICES[name])
+        )
         bench = {"bench": f"detectors/{name} {sweep}/{which}", "license": licenses}
         try:
             print(json.dumps(bench | score(name, sweep, pictures)), flush=True)

@@ -264,7 +264,7 @@ def test_a_face_below_the_wanted_size_hides_no_other(monkeypatch, cascade):
 def test_the_tasks_choices_are_the_tables():
     from workflows.face_dataset import DetectFaces
 
-    assert DetectFaces.detector.kind == "one of " + " ".join(detect.DETECTORS)
+    assert DetectFaces.detector.kind == "one of " + " ".join(detect.DETECTOR_CHOICES)
     assert DetectFaces.sweep.kind == "one of " + " ".join(SWEEPS)
 
 
