@@ -21,7 +21,6 @@ from stand_in import StandIn
 from models import train
 from pipeline.scenes import scene
 from pipeline.sources import drawn
-from pipeline.sources.post import Request
 
 GOLDEN = Path(__file__).with_name("golden.json")
 LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")
