@@ -162,7 +162,7 @@ def load(path: Path) -> np.ndarray:
             path,
             "the original is gone or damaged",
             "the file that ScrapeImages kept",
-            "delete it and stages/ScrapeImages below the data root, and run again",
+            "delete it if it is there, and give the same command again: it is read again",
         ) from error
 
 

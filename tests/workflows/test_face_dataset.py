@@ -312,6 +312,15 @@ def test_what_may_be_deleted_is_made_again(gone, tmp_path, pictures):
 
 def lose_originals(data: Path) -> None:
     shutil.rmtree(data / "images")
+    shutil.rmtree(data / "stages/DetectFaces")
+
+
+def lose_originals_before_hair(data: Path) -> None:
+    shutil.rmtree(data / "images")
+    for stage in ("TagHairColor", "GroupFaces", "SelectFaces"):
+        shutil.rmtree(data / "stages" / stage)
+    with contextlib.closing(sqlite3.connect(data / "cache/results.sqlite")) as results, results:
+        assert results.execute("DELETE FROM result WHERE name LIKE 'hair/%'").rowcount
 
 
 def lose_the_told(data: Path) -> None:
@@ -335,7 +344,10 @@ def cut_the_thumbnails(data: Path) -> None:
     shutil.rmtree(data / "stages/GroupFaces")
 
 
-@pytest.mark.parametrize("damage", [lose_originals, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails])
+@pytest.mark.parametrize(
+    "damage",
+    [lose_originals, lose_originals_before_hair, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails],
+)
 def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
     folder = shutil.copytree(pictures, tmp_path / "pictures")
     for path in [*folder.iterdir()][:4]:
@@ -346,8 +358,6 @@ def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
     before = manifest_bytes(tmp_path)
     damage(tmp_path / "data")
     shutil.rmtree(tmp_path / "data" / "datasets")
-    if damage is lose_originals:
-        shutil.rmtree(tmp_path / "data/stages/DetectFaces")
     build(tmp_path, *options)
     assert manifest_bytes(tmp_path) == before
 

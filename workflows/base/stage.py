@@ -144,6 +144,7 @@ class Stage(luigi.Task):
                 raise _told(error, self.data_root) from error
             with disk_errors_as_user_errors(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
+                    self._mend_inputs()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
@@ -158,6 +159,11 @@ class Stage(luigi.Task):
             for stage in list(_ALIVE):  # when the input is mended, a notebook builds it again with the same objects
                 stage._forget_own()
             raise
+
+    def _mend_inputs(self) -> None:
+        """Make again those before this stage of which something is gone, as originals are needed beyond the first."""
+        for stage in reversed([*self.chain()][1:]):
+            _ = stage.made
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
