@@ -18,9 +18,9 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from pipeline.errors import UserError
-from pipeline.sources.sidecars import artist_of_tag, normal_tag
-from pipeline.sources.web_source import absolute_url
 from pipeline.store import replace_file
+from pipeline.tags import artist_of_tag, normal_tag
+from pipeline.urls import absolute_url
 
 VERSION = 2  # of how artists are found
 KINDS = ("artist", "domain", "url_prefix", "sha256")

@@ -18,7 +18,7 @@ for _name, _text in html.entities.html5.items():
         _ENTITIES[_text].append(_name)
 
 
-def cached_map(secrets: Iterable[str]) -> None:
+def register(secrets: Iterable[str]) -> None:
     """Add keys that `hide` hides from now on, whatever text they come in."""
     _remembered.update(secret for secret in secrets if len(secret) >= MIN_LENGTH)
 

@@ -69,3 +69,8 @@ def _guarded(stream: TextIO | None) -> TextIO | None:
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )
+
+
+def sanitize_line(text: object, most: int = 300) -> str:
+    """What a site says, as one line that is safe to print."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 2 * most]).split())[:most]

@@ -23,7 +23,6 @@ from pipeline.blocklist import BlockList
 from pipeline.crawl import download
 from pipeline.crawl.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
 from pipeline.crawl.pagination import Paginator
-from pipeline.crawl.plan import plan
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.parallel import Progress
@@ -36,6 +35,7 @@ from pipeline.web.partial_file import PartialFile
 logger = logging.getLogger("luigi-interface")
 
 OF_THE_MACHINE = ("program",)  # settings that say where something lies: no part of the question
+ASSUMED_LATENCY_S = 0.3  # of a request, where no rate is kept
 MAX_EMPTY_PAGES = 50  # pages in a row without a picture that is taken: then a listing ends
 # Of files: a part of one is kept for --retry-failed.
 RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}
@@ -283,7 +283,7 @@ class Crawl:
         return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
     def _plan(self, pages: int, files: int, size: int) -> str:
-        return plan(pages, files, size, self.policy.rate, self.connections)
+        return describe_plan(pages, files, size, self.policy.rate, self.connections)
 
 
 def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
@@ -309,3 +309,23 @@ def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterato
             for future in under_way:
                 future.cancel()
             raise
+
+
+def describe_plan(pages: int, files: int, size: int, rate: float, connections: int) -> str:
+    """Return the requests, bytes, rate and time of a crawl in words.
+
+    `size` is in bytes, of all files; `rate` in requests a second to one host, 0: no limit."""
+    interval = 1 / rate if rate else ASSUMED_LATENCY_S / connections
+    parts = [_many(count, noun) for count, noun in ((pages, "page"), (files, "file")) if count]
+    pace = f"{rate:g} requests a second to a host" if rate else "no limit of rate"
+    return f"{' and '.join(parts)}, about {size / 1e6:,.0f} MB; {pace}: about {_duration((pages + files) * interval)}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

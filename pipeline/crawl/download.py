@@ -5,10 +5,12 @@ from datetime import datetime, timezone
 
 from pipeline.crawl.ledger import FETCHED, File
 from pipeline.images import collect as images
-from pipeline.sources.web_source import HttpRequest, RemoteImage, absolute_url
+from pipeline.sources.web_source import RemoteImage
 from pipeline.store import Store
+from pipeline.urls import absolute_url
 from pipeline.web.client import BlockedByHost, Client, HostUnavailable, host_name
 from pipeline.web.http import RequestFailed
+from pipeline.web.messages import HttpRequest
 from pipeline.web.partial_file import PartialFile
 
 

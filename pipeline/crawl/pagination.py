@@ -7,19 +7,11 @@ from datetime import datetime, timezone
 from pipeline.crawl.ledger import Ledger
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import (
-    BudgetExceeded,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    WebSource,
-    bad_answer,
-    parsed_json,
-)
+from pipeline.sources.parsing import bad_answer, parsed_json
+from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, WebSource
 from pipeline.web.client import Client
 from pipeline.web.http import RequestFailed
+from pipeline.web.messages import HttpRequest, HttpResponse
 
 FINAL = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not mend it
 FREE = {"robots", "bad_url", "private_address", "unreachable", "rate_limited", "server_error"}  # nothing was answered

@@ -22,9 +22,9 @@ from pipeline.faces import crop as faces
 from pipeline.manifest import FACES, ManifestError, funnel_row
 from pipeline.sources.base import Post, Skipped
 from pipeline.sources.drawn import STYLES, picture
-from pipeline.sources.web_source import sanitize_line
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, parse_json
+from pipeline.terminal import sanitize_line
 
 VERSION = 1
 _BUILD, _OF = b"build", b"dataset"

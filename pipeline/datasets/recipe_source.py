@@ -8,17 +8,12 @@ import json
 
 from pipeline.datasets import recipe
 from pipeline.sources.base import Skipped
-from pipeline.sources.sidecars import one_line
-from pipeline.sources.web_source import (
-    Cursor,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    sanitize_line,
-    tags_of,
-)
+from pipeline.sources.parsing import tags_of
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.tags import one_line
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import HttpResponse
 
 VERSION = 1
 

@@ -1,9 +1,8 @@
 """What a source yields, and what it is asked."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,19 +65,6 @@ class Skipped:
     detail: str = ""
     is_odd: bool = False
     """Whether the answer lacks what each of the site's posts has: the site has changed if all are like that."""
-
-
-def numbered(offers: list) -> list:
-    """Return what a page comes to, with a name of its own for each of several equal odd posts: they may be others."""
-    times: Counter[str] = Counter()
-    rows = []
-    for each in offers:
-        if isinstance(each, Skipped) and each.reason == "odd_post":
-            times[each.source_id] += 1
-            if times[each.source_id] > 1:
-                each = replace(each, source_id=f"{each.source_id} {times[each.source_id]}")
-        rows.append(each)
-    return rows
 
 
 class LocalQuery(NamedTuple):

@@ -23,21 +23,13 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Skipped, numbered
+from pipeline.sources.base import Skipped
+from pipeline.sources.parsing import numbered, odd_post, parsed_json, promised_md5, tags_of
 from pipeline.sources.search import no_picture
 from pipeline.sources.sidecars import provenance, tags_in
-from pipeline.sources.web_source import (
-    Cursor,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    odd_post,
-    parsed_json,
-    promised_md5,
-    sanitize_line,
-    tags_of,
-)
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
 
 VERSION = 2
 OPTIONS = {"program": "gallery-dl"}

@@ -14,26 +14,34 @@ All of it comes from outside: a wrong type is passed over, a file that cannot be
 neither keeps the picture out.
 """
 
-import csv
 import io
 import json
 import re
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from posixpath import dirname, join, normpath, splitext
+
+from pipeline.sources.tables import DAMAGE, MAX_TABLE_BYTES, csv_rows, jsonl_row, parquet_rows, row_of
+from pipeline.tags import (
+    MAX_DEPTH,
+    MAX_TAGS,
+    MAX_TEXT,
+    artist_of_tag,
+    encodable,
+    folder_tags,
+    is_prose,
+    list_items,
+    one_line,
+    parse_tags,
+    strings_in,
+)
 
 VERSION = 2
 TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 EXTENSIONS = frozenset((".txt", ".caption", ".json", ".csv", ".jsonl", ".parquet"))
-MAX_BYTES, MAX_TABLE_BYTES = 1 << 20, 200 << 20
-MAX_ROW = 1 << 18  # characters of a table's row
+MAX_BYTES = 1 << 20  # of a sidecar that is no table
 MAX_ROWS = 3_000_000  # of one table
 MAX_KEPT = 512 << 20  # bytes that the rows of all tables may take in memory
-MAX_BATCH = 32 << 20  # bytes that are taken from a Parquet file at a time
-MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
-MAX_TAGS, MAX_TEXT = 500, 2000
-MAX_DEPTH = 4  # of lists and mappings of tags
 
 FILE_KEYS = ("file_name", "image_file_name", "filename")
 # Column of the manifest -> the keys under which sites and tools say it, the plainest first.
@@ -60,7 +68,6 @@ _BOARD_KEYS = frozenset(
     "approver_id creator_id frames_pending_string has_children is_shown_in_index jpeg_url preview_url sample_url "
     "tag_string uploader uploader_id".split()
 )
-ARTIST_NAMESPACES = ("artist", "creator", "mangaka", "illustrator")  # before a colon in a tag
 TEXT_KEYS = ("text", "caption", "captions")  # of tags or of sentences
 TAG_KEYS = (
     "tags",
@@ -86,8 +93,6 @@ PROVENANCE_KEYS = (
     *(key for keys in KEYS.values() for key in keys),
 )
 
-# What parsers raise: Arrow's and JSON's errors are ValueErrors, a time that no calendar holds overflows.
-DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError)
 
 Read = Callable[[str], bytes]
 """Path of a file beside the pictures -> its bytes; raises OSError."""
@@ -159,7 +164,7 @@ class Sidecars:
         """(folder or table, in words what of it nobody used), once all pictures have been described."""
         yield from self._strays.items()
         for folder, names in self._said_nothing.items():
-            yield folder, f"{len(names):,} say nothing that is used: {_encodable(', '.join(names[:3]))}"
+            yield folder, f"{len(names):,} say nothing that is used: {encodable(', '.join(names[:3]))}"
 
     def _values(self, sidecar: str, path: str) -> dict:
         """What one sidecar says of the picture at `path`."""
@@ -267,14 +272,14 @@ def _is_of_a_board(values: dict) -> bool:
     names = [str(values.get(key) or "").lower() for key in ("category", "basecategory")]
     is_named = any(name in BOARDS or any(word in name for word in BOARD_WORDS) for name in names)
     tags = values.get("tags")
-    is_one_text = bool(names[0]) and isinstance(tags, str) and "," not in tags and _items(tags) is None
+    is_one_text = bool(names[0]) and isinstance(tags, str) and "," not in tags and list_items(tags) is None
     return is_named or is_one_text or not _BOARD_KEYS.isdisjoint(values)
 
 
 def _names(value: object, *, is_tag_list: bool = False) -> str | None:
     """Those of a text, a list or a mapping, on one line."""
     if isinstance(value, str):
-        value = _items(value) if _items(value) is not None else value.split() if is_tag_list else value
+        value = list_items(value) if list_items(value) is not None else value.split() if is_tag_list else value
     each = value if isinstance(value, list) else [value]
     names = [
         one_line(next((one[key] for key in ("name", "username", "full_name") if one.get(key)), None))
@@ -285,173 +290,16 @@ def _names(value: object, *, is_tag_list: bool = False) -> str | None:
     return ", ".join(filter(None, names)) or None
 
 
-def artist_of_tag(tag: str) -> str | None:
-    """`creator:somebody` -> somebody; None of other tags."""
-    namespace, _, name = tag.partition(":")
-    return name.lstrip("_") or None if namespace.lower() in ARTIST_NAMESPACES else None
-
-
 def tags_in(values: dict) -> list[str]:
     """Under any of TAG_KEYS; no more than a few times MAX_TAGS."""
-    found = (tag for key in TAG_KEYS for tag in _tags(values.get(key), MAX_DEPTH))
+    found = (tag for key in TAG_KEYS for tag in parse_tags(values.get(key), MAX_DEPTH))
     return list(dict.fromkeys(islice(found, 10 * MAX_TAGS)))
 
 
 def caption_in(values: dict) -> str | None:
     """The first sentence under any of TEXT_KEYS."""
-    texts = (text for key in TEXT_KEYS for text in _strings(values.get(key), MAX_DEPTH))
-    return next((one_line(line) for text in texts for line in text.splitlines() if _is_prose(line)), None)
-
-
-def _strings(value: object, depth: int) -> Iterator[str]:
-    if isinstance(value, str):
-        items = _items(value)
-        yield from [value] if items is None else items
-    elif isinstance(value, (list, tuple)) and depth:
-        for item in value:
-            yield from _strings(item, depth - 1)
-
-
-def _tags(value: object, depth: int) -> Iterator[str]:
-    """Tags as people and tools write them: besides what split_tags reads, lists as text, lists of mappings with a name,
-    mappings of lists, a tag or a caption on each line."""
-    if isinstance(value, str):
-        items = _items(value)
-        yield from _tags_of_text(value) if items is None else filter(None, map(normal_tag, items))
-    elif isinstance(value, dict) and depth:
-        of_kinds = [item for item in value.values() if isinstance(item, (list, dict))]
-        if of_kinds:
-            for item in of_kinds:
-                yield from _tags(item, depth - 1)
-        else:  # each with its score
-            yield from split_tags(value)
-    elif isinstance(value, (list, tuple)) and depth:
-        for item in value:
-            item = item.get("name", item.get("tag")) if isinstance(item, dict) else item
-            if isinstance(item, str):
-                yield from _tags_of_line(item, is_one=True)
-            else:
-                yield from _tags(item, depth - 1)
-
-
-def _tags_of_text(text: str) -> Iterator[str]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    for line in lines:
-        yield from _tags_of_line(line, is_one=len(lines) > 1)
-
-
-def _tags_of_line(line: str, *, is_one: bool) -> Iterable[str]:
-    """Return the tags of a line. `is_one`: whether one without commas is one tag, blanks and all, not several."""
-    parts = _parted(line)
-    if not parts and not _is_prose(line):
-        is_one = is_one and not ("_" in line and len(line.split()) > 1)
-        return filter(None, [normal_tag(line)] if is_one else split_tags(line))
-    tags = (_words(part) if _is_prose(part) else [normal_tag(part)] for part in parts or [line])
-    return filter(None, chain.from_iterable(tags))
-
-
-_MARKS = (re.compile("[,，、]"), re.compile(r"(?<=\w);(?=\s|$)"))
-_MAY_BE_PARTED = re.compile("[,，、;]")
-
-
-def _parted(line: str) -> list[str]:
-    """The parts of a line with commas, or semicolons that are no smileys; none without."""
-    if not _MAY_BE_PARTED.search(line):
-        return []
-    return next((parts for mark in _MARKS if len(parts := mark.split(line)) > 1), [])
-
-
-_MIN_PROSE = 4  # words
-_OF_SENTENCES = frozenset("a an the is are was were he she they his her their this that".split())
-
-
-def _is_prose(line: str) -> bool:
-    """Whether a line is a sentence, more or less, and no tag: they hold no articles."""
-    if len(line.split()) < _MIN_PROSE:  # so are most tags: no part of it has more words
-        return False
-    part = max(_parted(line) or [line], key=lambda part: len(part.split()))
-    words = part.lower().split()
-    is_long = len(words) >= _MIN_PROSE and "_" not in line
-    return is_long and (line.rstrip().endswith(".") or not _OF_SENTENCES.isdisjoint(words))
-
-
-def _words(line: str) -> Iterator[str]:
-    words = (normal_tag(word.strip(".!?\"'()")) for word in line.split())
-    yield from (word for word in words if word and word not in _OF_SENTENCES)
-
-
-_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
-# Each alternative begins with another character, so that no text takes more than a few looks at each of its own.
-_QUOTED_LIST = re.compile(rf"""(?:[\s,:.()\de+-]|{_QUOTED.pattern})*""", re.DOTALL)
-_LIST = re.compile(r"([\[{(])(.*)[\])}]", re.DOTALL)
-_ARRAY = re.compile(r"(?:np\.)?array\((.*?)(?:,\s*dtype=[\w.<>']{1,20})?\)", re.DOTALL)
-
-
-def _items(text: str) -> list[str] | None:
-    """The items of a list that has become text, as JSON, as Python or NumPy prints it, or without quotes; None if it is
-    no list."""
-    text = text.strip()
-    if text[:5].lower() in ("nan", "none", "null"):
-        return []
-    if not text.endswith(("]", "}", ")")):
-        return None
-    if array := _ARRAY.fullmatch(text):
-        text = array[1].strip()
-    inner = _LIST.fullmatch(text)
-    if inner is None:
-        return None
-    try:
-        value = json.loads(text)
-        return list(islice(_leaves(value, MAX_DEPTH), 10 * MAX_TAGS))
-    except (ValueError, RecursionError):
-        pass
-    if _QUOTED_LIST.fullmatch(inner[2]):
-        return [re.sub(r"\\(.)", r"\1", first or second) for first, second in _QUOTED.findall(inner[2])]
-    is_plain = inner[1] == "[" and not re.search(r"[\[\]'\"]", inner[2])
-    return [part.strip() for part in inner[2].split(",")] if is_plain else None
-
-
-def _leaves(value: object, depth: int) -> Iterator[str]:
-    """The strings of a JSON list, and the keys of a mapping with scores."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict) and not any(isinstance(item, (list, dict)) for item in value.values()):
-        yield from [str(value["name"])] if isinstance(value.get("name"), str) else value
-    elif isinstance(value, (list, dict)) and depth:
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(item, depth - 1)
-
-
-def csv_rows(data: bytes, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """(number of the line that ends it, cells) of each row, read bit by bit. Raises csv.Error, and ValueError for a row
-    of more than MAX_ROW characters."""
-    file = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
-    size = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal size
-        while line := file.readline(MAX_ROW + 1):
-            size += len(line)
-            if size > MAX_ROW:
-                raise ValueError(f"a row of more than {MAX_ROW:,} characters")
-            yield line
-
-    reader = csv.reader(lines(), delimiter=delimiter)
-    try:
-        for cells in reader:
-            size = 0
-            yield reader.line_num, cells
-    except csv.Error as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from error
-
-
-def row_of(header: Iterable[str], cells: Iterable) -> dict:
-    """Name -> cell; of columns with the same name, the first that is filled."""
-    row: dict = {}
-    for name, cell in zip(header, cells, strict=False):
-        if cell not in (None, "") or name not in row:
-            row[name] = row.get(name) or cell
-    return row
+    texts = (text for key in TEXT_KEYS for text in strings_in(values.get(key), MAX_DEPTH))
+    return next((one_line(line) for text in texts for line in text.splitlines() if is_prose(line)), None)
 
 
 def _csv_table(data: bytes) -> Iterator[dict]:
@@ -472,30 +320,11 @@ def _check_columns(names: Collection[str]) -> None:
         raise ValueError(f"no column is called {', '.join(FILE_KEYS)}: {', '.join(list(names)[:10])[:100]}")
 
 
-def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
-    """(number of the line, its value). Raises ValueError, which names the line."""
-    for number, line in enumerate(io.BytesIO(data), 1):
-        yield from _jsonl_row(number, line)
-
-
-def _jsonl_row(number: int, line: bytes) -> list[tuple[int, object]]:
-    """None of an empty line. Raises ValueError."""
-    try:
-        if len(line) > MAX_ROW:
-            raise ValueError(f"more than {MAX_ROW:,} bytes")
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        return [(number, json.loads(text))] if text else []
-    except UnicodeDecodeError:
-        raise ValueError(f"line {number}: no UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"line {number}: {error}") from error
-
-
 def _jsonl_table(data: bytes) -> Iterator[dict | ValueError]:
     """The error instead of a row that cannot be read."""
     for number, line in enumerate(io.BytesIO(data), 1):
         try:
-            for _, value in _jsonl_row(number, line):
+            for _, value in jsonl_row(number, line):
                 is_row = isinstance(value, dict)
                 yield (
                     row_of(map(str.lower, value), value.values())
@@ -504,29 +333,6 @@ def _jsonl_table(data: bytes) -> Iterator[dict | ValueError]:
                 )
         except ValueError as error:
             yield error
-
-
-def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:
-    """Yield rows with those of the wanted columns that there are, by their names in lower case. Raise ValueError,
-    OSError."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(io.BytesIO(data), thrift_container_size_limit=MAX_COLUMNS)
-    groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-    columns = [name for name in dict.fromkeys(file.schema_arrow.names) if name.lower() in wanted]
-    size = sum(group.total_byte_size for group in groups)
-    if size <= MAX_TABLE_BYTES:
-        # No cell is larger than the columns that it is in: so many fit, even if all are one entry of a dictionary.
-        count = max(4, min(1024, MAX_BATCH // max(1, *(group.total_byte_size for group in groups), 1)))
-        size = 0  # as it turns out: what it says of itself may be a lie
-        for batch in file.iter_batches(count, columns=columns):
-            size += batch.nbytes + 1000 * len(batch)  # a dict's own room
-            if size > MAX_TABLE_BYTES:
-                break
-            names = [name.lower() for name in batch.schema.names]
-            yield from (row_of(names, row) for row in zip(*(each.to_pylist() for each in batch.columns), strict=True))
-    if size > MAX_TABLE_BYTES:
-        raise ValueError(f"more than {MAX_TABLE_BYTES:,} bytes when unpacked")
 
 
 def _parquet_table(data: bytes) -> Iterator[dict]:
@@ -543,49 +349,3 @@ def _parsed(parse: Callable, data: bytes, sidecar: str):
         return parse(data)
     except DAMAGE as error:
         raise BadSidecar(sidecar, f"{type(error).__name__}: {error}") from error
-
-
-def one_line(value) -> str | None:
-    """One line of text from a string, a list of strings, or a mapping with a name."""
-    if isinstance(value, dict):
-        value = value.get("name")
-    if isinstance(value, list):
-        value = ", ".join(item for item in value if isinstance(item, str))
-    if not isinstance(value, str):
-        return None
-    return _encodable(" ".join(value.split()))[:MAX_TEXT] or None
-
-
-def split_tags(value) -> list[str]:
-    """Tags as sites and tools write them: a list, a mapping from tag to score, or a string, separated by commas if it
-    has any and by white space if not -> lower_case_tags."""
-    if isinstance(value, str):
-        value = value.split(",") if "," in value else value.split()
-    if not isinstance(value, (list, tuple, dict)):
-        return []
-    tags = (normal_tag(tag) for tag in value if isinstance(tag, str))
-    return [tag for tag in tags if tag]
-
-
-_ESCAPED = re.compile(r"\\([()])")
-
-
-def normal_tag(tag: str) -> str:
-    """`Long Hair ` -> `long_hair`; kohya's `saber \\(fate\\)` -> `saber_(fate)`."""
-    plain = _ESCAPED.sub(r"\1", tag) if "\\" in tag else tag
-    return sys.intern(_encodable("_".join(plain.lower().split()))[:200])
-
-
-def _encodable(text: str) -> str:
-    """Without the lone surrogates that JSON escapes and odd file names can hold, but no manifest."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-_SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test", "images", "data"}
-
-
-def folder_tags(path: str) -> list[str]:
-    """The names of class folders: `yuno/001.png` is tagged `yuno`, kohya's `10_yuno` too; splits are no classes."""
-    names = [re.sub(r"^\d+_", "", name) for name in dirname(path).split("/") if name]
-    tags = (normal_tag(name) for name in names if name.lower() not in _SPLIT_FOLDERS)
-    return [tag for tag in tags if tag]

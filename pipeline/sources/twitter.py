@@ -25,26 +25,13 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
-from pipeline.sources.base import Skipped, numbered
-from pipeline.sources.sidecars import MAX_TEXT, one_line
-from pipeline.sources.web_source import (
-    BadAnswer,
-    BudgetExceeded,
-    Busy,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    bad_answer,
-    json_of,
-    odd_post,
-    sanitize_line,
-    skip_missing_url,
-    tags_of,
-)
+from pipeline.sources.base import Skipped
+from pipeline.sources.parsing import BadAnswer, bad_answer, json_of, numbered, odd_post, skip_missing_url, tags_of
+from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, RemoteImage
+from pipeline.tags import MAX_TEXT, one_line
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 100

@@ -15,35 +15,13 @@ from urllib.parse import urljoin
 from pipeline.errors import UserError
 from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import local_path
-from pipeline.sources.sidecars import (
-    DAMAGE,
-    MAX_KEPT,
-    MAX_ROW,
-    MAX_TABLE_BYTES,
-    PROVENANCE_KEYS,
-    caption_in,
-    csv_rows,
-    jsonl_rows,
-    parquet_rows,
-    provenance,
-    row_of,
-    tags_in,
-)
-from pipeline.sources.web_source import (
-    MAX_URL,
-    Cursor,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    is_picture_url,
-    promised_md5,
-    promised_sha256,
-    sanitize_line,
-    tags_of,
-    whole_number,
-)
+from pipeline.sources.parsing import is_picture_url, promised_md5, promised_sha256, tags_of, whole_number
+from pipeline.sources.sidecars import MAX_KEPT, PROVENANCE_KEYS, caption_in, provenance, tags_in
+from pipeline.sources.tables import DAMAGE, MAX_ROW, MAX_TABLE_BYTES, csv_rows, jsonl_rows, parquet_rows, row_of
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.terminal import sanitize_line
+from pipeline.urls import MAX_URL, absolute_url
+from pipeline.web.messages import HttpResponse
 
 VERSION = 2
 MAX_ROWS = 500_000  # one listing holds them all

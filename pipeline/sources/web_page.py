@@ -16,20 +16,12 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.sidecars import MAX_TEXT, one_line, split_tags
-from pipeline.sources.web_source import (
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    bad_answer,
-    is_picture_url,
-    sanitize_line,
-    tags_of,
-)
+from pipeline.sources.parsing import bad_answer, is_picture_url, tags_of
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.tags import MAX_TEXT, one_line, split_tags
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import HttpRequest, HttpResponse
 from pipeline.web.robots import AGENT, opt_out
 
 VERSION = 1

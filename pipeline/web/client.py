@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 from pipeline import redaction
 from pipeline.errors import UserError
-from pipeline.sources.web_source import Busy, HttpRequest, HttpResponse
 from pipeline.web import http as web
 from pipeline.web import robots
 from pipeline.web.http import Outgoing, RequestFailed
 from pipeline.web.http_cache import CachedResponse
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 from pipeline.web.partial_file import VALIDATORS, PartialFile
 from pipeline.web.rate_limit import LONGEST_PAUSE, RateLimiter
 
@@ -96,7 +96,7 @@ class Client:
         the site's own words for it. `read` may raise Busy. Raises Fault."""
         kept = CachedResponse(self._pages, ask)
         outgoing = _outgoing(ask)
-        redaction.cached_map(outgoing.keys)
+        redaction.register(outgoing.keys)
 
         def whole(answer: web.Response) -> HttpResponse:
             if answer.status_code == 304 and kept.answer:

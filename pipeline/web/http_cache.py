@@ -8,9 +8,9 @@ import re
 import threading
 from pathlib import Path
 
-from pipeline.sources.web_source import HttpRequest, HttpResponse
 from pipeline.store import remove
 from pipeline.stored import parse_json
+from pipeline.web.messages import HttpRequest, HttpResponse
 from pipeline.web.partial_file import VALIDATORS
 
 _CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}

@@ -13,9 +13,9 @@ import pytest
 
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
-from pipeline.sources.web_source import HttpResponse
 from pipeline.web.client import _without_keys
 from pipeline.web.http import Outgoing
+from pipeline.web.messages import HttpResponse
 from tests.support.run_luigi import ROOT, last_line, luigi
 
 
@@ -138,5 +138,5 @@ def test_what_a_site_may_say_itself_stays_in_its_answers():
 @pytest.mark.parametrize("key", ["100%sure", "a%(x)s%%b", "${HOME}/key", "$&;<>[]^-\\1"])
 def test_keys_are_remembered_and_hidden_in_all_that_is_printed(key, monkeypatch):
     monkeypatch.setattr(redaction, "_remembered", set())
-    redaction.cached_map([key, "short"])
+    redaction.register([key, "short"])
     assert terminal.visible(f"it was {quote(key)}, in short") == "it was …, in short"

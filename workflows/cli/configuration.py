@@ -139,7 +139,7 @@ def remember_keys() -> None:
     if isinstance(config, configparser.RawConfigParser):
         for section in (config.default_section, *config.sections()):
             values = config.items(section, raw=True)
-            redaction.cached_map(value for option, value in values if option.replace("-", "_") in KEYS)
+            redaction.register(value for option, value in values if option.replace("-", "_") in KEYS)
 
 
 try:

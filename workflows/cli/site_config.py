@@ -99,7 +99,7 @@ class _Section:
 
     def key(self, name: str) -> str:
         """One of the user's keys. Never told, not even in an error."""
-        redaction.cached_map([self.text(name)])
+        redaction.register([self.text(name)])
         if not re.fullmatch("[!-~]+", self.text(name)):
             found = f"{name} has blanks, or characters that no key has"
             raise UserError(f"[{self.name}] of luigi.cfg", found, "the key as the site gave it", "copy it again")
@@ -113,7 +113,7 @@ class _Section:
 
     def url(self, key: str, default: str) -> str:
         """Without a slash at its end."""
-        from pipeline.sources.web_source import absolute_url
+        from pipeline.urls import absolute_url
 
         url = self.text(key) or default
         if "@" in url:

@@ -19,8 +19,9 @@ from pipeline.sources.archive import tar_members, zip_members
 from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, utc
 from pipeline.sources.base import MAX_FILE_BYTES, Held, LocalQuery, Post, Skipped
 from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
-from pipeline.sources.sidecars import MAX_TABLE_BYTES, TABLES, Sidecars, beside
+from pipeline.sources.sidecars import TABLES, Sidecars, beside
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
+from pipeline.sources.tables import MAX_TABLE_BYTES
 
 MAX_INNER = 768 << 20  # bytes of an archive within, which is held in memory
 MAX_TOTAL = 1 << 40  # bytes that all pictures may unpack to

@@ -10,36 +10,26 @@ from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from pipeline.sources.base import Skipped
-from pipeline.sources.sidecars import one_line
-from pipeline.sources.web_source import (
-    WITHOUT_IDS,
-    Busy,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
+from pipeline.sources.boorus.common import WITHOUT_IDS, check_ratings, choose_variant, id_of, next_cursor, rating_of
+from pipeline.sources.parsing import (
     bad_answer,
-    check_ratings,
-    choose_variant,
-    id_of,
     is_picture_url,
     keys_of,
-    next_cursor,
     odd_post,
     offers_of,
     parsed_json,
     promised_md5,
-    rating_of,
-    sanitize_line,
     skip_by_rating,
     skip_missing_url,
     tags_of,
     whole_number,
     words_in,
 )
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.tags import one_line
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 100

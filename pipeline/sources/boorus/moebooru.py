@@ -3,33 +3,24 @@
 from urllib.parse import urlencode
 
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import (
-    WITHOUT_IDS,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    check_ratings,
-    choose_variant,
-    id_of,
+from pipeline.sources.boorus.common import WITHOUT_IDS, check_ratings, choose_variant, id_of, next_cursor, rating_of
+from pipeline.sources.parsing import (
     is_picture_url,
     json_of,
-    next_cursor,
     odd_post,
     offers_of,
     posts_of,
     promised_md5,
-    rating_of,
-    sanitize_line,
     skip_by_rating,
     skip_missing_url,
     tags_of,
     whole_number,
     words_in,
 )
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 100

@@ -16,7 +16,9 @@ from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import local_path
 from pipeline.sources.getchu import pages
 from pipeline.sources.getchu.pages import ITEM_ID, item_of
-from pipeline.sources.web_source import Busy, Cursor, HttpRequest, HttpResponse, Page, Query, bad_answer
+from pipeline.sources.parsing import bad_answer
+from pipeline.sources.web_source import Cursor, Page, Query
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 
 VERSION = 1
 MAX_LIST_BYTES, MAX_ROWS = 32 << 20, 500_000

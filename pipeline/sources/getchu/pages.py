@@ -15,9 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 from pipeline.sources.base import Skipped
-from pipeline.sources.sidecars import MAX_TEXT, one_line
+from pipeline.sources.parsing import bad_answer, tags_of
 from pipeline.sources.web_page import decoded
-from pipeline.sources.web_source import HttpResponse, RemoteImage, absolute_url, bad_answer, tags_of
+from pipeline.sources.web_source import RemoteImage
+from pipeline.tags import MAX_TEXT, one_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import HttpResponse
 from pipeline.web.robots import AGENT, opt_out
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page

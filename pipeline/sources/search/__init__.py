@@ -10,17 +10,12 @@ saw once, so no byte of it is promised; its address may lead anywhere.
 
 from pipeline.sources.base import Skipped
 from pipeline.sources.folder import OTHERS
-from pipeline.sources.sidecars import one_line
-from pipeline.sources.web_source import (
-    BadAnswer,
-    HttpResponse,
-    RemoteImage,
-    absolute_url,
-    bad_answer,
-    json_of,
-    sanitize_line,
-    tags_of,
-)
+from pipeline.sources.parsing import BadAnswer, bad_answer, json_of, tags_of
+from pipeline.sources.web_source import RemoteImage
+from pipeline.tags import one_line
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import HttpResponse
 
 _UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
 _UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}

@@ -13,22 +13,11 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
+from pipeline.sources.parsing import BadAnswer, bad_answer, offers_of, skip_missing_url, whole_number
 from pipeline.sources.search import object_of, offer_of, refusal_of
-from pipeline.sources.web_source import (
-    BadAnswer,
-    Busy,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    bad_answer,
-    offers_of,
-    sanitize_line,
-    skip_missing_url,
-    whole_number,
-)
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.terminal import sanitize_line
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 10

@@ -12,24 +12,12 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
+from pipeline.sources.parsing import BadAnswer, offers_of, posts_of, skip_by_rating, skip_missing_url, whole_number
 from pipeline.sources.search import object_of, offer_of, refusal_of
-from pipeline.sources.web_source import (
-    BadAnswer,
-    Busy,
-    Cursor,
-    HttpRequest,
-    HttpResponse,
-    Page,
-    Query,
-    RemoteImage,
-    absolute_url,
-    offers_of,
-    posts_of,
-    sanitize_line,
-    skip_by_rating,
-    skip_missing_url,
-    whole_number,
-)
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
+from pipeline.terminal import sanitize_line
+from pipeline.urls import absolute_url
+from pipeline.web.messages import Busy, HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 20  # the most without a token. With one: 50, which does not divide 240

@@ -20,10 +20,11 @@ from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import HttpRequest, Query, RemoteImage
+from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import BlockedByHost, Client, CrawlPolicy
+from pipeline.web.messages import HttpRequest
 from tests.support.fake_site import GALLERY, RequestFailed, StandIn, keeps_apart
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
@@ -411,7 +412,7 @@ def test_a_refresh_in_another_order_brings_nothing_that_is_not_new(ask, site):
 
 
 def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
-    monkeypatch.setattr("pipeline.crawl.crawl.BARREN", 2)
+    monkeypatch.setattr("pipeline.crawl.crawl.MAX_EMPTY_PAGES", 2)
     monkeypatch.setattr("pipeline.sources.boorus.danbooru.PER_PAGE", 3)
     harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
     row = harvest.site.engine
@@ -536,7 +537,7 @@ def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path
     )
     harvest = ask()
     client = Client(harvest.policy, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
-    from pipeline.sources.web_source import HttpRequest
+    from pipeline.web.messages import HttpRequest
     from pipeline.web.partial_file import PartialFile
 
     for number in (1, 2):

@@ -11,7 +11,9 @@ from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import HttpResponse, Query, RemoteImage, parsed_json
+from pipeline.sources.parsing import parsed_json
+from pipeline.sources.web_source import Query, RemoteImage
+from pipeline.web.messages import HttpResponse
 
 BOORUS = ("danbooru", "gelbooru", "moebooru")
 POST = {"file_ext": "png", "file_url": "https://site.example/1.png", "tags": "1girl", "tag_string": "1girl"}

@@ -14,9 +14,9 @@ from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Post, Skipped
-from pipeline.sources.sidecars import normal_tag
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
+from pipeline.tags import normal_tag
 from pipeline.web.client import CrawlPolicy
 from tests.support.fake_getchu import ITEMS, pictures_of
 from tests.support.fake_site import RequestFailed, StandIn

@@ -13,7 +13,10 @@ from pipeline.errors import UserError
 from pipeline.sources import SOURCES, url_list, web_page
 from pipeline.sources.base import Skipped
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
-from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query, RemoteImage, absolute_url
+from pipeline.sources.parsing import BadAnswer
+from pipeline.sources.web_source import Query, RemoteImage
+from pipeline.urls import absolute_url
+from pipeline.web.messages import Busy, HttpResponse
 
 MD5, SHA1, SHA256 = "563c6fbe5761ac4ba720ae0da9a15b8a", "6fef5929e6e09703b1493c6e5802fa5e4f189639", "a" * 64
 KEYS = {"api_key": "open-sesame", "user_id": "4711"}

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sources import folder, sidecars
 from pipeline.sources.base import LocalQuery, Post, Skipped
-from pipeline.sources.sidecars import split_tags
+from pipeline.tags import split_tags
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 

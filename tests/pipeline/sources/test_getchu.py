@@ -9,7 +9,9 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sources import getchu
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query
+from pipeline.sources.parsing import BadAnswer
+from pipeline.sources.web_source import Query
+from pipeline.web.messages import Busy, HttpResponse
 
 SITE = "https://www.getchu.com"
 ADULT = {"confirm_age": "true", "genre": "pc_soft"}

@@ -7,9 +7,11 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
+from pipeline.sources.parsing import BadAnswer
 from pipeline.sources.search import google as google_images
 from pipeline.sources.search import no_picture, offer_of, openverse
-from pipeline.sources.web_source import BadAnswer, Busy, HttpResponse, Query, RemoteImage
+from pipeline.sources.web_source import Query, RemoteImage
+from pipeline.web.messages import Busy, HttpResponse
 
 KEY, CX = "AIza-open-sesame", "0123:my-engine"
 

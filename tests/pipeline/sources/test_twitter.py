@@ -11,7 +11,9 @@ from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import twitter
 from pipeline.sources.base import Skipped
-from pipeline.sources.web_source import BadAnswer, BudgetExceeded, Busy, HttpResponse, Query, RemoteImage
+from pipeline.sources.parsing import BadAnswer
+from pipeline.sources.web_source import BudgetExceeded, Query, RemoteImage
+from pipeline.web.messages import Busy, HttpResponse
 
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAopen-sesame%3Dtoken"
 PBS = "https://pbs.twimg.com/media/GdfcARjXAAANecn"

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from pipeline import assets
-from pipeline.sources.web_source import HttpRequest, HttpResponse
 from pipeline.web.http_cache import CachedResponse
+from pipeline.web.messages import HttpRequest, HttpResponse
 from pipeline.web.partial_file import PartialFile
 from pipeline.web.rate_limit import RateLimiter
 

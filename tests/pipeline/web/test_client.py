@@ -12,11 +12,12 @@ import pytest
 from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
 from pipeline.sources import SOURCES
-from pipeline.sources.web_source import HttpRequest, Query
+from pipeline.sources.web_source import Query
 from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import Client, CrawlPolicy, _wanted_wait, host_name
 from pipeline.web.http import check_public
+from pipeline.web.messages import HttpRequest
 from pipeline.web.partial_file import PartialFile
 from tests.support.fake_site import RequestFailed, StandIn
 

@@ -1,0 +1,89 @@
+"""Tables in CSV, JSON Lines and Parquet, row by row and within bounds of memory."""
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterable, Iterator
+
+MAX_TABLE_BYTES = 200 << 20
+MAX_ROW = 1 << 18  # characters of a table's row
+MAX_BATCH = 32 << 20  # bytes that are taken from a Parquet file at a time
+MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
+
+
+# What parsers raise: Arrow's and JSON's errors are ValueErrors, a time that no calendar holds overflows.
+DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError)
+
+
+def csv_rows(data: bytes, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """(number of the line that ends it, cells) of each row, read bit by bit. Raises csv.Error, and ValueError for a row
+    of more than MAX_ROW characters."""
+    file = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        while line := file.readline(MAX_ROW + 1):
+            size += len(line)
+            if size > MAX_ROW:
+                raise ValueError(f"a row of more than {MAX_ROW:,} characters")
+            yield line
+
+    reader = csv.reader(lines(), delimiter=delimiter)
+    try:
+        for cells in reader:
+            size = 0
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from error
+
+
+def row_of(header: Iterable[str], cells: Iterable) -> dict:
+    """Name -> cell; of columns with the same name, the first that is filled."""
+    row: dict = {}
+    for name, cell in zip(header, cells, strict=False):
+        if cell not in (None, "") or name not in row:
+            row[name] = row.get(name) or cell
+    return row
+
+
+def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
+    """(number of the line, its value). Raises ValueError, which names the line."""
+    for number, line in enumerate(io.BytesIO(data), 1):
+        yield from jsonl_row(number, line)
+
+
+def jsonl_row(number: int, line: bytes) -> list[tuple[int, object]]:
+    """None of an empty line. Raises ValueError."""
+    try:
+        if len(line) > MAX_ROW:
+            raise ValueError(f"more than {MAX_ROW:,} bytes")
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        return [(number, json.loads(text))] if text else []
+    except UnicodeDecodeError:
+        raise ValueError(f"line {number}: no UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: {error}") from error
+
+
+def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:
+    """Yield rows with those of the wanted columns that there are, by their names in lower case. Raise ValueError,
+    OSError."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(data), thrift_container_size_limit=MAX_COLUMNS)
+    groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+    columns = [name for name in dict.fromkeys(file.schema_arrow.names) if name.lower() in wanted]
+    size = sum(group.total_byte_size for group in groups)
+    if size <= MAX_TABLE_BYTES:
+        # No cell is larger than the columns that it is in: so many fit, even if all are one entry of a dictionary.
+        count = max(4, min(1024, MAX_BATCH // max(1, *(group.total_byte_size for group in groups), 1)))
+        size = 0  # as it turns out: what it says of itself may be a lie
+        for batch in file.iter_batches(count, columns=columns):
+            size += batch.nbytes + 1000 * len(batch)  # a dict's own room
+            if size > MAX_TABLE_BYTES:
+                break
+            names = [name.lower() for name in batch.schema.names]
+            yield from (row_of(names, row) for row in zip(*(each.to_pylist() for each in batch.columns), strict=True))
+    if size > MAX_TABLE_BYTES:
+        raise ValueError(f"more than {MAX_TABLE_BYTES:,} bytes when unpacked")

@@ -1,0 +1,186 @@
+"""Tags and names as people, sites and tools write them, in one spelling: `long_hair`."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from posixpath import dirname
+
+MAX_TAGS = 500  # of one picture
+MAX_TEXT = 2000  # characters
+MAX_DEPTH = 4  # of lists and mappings of tags
+ARTIST_NAMESPACES = ("artist", "creator", "mangaka", "illustrator")  # before a colon in a tag
+
+
+def artist_of_tag(tag: str) -> str | None:
+    """`creator:somebody` -> somebody; None of other tags."""
+    namespace, _, name = tag.partition(":")
+    return name.lstrip("_") or None if namespace.lower() in ARTIST_NAMESPACES else None
+
+
+def strings_in(value: object, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        items = list_items(value)
+        yield from [value] if items is None else items
+    elif isinstance(value, (list, tuple)) and depth:
+        for item in value:
+            yield from strings_in(item, depth - 1)
+
+
+def parse_tags(value: object, depth: int) -> Iterator[str]:
+    """Tags as people and tools write them: besides what split_tags reads, lists as text, lists of mappings with a name,
+    mappings of lists, a tag or a caption on each line."""
+    if isinstance(value, str):
+        items = list_items(value)
+        yield from _tags_of_text(value) if items is None else filter(None, map(normal_tag, items))
+    elif isinstance(value, dict) and depth:
+        of_kinds = [item for item in value.values() if isinstance(item, (list, dict))]
+        if of_kinds:
+            for item in of_kinds:
+                yield from parse_tags(item, depth - 1)
+        else:  # each with its score
+            yield from split_tags(value)
+    elif isinstance(value, (list, tuple)) and depth:
+        for item in value:
+            item = item.get("name", item.get("tag")) if isinstance(item, dict) else item
+            if isinstance(item, str):
+                yield from _tags_of_line(item, is_one=True)
+            else:
+                yield from parse_tags(item, depth - 1)
+
+
+def _tags_of_text(text: str) -> Iterator[str]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines:
+        yield from _tags_of_line(line, is_one=len(lines) > 1)
+
+
+def _tags_of_line(line: str, *, is_one: bool) -> Iterable[str]:
+    """Return the tags of a line. `is_one`: whether one without commas is one tag, blanks and all, not several."""
+    parts = _parted(line)
+    if not parts and not is_prose(line):
+        is_one = is_one and not ("_" in line and len(line.split()) > 1)
+        return filter(None, [normal_tag(line)] if is_one else split_tags(line))
+    tags = (_words(part) if is_prose(part) else [normal_tag(part)] for part in parts or [line])
+    return filter(None, chain.from_iterable(tags))
+
+
+_MARKS = (re.compile("[,，、]"), re.compile(r"(?<=\w);(?=\s|$)"))
+_MAY_BE_PARTED = re.compile("[,，、;]")
+
+
+def _parted(line: str) -> list[str]:
+    """The parts of a line with commas, or semicolons that are no smileys; none without."""
+    if not _MAY_BE_PARTED.search(line):
+        return []
+    return next((parts for mark in _MARKS if len(parts := mark.split(line)) > 1), [])
+
+
+_MIN_PROSE = 4  # words
+_OF_SENTENCES = frozenset("a an the is are was were he she they his her their this that".split())
+
+
+def is_prose(line: str) -> bool:
+    """Whether a line is a sentence, more or less, and no tag: they hold no articles."""
+    if len(line.split()) < _MIN_PROSE:  # so are most tags: no part of it has more words
+        return False
+    part = max(_parted(line) or [line], key=lambda part: len(part.split()))
+    words = part.lower().split()
+    is_long = len(words) >= _MIN_PROSE and "_" not in line
+    return is_long and (line.rstrip().endswith(".") or not _OF_SENTENCES.isdisjoint(words))
+
+
+def _words(line: str) -> Iterator[str]:
+    words = (normal_tag(word.strip(".!?\"'()")) for word in line.split())
+    yield from (word for word in words if word and word not in _OF_SENTENCES)
+
+
+_QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
+
+
+# Each alternative begins with another character, so that no text takes more than a few looks at each of its own.
+_QUOTED_LIST = re.compile(rf"""(?:[\s,:.()\de+-]|{_QUOTED.pattern})*""", re.DOTALL)
+_LIST = re.compile(r"([\[{(])(.*)[\])}]", re.DOTALL)
+_ARRAY = re.compile(r"(?:np\.)?array\((.*?)(?:,\s*dtype=[\w.<>']{1,20})?\)", re.DOTALL)
+
+
+def list_items(text: str) -> list[str] | None:
+    """The items of a list that has become text, as JSON, as Python or NumPy prints it, or without quotes; None if it is
+    no list."""
+    text = text.strip()
+    if text[:5].lower() in ("nan", "none", "null"):
+        return []
+    if not text.endswith(("]", "}", ")")):
+        return None
+    if array := _ARRAY.fullmatch(text):
+        text = array[1].strip()
+    inner = _LIST.fullmatch(text)
+    if inner is None:
+        return None
+    try:
+        value = json.loads(text)
+        return list(islice(_leaves(value, MAX_DEPTH), 10 * MAX_TAGS))
+    except (ValueError, RecursionError):
+        pass
+    if _QUOTED_LIST.fullmatch(inner[2]):
+        return [re.sub(r"\\(.)", r"\1", first or second) for first, second in _QUOTED.findall(inner[2])]
+    is_plain = inner[1] == "[" and not re.search(r"[\[\]'\"]", inner[2])
+    return [part.strip() for part in inner[2].split(",")] if is_plain else None
+
+
+def _leaves(value: object, depth: int) -> Iterator[str]:
+    """The strings of a JSON list, and the keys of a mapping with scores."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and not any(isinstance(item, (list, dict)) for item in value.values()):
+        yield from [str(value["name"])] if isinstance(value.get("name"), str) else value
+    elif isinstance(value, (list, dict)) and depth:
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item, depth - 1)
+
+
+def one_line(value) -> str | None:
+    """One line of text from a string, a list of strings, or a mapping with a name."""
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        value = ", ".join(item for item in value if isinstance(item, str))
+    if not isinstance(value, str):
+        return None
+    return encodable(" ".join(value.split()))[:MAX_TEXT] or None
+
+
+def split_tags(value) -> list[str]:
+    """Tags as sites and tools write them: a list, a mapping from tag to score, or a string, separated by commas if it
+    has any and by white space if not -> lower_case_tags."""
+    if isinstance(value, str):
+        value = value.split(",") if "," in value else value.split()
+    if not isinstance(value, (list, tuple, dict)):
+        return []
+    tags = (normal_tag(tag) for tag in value if isinstance(tag, str))
+    return [tag for tag in tags if tag]
+
+
+_ESCAPED = re.compile(r"\\([()])")
+
+
+def normal_tag(tag: str) -> str:
+    """`Long Hair ` -> `long_hair`; kohya's `saber \\(fate\\)` -> `saber_(fate)`."""
+    plain = _ESCAPED.sub(r"\1", tag) if "\\" in tag else tag
+    return sys.intern(encodable("_".join(plain.lower().split()))[:200])
+
+
+def encodable(text: str) -> str:
+    """Without the lone surrogates that JSON escapes and odd file names can hold, but no manifest."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+_SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test", "images", "data"}
+
+
+def folder_tags(path: str) -> list[str]:
+    """The names of class folders: `yuno/001.png` is tagged `yuno`, kohya's `10_yuno` too; splits are no classes."""
+    names = [re.sub(r"^\d+_", "", name) for name in dirname(path).split("/") if name]
+    tags = (normal_tag(name) for name in names if name.lower() not in _SPLIT_FOLDERS)
+    return [tag for tag in tags if tag]
