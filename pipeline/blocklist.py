@@ -64,31 +64,33 @@ class BlockList:
     def _prefixes(self) -> tuple[str, ...]:
         return tuple(value for kind, value in self.cells if kind == "url_prefix")
 
-    def match_rule(self, told: HasProvenance) -> str | None:
+    def match_rule(self, picture: HasProvenance) -> str | None:
         """The kind of cell that blocks a picture of which so much is known; None if none does. Hashes apart."""
         if not self.cells:
             return None
-        if any(("artist", name) in self.cells for name in artists(told.artist, told.tags)):
+        if any(("artist", name) in self.cells for name in artist_names(picture.artist, picture.tags)):
             return "artist"
-        urls = [plain_url(url) for url in (told.page_url, told.file_url, *getattr(told, "instead", ())) if url]
-        if any(("domain", domain) in self.cells for url in urls for domain in _domains(url)):
+        urls = [
+            comparable_url(url) for url in (picture.page_url, picture.file_url, *getattr(picture, "instead", ())) if url
+        ]
+        if any(("domain", domain) in self.cells for url in urls for domain in _parent_domains(url)):
             return "domain"
         return "url_prefix" if self._prefixes and any(url.startswith(self._prefixes) for url in urls) else None
 
 
-def artists(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
+def artist_names(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
     """All names by which the artists of a picture may be known, in one spelling. Any tag may be one, also where an
     artist is named: boorus list artists among them, some as `artist:name`."""
     parts = [artist, *re.split(r"[,;、，；]", artist)] if artist else []
-    return {_name(name) for name in (*parts, *tags, *filter(None, map(artist_of_tag, tags)))} - {""}
+    return {_normal_name(name) for name in (*parts, *tags, *filter(None, map(artist_of_tag, tags)))} - {""}
 
 
-def _name(text: str) -> str:
+def _normal_name(text: str) -> str:
     """In one spelling: as a tag, of half width, without the @ of a handle."""
     return normal_tag(unicodedata.normalize("NFKC", text)).lstrip("@")
 
 
-def plain_url(url: str) -> str:
+def comparable_url(url: str) -> str:
     """By which prefixes are compared: without the scheme and the port that it means, the host in lower case and ASCII,
     nothing of the path percent-encoded."""
     absolute = absolute_url(url if "://" in url else f"https://{url.strip()}") or ""
@@ -98,14 +100,14 @@ def plain_url(url: str) -> str:
     return f"{name}/{unquote(path)}"
 
 
-def _domains(url: str) -> list[str]:
+def _parent_domains(url: str) -> list[str]:
     """`a.b.org/c` -> a.b.org, b.org, org."""
     names = url.partition("/")[0].partition(":")[0].rstrip(".").split(".")
     return [".".join(names[start:]) for start in range(len(names))]
 
 
 def _domain(text: str) -> str:
-    host = plain_url(text).partition("/")[0].partition(":")[0].rstrip(".")
+    host = comparable_url(text).partition("/")[0].partition(":")[0].rstrip(".")
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host):
         raise ValueError("a domain such as example.org")
     return host
@@ -118,24 +120,24 @@ def _sha256(text: str) -> str:
 
 
 def _url_prefix(text: str) -> str:
-    plain = plain_url(text)
+    plain = comparable_url(text)
     if text.strip().count("/") < (3 if "://" in text else 1) or plain.startswith("/"):
         raise ValueError("the beginning of a URL, up to and with the slash behind its host or more")
     return plain
 
 
 def _artist(text: str) -> str:
-    if not (name := _name(text)):
+    if not (name := _normal_name(text)):
         raise ValueError("a name")
     return name
 
 
-_PLAIN = {"artist": _artist, "domain": _domain, "url_prefix": _url_prefix, "sha256": _sha256}
+_NORMALIZERS = {"artist": _artist, "domain": _domain, "url_prefix": _url_prefix, "sha256": _sha256}
 
 
-def cell(kind: str, text: str) -> tuple[str, str]:
+def parse_cell(kind: str, text: str) -> tuple[str, str]:
     """In its plain form. Raises ValueError, which says what was expected."""
-    return kind, _PLAIN[kind](text)
+    return kind, _NORMALIZERS[kind](text)
 
 
 def file_below(root: Path) -> Path:
@@ -171,7 +173,7 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
         for row in reader:
             if "more" in row:
                 raise ValueError(f"as many cells as columns: {','.join(names)}; quote a cell that has commas")
-            rows.append([cell(kind, row[kind]) for kind in KINDS if (row.get(kind) or "").strip()])
+            rows.append([parse_cell(kind, row[kind]) for kind in KINDS if (row.get(kind) or "").strip()])
     except (ValueError, csv.Error) as error:
         raise UserError(path, f"line {reader.line_num} is not right", str(error), "mend that line") from error
     return rows
@@ -179,17 +181,17 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
 
 def add(root: Path, kind: str, text: str, reason: str, scratch: Path) -> None:
     """Write one more line; none if it is there. Raises UserError if the file is wrong, ValueError if the text is."""
-    path, value = file_below(root), cell(kind, text)
+    path, value = file_below(root), parse_cell(kind, text)
     if value in read(root).cells:
         return
-    held = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     file = io.StringIO()
-    columns = [name.strip().lower() for name in next(csv.reader(held.splitlines()[:1]), COLUMNS)]
+    columns = [name.strip().lower() for name in next(csv.reader(text.splitlines()[:1]), COLUMNS)]
     writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
     if kind not in columns:
         raise UserError(path, f"no column {kind}", _EXAMPLE, "add the column")
-    if not held:
+    if not text:
         writer.writeheader()
     writer.writerow({kind: text.strip(), "reason": " ".join(reason.split())})
-    ended = held if not held or held.endswith("\n") else held + "\n"
-    replace_file(path, (ended + file.getvalue()).encode(), scratch=scratch)
+    complete = text if not text or text.endswith("\n") else text + "\n"
+    replace_file(path, (complete + file.getvalue()).encode(), scratch=scratch)

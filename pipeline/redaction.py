@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 HIDDEN = "…"
-MIN_LENGTH = 6  # characters from which on a value can be told from other text
+MIN_SECRET_LENGTH = 6  # characters from which on a value can be told from other text
 _MAX_ESCAPES = 8  # backslashes before an escaped character; without a bound, a run of them takes quadratic time
 
-_remembered: set[str] = set()
+_registered: set[str] = set()
 _ENTITIES: dict[str, list[str]] = defaultdict(list)
 for _name, _text in html.entities.html5.items():
     if _name.endswith(";"):
@@ -20,7 +20,7 @@ for _name, _text in html.entities.html5.items():
 
 def register(secrets: Iterable[str]) -> None:
     """Add keys that `hide` hides from now on, whatever text they come in."""
-    _remembered.update(secret for secret in secrets if len(secret) >= MIN_LENGTH)
+    _registered.update(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
 
 
 def basic_credentials(login: str, password: str) -> set[str]:
@@ -33,7 +33,7 @@ def basic_credentials(login: str, password: str) -> set[str]:
 
 def hide(text: str, secrets: Iterable[str] = ()) -> str:
     """Return the text without the secrets, and without those that are remembered."""
-    pattern = _pattern(frozenset(secrets) | _remembered)
+    pattern = _pattern(frozenset(secrets) | _registered)
     return pattern.sub(HIDDEN, text) if pattern else text
 
 
@@ -45,7 +45,7 @@ def hide_in_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
 
 @functools.lru_cache(maxsize=16)
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    longest_first = sorted((secret for secret in secrets if len(secret) >= MIN_LENGTH), key=len, reverse=True)
+    longest_first = sorted((secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH), key=len, reverse=True)
     if not longest_first:
         return None
     starts = re.escape("".join(sorted({secret[0] for secret in longest_first})))

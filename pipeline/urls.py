@@ -3,14 +3,14 @@
 import re
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-MAX_URL = 2000  # characters
+MAX_URL_LENGTH = 2000  # characters
 
 
 def absolute_url(url: object, base: str = "") -> str | None:
     """The http(s) URL that `url` is, seen from `base`: percent-encoded where it must be and never twice, without its
     fragment. None if it is none that can be asked for, or holds a password."""
     text = str(url or "").strip()
-    if not 0 < len(text) <= MAX_URL:
+    if not 0 < len(text) <= MAX_URL_LENGTH:
         return None
     try:
         text.encode()  # JSON can hold halves of characters
@@ -27,4 +27,4 @@ def absolute_url(url: object, base: str = "") -> str | None:
         return None
     netloc = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
     absolute = urlunsplit((parts.scheme, netloc, path, query, ""))
-    return absolute if len(absolute) <= MAX_URL else None
+    return absolute if len(absolute) <= MAX_URL_LENGTH else None

@@ -12,7 +12,7 @@ from pipeline import redaction
 from pipeline.redaction import HIDDEN, hide, hide_in_bytes
 
 
-def json_of(key: str, times: int = 1) -> str:
+def parse_json_body(key: str, times: int = 1) -> str:
     for _ in range(times):
         key = json.dumps(key)[1:-1]
     return key
@@ -23,10 +23,10 @@ SPELLINGS = {
     "percent-encoded": quote,
     "percent-encoded, + for a blank": quote_plus,
     "percent-encoded twice": lambda key: quote(quote_plus(key)),
-    "JSON": json_of,
+    "JSON": parse_json_body,
     "JSON, letters as they are": lambda key: json.dumps(key, ensure_ascii=False)[1:-1],
-    "JSON twice": lambda key: json_of(key, 2),
-    "JSON three times": lambda key: json_of(key, 3),
+    "JSON twice": lambda key: parse_json_body(key, 2),
+    "JSON three times": lambda key: parse_json_body(key, 3),
 }
 
 

@@ -1,7 +1,7 @@
-"""From a question to a source on the web to originals in images/, by way of the ledger.
+"""A crawl: from a query to a source on the web to originals in images/, by way of the ledger.
 
-First the listing, page by page, until there are as many offers as are wanted; then their files. Killed at any moment,
-it goes on where the ledger and the spool stand.
+First the listing, page by page, until there are as many images as are wanted; then their files. A crawl that is killed
+at any moment goes on from the ledger and the partial files.
 """
 
 import contextlib
@@ -11,17 +11,17 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.blocklist import BlockList
-from pipeline.crawl import download
-from pipeline.crawl.ledger import FETCHED, Counts, File, Ledger, Line, counted, file_key
+from pipeline.crawl.download import download_image
+from pipeline.crawl.ledger import FETCHED, CrawlSummary, Entry, File, Ledger, file_key, summarize
 from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
 from pipeline.images import collect as images
@@ -34,24 +34,26 @@ from pipeline.web.partial_file import PartialFile
 
 logger = logging.getLogger("luigi-interface")
 
-OF_THE_MACHINE = ("program",)  # settings that say where something lies: no part of the question
+Result = TypeVar("Result")
+
+MACHINE_SETTINGS = ("program",)  # options that say where a program lies, and change no result
 ASSUMED_LATENCY_S = 0.3  # of a request, where no rate is kept
-MAX_EMPTY_PAGES = 50  # pages in a row without a picture that is taken: then a listing ends
-# Of files: a part of one is kept for --retry-failed.
+MAX_EMPTY_PAGES = 50  # pages in a row without a new image, after which a listing ends
+# Reasons for which a file failed and its part is kept for --retry-failed.
 RESUMABLE = {"cut_short", "too_slow", "unreachable", "server_error", "rate_limited"}
 
 
-class Harvested(NamedTuple):
-    """What one question came to."""
+class CrawlResult(NamedTuple):
+    """What one crawl found."""
 
-    counts: Counts
+    counts: CrawlSummary
     offers: list[Post | Skipped]
-    """In the order of the source; files are read from images/."""
+    """In the order of the source; the bytes are read from images/."""
 
 
 @dataclass(frozen=True)
 class Crawl:
-    """One question to one source."""
+    """One query to one source."""
 
     source: str
     site: WebSource
@@ -62,20 +64,21 @@ class Crawl:
     is_strict: bool = False
     """Whether a file whose md5 is not the promised one is a failure, even if it is a whole picture."""
     max_cost_usd: float = float("inf")
-    """What asking this source may cost in a month (UTC), with all questions to it from this data root."""
+    """Limit for a month (UTC), for all queries to this source from this data root."""
     blocked: BlockList = BlockList()  # noqa: RUF009  # it is frozen
     hosts: Path | None = None
-    """Where the budgets of hosts lie; None: in the user's cache."""
+    """Folder of the rate limiters; None: in the user's cache."""
 
     @functools.cached_property
     def key(self) -> str:
-        """What the question is, whichever port a mirror of the site listens on. Raises UserError if it is none."""
-        return hashlib.sha256(json.dumps([self.site.engine.VERSION, self._about]).encode()).hexdigest()[:16]
+        """Return the digest of the query, the same for whichever port a mirror listens on. Raise UserError if the query
+        is not valid."""
+        return hashlib.sha256(json.dumps([self.site.engine.VERSION, self._question]).encode()).hexdigest()[:16]
 
     @functools.cached_property
-    def _about(self) -> dict:
+    def _question(self) -> dict[str, Any]:
         query = self.query
-        options = {name: value for name, value in query.options.items() if name not in OF_THE_MACHINE}
+        options = {name: value for name, value in query.options.items() if name not in MACHINE_SETTINGS}
         return {
             "source": self.source,
             "host": urlsplit(query.base_url).hostname,
@@ -85,85 +88,89 @@ class Crawl:
             "pages": query.pages,
             "strict": self.is_strict,
             "options": options,
-            "first": self.site.engine.first(query),
+            "first": self.site.engine.first_cursor(query),
         }
 
     def round(self, *, is_new: bool) -> tuple[str, int]:
-        """(the ledger's id, the round that stands or, with `is_new`, the one that is to be made)."""
+        """Return the ledger's id and the number of the last finished round, or with `is_new` of the one after it."""
         with self._ledger() as ledger:
-            finished = ledger.finished(self.key)
+            finished = ledger.last_finished_round(self.key)
             return ledger.id, 0 if finished is None else finished + is_new
 
-    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> Harvested:
-        """Ask for what is missing of the first `limit` pictures (0: all) of each round up to `number`. Raises UserError
-        if the source cannot be asked now: what is there is kept."""
+    def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> CrawlResult:
+        """Fetch what is missing of the first `limit` images (0: all) of each round up to `number`. Raise UserError if
+        the source cannot be reached now; what was fetched is kept."""
         stop = threading.Event()
         client = Client(self.policy, self.store.root / "cache" / "pages", stop, self.hosts)
-        # One process asks a source at a time: two would share its rate, and might fetch the same file.
+        # One process at a time crawls a source: two would share its rate, and might fetch the same file.
         with self.store.alone(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
-            first = self._first(ledger) if is_refresh or not number else None
-            ledger.begin(self.key, number, self._about, first, is_retry=is_retry)
+            first = self._first_cursor_of_round(ledger) if is_refresh or not number else None
+            ledger.begin(self.key, number, self._question, first, is_retry=is_retry)
             try:
-                self._list(client, ledger, number, limit)
-                self._fetch(client, ledger, number, limit, stop)
+                self._list_pages(client, ledger, number, limit)
+                self._fetch_files(client, ledger, number, limit, stop)
             finally:
                 stop.set()
             ledger.finish(self.key, number)
-            lines = self._lines(ledger, number, limit)
-            counts = counted(lines, ledger.rounds(self.key, number), limit)
+            entries = [self._apply_rules(entry) for entry in ledger.entries(self.key, number, limit)]
+            counts = summarize(entries, ledger.rounds(self.key, number), limit)
         logger.log(logging.INFO if counts.is_complete else logging.WARNING, "%s: %s", self.source, counts)
         if counts.by_kind.keys() & {"failed", "rate-limited", "refused", "gone"}:
             logger.warning("%s: --retry-failed asks again for what failed", self.source)
-        return Harvested(counts, [self._offered(line) for line in lines])
+        return CrawlResult(counts, [self._to_post(entry) for entry in entries])
 
     @functools.cached_property
-    def _lister(self) -> Paginator:
+    def _paginator(self) -> Paginator:
         return Paginator(self.source, self.site, self.query, self.max_cost_usd)
 
-    def _why(self, offer: RemoteImage) -> str | None:
-        """Why the block list keeps it out; None if it does not."""
-        return "sha256" if offer.sha256 in self.blocked.hashes else self.blocked.match_rule(offer)
+    def _match_rule(self, image: RemoteImage) -> str | None:
+        """Return the kind of rule of the block list that matches an image; None if none does."""
+        return "sha256" if image.sha256 in self.blocked.hashes else self.blocked.match_rule(image)
 
-    def _noted(self, offer: RemoteImage | Skipped) -> RemoteImage | Skipped:
-        """As the ledger is to have it: of what is blocked, nothing but that it is, and by which line."""
-        rule = self._why(offer) if isinstance(offer, RemoteImage) else None
+    def _hide_blocked(self, offer: RemoteImage | Skipped) -> RemoteImage | Skipped:
+        """Return the record to store; a blocked image keeps only the rule that matched."""
+        rule = self._match_rule(offer) if isinstance(offer, RemoteImage) else None
         return Skipped(offer.source_id, "blocked", rule) if rule else offer
 
-    def _first(self, ledger: Ledger) -> Cursor:
-        """Of a round's listing: from the beginning, or only of what is new, where a site can be asked for that."""
+    def _first_cursor_of_round(self, ledger: Ledger) -> Cursor:
+        """Return the cursor of a new listing: of what is new only, where the site has such a query."""
         newest = [each.newest for each in ledger.rounds(self.key, 1 << 30) if each.newest]
-        is_told = newest and hasattr(self.site.engine, "since")
-        return self.site.engine.since(self.query, newest[-1]) if is_told else self.site.engine.first(self.query)
+        cursor_since = getattr(self.site.engine, "cursor_since", None)
+        if newest and cursor_since:
+            return dict(cursor_since(self.query, newest[-1]))
+        return self.site.engine.first_cursor(self.query)
 
-    def _lines(self, ledger: Ledger, number: int, limit: int) -> list[Line]:
-        """What is blocked as dropped; a file that is not the promised one as failed, if that is asked for."""
-        return [self._judged(line) for line in ledger.lines(self.key, number, limit)]
+    def _apply_rules(self, entry: Entry | Skipped) -> Entry | Skipped:
+        """Return the entry, skipped if it is blocked; with `is_strict`, failed if its file is not the promised one."""
+        if isinstance(entry, Skipped):
+            return entry
+        if rule := self._match_rule(entry.image):
+            return Skipped(entry.image.source_id, "blocked", rule)
+        if self.is_strict and entry.file and entry.file.outcome == FETCHED and entry.file.is_as_promised == 0:
+            return entry._replace(file=entry.file._replace(outcome="wrong_hash"))
+        return entry
 
-    def _judged(self, line: Line) -> Line:
-        if line.offer and (rule := self._why(line.offer)):
-            return Line(line.source_id, None, Skipped(line.source_id, "blocked", rule), None)
-        if self.is_strict and line.file and line.file.outcome == FETCHED and line.file.is_as_promised == 0:
-            return line._replace(file=line.file._replace(outcome="wrong_hash"))
-        return line
-
-    def _offered(self, line: Line) -> Post | Skipped:
-        if line.drop:
-            return line.drop
-        offer, file = line.offer, line.file
+    def _to_post(self, entry: Entry | Skipped) -> Post | Skipped:
+        if isinstance(entry, Skipped):
+            return entry
+        image, file = entry
+        assert file is not None  # every file has an outcome once the round is finished
         if file.outcome != FETCHED:
-            return Skipped(line.source_id, file.outcome, file.detail)
+            return Skipped(image.source_id, file.outcome, file.detail)
+        assert file.path is not None
+        assert file.image_id is not None
         return Post(
-            line.source_id,
+            image.source_id,
             functools.partial(Path.read_bytes, self.store.root / file.path),
-            self._fingerprint(offer.file_url, file.image_id),
-            offer.page_url,
-            file.came_from or offer.file_url,
-            offer.title,
-            offer.artist,
-            offer.rating,
-            offer.license,
-            offer.tags,
-            file.fetched_at and datetime.fromisoformat(file.fetched_at),
+            self._fingerprint(image.file_url, file.image_id),
+            image.page_url,
+            file.came_from or image.file_url,
+            image.title,
+            image.artist,
+            image.rating,
+            image.license,
+            image.tags,
+            datetime.fromisoformat(file.fetched_at) if file.fetched_at else None,
         )
 
     @contextlib.contextmanager
@@ -177,51 +184,51 @@ class Crawl:
     def _fingerprint(self, url: str, image_id: str) -> str:
         return f"{self.source} {url} {image_id}"
 
-    def _list(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
-        for number, cursor, wanted, *_, is_whole in ledger.rounds(self.key, upto):
+    def _list_pages(self, client: Client, ledger: Ledger, upto: int, limit: int) -> None:
+        for number, cursor, wanted, *_, relist_known in ledger.rounds(self.key, upto):
             if cursor is not None and (not limit or wanted < limit):
-                self._tell_plan(limit - wanted if limit else 0, ledger)
+                self._log_plan(limit - wanted if limit else 0, ledger)
             empty_pages = 0
             while cursor is not None and (not limit or wanted < limit):
+                missing = limit - wanted if limit else 0
+                has_posts = ledger.has_posts(self.key)
                 try:
-                    more, is_known = limit - wanted if limit else 0, ledger.has_posts(self.key)
-                    found = self._lister.page(client, ledger, cursor, more, is_known=is_known)
-                except BudgetExceeded as enough:
-                    told = f"{enough}; when max_cost_usd allows for more, --retry-failed goes on"
-                    ledger.add_page(self.key, number, [], cursor, told)
+                    page = self._paginator.fetch(client, ledger, cursor, missing, has_posts=has_posts)
+                except BudgetExceeded as exceeded:
+                    shortfall = f"{exceeded}; when max_cost_usd allows for more, --retry-failed goes on"
+                    ledger.add_page(self.key, number, [], cursor, shortfall)
                     break
-                offers = [self._noted(offer) for offer in found.offers]
-                fresh, known = ledger.add_page(self.key, number, offers, found.next, found.shortfall, found.newest)
-                wanted, cursor = wanted + fresh, found.next
-                empty_pages = 0 if fresh or (number and known) or self.site.is_bounded else empty_pages + 1
-                if number and cursor and not is_whole and _is_all_known(cursor, fresh, known):
+                offers = [self._hide_blocked(offer) for offer in page.offers]
+                new, known = ledger.add_page(self.key, number, offers, page.next, page.shortfall, page.newest)
+                wanted, cursor = wanted + new, page.next
+                empty_pages = 0 if new or (number and known) or self.site.is_bounded else empty_pages + 1
+                if number and cursor and not relist_known and _has_caught_up(cursor, new, known):
                     cursor = None
                     ledger.add_page(self.key, number, [], None, "")
                 elif cursor and empty_pages == MAX_EMPTY_PAGES:
                     cursor = None
-                    ledger.add_page(
-                        self.key, number, [], None, f"{MAX_EMPTY_PAGES} pages in a row brought no picture that is taken"
-                    )
+                    shortfall = f"{MAX_EMPTY_PAGES} pages in a row brought no picture that is taken"
+                    ledger.add_page(self.key, number, [], None, shortfall)
 
-    def _fetch(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
-        offers = {file_key(line.offer): line.offer for line in self._missing(ledger, number, limit)}
-        if not offers:
+    def _fetch_files(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
+        missing = {file_key(image): image for image in self._missing_images(ledger, number, limit)}
+        if not missing:
             return
-        own = self._own_hosts(list(offers.values()))
-        size = sum(offer.bytes or self.site.typical_bytes for offer in offers.values())
-        logger.info("%s: fetching %s", self.source, self._plan(0, len(offers), size))
+        own = self._own_hosts(list(missing.values()))
+        size = sum(image.bytes or self.site.typical_bytes for image in missing.values())
+        logger.info("%s: fetching %s", self.source, self._describe_plan(0, len(missing), size))
         (self.store.root / "cache" / "parts").mkdir(parents=True, exist_ok=True)
         progress = Progress("pictures")
-        take = functools.partial(self._take, client, own)
+        download = functools.partial(self._download, client, own)
         with images.memory(self.store) as memory, ThreadPoolExecutor(self.connections) as pool:
             try:
-                for offer, (file, columns) in _in_any_order(pool, take, offers.values(), 2 * self.connections):
-                    if columns:
-                        memory.set(self._fingerprint(offer.file_url, file.image_id), columns)
-                    ledger.record(offer, file)
-                    partial_file = self._partial_file(offer)
-                    if partial_file.is_whole() or file.outcome not in RESUMABLE:
-                        partial_file.done()
+                for image, (file, columns) in _map_unordered(pool, download, missing.values(), 2 * self.connections):
+                    if columns and file.image_id:
+                        memory.set(self._fingerprint(image.file_url, file.image_id), columns)
+                    ledger.record_file(image, file)
+                    partial_file = self._partial_file(image)
+                    if partial_file.is_complete() or file.outcome not in RESUMABLE:
+                        partial_file.discard()
                     progress.advance()
             except HostUnavailable as down:
                 raise UserError(
@@ -234,71 +241,76 @@ class Crawl:
                 stop.set()  # before the pool waits for its threads
                 progress.close()
 
-    def _missing(self, ledger: Ledger, number: int, limit: int) -> Iterator[Line]:
-        for line in ledger.lines(self.key, number, limit):
-            if line.offer and self._why(line.offer):
+    def _missing_images(self, ledger: Ledger, number: int, limit: int) -> Iterator[RemoteImage]:
+        """Yield the images whose file was never requested, or was deleted since."""
+        for entry in ledger.entries(self.key, number, limit):
+            if isinstance(entry, Skipped) or self._match_rule(entry.image):
                 continue
-            if line.offer and line.file and line.file.path and not (self.store.root / line.file.path).exists():
-                ledger.forget(line.offer)  # somebody has deleted the original
-                yield line
-            elif line.offer and not line.file:
-                yield line
+            if entry.file and entry.file.path and not (self.store.root / entry.file.path).exists():
+                ledger.forget_file(entry.image)
+                yield entry.image
+            elif not entry.file:
+                yield entry.image
 
-    def _own_hosts(self, offers: list[RemoteImage]) -> set[str]:
-        """Those without which there is nothing left to do: the site's, and where most of its files lie."""
+    def _own_hosts(self, missing: list[RemoteImage]) -> set[str]:
+        """Return the hosts whose failure ends the crawl: the site's, and that of most of its files."""
         if not self.site.is_one_site:
             return set()
         named = {host_name(url) for url in (self.query.base_url, self.query.file_base_url) if url}
-        lie = Counter(host_name(self._address(offer.file_url)) for offer in offers)
-        return named | {name for name, count in lie.items() if 2 * count > len(offers)}
+        counts = Counter(host_name(self._mirror_url(image.file_url)) for image in missing)
+        return named | {name for name, count in counts.items() if 2 * count > len(missing)}
 
-    def _take(self, client: Client, own: set[str], offer: RemoteImage) -> tuple[File, dict | None]:
-        urls = {url: self._address(url) for url in (offer.file_url, *offer.instead)}
-        return download.take(offer, urls, self._partial_file(offer), client, self.store, own, self.blocked.hashes)
+    def _download(self, client: Client, own: set[str], image: RemoteImage) -> tuple[File, dict[str, Any] | None]:
+        urls = {url: self._mirror_url(url) for url in (image.file_url, *image.instead)}
+        partial_file = self._partial_file(image)
+        return download_image(image, urls, partial_file, client, self.store, own, self.blocked.hashes)
 
-    def _partial_file(self, offer: RemoteImage) -> PartialFile:
-        return PartialFile(self.store.root / "cache" / "parts", f"{self.source} {file_key(offer)}")
+    def _partial_file(self, image: RemoteImage) -> PartialFile:
+        return PartialFile(self.store.root / "cache" / "parts", f"{self.source} {file_key(image)}")
 
-    def _address(self, url: str) -> str:
-        """Where the file is fetched: at the mirror that the configuration names, if it does."""
+    def _mirror_url(self, url: str) -> str:
+        """Return where to fetch the file: at the mirror that the configuration names, if it names one."""
         parts = urlsplit(url)
         if self.query.file_base_url and self.query.file_base_url != self.site.file_base_url:
             path = f"{parts.path}?{parts.query}" if parts.query else parts.path
             return self.query.file_base_url + path
         return url
 
-    def _tell_plan(self, wanted: int, ledger: Ledger) -> None:
-        """Before the listing: what is asked for at most. `wanted`: more pictures; 0: all there are."""
+    def _log_plan(self, wanted: int, ledger: Ledger) -> None:
+        """Log, ahead of the listing, how much is requested at most. `wanted`: images; 0: all."""
         where = urlsplit(self.query.base_url).netloc or self.source
         pages = -(-wanted // self.site.page_size) if self.site.page_size else 1
-        what = f"at most {self._plan(pages, wanted, wanted * self.site.typical_bytes)}" if wanted else "all there is"
-        logger.info("%s: asking for %s%s", where, what, self._estimate(wanted, ledger))
+        plan = self._describe_plan(pages, wanted, wanted * self.site.typical_bytes)
+        what = f"at most {plan}" if wanted else "all there is"
+        logger.info("%s: asking for %s%s", where, what, self._estimate_cost(wanted, ledger))
 
-    def _estimate(self, wanted: int, ledger: Ledger) -> str:
-        """Of the money; empty where asking is free."""
+    def _estimate_cost(self, wanted: int, ledger: Ledger) -> str:
+        """Return the expected cost in words; empty for a source that is free."""
         if self.site.max_cost_usd is None:
             return ""
         about = f"about {wanted * self.site.typical_cost:.2f} USD, " if wanted else ""
-        left = self._lister.left(ledger)
+        left = self._paginator.budget_left(ledger)
         return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
-    def _plan(self, pages: int, files: int, size: int) -> str:
+    def _describe_plan(self, pages: int, files: int, size: int) -> str:
         return describe_plan(pages, files, size, self.policy.rate, self.connections)
 
 
-def _is_all_known(cursor: Cursor, fresh: int, known: int) -> bool:
-    """Whether a refresh has come to what is there. Newest first, one known post says so; in another order of a booru's,
-    a page with nothing new; a gallery may have something new anywhere."""
-    return bool(known) if cursor.get("is_keyed") else "is_keyed" in cursor and not fresh
+def _has_caught_up(cursor: Cursor, new: int, known: int) -> bool:
+    """Return whether a refresh has reached posts that are known: the first known one of a listing by date, a page
+    without a new one of a booru in another order. A gallery may have something new anywhere."""
+    return bool(known) if cursor.get("is_keyed") else "is_keyed" in cursor and not new
 
 
-def _in_any_order(pool: ThreadPoolExecutor, take, offers, ahead: int) -> Iterator[tuple[RemoteImage, tuple]]:
-    """(offer, take(offer)) as they are done, never more than `ahead` under way."""
-    under_way: dict[Future, RemoteImage] = {}
-    offers = iter(offers)
+def _map_unordered(
+    pool: ThreadPoolExecutor, work: Callable[[RemoteImage], Result], items: Iterable[RemoteImage], ahead: int
+) -> Iterator[tuple[RemoteImage, Result]]:
+    """Yield (item, work(item)) as they are finished, with at most `ahead` under way."""
+    under_way: dict[Future[Result], RemoteImage] = {}
+    waiting = iter(items)
     while True:
-        while len(under_way) < ahead and (offer := next(offers, None)):
-            under_way[pool.submit(take, offer)] = offer
+        while len(under_way) < ahead and (item := next(waiting, None)):
+            under_way[pool.submit(work, item)] = item
         if not under_way:
             return
         try:

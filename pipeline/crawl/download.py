@@ -1,4 +1,4 @@
-"""One file that a site offers: fetched, held against what is promised of it, and put into images/."""
+"""One file that a site offers: fetched, compared with what the site states about it, and stored in images/."""
 
 import hashlib
 from datetime import datetime, timezone
@@ -14,8 +14,8 @@ from pipeline.web.messages import HttpRequest
 from pipeline.web.partial_file import PartialFile
 
 
-def take(
-    offer: RemoteImage,
+def download_image(
+    image: RemoteImage,
     urls: dict[str, str],
     partial_file: PartialFile,
     client: Client,
@@ -23,28 +23,29 @@ def take(
     own: set[str],
     blocked: frozenset[str] = frozenset(),
 ) -> tuple[File, dict | None]:
-    """(what came of the file, its columns of IMAGES if it is kept). `urls`: the file's addresses, the best first, and
-    where each is asked for; `blocked`: sha256 of files that are not to be kept. Raises Down or Banned if that holds for
-    all that is left: of a host of `own`."""
-    if offer.sha256 and (here := images.kept(store, offer.sha256)):
-        columns = images.examine(here.read_bytes())
-        fetched_at = datetime.fromtimestamp(here.stat().st_mtime, timezone.utc).isoformat()
+    """Return the outcome of the file, and its columns of IMAGES if it is stored.
+
+    `urls` maps the file's addresses, the best first, to where each is fetched; `blocked` holds sha256 of files that are
+    not stored. Raise HostUnavailable or BlockedByHost for a host of `own`: nothing is left to fetch then."""
+    if image.sha256 and (existing := images.kept(store, image.sha256)):
+        columns = images.examine(existing.read_bytes())
+        fetched_at = datetime.fromtimestamp(existing.stat().st_mtime, timezone.utc).isoformat()
         return File(FETCHED, "", columns["image_id"], columns["path"], columns["bytes"], True, fetched_at), columns
     address, url = next(iter(urls.items()))
-    referer = absolute_url(offer.page_url)  # a header holds an encoded address, or none
+    referer = absolute_url(image.page_url)  # a header holds an encoded address, or none
     try:
         for address, url in urls.items():  # the one that answers is used below
             try:
-                client.file(HttpRequest(url, referer=referer), partial_file)
+                client.fetch_file(HttpRequest(url, referer=referer), partial_file)
                 break
             except RequestFailed as failure:
                 if failure.reason != "gone" or address == [*urls][-1]:
                     raise
-        columns, problem = _verdict(offer, partial_file)
+        columns, problem = _examine(image, partial_file)
         if _may_be_cut(columns):
-            partial_file.done()
-            client.file(HttpRequest(url, referer=referer), partial_file)
-            columns, problem = _verdict(offer, partial_file)
+            partial_file.discard()
+            client.fetch_file(HttpRequest(url, referer=referer), partial_file)
+            columns, problem = _examine(image, partial_file)
     except (HostUnavailable, BlockedByHost) as closed:
         if host_name(url) in own:
             raise
@@ -58,28 +59,28 @@ def take(
         return File("blocked", "sha256"), None
     fetched_at = partial_file.fetched_at()
     # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
-    if problem and ("path" not in columns or offer.sha256):
+    if problem and ("path" not in columns or image.sha256):
         return File(*problem, image_id=columns["image_id"], fetched_at=fetched_at), None
-    store.adopt(columns["path"], partial_file.whole)
-    is_as_promised = not problem if offer.md5 or offer.sha256 or offer.bytes else None
+    store.adopt(columns["path"], partial_file.complete_path)
+    is_as_promised = not problem if image.md5 or image.sha256 or image.bytes else None
     detail = problem[1] if problem else ""
     kept = (columns["image_id"], columns["path"], columns["bytes"], is_as_promised, fetched_at)
-    return File(FETCHED, detail, *kept, address if address != offer.file_url else None), columns
+    return File(FETCHED, detail, *kept, address if address != image.file_url else None), columns
 
 
-def _verdict(offer: RemoteImage, partial_file: PartialFile) -> tuple[dict, tuple[str, str] | None]:
-    """(what the file tells of itself, what is wrong with it: a reason, and more in words)."""
-    data = partial_file.whole.read_bytes()
+def _examine(image: RemoteImage, partial_file: PartialFile) -> tuple[dict, tuple[str, str] | None]:
+    """Return the columns of IMAGES, and what is wrong with the file: a reason and a detail, or None."""
+    data = partial_file.complete_path.read_bytes()
     columns = images.examine(data)
     md5 = columns.get("md5") or hashlib.md5(data, usedforsecurity=False).hexdigest()
     found = {"bytes": len(data), "md5": md5, "sha256": columns["image_id"]}
     for name, value in found.items():
-        promised = getattr(offer, name)
-        if promised and promised != value:
-            return columns, ("wrong_hash", f"{name} {value}, promised {promised}")
+        stated = getattr(image, name)
+        if stated and stated != value:
+            return columns, ("wrong_hash", f"{name} {value}, promised {stated}")
     return columns, (columns["reason"], columns["detail"]) if "reason" in columns else None
 
 
 def _may_be_cut(columns: dict) -> bool:
-    """Whether another fetch may bring more of it. A whole picture of other bytes than promised comes again as it is."""
+    """Return whether another fetch may bring more of it. A whole picture of another hash would come as it is again."""
     return columns.get("reason") in ("empty", "truncated", "not_an_image")

@@ -1,8 +1,8 @@
-"""What was asked of the web and what came of it: `ledger.sqlite` below the data root.
+"""Every request to the web and its outcome: `ledger.sqlite` below the data root.
 
-A harvest is one question to one source. It is asked in rounds: the first, and one for each --refresh or --retry-failed.
-A round's listing has a cursor, kept in one transaction with the posts that it brought, so a kill loses neither. What
-came of a file stands once for all harvests of a source: two questions with the same picture fetch it once.
+A crawl (the table `harvest`) is one query to one source. It runs in rounds: the first, and one for each --refresh or
+--retry-failed. A round's cursor is stored in one transaction with the posts of its page, so a kill loses neither. The
+outcome of a file is stored once for all crawls of a source: two queries with the same image fetch it once.
 """
 
 import contextlib
@@ -59,26 +59,26 @@ KINDS = {
     "opted_out": "refused",
     "rate_limited": "rate-limited",
 }
-"""Reason -> how the ledger's summary counts it; all others are failed."""
+"""Reason -> the kind as which the summary counts it; all others are failed."""
 
 
 class Round(NamedTuple):
-    """How far a listing is."""
+    """The state of a round's listing."""
 
     number: int
     cursor: Cursor | None
-    """None: at its end."""
+    """None: the listing is finished."""
     wanted: int
-    """Offers that it has brought."""
+    """Images that it has brought."""
     shortfall: str
     newest: str
     """The newest post when it began, as the site names it."""
-    is_whole: bool
-    """Whether it lists what is known too: some of that had been kept out, and may not be any more."""
+    relist_known: bool
+    """Whether the listing goes on past known posts: the block list dropped some of them, and may have changed."""
 
 
 class File(NamedTuple):
-    """What came of one file."""
+    """The outcome of one file."""
 
     outcome: str
     """FETCHED, or one of `pipeline.manifest.REASONS`."""
@@ -88,59 +88,49 @@ class File(NamedTuple):
     """Relative to the data root."""
     bytes: int | None = None
     is_as_promised: bool | None = None
-    """Whether it is what the site's hash promises; None without one."""
+    """Whether it has the hash and size that the site states; None if it states none."""
     fetched_at: str | None = None
     came_from: str | None = None
-    """Where a smaller version of it was fetched, if the one that was offered is not there."""
+    """URL of the smaller version that was fetched, if the offered one is gone."""
 
 
-class Line(NamedTuple):
-    """A post, and what came of it."""
+class Entry(NamedTuple):
+    """An image and its file."""
 
-    source_id: str
-    offer: RemoteImage | None
-    drop: Skipped | None
-    """One of the two."""
+    image: RemoteImage
     file: File | None
-    """None: not asked for yet."""
+    """None: not requested yet."""
 
 
-class Counts(NamedTuple):
-    """The ledger's summary of one harvest."""
+class CrawlSummary(NamedTuple):
+    """The counts of one crawl."""
 
     expected: int
     by_kind: dict[str, int]
     """fetched, gone, refused, rate-limited, filtered, failed."""
     shortfall: str
-    """Why the site may have more than it showed; empty if it showed all that was asked for."""
+    """Why the site may have more than it listed; empty if it listed all that was requested."""
 
     @property
     def is_complete(self) -> bool:
+        """Return whether every expected image was fetched, and none may be missing."""
         return not self.shortfall and self.by_kind.get("fetched", 0) == self.expected
 
     def __str__(self) -> str:
         parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.by_kind.items()))
         verdict = "complete" if self.is_complete else "not complete"
-        told = f"; {self.shortfall}" if self.shortfall else ""
-        return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{told}"
+        shortfall = f"; {self.shortfall}" if self.shortfall else ""
+        return f"{verdict}: {self.expected:,} expected: {parts or 'nothing there'}{shortfall}"
 
 
 _LEDGER = "the ledger of what was fetched"
-_OFFER = {
-    each.name: [str]
-    if each.name in ("tags", "instead")
-    else (int, None)
-    if each.name == "bytes"
-    else str
-    if each.name in ("source_id", "file_url")
-    else (str, None)
-    for each in fields(RemoteImage)
-}
-_REASON = re.compile("|".join(map(re.escape, REASONS)))
-_ROUND = {"number": int, "wanted": int, "shortfall": str, "newest": str, "is_whole": int}
-_DROP = {"source_id": str, "reason": _REASON, "detail": str}
-_FILE = {
-    "outcome": re.compile(f"{FETCHED}|{_REASON.pattern}"),
+_IMAGE_SHAPE: dict[str, object] = {each.name: (str, None) for each in fields(RemoteImage)}
+_IMAGE_SHAPE |= {"source_id": str, "file_url": str, "bytes": (int, None), "tags": [str], "instead": [str]}
+_REASON_SHAPE = re.compile("|".join(map(re.escape, REASONS)))
+_ROUND_SHAPE = {"number": int, "wanted": int, "shortfall": str, "newest": str, "relist_known": int}
+_SKIPPED_SHAPE = {"source_id": str, "reason": _REASON_SHAPE, "detail": str}
+_FILE_SHAPE = {
+    "outcome": re.compile(f"{FETCHED}|{_REASON_SHAPE.pattern}"),
     "detail": (str, None),
     "image_id": (HEX64, None),
     "path": (re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"), None),
@@ -149,7 +139,7 @@ _FILE = {
     "fetched_at": (str, None),
     "came_from": (str, None),
 }
-"""The shapes of what is read back."""
+"""Shapes of what is read back, for `pipeline.stored.check`."""
 
 
 def _damaged(file: Path, found: str) -> UserError:
@@ -158,33 +148,35 @@ def _damaged(file: Path, found: str) -> UserError:
 
 
 class _Cursor(sqlite3.Cursor):
-    """One that raises UserError, with the name of the file, where SQLite finds it damaged or may not open it."""
+    """A cursor that raises UserError, with the name of the file, where SQLite finds it damaged or may not open it."""
 
-    def execute(self, *arguments) -> "_Cursor":
-        with self.connection.errors_told():
+    connection: "_Connection"
+
+    def execute(self, *arguments: Any) -> "_Cursor":
+        with self.connection.errors_as_user_errors():
             return super().execute(*arguments)
 
-    def fetchone(self):
-        with self.connection.errors_told():
+    def fetchone(self) -> Any:
+        with self.connection.errors_as_user_errors():
             return super().fetchone()
 
-    def fetchall(self):
-        with self.connection.errors_told():
+    def fetchall(self) -> list[Any]:
+        with self.connection.errors_as_user_errors():
             return super().fetchall()
 
-    def __next__(self):
-        with self.connection.errors_told():
+    def __next__(self) -> Any:
+        with self.connection.errors_as_user_errors():
             return super().__next__()
 
 
 class _Connection(sqlite3.Connection):
     file: Path
 
-    def execute(self, *arguments) -> _Cursor:
+    def execute(self, *arguments: Any) -> _Cursor:
         return self.cursor(_Cursor).execute(*arguments)
 
     @contextlib.contextmanager
-    def errors_told(self) -> Iterator[None]:
+    def errors_as_user_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:  # locked, no permission, a full disk; or other tables
@@ -195,7 +187,7 @@ class _Connection(sqlite3.Connection):
 
 
 class Ledger:
-    """Opened for one source. For one thread; other processes may have it open too."""
+    """The ledger, open for one source. For one thread; other processes may have it open too."""
 
     def __init__(self, file: Path, source: str):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +210,7 @@ class Ledger:
             raise
 
     def _check_tables(self) -> None:
-        """Raise UserError if a table has not the columns of _TABLES: what is there is not mended."""
+        """Raise UserError if a table has not the columns of _TABLES: no ledger is repaired."""
         with contextlib.closing(sqlite3.connect(":memory:")) as ours:
             ours.executescript(_TABLES)
             for (name,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
@@ -228,24 +220,28 @@ class Ledger:
 
     @property
     def id(self) -> str:
-        """Of this file: where it is made anew, so are the harvests."""
+        """Return the id of this file; a new ledger has another."""
         row = self._db.execute("SELECT id FROM ledger").fetchone()
         if not row or not isinstance(row[0], str):
             raise _damaged(self._file, "it has no id")
         return row[0]
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
-    def finished(self, harvest: str) -> int | None:
-        """The number of the last round that was finished, at some limit; None: the first was not."""
+    def last_finished_round(self, harvest: str) -> int | None:
+        """Return the number of the last round that was finished, at any limit; None if the first was not."""
         rows = self._db.execute("SELECT max(number) FROM round WHERE harvest = ? AND is_done", (harvest,))
-        return self._checked(rows.fetchone()[0], (int, None), "number")
+        number: int | None = self._check_value(rows.fetchone()[0], (int, None), "number")
+        return number
 
     def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
-        """Open a round, or go on with it. `first`: the cursor of a listing from the beginning; None: it needs none. A
-        retry forgets what failed. Either is done once in a round, also if the round was opened for the other. What the
-        block list kept out before is forgotten with a new listing, which then is a whole one."""
+        """Open a round, or go on with it.
+
+        `first` is the cursor of a new listing; None: no listing. A retry deletes the outcomes of files that failed.
+        Each of the two is done once in a round, also if the round was opened for the other. A new listing deletes the
+        posts that the block list dropped, and then goes on past known posts to find them again."""
         is_listed = first is not None
         with self._transaction():
             text = json.dumps(about, ensure_ascii=False)
@@ -261,8 +257,8 @@ class Ledger:
             )
             if listed and listed.rowcount and number:  # the block list may be another now
                 kept_out = self._db.execute("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", (harvest,))
-                is_whole = bool(kept_out.rowcount)
-                self._db.execute(f"UPDATE round SET is_whole = ? WHERE {here}", (is_whole, harvest, number))
+                relist_known = bool(kept_out.rowcount)
+                self._db.execute(f"UPDATE round SET is_whole = ? WHERE {here}", (relist_known, harvest, number))
             marked = is_retry and self._db.execute(
                 f"UPDATE round SET is_retry = TRUE WHERE {here} AND NOT is_retry", (harvest, number)
             )
@@ -274,24 +270,25 @@ class Ledger:
                 )
 
     def rounds(self, harvest: str, upto: int) -> list[Round]:
+        """Return the rounds up to that number, in order."""
         rows = self._db.execute(
             "SELECT number, cursor, wanted, shortfall, newest, is_whole FROM round "
             "WHERE harvest = ? AND number <= ? ORDER BY number",
             (harvest, upto),
         )
-        rounds = [Round(number, self._json(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
+        rounds = [Round(number, self._parse_cell(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
         for each in rounds:
-            self._checked(each._asdict(), _ROUND)
+            self._check_value(each._asdict(), _ROUND_SHAPE)
         return rounds
 
-    def _json(self, text: object, shape: object):
+    def _parse_cell(self, text: str | bytes, shape: object) -> Any:
         """Return the JSON value of a cell. Raise UserError unless it is of the shape."""
         try:
             return parse_json(text, shape)
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
 
-    def _checked(self, value: Any, shape: object, name: str = "a row") -> Any:
+    def _check_value(self, value: Any, shape: object, name: str = "a row") -> Any:
         """Return the value that was read. Raise UserError, with its name, unless it is of the shape."""
         try:
             check(value, shape, name)
@@ -308,12 +305,12 @@ class Ledger:
         shortfall: str,
         newest: str = "",
     ) -> tuple[int, int]:
-        """Note a page, with the cursor of the next: (offers that are new, posts that were known)."""
+        """Store a page with the cursor of the next. Return the number of new images, and of posts that were known."""
         with self._transaction():
             (rank,) = self._db.execute(
                 "SELECT wanted FROM round WHERE harvest = ? AND number = ?", (harvest, number)
             ).fetchone()
-            first, known = self._checked(rank, int, "wanted"), 0
+            first, known = self._check_value(rank, int, "wanted"), 0
             for offer in offers:
                 values = (
                     (file_key(offer), json.dumps(asdict(offer)), None, None)
@@ -334,11 +331,12 @@ class Ledger:
         return rank - first, known
 
     def has_posts(self, harvest: str) -> bool:
-        """Whether a page of posts was noted: of which then one at least was as the site's posts should be."""
+        """Return whether a page of posts was stored: at least one of them was then a valid post of the site."""
         return bool(self._db.execute("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", (harvest,)).fetchone())
 
-    def lines(self, harvest: str, upto: int, limit: int) -> Iterator[Line]:
-        """The first `limit` offers (0: all) of each round up to that one and the drops between them, in their order."""
+    def entries(self, harvest: str, upto: int, limit: int) -> Iterator[Entry | Skipped]:
+        """Yield the first `limit` images (0: all) of each round up to that one, and what was skipped between them, in
+        the order of the listing."""
         rows = self._db.execute(
             "SELECT source_id, offer, post.reason, post.detail, outcome, file.detail, image_id, path, bytes, "
             "is_as_promised, fetched_at, came_from FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
@@ -347,75 +345,76 @@ class Ledger:
         )
         for source_id, offer, reason, detail, *file in rows.fetchall():
             if offer is None:
-                drop = Skipped(source_id, reason, detail)
-                self._checked(vars(drop), _DROP)
-                yield Line(source_id, None, drop, None)
+                skipped = Skipped(source_id, reason, detail)
+                self._check_value(vars(skipped), _SKIPPED_SHAPE)
+                yield skipped
             else:
-                held = self._json(offer, _OFFER)
-                told = RemoteImage(
-                    **{name: tuple(held[name]) if _OFFER[name] == [str] else held.get(name) for name in _OFFER}
-                )
+                values = self._parse_cell(offer, _IMAGE_SHAPE)
+                lists = {name: tuple(values[name]) for name, shape in _IMAGE_SHAPE.items() if shape == [str]}
+                image = RemoteImage(**({name: values.get(name) for name in _IMAGE_SHAPE} | lists))
                 if file[0] is not None:
                     self._check_file(File(*file))
-                yield Line(source_id, told, None, File(*file) if file[0] else None)
+                yield Entry(image, File(*file) if file[0] else None)
 
     def _check_file(self, file: File) -> None:
         try:
-            check(file._asdict(), _FILE)
+            check(file._asdict(), _FILE_SHAPE)
             _ = file.fetched_at and datetime.fromisoformat(file.fetched_at)
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
 
-    def record(self, offer: RemoteImage, file: File) -> None:
-        values = (self._source, file_key(offer), *file)
+    def record_file(self, image: RemoteImage, file: File) -> None:
+        """Store the outcome of a file."""
+        values = (self._source, file_key(image), *file)
         self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
-    def forget(self, offer: RemoteImage) -> None:
-        """Of a file that is gone from the disk: it is to be fetched again."""
-        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, file_key(offer)))
+    def forget_file(self, image: RemoteImage) -> None:
+        """Delete the outcome of a file, so that it is fetched again."""
+        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, file_key(image)))
 
-    def spent(self, month: str) -> float:
-        """USD that asking this source has cost in a month (`2026-11`)."""
+    def cost_in_month(self, month: str) -> float:
+        """Return what this source has cost in a month (`2026-11`), in USD."""
         row = self._db.execute("SELECT usd FROM spent WHERE source = ? AND month = ?", (self._source, month)).fetchone()
-        return self._checked(row[0], float, "usd") if row else 0.0
+        return float(self._check_value(row[0], float, "usd")) if row else 0.0
 
-    def spend(self, month: str, usd: float) -> None:
-        """More, or less if an answer turned out to be cheaper than it might have been."""
+    def add_cost(self, month: str, usd: float) -> None:
+        """Add to the cost of a month; a negative amount gives back what an answer did not cost."""
         self._db.execute(
             "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd",
             (self._source, month, usd),
         )
 
     def finish(self, harvest: str, number: int) -> None:
+        """Mark a round as finished."""
         self._db.execute("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", (harvest, number))
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._db)
 
 
-def file_key(offer: RemoteImage) -> str:
-    """By which the ledger knows a file: its address; and its sha256, if somebody promised one, since what is wrong for
-    them may be right for others."""
-    return f"{offer.file_url}#{offer.sha256}" if offer.sha256 else offer.file_url
+def file_key(image: RemoteImage) -> str:
+    """Return the key of a file: its URL; with its sha256 if one is stated, as a file that is wrong for the one who
+    stated it may be right for others."""
+    return f"{image.file_url}#{image.sha256}" if image.sha256 else image.file_url
 
 
-def counted(lines: list[Line], rounds: list[Round], limit: int) -> Counts:
-    """What the lines of some rounds come to."""
+def summarize(entries: list[Entry | Skipped], rounds: list[Round], limit: int) -> CrawlSummary:
+    """Return the counts of the entries of some rounds."""
     shown = dict.fromkeys(each.shortfall for each in rounds if not 0 < limit <= each.wanted)
-    kinds = Counter(_kind(line) for line in lines)
-    return Counts(sum(line.offer is not None for line in lines), dict(kinds), "; ".join(filter(None, shown)))
+    kinds = Counter(_kind_of(entry) for entry in entries)
+    return CrawlSummary(sum(isinstance(entry, Entry) for entry in entries), dict(kinds), "; ".join(filter(None, shown)))
 
 
-def _kind(line: Line) -> str:
-    if line.drop:
-        return KINDS.get(line.drop.reason, "failed")
-    if line.file is None:
+def _kind_of(entry: Entry | Skipped) -> str:
+    if isinstance(entry, Skipped):
+        return KINDS.get(entry.reason, "failed")
+    if entry.file is None:
         return "not yet asked"
-    return FETCHED if line.file.outcome == FETCHED else KINDS.get(line.file.outcome, "failed")
+    return FETCHED if entry.file.outcome == FETCHED else KINDS.get(entry.file.outcome, "failed")
 
 
 class _Transaction:
-    """All of it, or nothing; begun as a writer, so that it cannot fail halfway for another one."""
+    """A transaction that begins as a writer, so that it cannot fail halfway because of another one."""
 
     def __init__(self, db: sqlite3.Connection):
         self._db = db
@@ -423,5 +422,5 @@ class _Transaction:
     def __enter__(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
 
-    def __exit__(self, kind, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._db.execute("ROLLBACK" if kind else "COMMIT")

@@ -8,7 +8,7 @@ import json
 
 from pipeline.datasets import recipe
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import tags_of
+from pipeline.sources.parsing import normal_tags
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import one_line
 from pipeline.terminal import sanitize_line
@@ -18,28 +18,28 @@ from pipeline.web.messages import HttpResponse
 VERSION = 1
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     return {"sha256": recipe.sha256(query.path)}
 
 
-def ask(query: Query, cursor: Cursor) -> None:
+def request(query: Query, cursor: Cursor) -> None:
     """Nothing: a recipe is a file of this machine."""
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
+def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     """Of the sources that the option `sources` names, as JSON."""
     names = json.loads(query.options["sources"])
     pictures = recipe.read(query.path).pictures.items()
-    offers = [_offer(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]
+    offers = [_parse_row(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]
     return Page(offers, None)
 
 
-def _offer(query: Query, key: str, row: dict) -> RemoteImage | Skipped:
+def _parse_row(query: Query, key: str, row: dict) -> RemoteImage | Skipped:
     url = absolute_url(row["file_url"])
     if url is None:
         return Skipped(key, "bad_url", sanitize_line(row["file_url"], 100))
     if query.ratings and row["rating"] and row["rating"] not in query.ratings:
         return Skipped(key, "rating", sanitize_line(row["rating"], 20))
-    told = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
+    fields = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
     page_url = absolute_url(row["page_url"])
-    return RemoteImage(key, url, page_url=page_url, **told, tags=tags_of(row["tags"]), sha256=row["image_id"])
+    return RemoteImage(key, url, page_url=page_url, **fields, tags=normal_tags(row["tags"]), sha256=row["image_id"])

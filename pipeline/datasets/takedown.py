@@ -348,7 +348,7 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
         _remove(cache / "faces" / face_id[:2] / f"{face_id}.png", left)
     if not left.is_link(cache / "parts"):
         for source, url in removal.offers:
-            PartialFile(cache / "parts", f"{source} {url}").done()
+            PartialFile(cache / "parts", f"{source} {url}").discard()
     _remove(cache / "pages", left)  # any of them may speak of it
     if removal.manifests:
         _remove(cache / "arrays", left)  # they hold pixels, and do not say whose

@@ -21,7 +21,7 @@ from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
 from pipeline.manifest import IMAGES, REASONS, funnel_row
 from pipeline.parallel import OUT_OF_MEMORY, cached_map, is_want_of_memory
-from pipeline.sources.base import FileTooLarge, Held, Post, Skipped
+from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
 
@@ -419,7 +419,7 @@ def collect(
 
 
 def _held_bytes(post: Post) -> int:
-    return len(post.read.data) if isinstance(post.read, Held) else 0
+    return len(post.read.data) if isinstance(post.read, BytesReader) else 0
 
 
 class _Rows:

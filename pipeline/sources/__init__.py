@@ -3,7 +3,7 @@
 from functools import partial
 
 from pipeline.sources import archive, drawn, folder, gallery_dl, getchu, twitter, url_list, web_page
-from pipeline.sources.base import Source
+from pipeline.sources.base import LocalSource
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.search import google as google_images
 from pipeline.sources.search import openverse
@@ -13,10 +13,10 @@ GELBOORU = partial(WebSource, gelbooru, keys=("api_key", "user_id"), page_size=g
 DANBOORU = partial(WebSource, danbooru, ratings=("g", "s"), keys=("login", "api_key"), page_size=danbooru.PER_PAGE)
 MOEBOORU = partial(WebSource, moebooru, ratings=("s",), keys=("login", "password_hash"), page_size=moebooru.PER_PAGE)
 
-SOURCES: dict[str, Source | WebSource] = {
-    "drawn": Source(drawn.snapshot, drawn.posts, default_limit=360, default_query="character", is_seeded=True),
-    "folder": Source(folder.snapshot, folder.posts),
-    "archive": Source(archive.snapshot, archive.posts),
+SOURCES: dict[str, LocalSource | WebSource] = {
+    "drawn": LocalSource(drawn.snapshot, drawn.posts, default_limit=360, default_query="character", is_seeded=True),
+    "folder": LocalSource(folder.snapshot, folder.posts),
+    "archive": LocalSource(archive.snapshot, archive.posts),
     "safebooru": GELBOORU("https://safebooru.org", ratings=("general", "safe")),
     "gelbooru": GELBOORU("https://gelbooru.com", ratings=("general", "safe", "sensitive")),
     "danbooru": DANBOORU("https://danbooru.donmai.us", "https://cdn.donmai.us"),
@@ -41,7 +41,7 @@ SOURCES: dict[str, Source | WebSource] = {
     ),
     "openverse": WebSource(
         openverse, "https://api.openverse.org", rate=1 / 3, keys=("token",), reads_refusals=True, is_one_site=False,
-        is_bounded=True, page_size=openverse.PER_PAGE, default_limit=openverse.DEEPEST, options=openverse.OPTIONS,
+        is_bounded=True, page_size=openverse.PER_PAGE, default_limit=openverse.MAX_RESULTS, options=openverse.OPTIONS,
     ),
     "gallery_dl": WebSource(
         gallery_dl, is_one_site=False, is_bounded=True, default_limit=0, options=gallery_dl.OPTIONS

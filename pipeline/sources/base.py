@@ -44,7 +44,7 @@ class Post:
     """UTC: when the bytes were fetched; a local file's mtime; None for what our own code drew."""
 
 
-class Held:
+class BytesReader:
     """Bytes of a picture file that are in memory, as a `Post.read`: of what can be read only once."""
 
     def __init__(self, data: bytes):
@@ -77,7 +77,7 @@ class LocalQuery(NamedTuple):
     """A folder that is not looked into, even below `path`: the data root."""
 
 
-class Source(NamedTuple):
+class LocalSource(NamedTuple):
     """One row of SOURCES."""
 
     snapshot: Callable[[LocalQuery], Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.sources import sidecars
 from pipeline.sources.base import LocalQuery, Post, Skipped, read_file
-from pipeline.sources.sidecars import Sidecars, beside
+from pipeline.sources.sidecars import Sidecars, sidecar_paths
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .tga "
@@ -57,13 +57,13 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
-def junk_of(path: str) -> str | None:
+def find_junk(path: str) -> str | None:
     """The hidden or system's folder with which the file at `path` is left out, or the path itself if it is a hidden
     picture; None of other files."""
     parts = path.split("/")
     at = next((index for index, part in enumerate(parts) if is_junk(part)), len(parts))
-    is_told = at < len(parts) - 1 or (at < len(parts) and os.path.splitext(path)[1].lower() in EXTENSIONS)
-    return "/".join(parts[: at + 1]) if is_told else None
+    is_reported = at < len(parts) - 1 or (at < len(parts) and os.path.splitext(path)[1].lower() in EXTENSIONS)
+    return "/".join(parts[: at + 1]) if is_reported else None
 
 
 def is_picture(name: str, head: Callable[[], bytes]) -> bool:
@@ -75,7 +75,7 @@ def is_picture(name: str, head: Callable[[], bytes]) -> bool:
     return first.startswith(MAGIC) or (first[:4] == b"RIFF" and first[8:12] == b"WEBP") or first[4:12] == b"ftypavif"
 
 
-def local_path(request: LocalQuery, source: str) -> Path:
+def require_path(request: LocalQuery, source: str) -> Path:
     """The --path of a local source, which takes no --query. Raises UserError."""
     if request.query:
         raise UserError("--query", f"'{request.query}' given", f"nothing: {source} takes all there is", "leave it out")
@@ -96,31 +96,34 @@ def snapshot(request: LocalQuery) -> list:
     """Sorted [relative path, size in bytes, mtime in ns, its sidecars, None] of every picture, each sidecar as [path,
     size, mtime, version of what reads it]; and [path, 0, 0, [], why] of all that is not read: see PROBLEMS. Raises
     UserError if there is no folder, or no picture in it."""
-    root = local_path(request, "folder")
+    root = require_path(request, "folder")
     if not root.is_dir():
         raise UserError(root, "a file", "a folder", "give its folder, or --source archive if it is an archive")
     files = {path: (size, mtime, problem) for path, size, mtime, problem in _walk(root, request.skip)}
     listing, problems, used = [], {}, set()
     for path, (size, mtime, problem) in files.items():
         name = path.rpartition("/")[2]
-        if problem in _ALWAYS_TOLD:
+        if problem in _ALWAYS_REPORTED:
             problems[path] = problem
-        elif is_picture(name, partial(_head, root / path) if problem is None else bytes):
+        elif is_picture(name, partial(_read_head, root / path) if problem is None else bytes):
             if problem or is_junk(name):
                 problems[path] = HIDDEN if is_junk(name) else problem
                 continue
-            present = [sidecar for sidecar in beside(path) if sidecar in files]
+            present = [sidecar for sidecar in sidecar_paths(path) if sidecar in files]
             used.update(present)
             problems |= {sidecar: BAD_SIDECAR for sidecar in present if files[sidecar][2] not in (None, SPECIAL)}
-            told = [[each, *files[each][:2], sidecars.VERSION] for each in present if files[each][2] is None]
-            listing.append([path, size, mtime, told, None])
+            own = [[each, *files[each][:2], sidecars.VERSION] for each in present if files[each][2] is None]
+            listing.append([path, size, mtime, own, None])
     if not listing:
         raise UserError(
-            root, f"an empty folder: no picture in it or below{_but(problems)}", "pictures", "look at --path"
+            root,
+            f"an empty folder: no picture in it or below{_describe_problems(problems)}",
+            "pictures",
+            "look at --path",
         )
-    of_no_picture = [path for path, (*_, problem) in files.items() if problem is None and path not in used]
+    unmatched = [path for path, (*_, problem) in files.items() if problem is None and path not in used]
     listing += [[path, 0, 0, [], problem] for path, problem in problems.items()]
-    listing += [[folder, 0, 0, [], words] for folder, words in unused(of_no_picture).items()]
+    listing += [[folder, 0, 0, [], words] for folder, words in unused_sidecars(unmatched).items()]
     return sorted(listing, key=lambda row: os.fsencode(row[0]))
 
 
@@ -139,18 +142,18 @@ PROBLEMS = {
     BAD_SIDECAR: "bad_sidecar",
 }
 """Why something is not read -> the reason of its row. Any other words are of sidecars that are not used."""
-_ALWAYS_TOLD = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
+_ALWAYS_REPORTED = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
 
 
-def _but(problems: dict[str, str]) -> str:
+def _describe_problems(problems: dict[str, str]) -> str:
     """What there is instead of pictures, for an error."""
     system = [path for path, problem in problems.items() if PROBLEMS[problem] == "system_file"]
     others = len(problems) - len(system)
-    told = f" but {others} that cannot be read, or are links out of it" if others else ""
-    return told + (f"; {len(system)} hidden or of the system, such as {printable(min(system))!r}" if system else "")
+    text = f" but {others} that cannot be read, or are links out of it" if others else ""
+    return text + (f"; {len(system)} hidden or of the system, such as {escape_path(min(system))!r}" if system else "")
 
 
-def unused(paths: Iterable[str]) -> dict[str, str]:
+def unused_sidecars(paths: Iterable[str]) -> dict[str, str]:
     """Folder ("." for the top one) -> in words, which of the files `paths` in it are text or tables that belong to no
     picture, although a user may think so."""
     names: dict[str, list[str]] = {}
@@ -159,7 +162,8 @@ def unused(paths: Iterable[str]) -> dict[str, str]:
         if not is_junk(name) and os.path.splitext(name)[1].lower() in sidecars.EXTENSIONS:
             names.setdefault(folder or ".", []).append(name)
     return {
-        folder: f"{len(those):,} of no picture's name: {printable(', '.join(those[:3]))}" + (", …" if those[3:] else "")
+        folder: f"{len(those):,} of no picture's name: {escape_path(', '.join(those[:3]))}"
+        + (", …" if those[3:] else "")
         for folder, those in names.items()
     }
 
@@ -182,14 +186,14 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if not entry.is_dir(follow_symlinks=False):
-                yield path, *_looked_at(entry, whole)
+                yield path, *_examine_entry(entry, whole)
             elif is_junk(entry.name):
                 yield path, 0, 0, JUNK_FOLDER
             elif whole / path != skipped:
                 folders.append(path)
 
 
-def _looked_at(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
+def _examine_entry(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
     """(size, mtime in ns, why it cannot be read or None). Links are followed to below the root alone: any other might
     show what the user did not mean to give."""
     try:
@@ -205,7 +209,7 @@ def _looked_at(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
     return stat.st_size, stat.st_mtime_ns, None if os.access(entry.path, os.R_OK) else UNREADABLE
 
 
-def _head(path: Path) -> bytes:
+def _read_head(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(16)
@@ -216,34 +220,34 @@ def _head(path: Path) -> bytes:
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
     """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
     root = request.path.resolve()
-    beside_them = Sidecars(partial(_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
+    sidecar_reader = Sidecars(partial(_read_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
     ids: dict[str, int] = {}
-    for path, size, mtime, beside_it, problem in snapshot:
-        source_id = distinct(printable(path), ids)
+    for path, size, mtime, own_sidecars, problem in snapshot:
+        source_id = make_unique(escape_path(path), ids)
         if problem:
             yield Skipped(source_id, PROBLEMS.get(problem, "bad_sidecar"), problem)
             continue
-        said, bad = beside_them.describe(path, [sidecar for sidecar, *_ in beside_it])
+        fields, bad = sidecar_reader.describe(path, [sidecar for sidecar, *_ in own_sidecars])
         for each in bad:
-            yield Skipped(printable(each.args[0]), "bad_sidecar", each.args[1])
+            yield Skipped(escape_path(each.args[0]), "bad_sidecar", each.args[1])
         yield Post(
             source_id=source_id,
             read=partial(read_file, root / path),
-            fingerprint=f"{printable(str(root))}/{source_id} {size} {mtime}",
-            fetched_at=_time(mtime),
-            **said,
+            fingerprint=f"{escape_path(str(root))}/{source_id} {size} {mtime}",
+            fetched_at=_to_datetime(mtime),
+            **fields,
         )
-    for folder, words in beside_them.unused():
-        yield Skipped(printable(folder), "bad_sidecar", words)
+    for folder, words in sidecar_reader.unused():
+        yield Skipped(escape_path(folder), "bad_sidecar", words)
 
 
-def _sidecar(root: Path, path: str) -> bytes:
+def _read_sidecar(root: Path, path: str) -> bytes:
     """A sidecar's bytes, no more of them than tell that they are too many. Raises OSError."""
     with open(root / path, "rb") as file:
-        return file.read(sidecars.most_bytes(path) + 1)
+        return file.read(sidecars.size_limit(path) + 1)
 
 
-def _time(mtime: int) -> datetime | None:
+def _to_datetime(mtime: int) -> datetime | None:
     """ns since 1970 -> that time; None for what no calendar holds."""
     try:
         return EPOCH + timedelta(microseconds=mtime // 1000)
@@ -251,7 +255,7 @@ def _time(mtime: int) -> datetime | None:
         return None
 
 
-def distinct(source_id: str, taken: dict[str, int]) -> str:
+def make_unique(source_id: str, taken: dict[str, int]) -> str:
     """Return the id, or `id#2`, `id#3`, … if it is taken; it is taken from now on. `taken` counts each id's uses."""
     free = source_id
     while free in taken:
@@ -261,6 +265,6 @@ def distinct(source_id: str, taken: dict[str, int]) -> str:
     return free
 
 
-def printable(path: str) -> str:
+def escape_path(path: str) -> str:
     """The path, with bytes that are no UTF-8 escaped: a manifest holds text."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import numbered, odd_post, parsed_json, promised_md5, tags_of
-from pipeline.sources.search import no_picture
-from pipeline.sources.sidecars import provenance, tags_in
+from pipeline.sources.parsing import normal_tags, number_odd_posts, parse_bounded_json, parse_md5, skip_odd_post
+from pipeline.sources.search import non_picture_type
+from pipeline.sources.sidecars import find_tags, provenance
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
@@ -34,10 +34,10 @@ from pipeline.urls import absolute_url
 VERSION = 2
 OPTIONS = {"program": "gallery-dl"}
 MAX_BYTES = 64 << 20  # of what it prints
-SECONDS = 3600.0  # that it may take
-GRACE = 10.0  # seconds, after it was asked to stop: it prints what it has until then
-LEAST, MOST = 20, 5000  # files that one run lists
-POLL = 0.1  # seconds
+TIMEOUT_S = 3600.0  # that it may take
+GRACE_S = 10.0  # seconds, after it was asked to stop: it prints what it has until then
+MIN_FILES, MAX_FILES = 20, 5000  # files that one run lists
+POLL_S = 0.1  # seconds
 
 # Between two of its requests. Where it waits longer of itself, so it does here: what is given goes over its own rule.
 PAUSE = "1.0-2.0"
@@ -57,7 +57,7 @@ LONGER_PAUSES = {
 }
 # Settings that its configuration may have otherwise, and that go over it: no disguise, no false address of ours, no
 # further URLs, and messages in the form that is read here.
-OURS = (
+FORCED_SETTINGS = (
     "browser=",
     "geo-bypass=null",
     "input-files=null",
@@ -88,38 +88,39 @@ _CURES = {
 _UNKNOWN_URL = "gallery-dl --list-extractors shows what it knows; --source web_page reads any page"
 
 
-class Ran(NamedTuple):
+class RunResult(NamedTuple):
     """What a run came to."""
 
     messages: list
-    last_words: str
+    last_line: str
     code: int
     cut: str
     """Why it was stopped; empty if it was not."""
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """after: how many files have been listed."""
     _url(query)
     return {"after": 0}
 
 
-def ask(query: Query, cursor: Cursor) -> None:
+def request(query: Query, cursor: Cursor) -> None:
     """Nothing: gallery-dl asks."""
 
 
-def read(query: Query, cursor: Cursor, answer: None) -> Page:
+def parse(query: Query, cursor: Cursor, answer: None) -> Page:
     """Files beyond the cursor. A run begins at the site's first page again, so each lists as many as those before."""
     after = cursor["after"]
-    count = min(max(query.wanted or MOST, after, LEAST), MOST)
-    ran = _run(_command(query, after, count))
-    failure = next((message for message in ran.messages if _is_message(message, ERROR, 2)), None)
-    listed = [message for message in ran.messages if isinstance(message, list) and message[:1] == [FILE]]
-    others = [message for message in ran.messages if _is_message(message, QUEUE, 3)]
+    count = min(max(query.wanted or MAX_FILES, after, MIN_FILES), MAX_FILES)
+    run = _run(_command(query, after, count))
+    failure = next((message for message in run.messages if _is_message(message, ERROR, 2)), None)
+    listed = [message for message in run.messages if isinstance(message, list) and message[:1] == [FILE]]
+    others = [message for message in run.messages if _is_message(message, QUEUE, 3)]
     if not listed and not after:
-        _raise_for_nothing(query, ran, failure, others)
-    offers = _offers(query, listed) + [_drop_of_queue(message) for message in others]
-    problem = ran.cut or (_told(failure) if failure else "") or (f"it ended so: {ran.last_words}" if ran.code else "")
+        _raise_for_nothing(query, run, failure, others)
+    offers = _parse_files(query, listed) + [_skip_queue(message) for message in others]
+    exit_problem = f"exit status {run.code}: {run.last_line}" if run.code else ""
+    problem = run.cut or (_describe_failure(failure) if failure else exit_problem)
     if problem:
         return Page(offers, None, f"gallery-dl listed {after + len(listed):,} files, then: {problem}")
     return Page(offers, {"after": after + len(listed)} if len(listed) >= count else None)
@@ -137,7 +138,7 @@ def _url(query: Query) -> str:
 
 
 def _command(query: Query, after: int, count: int) -> list[str]:
-    settings = [*OURS, f"extractor.sleep-request={_pause(_url(query))}", f"user-agent={query.agent}"]
+    settings = [*FORCED_SETTINGS, f"extractor.sleep-request={_pause(_url(query))}", f"user-agent={query.agent}"]
     return [
         _program(query),
         "--dump-json",
@@ -165,7 +166,7 @@ def _pause(url: str) -> str:
     return next((pause for name, pause in LONGER_PAUSES.items() if host.endswith(f".{name}")), PAUSE)
 
 
-def _run(command: list[str]) -> Ran:
+def _run(command: list[str]) -> RunResult:
     """Raises UserError if the program cannot be run, or prints what is none of its messages."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
@@ -173,32 +174,32 @@ def _run(command: list[str]) -> Ran:
         except OSError as error:
             raise UserError(command[0], error.strerror or str(error), "a program that runs", _INSTALL) from error
         try:
-            cut = _watched(process, (out, err))
+            cut = _wait_bounded(process, (out, err))
         finally:  # whatever comes, Ctrl-C too
             process.kill()
             code = process.wait()
-        printed, last_words = _start_of(out), _last_line(err)
+        printed, last_line = _read_start(out), _read_last_line(err)
     if len(printed) > MAX_BYTES:
         found, cure = f"more than {MAX_BYTES:,} bytes of messages", "ask for less of the site"
         raise UserError(command[0], found, "a shorter list", cure)
     messages = _messages(printed)
     if messages is None and not cut:
         start = sanitize_line(printed[:60].decode("utf-8", "replace"))
-        found = f"it printed {start!r}" + (f", and said: {last_words}" if last_words else "")
+        found = f"it printed {start!r}" + (f", and said: {last_line}" if last_line else "")
         raise UserError(command[0], found, "the messages of gallery-dl --dump-json", "update it; look at program")
-    return Ran(messages or [], last_words, code, cut)
+    return RunResult(messages or [], last_line, code, cut)
 
 
-def _watched(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> str:
+def _wait_bounded(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> str:
     """Wait until it ends, of itself or, if it takes or prints too much, because it is stopped: then why."""
-    due, cut = time.monotonic() + SECONDS, ""
-    while not _has_ended(process, POLL):
+    due, cut = time.monotonic() + TIMEOUT_S, ""
+    while not _has_ended(process, POLL_S):
         if any(os.fstat(file.fileno()).st_size > MAX_BYTES for file in files):
             return f"it was stopped after {MAX_BYTES:,} bytes"
         if cut and time.monotonic() > due:
             return cut
         if not cut and time.monotonic() > due:
-            due, cut = time.monotonic() + GRACE, f"it was stopped after {SECONDS:,.0f} s"
+            due, cut = time.monotonic() + GRACE_S, f"it was stopped after {TIMEOUT_S:,.0f} s"
             process.send_signal(signal.SIGINT)  # as by Ctrl-C: then it prints what it has
     return cut
 
@@ -211,19 +212,19 @@ def _has_ended(process: subprocess.Popen, seconds: float) -> bool:
     return True
 
 
-def _start_of(file: IO[bytes]) -> bytes:
+def _read_start(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read(MAX_BYTES + 1)
 
 
-def _last_line(file: IO[bytes]) -> str:
+def _read_last_line(file: IO[bytes]) -> str:
     """Its last words, as one line that is safe to print and tells no key."""
     file.seek(max(os.fstat(file.fileno()).st_size - 10_000, 0))
     lines = file.read(10_000).decode("utf-8", "replace").strip().splitlines()
-    return _discreet(lines[-1]) if lines else ""
+    return _hide_queries(lines[-1]) if lines else ""
 
 
-def _discreet(text: object) -> str:
+def _hide_queries(text: object) -> str:
     """In its words are the URLs that it asked for, with the keys of its user in their queries."""
     return re.sub(r"\?[^\s'\"]*", "?…", sanitize_line(text))
 
@@ -231,7 +232,7 @@ def _discreet(text: object) -> str:
 def _messages(printed: bytes) -> list | None:
     """None if they are none of gallery-dl's."""
     try:
-        messages = parsed_json(printed) if printed.strip() else []
+        messages = parse_bounded_json(printed) if printed.strip() else []
     except (ValueError, RecursionError):
         return None
     return messages if isinstance(messages, list) else None
@@ -242,86 +243,86 @@ def _is_message(message: Any, kind: int, length: int) -> bool:
     return isinstance(message, list) and len(message) == length and message[0] == kind and isinstance(message[-1], dict)
 
 
-def _told(failure: list) -> str:
-    said = failure[1]
-    return _discreet(f"{said.get('error') or 'an error'}: {said.get('message') or 'no reason given'}")
+def _describe_failure(failure: list) -> str:
+    fields = failure[1]
+    return _hide_queries(f"{fields.get('error') or 'an error'}: {fields.get('message') or 'no reason given'}")
 
 
-def _raise_for_nothing(query: Query, ran: Ran, failure: list | None, others: list) -> None:
+def _raise_for_nothing(query: Query, run: RunResult, failure: list | None, others: list) -> None:
     """Raises UserError unless the site just has nothing there."""
-    where, expected = _discreet(_url(query)), "a page with pictures"
+    where, expected = _hide_queries(_url(query)), "a page with pictures"
     if failure:
         cure = _CURES.get(str(failure[1].get("error")), "try again later, or run gallery-dl by hand to see more")
-        raise UserError(where, f"gallery-dl failed: {_told(failure)}", expected, cure)
-    if ran.cut:
-        raise UserError(where, f"gallery-dl listed nothing: {ran.cut}", expected, "ask for less of the site")
-    if ran.code:
-        cure = _UNKNOWN_URL if ran.code == UNSUPPORTED else "run gallery-dl by hand to see more"
-        raise UserError(where, f"gallery-dl exited {ran.code}: {ran.last_words or 'no word'}", expected, cure)
+        raise UserError(where, f"gallery-dl failed: {_describe_failure(failure)}", expected, cure)
+    if run.cut:
+        raise UserError(where, f"gallery-dl listed nothing: {run.cut}", expected, "ask for less of the site")
+    if run.code:
+        cure = _UNKNOWN_URL if run.code == UNSUPPORTED else "run gallery-dl by hand to see more"
+        raise UserError(where, f"gallery-dl exited {run.code}: {run.last_line or 'no word'}", expected, cure)
     if others:
-        some = " ".join(_discreet(url) for _, url, _ in others[:3])
+        some = " ".join(_hide_queries(url) for _, url, _ in others[:3])
         found = f"no pictures but {len(others):,} other addresses: {some}"
         raise UserError(where, found, expected, "give one of them as --query")
 
 
-def _drop_of_queue(message: list) -> Skipped:
+def _skip_queue(message: list) -> Skipped:
     """Not followed: one page may lead to thousands of others, and each of them would be a run."""
     url = sanitize_line(message[1])
     return Skipped(url, "not_a_picture", "a page of its own: give it as --query")
 
 
-def _offers(query: Query, listed: list) -> list[RemoteImage | Skipped]:
+def _parse_files(query: Query, listed: list) -> list[RemoteImage | Skipped]:
     """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
     offers: dict[str | int, RemoteImage | Skipped] = {}
     for message in listed:
         if not _is_message(message, FILE, 3):
-            offers[len(offers)] = odd_post(message)
+            offers[len(offers)] = skip_odd_post(message)
             continue
         _, url, values = message
-        name, address = _name(values), sanitize_line(url, 500)
+        name, address = _source_id(values), sanitize_line(url, 500)
         name = address if not name or name in offers else name
-        offers[name] = _offer(query, name, url, values)
-    return numbered(list(offers.values()))
+        offers[name] = _parse_file(query, name, url, values)
+    return number_odd_posts(list(offers.values()))
 
 
-def _name(values: dict) -> str:
-    number = next((text for key in ID_KEYS if (text := _text(values.get(key)))), "")
-    place = _text(values.get("num"))
-    return "/".join(part for part in (_text(values.get("category")), number, place) if part) if number else ""
+def _source_id(values: dict) -> str:
+    number = next((text for key in ID_KEYS if (text := _id_text(values.get(key)))), "")
+    place = _id_text(values.get("num"))
+    return "/".join(part for part in (_id_text(values.get("category")), number, place) if part) if number else ""
 
 
-def _text(value: object) -> str:
+def _id_text(value: object) -> str:
     """A name or a number; nothing else names a post."""
     is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
     return sanitize_line(value, 200) if is_one else ""
 
 
-def _offer(query: Query, name: str, url: object, values: dict) -> RemoteImage | Skipped:
+def _parse_file(query: Query, name: str, url: object, values: dict) -> RemoteImage | Skipped:
     address = absolute_url(url)
     if address is None:  # ytdl: and text: are for gallery-dl's own downloaders
         return Skipped(name, "bad_url", sanitize_line(url, 100) or "no URL")
-    if found := no_picture(values.get("extension"), address):
+    if found := non_picture_type(values.get("extension"), address):
         return Skipped(name, "not_a_picture", found)
-    said = provenance(values, tags_in(values))
-    rating = sanitize_line(said.get("rating") or _marked(values), 40)
+    fields = provenance(values, find_tags(values))
+    rating = sanitize_line(fields.get("rating") or _nsfw_mark(values), 40)
     if _is_unsafe(rating, values) and rating.lower() not in {each.lower() for each in query.ratings}:
         return Skipped(name, "rating", rating)
     pages = (absolute_url(values.get(key)) for key in PAGE_KEYS)
-    hashes = (promised_md5(values.get(key)) for key in HASH_KEYS)
+    hashes = (parse_md5(values.get(key)) for key in HASH_KEYS)
     return RemoteImage(
         name,
         address,
         page_url=next(filter(None, pages), absolute_url(_url(query))),
-        title=said.get("title"),
-        artist=said.get("artist"),
+        title=fields.get("title"),
+        artist=fields.get("artist"),
         rating=rating or None,
-        license=said.get("license"),
+        license=fields.get("license"),
         tags=_tags(values),
         md5=next(filter(None, hashes), None),
     )
 
 
-def _marked(values: dict) -> str:
+def _nsfw_mark(values: dict) -> str:
     """What a site without ratings says of a post."""
     return "nsfw" if any(str(values.get(key)).lower() in ("true", "nsfw", "1") for key in NSFW_KEYS) else ""
 
@@ -332,5 +333,5 @@ def _is_unsafe(rating: str, values: dict) -> bool:
 
 def _tags(values: dict) -> tuple[str, ...]:
     """Without what people wrote below a picture, which is a tag in a list of captions alone."""
-    found = tags_in({key: value for key, value in values.items() if key.startswith("tag")})
-    return tuple(dict.fromkeys(tags_of(found)))
+    found = find_tags({key: value for key, value in values.items() if key.startswith("tag")})
+    return tuple(dict.fromkeys(normal_tags(found)))

@@ -30,12 +30,12 @@ def bad_answer(
     return BadAnswer(answer.url[:300], sanitize_line(found), "a page of pictures", cure)
 
 
-def promised_md5(value: object) -> str | None:
+def parse_md5(value: object) -> str | None:
     """A site's md5, if it is one."""
     return _hexadecimal(value, 32)
 
 
-def promised_sha256(value: object) -> str | None:
+def parse_sha256(value: object) -> str | None:
     """A site's sha256, if it is one."""
     return _hexadecimal(value, 64)
 
@@ -45,12 +45,12 @@ def _hexadecimal(value: object, digits: int) -> str | None:
     return text if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) else None
 
 
-def whole_number(value: object) -> int | None:
+def parse_integer(value: object) -> int | None:
     """A site's number, if it is one: some write them as text."""
     return int(str(value)) if re.fullmatch(r"\d{1,18}", str(value)) else None
 
 
-def parsed_json(text: str | bytes) -> Any:
+def parse_bounded_json(text: str | bytes) -> Any:
     """Return the value, without what is nested deeper than MAX_NESTING: nothing that reads it has to mind its depth. An
     integer of more digits than Python reads is infinite. Raises ValueError, RecursionError."""
     return _pruned(json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 99 else float(digits)))
@@ -64,67 +64,67 @@ def _pruned(value: Any, depth: int = MAX_NESTING) -> Any:
     return value
 
 
-def json_of(answer: HttpResponse) -> Any:
+def parse_json_body(answer: HttpResponse) -> Any:
     """The JSON that came. Raises BadAnswer."""
     try:
-        return parsed_json(answer.body.decode("utf-8-sig"))
+        return parse_bounded_json(answer.body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise bad_answer(answer, f"no JSON: {answer.body[:100]!r}") from None
 
 
-def posts_of(value: Any, answer: HttpResponse) -> list:
+def parse_post_list(value: Any, answer: HttpResponse) -> list:
     """The items of a JSON list, posts and what else is among them. Raises BadAnswer, with the site's words, if it is no
     list."""
     if isinstance(value, dict):
-        words = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {keys_of(value)}")
-        raise bad_answer(answer, f"the site says: {words}", "mend the query")
+        message = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {list_keys(value)}")
+        raise bad_answer(answer, f"the site says: {message}", "mend the query")
     if not isinstance(value, list):
         raise bad_answer(answer, f"no list of posts but {str(value)[:100]!r}")
     return value
 
 
-def offers_of(
+def parse_items(
     items: list, offer: Callable[[dict], RemoteImage | Skipped], answer: HttpResponse
 ) -> list[RemoteImage | Skipped]:
     """Return what each item of a page comes to, by `offer`; one that is no object is an odd post. Raises BadAnswer if
     there are more than on any site's pages."""
     if len(items) > MAX_PAGE_POSTS:
         raise bad_answer(answer, f"{len(items):,} posts on a page, at most {MAX_PAGE_POSTS:,}")
-    return numbered([offer(item) if isinstance(item, dict) else odd_post(item) for item in items])
+    return number_odd_posts([offer(item) if isinstance(item, dict) else skip_odd_post(item) for item in items])
 
 
-def odd_post(item: object, what: str = "a post without an id") -> Skipped:
+def skip_odd_post(item: object, what: str = "a post without an id") -> Skipped:
     """Return the row of an item that is no post, or has no id: it is named by its content."""
     digest = hashlib.sha256(json.dumps(item, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    detail = f"{what}; keys: {keys_of(item)}" if isinstance(item, dict) else f"no post but {sanitize_line(item, 100)}"
+    detail = f"{what}; keys: {list_keys(item)}" if isinstance(item, dict) else f"no post but {sanitize_line(item, 100)}"
     return Skipped(f"odd post {digest}", "odd_post", detail, is_odd=True)
 
 
 def skip_by_rating(post_id: str, rating: str, item: dict) -> Skipped:
     """A post that is not rated is not taken for a safe one."""
     found = sanitize_line(rating, 20)
-    detail = found or f"post {post_id} has no rating; keys: {keys_of(item)}"
+    detail = found or f"post {post_id} has no rating; keys: {list_keys(item)}"
     return Skipped(post_id, "rating", detail, is_odd=not found)
 
 
 def skip_missing_url(post_id: str, item: dict) -> Skipped:
-    detail = f"post {post_id} has no file_url of use; keys: {keys_of(item)}"
+    detail = f"post {post_id} has no file_url of use; keys: {list_keys(item)}"
     return Skipped(post_id, "no_file_url", detail, is_odd=True)
 
 
-def keys_of(item: dict) -> str:
+def list_keys(item: dict) -> str:
     """Those of an item that cannot be used, for an error."""
     return sanitize_line(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
 
 
-def words_in(value: object) -> list[str]:
+def split_words(value: object) -> list[str]:
     """The words of a text, or the texts of a list: what a site says of tags. Nothing else holds words."""
     if isinstance(value, list):
         return [item for item in value if isinstance(item, str)]
     return value.split() if isinstance(value, str) else []
 
 
-def tags_of(tags: list[str]) -> tuple[str, ...]:
+def normal_tags(tags: list[str]) -> tuple[str, ...]:
     """A site's tags, as the manifest has them."""
     return tuple(split_tags(tags[:MAX_TAGS]))
 
@@ -135,7 +135,7 @@ def is_picture_url(url: str) -> bool:
     return "." + path.rpartition(".")[2].lower() in EXTENSIONS - {".svg", ".psd"}
 
 
-def numbered(offers: list) -> list:
+def number_odd_posts(offers: list) -> list:
     """Return what a page comes to, with a name of its own for each of several equal odd posts: they may be others."""
     times: Counter[str] = Counter()
     rows = []

@@ -102,7 +102,7 @@ class BadSidecar(Exception):
     """One that cannot be read; args: its path and why."""
 
 
-def beside(path: str) -> list[str]:
+def sidecar_paths(path: str) -> list[str]:
     """The paths at which sidecars of the picture at `path` may lie, most telling first."""
     folder, stem = dirname(path), splitext(path)[0]
     waifuc = join(folder, f".{stem[len(folder) :].lstrip('/')}_meta.json")
@@ -121,7 +121,7 @@ def is_table(path: str) -> bool:
     return path.rpartition("/")[2] in TABLES
 
 
-def most_bytes(path: str) -> int:
+def size_limit(path: str) -> int:
     """How many bytes the sidecar at `path` may have."""
     return MAX_TABLE_BYTES if is_table(path) else MAX_BYTES
 
@@ -133,14 +133,14 @@ class Sidecars:
         """`pictures`: the paths of all that will be described, if they are known: other rows are not kept."""
         self._read, self._pictures = read, pictures
         self._tables: dict[str, dict[str, bytes]] = {}
-        self._room = MAX_KEPT
+        self._bytes_left = MAX_KEPT
         self._problems: list[BadSidecar] = []
-        self._said_nothing: dict[str, list[str]] = {}
+        self._useless: dict[str, list[str]] = {}
         self._strays: dict[str, str] = {}
 
     def describe(self, path: str, present: list[str]) -> tuple[dict, list[BadSidecar]]:
         """(fields of Post that the sidecars at the paths `present` say of the picture at `path`, what went wrong)."""
-        said: dict = {}
+        fields: dict = {}
         tags: dict[str, None] = {}
         for sidecar in present:
             try:
@@ -148,22 +148,22 @@ class Sidecars:
             except BadSidecar as problem:
                 self._problems.append(problem)
                 continue
-            found = tags_in(values)
-            told = provenance(values, found)
-            if caption := caption_in(values):
-                told.setdefault("title", caption)
-            if values and not told and not found and not is_table(sidecar):
-                self._said_nothing.setdefault(dirname(sidecar) or ".", []).append(sidecar.rpartition("/")[2])
-            said = told | said
+            found = find_tags(values)
+            found_fields = provenance(values, found)
+            if caption := find_caption(values):
+                found_fields.setdefault("title", caption)
+            if values and not found_fields and not found and not is_table(sidecar):
+                self._useless.setdefault(dirname(sidecar) or ".", []).append(sidecar.rpartition("/")[2])
+            fields = found_fields | fields
             tags |= dict.fromkeys(found)
         tags |= dict.fromkeys(folder_tags(path))
         problems, self._problems = self._problems, []
-        return said | {"tags": tuple(list(tags)[:MAX_TAGS])}, problems
+        return fields | {"tags": tuple(list(tags)[:MAX_TAGS])}, problems
 
     def unused(self) -> Iterator[tuple[str, str]]:
         """(folder or table, in words what of it nobody used), once all pictures have been described."""
         yield from self._strays.items()
-        for folder, names in self._said_nothing.items():
+        for folder, names in self._useless.items():
             yield folder, f"{len(names):,} say nothing that is used: {encodable(', '.join(names[:3]))}"
 
     def _values(self, sidecar: str, path: str) -> dict:
@@ -173,8 +173,8 @@ class Sidecars:
             return json.loads(row) if row else {}
         data = self._bytes(sidecar)
         if not sidecar.endswith(".json"):
-            return _text_values(_parsed(lambda data: data.decode("utf-8-sig"), data, sidecar), sidecar, path)
-        values = _parsed(json.loads, data, sidecar)
+            return _text_values(_parse(lambda data: data.decode("utf-8-sig"), data, sidecar), sidecar, path)
+        values = _parse(json.loads, data, sidecar)
         if isinstance(values, list):  # of tags, or of what describes this one picture
             values = values[0] if len(values) == 1 and isinstance(values[0], dict) else {"tags": values}
         return values if isinstance(values, dict) else {"": values}
@@ -208,8 +208,8 @@ class Sidecars:
                 strays += 1
                 continue
             rows[name] = json.dumps({key: row[key] for key in PROVENANCE_KEYS if key in row}, default=str).encode()
-            self._room -= len(rows[name]) + len(name) + 200  # the objects' own room
-            if self._room < 0:
+            self._bytes_left -= len(rows[name]) + len(name) + 200  # the objects' own room
+            if self._bytes_left < 0:
                 raise ValueError(f"more rows than fit in {MAX_KEPT:,} bytes")
         if strays:
             self._strays[sidecar] = f"{strays:,} of {count:,} rows are of no picture here"
@@ -221,8 +221,8 @@ class Sidecars:
             data = self._read(sidecar)
         except OSError as error:
             raise BadSidecar(sidecar, error.strerror or type(error).__name__) from error
-        if len(data) > most_bytes(sidecar):
-            raise BadSidecar(sidecar, f"more than {most_bytes(sidecar):,} bytes")
+        if len(data) > size_limit(sidecar):
+            raise BadSidecar(sidecar, f"more than {size_limit(sidecar):,} bytes")
         return data
 
 
@@ -252,8 +252,8 @@ def _file_name(row: object) -> str:
 def provenance(values: dict, tags: list[str]) -> dict[str, str]:
     """Return what the values, and the tags in them, say: column of KEYS, or artist -> text, without those of which they
     say nothing."""
-    said = {column: [found for key in keys if (found := one_line(values.get(key)))] for column, keys in KEYS.items()}
-    return {column: texts[0] for column, texts in (said | {"artist": _artists(values, tags)}).items() if texts}
+    fields = {column: [found for key in keys if (found := one_line(values.get(key)))] for column, keys in KEYS.items()}
+    return {column: texts[0] for column, texts in (fields | {"artist": _artists(values, tags)}).items() if texts}
 
 
 def _artists(values: dict, tags: list[str]) -> list[str]:
@@ -290,13 +290,13 @@ def _names(value: object, *, is_tag_list: bool = False) -> str | None:
     return ", ".join(filter(None, names)) or None
 
 
-def tags_in(values: dict) -> list[str]:
+def find_tags(values: dict) -> list[str]:
     """Under any of TAG_KEYS; no more than a few times MAX_TAGS."""
     found = (tag for key in TAG_KEYS for tag in parse_tags(values.get(key), MAX_DEPTH))
     return list(dict.fromkeys(islice(found, 10 * MAX_TAGS)))
 
 
-def caption_in(values: dict) -> str | None:
+def find_caption(values: dict) -> str | None:
     """The first sentence under any of TEXT_KEYS."""
     texts = (text for key in TEXT_KEYS for text in strings_in(values.get(key), MAX_DEPTH))
     return next((one_line(line) for text in texts for line in text.splitlines() if is_prose(line)), None)
@@ -344,7 +344,7 @@ def _parquet_table(data: bytes) -> Iterator[dict]:
 _PARSERS = {"metadata.csv": _csv_table, "metadata.jsonl": _jsonl_table, "metadata.parquet": _parquet_table}
 
 
-def _parsed(parse: Callable, data: bytes, sidecar: str):
+def _parse(parse: Callable, data: bytes, sidecar: str):
     try:
         return parse(data)
     except DAMAGE as error:

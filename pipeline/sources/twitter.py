@@ -26,31 +26,40 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import BadAnswer, bad_answer, json_of, numbered, odd_post, skip_missing_url, tags_of
+from pipeline.sources.parsing import (
+    BadAnswer,
+    bad_answer,
+    normal_tags,
+    number_odd_posts,
+    parse_json_body,
+    skip_missing_url,
+    skip_odd_post,
+)
 from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 
 VERSION = 1
 PER_PAGE = 100
-POST, USER = 5, 10  # thousandths of a USD for each object that is returned
-REACH = {"true": 3200, "false": 800}  # posts that a timeline goes back, by the option `replies`
+POST_PRICE, USER_PRICE = 5, 10  # thousandths of a USD for each object that is returned
+TIMELINE_REACH = {"true": 3200, "false": 800}  # posts that a timeline goes back, by the option `replies`
 SIZES = ("4096x4096", "large", "medium", "small")  # on X's file host, below `orig`
 
 
-class _Listed(NamedTuple):
+class _Endpoint(NamedTuple):
     """How one of the two lists of posts is asked for."""
 
-    least: int  # max_results may be no smaller
+    min_results: int  # max_results may be no smaller
     price: int  # of a post with all that comes with it, at most
     page_token: str  # what the parameter is called
     expansions: str
 
 
-_TIMELINE = _Listed(5, POST, "pagination_token", "attachments.media_keys")
-_SEARCH = _Listed(10, POST + USER, "next_token", "attachments.media_keys,author_id")  # each may be by another user
+_TIMELINE = _Endpoint(5, POST_PRICE, "pagination_token", "attachments.media_keys")
+# Each post may be by another user, who is charged too.
+_SEARCH = _Endpoint(10, POST_PRICE + USER_PRICE, "next_token", "attachments.media_keys,author_id")
 
 _NAME = "[A-Za-z0-9_]{1,15}"
 _QUERY = re.compile(rf"(?:@|from=)(?P<user>{_NAME})|search= ?(?P<words>[^ ].*)")
@@ -68,37 +77,37 @@ _CURES = {
 }
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """user, or search: which of them is asked for; id: of the user, once it is known; total: posts that the user has;
     seen: posts yet. The newest comes first: a --refresh may end at a known one (`is_keyed`)."""
-    asked = _QUERY.fullmatch(" ".join(query.text.split()))
-    if not asked:
+    target = _QUERY.fullmatch(" ".join(query.text.split()))
+    if not target:
         raise UserError(
             "--query",
             sanitize_line(query.text) or "nothing",
             "@NAME or from=NAME (a user), or search=WORDS",
             "mend the query; a name has 1 to 15 letters a-z, digits and underscores",
         )
-    search = _with_operators(asked["words"], query.options.get("previews")) if asked["words"] else ""
-    cursor = {"user": asked["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
+    search = _add_operators(target["words"], query.options.get("previews")) if target["words"] else ""
+    cursor = {"user": target["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
     return cursor | {"is_keyed": True}
 
 
-def since(query: Query, newest: str) -> Cursor:
-    return first(query) | {"since": newest}
+def cursor_since(query: Query, newest: str) -> Cursor:
+    return first_cursor(query) | {"since": newest}
 
 
-def _with_operators(words: str, previews: str | None) -> str:
+def _add_operators(words: str, previews: str | None) -> str:
     """Posts whose films nobody wants are not asked for: they would be paid for."""
     media = "has:media" if previews == "true" else "has:images"
-    said = {word.lstrip("-(").partition(":")[0] for word in words.split()}
-    added = [operator for name, operator in {"has": media, "is": "-is:retweet"}.items() if name not in said]
+    data = {word.lstrip("-(").partition(":")[0] for word in words.split()}
+    added = [operator for name, operator in {"has": media, "is": "-is:retweet"}.items() if name not in data]
     if added and "OR" in words.split():  # which binds less than what is added
         words = f"({words})"
     return " ".join([words, *added])
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
+def request(query: Query, cursor: Cursor) -> HttpRequest:
     token = query.keys.get("bearer_token")
     if not token:
         raise UserError(
@@ -108,18 +117,20 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
             "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
         )
     if cursor["user"] and not cursor["id"]:
-        _pay(query, USER + _TIMELINE.least * _TIMELINE.price)  # an id alone would be money for nothing
+        _require_budget(
+            query, USER_PRICE + _TIMELINE.min_results * _TIMELINE.price
+        )  # an id alone would be money for nothing
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
-        return HttpRequest(query.base_url + path, bearer=token, cost=USER / 1000)
-    listed = _SEARCH if cursor["search"] else _TIMELINE
-    _pay(query, listed.least * listed.price)
-    size = max(min(query.wanted or PER_PAGE, PER_PAGE), listed.least)  # a post may have no picture, or several
-    while size * listed.price / 1000 > query.budget_usd:
+        return HttpRequest(query.base_url + path, bearer=token, cost=USER_PRICE / 1000)
+    endpoint = _SEARCH if cursor["search"] else _TIMELINE
+    _require_budget(query, endpoint.min_results * endpoint.price)
+    size = max(min(query.wanted or PER_PAGE, PER_PAGE), endpoint.min_results)  # a post may have no picture, or several
+    while size * endpoint.price / 1000 > query.budget_usd:
         size -= 1
     parameters = {
         "max_results": size,
         "tweet.fields": "attachments,author_id,possibly_sensitive",
-        "expansions": listed.expansions,
+        "expansions": endpoint.expansions,
         "media.fields": "preview_image_url,type,url",
     }
     if cursor["search"]:
@@ -128,89 +139,89 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
     else:
         path = f"/2/users/{cursor['id']}/tweets"
         parameters |= {"exclude": "retweets" if query.options.get("replies") == "true" else "retweets,replies"}
-    next_cursor = {"since_id": cursor["since"], listed.page_token: cursor["token"]}
+    next_cursor = {"since_id": cursor["since"], endpoint.page_token: cursor["token"]}
     parameters |= {name: value for name, value in next_cursor.items() if value}
     url = f"{query.base_url}{path}?{urlencode(parameters, safe=',')}"
-    return HttpRequest(url, bearer=token, cost=size * listed.price / 1000)
+    return HttpRequest(url, bearer=token, cost=size * endpoint.price / 1000)
 
 
-def _pay(query: Query, price: int) -> None:
+def _require_budget(query: Query, price: int) -> None:
     """Raises Enough if the purse does not hold so much."""
     if price / 1000 > query.budget_usd:
         raise BudgetExceeded(f"max_cost_usd leaves {query.budget_usd:g} USD, and to go on may cost {price / 1000:g}")
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
-    said: dict = {}
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    data: dict = {}
     with contextlib.suppress(BadAnswer):  # a refusal may be a web page
-        said = _typed(json_of(answer), dict, answer)
+        data = _expect_type(parse_json_body(answer), dict, answer)
     if answer.status != 200:
-        return _refused(query, cursor, answer, said)
-    if not said.keys() & {"data", "meta"}:
-        return _without_data(query, cursor, answer, said)
+        return _handle_refusal(query, cursor, answer, data)
+    if not data.keys() & {"data", "meta"}:
+        return _parse_errors(query, cursor, answer, data)
     if cursor["user"] and not cursor["id"]:
-        return _user(cursor, answer, said)
-    return _page(query, cursor, answer, said)
+        return _parse_user(cursor, answer, data)
+    return _parse_page(query, cursor, answer, data)
 
 
-def _user(cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
-    user = _typed(said.get("data"), dict, answer)
-    name, total = user.get("username"), _typed(user.get("public_metrics"), dict, answer).get("tweet_count")
+def _parse_user(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
+    user = _expect_type(data.get("data"), dict, answer)
+    name, total = user.get("username"), _expect_type(user.get("public_metrics"), dict, answer).get("tweet_count")
     name = name if isinstance(name, str) and re.fullmatch(_NAME, name) else cursor["user"]  # as its owner spells it
     if user.get("protected"):
-        return Page([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER / 1000)
-    user_id = _id(user.get("id"))
+        return Page([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER_PRICE / 1000)
+    user_id = _parse_id(user.get("id"))
     if user_id is None:
         raise bad_answer(answer, f"no id of @{name} but {str(user.get('id'))[:100]!r}")
     known = {"user": name, "id": user_id, "total": total if isinstance(total, int) else 0}
-    return Page([], cursor | known, cost=USER / 1000)
+    return Page([], cursor | known, cost=USER_PRICE / 1000)
 
 
-def _page(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
+def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """A page may be empty, without `data`, and not the last; it may have `errors` besides its posts, for what could not
     be shown of them."""
-    posts, meta = _typed(said.get("data"), list, answer), _typed(said.get("meta"), dict, answer)
-    includes = _typed(said.get("includes"), dict, answer)
-    more = {name: _items(includes.get(name), answer) for name in ("media", "users", "tweets", "posts")}
-    cost = (POST * (len(posts) + len(more["tweets"] + more["posts"])) + USER * len(more["users"])) / 1000
+    posts, meta = _expect_type(data.get("data"), list, answer), _expect_type(data.get("meta"), dict, answer)
+    includes = _expect_type(data.get("includes"), dict, answer)
+    more = {name: _dicts(includes.get(name), answer) for name in ("media", "users", "tweets", "posts")}
+    cost = (POST_PRICE * (len(posts) + len(more["tweets"] + more["posts"])) + USER_PRICE * len(more["users"])) / 1000
     media = {str(item.get("media_key")): item for item in more["media"]}
     names = {str(item.get("id")): item.get("username") for item in more["users"]}
-    found = [_offers(post, media, names, query, cursor) for post in posts]
-    offers = numbered([offer for of_post in found for offer in of_post])
+    found = [_parse_post(post, media, names, query, cursor) for post in posts]
+    offers = number_odd_posts([offer for of_post in found for offer in of_post])
     if [] in found:  # posts without a picture are as they should be: the site has not changed
         offers = [replace(each, is_odd=False) if isinstance(each, Skipped) else each for each in offers]
-    newest = (_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""
+    newest = (_parse_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""
     token = meta.get("next_token") or ""
     if not isinstance(token, str) or token == cursor["token"] != "":
         raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
-    shortfall = "" if token else _shortfall(query, after, _why(query, said))
+    shortfall = "" if token else _shortfall(query, after, _error_text(query, data))
     return Page(offers, after if token else None, shortfall, newest, cost)
 
 
-def _shortfall(query: Query, cursor: Cursor, why: str) -> str:
+def _shortfall(query: Query, cursor: Cursor, error_text: str) -> str:
     """At the end. Excluded posts may use up what a timeline reaches back: so the user's total counts too."""
     if cursor["search"]:
         return "" if cursor["since"] else _WEEK
-    reach = REACH[query.options.get("replies", "false")]
+    reach = TIMELINE_REACH[query.options.get("replies", "false")]
     if cursor["seen"] >= reach or (cursor["total"] > reach and not cursor["since"]):
         return f"a timeline reaches back over the newest {reach:,} posts alone"
     if cursor["seen"] or cursor["since"]:
         return ""
-    return f"X shows no post of @{cursor['user']}: {why or 'there is none, or they are protected or withheld'}"
+    return f"X shows no post of @{cursor['user']}: {error_text or 'there is none, or they are protected or withheld'}"
 
 
-def _offers(
+def _parse_post(
     post: Any, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor
 ) -> list[RemoteImage | Skipped]:
     """Of each photo and film of a post; none if it has none."""
-    post_id = _id(post.get("id")) if isinstance(post, dict) else None
+    post_id = _parse_id(post.get("id")) if isinstance(post, dict) else None
     if post_id is None:
-        return [odd_post(post)]
+        return [skip_odd_post(post)]
     attachments = post.get("attachments") or {}
     keys = (attachments.get("media_keys") or []) if isinstance(attachments, dict) else None
     if not isinstance(keys, list):
-        return [odd_post(post, f"post {post_id} has attachments that are none")]
+        return [skip_odd_post(post, f"post {post_id} has attachments that are none")]
     text = post.get("text")
     text = html.unescape(text[:MAX_TEXT]) if isinstance(text, str) else ""
     name = cursor["user"] or names.get(str(post.get("author_id")))
@@ -220,12 +231,14 @@ def _offers(
         "artist": name,
         "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
         "rating": "sensitive" if post.get("possibly_sensitive") else "general",
-        "tags": tuple(dict.fromkeys(tags_of(_HASHTAG.findall(text)))),
+        "tags": tuple(dict.fromkeys(normal_tags(_HASHTAG.findall(text)))),
     }
-    return [_offer(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)]
+    return [
+        _parse_media(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)
+    ]
 
 
-def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> RemoteImage | Skipped:
+def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -> RemoteImage | Skipped:
     if about["rating"] not in query.ratings:
         return Skipped(source_id, "rating", about["rating"])
     if item is None:
@@ -245,63 +258,63 @@ def _offer(source_id: str, item: dict | None, about: dict, query: Query) -> Remo
     return RemoteImage(source_id, urls[0], instead=tuple(urls[1:]), **about)
 
 
-def _without_data(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
+def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Status 200 is no promise: a user that is missing, suspended or protected comes as nothing but `errors`."""
-    if not said.get("errors"):
-        raise bad_answer(answer, f"neither data nor errors: {_words(query, answer.body.decode('utf-8', 'replace'))}")
-    asked, why = f"@{cursor['user']}" if cursor["user"] else "the search", _why(query, said)
-    if _problem(_first_error(said)) == "not-authorized-for-resource":
-        return Page([], None, f"X shows nothing of {asked}: {why}", cost=0.0)
-    raise bad_answer(answer, f"{asked}: X says: {why}", "mend the query")
+    if not data.get("errors"):
+        raise bad_answer(answer, f"neither data nor errors: {_redact(query, answer.body.decode('utf-8', 'replace'))}")
+    target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(query, data)
+    if _problem_type(_first_error(data)) == "not-authorized-for-resource":
+        return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
+    raise bad_answer(answer, f"{target}: X says: {error_text}", "mend the query")
 
 
-def _refused(query: Query, cursor: Cursor, answer: HttpResponse, said: dict) -> Page:
+def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Raises Busy, or what the user has to mend."""
-    why = _why(query, said) or _words(query, answer.body.decode("utf-8", "replace")) or "no words"
-    is_capped = _problem(said) == "usage-capped" or said.get("title") == "UsageCapExceeded"
+    error_text = _error_text(query, data) or _redact(query, answer.body.decode("utf-8", "replace")) or "no words"
+    is_capped = _problem_type(data) == "usage-capped" or data.get("title") == "UsageCapExceeded"
     if answer.status == 429 and not is_capped:
-        raise Busy(f"HTTP 429: {why}")
-    if answer.status == 400 and cursor["since"] and "since_id" in str(_first_error(said).get("parameters")):
+        raise RetryLater(f"HTTP 429: {error_text}")
+    if answer.status == 400 and cursor["since"] and "since_id" in str(_first_error(data).get("parameters")):
         # A search takes no since_id from before its seven days; without one, it ends at the first known post.
         return Page([], None, _WEEK, cost=0.0) if cursor["token"] else Page([], cursor | {"since": ""}, cost=0.0)
-    raise bad_answer(answer, f"HTTP {answer.status}: {why}", _CURES.get(answer.status, "try again later"))
+    raise bad_answer(answer, f"HTTP {answer.status}: {error_text}", _CURES.get(answer.status, "try again later"))
 
 
-def _why(query: Query, said: dict) -> str:
+def _error_text(query: Query, data: dict) -> str:
     """The site's words about what is wrong; empty if it says nothing of that kind."""
-    error = _first_error(said)
-    told = [said.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
-    words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in told if each))
-    return _words(query, words)
+    error = _first_error(data)
+    texts = [data.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
+    words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in texts if each))
+    return _redact(query, words)
 
 
-def _first_error(said: dict) -> dict:
-    errors = said.get("errors")
+def _first_error(data: dict) -> dict:
+    errors = data.get("errors")
     return errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
 
 
-def _problem(said: dict) -> str:
+def _problem_type(data: dict) -> str:
     """The end of the path of its type, whose host is not always the same."""
-    return str(said.get("type") or "").rstrip("/").rpartition("/")[2]
+    return str(data.get("type") or "").rstrip("/").rpartition("/")[2]
 
 
-def _words(query: Query, value: object) -> str:
+def _redact(query: Query, value: object) -> str:
     """The site's, which may repeat what it was sent."""
     token = query.keys.get("bearer_token")
     return sanitize_line(str(value).replace(token, "…") if token else value, 200)
 
 
-def _typed(value: Any, kind: type, answer: HttpResponse) -> Any:
+def _expect_type(value: Any, kind: type, answer: HttpResponse) -> Any:
     """The value; an empty one for null, or what is left out. Raises BadAnswer."""
     if not isinstance(value, (kind, type(None))):
         raise bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
     return kind() if value is None else value
 
 
-def _items(value: object, answer: HttpResponse) -> list[dict]:
-    return [item for item in _typed(value, list, answer) if isinstance(item, dict)]
+def _dicts(value: object, answer: HttpResponse) -> list[dict]:
+    return [item for item in _expect_type(value, list, answer) if isinstance(item, dict)]
 
 
-def _id(value: object) -> str | None:
+def _parse_id(value: object) -> str | None:
     """They are texts, and longer than other sites' numbers; None if it is none."""
     return str(value) if re.fullmatch("[0-9]{1,20}", str(value)) else None

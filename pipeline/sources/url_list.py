@@ -14,13 +14,13 @@ from urllib.parse import urljoin
 
 from pipeline.errors import UserError
 from pipeline.sources.base import LocalQuery, Skipped
-from pipeline.sources.folder import local_path
-from pipeline.sources.parsing import is_picture_url, promised_md5, promised_sha256, tags_of, whole_number
-from pipeline.sources.sidecars import MAX_KEPT, PROVENANCE_KEYS, caption_in, provenance, tags_in
+from pipeline.sources.folder import require_path
+from pipeline.sources.parsing import is_picture_url, normal_tags, parse_integer, parse_md5, parse_sha256
+from pipeline.sources.sidecars import MAX_KEPT, PROVENANCE_KEYS, find_caption, find_tags, provenance
 from pipeline.sources.tables import DAMAGE, MAX_ROW, MAX_TABLE_BYTES, csv_rows, jsonl_rows, parquet_rows, row_of
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.terminal import sanitize_line
-from pipeline.urls import MAX_URL, absolute_url
+from pipeline.urls import MAX_URL_LENGTH, absolute_url
 from pipeline.web.messages import HttpResponse
 
 VERSION = 2
@@ -35,24 +35,24 @@ Row = tuple[str, dict]
 """Where it stands, and what it says."""
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """sha256: of the list, so that a changed one is another listing."""
-    return {"sha256": hashlib.sha256(_bytes(query)).hexdigest()}
+    return {"sha256": hashlib.sha256(_read_list(query)).hexdigest()}
 
 
-def ask(query: Query, cursor: Cursor) -> None:
+def request(query: Query, cursor: Cursor) -> None:
     """Nothing: the list is a file of this machine."""
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
-    data = _bytes(query)
+def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
+    data = _read_list(query)
     if hashlib.sha256(data).hexdigest() != cursor["sha256"]:
         raise UserError(query.path, "changed since it was first read", FORMS, "run the same command again")
     offers: dict[str, RemoteImage | Skipped] = {}
     tags: set[str] = set()
     room = MAX_KEPT
-    for where, row in _rows(query, data):
-        offer = _offer(where, row, query)
+    for where, row in _parse_rows(query, data):
+        offer = _parse_row(where, row, query)
         room -= _bytes_of_tags(offer, tags) if isinstance(offer, RemoteImage) else 0
         if room < 0:
             raise UserError(
@@ -74,8 +74,8 @@ def _bytes_of_tags(offer: RemoteImage, known: set[str]) -> int:
     return 8 * len(offer.tags) + sum(sys.getsizeof(tag) + 64 for tag in fresh)
 
 
-def _bytes(query: Query) -> bytes:
-    path = local_path(LocalQuery(path=query.path, query=query.text), "list of URLs")
+def _read_list(query: Query) -> bytes:
+    path = require_path(LocalQuery(path=query.path, query=query.text), "list of URLs")
     if not path.is_file() or path.suffix.lower() not in _READERS:
         raise UserError(path, "another kind of file" if path.is_file() else "no file", FORMS, "look at --path")
     try:
@@ -88,7 +88,7 @@ def _bytes(query: Query) -> bytes:
     return data
 
 
-def _rows(query: Query, data: bytes) -> Iterator[Row]:
+def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
     """Raises UserError, which names the line where there are lines."""
     try:
         for number, row in enumerate(_READERS[query.path.suffix.lower()](data)):
@@ -131,32 +131,34 @@ def _addresses(line: str) -> list[dict]:
     """The addresses of a line, each with what words there are as its caption; the line itself if there is none."""
     line = re.sub(r"\s#.*", "", line, flags=re.DOTALL).strip(_BLANK)
     fields = [field for field in re.split(r"\t+", line) if field.strip(_BLANK)]
-    if len(fields) == 1 and _is_one(line):
-        return [{"url": _bare(line)}]
-    words = [word for field in fields for word in ([field] if _is_one(field) else field.split())]
-    found = [_bare(word) for word in words if _ADDRESS.fullmatch(word)]
+    if len(fields) == 1 and _is_single_address(line):
+        return [{"url": _strip_quotes(line)}]
+    words = [word for field in fields for word in ([field] if _is_single_address(field) else field.split())]
+    found = [_strip_quotes(word) for word in words if _ADDRESS.fullmatch(word)]
     caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ,;")
     if not found:
         return (
-            [{"url": _bare(fields[0]), "caption": " ".join(fields[1:])}] if len(fields) > 1 else [{"url": _bare(line)}]
+            [{"url": _strip_quotes(fields[0]), "caption": " ".join(fields[1:])}]
+            if len(fields) > 1
+            else [{"url": _strip_quotes(line)}]
         )
     if caption:
         return [{"url": found[0], "caption": caption}]
     return [{"url": url} for url in found]
 
 
-def _is_one(text: str) -> bool:
+def _is_single_address(text: str) -> bool:
     """Whether the text is one address: without blanks, or with some in a picture's name, as in `https://a/b c.png`."""
     words = text.split()
     if len(words) < 2:
         return True
     is_address = _ADDRESS.fullmatch(words[0]) and not any(_ADDRESS.fullmatch(word) for word in words[1:])
-    bare = _bare(text)
-    is_name = is_picture_url(bare) and not is_picture_url(_bare(words[0])) and "?" not in words[0]
+    bare = _strip_quotes(text)
+    is_name = is_picture_url(bare) and not is_picture_url(_strip_quotes(words[0])) and "?" not in words[0]
     return bool(is_address and is_name)
 
 
-def _bare(text: str) -> str:
+def _strip_quotes(text: str) -> str:
     """Without quotes or brackets round it, and what parts it from the next."""
     text = text.strip(_BLANK).rstrip(",;")
     for _ in range(3):
@@ -174,11 +176,11 @@ def _csv_rows(data: bytes, delimiter: str = ",") -> Iterator[Row]:
             header = [cell.strip().lower() for cell in cells]
             if not {*header}.isdisjoint(URL_KEYS):
                 continue
-            header = _headless(cells)
+            header = _guess_header(cells)
         yield f"line {number}", row_of(header, cells)
 
 
-def _headless(cells: list[str]) -> list[str]:
+def _guess_header(cells: list[str]) -> list[str]:
     """Names for the columns of a table that has none: the first that looks like a URL is one, one other a caption."""
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
@@ -210,42 +212,42 @@ _READERS = {
 }
 
 
-def _first_of(row: dict, keys: tuple[str, ...], usable) -> object:
+def _first_usable(row: dict, keys: tuple[str, ...], usable) -> object:
     """The first usable value under any of the keys, as `usable` makes it; None if there is none."""
     return next((value for key in keys if (value := usable(row.get(key))) is not None), None)
 
 
-def _text(value: object) -> str | None:
+def _strip(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _offer(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
-    text = _first_of(row, URL_KEYS, _text) or ""
+def _parse_row(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
+    text = _first_usable(row, URL_KEYS, _strip) or ""
     address, *more = _addresses(text) if text else [{"url": ""}]
     row = row | {name: value for name, value in address.items() if name == "caption" and not row.get(name)}
     base = query.base_url and query.base_url + "/"
-    url = None if more else _absolute(address["url"], base)
+    url = None if more else _resolve(address["url"], base)
     if url is None:
         return Skipped(where, "bad_url", f"{where}: {sanitize_line(text, 100) or 'no URL'}")
-    tags = tags_in(row)
-    said = provenance(row, tags)
-    said.pop("file_url", None)
-    if caption := caption_in(row):
-        said.setdefault("title", caption)
+    tags = find_tags(row)
+    fields = provenance(row, tags)
+    fields.pop("file_url", None)
+    if caption := find_caption(row):
+        fields.setdefault("title", caption)
     return RemoteImage(
-        sanitize_line(urljoin(base, address["url"]), MAX_URL),
+        sanitize_line(urljoin(base, address["url"]), MAX_URL_LENGTH),
         url,
-        **said,
-        tags=tags_of(tags),
-        md5=_first_of(row, HASH_KEYS, promised_md5),
-        sha256=_first_of(row, HASH_KEYS, promised_sha256),
-        bytes=_first_of(row, SIZE_KEYS, whole_number),
+        **fields,
+        tags=normal_tags(tags),
+        md5=_first_usable(row, HASH_KEYS, parse_md5),
+        sha256=_first_usable(row, HASH_KEYS, parse_sha256),
+        bytes=_first_usable(row, SIZE_KEYS, parse_integer),
     )
 
 
-def _absolute(text: str, base: str) -> str | None:
+def _resolve(text: str, base: str) -> str | None:
     """The address that the text is; a relative one, without blanks unless it is a picture's name, below `base`."""
     if re.match(r"[a-z][a-z0-9+.-]*:", text, re.IGNORECASE):
-        return absolute_url(text) if _is_one(text) else None
+        return absolute_url(text) if _is_single_address(text) else None
     is_relative = not re.search(r"://|^(?:www\.|https?/)|\\", text, re.IGNORECASE)
     return absolute_url(text, base) if is_relative and (len(text.split()) < 2 or is_picture_url(text)) else None

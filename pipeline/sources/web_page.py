@@ -16,25 +16,25 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import bad_answer, is_picture_url, tags_of
+from pipeline.sources.parsing import bad_answer, is_picture_url, normal_tags
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line, split_tags
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpRequest, HttpResponse
-from pipeline.web.robots import AGENT, opt_out
+from pipeline.web.robots import AGENT, find_opt_out
 
 VERSION = 1
 MAX_BYTES = 4 << 20  # of a page
-MAX_TAG = 256 << 10  # characters of one tag, without pictures written into it
+MAX_TAG_CHARACTERS = 256 << 10  # characters of one tag, without pictures written into it
 MAX_PARTS = 500_000  # tags and attributes of a page
 MAX_PICTURES = 5_000
 MAX_CANDIDATES = 8  # of a srcset, the largest
-CHUNK = 32 << 10  # characters that are parsed at a time: the bounds are looked at between
-ICON = 48  # px: what is smaller in both directions is no picture
-LAZY = ("data-original", "data-lazy-src", "data-src")  # where scripts look for what `src` does not say yet
-UNWANTED = (".svg", ".ico")
-PAGES = ("", "text/html", "application/xhtml+xml")
+CHUNK_CHARACTERS = 32 << 10  # characters that are parsed at a time: the bounds are looked at between
+MIN_SIDE_PX = 48  # px: what is smaller in both directions is no picture
+LAZY_ATTRIBUTES = ("data-original", "data-lazy-src", "data-src")  # where scripts look for what `src` does not say yet
+UNWANTED_EXTENSIONS = (".svg", ".ico")
+PAGE_TYPES = ("", "text/html", "application/xhtml+xml")
 CURE = "give the address of a page that shows pictures"
 
 # Codecs by Python's names -> those that are tried, strictly; the last one then takes what it can. The first `euc_jp`
@@ -50,7 +50,9 @@ CODECS = {
     "big5": ("big5hkscs",),
 }
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_KNOWN = re.compile("utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac")  # idna takes hours
+_KNOWN_CODECS = re.compile(
+    "utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac"
+)  # idna takes hours
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 # What the parser takes ill or, unlike browsers, mistakes: marked sections, `&copy=` within an address, endless numbers.
@@ -59,7 +61,7 @@ _INLINE = re.compile(r"(?<=[\"'=\s])data:[^\"'\s>]*")
 _CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[\s,]|$))?")
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """url: the page that is next; visited: those that were read."""
     url = absolute_url(query.text, query.base_url and query.base_url + "/")
     if url is None:
@@ -67,28 +69,28 @@ def first(query: Query) -> Cursor:
     return {"url": url, "visited": []}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
+def request(query: Query, cursor: Cursor) -> HttpRequest:
     return HttpRequest(cursor["url"])
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     visited = [*cursor["visited"], cursor["url"]]
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
+    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     if kind.startswith("image/") and not kind.startswith("image/svg"):
         url = absolute_url(answer.url) or cursor["url"]
         return Page([Skipped(url, "opted_out", words) if words else RemoteImage(url, url)], None)
-    if kind not in PAGES:
+    if kind not in PAGE_TYPES:
         raise bad_answer(answer, f"no web page but {kind}", CURE)
-    page = _parsed(answer)
-    following = _following(page, answer, visited)
+    page = _parse_page(answer)
+    next_page = _next_page(page, answer, visited)
     words = words or page.opt_out
     offers = [Skipped(cursor["url"], "opted_out", words)] if words else list(_offers(page, cursor["url"], answer))
     if not offers and len(visited) == 1:
-        raise bad_answer(answer, f"no picture on the page: {page.title or sanitize_line(decoded(answer), 100)}", CURE)
-    if following and len(visited) >= query.pages:
+        raise bad_answer(answer, f"no picture on the page: {page.title or sanitize_line(decode(answer), 100)}", CURE)
+    if next_page and len(visited) >= query.pages:
         return Page(offers, None, f"the gallery has more than the {query.pages:,} pages that are asked for")
-    return Page(offers, {"url": following, "visited": visited} if following else None)
+    return Page(offers, {"url": next_page, "visited": visited} if next_page else None)
 
 
 class Picture(NamedTuple):
@@ -99,7 +101,7 @@ class Picture(NamedTuple):
     alt: str
 
 
-class TooMuch(Exception):
+class PageTooLarge(Exception):
     """More than a page may hold; args: of what."""
 
 
@@ -148,7 +150,7 @@ class HtmlPage(HTMLParser):
     def _count(self, parts: int) -> None:
         self._parts += parts
         if self._parts > MAX_PARTS:
-            raise TooMuch(f"{MAX_PARTS:,} tags and attributes")
+            raise PageTooLarge(f"{MAX_PARTS:,} tags and attributes")
 
     def _on_title(self, attrs: dict) -> None:
         self._is_title = not self.title  # drawings have titles too
@@ -174,7 +176,7 @@ class HtmlPage(HTMLParser):
         if name == "og:image":
             self._show([content])
         elif name in ("robots", AGENT):
-            is_against = opt_out([content if name == "robots" else f"{AGENT}: {content}"])
+            is_against = find_opt_out([content if name == "robots" else f"{AGENT}: {content}"])
             self.opt_out = self.opt_out or (sanitize_line(f"meta {name}: {content}", 100) if is_against else None)
         elif name in ("author", "keywords"):
             self.meta.setdefault(name, content)
@@ -188,60 +190,60 @@ class HtmlPage(HTMLParser):
 
     def _on_img(self, attrs: dict) -> None:
         sizes = [re.fullmatch(r"\s*([0-9]{1,5})(px)?\s*", attrs.get(side, "")) for side in ("width", "height")]
-        if not self._link and all(size and int(size[1]) < ICON for size in sizes):
+        if not self._link and all(size and int(size[1]) < MIN_SIDE_PX for size in sizes):
             return
         candidates = [attrs.get("data-srcset", ""), attrs.get("srcset", ""), *(self._sources or [])]
         found = [(float(size or 1), url.rstrip(",")) for text in candidates for url, size in _CANDIDATE.findall(text)]
         largest = [url for _, url in sorted(found, key=lambda pair: -pair[0])[:MAX_CANDIDATES]]
-        lazy = [attrs.get(name, "") for name in LAZY]
+        lazy = [attrs.get(name, "") for name in LAZY_ATTRIBUTES]
         self._show([self._link, *lazy, *largest, attrs.get("src", "")], attrs.get("alt", ""))
 
     def _show(self, addresses: list[str], alt: str = "") -> None:
         if len(self.pictures) >= MAX_PICTURES:
-            raise TooMuch(f"{MAX_PICTURES:,} pictures")
+            raise PageTooLarge(f"{MAX_PICTURES:,} pictures")
         self.pictures.append(Picture(tuple(filter(None, addresses)), alt))
 
 
 _HANDLERS = {name: getattr(HtmlPage, f"_on_{name}") for name in "title base link a meta picture source img".split()}
 
 
-def _parsed(answer: HttpResponse) -> HtmlPage:
+def _parse_page(answer: HttpResponse) -> HtmlPage:
     """The page that came; what is cut off at its end is left out. Raises BadAnswer."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
-    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decoded(answer).replace("<![", "<!x")))
+    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decode(answer).replace("<![", "<!x")))
     page = HtmlPage()
     try:
-        for start in range(0, len(text), CHUNK):
-            page.feed(text[start : start + CHUNK])
+        for start in range(0, len(text), CHUNK_CHARACTERS):
+            page.feed(text[start : start + CHUNK_CHARACTERS])
             is_tag = not page.cdata_elem and re.match("<[a-zA-Z/]", page.rawdata)  # and no script or comment
-            if is_tag and len(page.rawdata) > MAX_TAG:
-                raise TooMuch(f"{MAX_TAG:,} characters in a tag")
-    except TooMuch as problem:
+            if is_tag and len(page.rawdata) > MAX_TAG_CHARACTERS:
+                raise PageTooLarge(f"{MAX_TAG_CHARACTERS:,} characters in a tag")
+    except PageTooLarge as problem:
         raise bad_answer(answer, f"a page of more than {problem}", CURE) from None
     return page
 
 
-def decoded(answer: HttpResponse) -> str:
+def decode(answer: HttpResponse) -> str:
     """The page as text: by what its header says, or itself, of its charset."""
     for mark, name in MARKS.items():
         if answer.body.startswith(mark):
             return answer.body.decode(name, "replace")
     head = answer.body[:4096].decode("latin-1")
-    said = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
-    names = _codecs(said[1] if said else "utf-8")
+    declared = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
+    names = _codecs(declared[1] if declared else "utf-8")
     for name in names:
         with contextlib.suppress(UnicodeDecodeError):
-            return _as_browsers_read(answer.body.decode(name), name)
-    return _as_browsers_read(answer.body.decode(names[-1], "replace"), names[-1])
+            return _to_browsers_reading(answer.body.decode(name), name)
+    return _to_browsers_reading(answer.body.decode(names[-1], "replace"), names[-1])
 
 
-def _as_browsers_read(text: str, name: str) -> str:
-    return text.translate(_rows_of_ibm()) if name == "euc_jis_2004" else text
+def _to_browsers_reading(text: str, name: str) -> str:
+    return text.translate(_ibm_extensions()) if name == "euc_jis_2004" else text
 
 
 @functools.cache
-def _rows_of_ibm() -> dict[int, str]:
+def _ibm_extensions() -> dict[int, str]:
     """What rows 89 to 92 of EUC-JP are to Python (JIS X 0213) -> what they are to browsers, and so on pages: IBM's
     kanji, such as those of many family names. https://encoding.spec.whatwg.org/#index-jis0208"""
     table = {}
@@ -259,14 +261,14 @@ def _codecs(charset: str) -> tuple[str, ...]:
         name = codecs.lookup(charset).name
     except LookupError:
         name = "utf-8"
-    return CODECS.get(name, (name if _KNOWN.match(name) else "utf-8",))
+    return CODECS.get(name, (name if _KNOWN_CODECS.match(name) else "utf-8",))
 
 
 def _base(page: HtmlPage, answer: HttpResponse) -> str:
     return absolute_url(page.base, answer.url) or answer.url
 
 
-def _following(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str | None:
+def _next_page(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str | None:
     """The next page, if it is one of the same host that was not read yet."""
     url = absolute_url(page.next, _base(page, answer))
     if url is None or urlsplit(url).netloc != urlsplit(absolute_url(answer.url) or "").netloc:
@@ -285,16 +287,16 @@ def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[Rem
         if best:
             smaller |= {*others} - {best}
             titles[best] = titles.get(best) or picture.alt
-    said = {
+    fields = {
         "page_url": page_url,
         "artist": one_line(page.meta.get("author")),
         "license": absolute_url(page.license, base),
-        "tags": tags_of(split_tags(page.meta.get("keywords"))),
+        "tags": normal_tags(split_tags(page.meta.get("keywords"))),
     }
     for url, title in titles.items():
         if url not in smaller:
-            yield RemoteImage(url, url, title=one_line(title) or one_line(page.title), **said)
+            yield RemoteImage(url, url, title=one_line(title) or one_line(page.title), **fields)
 
 
 def _is_unwanted(url: str) -> bool:
-    return urlsplit(url).path.lower().endswith(UNWANTED)
+    return urlsplit(url).path.lower().endswith(UNWANTED_EXTENSIONS)

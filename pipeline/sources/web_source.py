@@ -1,30 +1,22 @@
-"""What a source on the web is: how to ask it for the next page, and how to read the answer. It opens no socket.
+"""The interface of a source on the web: how to request the next page, and how to parse it. No socket is opened here.
 
-An engine (one module for each kind of site) has three pure functions:
-
-first(query) -> the cursor of the first page, a JSON value
-ask(query, cursor) -> what to request for it; None if it needs no request
-read(query, cursor, answer) -> what the answer offers, and the next cursor
-
-Since a cursor is all that an engine remembers, a listing that was killed goes on from the last one that was kept. One
-for a site that can be asked for what is new alone has a fourth:
-
-since(query, newest) -> the cursor of a first page that ends behind that post (`Page.newest`)
+An engine is one module for each kind of site; `Engine` names its functions. They are pure: a cursor, a JSON value, is
+all that a listing remembers, so one that was killed goes on from the last cursor that was stored.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pipeline.sources.base import Skipped
+from pipeline.web.messages import HttpRequest
 
 Cursor = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class RemoteImage:
-    """A picture that a site says it has; fields as of Post."""
+    """A picture that a site offers; fields as of Post."""
 
     source_id: str
     file_url: str
@@ -35,94 +27,112 @@ class RemoteImage:
     license: str | None = None
     tags: tuple[str, ...] = ()
     md5: str | None = None
-    """Of the file at `file_url`, as the site promises; and so with the next two."""
+    """Of the file at `file_url`, as the site states it; so are the next two."""
     sha256: str | None = None
     bytes: int | None = None
     instead: tuple[str, ...] = ()
-    """Where smaller versions of it lie, the largest first: for a host that does not have the one at `file_url`."""
+    """URLs of smaller versions, the largest first: for a host that no longer has the file at `file_url`."""
 
 
 class Page(NamedTuple):
-    """What one answer says."""
+    """One parsed page of a listing."""
 
     offers: list[RemoteImage | Skipped]
     next: Cursor | None
     """None at the end."""
     shortfall: str = ""
-    """At the end: why there may be more than the site has shown."""
+    """At the end: why there may be more than the site has listed."""
     newest: str = ""
-    """On a site that lists the newest first, of the first page: its newest post, behind which a --refresh ends."""
+    """Id of the newest post, of the first page of a site that lists the newest first: where a --refresh ends."""
     cost: float | None = None
-    """USD that the answer did cost; None: as much as it might."""
+    """Price of the answer in USD; None: the highest possible price, `HttpRequest.cost`."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What the user asked a site for."""
+    """What to list of a site, and the user's settings for it."""
 
     text: str
     base_url: str
     """Without a slash at its end."""
     file_base_url: str = ""
     ratings: tuple[str, ...] = ()
-    """Those that are taken, in the site's own words; none: the site has no ratings."""
+    """Allowed ratings, in the site's own words; none: the site has no ratings."""
     files: str = "original"
     """original, or sample: the smaller version that the site has made of large pictures."""
     keys: dict[str, str] = field(default_factory=dict, repr=False)
-    """The user's keys to the site. Never told."""
+    """The user's keys to the site. Never logged or cached."""
     path: Path | None = None
     """For sources that read a local list."""
     pages: int = 1000
-    """How many pages of a gallery are asked for at most."""
+    """Maximum number of pages of a gallery."""
     options: dict[str, str] = field(default_factory=dict)
     """The source's own settings, as of `WebSource.options`."""
     agent: str = ""
-    """The honest user agent, for a source that has another program ask."""
+    """The user agent, for a source that runs another program."""
     wanted: int = 0
-    """How many more pictures are wanted at the time of asking; 0: all."""
+    """How many more images are wanted at the time of the request; 0: all."""
     budget_usd: float = float("inf")
-    """USD that may still be spent at the time of asking."""
+    """What may still be spent at the time of the request."""
+
+
+class Engine(Protocol):
+    """What a module must define to serve a kind of site.
+
+    An engine whose site can list only what is new also defines `cursor_since(query, newest) -> Cursor`: the cursor of a
+    first page that ends at the post `newest` (see `Page.newest`)."""
+
+    VERSION: int
+
+    def first_cursor(self, query: Query) -> Cursor:
+        """Return the cursor of the first page. Raise UserError if the query is not valid."""
+
+    def request(self, query: Query, cursor: Cursor) -> HttpRequest | None:
+        """Return the request for the page at the cursor; None if it needs none."""
+
+    def parse(self, query: Query, cursor: Cursor, answer: Any) -> Page:
+        """Return the page that an HttpResponse holds; without a request, `answer` is None. Raise UserError."""
 
 
 class WebSource(NamedTuple):
     """One row of SOURCES that is on the web."""
 
-    engine: ModuleType
+    engine: Engine
     base_url: str = ""
-    """Empty: the configuration, or the query, has to say it."""
+    """Empty: the configuration or the query must state it."""
     file_base_url: str = ""
-    """Where files lie whose address the site does not spell out."""
+    """Where files lie whose URL the site leaves out."""
     rate: float = 1.0
-    """Requests a second to one host: of all processes of a user together."""
+    """Requests a second to one host, of all processes of a user together."""
     ratings: tuple[str, ...] = ()
-    """The safe ones."""
+    """The safe ratings."""
     keys: tuple[str, ...] = ()
     """Names of the settings that hold the user's keys."""
     obeys_robots: bool = False
-    """Whether robots.txt speaks of its pages. An API is there for programs: its own terms hold, and robots.txt for the
-    files alone."""
+    """Whether robots.txt applies to its pages. An API is made for programs: its own terms apply, and robots.txt applies
+    to the files only."""
     is_one_site: bool = True
-    """Whether nothing is left to do when its host is down."""
+    """Whether the crawl ends when its host is down."""
     default_limit: int = 1000
     default_query: str = ""
     is_seeded: bool = False
-    """These three as of Source."""
+    """These three as of LocalSource."""
     options: dict[str, str] = {}  # noqa: RUF012  # never written to
-    """The names of its own settings, with what each is if nothing is said. They are part of what is asked."""
+    """Names of its own settings -> their defaults. They are part of the digest of a query."""
     typical_cost: float = 0.0
-    """USD that one picture costs to find, for the plan."""
+    """USD to find one image, for the plan."""
     max_cost_usd: float | None = None
-    """USD that may be spent in a month if nothing is said; None: asking is free."""
+    """Default limit of cost in a month, in USD; None: requests are free."""
     is_bounded: bool = False
-    """Whether the question itself bounds the listing, so that pages without a picture are no sign of its end."""
+    """Whether the query itself bounds the listing, so that pages without an image are no sign of its end."""
     reads_refusals: bool = False
-    """Whether its engine reads answers of 4xx too: they say more than their status does."""
+    """Whether its engine parses answers of 4xx too: they contain more than their status."""
     page_size: int = 0
     """Posts on a page, for the plan; 0: unknown."""
     typical_bytes: int = 1_000_000
-    """Of one picture, for the plan."""
+    """Size of one file, for the plan."""
 
 
 class BudgetExceeded(Exception):
-    """Raised by `ask`: what may be spent does not pay for another page; args: why, in words. The listing ends here for
-    now, and may go on from the same cursor."""
+    """Raised by `Engine.request` if the budget does not pay for another page; args: why. The listing ends here for now,
+    and can go on from the same cursor."""

@@ -25,15 +25,15 @@ from pipeline.web import http as web
 from pipeline.web import robots
 from pipeline.web.http import Outgoing, RequestFailed
 from pipeline.web.http_cache import CachedResponse
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 from pipeline.web.partial_file import VALIDATORS, PartialFile
-from pipeline.web.rate_limit import LONGEST_PAUSE, RateLimiter
+from pipeline.web.rate_limit import MAX_PAUSE_S, RateLimiter
 
 T = TypeVar("T")
 
-TRIES = 5
-SMALL = 256 << 10  # bytes of a file below which fetching all of it again costs less than keeping how to go on
-DOWN_AFTER = 5  # requests in a row that failed, each after its tries
+MAX_TRIES = 5
+MIN_RESUMABLE_BYTES = 256 << 10  # a smaller file is cheaper to fetch again than to resume
+MAX_CONSECUTIVE_FAILURES = 5  # requests in a row that failed, each after its tries
 logger = logging.getLogger("luigi-interface")
 
 
@@ -68,12 +68,12 @@ class _Host:
     """What one run knows of a host."""
 
     name: str
-    budget: RateLimiter
+    limiter: RateLimiter
     rules: robots.Rules | None = None
     failure: RequestFailed | None = None
     """Why its robots.txt could not be read."""
     failures: int = 0
-    ban: BlockedByHost | None = None
+    block: BlockedByHost | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -85,84 +85,84 @@ class Client:
         self._policy, self._pages, self._stop, self._host_folder = policy, pages, stop, hosts
         self._hosts: dict[str, _Host] = {}
         self._lock = threading.Lock()
-        self._of_thread = threading.local()
+        self._local = threading.local()
         self._watchdog = web.Watchdog(stop)
         pages.mkdir(parents=True, exist_ok=True)
 
-    def page(
+    def fetch_page(
         self, ask: HttpRequest, read: Callable[[HttpResponse], T], *, obeys_robots: bool, reads_refusals: bool = False
     ) -> T:
         """`read` of an answer of any status but those that may pass: 4xx tell what is wrong; 429 too if `read` knows
         the site's own words for it. `read` may raise Busy. Raises Fault."""
-        kept = CachedResponse(self._pages, ask)
-        outgoing = _outgoing(ask)
+        cached = CachedResponse(self._pages, ask)
+        outgoing = _credentials(ask)
         redaction.register(outgoing.keys)
 
-        def whole(answer: web.Response) -> HttpResponse:
-            if answer.status_code == 304 and kept.answer:
-                return kept.answer
+        def read_whole(answer: web.Response) -> HttpResponse:
+            if answer.status_code == 304 and cached.answer:
+                return cached.answer
             if not (reads_refusals and answer.status_code == 429):
-                _raise_for_passing(answer)
-            data = b"".join(web.body(answer, self._policy.page_bytes))
+                _raise_if_temporary(answer)
+            data = b"".join(web.iter_body(answer, self._policy.page_bytes))
             _raise_for_challenge(answer, data)
-            said = HttpResponse(answer.url, answer.status_code, _headers(answer), data)
-            fresh = _without_keys(said, outgoing.keys)  # before anybody shortens its words, and parts a key
-            return kept.keep(fresh) if fresh == said else fresh
+            received = HttpResponse(answer.url, answer.status_code, _headers(answer), data)
+            fresh = _hide_keys(received, outgoing.keys)  # before anybody shortens its words, and parts a key
+            return cached.store(fresh) if fresh == received else fresh
 
         def use(answer: web.Response) -> T:
             try:
-                return read(whole(answer))
-            except Busy as busy:
-                wait = _wanted_wait(answer) if busy.seconds is None else busy.seconds
+                return read(read_whole(answer))
+            except RetryLater as busy:
+                wait = _requested_wait(answer) if busy.seconds is None else busy.seconds
                 raise RequestFailed("rate_limited", outgoing.hide(str(busy)), retryable=True, wait=wait) from None
             except UserError as error:  # in words of the site's, which may repeat what it was sent
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
         return self._request_with_retries(
             ask.url,
-            outgoing._replace(headers=outgoing.headers | kept.conditions()),
+            outgoing._replace(headers=outgoing.headers | cached.condition_headers()),
             use,
             seconds=self._policy.page_seconds,
             obeys_robots=obeys_robots,
         )
 
-    def file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
+    def fetch_file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
         """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. robots.txt, opt-outs and
         types are heeded. Raises Fault."""
 
         def fetch(answer: web.Response) -> None:
-            _raise_for_passing(answer)
+            _raise_if_temporary(answer)
             if answer.status_code == 416:  # what is there is not a part of what they have
-                partial_file.done()
+                partial_file.discard()
                 raise RequestFailed("cut_short", "the rest could not be had", retryable=True, wait=0)
             if answer.status_code not in (200, 206):
-                head = b"".join(itertools.islice(web.body(answer, 1 << 20), 4))
+                head = b"".join(itertools.islice(web.iter_body(answer, 1 << 20), 4))
                 _raise_for_challenge(answer, head)
                 raise _refusal(answer)
-            if reason := robots.opt_out(
+            if reason := robots.find_opt_out(
                 answer.raw.headers.getlist("X-Robots-Tag"), answer.headers.get("TDM-Reservation", "")
             ):
                 raise RequestFailed("opted_out", reason)
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind in ("text/html", "application/xhtml+xml"):
                 raise RequestFailed("wrong_type", "a web page (text/html) where a picture was expected")
-            start = partial_file.resumable()[0] if answer.status_code == 206 else 0
-            if answer.status_code == 206 and not _is_the_rest(answer, start):
-                partial_file.done()
+            start = partial_file.resume_state()[0] if answer.status_code == 206 else 0
+            if answer.status_code == 206 and not _is_remainder(answer, start):
+                partial_file.discard()
                 raise RequestFailed("cut_short", "another part came than was asked for", retryable=True)
             if not start:
                 partial_file.begin(_validators(answer))
-            partial_file.add(web.body(answer, self._policy.file_bytes - start))
+            partial_file.append(web.iter_body(answer, self._policy.file_bytes - start))
             partial_file.finish()
 
-        if not partial_file.is_whole():
+        if not partial_file.is_complete():
             self._request_with_retries(
                 ask.url,
-                _outgoing(ask),
+                _credentials(ask),
                 fetch,
                 seconds=self._policy.file_seconds,
                 obeys_robots=True,
-                more=lambda: _ranged(partial_file),
+                more=lambda: _range_headers(partial_file),
             )
 
     def _request_with_retries(
@@ -177,28 +177,28 @@ class Client:
     ) -> T:
         """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
         host = self._host(url)
-        if host.ban:
-            raise host.ban
-        if host.failures >= DOWN_AFTER:
+        if host.block:
+            raise host.block
+        if host.failures >= MAX_CONSECUTIVE_FAILURES:
             raise HostUnavailable(
-                "unreachable", f"{host.name} failed {DOWN_AFTER} times in a row; it was asked no more"
+                "unreachable", f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; it was asked no more"
             )
 
         def ask() -> T:
-            with web.answered(
+            with web.stream(
                 self._session,
                 url,
                 outgoing._replace(headers=outgoing.headers | more()),
                 seconds=seconds,
                 before=lambda target: self._wait_until_allowed(target, host, obeys_robots=obeys_robots),
             ) as answer:
-                _apply_rate_limit_headers(answer, self._host(answer.url).budget)
+                _apply_rate_limit_headers(answer, self._host(answer.url).limiter)
                 return use(answer)
 
         try:
             result = self._retry(ask)
-        except BlockedByHost as ban:
-            host.ban = ban
+        except BlockedByHost as block:
+            host.block = block
             raise
         except RequestFailed as failure:
             responsible = self._host(failure.url) if failure.reason != "bad_url" else host
@@ -216,7 +216,7 @@ class Client:
                 return ask()
             except RequestFailed as failure:
                 failure.before = before
-                if not failure.retryable or len(before) == TRIES - 1:
+                if not failure.retryable or len(before) == MAX_TRIES - 1:
                     raise
                 wait = failure.wait
                 if wait is None:  # a host that wants patience, and does not say how much, gets more of it
@@ -225,9 +225,9 @@ class Client:
                 before = [*before, failure.reason]
                 host = self._host(failure.url)
                 logger.info("%s: %s; asked again in %.0f s", host.name, failure, wait)
-                host.budget.pause(wait)
+                host.limiter.pause(wait)
 
-    def _wait_until_allowed(self, url: str, asked: _Host, *, obeys_robots: bool) -> None:
+    def _wait_until_allowed(self, url: str, first_host: _Host, *, obeys_robots: bool) -> None:
         """Return when `url`, to which `asked` may have redirected, may be asked: its host's robots.txt is known, allows
         it, and the budget has room."""
         host = self._host(url)
@@ -239,56 +239,56 @@ class Client:
                     host.failure = failure
         if host.failure:
             detail = f"robots.txt of {host.name} cannot be read: {host.failure.detail}"
-            kind = HostUnavailable if host is asked and host.failure.retryable else RequestFailed
+            kind = HostUnavailable if host is first_host and host.failure.retryable else RequestFailed
             raise kind(host.failure.reason, detail) from host.failure
-        if obeys_robots and not host.rules.allow(url):
+        if obeys_robots and not host.rules.allows(url):
             refusal = host.rules.refusal and f": {host.rules.refusal}"
             raise RequestFailed("robots", f"robots.txt of {host.name} disallows it{refusal}")
-        host.budget.wait()
+        host.limiter.wait()
 
     def _robots(self, url: str, host: _Host) -> robots.Rules:
         """A host that has none allows all; one that fails allows nothing (RFC 9309, 2.3.1)."""
         place = "{0.scheme}://{0.netloc}/robots.txt".format(urlsplit(url))
         seconds = self._policy.page_seconds
-        with web.answered(self._session, place, before=lambda _: host.budget.wait(), seconds=seconds) as answer:
-            _raise_for_passing(answer)
+        with web.stream(self._session, place, before=lambda _: host.limiter.wait(), seconds=seconds) as answer:
+            _raise_if_temporary(answer)
             _raise_for_challenge(answer, b"")
             if answer.status_code != 200:
                 return robots.Rules(b"")
             text = bytearray()
-            for chunk in web.body(answer, 1 << 40):
+            for chunk in web.iter_body(answer, 1 << 40):
                 text += chunk
                 if len(text) > robots.MAX_BYTES:
                     break
         rules = robots.Rules(bytes(text))
         if rules.seconds_between and self._policy.rate:
-            host.budget = self._budget(host.name, min(self._policy.rate, 1 / rules.seconds_between))
+            host.limiter = self._limiter(host.name, min(self._policy.rate, 1 / rules.seconds_between))
         return rules
 
     def _host(self, url: str) -> _Host:
         with self._lock:
             name = host_name(url)
             if name not in self._hosts:
-                self._hosts[name] = _Host(name, self._budget(name, self._policy.rate))
+                self._hosts[name] = _Host(name, self._limiter(name, self._policy.rate))
             return self._hosts[name]
 
-    def _budget(self, name: str, rate: float) -> RateLimiter:
+    def _limiter(self, name: str, rate: float) -> RateLimiter:
         return RateLimiter(name, rate, self._stop, self._host_folder)
 
     @property
     def _session(self) -> web.Session:
-        if not hasattr(self._of_thread, "session"):
+        if not hasattr(self._local, "session"):
             agent = web.user_agent(self._policy.about)
-            self._of_thread.session = web.Session(agent, self._watchdog, self._policy.local_hosts)
-        return self._of_thread.session
+            self._local.session = web.Session(agent, self._watchdog, self._policy.local_hosts)
+        return self._local.session
 
 
-def _outgoing(ask: HttpRequest) -> Outgoing:
+def _credentials(ask: HttpRequest) -> Outgoing:
     headers = {name: value for name, value in (("Referer", ask.referer), ("Cookie", ask.cookie)) if value}
     return Outgoing(headers, ask.secrets, ask.login, ask.bearer)
 
 
-def _without_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
+def _hide_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
     """Return the answer without the keys that it repeats, in whatever spelling."""
     headers = {name: redaction.hide(value, keys) for name, value in answer.headers.items()}
     return HttpResponse(
@@ -296,21 +296,23 @@ def _without_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
     )
 
 
-def _ranged(partial_file: PartialFile) -> dict[str, str]:
+def _range_headers(partial_file: PartialFile) -> dict[str, str]:
     """A length or a range of what is packed for the way says nothing of the file."""
-    return {"Accept-Encoding": "identity"} | partial_file.resumable()[1]
+    return {"Accept-Encoding": "identity"} | partial_file.resume_state()[1]
 
 
-def _is_the_rest(answer: web.Response, start: int) -> bool:
+def _is_remainder(answer: web.Response, start: int) -> bool:
     """Whether a partial answer is all from `start` on."""
-    told = re.fullmatch(rf"bytes {start}-([0-9]{{1,18}})/([0-9]{{1,18}})", answer.headers.get("Content-Range", ""))
-    return bool(told) and int(told[1]) + 1 == int(told[2])
+    found = re.fullmatch(rf"bytes {start}-([0-9]{{1,18}})/([0-9]{{1,18}})", answer.headers.get("Content-Range", ""))
+    return bool(found) and int(found[1]) + 1 == int(found[2])
 
 
 def _validators(answer: web.Response) -> dict[str, str]:
     """By which the rest of a file may be asked for. What is packed for the way cannot be, what is small need not."""
     length = answer.headers.get("Content-Length", "")
-    if "Content-Encoding" in answer.headers or (length.isascii() and length.isdigit() and int(length[:18]) < SMALL):
+    if "Content-Encoding" in answer.headers or (
+        length.isascii() and length.isdigit() and int(length[:18]) < MIN_RESUMABLE_BYTES
+    ):
         return {}
     return {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
 
@@ -326,13 +328,13 @@ def _headers(answer: web.Response) -> dict[str, str]:
     return {name.lower(): "\n".join(answer.raw.headers.getlist(name)) for name in answer.headers}
 
 
-def _raise_for_passing(answer: web.Response) -> None:
+def _raise_if_temporary(answer: web.Response) -> None:
     """Raises Fault for a status that asks for patience, or that a later try may not meet."""
     status = answer.status_code
     if status == 429:
-        raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_wanted_wait(answer))
+        raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_requested_wait(answer))
     if status == 503 and answer.headers.get("cf-mitigated"):
-        raise _ban(answer)
+        raise _blocked_by_host(answer)
     if status in (408, 425) or status >= 500:
         raise RequestFailed("server_error", f"HTTP {status}", retryable=True, wait=_retry_after(answer))
 
@@ -340,10 +342,10 @@ def _raise_for_passing(answer: web.Response) -> None:
 def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
     """Raises Banned for a page that is to keep programs out."""
     if answer.status_code == 403 and (answer.headers.get("cf-mitigated") == "challenge" or b"_cf_chl_opt" in data):
-        raise _ban(answer)
+        raise _blocked_by_host(answer)
 
 
-def _ban(answer: web.Response) -> BlockedByHost:
+def _blocked_by_host(answer: web.Response) -> BlockedByHost:
     return BlockedByHost(
         host_name(answer.url),
         f"HTTP {answer.status_code}, a challenge that keeps programs out",
@@ -357,7 +359,7 @@ def _refusal(answer: web.Response) -> RequestFailed:
     return RequestFailed("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
 
 
-def _wanted_wait(answer: web.Response) -> float | None:
+def _requested_wait(answer: web.Response) -> float | None:
     """Seconds that a host whose limit is reached wants to be left alone."""
     wait = _retry_after(answer)
     return _until_reset(answer) if wait is None else wait
@@ -370,7 +372,7 @@ def _retry_after(answer: web.Response) -> float | None:
         if text:
             now = datetime.now(timezone.utc)
             wait = float(text) if text.isdigit() else (email.utils.parsedate_to_datetime(text) - now).total_seconds()
-            return min(max(wait, 1.0), LONGEST_PAUSE)
+            return min(max(wait, 1.0), MAX_PAUSE_S)
     return None
 
 
@@ -380,12 +382,12 @@ def _until_reset(answer: web.Response) -> float | None:
             reset = float(answer.headers.get(name, ""))
             if math.isfinite(reset):
                 wait = reset - time.time() if reset > 1e9 else reset  # a time, or how far away it is
-                return min(max(wait, 1.0), LONGEST_PAUSE)
+                return min(max(wait, 1.0), MAX_PAUSE_S)
     return None
 
 
-def _apply_rate_limit_headers(answer: web.Response, budget: RateLimiter) -> None:
+def _apply_rate_limit_headers(answer: web.Response, limiter: RateLimiter) -> None:
     """A host that says that nothing is left is left alone until there is."""
     for name in ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining"):
         if answer.headers.get(name, "").strip() == "0" and (wait := _until_reset(answer)):
-            budget.pause(wait)
+            limiter.pause(wait)

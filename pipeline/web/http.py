@@ -24,11 +24,12 @@ from pipeline import redaction
 from pipeline.errors import UserError
 
 MAX_REDIRECTS = 5
-MAX_URL = 8000  # characters
-PATIENCE = (5, 20)  # seconds to connect, seconds of silence
-GRACE = 2  # seconds in which what is under way may end when all is called off
+MAX_URL_LENGTH = 8000  # characters
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 20  # of silence, not of the whole body
+GRACE_S = 2  # seconds in which what is under way may end when all is called off
 IDENTIFIERS = {"login", "user_id"}  # parameters that say who the user is: hidden in errors, but sites may show them
-_CHUNK = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 Response = requests.Response  # for those who must not open a socket themselves
 
@@ -85,17 +86,17 @@ class Outgoing(NamedTuple):
         """The text without what must not be told."""
         return redaction.hide(text, self.secrets)
 
-    def stripped(self, url: str) -> str:
+    def strip_parameters(self, url: str) -> str:
         """The URL without our parameters: a host may repeat them in what it redirects to."""
         parts = urlsplit(url)
         names = {name for name, _ in self.parameters}
         if not names & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
             return url
-        kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in names]
-        return parts._replace(query=urlencode(kept)).geturl()
+        pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in names]
+        return parts._replace(query=urlencode(pairs)).geturl()
 
 
-_NOTHING = Outgoing()
+_NO_CREDENTIALS = Outgoing()
 
 
 def user_agent(about: str = "dataset builder") -> str:
@@ -122,11 +123,11 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
     try:
         with (
             Session(user_agent(), Watchdog(ended), local_hosts) as session,
-            answered(session, url, before=is_safe, seconds=seconds) as answer,
+            stream(session, url, before=is_safe, seconds=seconds) as answer,
         ):
             if answer.status_code != 200:
                 raise RequestFailed("refused", f"HTTP {answer.status_code} {answer.reason}")
-            return b"".join(body(answer, max_bytes))
+            return b"".join(iter_body(answer, max_bytes))
     except RequestFailed as failure:
         expected, cure = "the whole file over https", "try again, or fetch it by hand"
         raise WebError(url[:300], failure.detail, expected, cure) from failure
@@ -151,7 +152,7 @@ class Watchdog:
             yield
         finally:
             del self._until[session]
-            session.sweep()
+            session.drop_closed_sockets()
 
     def _watch(self) -> None:
         latest = float("inf")
@@ -159,7 +160,7 @@ class Watchdog:
             time.sleep(0.1)
             now = time.monotonic()
             if self._stop.is_set():
-                latest = min(latest, now + GRACE)
+                latest = min(latest, now + GRACE_S)
             for session, until in list(self._until.items()):
                 if now > min(until, latest):
                     session.cut()
@@ -173,14 +174,14 @@ class Session(requests.Session):
         self.watchdog = watchdog
         self.was_cut = False
         self._environment: dict[tuple[str, int], dict] = {}
-        self.lines: list[tuple[weakref.ref, socket.socket]] = []
+        self.sockets: list[tuple[weakref.ref, socket.socket]] = []
         """Each connection, and a second handle of its socket: the first is TLS's own, or with the answer."""
         self.headers["User-Agent"] = agent
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self.auth = lambda request: request  # or it would send what ~/.netrc holds for a host
         for scheme in ("http://", "https://"):
             local = {host_and_port(f"http://{host}") for host in local_hosts}
-            self.mount(scheme, _PublicAdapter(local, self.lines))
+            self.mount(scheme, _PublicAdapter(local, self.sockets))
 
     def merge_environment_settings(self, url, *settings) -> dict:
         """The proxies and certificates of the environment: looked up once for a host, not at each request."""
@@ -195,44 +196,44 @@ class Session(requests.Session):
     def cut(self) -> None:
         """Whatever it waits for ends now, with an error."""
         self.was_cut = True
-        for _, line in list(self.lines):
+        for _, handle in list(self.sockets):
             with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         super().close()
-        for _, line in self.lines:
-            line.close()
+        for _, handle in self.sockets:
+            handle.close()
 
-    def sweep(self) -> None:
+    def drop_closed_sockets(self) -> None:
         """Let go of connections that are no more."""
-        for pair in list(self.lines):
+        for pair in list(self.sockets):
             connection = pair[0]()
             if connection is None or connection.sock is None:
-                self.lines.remove(pair)
+                self.sockets.remove(pair)
                 pair[1].close()
 
 
 @contextlib.contextmanager
-def answered(
-    session: Session, url: str, outgoing: Outgoing = _NOTHING, *, before: Callable[[str], None], seconds: float
+def stream(
+    session: Session, url: str, outgoing: Outgoing = _NO_CREDENTIALS, *, before: Callable[[str], None], seconds: float
 ) -> Iterator[Response]:
     """The answer to GET `url`, after redirects, its body unread; `answer.url` has no secrets. `before(url)` is called
     ahead of each request, and may raise; each may take so many seconds, body and all. Raises Fault, also for what goes
     wrong while the body is read."""
-    told, sent = outgoing, outgoing
+    credentials, sent = outgoing, outgoing
     try:
         for _ in range(MAX_REDIRECTS + 1):
-            _check(url)
+            _check_url(url)
             before(url)
-            with _translate_errors(session, told), session.watchdog.limit(session, seconds):
+            with _translate_errors(session, credentials), session.watchdog.limit(session, seconds):
                 answer = session.get(
                     url,
                     params=sent.parameters,
                     headers=sent.all_headers,
                     auth=sent.login,
                     stream=True,
-                    timeout=PATIENCE,
+                    timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
                     allow_redirects=False,
                 )
                 with answer:
@@ -240,19 +241,19 @@ def answered(
                         answer.url, answer.session = url, session
                         yield answer
                         return
-                    target = told.stripped(_target(url, answer.headers["Location"]))
+                    target = credentials.strip_parameters(_redirect_target(url, answer.headers["Location"]))
             if host_and_port(target) != host_and_port(url):
-                sent = _NOTHING
+                sent = _NO_CREDENTIALS
             url = target
         raise RequestFailed("redirects", f"more than {MAX_REDIRECTS} redirects")
     except RequestFailed as failure:
         failure.url = url
-        failure.detail = told.hide(failure.detail)  # a redirect may repeat what was sent
+        failure.detail = credentials.hide(failure.detail)  # a redirect may repeat what was sent
         failure.args = (failure.reason, failure.detail)
         raise
 
 
-def _target(url: str, location: str) -> str:
+def _redirect_target(url: str, location: str) -> str:
     """Where a redirect leads. Header lines are read as Latin-1, and may hold UTF-8. Raises Fault."""
     try:
         target = urljoin(url, location.encode("latin-1").decode("utf-8", "replace"))
@@ -262,14 +263,14 @@ def _target(url: str, location: str) -> str:
     return target
 
 
-def body(answer: Response, max_bytes: int) -> Iterator[bytes]:
+def iter_body(answer: Response, max_bytes: int) -> Iterator[bytes]:
     """The chunks of the body, while they are within bounds: a length that is announced may be a lie. Raises Fault."""
     size = 0
     announced = answer.headers.get("Content-Length", "")
     length = int(announced) if re.fullmatch("[0-9]{1,18}", announced) else None
     if length is not None and length > max_bytes:
         raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
-    while chunk := answer.raw.read1(_CHUNK, decode_content=True):  # what is there, so that a drip is seen as one
+    while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):  # what is there, so that a drip is seen as one
         size += len(chunk)
         if size > max_bytes:
             raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
@@ -280,7 +281,7 @@ def body(answer: Response, max_bytes: int) -> Iterator[bytes]:
         raise RequestFailed("cut_short", f"{size:,} bytes of {announced} announced", retryable=True)
 
 
-def _check(url: str) -> None:
+def _check_url(url: str) -> None:
     """Raises Fault unless `url` may be one to ask."""
     try:
         parts = urlsplit(url)
@@ -289,7 +290,7 @@ def _check(url: str) -> None:
         is_right = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     except ValueError as error:
         raise RequestFailed("bad_url", f"not a URL ({error})") from error
-    if not is_right or len(url) > MAX_URL:
+    if not is_right or len(url) > MAX_URL_LENGTH:
         raise RequestFailed("bad_url", "not an https URL, nor an http one")
 
 
@@ -303,24 +304,24 @@ class _PublicAdapter(HTTPAdapter):
     """Connects to public addresses, and to `local`, (host, port)s. Looked at where the connection is made: a name that
     is looked up twice may be two addresses. (Through a proxy that the user has set, the proxy decides.)"""
 
-    def __init__(self, local: set[tuple[str, int]], lines: list):
-        self._local, self._lines = local, lines
+    def __init__(self, local: set[tuple[str, int]], sockets: list):
+        self._local, self._sockets = local, sockets
         super().__init__(pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args, **kwargs) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": _pool(urllib3.HTTPConnectionPool, self._local, self._lines),
-            "https": _pool(urllib3.HTTPSConnectionPool, self._local, self._lines),
+            "http": _make_pool_class(urllib3.HTTPConnectionPool, self._local, self._sockets),
+            "https": _make_pool_class(urllib3.HTTPSConnectionPool, self._local, self._sockets),
         }
 
 
-def _pool(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], lines: list) -> type:
+def _make_pool_class(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], sockets: list) -> type:
     class Connection(kind.ConnectionCls):
         def _new_conn(self) -> socket.socket:
             is_local = (self.host.lower().rstrip("."), self.port) in local
             if not is_local:
-                for address in _addresses(self.host, self.port):
+                for address in _resolve(self.host, self.port):
                     check_public(address)
             made = super()._new_conn()
             if not is_local:
@@ -329,13 +330,13 @@ def _pool(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], l
                 except RequestFailed:
                     made.close()
                     raise
-            lines.append((weakref.ref(self), made.dup()))
+            sockets.append((weakref.ref(self), made.dup()))
             return made
 
     return type("Pool", (kind,), {"ConnectionCls": Connection})
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _resolve(host: str, port: int) -> list[str]:
     try:
         return [info[4][0] for info in socket.getaddrinfo(host, port)]
     except OSError as error:
@@ -344,7 +345,7 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 # IPv6 networks whose last 32 bits are an IPv4 address to which some gateway may lead.
-_EMBEDDING = [ipaddress.ip_network(network) for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/96")]
+_EMBEDDING_NETWORKS = [ipaddress.ip_network(network) for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/96")]
 
 
 def check_public(text: str) -> None:
@@ -354,7 +355,7 @@ def check_public(text: str) -> None:
     if address.version == 6:
         teredo = address.teredo or (None, None)
         addresses += filter(None, (address.ipv4_mapped, address.sixtofour, teredo[1]))
-        if any(address in network for network in _EMBEDDING):
+        if any(address in network for network in _EMBEDDING_NETWORKS):
             addresses.append(ipaddress.ip_address(int(address) & 0xFFFFFFFF))
     for each in addresses[-1:] if getattr(address, "ipv4_mapped", None) else addresses:
         if not each.is_global or each.is_multicast or getattr(each, "is_site_local", False):
@@ -362,7 +363,7 @@ def check_public(text: str) -> None:
 
 
 # What requests and urllib3 raise, the narrower first: (class, reason, may it pass).
-_FAULTS = (
+_TRANSLATIONS = (
     (requests.exceptions.SSLError, "unreachable", False),
     ((requests.Timeout, urllib3.exceptions.TimeoutError), "too_slow", True),
     ((requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError), "cut_short", True),
@@ -379,19 +380,21 @@ def _translate_errors(session: Session, outgoing: Outgoing) -> Iterator[None]:
     except Exception as error:
         if session.was_cut and not isinstance(error, (RequestFailed, UserError)):
             raise RequestFailed("too_slow", "too slow: time was up", retryable=True) from None
-        for kind, reason, retryable in _FAULTS:
+        for kind, reason, retryable in _TRANSLATIONS:
             if isinstance(error, kind):  # the cause would tell secrets
-                raise RequestFailed(reason, outgoing.hide(_words(error))[:200], retryable=retryable) from None
+                raise RequestFailed(
+                    reason, outgoing.hide(_innermost_message(error))[:200], retryable=retryable
+                ) from None
         raise
 
 
 _CONNECTION = r"^(<[^>]*>|\w*Connection\([^)]*\)): "  # as urllib3 shows one
 
 
-def _words(error: BaseException) -> str:
+def _innermost_message(error: BaseException) -> str:
     """Of the innermost of the errors that wrap each other."""
     inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
     if isinstance(inner, Exception):
-        return _words(inner)
+        return _innermost_message(inner)
     text = getattr(error, "strerror", None) or str(error.args[-1] if error.args else error)
     return f"{type(error).__name__}: {re.sub(_CONNECTION, '', text)}"

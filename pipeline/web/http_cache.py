@@ -13,7 +13,7 @@ from pipeline.stored import parse_json
 from pipeline.web.messages import HttpRequest, HttpResponse
 from pipeline.web.partial_file import VALIDATORS
 
-_CONDITIONS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+_CONDITION_HEADERS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
 _ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice is two lines
 
 
@@ -21,19 +21,19 @@ class CachedResponse:
     """The answer to one request, in `folder`. Its name is a hash: what must not be told is not."""
 
     def __init__(self, folder: Path, ask: HttpRequest):
-        of_whom = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
-        self._file = folder / hashlib.sha256(of_whom.encode()).hexdigest()[:32]
+        request_key = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
+        self._file = folder / hashlib.sha256(request_key.encode()).hexdigest()[:32]
         self.answer: HttpResponse | None = None
         with contextlib.suppress(OSError, ValueError):  # none, or damaged: then it is asked for anew
             if self._file.is_file():
                 head, _, data = self._file.read_bytes().partition(b"\n")
                 self.answer = HttpResponse(*parse_json(head, [str, int, {str: str}]), data)
 
-    def conditions(self) -> dict[str, str]:
+    def condition_headers(self) -> dict[str, str]:
         """Return the headers by which the host need not send it again."""
         return _conditions(self.answer) if self.answer else {}
 
-    def keep(self, answer: HttpResponse) -> HttpResponse:
+    def store(self, answer: HttpResponse) -> HttpResponse:
         if answer.status == 200 and _conditions(answer):
             fresh = self._file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
             fresh.write_bytes(json.dumps(answer[:-1]).encode() + b"\n" + answer.body)
@@ -44,5 +44,5 @@ class CachedResponse:
 
 
 def _conditions(answer: HttpResponse) -> dict[str, str]:
-    said = {name: answer.headers.get(name, "") for name in VALIDATORS}
-    return {_CONDITIONS[name]: value for name, value in said.items() if _ONE_LINE.fullmatch(value)}
+    validators = {name: answer.headers.get(name, "") for name in VALIDATORS}
+    return {_CONDITION_HEADERS[name]: value for name, value in validators.items() if _ONE_LINE.fullmatch(value)}

@@ -1,40 +1,40 @@
-"""What goes to a site and what comes back, as values: sources read these and open no socket."""
+"""Requests to a site and its answers, as values. Sources build and parse them, and open no socket."""
 
 from typing import NamedTuple
 
 
 class HttpRequest(NamedTuple):
-    """One request."""
+    """One GET request."""
 
     url: str
     secrets: tuple[tuple[str, str], ...] = ()
-    """Query parameters that are sent and never told."""
+    """Query parameters that are sent and never logged."""
     login: tuple[str, str] | None = None
-    """For HTTP's basic authentication; never told either."""
+    """User and password for HTTP's basic authentication; never logged."""
     bearer: str | None = None
-    """A token, for the header Authorization; never told either."""
+    """A token for the header Authorization; never logged."""
     referer: str | None = None
     cookie: str | None = None
-    """What the user declares to the site, such as an age. No cookie that a site sets is kept."""
+    """What the user declares to the site, such as an age. No cookie that a site sets is stored."""
     cost: float = 0.0
-    """USD that the answer may cost the user at most."""
+    """Highest price of the answer in USD."""
 
 
 class HttpResponse(NamedTuple):
-    """What came back, whole."""
+    """One answer with its whole body."""
 
     url: str
-    """Where it came from, after redirects; without secrets."""
+    """After redirects; without secrets."""
     status: int
     headers: dict[str, str]
-    """With names in lower case; several of a name on a line each."""
+    """Names in lower case; several headers of one name are lines of one value."""
     body: bytes
 
 
-class Busy(Exception):
-    """An answer that is none: the site wants to be asked later."""
+class RetryLater(Exception):
+    """Raised by an engine for an answer that says to ask again later."""
 
-    def __init__(self, words: str, seconds: float | None = None):
-        super().__init__(words)
+    def __init__(self, message: str, seconds: float | None = None):
+        super().__init__(message)
         self.seconds = seconds
-        """After which; None: as its headers say, if they do."""
+        """How long to wait; None: as the headers of the answer say."""

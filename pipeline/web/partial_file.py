@@ -22,27 +22,31 @@ class PartialFile:
 
     def __init__(self, folder: Path, url: str):
         stem = folder / hashlib.sha256(url.encode()).hexdigest()[:32]
-        self._note, self._part, self.whole = (stem.with_suffix(end) for end in (".json", ".part", ".whole"))
+        self._validators_file, self._part, self.complete_path = (
+            stem.with_suffix(end) for end in (".json", ".part", ".whole")
+        )
 
-    def is_whole(self) -> bool:
-        return self.whole.is_file()
+    def is_complete(self) -> bool:
+        return self.complete_path.is_file()
 
     def fetched_at(self) -> str:
         """When it was whole, UTC."""
-        return datetime.fromtimestamp(self.whole.stat().st_mtime, timezone.utc).isoformat()
+        return datetime.fromtimestamp(self.complete_path.stat().st_mtime, timezone.utc).isoformat()
 
-    def resumable(self) -> tuple[int, dict[str, str]]:
+    def resume_state(self) -> tuple[int, dict[str, str]]:
         """(bytes that are there, the headers that ask for the rest of the same file). Without a validator there is no
         saying that it is the same: then it begins anew."""
         try:
             size = self._part.stat().st_size
-            said = read_json(self._note, {str: str})
+            validators = read_json(self._validators_file, {str: str})
             if not self._part.is_file():
                 raise ValueError("no regular file")
         except (OSError, ValueError):
             return 0, {}
         # A weak ETag does not promise the same bytes.
-        validator = next((said[name] for name in VALIDATORS if not said.get(name, "W/").startswith("W/")), None)
+        validator = next(
+            (validators[name] for name in VALIDATORS if not validators.get(name, "W/").startswith("W/")), None
+        )
         if not size or validator is None:
             return 0, {}
         return size, {"Range": f"bytes={size}-", "If-Range": validator}
@@ -51,14 +55,14 @@ class PartialFile:
         """From the first byte on. Without validators, or for a file that is soon fetched, it need not be resumable."""
         remove(self._part)
         if validators:
-            fresh = self._note.with_suffix(".note")
+            fresh = self._validators_file.with_suffix(".note")
             fresh.write_text(json.dumps(validators), encoding="utf-8")
-            remove(self._note)
-            os.replace(fresh, self._note)
+            remove(self._validators_file)
+            os.replace(fresh, self._validators_file)
         else:
-            remove(self._note)
+            remove(self._validators_file)
 
-    def add(self, chunks: Iterable[bytes]) -> None:
+    def append(self, chunks: Iterable[bytes]) -> None:
         """Append; what came before an error is kept."""
         with open(self._part, "ab") as file:
             for chunk in chunks:
@@ -66,11 +70,11 @@ class PartialFile:
 
     def finish(self) -> None:
         self._part.touch()  # it may have no bytes
-        if not self.whole.is_file():
-            remove(self.whole)
-        os.replace(self._part, self.whole)
+        if not self.complete_path.is_file():
+            remove(self.complete_path)
+        os.replace(self._part, self.complete_path)
 
-    def done(self) -> None:
+    def discard(self) -> None:
         """Nothing of it is needed any more."""
-        for path in (self.whole, self._part, self._note):
+        for path in (self.complete_path, self._part, self._validators_file):
             remove(path)

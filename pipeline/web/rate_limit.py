@@ -22,11 +22,11 @@ from pipeline.store import files_of, is_damage, remove
 
 logger = logging.getLogger("luigi-interface")
 
-KEPT = 3600  # seconds that requests are remembered: the slowest rate is one in that time
-LONGEST_PAUSE = 3600  # seconds, whatever a host asks for
+HISTORY_S = 3600  # seconds that requests are remembered: the slowest rate is one in that time
+MAX_PAUSE_S = 3600  # seconds, whatever a host asks for
 
 
-class Stopped(Exception):
+class WaitCancelled(Exception):
     """The waiting was called off."""
 
 
@@ -43,27 +43,27 @@ class RateLimiter:
         name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
         self._pause_file = folder / f"{name}.pause"
         self._stop = stop
-        self._turn = threading.Lock()
+        self._turn_lock = threading.Lock()
         self._limiter = None
         if rate:
-            self._interval = min(1 / rate, KEPT)
+            self._interval = min(1 / rate, HISTORY_S)
             self._database = folder / f"{name}.sqlite"
             try:
-                self._limiter = self._opened()
+                self._limiter = self._open()
             except sqlite3.DatabaseError as error:
-                self._limiter = self._renewed(error)
+                self._limiter = self._recreate(error)
 
-    def _opened(self) -> Limiter:
+    def _open(self) -> Limiter:
         rate = Rate(1, max(round(1000 * self._interval), 1))
         bucket = SQLiteBucket.init_from_file([rate], db_path=str(self._database), use_file_lock=True)
         newest = bucket.peek(0)
         if newest and newest.timestamp > bucket.now() + 1000:
             bucket.flush()  # the clock was set back: it would have to catch up first
         # No sooner than others, with slower rates, may need them: the library would drop them by our own rate.
-        bucket.leak(bucket.now() - KEPT * 1000)
+        bucket.leak(bucket.now() - HISTORY_S * 1000)
         return Limiter(SingleBucketFactory(bucket, schedule_leak=False))
 
-    def _renewed(self, error: sqlite3.DatabaseError) -> Limiter:
+    def _recreate(self, error: sqlite3.DatabaseError) -> Limiter:
         """Forget the requests of a damaged file. Raise UserError if it is not the file that is wrong."""
         found = str(error)
         try:
@@ -71,7 +71,7 @@ class RateLimiter:
                 logger.warning("%s is damaged (%s): it is begun anew", self._database, error)
                 for path in files_of(self._database):
                     remove(path)
-                return self._opened()
+                return self._open()
         except (sqlite3.DatabaseError, OSError) as again:
             found = str(again)
         cure = "delete it, or set XDG_CACHE_HOME to another folder"
@@ -79,31 +79,31 @@ class RateLimiter:
 
     def wait(self) -> None:
         """Return when one request may be sent. Raises Stopped."""
-        with self._turn:  # of this process's threads one tries at a time, or the process with most would win
-            while (idle := self.paused_for() or self._taken()) or self._stop.is_set():
+        with self._turn_lock:  # of this process's threads one tries at a time, or the process with most would win
+            while (idle := self.remaining_pause() or self._try_acquire()) or self._stop.is_set():
                 if self._stop.wait(idle):
-                    raise Stopped
+                    raise WaitCancelled
 
-    def _taken(self) -> float:
+    def _try_acquire(self) -> float:
         """Take one request off the budget; if there is none, seconds until it may be tried again: at random, so that
         those who wait have equal chances."""
         try:
             if self._limiter is None or self._limiter.try_acquire(blocking=False):
                 return 0.0
         except sqlite3.DatabaseError as error:
-            self._limiter = self._renewed(error)
+            self._limiter = self._recreate(error)
         return self._interval * random.uniform(0.02, 0.2)
 
     def pause(self, seconds: float) -> None:
         """Nobody asks this host for so long."""
-        until = time.time() + min(seconds, LONGEST_PAUSE)
-        if seconds > self.paused_for():
+        until = time.time() + min(seconds, MAX_PAUSE_S)
+        if seconds > self.remaining_pause():
             self._pause_file.touch()
             os.utime(self._pause_file, (until, until))
 
-    def paused_for(self) -> float:
+    def remaining_pause(self) -> float:
         """Seconds left of its pause; 0: none."""
         with contextlib.suppress(FileNotFoundError):
             left = self._pause_file.stat().st_mtime - time.time()
-            return min(max(left, 0.0), LONGEST_PAUSE)  # a clock that was set back must not stop us for days
+            return min(max(left, 0.0), MAX_PAUSE_S)  # a clock that was set back must not stop us for days
         return 0.0

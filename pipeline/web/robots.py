@@ -23,7 +23,7 @@ class Rules:
 
     def __init__(self, data: bytes):
         """Parse the start of a robots.txt, MAX_BYTES at most. What costs more than MAX_COST allows nothing."""
-        text = _decoded(data)
+        text = _decode(data)
         self.refusal = ""
         """Why nothing is allowed, whatever its rules say; empty if they hold."""
         if _cost(text) > MAX_COST:
@@ -34,7 +34,7 @@ class Rules:
         if self.seconds_between > MAX_DELAY_S:
             self.refusal, self.seconds_between = f"it wants more than {MAX_DELAY_S:,} s between requests", 0.0
 
-    def allow(self, url: str) -> bool:
+    def allows(self, url: str) -> bool:
         return not self.refusal and self._rules.can_fetch(url, AGENT)
 
     def _delay(self) -> float:
@@ -43,7 +43,7 @@ class Rules:
         return float(min(max(Fraction(self._rules.crawl_delay(AGENT) or 0), slowest), 2 * MAX_DELAY_S))
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     """Return the text: UTF-8, or, with a byte order mark, UTF-16."""
     data = data[:MAX_BYTES]
     is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -66,7 +66,7 @@ def _cost(text: str) -> int:
     return cost + agents * (agents + rules)
 
 
-def opt_out(tags: Iterable[str], tdm_reservation: str = "") -> str | None:
+def find_opt_out(tags: Iterable[str], tdm_reservation: str = "") -> str | None:
     """The words by which the headers X-Robots-Tag (each of them) or TDM-Reservation keep a picture from us, or None.
 
     Those against learning hold to whomever they are addressed; those against indexing if to all, or to us."""

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline import redaction, terminal
 from pipeline.manifest import funnel_row
-from pipeline.web.client import _without_keys
+from pipeline.web.client import _hide_keys
 from pipeline.web.http import Outgoing
 from pipeline.web.messages import HttpResponse
 from tests.support.run_luigi import ROOT, last_line, luigi
@@ -122,7 +122,7 @@ def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
     assert spelled.rstrip("=") not in outgoing.hide(f"no such key: {spelled}!")
     url, padding = f"https://site.example/?echo={spelled}", "x" * 280
     answer = HttpResponse(url, 403, {"x-echo": f"bASIC {spelled}"}, f"{padding}{spelled}{padding}".encode())
-    told = _without_keys(answer, outgoing.keys)
+    told = _hide_keys(answer, outgoing.keys)
     assert told.url.startswith("https://site.example/?echo=…")
     assert told.headers["x-echo"].startswith("bASIC …")
     assert told.body.replace(b"=", b"") == f"{padding}…{padding}".encode()
@@ -131,7 +131,7 @@ def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
 def test_what_a_site_may_say_itself_stays_in_its_answers():
     outgoing = Outgoing(parameters=(("login", "hatsune_miku"), ("user_id", "1234567"), ("api_key", "0123456789abcdef")))
     answer = HttpResponse("https://site.example/", 200, {}, b'[{"id": 1234567, "tags": "hatsune_miku"}]')
-    assert _without_keys(answer, outgoing.keys) == answer
+    assert _hide_keys(answer, outgoing.keys) == answer
     assert outgoing.hide("hatsune_miku 1234567 0123456789ABCDEF") == "… … …"
 
 

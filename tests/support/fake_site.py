@@ -1,7 +1,7 @@
 """A stand-in for the sites that pictures come from: real sockets, generated pictures, faults on demand.
 
 with StandIn(posts=60) as site:
-    site.faults.append(Fault("/1007/", "status", code=429, retry_after=2))
+    site.faults.append(InjectedFailure("/1007/", "status", code=429, retry_after=2))
 
 Sites lie below site.url + "/safebooru", "/gelbooru", "/danbooru", "/moebooru", web pages below "/gallery/", pictures
 without end at "/many/N.jpg". The files of post 1007 have "/1007/" in their path. Modules of their own have "/getchu",
@@ -467,7 +467,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = TaggerContext(time.monotonic(), self.command, self.path, headers)
+        self.asked = ReceivedRequest(time.monotonic(), self.command, self.path, headers)
         self.server.log.append(self.asked)
         fault = self.server.fault(self.path)
         try:
@@ -594,7 +594,7 @@ FAULTS: dict[str, Callable[..., Reply | None]] = {
 FAULTS |= {function.__name__: function for function in (status, reset, truncate, chunked, drip, silence, endless)}
 
 
-class Fault:
+class InjectedFailure:
     """What goes wrong with the next `times` requests whose path and query `pattern` is in, or matches."""
 
     def __init__(self, pattern: str, kind: str, times: float = 1, **details: Any) -> None:
@@ -606,7 +606,7 @@ class Fault:
 
 
 @dataclass
-class TaggerContext:
+class ReceivedRequest:
     """One request, and what became of it."""
 
     time: float  # monotonic, when it came
@@ -632,8 +632,8 @@ class StandIn(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.picture = pictures
         self.posts: list[Post] = []  # newest first
-        self.log: list[TaggerContext] = []
-        self.faults: list[Fault] = []
+        self.log: list[ReceivedRequest] = []
+        self.faults: list[InjectedFailure] = []
         self.robots, self.robots_status = ROBOTS, 200
         self.empty_body = False  # Safebooru's answer when it has no posts
         self.too_deep = 20_000
@@ -659,7 +659,7 @@ class StandIn(ThreadingHTTPServer):
     def users_read(self) -> int:
         return sum(kind == "user" for kind, _ in self.billed)
 
-    def fault(self, path: str) -> Fault | None:
+    def fault(self, path: str) -> InjectedFailure | None:
         """The one that is due now."""
         with self._lock:
             fault = next((fault for fault in self.faults if fault.hits(path)), None)

@@ -13,7 +13,7 @@ import requests
 from PIL import Image
 
 from tests.support.fake_getchu import ITEMS, pictures_of
-from tests.support.fake_site import Fault, StandIn
+from tests.support.fake_site import InjectedFailure, StandIn
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_the_pictures_of_an_item(site, number, images, bodies, marks):
 
 
 def test_getchu_under_maintenance_says_so_with_200(site):
-    site.faults.append(Fault("/item/", "maintenance"))
+    site.faults.append(InjectedFailure("/item/", "maintenance"))
     answer = get(site, "/getchu/item/828803/")
     assert (answer.status_code, read(answer)) == (200, "<html><body>maintenance</body></html>")
 
@@ -286,7 +286,7 @@ def test_x_says_what_is_wrong(site, path, asked, words):
     ],
 )
 def test_what_x_refuses_is_not_paid(site, kind, status, title):
-    site.faults.append(Fault("/tweets", kind, **({"seconds": 7} if kind == "x_rate_limited" else {})))
+    site.faults.append(InjectedFailure("/tweets", kind, **({"seconds": 7} if kind == "x_rate_limited" else {})))
     answer = ask_x(site, "users/100200300/tweets")
     assert (answer.status_code, answer.json()["title"], site.posts_read) == (status, title, 0)
     assert "Retry-After" not in answer.headers
@@ -377,7 +377,7 @@ def test_google_says_what_is_wrong(site, asked, status, words):
     ],
 )
 def test_google_refuses(site, kind, status, words):
-    site.faults.append(Fault("/cse/", kind))
+    site.faults.append(InjectedFailure("/cse/", kind))
     error = google(site).json()["error"]
     assert (error["code"], words in error["message"]) == (status, True)
     reasons = {429: ("rateLimitExceeded", "RESOURCE_EXHAUSTED"), 403: ("accessNotConfigured", "PERMISSION_DENIED")}
@@ -434,7 +434,7 @@ def test_openverse_says_what_is_wrong(site, asked, status, words):
 
 def test_openverse_knows_who_has_a_token_and_throttles(site):
     assert len(openverse(site, {"Authorization": "Bearer x"}, page_size=50).json()["results"]) == 50
-    site.faults.append(Fault("/openverse/", "openverse_throttled"))
+    site.faults.append(InjectedFailure("/openverse/", "openverse_throttled"))
     answer = openverse(site)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
     assert answer.json() == {"detail": "Request was throttled. Expected available in 2 seconds."}

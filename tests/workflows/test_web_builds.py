@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.fake_site import Fault, StandIn, keeps_apart
+from tests.support.fake_site import InjectedFailure, StandIn, keeps_apart
 from tests.support.run_luigi import ROOT, last_line, luigi
 
 
@@ -92,7 +92,7 @@ def test_a_question_to_a_site_ends_in_a_dataset(place, site):
 
 def test_what_failed_is_told_in_the_card_and_asked_for_again(place, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general" and "solo" in post.tags)
-    site.faults.append(Fault(f"/{victim.id}/", "status", code=404))
+    site.faults.append(InjectedFailure(f"/{victim.id}/", "status", code=404))
     luigi(place, *QUESTION, "--limit", "12")
     card = (place / "data/datasets/s/README.md").read_text()
     assert re.search("not complete: 12 expected: 11 fetched, .*1 gone", card)
@@ -192,7 +192,7 @@ def test_killed_and_run_again_is_the_same_and_asks_for_nothing_twice(tmp_path, p
 
 
 def test_an_interrupt_ends_it_soon_whatever_a_host_does(place, site):
-    site.faults.append(Fault("/images/", "drip", times=99))
+    site.faults.append(InjectedFailure("/images/", "drip", times=99))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, "--limit", "3"],

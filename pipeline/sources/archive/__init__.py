@@ -16,10 +16,19 @@ import rarfile
 
 from pipeline.errors import UserError
 from pipeline.sources.archive import tar_members, zip_members
-from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, utc
-from pipeline.sources.base import MAX_FILE_BYTES, Held, LocalQuery, Post, Skipped
-from pipeline.sources.folder import OTHERS, distinct, is_junk, is_picture, junk_of, local_path, printable, unused
-from pipeline.sources.sidecars import TABLES, Sidecars, beside
+from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, to_utc
+from pipeline.sources.base import MAX_FILE_BYTES, BytesReader, LocalQuery, Post, Skipped
+from pipeline.sources.folder import (
+    OTHERS,
+    escape_path,
+    find_junk,
+    is_junk,
+    is_picture,
+    make_unique,
+    require_path,
+    unused_sidecars,
+)
+from pipeline.sources.sidecars import TABLES, Sidecars, sidecar_paths
 from pipeline.sources.sidecars import VERSION as SIDECARS_VERSION
 from pipeline.sources.tables import MAX_TABLE_BYTES
 
@@ -61,7 +70,7 @@ def _rar_members(file: BinaryIO) -> Iterator[Member]:
         if not info.is_dir():
             link = None if info.is_file() else ("unsafe_name", "a link or a device")
             refused = ("encrypted", "") if info.needs_password() else link
-            yield Member(info.filename.removeprefix("./"), utc(info.date_time), partial(archive.open, info), refused)
+            yield Member(info.filename.removeprefix("./"), to_utc(info.date_time), partial(archive.open, info), refused)
 
 
 _READERS = {
@@ -87,25 +96,25 @@ def _other_archive(head: bytes) -> str | None:
     return next((kind for magic, kind in OTHER_ARCHIVES.items() if head.startswith(magic)), None)
 
 
-class _Budget:
+class _UnpackLimit:
     """Counts what an archive of `packed` bytes unpacks to."""
 
     def __init__(self, packed: int):
         self._most = min(MAX_TOTAL, max(RATIO_FROM, MAX_RATIO * packed))
         self._members = 0
-        self.is_spent = False
+        self.is_exceeded = False
 
     def spend(self, size: int) -> None:
         self._most -= size
         if self._most < 0:
-            self.is_spent = True
+            self.is_exceeded = True
             raise Refused("archive_bomb", f"the archive unpacks to more than {MAX_RATIO} times its size")
 
     def count(self, member: Member) -> None:
         self.spend(member.skips)
         self._members += 1
         if self._members > MAX_MEMBERS:
-            self.is_spent = True
+            self.is_exceeded = True
             raise Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members")
 
     def read(self, member: Member, most: int) -> bytes:
@@ -122,7 +131,7 @@ class _Budget:
 def snapshot(request: LocalQuery) -> list:
     """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of
     a kind that is read."""
-    path = local_path(request, "archive")
+    path = require_path(request, "archive")
     if path.is_dir():
         raise UserError(path, "a folder", "an archive", "give --source folder for a folder")
     try:
@@ -135,7 +144,7 @@ def snapshot(request: LocalQuery) -> list:
         expected = "a zip, a rar, or a tar, also .gz, .bz2 or .xz"
         raise UserError(path, kind if head else "an empty file", expected, UNPACK)
     status = path.stat()
-    return [printable(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
+    return [escape_path(path.name), status.st_size, status.st_mtime_ns, SIDECARS_VERSION]
 
 
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
@@ -144,8 +153,8 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
     It is gone through twice: sidecars first, since they may come after their pictures."""
     name, size, mtime, _ = snapshot
     with open(request.path, "rb") as file:
-        stamp = f"{printable(str(request.path.resolve()))} {size} {mtime}"
-        yield from _Archive(name, file, stamp, _Budget(size), _Budget(size), {}).posts()
+        stamp = f"{escape_path(str(request.path.resolve()))} {size} {mtime}"
+        yield from _Archive(name, file, stamp, _UnpackLimit(size), _UnpackLimit(size), {}).posts()
 
 
 class _Archive:
@@ -156,8 +165,8 @@ class _Archive:
         name: str,
         file: BinaryIO,
         stamp: str,
-        first: _Budget,
-        second: _Budget,
+        first: _UnpackLimit,
+        second: _UnpackLimit,
         ids: dict[str, int],
         *,
         is_inner: bool = False,
@@ -167,39 +176,41 @@ class _Archive:
 
     def posts(self) -> Iterator[Post | Skipped]:
         texts: dict[str, bytes] = {}
-        yield from self._texts(texts)
+        yield from self._read_sidecars(texts)
         sidecars, used, left_out = Sidecars(lambda path: texts[path]), set(), set()
-        budget = self._second
-        for member in self._members(budget):
+        limit = self._second
+        for member in self._members(limit):
             if isinstance(member, Skipped):
                 yield member
                 continue
             member_id = self._id(member.name)
             try:
-                data = self._wanted(member, budget)
+                data = self._read_candidate(member, limit)
             except Refused as refused:
                 yield Skipped(member_id, *refused.args)
                 continue
             if data is None:
-                junk = junk_of(member.name)
+                junk = find_junk(member.name)
                 if junk and junk not in left_out:
                     left_out.add(junk)
-                    yield Skipped(printable(f"{self._name}!{junk}"), "system_file")
+                    yield Skipped(escape_path(f"{self._name}!{junk}"), "system_file")
                 continue
             if _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)
             elif kind := _other_archive(data):
                 yield Skipped(member_id, "other_packing", f"a {kind} archive: {UNPACK}")
             elif is_picture(member.name, partial(bytes, data[:16])):
-                present = [path for path in beside(member.name) if path in texts]
+                present = [path for path in sidecar_paths(member.name) if path in texts]
                 used.update(present)
-                said, problems = sidecars.describe(member.name, present)
+                fields, problems = sidecars.describe(member.name, present)
                 for problem in problems:
-                    yield Skipped(printable(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
-                yield Post(member_id, Held(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **said)
-        strays = unused(path for path, data in texts.items() if data and path not in used)
-        for place, words in (*strays.items(), *sidecars.unused()):
-            yield Skipped(printable(f"{self._name}!{place}"), "bad_sidecar", words)
+                    yield Skipped(escape_path(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
+                yield Post(
+                    member_id, BytesReader(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **fields
+                )
+        strays = unused_sidecars(path for path, data in texts.items() if data and path not in used)
+        for place, problem in (*strays.items(), *sidecars.unused()):
+            yield Skipped(escape_path(f"{self._name}!{place}"), "bad_sidecar", problem)
 
     def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Skipped]:
         if self._is_inner:
@@ -208,16 +219,16 @@ class _Archive:
             budgets = self._first, self._second
             yield from _Archive(member_id, io.BytesIO(data), self._stamp, *budgets, self._ids, is_inner=True).posts()
 
-    def _members(self, budget: _Budget) -> Iterator[Member | Skipped]:
+    def _members(self, limit: _UnpackLimit) -> Iterator[Member | Skipped]:
         """The members up to where the archive ends, or breaks, or turns out to be a bomb: then a drop."""
         self._file.seek(0)
         reader = _reader(self._file.read(512))
         self._file.seek(0)
         try:
             for member in reader(self._file):
-                budget.count(member)
+                limit.count(member)
                 yield member
-                if budget.is_spent:
+                if limit.is_exceeded:
                     return
         except Refused as refused:
             yield Skipped(self._name, *refused.args)
@@ -226,19 +237,19 @@ class _Archive:
         except Exception as error:  # noqa: BLE001  # hostile bytes make these libraries raise anything
             yield Skipped(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
 
-    def _wanted(self, member: Member, budget: _Budget) -> bytes | None:
+    def _read_candidate(self, member: Member, limit: _UnpackLimit) -> bytes | None:
         """The member's bytes, if it may be a picture or an archive. Raises Refused."""
         extension = os.path.splitext(member.name)[1].lower()
         if problem := _name_problem(member.name):
             raise Refused("unsafe_name", problem)
-        if extension in OTHER_EXTENSIONS and not junk_of(member.name):
+        if extension in OTHER_EXTENSIONS and not find_junk(member.name):
             raise Refused("other_packing", f"{extension}: {UNPACK}")
         if any(is_junk(part) for part in member.name.split("/")) or (extension in OTHERS and extension not in ARCHIVES):
             return None
         if member.refused:
             raise Refused(*member.refused)
         try:
-            return budget.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
+            return limit.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
         except rarfile.RarCannotExec as error:
             raise Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
         except (Refused, MemoryError):
@@ -246,7 +257,7 @@ class _Archive:
         except Exception as error:  # as above
             raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
-    def _texts(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
+    def _read_sidecars(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
         """Fill in the sidecars; a drop for each that cannot be read. What is wrong with the archive as a whole is said
         when the pictures are read."""
         room = MAX_SIDECARS
@@ -260,15 +271,15 @@ class _Archive:
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001  # as above
-                words = " ".join(str(word) for word in error.args) if isinstance(error, Refused) else str(error)
-                yield Skipped(printable(f"{self._name}!{member.name}"), "bad_sidecar", words)
+                problem = " ".join(str(word) for word in error.args) if isinstance(error, Refused) else str(error)
+                yield Skipped(escape_path(f"{self._name}!{member.name}"), "bad_sidecar", problem)
             else:
                 texts[member.name] = data
                 room -= len(data)
 
     def _id(self, member_name: str) -> str:
         """`archive!member`; a second member of the same name is told apart."""
-        return distinct(printable(f"{self._name}!{member_name}"), self._ids)
+        return make_unique(escape_path(f"{self._name}!{member_name}"), self._ids)
 
 
 def _may_be_sidecar(name: str) -> bool:

@@ -24,7 +24,7 @@ class Member(NamedTuple):
     """Bytes that must be unpacked to get past it, if it is not read."""
 
 
-def utc(date_time: tuple[int, ...] | None) -> datetime | None:
+def to_utc(date_time: tuple[int, ...] | None) -> datetime | None:
     """Return the zoneless local time of a zip or rar, taken as UTC: every machine reads the same."""
     try:
         return datetime(*date_time, tzinfo=timezone.utc) if date_time else None

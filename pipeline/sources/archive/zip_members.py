@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
-from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, utc
+from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, to_utc
 
 MAX_DIRECTORY = 256 << 20  # bytes
 MAX_EXTRA = 4096  # bytes of one member's extra fields, which zipfile takes apart in quadratic time
@@ -38,11 +38,11 @@ _VERSION, _FLAGS = 6, 8  # where in an entry: the version that is needed, and th
 
 def members(file: BinaryIO) -> Iterator[Member]:
     """Yield the members in the directory's order. Raise Refused if there are too many, BadZipFile if it is no zip."""
-    archive = zipfile.ZipFile(_with_plain_directory(file))
+    archive = zipfile.ZipFile(_sanitize_file(file))
     for info in archive.infolist():
         name = _name(info).replace("\\", "/")  # as Windows writes it
         if not name.endswith("/"):
-            yield Member(name.removeprefix("./"), utc(info.date_time), partial(archive.open, info), _refusal(info))
+            yield Member(name.removeprefix("./"), to_utc(info.date_time), partial(archive.open, info), _refusal(info))
 
 
 def _refusal(info: zipfile.ZipInfo) -> tuple[str, str] | None:
@@ -69,7 +69,7 @@ def _name(info: zipfile.ZipInfo) -> str:
     return info.orig_filename
 
 
-def _with_plain_directory(file: BinaryIO) -> BinaryIO:
+def _sanitize_file(file: BinaryIO) -> BinaryIO:
     """Return the file, with a directory that has no odd entry. Raise Refused if it is too large."""
     end = zipfile._EndRecData(file)  # what ZipFile itself begins with
     size = end[zipfile._ECD_SIZE] if end else 0
@@ -83,11 +83,11 @@ def _with_plain_directory(file: BinaryIO) -> BinaryIO:
     if start < 0:
         return file
     file.seek(start)
-    plain = _plain_directory(file.read(size))
-    return _Overlaid(file, start, plain) if plain else file
+    plain = _sanitize_directory(file.read(size))
+    return _PatchedFile(file, start, plain) if plain else file
 
 
-def _plain_directory(directory: bytes) -> bytes | None:
+def _sanitize_directory(directory: bytes) -> bytes | None:
     """Return the directory, of the same length, in which every entry can be read: without a UTF-8 flag on a name that
     is none, extra fields that do not add up, or the wish for a later version of the format. None if nothing was to be
     changed. Raise Refused if it has too many entries."""
@@ -107,8 +107,8 @@ def _plain_directory(directory: bytes) -> bytes | None:
             struct.pack_into("<H", plain, at + _FLAGS, flags & ~UTF8)
             is_changed = True
         at = extra + extra_length
-        if not _adds_up(directory[extra:at]):
-            plain[extra:at] = _one_field(len(plain[extra:at]))
+        if not _is_consistent(directory[extra:at]):
+            plain[extra:at] = _filler_field(len(plain[extra:at]))
             is_changed = True
         at += comment_length
     return bytes(plain) if is_changed else None
@@ -122,7 +122,7 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _adds_up(extra: bytes) -> bool:
+def _is_consistent(extra: bytes) -> bool:
     """Return whether extra fields are as they say, and not too many."""
     at = 0
     while at + 4 <= len(extra):
@@ -130,12 +130,12 @@ def _adds_up(extra: bytes) -> bool:
     return at <= len(extra) <= MAX_EXTRA
 
 
-def _one_field(length: int) -> bytes:
+def _filler_field(length: int) -> bytes:
     """Return an extra field of so many bytes, of a kind that nobody knows."""
     return (b"\xff\xff" + struct.pack("<H", max(length - 4, 0)) + bytes(length))[:length]
 
 
-class _Overlaid:
+class _PatchedFile:
     """A file of which one range, if it is read at once, is another."""
 
     def __init__(self, file: BinaryIO, start: int, data: bytes):

@@ -1,20 +1,23 @@
 """What the engines of boorus share: ratings, variants of a file, and pages that are keyed by id."""
 
+from typing import TypeVar
+
 from pipeline.errors import UserError
-from pipeline.sources.parsing import bad_answer, is_picture_url, whole_number
+from pipeline.sources.parsing import bad_answer, is_picture_url, parse_integer
 from pipeline.sources.web_source import Cursor, Query
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpResponse
 
+Url = TypeVar("Url")
 WITHOUT_IDS = "a page of posts without ids: the site cannot be asked for what is below them"
 
 
 def check_ratings(query: Query, names: dict[str, str]) -> None:
-    """Raises UserError if the query itself asks for ratings that are not to be taken. `names`: of the letters."""
+    """Raise UserError if the query itself asks for ratings that are not allowed. `names` maps letters to ratings."""
     for word in query.text.split():
         if word.startswith("rating:"):
-            asked = {names.get(rating, rating) for rating in word.removeprefix("rating:").split(",")}
-            if not asked <= set(query.ratings):
+            ratings = {names.get(rating, rating) for rating in word.removeprefix("rating:").split(",")}
+            if not ratings <= set(query.ratings):
                 raise UserError(
                     "--query",
                     f"it asks for {word}",
@@ -23,30 +26,32 @@ def check_ratings(query: Query, names: dict[str, str]) -> None:
                 )
 
 
-def rating_of(item: dict, names: dict[str, str]) -> str:
-    """A post's, by the word or letter that is usual with its site; empty if it has none."""
+def read_rating(item: dict, names: dict[str, str]) -> str:
+    """Return a post's rating, by the word or letter that its site uses; empty if it has none."""
     rating = str(item.get("rating") or "")
     return names.get(rating, rating)
 
 
-def choose_variant(query: Query, original: str | None, sample: object) -> str | None:
-    """Which file is wanted: the original, or the smaller picture `sample` (as the site says), if that is one."""
+def choose_variant(query: Query, original: Url, sample: object) -> str | Url:
+    """Return the URL of the wanted version of a file: the original's, or that of `sample` if the query asks for samples
+    and `sample` is the URL of a picture."""
     is_sample = query.files == "sample" and is_picture_url(str(sample or ""))
     return (absolute_url(sample, query.base_url + "/") if is_sample else None) or original
 
 
-def id_of(item: object) -> int | None:
-    """A post's id, 1 or more; None if it has none."""
-    return (whole_number(item.get("id")) if isinstance(item, dict) else None) or None
+def read_id(item: object) -> int | None:
+    """Return a post's id, 1 or more; None if it has none."""
+    return (parse_integer(item.get("id")) if isinstance(item, dict) else None) or None
 
 
 def next_cursor(cursor: Cursor, items: list, answer: HttpResponse) -> Cursor | None:
-    """The cursor of the next page, where pages are keyed by id (`below`) if the query allows (`is_keyed`), and numbered
-    (`page`) if not; None if no post of this page has an id (WITHOUT_IDS). Raises BadAnswer if the site does not heed
-    the key: it would be asked for ever."""
+    """Return the cursor of the next page; None if no post of this page has an id (WITHOUT_IDS).
+
+    Pages are keyed by id (`below`) if the order of the query allows it (`is_keyed`), and numbered (`page`) if not.
+    Raise BadAnswer if the site ignores the key: the listing would never end."""
     if not cursor["is_keyed"]:
         return cursor | {"page": cursor["page"] + 1}
-    ids = [number for item in items if (number := id_of(item))]
+    ids = [number for item in items if (number := read_id(item))]
     if not ids:
         return None
     below = min(ids)

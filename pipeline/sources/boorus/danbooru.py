@@ -6,21 +6,9 @@ counted as hidden.
 
 from urllib.parse import urlencode
 
+from pipeline.sources import parsing
 from pipeline.sources.base import Skipped
-from pipeline.sources.boorus.common import WITHOUT_IDS, check_ratings, choose_variant, id_of, next_cursor, rating_of
-from pipeline.sources.parsing import (
-    is_picture_url,
-    json_of,
-    odd_post,
-    offers_of,
-    posts_of,
-    promised_md5,
-    skip_by_rating,
-    skip_missing_url,
-    tags_of,
-    whole_number,
-    words_in,
-)
+from pipeline.sources.boorus import common
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import one_line
 from pipeline.terminal import sanitize_line
@@ -39,17 +27,17 @@ RATINGS = {"general": "g", "sensitive": "s", "questionable": "q", "explicit": "e
 ORDERED = ("order:", "id:", "md5:", "ordfav:", "ordpool:", "random:")
 
 
-def first(query: Query) -> Cursor:
-    check_ratings(query, RATINGS)
+def first_cursor(query: Query) -> Cursor:
+    common.check_ratings(query, RATINGS)
     is_keyed = not any(word.lstrip("-").startswith(ORDERED) for word in query.text.split())
     return {"below": None, "page": 1, "is_keyed": is_keyed}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
+def request(query: Query, cursor: Cursor) -> HttpRequest:
     words = query.text.split()
     if not any(word.startswith("rating:") for word in words):
         words.append(f"rating:{','.join(query.ratings)}")  # of no weight in the limit of two tags
-    parameters = {"tags": " ".join(words), "limit": PER_PAGE, "only": FIELDS}
+    parameters: dict[str, object] = {"tags": " ".join(words), "limit": PER_PAGE, "only": FIELDS}
     if not cursor["is_keyed"]:
         parameters["page"] = cursor["page"]
     elif cursor["below"] is not None:
@@ -58,49 +46,49 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
     return HttpRequest(f"{query.base_url}/posts.json?{urlencode(parameters)}", login=login)
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
-    items = json_of(answer)
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    items = parsing.parse_json_body(answer)
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
-        return Page([_offer(items, query)], None)
-    posts = posts_of(items, answer)
-    offers = offers_of(posts, lambda item: _offer(item, query), answer)
+        return Page([_parse_post(items, query)], None)
+    posts = parsing.parse_post_list(items, answer)
+    offers = parsing.parse_items(posts, lambda item: _parse_post(item, query), answer)
     if not posts:  # a short page is no end: hidden posts may be left out of it
         return Page([], None)
-    after = next_cursor(cursor, posts, answer)
+    after = common.next_cursor(cursor, posts, answer)
     if after is None:
-        return Page(offers, None, WITHOUT_IDS)
+        return Page(offers, None, common.WITHOUT_IDS)
     if after["page"] > LAST_PAGE:
         return Page(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
     return Page(offers, after)
 
 
-def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
-    if not (number := id_of(item)):
-        return odd_post(item)
+def _parse_post(item: dict, query: Query) -> RemoteImage | Skipped:
+    if not (number := common.read_id(item)):
+        return parsing.skip_odd_post(item)
     post_id = str(number)
-    rating = rating_of(item, RATINGS)
+    rating = common.read_rating(item, RATINGS)
     if rating not in query.ratings:
-        return skip_by_rating(post_id, rating, item)
-    md5 = promised_md5(item.get("md5"))
+        return parsing.skip_by_rating(post_id, rating, item)
+    md5 = parsing.parse_md5(item.get("md5"))
     original = _original_url(item, query, md5)
     if original is None and md5 is None:
         return Skipped(post_id, "hidden", "banned" if item.get("is_banned") else "")
     if original is None:
-        return skip_missing_url(post_id, item)
+        return parsing.skip_missing_url(post_id, item)
     extension = str(item.get("file_ext") or original.rpartition(".")[2])
-    if not is_picture_url(f"x.{extension}"):  # films, flash, and zip: ugoira
+    if not parsing.is_picture_url(f"x.{extension}"):  # films, flash, and zip: ugoira
         return Skipped(post_id, "not_a_picture", sanitize_line(extension, 20))
-    url = choose_variant(query, original, item.get("large_file_url"))
+    url = common.choose_variant(query, original, item.get("large_file_url"))
     return RemoteImage(
         post_id,
         url,
         page_url=f"{query.base_url}/posts/{post_id}",
         rating=rating or None,
         title=one_line(item.get("tag_string_character")),
-        artist=one_line(words_in(item.get("tag_string_artist"))),
-        tags=tags_of(words_in(item.get("tag_string"))),
+        artist=one_line(parsing.split_words(item.get("tag_string_artist"))),
+        tags=parsing.normal_tags(parsing.split_words(item.get("tag_string"))),
         md5=md5 if url == original else None,  # both are of the original
-        bytes=whole_number(item.get("file_size")) if url == original else None,
+        bytes=parsing.parse_integer(item.get("file_size")) if url == original else None,
     )
 
 

@@ -9,48 +9,35 @@ import re
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
+from pipeline.sources import parsing
 from pipeline.sources.base import Skipped
-from pipeline.sources.boorus.common import WITHOUT_IDS, check_ratings, choose_variant, id_of, next_cursor, rating_of
-from pipeline.sources.parsing import (
-    bad_answer,
-    is_picture_url,
-    keys_of,
-    odd_post,
-    offers_of,
-    parsed_json,
-    promised_md5,
-    skip_by_rating,
-    skip_missing_url,
-    tags_of,
-    whole_number,
-    words_in,
-)
+from pipeline.sources.boorus import common
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import one_line
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 
 VERSION = 1
 PER_PAGE = 100
-ASK_AGAIN = 5  # times, for a page that is empty though the count says otherwise
-DEEPEST = 20_000  # posts of a query that cannot be keyed by id
+MAX_EMPTY_RETRIES = 5  # times, for a page that is empty though the count says otherwise
+MAX_SORTED_POSTS = 20_000  # posts of a query that cannot be keyed by id
 UNSAFE = ("questionable", "explicit")
-_TOO_DEEP = f"the site shows no more than {DEEPEST:,} posts of a sorted query"
+_TOO_DEEP = f"the site shows no more than {MAX_SORTED_POSTS:,} posts of a sorted query"
 RATINGS = {"s": "safe", "g": "general", "q": "questionable", "e": "explicit"}  # the letters of its XML
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """below: the smallest id yet; page: where pages are numbered; seen: posts yet; total: as counted, when it was."""
-    check_ratings(query, RATINGS)
+    common.check_ratings(query, RATINGS)
     words = query.text.split()
     is_keyed = not any(word.lstrip("-").startswith(("sort:", "id:")) for word in words)
     return {"below": None, "page": 0, "seen": 0, "total": None, "again": 0, "is_keyed": is_keyed, "counts": False}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
+def request(query: Query, cursor: Cursor) -> HttpRequest:
     words = [*query.text.split(), *(f"-rating:{rating}" for rating in UNSAFE if rating not in query.ratings)]
-    parameters = {"page": "dapi", "s": "post", "q": "index"}
+    parameters: dict[str, object] = {"page": "dapi", "s": "post", "q": "index"}
     if cursor["counts"]:
         parameters |= {"limit": 1}
     else:
@@ -63,25 +50,27 @@ def ask(query: Query, cursor: Cursor) -> HttpRequest:
     return HttpRequest(f"{query.base_url}/index.php?{urlencode(parameters)}", secrets=tuple(query.keys.items()))
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
-    posts, count = _items(answer)
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    posts, count = _parse_body(answer)
     if cursor["counts"]:
         if count is None:
-            raise bad_answer(answer, "the count is missing")
+            raise parsing.bad_answer(answer, "the count is missing")
         cursor = cursor | {"total": count, "counts": False}
         return Page([], cursor) if cursor["seen"] < count else Page([], None)
     if posts is None:
         return Page([], None, _TOO_DEEP)
-    offers = offers_of(posts, lambda item: _offer(item, query), answer)
+    offers = parsing.parse_items(posts, lambda item: _parse_post(item, query), answer)
     if count is not None:
         count += cursor["seen"] if cursor["is_keyed"] else 0  # of those below the key
     total = count if cursor["total"] is None else cursor["total"]
     after = cursor | {"seen": cursor["seen"] + len(posts), "total": total, "again": 0}
     if posts:
-        seen, after = after["seen"], next_cursor(after, posts, answer)
-        if after is None:
-            return Page(offers, None, "" if total is not None and seen >= total else WITHOUT_IDS)
-    if after["page"] * PER_PAGE >= DEEPEST:  # asked no further, whether the site says so or not
+        following = common.next_cursor(after, posts, answer)
+        if following is None:
+            is_all = total is not None and after["seen"] >= total
+            return Page(offers, None, "" if is_all else common.WITHOUT_IDS)
+        after = following
+    if after["page"] * PER_PAGE >= MAX_SORTED_POSTS:  # asked no further, whether the site says so or not
         return Page(offers, None, _TOO_DEEP)
     if len(posts) >= PER_PAGE:
         return Page(offers, after)
@@ -91,89 +80,93 @@ def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
         return Page(offers, None)
     if posts:
         return Page(offers, after)
-    if cursor["again"] < ASK_AGAIN:
+    if cursor["again"] < MAX_EMPTY_RETRIES:
         return Page([], cursor | {"total": total, "again": cursor["again"] + 1})
     return Page([], None, f"the site counts {total:,} posts and shows {after['seen']:,}")
 
 
-def _items(answer: HttpResponse) -> tuple[list | None, int | None]:
+def _parse_body(answer: HttpResponse) -> tuple[list | None, int | None]:
     """(posts as they came, how many answer the query, if it says); no list: too deep."""
     text = answer.body.decode("utf-8-sig", "replace").strip()
     if text.startswith("Too deep"):
         return None, None
     if text.startswith("<"):
-        return _xml_items(text, answer)
+        return _parse_xml(text, answer)
     try:
-        value = parsed_json(text) if text else []
+        value = parsing.parse_bounded_json(text) if text else []
     except (ValueError, RecursionError):
-        raise bad_answer(answer, f"neither JSON nor XML: {text[:100]!r}") from None
+        raise parsing.bad_answer(answer, f"neither JSON nor XML: {text[:100]!r}") from None
     if isinstance(value, str):
-        raise _refusal(answer, value)
+        raise _refused(answer, value)
     if isinstance(value, dict):
         if "post" not in value and "@attributes" not in value:
-            raise _refusal(answer, str(value.get("message") or value.get("reason") or f"keys: {keys_of(value)}"))
+            raise _refused(
+                answer, str(value.get("message") or value.get("reason") or f"keys: {parsing.list_keys(value)}")
+            )
         attributes, posts = value.get("@attributes"), value.get("post") or []
-        count = whole_number(attributes.get("count")) if isinstance(attributes, dict) else None
+        count = parsing.parse_integer(attributes.get("count")) if isinstance(attributes, dict) else None
         posts = [posts] if isinstance(posts, dict) else posts
         if not isinstance(posts, list):
-            raise bad_answer(answer, f"no list of posts but {str(posts)[:100]!r}")
+            raise parsing.bad_answer(answer, f"no list of posts but {str(posts)[:100]!r}")
         return posts, count
     if not isinstance(value, list):
-        raise bad_answer(answer, f"no list of posts but {text[:100]!r}")
+        raise parsing.bad_answer(answer, f"no list of posts but {text[:100]!r}")
     return value, None
 
 
-def _xml_items(text: str, answer: HttpResponse) -> tuple[list, int | None]:
+def _parse_xml(text: str, answer: HttpResponse) -> tuple[list, int | None]:
     if re.match(r"<(!doctype\s+html|html)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>([^<]{0,200})", text, re.IGNORECASE)
         words = "Access Restricted" if "Access Restricted" in text else title[1].strip() if title else "no title"
-        raise bad_answer(answer, f"a web page instead of posts: {words}")
+        raise parsing.bad_answer(answer, f"a web page instead of posts: {words}")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:  # entities can be made to fill the memory
-        raise bad_answer(answer, "XML with a document type")
+        raise parsing.bad_answer(answer, "XML with a document type")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise bad_answer(answer, f"broken XML ({error})") from None
+        raise parsing.bad_answer(answer, f"broken XML ({error})") from None
     if root.tag == "response" and root.get("success") == "false":
         reason = root.get("reason") or "no reason given"
         if "limited" in reason or "abuse" in reason:
-            raise Busy(sanitize_line(reason))
-        raise _refusal(answer, reason)
+            raise RetryLater(sanitize_line(reason))
+        raise _refused(answer, reason)
     if root.tag != "posts":
-        raise _refusal(answer, (root.text or "").strip() or f"<{root.tag}>")
+        raise _refused(answer, (root.text or "").strip() or f"<{root.tag}>")
     posts = [post.attrib or {child.tag: child.text or "" for child in post} for post in root.iter("post")]
-    return posts, whole_number(root.get("count"))
+    return posts, parsing.parse_integer(root.get("count"))
 
 
-def _refusal(answer: HttpResponse, words: str):
-    return bad_answer(answer, f"the site says: {words}", "mend the query, or give api_key and user_id in luigi.cfg")
+def _refused(answer: HttpResponse, message: str) -> parsing.BadAnswer:
+    return parsing.bad_answer(
+        answer, f"the site says: {message}", "mend the query, or give api_key and user_id in luigi.cfg"
+    )
 
 
-def _offer(item: dict, query: Query) -> RemoteImage | Skipped:
-    if not (number := id_of(item)):
-        return odd_post(item)
+def _parse_post(item: dict, query: Query) -> RemoteImage | Skipped:
+    if not (number := common.read_id(item)):
+        return parsing.skip_odd_post(item)
     post_id = str(number)
     original = _original_url(item, query)
-    url = choose_variant(query, original, item.get("sample_url"))
+    url = common.choose_variant(query, original, item.get("sample_url"))
     if url is None:
-        return skip_missing_url(post_id, item)
-    rating = rating_of(item, RATINGS)
+        return parsing.skip_missing_url(post_id, item)
+    rating = common.read_rating(item, RATINGS)
     if rating not in query.ratings:
-        return skip_by_rating(post_id, rating, item)
-    if not is_picture_url(url):
+        return parsing.skip_by_rating(post_id, rating, item)
+    if not parsing.is_picture_url(url):
         return Skipped(post_id, "not_a_picture", url.rpartition(".")[2][:20])
     return RemoteImage(
         post_id,
         url,
         page_url=f"{query.base_url}/index.php?page=post&s=view&id={post_id}",
         rating=rating or None,
-        title=one_line(_unescaped(item.get("title"))),
-        tags=tags_of(_unescaped(" ".join(words_in(item.get("tags")))).split()),
-        md5=promised_md5(item.get("md5") or item.get("hash")) if url == original else None,
+        title=one_line(_unescape(item.get("title"))),
+        tags=parsing.normal_tags(_unescape(" ".join(parsing.split_words(item.get("tags")))).split()),
+        md5=parsing.parse_md5(item.get("md5") or item.get("hash")) if url == original else None,
     )
 
 
-def _unescaped(value: object) -> str:
+def _unescape(value: object) -> str:
     text = value if isinstance(value, str) else ""
     try:
         return html.unescape(text)

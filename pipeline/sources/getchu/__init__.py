@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import LocalQuery, Skipped
-from pipeline.sources.folder import local_path
+from pipeline.sources.folder import require_path
 from pipeline.sources.getchu import pages
-from pipeline.sources.getchu.pages import ITEM_ID, item_of
+from pipeline.sources.getchu.pages import ITEM_ID, parse_item_id
 from pipeline.sources.parsing import bad_answer
 from pipeline.sources.web_source import Cursor, Page, Query
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 
 VERSION = 1
 MAX_LIST_BYTES, MAX_ROWS = 32 << 20, 500_000
@@ -29,7 +29,7 @@ FORMS = "month=2015-04, month=2014-11..2015-04 or id=1366941,828812, or --path i
 LIST = f"a CSV list of items, in a column {', '.join(COLUMNS)} or alone"
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     """Of a month: month, items: those to come, None before its page. Of a list: its sha256, so that a changed one is
     another listing; at: the place in it, -1 while its bad rows are to be told."""
     for name, allowed in (("confirm_age", ("false", "true")), ("genre", GENRES)):
@@ -37,46 +37,46 @@ def first(query: Query) -> Cursor:
             raise UserError(f"[getchu] {name}", f"{found[:50]!r}", f"one of {' '.join(allowed)}", "mend luigi.cfg")
     if query.path is None and query.text.startswith("month="):
         return {"month": _months(query)[0], "items": None}
-    data, _, drops = _listed(query)
+    data, _, drops = _read_list(query)
     return {"sha256": hashlib.sha256(data).hexdigest(), "at": -1 if drops else 0}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest | None:
+def request(query: Query, cursor: Cursor) -> HttpRequest | None:
     item, is_adult = _item_at(query, cursor), _is_adult(query)
     if item is None and "at" in cursor:
         return None
     if item:  # at its own address: that of old, soft.phtml, redirects to it and loses gc
-        path, asked = f"item/{item}/", {}
+        path, parameters = f"item/{item}/", {}
     else:
         year, month = cursor["month"].split("-")
         path = f"{'all' if is_adult else 'nall'}/month_title.html"
-        asked = {"genre": query.options.get("genre", GENRES[0]), "gage": "all" if is_adult else "normal"}
-        asked |= {"year": year, "month": month}
-    asked |= {"gc": "gc"} if is_adult else {}
-    url = f"{query.base_url}/{path}" + (f"?{urlencode(asked)}" if asked else "")
+        parameters = {"genre": query.options.get("genre", GENRES[0]), "gage": "all" if is_adult else "normal"}
+        parameters |= {"year": year, "month": month}
+    parameters |= {"gc": "gc"} if is_adult else {}
+    url = f"{query.base_url}/{path}" + (f"?{urlencode(parameters)}" if parameters else "")
     return HttpRequest(url, referer=query.base_url + "/", cookie=COOKIE if is_adult else None)
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
+def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     if answer is None:
-        return Page([*_listed(query)[2]], cursor | {"at": 0})
+        return Page([*_read_list(query)[2]], cursor | {"at": 0})
     item = _item_at(query, cursor)
     if answer.status in (404, 410, 451) and item:
-        return Page([Skipped(item, "gone", f"HTTP {answer.status}")], _after(query, cursor))
+        return Page([Skipped(item, "gone", f"HTTP {answer.status}")], _next_cursor(query, cursor))
     if answer.status == 429:
-        raise Busy("HTTP 429")
+        raise RetryLater("HTTP 429")
     if answer.status >= 400:
         raise bad_answer(answer, f"HTTP {answer.status}", "wait some hours: the shop refuses who asks too often")
-    page = pages.parsed(answer)
+    page = pages.parse_page(answer)
     if item:
         offers = pages.read_item(query.base_url, item, page, answer, is_adult=_is_adult(query))
-        return Page(offers, _after(query, cursor))
-    return Page([], _after(query, cursor | {"items": ["", *pages.read_month(page, answer)]}))
+        return Page(offers, _next_cursor(query, cursor))
+    return Page([], _next_cursor(query, cursor | {"items": ["", *pages.read_month(page, answer)]}))
 
 
-def _after(query: Query, cursor: Cursor) -> Cursor | None:
+def _next_cursor(query: Query, cursor: Cursor) -> Cursor | None:
     if "at" in cursor:
-        return cursor | {"at": cursor["at"] + 1} if cursor["at"] + 1 < len(_listed(query)[1]) else None
+        return cursor | {"at": cursor["at"] + 1} if cursor["at"] + 1 < len(_read_list(query)[1]) else None
     if cursor["items"][1:]:
         return cursor | {"items": cursor["items"][1:]}
     months = _months(query)
@@ -92,7 +92,7 @@ def _item_at(query: Query, cursor: Cursor) -> str | None:
     """The item that is next, if one is."""
     if "month" in cursor:
         return cursor["items"][0] if cursor["items"] else None
-    data, items, _ = _listed(query)
+    data, items, _ = _read_list(query)
     if hashlib.sha256(data).hexdigest() != cursor["sha256"]:
         raise UserError(query.path, "changed since it was first read", LIST, "run the same command again")
     return items[cursor["at"]] if cursor["at"] >= 0 else None
@@ -109,18 +109,18 @@ def _months(query: Query) -> list[str]:
     return [f"{number // 12}-{number % 12 + 1:02}" for number in range(start, end + 1)]
 
 
-def _listed(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
+def _read_list(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
     """(what the list is a hash of, items, what is wrong with other rows). Raises UserError."""
     if query.path is None:
         items = [ITEM_ID.fullmatch(item.strip()) for item in query.text.removeprefix("id=").split(",")]
         if not query.text.startswith("id=") or not all(items):
             raise UserError("--query", f"{query.text[:99]!r}", FORMS, "give one of these")
         return query.text.encode(), list(dict.fromkeys(item[1] for item in items)), []
-    path = local_path(LocalQuery(path=query.path, query=query.text), "list of items")
+    path = require_path(LocalQuery(path=query.path, query=query.text), "list of items")
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_LIST_BYTES + 1)
-        return data, *_rows(data)
+        return data, *_parse_rows(data)
     except OSError as error:
         raise UserError(path, error.strerror or str(error), LIST, "look at --path and its permissions") from error
     except (ValueError, csv.Error) as error:
@@ -128,7 +128,7 @@ def _listed(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
 
 
 @functools.lru_cache(maxsize=1)  # asked for again with each item
-def _rows(data: bytes) -> tuple[list[str], list[Skipped]]:
+def _parse_rows(data: bytes) -> tuple[list[str], list[Skipped]]:
     """(items, what is wrong with other rows). Raises ValueError or csv.Error."""
     if len(data) > MAX_LIST_BYTES or data.count(b"\n") > MAX_ROWS:
         raise ValueError(f"more than {MAX_LIST_BYTES:,} bytes or {MAX_ROWS:,} rows")
@@ -143,7 +143,7 @@ def _rows(data: bytes) -> tuple[list[str], list[Skipped]]:
     for cells in (cells for cells in reader if "".join(cells).strip()):
         where = f"line {reader.line_num}"
         if column is None:
-            names, ids = [cell.strip().lower() for cell in cells], [item_of(cell) for cell in cells]
+            names, ids = [cell.strip().lower() for cell in cells], [parse_item_id(cell) for cell in cells]
             named = [names.index(name) for name in COLUMNS if name in names]
             alike = [number for number, item in enumerate(ids) if item]
             if not named + alike:
@@ -152,7 +152,7 @@ def _rows(data: bytes) -> tuple[list[str], list[Skipped]]:
             if named:
                 continue
         cell = "".join(cells[column : column + 1])
-        if item := item_of(cell):
+        if item := parse_item_id(cell):
             items[item] = None
         else:
             drops.append(Skipped(where, "bad_url", f"{where}: no item but {cell[:99]!r}"))

@@ -15,13 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import bad_answer, tags_of
-from pipeline.sources.web_page import decoded
+from pipeline.sources.parsing import bad_answer, normal_tags
+from pipeline.sources.web_page import decode
 from pipeline.sources.web_source import RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpResponse
-from pipeline.web.robots import AGENT, opt_out
+from pipeline.web.robots import AGENT, find_opt_out
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
 MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters
@@ -41,7 +41,7 @@ _A_PICTURE = re.compile(r"\.(?:jpe?g|png|gif|webp)\s*$", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(（【［\[][^)）】］\]]*[)）】］\]]?")
 
 
-def item_of(text: object, base: str = "https://www.getchu.com/") -> str | None:
+def parse_item_id(text: object, base: str = "https://www.getchu.com/") -> str | None:
     """The item that `text` is the number of, or leads to."""
     text = str(text or "").strip()
     if found := ITEM_ID.fullmatch(text):
@@ -56,10 +56,10 @@ def item_of(text: object, base: str = "https://www.getchu.com/") -> str | None:
     return found[1] if found else None
 
 
-def parsed(answer: HttpResponse) -> BeautifulSoup:
+def parse_page(answer: HttpResponse) -> BeautifulSoup:
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CHANGED)
-    text = _text(answer)
+    text = _decode_best(answer)
     if text.count("<") > MAX_TAGS:
         raise bad_answer(answer, f"a page of more than {MAX_TAGS:,} tags", CHANGED)
     page = BeautifulSoup(text.replace("\0", ""), "lxml")
@@ -71,20 +71,20 @@ def parsed(answer: HttpResponse) -> BeautifulSoup:
     return page
 
 
-def _text(answer: HttpResponse) -> str:
+def _decode_best(answer: HttpResponse) -> str:
     """As the page says, or, if that leaves holes or no Japanese, as it can be read best."""
-    texts = [decoded(answer)]
+    texts = [decode(answer)]
     if "\ufffd" in texts[0] or not _JAPANESE.search(texts[0]):
         kinds = ("text/html; charset=utf-8", "text/html; charset=euc-jp")
-        texts += [decoded(answer._replace(headers={"content-type": kind})) for kind in kinds]
+        texts += [decode(answer._replace(headers={"content-type": kind})) for kind in kinds]
     return min(texts, key=lambda text: (not _JAPANESE.search(text), text.count("\ufffd")))
 
 
 def _is_gate(page: BeautifulSoup, answer: HttpResponse) -> bool:
-    return "/php/attestation" in urlsplit(answer.url).path or "年齢認証" in _words(page.title)
+    return "/php/attestation" in urlsplit(answer.url).path or "年齢認証" in _text_of(page.title)
 
 
-def _check_number(found: list, answer: HttpResponse) -> None:
+def _check_count(found: list, answer: HttpResponse) -> None:
     if len(found) > MAX_FOUND:
         raise bad_answer(answer, f"a page of more than {MAX_FOUND:,} items or pictures", CHANGED)
 
@@ -97,10 +97,10 @@ def read_month(page: BeautifulSoup, answer: HttpResponse) -> list[str]:
     headings, links = [""], []
     for tag in page.find_all(True):
         if "category_pc_t2" in tag.get("class", ()):
-            headings.append(_words(tag))
-        elif tag.name == "a" and (item := item_of(tag.get("href"), answer.url)):
+            headings.append(_text_of(tag))
+        elif tag.name == "a" and (item := parse_item_id(tag.get("href"), answer.url)):
             links.append((item, headings[-1], tag))
-    _check_number(links, answer)
+    _check_count(links, answer)
     is_headed = any(map(_RELEASES.search, headings))
     links = [(item, not is_headed or _RELEASES.search(heading), _place(tag)) for item, heading, tag in links]
     side = {item for item, _, place in links if place == "side"}
@@ -132,7 +132,7 @@ def _is_month(page: BeautifulSoup) -> bool:
     ways = [str(tag.get("action") or tag.get("href")) for tag in page.find_all(["a", "form"])]
     ways = [way for way in ways if "month_title.html" in way]
     is_dated = any("year=" in way for way in ways) or page.find("form", action=re.compile("month_title.html"))
-    return bool(ways and (is_dated or "発売" in _words(page.title)))
+    return bool(ways and (is_dated or "発売" in _text_of(page.title)))
 
 
 def read_item(
@@ -144,26 +144,26 @@ def read_item(
     portraits = _portraits(base_url, item, page, answer)
     if not portraits and not page.select_one("#soft-title, #soft_table, .chara-name"):
         raise bad_answer(answer, "a page without an item: maintenance, or has the layout changed?", CHANGED)
-    if words := _opt_out(page, answer):
+    if words := _find_opt_out(page, answer):
         return [Skipped(item, "opted_out", words)]
     meta = page.find("meta", property="og:title")
-    titles = (_words(page.find(id="soft-title")), meta and meta.get("content"), _words(page.title))
+    titles = (_text_of(page.find(id="soft-title")), meta and meta.get("content"), _text_of(page.title))
     title = next(filter(None, (one_line(_SHOP.sub("", (text or "")[:500])) for text in titles)), None)
-    brand = _words(page.find(id="brandsite")) or next(iter(_row(page, "ブランド")), "")
-    said = {"page_url": f"{base_url}/item/{item}/", "artist": ", ".join(_row(page, "原画"))[:MAX_TEXT] or None}
-    said |= {"rating": None if is_adult else "general"}
+    brand = _text_of(page.find(id="brandsite")) or next(iter(_row(page, "ブランド")), "")
+    fields = {"page_url": f"{base_url}/item/{item}/", "artist": ", ".join(_row(page, "原画"))[:MAX_TEXT] or None}
+    fields |= {"rating": None if is_adult else "general"}
     offers = []
     for (source_id, url), name in zip(portraits, _names(page, list(portraits.values())), strict=True):
-        tags = dict.fromkeys(tags_of([text for text in (title, brand, name) if text]))
-        offers.append(RemoteImage(source_id, url, **said, title=name or title, tags=tuple(tags)))
+        tags = dict.fromkeys(normal_tags([text for text in (title, brand, name) if text]))
+        offers.append(RemoteImage(source_id, url, **fields, title=name or title, tags=tuple(tags)))
     return offers
 
 
-def _opt_out(page: BeautifulSoup, answer: HttpResponse) -> str | None:
-    words = opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
+def _find_opt_out(page: BeautifulSoup, answer: HttpResponse) -> str | None:
+    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     for meta in page.find_all("meta"):
         name, content = str(meta.get("name", "")).strip().lower(), str(meta.get("content", ""))
-        if name in ("robots", AGENT) and opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
+        if name in ("robots", AGENT) and find_opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
             words = words or f"meta {name}: {content[:100]}"
     return words
 
@@ -172,12 +172,14 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpRespon
     """(source_id, URL) of each -> its tag: by the names of files, or else by the texts in place of pictures. What leads
     to another picture, in a row that has a portrait, is of the whole figure. Raises BadAnswer if characters have
     pictures, and none is found to be a portrait."""
-    items = {item, item_of(answer.url, answer.url)}
+    items = {item, parse_item_id(answer.url, answer.url)}
     images = [(image, _address(base_url, image.get("src"), answer)) for image in page.find_all("img")]
     images = [(image, url, _FILE.search(urlsplit(url or "").path)) for image, url in images]
     images = [image for image in images if image[2] and not _NO_PORTRAIT.search(image[2][2])]
-    _check_number(images, answer)
-    told = {id(name.find_parent("tr")) for name in page.find_all(class_="chara-name", limit=MAX_NAMES)} - {id(None)}
+    _check_count(images, answer)
+    name_rows = {id(name.find_parent("tr")) for name in page.find_all(class_="chara-name", limit=MAX_NAMES)} - {
+        id(None)
+    }
     named, described, rows, strange = {}, {}, set(), None
     for image, url, file in images:
         is_linked, row = image.find_parent("a", href=_A_PICTURE), image.find_parent("tr")
@@ -185,7 +187,7 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpRespon
         if (is_named or "キャラ" in str(image.get("alt")).rpartition("|")[2]) and not (is_linked and id(row) in rows):
             (named if is_named else described).setdefault(file[0], (url, image))
             rows |= {id(row)} if row else set()
-        elif not is_linked and id(row) in told:
+        elif not is_linked and id(row) in name_rows:
             strange = url
     if strange and not named and not described:
         raise bad_answer(answer, f"characters with pictures of another kind: {strange}", CHANGED)
@@ -229,25 +231,25 @@ def _names(page: BeautifulSoup, portraits: list[Tag]) -> list[str | None]:
 
 def _name(tag: Tag) -> str | None:
     """A character's, without the part played, which stands on a line above, its reading, measures, and who speaks."""
-    lines = _VOICE.sub("", _lines(tag.find("charalist") or tag)).split("\n")
+    lines = _VOICE.sub("", _text_lines(tag.find("charalist") or tag)).split("\n")
     names = [next(filter(None, map(str.strip, _BRACKETS.split(line))), "") for line in lines]
     return one_line(next((name for name in reversed(names) if name and not re.search("[：:]", name)), None))
 
 
 def _row(page: BeautifulSoup, label: str) -> list[str]:
     """What the table of the shop says under a label."""
-    said = page.find(string=lambda text: len(text) < 50 and "".join(text.split()).rstrip("：:") == label)
-    cell = said and said.find_parent(["td", "th"])
+    fields = page.find(string=lambda text: len(text) < 50 and "".join(text.split()).rstrip("：:") == label)
+    cell = fields and fields.find_parent(["td", "th"])
     value = cell and cell.find_next_sibling(["td", "th"])
-    pieces = re.split("[、，,／/\n]", _SHOP.sub("", _lines(value))) if value else []
+    pieces = re.split("[、，,／/\n]", _SHOP.sub("", _text_lines(value))) if value else []
     return [piece for text in pieces if (piece := one_line(text))]
 
 
-def _words(tag: Tag | None) -> str:
-    return (one_line(_lines(tag)) or "") if tag else ""
+def _text_of(tag: Tag | None) -> str:
+    return (one_line(_text_lines(tag)) or "") if tag else ""
 
 
-def _lines(tag: Tag) -> str:
+def _text_lines(tag: Tag) -> str:
     """The beginning of a tag's text, where line breaks and links begin lines."""
     parts = []
     for node in itertools.islice(tag.descendants, 300):

@@ -10,35 +10,35 @@ saw once, so no byte of it is promised; its address may lead anywhere.
 
 from pipeline.sources.base import Skipped
 from pipeline.sources.folder import OTHERS
-from pipeline.sources.parsing import BadAnswer, bad_answer, json_of, tags_of
+from pipeline.sources.parsing import BadAnswer, bad_answer, normal_tags, parse_json_body
 from pipeline.sources.web_source import RemoteImage
 from pipeline.tags import one_line
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpResponse
 
-_UNKNOWN = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
-_UNUSABLE = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}
-_OTHERS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "m3u8"} | {name[1:] for name in OTHERS}
+_UNKNOWN_TYPES = {"", "image/", "image/*", "application/octet-stream", "binary/octet-stream"}
+_UNUSABLE_TYPES = {"svg", "svgz", "svg+xml", "ico", "x-icon", "vnd.microsoft.icon", "psd", "vnd.adobe.photoshop"}
+_OTHER_EXTENSIONS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "m3u8"} | {name[1:] for name in OTHERS}
 
 
-def object_of(answer: HttpResponse) -> dict:
+def parse_object(answer: HttpResponse) -> dict:
     """The JSON object that came. Raises BadAnswer."""
-    said = json_of(answer)
-    if not isinstance(said, dict):
-        raise bad_answer(answer, f"no results but {str(said)[:100]!r}")
-    return said
+    data = parse_json_body(answer)
+    if not isinstance(data, dict):
+        raise bad_answer(answer, f"no results but {str(data)[:100]!r}")
+    return data
 
 
-def refusal_of(answer: HttpResponse) -> dict:
+def parse_refusal(answer: HttpResponse) -> dict:
     """The same of an answer that says no; empty if it is none: what is in front of an API may answer web pages."""
     try:
-        return object_of(answer)
+        return parse_object(answer)
     except BadAnswer:
         return {}
 
 
-def offer_of(
+def offer_hit(
     hit_id: str,
     url: object,
     *,
@@ -55,7 +55,7 @@ def offer_of(
     address = absolute_url(url)
     if address is None:
         return Skipped(hit_id or sanitize_line(url) or "no URL", "bad_url", sanitize_line(url, 100) or "no URL")
-    if found := no_picture(kind, address):
+    if found := non_picture_type(kind, address):
         return Skipped(hit_id or address, "not_a_picture", found)
     return RemoteImage(
         hit_id or address,
@@ -65,17 +65,17 @@ def offer_of(
         artist=one_line(artist),
         rating=rating,
         license=license,
-        tags=tuple(dict.fromkeys(tags_of(tags or []))),
+        tags=tuple(dict.fromkeys(normal_tags(tags or []))),
     )
 
 
-def no_picture(kind: object, url: str) -> str:
+def non_picture_type(kind: object, url: str) -> str:
     """What the file is instead of a picture, by the type that is claimed for it, and by its name if none is; empty if
     it may be one: what it is shows when it is fetched."""
     claimed = sanitize_line(kind or "", 100).partition(";")[0].strip().lower().lstrip(".")
-    if claimed in _UNKNOWN:
+    if claimed in _UNKNOWN_TYPES:
         name = url.partition("?")[0].rpartition("/")[2]
         claimed = name.rpartition(".")[2].lower() if "." in name else ""
     family, slash, name = claimed.rpartition("/")
-    is_none = name in _UNUSABLE or (family not in ("", "image") if slash else name in _OTHERS)
+    is_none = name in _UNUSABLE_TYPES or (family not in ("", "image") if slash else name in _OTHER_EXTENSIONS)
     return claimed[:40] if is_none else ""

@@ -13,17 +13,17 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import BadAnswer, bad_answer, offers_of, skip_missing_url, whole_number
-from pipeline.sources.search import object_of, offer_of, refusal_of
+from pipeline.sources.parsing import BadAnswer, bad_answer, parse_integer, parse_items, skip_missing_url
+from pipeline.sources.search import offer_hit, parse_object, parse_refusal
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.terminal import sanitize_line
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 
 VERSION = 1
 PER_PAGE = 10
 LAST_START = 91  # 92 and more are refused, though nextPage offers them
-DEEPEST = 100
-MINUTE = 60.0  # seconds
+MAX_RESULTS = 100
+QUOTA_WAIT_S = 60.0  # seconds
 # Our names of its parameters. What is empty is not sent.
 PARAMETERS = {
     "safe": "safe",
@@ -38,7 +38,7 @@ PARAMETERS = {
     "hl": "hl",
 }
 OPTIONS = dict.fromkeys(PARAMETERS, "") | {"safe": "active"}
-_INSTEAD = (
+_ALTERNATIVES = (
     "give both in luigi.cfg if you have them; the API is closed to new customers and ends on 2027-01-01: "
     "--source openverse and --source urls are there instead"
 )
@@ -50,64 +50,66 @@ _PERIODS = {
 }
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     if not query.text.strip():
         raise UserError("--query", "it is empty", "words to search for", "give some")
     return {"start": 1}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
+def request(query: Query, cursor: Cursor) -> HttpRequest:
     """Always for a whole page: a query costs the same however few results it is for, and pages of another length would
     step over the last of the 100."""
     missing = [name for name in ("api_key", "cx") if not query.keys.get(name)]
     if missing:
-        raise UserError("[google_images]", f"no {' and no '.join(missing)}", "the key and engine's id (cx)", _INSTEAD)
-    said = {name: query.options.get(name, OPTIONS[name]).strip() for name in PARAMETERS}
-    said["img_size"] = said["img_size"].upper()  # as the API's description has it; its prose has small letters
+        raise UserError(
+            "[google_images]", f"no {' and no '.join(missing)}", "the key and engine's id (cx)", _ALTERNATIVES
+        )
+    data = {name: query.options.get(name, OPTIONS[name]).strip() for name in PARAMETERS}
+    data["img_size"] = data["img_size"].upper()  # as the API's description has it; its prose has small letters
     parameters = {"q": query.text, "searchType": "image", "num": PER_PAGE, "start": cursor["start"]}
-    parameters |= {PARAMETERS[name]: value for name, value in said.items() if value}
+    parameters |= {PARAMETERS[name]: value for name, value in data.items() if value}
     secrets = (("key", query.keys["api_key"]), ("cx", query.keys["cx"]))
     return HttpRequest(f"{query.base_url}/customsearch/v1?{urlencode(parameters)}", secrets=secrets)
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     if answer.status >= 400:
         raise _refusal(answer)
-    said = object_of(answer)
-    if "error" in said:
+    data = parse_object(answer)
+    if "error" in data:
         raise _refusal(answer)
-    items = said.get("items", [])  # without a hit there are none
+    items = data.get("items", [])  # without a hit there are none
     if not isinstance(items, list):
         raise bad_answer(answer, f"no list of items but {str(items)[:100]!r}")
     places = itertools.count(cursor["start"])
-    offers = offers_of(items, lambda item: _offer(item, next(places)), answer)
-    following = _following(said)
-    if not items or following is None:
+    offers = parse_items(items, lambda item: _parse_hit(item, next(places)), answer)
+    next_start = _next_start(data)
+    if not items or next_start is None:
         return Page(offers, None)
-    if following > LAST_START:
-        return Page(offers, None, f"the API shows no more than {DEEPEST} results of a search")
-    if following <= cursor["start"]:
-        raise bad_answer(answer, f"result {cursor['start']} is followed by result {following}")
-    return Page(offers, {"start": following})
+    if next_start > LAST_START:
+        return Page(offers, None, f"the API shows no more than {MAX_RESULTS} results of a search")
+    if next_start <= cursor["start"]:
+        raise bad_answer(answer, f"result {cursor['start']} is followed by result {next_start}")
+    return Page(offers, {"start": next_start})
 
 
-def _following(said: dict) -> int | None:
+def _next_start(data: dict) -> int | None:
     """Where the next page starts; None if there is none."""
-    queries = said.get("queries")
+    queries = data.get("queries")
     pages = queries.get("nextPage") if isinstance(queries, dict) else None
     page = pages[0] if isinstance(pages, list) and pages else None
-    return whole_number(page.get("startIndex")) if isinstance(page, dict) else None
+    return parse_integer(page.get("startIndex")) if isinstance(page, dict) else None
 
 
-def _offer(item: dict, place: int) -> RemoteImage | Skipped:
+def _parse_hit(item: dict, place: int) -> RemoteImage | Skipped:
     if not item.get("link"):
         return skip_missing_url(f"result {place}", item)
     image = item.get("image") if isinstance(item.get("image"), dict) else {}
     kind = item.get("mime") or item.get("fileFormat")
-    return offer_of("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
+    return offer_hit("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
 
 
-def _refusal(answer: HttpResponse) -> Busy | UserError:
+def _refusal(answer: HttpResponse) -> RetryLater | UserError:
     """Return what to make of an answer that says no. Keys that it repeats are hidden already."""
     error = _error(answer)
     words = sanitize_line(error.get("message") or f"HTTP {answer.status}")
@@ -121,7 +123,7 @@ def _refusal(answer: HttpResponse) -> Busy | UserError:
             "it is used up, and reset at midnight Pacific; run the same command again then",
         )
     if answer.status == 429 or period == "minute":
-        return Busy(words, MINUTE)
+        return RetryLater(words, QUOTA_WAIT_S)
     if "API_KEY_INVALID" in reasons or "api key" in words.lower():
         return UserError("[google_images]", f"Google says: {words}", "a key that is valid", "look at api_key")
     if answer.status in (401, 403):
@@ -133,7 +135,7 @@ def _refusal(answer: HttpResponse) -> Busy | UserError:
 
 def _error(answer: HttpResponse) -> dict:
     """What it says of itself; empty if it is none of the API's."""
-    error = refusal_of(answer).get("error")
+    error = parse_refusal(answer).get("error")
     return error if isinstance(error, dict) else {"message": error}
 
 

@@ -12,24 +12,31 @@ from urllib.parse import urlencode
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import BadAnswer, offers_of, posts_of, skip_by_rating, skip_missing_url, whole_number
-from pipeline.sources.search import object_of, offer_of, refusal_of
+from pipeline.sources.parsing import (
+    BadAnswer,
+    parse_integer,
+    parse_items,
+    parse_post_list,
+    skip_by_rating,
+    skip_missing_url,
+)
+from pipeline.sources.search import offer_hit, parse_object, parse_refusal
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
-from pipeline.web.messages import Busy, HttpRequest, HttpResponse
+from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
 
 VERSION = 1
 PER_PAGE = 20  # the most without a token. With one: 50, which does not divide 240
-DEEPEST = 240
+MAX_RESULTS = 240
 OPTIONS = dict.fromkeys(("license", "license_type", "category", "extension", "source", "aspect_ratio", "size"), "") | {
     "mature": "false"
 }
-_TOO_DEEP = f"the API shows no more than {DEEPEST} results of a search"
+_TOO_DEEP = f"the API shows no more than {MAX_RESULTS} results of a search"
 _NAMES = {"pdm": "Public Domain Mark", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+": "CC NC-Sampling+"}
 
 
-def first(query: Query) -> Cursor:
+def first_cursor(query: Query) -> Cursor:
     if not query.text.strip():
         raise UserError("--query", "it is empty", "words to search for", "give some")
     if _option(query, "mature") not in ("true", "false"):
@@ -37,25 +44,25 @@ def first(query: Query) -> Cursor:
     return {"page": 1}
 
 
-def ask(query: Query, cursor: Cursor) -> HttpRequest:
-    said = {name: value for name in OPTIONS if (value := _option(query, name))}
-    parameters = {"q": query.text, "page": cursor["page"], "page_size": PER_PAGE} | said
+def request(query: Query, cursor: Cursor) -> HttpRequest:
+    data = {name: value for name in OPTIONS if (value := _option(query, name))}
+    parameters = {"q": query.text, "page": cursor["page"], "page_size": PER_PAGE} | data
     return HttpRequest(f"{query.base_url}/v1/images/?{urlencode(parameters)}", bearer=query.keys.get("token") or None)
 
 
-def read(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     page = cursor["page"]
     if answer.status >= 400:
         return _after_refusal(query, page, answer)
-    said = object_of(answer)
-    items = posts_of(said.get("results", said), answer)
+    data = parse_object(answer)
+    items = parse_post_list(data.get("results", data), answer)
     places = itertools.count(1)
-    offers = offers_of(items, lambda item: _offer(query, item, f"page {page}, result {next(places)}"), answer)
-    pages, results = whole_number(said.get("page_count")), whole_number(said.get("result_count")) or 0
+    offers = parse_items(items, lambda item: _parse_hit(query, item, f"page {page}, result {next(places)}"), answer)
+    pages, results = parse_integer(data.get("page_count")), parse_integer(data.get("result_count")) or 0
     # A page may be short, or empty, in the middle: dead links are left out of it. The count says where the end is.
     is_last = page >= pages if pages is not None else not items
-    is_deepest = (page + 1) * PER_PAGE > DEEPEST
-    if is_deepest and (results >= DEEPEST or not is_last):
+    is_deepest = (page + 1) * PER_PAGE > MAX_RESULTS
+    if is_deepest and (results >= MAX_RESULTS or not is_last):
         return Page(offers, None, _TOO_DEEP)
     return Page(offers, None if is_last else {"page": page + 1})
 
@@ -66,10 +73,10 @@ def _option(query: Query, name: str) -> str:
 
 def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
     """What is found if the API says no: nothing, where that is its end. Raises Busy or UserError."""
-    words = _words(answer)
+    words = _error_text(answer)
     has_token = bool(query.keys.get("token"))
     if answer.status == 429:
-        raise Busy(words)
+        raise RetryLater(words)
     if answer.status == 404 and page > 1:
         return Page([], None)
     if answer.status == 401 and page > 1 and not has_token:
@@ -81,13 +88,13 @@ def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
     raise BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 
-def _words(answer: HttpResponse) -> str:
+def _error_text(answer: HttpResponse) -> str:
     """The API's, or as many as it has."""
-    said = refusal_of(answer)
-    return sanitize_line(said.get("detail") or said or f"HTTP {answer.status}")
+    data = parse_refusal(answer)
+    return sanitize_line(data.get("detail") or data or f"HTTP {answer.status}")
 
 
-def _offer(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
+def _parse_hit(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
     hit_id = sanitize_line(item["id"], 100) if isinstance(item.get("id"), (str, int)) else ""
     hit_id = hit_id or place
     if not item.get("url"):
@@ -96,7 +103,7 @@ def _offer(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
     if rating and _option(query, "mature") != "true":
         return skip_by_rating(hit_id, rating, item)
     tags = item.get("tags") if isinstance(item.get("tags"), list) else []
-    return offer_of(
+    return offer_hit(
         hit_id,
         item["url"],
         kind=item.get("filetype"),

@@ -16,6 +16,7 @@ import pytest
 from pipeline.blocklist import BlockList
 from pipeline.crawl import download
 from pipeline.crawl.crawl import Crawl
+from pipeline.crawl.ledger import Entry
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.sources import SOURCES
@@ -25,7 +26,7 @@ from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import BlockedByHost, Client, CrawlPolicy
 from pipeline.web.messages import HttpRequest
-from tests.support.fake_site import GALLERY, RequestFailed, StandIn, keeps_apart
+from tests.support.fake_site import GALLERY, InjectedFailure, StandIn, keeps_apart
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
 
@@ -131,49 +132,49 @@ def test_the_limit_counts_offers_and_may_grow(ask, site):
 
 # (fault, what the ledger says of the picture in the end)
 FILE_FAULTS = {
-    "429, seconds": (RequestFailed("", "status", code=429, headers={"Retry-After": "1"}), "fetched"),
-    "429, a date": (RequestFailed("", "status", code=429, retry_after=2, is_date=True), "fetched"),
-    "429 for ever": (RequestFailed("", "status", times=99, code=429, headers={"Retry-After": "0"}), "rate_limited"),
-    "reset": (RequestFailed("", "reset"), "fetched"),
-    "reset in the middle": (RequestFailed("", "reset", at=300), "fetched"),
-    "cut, with its length": (RequestFailed("", "truncate", at=300), "fetched"),
-    "cut, without": (RequestFailed("", "truncate", at=300, length=False), "fetched"),
-    "cut for ever, without": (RequestFailed("", "truncate", times=99, at=300, length=False), "wrong_hash"),
-    "cut while chunked": (RequestFailed("", "chunked", at=300), "fetched"),
-    "a web page": (RequestFailed("", "html200", times=99), "wrong_type"),
-    "the wrong type": (RequestFailed("", "wrong_type"), "fetched"),
-    "no picture": (RequestFailed("", "wrong_bytes", times=99), "wrong_hash"),
-    "another picture": (RequestFailed("", "other_bytes", times=99), "fetched"),
-    "a loop": (RequestFailed("", "redirect", times=99), "redirects"),
-    "to a file": (RequestFailed("", "redirect", to="file:///etc/passwd"), "bad_url"),
-    "to a private address": (RequestFailed("", "redirect", to="http://10.0.0.1/x.jpg"), "private_address"),
-    "to this machine": (RequestFailed("", "redirect", to="http://localhost:1/x.jpg"), "private_address"),
-    "to metadata": (RequestFailed("", "redirect", to="http://[::ffff:169.254.169.254]/x.jpg"), "private_address"),
-    "into the headers": (RequestFailed("", "redirect", to="/x%0d%0aX-Injected: 1\tb"), "gone"),
-    "404": (RequestFailed("", "status", code=404), "gone"),
-    "410": (RequestFailed("", "status", code=410), "gone"),
-    "451": (RequestFailed("", "status", code=451), "gone"),
-    "403": (RequestFailed("", "status", code=403), "refused"),
-    "500": (RequestFailed("", "status", code=500), "fetched"),
-    "503 for ever": (RequestFailed("", "status", times=99, code=503), "server_error"),
-    "a drip": (RequestFailed("", "drip", times=99), "too_slow"),
-    "silence": (RequestFailed("", "silence", times=99), "too_slow"),
-    "endless": (RequestFailed("", "endless", times=99), "too_large"),
-    "a bomb": (RequestFailed("", "bomb", times=99), "too_large"),
-    "noai": (RequestFailed("", "headers", more={"X-Robots-Tag": "noai, noimageai"}), "opted_out"),
-    "for another": (RequestFailed("", "headers", more={"X-Robots-Tag": "otherbot: noindex"}), "fetched"),
-    "reserved": (RequestFailed("", "headers", more={"TDM-Reservation": "1"}), "opted_out"),
-    "200 headers": (RequestFailed("", "headers", times=99, more={f"X-{n}": "y" for n in range(200)}), "unreachable"),
+    "429, seconds": (InjectedFailure("", "status", code=429, headers={"Retry-After": "1"}), "fetched"),
+    "429, a date": (InjectedFailure("", "status", code=429, retry_after=2, is_date=True), "fetched"),
+    "429 for ever": (InjectedFailure("", "status", times=99, code=429, headers={"Retry-After": "0"}), "rate_limited"),
+    "reset": (InjectedFailure("", "reset"), "fetched"),
+    "reset in the middle": (InjectedFailure("", "reset", at=300), "fetched"),
+    "cut, with its length": (InjectedFailure("", "truncate", at=300), "fetched"),
+    "cut, without": (InjectedFailure("", "truncate", at=300, length=False), "fetched"),
+    "cut for ever, without": (InjectedFailure("", "truncate", times=99, at=300, length=False), "wrong_hash"),
+    "cut while chunked": (InjectedFailure("", "chunked", at=300), "fetched"),
+    "a web page": (InjectedFailure("", "html200", times=99), "wrong_type"),
+    "the wrong type": (InjectedFailure("", "wrong_type"), "fetched"),
+    "no picture": (InjectedFailure("", "wrong_bytes", times=99), "wrong_hash"),
+    "another picture": (InjectedFailure("", "other_bytes", times=99), "fetched"),
+    "a loop": (InjectedFailure("", "redirect", times=99), "redirects"),
+    "to a file": (InjectedFailure("", "redirect", to="file:///etc/passwd"), "bad_url"),
+    "to a private address": (InjectedFailure("", "redirect", to="http://10.0.0.1/x.jpg"), "private_address"),
+    "to this machine": (InjectedFailure("", "redirect", to="http://localhost:1/x.jpg"), "private_address"),
+    "to metadata": (InjectedFailure("", "redirect", to="http://[::ffff:169.254.169.254]/x.jpg"), "private_address"),
+    "into the headers": (InjectedFailure("", "redirect", to="/x%0d%0aX-Injected: 1\tb"), "gone"),
+    "404": (InjectedFailure("", "status", code=404), "gone"),
+    "410": (InjectedFailure("", "status", code=410), "gone"),
+    "451": (InjectedFailure("", "status", code=451), "gone"),
+    "403": (InjectedFailure("", "status", code=403), "refused"),
+    "500": (InjectedFailure("", "status", code=500), "fetched"),
+    "503 for ever": (InjectedFailure("", "status", times=99, code=503), "server_error"),
+    "a drip": (InjectedFailure("", "drip", times=99), "too_slow"),
+    "silence": (InjectedFailure("", "silence", times=99), "too_slow"),
+    "endless": (InjectedFailure("", "endless", times=99), "too_large"),
+    "a bomb": (InjectedFailure("", "bomb", times=99), "too_large"),
+    "noai": (InjectedFailure("", "headers", more={"X-Robots-Tag": "noai, noimageai"}), "opted_out"),
+    "for another": (InjectedFailure("", "headers", more={"X-Robots-Tag": "otherbot: noindex"}), "fetched"),
+    "reserved": (InjectedFailure("", "headers", more={"TDM-Reservation": "1"}), "opted_out"),
+    "200 headers": (InjectedFailure("", "headers", times=99, more={f"X-{n}": "y" for n in range(200)}), "unreachable"),
 }
 
 
 @pytest.mark.parametrize("name", FILE_FAULTS)
 def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypatch):
-    monkeypatch.setattr(web, "PATIENCE", (1, 0.3))
+    monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)
     fault, expected = FILE_FAULTS[name]
     victim = next(post for post in site.posts[1:] if post.is_picture and post.rating == "general")
     pattern = f"/{victim.id}/"
-    site.faults.append(RequestFailed(pattern, fault.kind, fault.times, **fault.details))
+    site.faults.append(InjectedFailure(pattern, fault.kind, fault.times, **fault.details))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.monotonic()
     harvest = ask()
@@ -191,9 +192,9 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
 
 
 def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
-    monkeypatch.setattr("pipeline.web.client.SMALL", 0)
+    monkeypatch.setattr("pipeline.web.client.MIN_RESUMABLE_BYTES", 0)
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(RequestFailed(f"/{victim.id}/", "truncate", at=300))
+    site.faults.append(InjectedFailure(f"/{victim.id}/", "truncate", at=300))
     ask().run(0, 3)
     asked = [each for each in site.log if f"/{victim.id}/" in each.path]
     assert [each.status for each in asked] == [200, 206]
@@ -203,14 +204,14 @@ def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
 
 def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(RequestFailed(f"/{victim.id}/", "other_bytes", times=99))
+    site.faults.append(InjectedFailure(f"/{victim.id}/", "other_bytes", times=99))
     harvest = ask()
     harvest.run(0, 2)
     with harvest._ledger() as ledger:
-        lines = {line.source_id: line.file for line in ledger.lines(harvest.key, 0, 2) if line.file}
-    assert not lines[str(victim.id)].is_as_promised
-    assert victim.md5 in lines[str(victim.id)].detail
-    assert all(file.is_as_promised for source_id, file in lines.items() if source_id != str(victim.id))
+        entries = {entry.image.source_id: entry.file for entry in ledger.entries(harvest.key, 0, 2) if entry.file}
+    assert not entries[str(victim.id)].is_as_promised
+    assert victim.md5 in entries[str(victim.id)].detail
+    assert all(file.is_as_promised for source_id, file in entries.items() if source_id != str(victim.id))
     strict = ask(strict=True)
     strict.run(0, 2)
     assert outcomes(strict, limit=2)[str(victim.id)] == "wrong_hash"
@@ -218,7 +219,7 @@ def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, sit
 
 def test_what_failed_is_asked_for_again_alone(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(RequestFailed(f"/{victim.id}/", "status", code=404))
+    site.faults.append(InjectedFailure(f"/{victim.id}/", "status", code=404))
     harvest = ask()
     assert not harvest.run(0, 8).counts.is_complete
     asked = files_asked(site)
@@ -232,20 +233,20 @@ def test_what_failed_is_asked_for_again_alone(ask, site):
 
 
 PAGE_FAULTS = {
-    "429": ("safebooru", RequestFailed("page=dapi", "status", code=429, headers={"Retry-After": "1"})),
-    "503": ("danbooru", RequestFailed("posts.json", "status", code=503)),
-    "reset": ("konachan", RequestFailed("post.json", "reset")),
-    "cut": ("gelbooru", RequestFailed("page=dapi", "truncate", at=300)),
-    "abuse": ("safebooru", RequestFailed("page=dapi", "abuse")),
-    "an empty page": ("safebooru", RequestFailed("page=dapi.*json=1", "empty", times=3)),
-    "an empty page of the other form": ("gelbooru", RequestFailed("page=dapi.*json=1", "empty", times=2)),
+    "429": ("safebooru", InjectedFailure("page=dapi", "status", code=429, headers={"Retry-After": "1"})),
+    "503": ("danbooru", InjectedFailure("posts.json", "status", code=503)),
+    "reset": ("konachan", InjectedFailure("post.json", "reset")),
+    "cut": ("gelbooru", InjectedFailure("page=dapi", "truncate", at=300)),
+    "abuse": ("safebooru", InjectedFailure("page=dapi", "abuse")),
+    "an empty page": ("safebooru", InjectedFailure("page=dapi.*json=1", "empty", times=3)),
+    "an empty page of the other form": ("gelbooru", InjectedFailure("page=dapi.*json=1", "empty", times=2)),
 }
 
 
 @pytest.mark.parametrize("name", PAGE_FAULTS)
 def test_a_listing_outlives_what_passes(ask, site, name):
     source, fault = PAGE_FAULTS[name]
-    site.faults.append(RequestFailed(fault.pattern, fault.kind, fault.times, **fault.details))
+    site.faults.append(InjectedFailure(fault.pattern, fault.kind, fault.times, **fault.details))
     harvest = ask(source)
     counts = harvest.run(0, 0).counts
     assert counts.is_complete
@@ -253,7 +254,7 @@ def test_a_listing_outlives_what_passes(ask, site, name):
 
 
 def test_a_listing_that_the_site_cuts_off_is_told_as_not_complete(ask, site):
-    site.faults.append(RequestFailed("page=dapi", "too_deep", times=99))
+    site.faults.append(InjectedFailure("page=dapi", "too_deep", times=99))
     counts = ask(text="1girl sort:score:desc").run(0, 0).counts
     assert not counts.is_complete
     assert "20,000" in counts.shortfall
@@ -268,28 +269,28 @@ def test_hidden_posts_are_counted_and_never_asked_for(ask, site):
 
 
 REFUSALS = {
-    "abuse": ("safebooru", RequestFailed("page=dapi", "abuse", times=99), {}, "abuse"),
-    "cloudflare": ("danbooru", RequestFailed("posts.json", "cloudflare", times=99), {}, "challenge"),
-    "a web page": ("safebooru", RequestFailed("page=dapi", "html200", times=99), {}, "web page"),
-    "broken": ("danbooru", RequestFailed("posts.json", "wrong_bytes", times=99), {}, "no JSON"),
+    "abuse": ("safebooru", InjectedFailure("page=dapi", "abuse", times=99), {}, "abuse"),
+    "cloudflare": ("danbooru", InjectedFailure("posts.json", "cloudflare", times=99), {}, "challenge"),
+    "a web page": ("safebooru", InjectedFailure("page=dapi", "html200", times=99), {}, "web page"),
+    "broken": ("danbooru", InjectedFailure("posts.json", "wrong_bytes", times=99), {}, "no JSON"),
     "too many tags": ("danbooru", None, {"text": "1girl solo smile"}, "more than 2 tags"),
     "a wrong key": ("danbooru", None, {"keys": {"login": "a", "api_key": "hush-hush"}}, "401"),
     "no key": ("gelbooru", "needs_key", {}, "401"),
     "unsafe": ("danbooru", None, {"text": "1girl rating:explicit"}, "rating:explicit"),
-    "nested": ("danbooru", RequestFailed("posts.json", "nested_html", times=99), {}, "no JSON"),
-    "endless": ("danbooru", RequestFailed("posts.json", "endless", times=99), {}, "too_large"),
-    "silent": ("danbooru", RequestFailed("posts.json", "silence", times=99), {}, "too_slow"),
+    "nested": ("danbooru", InjectedFailure("posts.json", "nested_html", times=99), {}, "no JSON"),
+    "endless": ("danbooru", InjectedFailure("posts.json", "endless", times=99), {}, "too_large"),
+    "silent": ("danbooru", InjectedFailure("posts.json", "silence", times=99), {}, "too_slow"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_site_that_says_no_is_told_in_one_line_and_its_keys_are_not(ask, site, name, monkeypatch, caplog):
-    monkeypatch.setattr(web, "PATIENCE", (1, 0.3))
+    monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)
     source, fault, query, words = REFUSALS[name]
     if isinstance(fault, str):
         setattr(site, fault, True)
     elif fault:
-        site.faults.append(RequestFailed(fault.pattern, fault.kind, fault.times, **fault.details))
+        site.faults.append(InjectedFailure(fault.pattern, fault.kind, fault.times, **fault.details))
     with pytest.raises(UserError, match=words) as error:
         ask(source, **query).run(0, 0)
     assert "\n" not in str(error.value)
@@ -301,8 +302,8 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
     site.needs_key = True
     keys = {"api_key": "hush-hush", "user_id": "4711"}
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
-    site.faults.append(RequestFailed(f"/{victim.id}/", "reset", times=99))
-    site.faults.append(RequestFailed("page=dapi", "reset"))
+    site.faults.append(InjectedFailure(f"/{victim.id}/", "reset", times=99))
+    site.faults.append(InjectedFailure("page=dapi", "reset"))
     harvest = ask("gelbooru", keys=keys)
     harvest.run(0, 5)
     assert any("api_key=hush-hush" in asked.path for asked in site.log if "page=dapi" in asked.path)
@@ -316,7 +317,7 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
 
 def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, site):
     victims = [post for post in site.posts if post.is_picture and post.rating == "general"]
-    site.faults.append(RequestFailed(f"/{victims[6].id}/", "cloudflare", times=99))
+    site.faults.append(InjectedFailure(f"/{victims[6].id}/", "cloudflare", times=99))
     harvest = ask()
     with pytest.raises(BlockedByHost, match="challenge"):
         harvest.run(0, 0)
@@ -326,7 +327,7 @@ def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, s
 
 
 def test_a_host_that_is_down_is_soon_left_alone(ask, site):
-    site.faults.append(RequestFailed("/files/|/images/", "status", times=10**6, code=503))
+    site.faults.append(InjectedFailure("/files/|/images/", "status", times=10**6, code=503))
     harvest = ask(policy={"backoff": 0.001})
     with pytest.raises(UserError, match="in a row"):
         harvest.run(0, 0)
@@ -367,14 +368,14 @@ def test_a_refresh_and_a_retry_do_not_cancel_each_other(ask, site):
     """Each is killed, as it were, at its first request, and the other is asked for then."""
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     for first, then in (("is_refresh", "is_retry"), ("is_retry", "is_refresh")):
-        site.faults[:] = [RequestFailed(f"/{victim.id}/", "status", code=404)]
+        site.faults[:] = [InjectedFailure(f"/{victim.id}/", "status", code=404)]
         harvest = ask()
         with contextlib.suppress(FileNotFoundError):
             (harvest.store.root / "ledger.sqlite").unlink()
         harvest.run(0, 0)
         site.add_posts(3)
         with harvest._ledger() as ledger:
-            cursor = harvest.site.engine.first(harvest.query) if first == "is_refresh" else None
+            cursor = harvest.site.engine.first_cursor(harvest.query) if first == "is_refresh" else None
             ledger.begin(harvest.key, 1, {}, cursor, is_retry=first == "is_retry")
         counts = harvest.run(harvest.round(is_new=True)[1], 0, **{then: True}).counts
         assert counts.is_complete, counts
@@ -416,7 +417,7 @@ def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
     monkeypatch.setattr("pipeline.sources.boorus.danbooru.PER_PAGE", 3)
     harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
     row = harvest.site.engine
-    monkeypatch.setattr(row, "_offer", lambda item, query: Skipped(str(item["id"]), "hidden"))
+    monkeypatch.setattr(row, "_parse_post", lambda item, query: Skipped(str(item["id"]), "hidden"))
     counts = harvest.run(0, 5).counts
     assert "2 pages in a row" in counts.shortfall
     assert not counts.is_complete
@@ -498,7 +499,7 @@ def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
 
 
 def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
-    site.faults.append(RequestFailed("/files/", "status", code=503, times=1e9))
+    site.faults.append(InjectedFailure("/files/", "status", code=503, times=1e9))
     with pytest.raises(UserError):
         ask("danbooru").run(0, 0)
     site.faults.clear()
@@ -515,7 +516,7 @@ def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
 def _offers(harvest: Crawl):
     harvest.run(0, 1)
     with harvest._ledger() as ledger:
-        return [line.offer for line in ledger.lines(harvest.key, 0, 1) if line.offer]
+        return [entry.image for entry in ledger.entries(harvest.key, 0, 1) if isinstance(entry, Entry)]
 
 
 def test_an_unchanged_page_is_not_sent_again(ask, site):
@@ -533,7 +534,7 @@ def test_a_query_of_line_ends_stays_one_request(ask, site):
 def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path):
     soon = str(int(time.time()) + 2)
     site.faults.append(
-        RequestFailed("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon})
+        InjectedFailure("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon})
     )
     harvest = ask()
     client = Client(harvest.policy, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
@@ -541,7 +542,7 @@ def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path
     from pipeline.web.partial_file import PartialFile
 
     for number in (1, 2):
-        client.file(HttpRequest(f"{site.url}/many/{number}.jpg"), PartialFile(tmp_path, f"{number}"))
+        client.fetch_file(HttpRequest(f"{site.url}/many/{number}.jpg"), PartialFile(tmp_path, f"{number}"))
     times = [asked.time for asked in site.log if "/many/" in asked.path]
     assert times[1] - times[0] > 0.9
 
@@ -588,7 +589,7 @@ def test_robots_speak_of_a_gallerys_pages_and_not_of_an_api(ask, site):
 
 @pytest.mark.parametrize("kind", ["nested_html", "endless", "bomb", "drip"])
 def test_a_hostile_page_is_told_within_bounds(ask, site, kind):
-    site.faults.append(RequestFailed("page1", kind, times=99))
+    site.faults.append(InjectedFailure("page1", kind, times=99))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(UserError) as error:
         ask("web_page", "/gallery/page1.html", policy={"page_seconds": 1}).run(0, 0)
@@ -621,7 +622,7 @@ def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
 def test_names_from_outside_become_no_paths(ask, site, tmp_path):
     long = "x" * 300 + ".jpg"
     tricks = ("../../escaped.jpg", "%2e%2e/%2e%2e/escaped.jpg", "..%5c..%5cescaped.jpg", "a%00escaped.jpg", long)
-    site.faults.append(RequestFailed("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
+    site.faults.append(InjectedFailure("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
     (tmp_path / "list.txt").write_text("\n".join(f"{site.url}/{trick}" for trick in tricks))
     harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="")
     assert harvest.run(0, 0).counts.by_kind == {"fetched": len(tricks)}
@@ -665,11 +666,13 @@ def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, re
     class Recorder:
         asked: HttpRequest
 
-        def file(self, ask, partial_file):
+        def fetch_file(self, ask, partial_file):
             self.asked = ask
-            raise web.RequestFailed("unreachable", "played")
+            raise web.InjectedFailure("unreachable", "played")
 
     client, url = Recorder(), "https://a.example/1.png"
-    file, _ = download.take(RemoteImage("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set())
+    file, _ = download.download_image(
+        RemoteImage("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set()
+    )
     assert file.outcome == "unreachable"
     assert client.asked.referer == referer

@@ -20,9 +20,9 @@ def fill(file: Path) -> None:
     offers = [RemoteImage(str(i), f"https://a.test/{i}.png", tags=("solo",)) for i in range(POSTS)]
     ledger.add_page("h", 0, offers, None, "")
     for offer in offers:
-        ledger.record(offer, File(FETCHED, image_id="0" * 64, path=f"images/00/{'0' * 64}.png", bytes=1))
+        ledger.record_file(offer, File(FETCHED, image_id="0" * 64, path=f"images/00/{'0' * 64}.png", bytes=1))
     ledger.add_page("h", 0, [Skipped("dropped", "gone", "HTTP 404")], None, "")
-    ledger.spend("2026-11", 0.5)
+    ledger.add_cost("2026-11", 0.5)
     ledger.finish("h", 0)
     ledger.close()
 
@@ -31,11 +31,11 @@ def use(file: Path) -> int:
     ledger = Ledger(file, "s")
     try:
         assert ledger.id
-        ledger.finished("h")
+        ledger.last_finished_round("h")
         ledger.rounds("h", 0)
-        ledger.spent("2026-11")
-        ledger.spend("2026-11", 0.5)
-        return len(list(ledger.lines("h", 0, 0)))
+        ledger.cost_in_month("2026-11")
+        ledger.add_cost("2026-11", 0.5)
+        return len(list(ledger.entries("h", 0, 0)))
     finally:
         ledger.close()
 

@@ -5,13 +5,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline.crawl.ledger import Ledger
+from pipeline.crawl.ledger import Entry, Ledger
 from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
 from pipeline.manifest import REASONS
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import parsed_json
+from pipeline.sources.parsing import parse_bounded_json
 from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.web.messages import HttpResponse
 
@@ -58,20 +58,20 @@ class Pages:
 
 @pytest.fixture
 def harvested(tmp_path):
-    """harvested(source, page, …) -> (the ledger's lines, its round), as a harvest lists them."""
+    """harvested(source, page, …) -> (the ledger's entries, its round), as a harvest lists them."""
 
     def run(source, *pages, query="1girl"):
         site, client = SOURCES[source], Pages(*pages)
         asked = Query(query, "https://site.example", ratings=site.ratings)
-        lister, cursor = Paginator(source, site, asked, 0), site.engine.first(asked)
+        paginator, cursor = Paginator(source, site, asked, 0), site.engine.first_cursor(asked)
         ledger = Ledger(tmp_path / "ledger.sqlite", source)
         ledger.begin("x", 0, {}, cursor, is_retry=False)
         while cursor is not None:
-            found = lister.page(client, ledger, cursor, 0, is_known=ledger.has_posts("x"))
+            found = paginator.fetch(client, ledger, cursor, 0, has_posts=ledger.has_posts("x"))
             ledger.add_page("x", 0, found.offers, found.next, found.shortfall)
             cursor = found.next
         assert not client.pages
-        return list(ledger.lines("x", 0, 0)), ledger.rounds("x", 0)[0]
+        return list(ledger.entries("x", 0, 0)), ledger.rounds("x", 0)[0]
 
     return run
 
@@ -83,9 +83,9 @@ def good(source, number):
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 @pytest.mark.parametrize("source", BOORUS)
 def test_an_odd_post_is_one_row_and_the_pages_go_on(harvested, source, odd):
-    lines, _ = harvested(source, [good(source, 9), odd, good(source, 8)], [good(source, 7)])
-    assert [line.source_id for line in lines if line.offer] == ["9", "8", "7"]
-    (drop,) = [line.drop for line in lines if line.drop]
+    entries, _ = harvested(source, [good(source, 9), odd, good(source, 8)], [good(source, 7)])
+    assert [each.image.source_id for each in entries if isinstance(each, Entry)] == ["9", "8", "7"]
+    (drop,) = [each for each in entries if isinstance(each, Skipped)]
     assert drop.reason in REASONS
     assert drop.detail
 
@@ -93,16 +93,16 @@ def test_an_odd_post_is_one_row_and_the_pages_go_on(harvested, source, odd):
 @pytest.mark.parametrize("odd", HARMLESS, ids=repr)
 @pytest.mark.parametrize("source", BOORUS)
 def test_what_no_picture_needs_may_be_odd(harvested, source, odd):
-    lines, _ = harvested(source, [good(source, 9) | odd, good(source, 8)])
-    assert [line.source_id for line in lines if line.offer] == ["9", "8"]
+    entries, _ = harvested(source, [good(source, 9) | odd, good(source, 8)])
+    assert [each.image.source_id for each in entries if isinstance(each, Entry)] == ["9", "8"]
 
 
 @pytest.mark.parametrize("odd", [{}, None, {"id": 5}, {"id": 5, "rating": "g"}], ids=repr)
 @pytest.mark.parametrize("source", BOORUS)
 def test_a_last_page_of_odd_posts_ends_the_listing_well(harvested, source, odd):
-    lines, round_ = harvested(source, [good(source, 9), good(source, 8)], [odd])
-    assert [line.source_id for line in lines if line.offer] == ["9", "8"]
-    assert len([line for line in lines if line.drop]) == 1
+    entries, round_ = harvested(source, [good(source, 9), good(source, 8)], [odd])
+    assert [each.image.source_id for each in entries if isinstance(each, Entry)] == ["9", "8"]
+    assert len([each for each in entries if isinstance(each, Skipped)]) == 1
     assert round_.cursor is None
 
 
@@ -116,9 +116,9 @@ def test_a_site_of_odd_posts_alone_has_changed(harvested, source, odd):
 @pytest.mark.parametrize("source", BOORUS)
 def test_pages_that_are_numbered_go_on_past_posts_without_ids(harvested, source):
     order = {"gelbooru": "sort:score"}.get(source, "order:score")
-    lines, _ = harvested(source, [good(source, 9)] * 100, [{}] * 100, [good(source, 7)] * 100, query=order)
-    assert [line.source_id for line in lines if line.offer] == ["9", "7"]
-    assert len([line for line in lines if line.drop]) == 100
+    entries, _ = harvested(source, [good(source, 9)] * 100, [{}] * 100, [good(source, 7)] * 100, query=order)
+    assert [each.image.source_id for each in entries if isinstance(each, Entry)] == ["9", "7"]
+    assert len([each for each in entries if isinstance(each, Skipped)]) == 100
 
 
 @pytest.mark.parametrize(
@@ -133,16 +133,16 @@ def test_an_odd_hit_of_a_search_is_one_row(source, field, hit, odd):
     site = SOURCES[source]
     query = Query("girl", "https://site.example")
     answer = HttpResponse("https://site.example/", 200, {}, json.dumps({field: [odd, hit]}).encode())
-    drop, offer = site.engine.read(query, site.engine.first(query), answer).offers
+    drop, offer = site.engine.parse(query, site.engine.first_cursor(query), answer).offers
     assert isinstance(drop, Skipped)
     assert isinstance(offer, RemoteImage)
 
 
 def test_json_is_read_whatever_its_depth_and_digits():
-    assert parsed_json('{"a": ' + "9" * 6000 + "}") == {"a": float("inf")}
-    deep = parsed_json("[" * 300 + "]" * 300)
+    assert parse_bounded_json('{"a": ' + "9" * 6000 + "}") == {"a": float("inf")}
+    deep = parse_bounded_json("[" * 300 + "]" * 300)
     assert len(repr(deep)) < 100
-    assert parsed_json('[{"a": [1, "x", null]}]') == [{"a": [1, "x", None]}]
+    assert parse_bounded_json('[{"a": [1, "x", null]}]') == [{"a": [1, "x", None]}]
 
 
 @pytest.mark.parametrize("source", BOORUS)

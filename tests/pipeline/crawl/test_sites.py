@@ -19,7 +19,7 @@ from pipeline.store import Store
 from pipeline.tags import normal_tag
 from pipeline.web.client import CrawlPolicy
 from tests.support.fake_getchu import ITEMS, pictures_of
-from tests.support.fake_site import RequestFailed, StandIn
+from tests.support.fake_site import InjectedFailure, StandIn
 from tests.support.run_luigi import last_line, luigi
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
@@ -118,10 +118,10 @@ def test_an_item_that_is_gone_is_counted_and_the_others_come(ask, site):
 
 def test_an_empty_month_and_one_that_cannot_be_read_are_told_apart(ask, site):
     assert ask("getchu", "month=2016-02").run(0, 0).offers == []
-    site.faults.append(RequestFailed("month_title", "maintenance", times=99))
+    site.faults.append(InjectedFailure("month_title", "maintenance", times=99))
     with pytest.raises(UserError, match="page without items: has the layout changed"):
         ask("getchu", "month=2015-04").run(0, 0)
-    site.faults[:] = [RequestFailed("/item/828803", "maintenance", times=99)]
+    site.faults[:] = [InjectedFailure("/item/828803", "maintenance", times=99)]
     with pytest.raises(UserError, match="/item/828803"):
         ask("getchu", "id=828803").run(0, 0)
 
@@ -135,9 +135,9 @@ def test_ids_come_from_a_file_too(ask, site, tmp_path):
 
 def test_a_getchu_that_stumbles_is_asked_again(ask, site):
     site.faults += [
-        RequestFailed("/item/828803", "reset"),
-        RequestFailed("chara1", "status", code=503),
-        RequestFailed("month_title", "reset"),
+        InjectedFailure("/item/828803", "reset"),
+        InjectedFailure("chara1", "status", code=503),
+        InjectedFailure("month_title", "reset"),
     ]
     assert set(came(ask("getchu", "month=2015-04")).values()) == {"fetched"}
 
@@ -185,22 +185,22 @@ def test_what_was_never_answered_is_not_paid_for(ask, site):
     unreachable = ask("twitter", "@tester_art", max_cost_usd=0.5, base_url="http://127.0.0.1:1")
     with pytest.raises(UserError):
         unreachable.run(0, 0)
-    site.faults.append(RequestFailed("/2/", "x_unavailable", times=99))
+    site.faults.append(InjectedFailure("/2/", "x_unavailable", times=99))
     with pytest.raises(UserError):
         ask("twitter", "@tester_art", max_cost_usd=0.5).run(0, 0)
     site.faults.clear()
     with unreachable._ledger() as ledger:
-        assert ledger.spent(time.strftime("%Y-%m", time.gmtime())) == 0
+        assert ledger.cost_in_month(time.strftime("%Y-%m", time.gmtime())) == 0
     assert "fetched" in came(ask("twitter", "@tester_art", max_cost_usd=0.5)).values()
 
 
 def test_an_answer_that_was_cut_short_may_have_been_charged(ask, site):
-    site.faults.append(RequestFailed("/2/", "truncate", at=20, times=99))
+    site.faults.append(InjectedFailure("/2/", "truncate", at=20, times=99))
     harvest = ask("twitter", "@tester_art", max_cost_usd=0.5)
     with pytest.raises(UserError):
         harvest.run(0, 0)
     with harvest._ledger() as ledger:
-        assert ledger.spent(time.strftime("%Y-%m", time.gmtime())) > 0
+        assert ledger.cost_in_month(time.strftime("%Y-%m", time.gmtime())) > 0
 
 
 def test_the_cap_holds_for_all_questions_together(ask, site):
@@ -232,7 +232,7 @@ X_REFUSALS = {"x_usage_cap": "[Uu]sage cap", "x_payment": "credits depleted", "x
 
 @pytest.mark.parametrize("fault", X_REFUSALS)
 def test_x_says_no_and_is_asked_no_more(ask, site, fault):
-    site.faults.append(RequestFailed("/tweets", fault, times=99))
+    site.faults.append(InjectedFailure("/tweets", fault, times=99))
     harvest = ask("twitter", "@tester_art")
     with pytest.raises(UserError, match=X_REFUSALS[fault]):
         harvest.run(0, 0)
@@ -261,7 +261,10 @@ def test_users_who_show_nothing_are_no_error(ask, site):
 
 
 def test_x_is_waited_for_when_it_wants_patience(ask, site):
-    site.faults += [RequestFailed("/tweets", "x_rate_limited", seconds=1), RequestFailed("/tweets", "x_unavailable")]
+    site.faults += [
+        InjectedFailure("/tweets", "x_rate_limited", seconds=1),
+        InjectedFailure("/tweets", "x_unavailable"),
+    ]
     assert "fetched" in came(ask("twitter", "@second_art"), 3).values()
     assert len(asked(site, "/tweets")) >= 3
 
@@ -269,7 +272,7 @@ def test_x_is_waited_for_when_it_wants_patience(ask, site):
 def test_a_fault_is_no_limit_although_x_says_when_its_limit_is_reset(ask, site):
     """It says so with every answer, and that may be a quarter of an hour away."""
     start = time.monotonic()
-    site.faults.append(RequestFailed("/tweets", "x_unavailable", times=2))
+    site.faults.append(InjectedFailure("/tweets", "x_unavailable", times=2))
     assert "fetched" in came(ask("twitter", "@second_art"), 3).values()
     assert time.monotonic() - start < 20
 
@@ -290,18 +293,18 @@ def test_google_shows_a_hundred_and_is_asked_for_no_more(ask, site):
 def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypatch):
     from pipeline.sources.search import google as engine
 
-    monkeypatch.setattr(engine, "MINUTE", 0.2)
-    site.faults.append(RequestFailed("/cse/", "cse_minute"))
+    monkeypatch.setattr(engine, "QUOTA_WAIT_S", 0.2)
+    site.faults.append(InjectedFailure("/cse/", "cse_minute"))
     harvest = ask("google_images", "anime face")
     assert harvest.run(0, 10).counts.expected == 10
-    site.faults.append(RequestFailed("/cse/", "cse_daily", times=99))
+    site.faults.append(InjectedFailure("/cse/", "cse_daily", times=99))
     before = len(asked(site, "/cse/"))
     with pytest.raises(UserError, match=r"(?i)midnight"):
         harvest.run(0, 30)
     assert len(asked(site, "/cse/")) == before + 1
     site.faults.clear()
     assert harvest.run(0, 30).counts.expected == 30
-    site.faults.append(RequestFailed("/cse/", "cse_forbidden", times=99))
+    site.faults.append(InjectedFailure("/cse/", "cse_forbidden", times=99))
     with pytest.raises(UserError, match="google_images"):
         ask("google_images", "another").run(0, 0)
 
@@ -321,10 +324,10 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
 def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
     from pipeline.sources.search import google as engine
 
-    monkeypatch.setattr(engine, "MINUTE", 0.01)
+    monkeypatch.setattr(engine, "QUOTA_WAIT_S", 0.01)
     keys = {name: spelled(key) for name, key in KEYS.items()}
     body = json.dumps({"error": {"code": code, "message": words.format(**keys)}}).encode()
-    site.faults.append(RequestFailed("/cse/", "status", times=99, code=code, body=body))
+    site.faults.append(InjectedFailure("/cse/", "status", times=99, code=code, body=body))
     with pytest.raises(UserError) as error:
         ask("google_images", "anime face").run(0, 10)
     told = f"{error.value} {caplog.text}"
@@ -333,7 +336,7 @@ def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplo
 
 
 def test_openverse_names_licences_and_ends_where_it_must(ask, site):
-    site.faults.append(RequestFailed("/openverse/", "openverse_throttled", seconds=1))
+    site.faults.append(InjectedFailure("/openverse/", "openverse_throttled", seconds=1))
     harvest = ask("openverse", "anime girl")
     found = harvest.run(0, 60)
     posts = [offer for offer in found.offers if isinstance(offer, Post)]
@@ -382,7 +385,7 @@ def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
         options = ("--name", name, "--source", question[0], "--query", question[1], "--limit", "12")
         done = luigi(place, "BuildFaceDataset", *options)
         told += done.stdout + done.stderr
-    site.faults += [RequestFailed("/2/", "x_payment", times=99), RequestFailed("/cse/", "cse_daily", times=99)]
+    site.faults += [InjectedFailure("/2/", "x_payment", times=99), InjectedFailure("/cse/", "cse_daily", times=99)]
     for source, query in (("twitter", "@second_art"), ("google_images", "others")):
         told += last_line(luigi(place, "ScrapeImages", "--source", source, "--query", query, check=False))
     luigi(place, "ExportRecipe", "--name", "x")

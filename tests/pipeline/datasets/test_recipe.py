@@ -17,7 +17,7 @@ import pytest
 
 from pipeline import blocklist
 from pipeline.datasets import takedown
-from tests.support.fake_site import Fault, StandIn
+from tests.support.fake_site import InjectedFailure, StandIn
 from tests.support.run_luigi import last_line, luigi
 
 COUNT = 32
@@ -100,8 +100,8 @@ def test_what_vanished_or_changed_is_told_and_the_rest_is_the_same(first, tmp_pa
     pictures = sorted(set(whole["source_id"]))
     assert len(pictures) >= 20
     gone, changed = pictures[:: len(pictures) // 3][:3], pictures[1]
-    site.faults[:] = [Fault(f"/{post}/", "status", code=404, times=99) for post in gone]
-    site.faults.append(Fault(f"/{changed}/", "other_bytes", times=99))
+    site.faults[:] = [InjectedFailure(f"/{post}/", "status", code=404, times=99) for post in gone]
+    site.faults.append(InjectedFailure(f"/{changed}/", "other_bytes", times=99))
     done = rebuild(place, first / "data/recipes/d.parquet")
     rest = whole[~whole["source_id"].isin([*gone, changed])]
     same_but_for_the_time(rest, manifest(place))
@@ -361,7 +361,7 @@ def test_what_could_not_be_had_of_an_artist_leaves_no_row_either(tmp_path, site)
     place = configure(tmp_path, site)
     posts = [post for post in site.posts if post.is_picture and post.rating == "general" and not post.is_hidden]
     victim = next(post for post in posts if "solo" in post.tags)
-    site.faults[:] = [Fault(f"/{victim.id}/", "status", code=404, times=99)]
+    site.faults[:] = [InjectedFailure(f"/{victim.id}/", "status", code=404, times=99)]
     luigi(place, *BUILD)
     funnel = place / "data/datasets/d/funnel.parquet"
     assert str(victim.id) in set(pd.read_parquet(funnel)["source_id"])
@@ -500,7 +500,7 @@ def test_a_rebuild_after_a_takedown_knows_what_is_missing(first, tmp_path, site)
 def test_a_rebuild_leaves_the_sites_own_harvests_alone_and_takes_what_is_here(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     changed = whole["source_id"].iloc[3]
-    site.faults[:] = [Fault(f"/{changed}/", "other_bytes", times=99)]
+    site.faults[:] = [InjectedFailure(f"/{changed}/", "other_bytes", times=99)]
     rebuild(place, first / "data/recipes/d.parquet")
     site.faults.clear()
     site.log.clear()

@@ -437,7 +437,7 @@ def test_very_deep_and_long_names_are_refused_at_once(name, maker, tmp_path):
 
 def test_members_of_one_name_are_told_apart_in_linear_time():
     taken: dict[str, int] = {}
-    ids_ = [folder.distinct("a", taken) for _ in range(50_000)]  # with a search from #2 each time: minutes
+    ids_ = [folder.make_unique("a", taken) for _ in range(50_000)]  # with a search from #2 each time: minutes
     assert ids_[:3] + ids_[-1:] == ["a", "a#2", "a#3", "a#50000"]
     assert len(set(ids_)) == 50_000
 

@@ -16,7 +16,7 @@ from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.parsing import BadAnswer
 from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.urls import absolute_url
-from pipeline.web.messages import Busy, HttpResponse
+from pipeline.web.messages import HttpResponse, RetryLater
 
 MD5, SHA1, SHA256 = "563c6fbe5761ac4ba720ae0da9a15b8a", "6fef5929e6e09703b1493c6e5802fa5e4f189639", "a" * 64
 KEYS = {"api_key": "open-sesame", "user_id": "4711"}
@@ -30,7 +30,7 @@ def answer(body, url="https://site.example/x", **headers) -> HttpResponse:
 
 
 def read(engine, query, body, **cursor):
-    return engine.read(query, engine.first(query) | cursor, answer(body))
+    return engine.parse(query, engine.first_cursor(query) | cursor, answer(body))
 
 
 def one(engine, query, item) -> RemoteImage | Skipped:
@@ -41,12 +41,12 @@ def one(engine, query, item) -> RemoteImage | Skipped:
 def harvested(engine, query, site, most=50):
     """(all that the site offers, the last listing): `site`, a function of the parameters that were asked, is asked
     until the end."""
-    cursor, offers = engine.first(query), []
+    cursor, offers = engine.first_cursor(query), []
     for _ in range(most):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        ask = engine.ask(query, cursor)
+        ask = engine.request(query, cursor)
         asked = {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
-        listing = engine.read(query, cursor, answer(site(asked), ask.url))
+        listing = engine.parse(query, cursor, answer(site(asked), ask.url))
         offers += listing.offers
         cursor = listing.next
         if cursor is None:
@@ -252,7 +252,7 @@ def test_gelbooru_says_no_loudly(body, words):
 
 
 def test_gelbooru_asks_for_patience():
-    with pytest.raises(Busy, match="limited due to abuse"):
+    with pytest.raises(RetryLater, match="limited due to abuse"):
         read(gelbooru, GELBOORU, '<response success="false" reason="Search error: API limited due to abuse."/>')
 
 
@@ -306,7 +306,7 @@ def test_gelbooru_what_stays_empty_ends_with_a_shortfall():
     offers, last = harvested(gelbooru, GELBOORU, site)
     assert len(offers) == 100
     assert "250 posts and shows 100" in last.shortfall
-    assert len(site.asked) == 3 + 1 + gelbooru.ASK_AGAIN
+    assert len(site.asked) == 3 + 1 + gelbooru.MAX_EMPTY_RETRIES
 
 
 def test_gelbooru_a_site_that_ignores_the_key_is_not_asked_for_ever():
@@ -564,19 +564,19 @@ BOORUS = [(gelbooru, GELBOORU), (danbooru, DANBOORU), (moebooru, MOEBOORU)]
 
 @pytest.mark.parametrize(("engine", "query"), BOORUS)
 def test_keys_are_sent_apart_from_the_url(engine, query):
-    ask = engine.ask(query, engine.first(query))
+    ask = engine.request(query, engine.first_cursor(query))
     assert "open-sesame" in (*dict(ask.secrets).values(), *(ask.login or ()))
     assert "open-sesame" not in ask.url + repr(query)
     nobody = Query(query.text, query.base_url, ratings=query.ratings)
-    assert engine.ask(nobody, engine.first(nobody))[1:3] == ((), None)
+    assert engine.request(nobody, engine.first_cursor(nobody))[1:3] == ((), None)
 
 
 @pytest.mark.parametrize(("engine", "query"), BOORUS)
 def test_ratings_that_are_not_taken_cannot_be_asked_for(engine, query):
     for word in ("rating:explicit", "rating:e", "rating:questionable"):
         with pytest.raises(UserError, match=f"it asks for {word}"):
-            engine.first(Query(f"1girl {word}", query.base_url, ratings=query.ratings))
-    engine.first(Query(f"-rating:e rating:{query.ratings[-1]}", query.base_url, ratings=query.ratings))
+            engine.first_cursor(Query(f"1girl {word}", query.base_url, ratings=query.ratings))
+    engine.first_cursor(Query(f"-rating:e rating:{query.ratings[-1]}", query.base_url, ratings=query.ratings))
 
 
 # ---- any web page
@@ -587,7 +587,7 @@ PAGE_URL = "https://a.example/gallery/1.html"
 def page(body, *, headers=None, cursor=None, pages=1000, url=PAGE_URL):
     query = Query(PAGE_URL, "", pages=pages)
     headers = {"content_type": "text/html; charset=utf-8"} | (headers or {})
-    return web_page.read(query, cursor or web_page.first(query), answer(body, url, **headers))
+    return web_page.parse(query, cursor or web_page.first_cursor(query), answer(body, url, **headers))
 
 
 def urls(listing) -> list[str]:
@@ -688,12 +688,12 @@ def test_a_gallery_is_walked_once_and_to_its_bound():
 
     def walk(pages):
         query, found = Query("/1", "https://a.example", pages=pages), []
-        cursor = web_page.first(query)
+        cursor = web_page.first_cursor(query)
         while cursor:
-            ask = web_page.ask(query, cursor)
+            ask = web_page.request(query, cursor)
             following, names = site[ask.url[-1]]
             body = f'<a rel=next href="/{following}">' + "".join(f"<img src=/{name}.jpg>" for name in names.split())
-            listing = web_page.read(query, cursor, answer(body, ask.url, content_type="text/html"))
+            listing = web_page.parse(query, cursor, answer(body, ask.url, content_type="text/html"))
             found.append(urls(listing))
             cursor = listing.next
         return found, listing.shortfall
@@ -811,10 +811,10 @@ def test_hostile_pages_are_refused_soon(body, words):
 
 
 def test_a_gallery_needs_a_url():
-    assert web_page.first(Query("g/1", "https://a.example"))["url"] == "https://a.example/g/1"
+    assert web_page.first_cursor(Query("g/1", "https://a.example"))["url"] == "https://a.example/g/1"
     for text in ("", "g/1", "file:///etc/passwd"):
         with pytest.raises(UserError, match="--query"):
-            web_page.first(Query(text, ""))
+            web_page.first_cursor(Query(text, ""))
 
 
 # ---- lists of URLs
@@ -822,9 +822,9 @@ def test_a_gallery_needs_a_url():
 
 def listed(path, base_url=""):
     query = Query("", base_url, path=path)
-    cursor = json.loads(json.dumps(url_list.first(query)))
-    assert url_list.ask(query, cursor) is None
-    listing = url_list.read(query, cursor, None)
+    cursor = json.loads(json.dumps(url_list.first_cursor(query)))
+    assert url_list.request(query, cursor) is None
+    listing = url_list.parse(query, cursor, None)
     assert (listing.next, listing.shortfall) == (None, "")
     return listing.offers
 
@@ -1048,18 +1048,18 @@ def test_a_parquet_without_urls_and_a_path_that_is_none_are_told(tmp_path):
         with pytest.raises(UserError, match=words):
             listed(path)
     with pytest.raises(UserError, match="--query"):
-        url_list.first(Query("x", "", path=tmp_path))
+        url_list.first_cursor(Query("x", "", path=tmp_path))
 
 
 def test_a_changed_list_is_another_listing_and_bounds_hold(tmp_path, monkeypatch):
     path = tmp_path / "list.txt"
     path.write_text("https://a.example/x.jpg\n")
     query = Query("", "", path=path)
-    before = url_list.first(query)
+    before = url_list.first_cursor(query)
     path.write_text("https://a.example/x.jpg\nhttps://a.example/y.jpg\n")
-    assert url_list.first(query) != before
+    assert url_list.first_cursor(query) != before
     with pytest.raises(UserError, match="changed since"):
-        url_list.read(query, before, None)
+        url_list.parse(query, before, None)
     monkeypatch.setattr(url_list, "MAX_ROWS", 1)
     with pytest.raises(UserError, match="more than 1 rows"):
         listed(path)
@@ -1088,6 +1088,6 @@ def test_a_post_that_is_not_rated_is_not_taken_for_a_safe_one(source):
     query = Query("1girl", "https://site.example", ratings=row.ratings)
     item = {"id": 7, "file_url": "https://site.example/7.jpg", "hash": "0" * 32, "tags": "1girl"}
     answer = HttpResponse("https://site.example/", 200, {}, json.dumps([item]).encode())
-    (drop,) = row.engine.read(query, row.engine.first(query), answer).offers
+    (drop,) = row.engine.parse(query, row.engine.first_cursor(query), answer).offers
     assert (drop.source_id, drop.reason) == ("7", "rating")
     assert drop.detail.startswith("post 7 has no rating; keys: file_url hash id tags")

@@ -240,7 +240,7 @@ def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
     path = tmp_path / f"p{suffix}"
     os.mkfifo(path)
     with pytest.raises(UserError, match="a pipe"):
-        folder.local_path(LocalQuery(path=path), source)
+        folder.require_path(LocalQuery(path=path), source)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_columns_of_the_same_name_lose_nothing(tmp_path, form):
     ],
 )
 def test_an_uploader_is_no_artist(values, artist):
-    assert sidecars.provenance(values, sidecars.tags_in(values)).get("artist") == artist
+    assert sidecars.provenance(values, sidecars.find_tags(values)).get("artist") == artist
 
 
 def test_gallery_dl_sidecars_give_provenance_and_tags(tmp_path):

@@ -67,7 +67,7 @@ def listing(program):
 
 def read(path: str, url: str = URL, *, after: int = 0, **fields) -> Page:
     query = Query(url, "", options={"program": path}, agent=AGENT, **fields)
-    return gallery_dl.read(query, gallery_dl.first(query) | {"after": after}, None)
+    return gallery_dl.parse(query, gallery_dl.first_cursor(query) | {"after": after}, None)
 
 
 def file(url: str = FILE_URL, **changes) -> list:
@@ -80,7 +80,7 @@ def argv(tmp_path: Path) -> list[str]:
 
 def test_nothing_is_asked_by_the_harvest():
     query = Query(URL, "", options=gallery_dl.OPTIONS)
-    assert gallery_dl.ask(query, gallery_dl.first(query)) is None
+    assert gallery_dl.request(query, gallery_dl.first_cursor(query)) is None
 
 
 def test_the_program_is_asked_politely_and_honestly(listing, tmp_path):
@@ -344,7 +344,7 @@ def test_its_words_tell_no_key(listing):
     ("messages", "words", "code", "told"),
     [
         ([file(), [-1, {"error": "HttpError", "message": "'500'"}]], "", 0, "listed 1 files, then: HttpError: '500'"),
-        ([file()], "[error] gone", 4, r"listed 1 files, then: it ended so: \[error\] gone"),
+        ([file()], "[error] gone", 4, r"listed 1 files, then: exit status 4: \[error\] gone"),
     ],
 )
 def test_some_files_and_an_error_are_a_shortfall(listing, messages, words, code, told):
@@ -360,8 +360,8 @@ def test_an_error_in_a_later_run_keeps_what_was_listed(listing):
 
 
 def test_a_program_that_hangs_is_stopped(program, monkeypatch):
-    monkeypatch.setattr(gallery_dl, "SECONDS", 0.5)
-    monkeypatch.setattr(gallery_dl, "GRACE", 0.3)
+    monkeypatch.setattr(gallery_dl, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(gallery_dl, "GRACE_S", 0.3)
     path = program("signal.signal(signal.SIGINT, signal.SIG_IGN); print('[[3, ', flush=True); time.sleep(600)")
     start = time.monotonic()
     with pytest.raises(UserError, match="listed nothing: it was stopped after"):
@@ -370,7 +370,7 @@ def test_a_program_that_hangs_is_stopped(program, monkeypatch):
 
 
 def test_a_program_that_takes_too_long_tells_what_it_has(program, monkeypatch):
-    monkeypatch.setattr(gallery_dl, "SECONDS", 1.0)
+    monkeypatch.setattr(gallery_dl, "TIMEOUT_S", 1.0)
     path = program(f"""
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
@@ -406,7 +406,7 @@ def test_no_program_is_left_behind(program, tmp_path, monkeypatch):
             time.sleep(0.01)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gallery_dl, "_watched", interrupted)
+    monkeypatch.setattr(gallery_dl, "_wait_bounded", interrupted)
     pid = tmp_path / "pid"
     path = program(
         f"import os, pathlib; p = pathlib.Path({str(pid)!r}); t = p.with_suffix('.t'); t.write_text(str(os.getpid()))\n"

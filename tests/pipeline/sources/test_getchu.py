@@ -11,7 +11,7 @@ from pipeline.sources import getchu
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import BadAnswer
 from pipeline.sources.web_source import Query
-from pipeline.web.messages import Busy, HttpResponse
+from pipeline.web.messages import HttpResponse, RetryLater
 
 SITE = "https://www.getchu.com"
 ADULT = {"confirm_age": "true", "genre": "pc_soft"}
@@ -29,24 +29,24 @@ def answer(text, url=ITEM_URL, status=200, **headers) -> HttpResponse:
 
 def months_items(text, query=MONTH, **cursor) -> list[str]:
     """The items that a month's page leads to."""
-    at = getchu.first(query) | cursor
-    following = getchu.read(query, at, answer(text, getchu.ask(query, at).url)).next
+    at = getchu.first_cursor(query) | cursor
+    following = getchu.parse(query, at, answer(text, getchu.request(query, at).url)).next
     return following["items"] if following and following["items"] else []
 
 
 def offers(text, query=ITEM, **headers):
-    return getchu.read(query, getchu.first(query), answer(text, **headers)).offers
+    return getchu.parse(query, getchu.first_cursor(query), answer(text, **headers)).offers
 
 
 def walked(query, site, most=50):
     """(all offers, the URLs that were asked)."""
-    cursor, found, urls = getchu.first(query), [], []
+    cursor, found, urls = getchu.first_cursor(query), [], []
     for _ in range(most):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        ask = getchu.ask(query, cursor)
+        ask = getchu.request(query, cursor)
         if ask:
             urls.append(ask.url)
-        listing = getchu.read(query, cursor, ask and site(ask.url))
+        listing = getchu.parse(query, cursor, ask and site(ask.url))
         found += listing.offers
         cursor = listing.next
         if cursor is None:
@@ -58,12 +58,12 @@ def walked(query, site, most=50):
 
 
 def test_a_month_is_asked_for_as_the_user_is_of_age():
-    ask = getchu.ask(MONTH, getchu.first(MONTH))
+    ask = getchu.request(MONTH, getchu.first_cursor(MONTH))
     assert ask.url == SITE + "/all/month_title.html?genre=pc_soft&gage=all&year=2015&month=04&gc=gc"
     assert (ask.cookie, ask.referer) == ("getchu_adalt_flag=getchu.com", SITE + "/")
     for options in (CHILD, {}):
         query = Query("month=2015-04", SITE, options=options)
-        ask = getchu.ask(query, getchu.first(query))
+        ask = getchu.request(query, getchu.first_cursor(query))
         assert ask.url == SITE + "/nall/month_title.html?genre=pc_soft&gage=normal&year=2015&month=04"
         assert (ask.cookie, ask.referer) == (None, SITE + "/")
 
@@ -73,7 +73,7 @@ def test_an_item_is_asked_for_at_its_own_address():
     found, urls = walked(query, lambda url: answer("", url, 404))
     assert urls == [SITE + "/item/1366941/", SITE + "/item/828812/"]
     assert found == [Skipped("1366941", "gone", "HTTP 404"), Skipped("828812", "gone", "HTTP 404")]
-    ask = getchu.ask(ITEM, getchu.first(ITEM))
+    ask = getchu.request(ITEM, getchu.first_cursor(ITEM))
     assert (ask.url, ask.cookie) == (ITEM_URL, "getchu_adalt_flag=getchu.com")
 
 
@@ -118,7 +118,7 @@ def test_months_are_walked_in_order_with_their_items():
 )
 def test_other_queries_are_told_what_is_expected(text):
     with pytest.raises(UserError, match=r"--query: .*month=2015-04.*id=1366941.*ids\.csv") as error:
-        getchu.first(Query(text, SITE))
+        getchu.first_cursor(Query(text, SITE))
     assert str(error.value).isprintable()
 
 
@@ -132,7 +132,7 @@ def test_other_queries_are_told_what_is_expected(text):
 )
 def test_settings_are_not_guessed(options, words):
     with pytest.raises(UserError, match=words):
-        getchu.first(Query("id=1", SITE, options=options))
+        getchu.first_cursor(Query("id=1", SITE, options=options))
 
 
 # ---- Lists of items
@@ -169,7 +169,7 @@ def test_lists_as_people_have_them(tmp_path, data):
 
 def test_bad_rows_are_told_once_and_the_others_walked(tmp_path):
     query = listed(tmp_path, "id,name\n11,a\n,b\nx\x1b,c\n0,d\nhttps://evil.example/item/5/,e\n22,f\n")
-    assert getchu.ask(query, getchu.first(query)) is None
+    assert getchu.request(query, getchu.first_cursor(query)) is None
     found, urls = walked(query, lambda url: answer("", url, 404))
     assert [drop.source_id for drop in found] == ["line 3", "line 4", "line 5", "line 6", "11", "22"]
     assert {drop.reason for drop in found[:4]} == {"bad_url"}
@@ -191,31 +191,31 @@ def test_bad_rows_are_told_once_and_the_others_walked(tmp_path):
 )
 def test_lists_that_are_none(tmp_path, data, words):
     with pytest.raises(UserError, match=words):
-        getchu.first(listed(tmp_path, data))
+        getchu.first_cursor(listed(tmp_path, data))
 
 
 def test_a_list_that_is_no_file(tmp_path):
     for query in (Query("", SITE, path=tmp_path), Query("", SITE, path=tmp_path / "none")):
         with pytest.raises(UserError, match=r"directory|no such file"):
-            getchu.first(query)
+            getchu.first_cursor(query)
     with pytest.raises(UserError, match="'id=1' given"):
-        getchu.first(Query("id=1", SITE, path=listed(tmp_path, "1").path))
+        getchu.first_cursor(Query("id=1", SITE, path=listed(tmp_path, "1").path))
 
 
 def test_a_changed_list_is_another_listing(tmp_path):
     query = listed(tmp_path, "1\n2\n")
-    before = getchu.first(query)
+    before = getchu.first_cursor(query)
     assert len(json.dumps(before)) < 120
-    assert getchu.first(listed(tmp_path, "1\n3\n")) != before
+    assert getchu.first_cursor(listed(tmp_path, "1\n3\n")) != before
     with pytest.raises(UserError, match="changed since"):
-        getchu.ask(query, before)
+        getchu.request(query, before)
 
 
 def test_a_long_list_is_walked_in_short_time(tmp_path):
     query = listed(tmp_path, "id\n" + "\n".join(map(str, range(1, 100_000))))
-    start, cursor = time.perf_counter(), getchu.first(query)
+    start, cursor = time.perf_counter(), getchu.first_cursor(query)
     for at in range(100):
-        cursor = getchu.read(query, cursor, answer("", getchu.ask(query, cursor).url, 404)).next
+        cursor = getchu.parse(query, cursor, answer("", getchu.request(query, cursor).url, 404)).next
         assert cursor["at"] == at + 1
     assert time.perf_counter() - start < 5
 
@@ -345,7 +345,7 @@ def test_a_months_gate_is_an_error_with_a_cure(where):
     url = SITE + ("/php/attestation.html?aurl=x" if where == "url" else "/all/month_title.html")
     text = "<title>年齢認証ページ</title>" if where == "title" else "<title>x</title>"
     with pytest.raises(BadAnswer, match=r"asks for the age.*confirm_age = true"):
-        getchu.read(MONTH, getchu.first(MONTH), answer(text, url))
+        getchu.parse(MONTH, getchu.first_cursor(MONTH), answer(text, url))
 
 
 # ---- Items
@@ -406,7 +406,7 @@ def test_an_item_of_2013_in_each_spelling_of_its_address(prefix):
     query = Query("id=748164", "http://127.0.0.1:8000", options=CHILD)
     page = OLD.format(meta=META, rows=OLD_ROW.format(prefix=prefix, third=""))
     for url in ("http://127.0.0.1:8000/item/748164/", "http://127.0.0.1:8000/soft.phtml?id=748164"):
-        (offer,) = getchu.read(query, getchu.first(query), answer(page, url)).offers
+        (offer,) = getchu.parse(query, getchu.first_cursor(query), answer(page, url)).offers
         assert offer.file_url == "http://127.0.0.1:8000/brandnew/748164/c748164chara1.jpg"
         assert (offer.source_id, offer.title, offer.rating) == ("748164/chara1", "夜霧 紗良", "general")
         assert (offer.artist, offer.page_url) == ("絵師A, 絵師B", "http://127.0.0.1:8000/item/748164/")
@@ -518,7 +518,7 @@ def test_a_gate_is_a_drop_that_says_what_to_do():
     for options, words in ((CHILD, "18 or older"), (ADULT, "in spite of confirm_age")):
         query = Query("id=1,2", SITE, options=options)
         for page in (answer(gate), answer("<p>x", SITE + "/php/attestation.html?aurl=https://www.getchu.com/item/1/")):
-            listing = getchu.read(query, getchu.first(query), page)
+            listing = getchu.parse(query, getchu.first_cursor(query), page)
             (drop,) = listing.offers
             assert (drop.source_id, drop.reason, listing.next["at"]) == ("1", "age_gate", 1)
             assert words in drop.detail
@@ -544,15 +544,15 @@ def test_an_item_that_opts_out_is_left_alone(page, headers):
     [
         (ITEM, 403, BadAnswer, "HTTP 403; .*; wait some hours"),
         (MONTH, 403, BadAnswer, "HTTP 403"),
-        (ITEM, 429, Busy, "429"),
-        (MONTH, 429, Busy, "429"),
+        (ITEM, 429, RetryLater, "429"),
+        (MONTH, 429, RetryLater, "429"),
         (MONTH, 404, BadAnswer, "HTTP 404"),
         (ITEM, 400, BadAnswer, "HTTP 400"),
     ],
 )
 def test_refusals(query, status, error, words):
     with pytest.raises(error, match=words):
-        getchu.read(query, getchu.first(query), answer("", status=status))
+        getchu.parse(query, getchu.first_cursor(query), answer("", status=status))
 
 
 @pytest.mark.parametrize(
@@ -570,13 +570,19 @@ def test_refusals(query, status, error, words):
 @pytest.mark.parametrize("meta", [META, "", '<meta charset="utf-8">'])
 def test_pages_are_decoded_whatever_they_say(headers, codec, meta):
     page = HttpResponse(ITEM_URL, 200, headers, ITEM_2026.replace(META, meta).encode(codec))
-    assert [offer.title for offer in getchu.read(ITEM, getchu.first(ITEM), page).offers] == ["白鷺 花音", "Ⅱ世㌢"]
+    assert [offer.title for offer in getchu.parse(ITEM, getchu.first_cursor(ITEM), page).offers] == [
+        "白鷺 花音",
+        "Ⅱ世㌢",
+    ]
 
 
 def test_a_few_damaged_characters_cost_no_more_than_themselves():
     body = ITEM_2026.encode("euc_jis_2004").replace("説明".encode("euc_jp"), b"\x8f\xff", 1)
     page = HttpResponse(ITEM_URL, 200, HEADERS, body)
-    assert [offer.title for offer in getchu.read(ITEM, getchu.first(ITEM), page).offers] == ["白鷺 花音", "Ⅱ世㌢"]
+    assert [offer.title for offer in getchu.parse(ITEM, getchu.first_cursor(ITEM), page).offers] == [
+        "白鷺 花音",
+        "Ⅱ世㌢",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -645,5 +651,5 @@ def test_hostile_pages_cost_seconds_at_most(page):
     for query in (ITEM, MONTH):
         start = time.process_time()
         with contextlib.suppress(BadAnswer):
-            getchu.read(query, getchu.first(query), HttpResponse(ITEM_URL, 200, HEADERS, body))
+            getchu.parse(query, getchu.first_cursor(query), HttpResponse(ITEM_URL, 200, HEADERS, body))
         assert time.process_time() - start < 15

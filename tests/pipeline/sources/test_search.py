@@ -9,9 +9,9 @@ from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import BadAnswer
 from pipeline.sources.search import google as google_images
-from pipeline.sources.search import no_picture, offer_of, openverse
+from pipeline.sources.search import non_picture_type, offer_hit, openverse
 from pipeline.sources.web_source import Query, RemoteImage
-from pipeline.web.messages import Busy, HttpResponse
+from pipeline.web.messages import HttpResponse, RetryLater
 
 KEY, CX = "AIza-open-sesame", "0123:my-engine"
 
@@ -23,20 +23,20 @@ def answer(body, status=200, url="https://search.example/x") -> HttpResponse:
 
 
 def read(engine, query, body, status=200, **cursor):
-    return engine.read(query, engine.first(query) | cursor, answer(body, status))
+    return engine.parse(query, engine.first_cursor(query) | cursor, answer(body, status))
 
 
 def asked(engine, query, **cursor) -> dict[str, str]:
-    ask = engine.ask(query, engine.first(query) | cursor)
+    ask = engine.request(query, engine.first_cursor(query) | cursor)
     return {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
 
 
 def harvested(engine, query, site, most=50):
     """(all that is offered, the last listing): `site`, a function of the parameters, is asked until the end."""
-    cursor, offers = engine.first(query), []
+    cursor, offers = engine.first_cursor(query), []
     for _ in range(most):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        listing = engine.read(query, cursor, answer(site(asked(engine, query, **cursor))))
+        listing = engine.parse(query, cursor, answer(site(asked(engine, query, **cursor))))
         offers += listing.offers
         cursor = listing.next
         if cursor is None:
@@ -70,18 +70,20 @@ def harvested(engine, query, site, most=50):
     ],
 )
 def test_the_type_that_a_hit_claims(kind, url, found):
-    assert no_picture(kind, url) == found
+    assert non_picture_type(kind, url) == found
 
 
 def test_a_hit_without_an_id_goes_by_its_url():
-    offer = offer_of("", "https://a.example/b c.jpg#top", page_url="javascript:x", title=" A\n B ", tags=["X y", "x Y"])
+    offer = offer_hit(
+        "", "https://a.example/b c.jpg#top", page_url="javascript:x", title=" A\n B ", tags=["X y", "x Y"]
+    )
     address = "https://a.example/b%20c.jpg"
     assert offer == RemoteImage(address, address, title="A B", tags=("x_y",))
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AA", "x-raw-image:///1", "//[x", "\ud800", {"a": 1}, " ", 7])
 def test_a_hit_without_an_address_is_a_drop(url):
-    drop = offer_of("", url)
+    drop = offer_hit("", url)
     assert (type(drop), drop.reason) == (Skipped, "bad_url")
     assert drop.source_id.encode()
     assert drop.detail.isprintable()
@@ -136,7 +138,7 @@ def info(reason="RATE_LIMIT_EXCEEDED", **metadata) -> dict:
 
 
 def test_google_is_asked_for_a_page():
-    ask = google_images.ask(GOOGLE, {"start": 11})
+    ask = google_images.request(GOOGLE, {"start": 11})
     assert ask.url.startswith("https://customsearch.example/customsearch/v1?q=anime+face&searchType=image&")
     assert asked(google_images, GOOGLE, start=11) == {
         "q": "anime face",
@@ -172,7 +174,7 @@ def test_google_takes_its_own_settings_and_sends_none_that_is_empty():
 def test_google_without_keys_says_what_there_is_instead(keys, words):
     query = Query("x", GOOGLE.base_url, keys=keys, options=google_images.OPTIONS)
     with pytest.raises(UserError, match=words) as error:
-        google_images.ask(query, google_images.first(query))
+        google_images.request(query, google_images.first_cursor(query))
     for name in ("[google_images]", "luigi.cfg", "2027-01-01", "new customers", "--source openverse", "--source urls"):
         assert name in str(error.value)
 
@@ -180,7 +182,7 @@ def test_google_without_keys_says_what_there_is_instead(keys, words):
 @pytest.mark.parametrize("engine", [google_images, openverse])
 def test_a_search_needs_words(engine):
     with pytest.raises(UserError, match="--query"):
-        engine.first(Query(" ", "https://a.example", options=engine.OPTIONS))
+        engine.first_cursor(Query(" ", "https://a.example", options=engine.OPTIONS))
 
 
 def test_a_google_hit_is_read_whole():
@@ -302,7 +304,7 @@ def test_google_used_up_for_the_day_stops(body):
     ],
 )
 def test_google_asks_for_a_minute(body):
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(RetryLater) as busy:
         read(google_images, GOOGLE, body, 429)
     assert busy.value.seconds == 60
 
@@ -391,7 +393,7 @@ def openverse_hit(changes=None, **options) -> RemoteImage | Skipped:
 
 
 def test_openverse_is_asked_for_a_page():
-    ask = openverse.ask(OPENVERSE, {"page": 3})
+    ask = openverse.request(OPENVERSE, {"page": 3})
     assert ask.url.startswith("https://openverse.example/v1/images/?")
     assert (ask.secrets, ask.bearer) == ((), None)
     assert asked(openverse, OPENVERSE, page=3) == {"q": "anime face", "page": "3", "page_size": "20", "mature": "false"}
@@ -409,11 +411,11 @@ def test_openverse_takes_settings_and_a_token():
         "license": "cc0,pdm",
         "category": "illustration",
     }
-    ask = openverse.ask(query, {"page": 1})
+    ask = openverse.request(query, {"page": 1})
     assert ask.bearer == "open-sesame"
     assert "sesame" not in ask.url
     with pytest.raises(UserError, match="mature = perhaps; true or false"):
-        openverse.first(Query("x", "", options=openverse.OPTIONS | {"mature": "perhaps"}))
+        openverse.first_cursor(Query("x", "", options=openverse.OPTIONS | {"mature": "perhaps"}))
 
 
 def test_an_openverse_hit_is_read_whole():
@@ -529,10 +531,10 @@ def test_openverse_beyond_the_end_is_the_end():
 
 
 def test_openverse_asks_for_patience():
-    with pytest.raises(Busy, match="throttled") as busy:
+    with pytest.raises(RetryLater, match="throttled") as busy:
         read(openverse, OPENVERSE, {"detail": "Request was throttled. Expected available in 7 seconds."}, 429)
     assert busy.value.seconds is None  # the header says it
-    with pytest.raises(Busy):
+    with pytest.raises(RetryLater):
         read(openverse, OPENVERSE, "<html>", 429)
 
 

@@ -13,7 +13,7 @@ from pipeline.sources import twitter
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import BadAnswer
 from pipeline.sources.web_source import BudgetExceeded, Query, RemoteImage
-from pipeline.web.messages import Busy, HttpResponse
+from pipeline.web.messages import HttpResponse, RetryLater
 
 TOKEN = "AAAAAAAAAAAAAAAAAAAAAopen-sesame%3Dtoken"
 PBS = "https://pbs.twimg.com/media/GdfcARjXAAANecn"
@@ -73,12 +73,12 @@ def page(*posts, media=(PHOTO, FILM, GIF), users=None, token=None, **more):
 
 def known(text="@some_artist", **changes):
     """A cursor of posts: the user's id is known."""
-    cursor = twitter.first(query(text))
+    cursor = twitter.first_cursor(query(text))
     return cursor | ({"id": AUTHOR["id"]} if cursor["user"] else {}) | changes
 
 
 def read(body, text="@some_artist", status=200, at=None, **changes):
-    return twitter.read(query(text, **changes), known(text) | (at or {}), answer(body, status))
+    return twitter.parse(query(text, **changes), known(text) | (at or {}), answer(body, status))
 
 
 def asked_of(ask) -> dict:
@@ -94,13 +94,13 @@ def size_of(ask) -> int:
 
 @pytest.mark.parametrize("text", ["@some_artist", "from=some_artist", "  @some_artist "])
 def test_a_user_is_looked_up_by_name_first(text):
-    ask = twitter.ask(query(text), twitter.first(query(text)))
+    ask = twitter.request(query(text), twitter.first_cursor(query(text)))
     assert ask.url.startswith("https://api.x.com/2/users/by/username/some_artist?user.fields=")
     assert (ask.bearer, ask.cost, ask.secrets) == (TOKEN, 0.010, ())
-    listing = twitter.read(query(text), twitter.first(query(text)), answer(USER))
+    listing = twitter.parse(query(text), twitter.first_cursor(query(text)), answer(USER))
     assert (listing.offers, listing.cost, listing.newest) == ([], 0.010, "")
     assert listing.next["id"] == "1862195582237839360"
-    ask = twitter.ask(query(text), listing.next)
+    ask = twitter.request(query(text), listing.next)
     assert urlsplit(ask.url).path == "/2/users/1862195582237839360/tweets"
     assert asked_of(ask) == {
         "max_results": "100",
@@ -113,7 +113,7 @@ def test_a_user_is_looked_up_by_name_first(text):
 
 
 def test_a_user_may_be_asked_for_with_replies():
-    ask = twitter.ask(query(options={"replies": "true", "previews": "false"}), known())
+    ask = twitter.request(query(options={"replies": "true", "previews": "false"}), known())
     assert asked_of(ask)["exclude"] == "retweets"
 
 
@@ -134,7 +134,7 @@ def test_a_user_may_be_asked_for_with_replies():
 )
 def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sent):
     asked = query(f"search={words}")
-    ask = twitter.ask(asked, twitter.first(asked))
+    ask = twitter.request(asked, twitter.first_cursor(asked))
     assert urlsplit(ask.url).path == "/2/tweets/search/recent"
     assert ask.url.isascii()
     assert asked_of(ask) == {
@@ -171,38 +171,38 @@ def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sen
 )
 def test_other_queries_are_told_the_forms(text):
     with pytest.raises(UserError, match=r"@NAME or from=NAME.*search=WORDS") as error:
-        twitter.first(query(text))
+        twitter.first_cursor(query(text))
     assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("keys", [{}, {"bearer_token": ""}])
 def test_without_a_token_the_setting_is_told(keys):
     with pytest.raises(UserError, match=r"bearer_token.*\[twitter\] of luigi.cfg"):
-        twitter.ask(query(keys=keys), twitter.first(query()))
+        twitter.request(query(keys=keys), twitter.first_cursor(query()))
 
 
 def test_the_token_is_nowhere_but_in_bearer():
     for text in ("@a", "search=a"):
-        cursor = twitter.since(query(text), "17")
-        ask = twitter.ask(query(text), cursor)
+        cursor = twitter.cursor_since(query(text), "17")
+        ask = twitter.request(query(text), cursor)
         assert ask.bearer == TOKEN
         assert TOKEN not in repr(ask._replace(bearer=None)) + repr(query(text)) + json.dumps(cursor)
 
 
 def test_pages_go_on_by_token_and_from_the_newest_known_post():
-    cursor = twitter.since(query(), "17")
-    assert cursor == json.loads(json.dumps(cursor)) == twitter.first(query()) | {"since": "17"}
-    cursor = twitter.read(query(), cursor, answer(USER)).next
+    cursor = twitter.cursor_since(query(), "17")
+    assert cursor == json.loads(json.dumps(cursor)) == twitter.first_cursor(query()) | {"since": "17"}
+    cursor = twitter.parse(query(), cursor, answer(USER)).next
     assert (cursor["user"], cursor["since"]) == ("Some_Artist", "17")
-    first = asked_of(twitter.ask(query(), cursor))
+    first = asked_of(twitter.request(query(), cursor))
     assert (first["since_id"], "pagination_token" in first) == ("17", False)
-    listing = twitter.read(query(), cursor, answer(page(POST, token=NEXT)))
+    listing = twitter.parse(query(), cursor, answer(page(POST, token=NEXT)))
     assert listing.newest == POST["id"]
-    second = asked_of(twitter.ask(query(), listing.next))
+    second = asked_of(twitter.request(query(), listing.next))
     assert (second["since_id"], second["pagination_token"]) == ("17", NEXT)
-    assert twitter.read(query(), listing.next, answer(page(POST | {"id": "18"}))).newest == ""
+    assert twitter.parse(query(), listing.next, answer(page(POST | {"id": "18"}))).newest == ""
     cursor = known("search=a", token=NEXT)
-    assert asked_of(twitter.ask(query("search=a"), cursor))["next_token"] == NEXT
+    assert asked_of(twitter.request(query("search=a"), cursor))["next_token"] == NEXT
 
 
 # ---- what is in a post
@@ -368,7 +368,7 @@ def test_a_timeline_that_reaches_no_further_says_so(replies, reach):
 def test_how_many_posts_a_user_has_is_kept():
     for metrics, total in (({"tweet_count": 812}, 812), ({"tweet_count": "x"}, 0), ({}, 0), (None, 0)):
         body = {"data": USER["data"] | {"public_metrics": metrics}}
-        assert twitter.read(query(), twitter.first(query()), answer(body)).next["total"] == total
+        assert twitter.parse(query(), twitter.first_cursor(query()), answer(body)).next["total"] == total
 
 
 def test_a_search_says_how_far_it_reaches():
@@ -385,7 +385,7 @@ def test_a_user_without_posts_or_shown_to_followers_alone_is_told():
     withheld = {"title": "Forbidden", "detail": "withheld in your country", "type": "x"}
     assert read(page(errors=[withheld])).shortfall.endswith(": withheld in your country")
     body = {"data": USER["data"] | {"protected": True}}
-    listing = twitter.read(query(), twitter.first(query()), answer(body))
+    listing = twitter.parse(query(), twitter.first_cursor(query()), answer(body))
     assert (listing.offers, listing.next, listing.cost) == ([], None, 0.010)
     assert "@Some_Artist is protected" in listing.shortfall
 
@@ -403,9 +403,9 @@ NOT_SHOWN = {
 }
 
 
-@pytest.mark.parametrize("cursor", [twitter.first(query()), known(), known("search=a")])
+@pytest.mark.parametrize("cursor", [twitter.first_cursor(query()), known(), known("search=a")])
 def test_what_is_not_shown_to_this_app_ends_with_a_shortfall(cursor):
-    listing = twitter.read(query(), cursor, answer(NOT_SHOWN))
+    listing = twitter.parse(query(), cursor, answer(NOT_SHOWN))
     assert (listing.offers, listing.next, listing.cost) == ([], None, 0)
     assert "not authorized to see the user" in listing.shortfall
 
@@ -436,9 +436,9 @@ def test_errors_besides_posts_do_not_keep_the_posts_out():
     ],
 )
 def test_a_user_who_is_not_there_is_told_in_the_sites_words(error):
-    for cursor in (twitter.first(query()), known()):
+    for cursor in (twitter.first_cursor(query()), known()):
         with pytest.raises(UserError, match=r"@some_artist: X says: .*some_artist") as told:
-            twitter.read(query(), cursor, answer({"errors": [error]}))
+            twitter.parse(query(), cursor, answer({"errors": [error]}))
         assert error["detail"] in str(told.value)
 
 
@@ -509,16 +509,16 @@ INVALID = {
     ],
 )
 def test_refusals_say_what_to_mend(status, body, words):
-    for cursor in (twitter.first(query()), known(), known("search=a"), known(since="7", token=NEXT)):
+    for cursor in (twitter.first_cursor(query()), known(), known("search=a"), known(since="7", token=NEXT)):
         with pytest.raises(BadAnswer, match=words) as error:
-            twitter.read(query(), cursor, answer(body, status))
+            twitter.parse(query(), cursor, answer(body, status))
         assert str(error.value).isprintable()
         assert len(str(error.value)) < 1000
 
 
 @pytest.mark.parametrize("body", [LIMITED, "", "<html>", "[]", {"type": 7, "title": []}, {"type": "x/usage-capped/y"}])
 def test_a_limit_of_requests_is_waited_for(body):
-    with pytest.raises(Busy, match="HTTP 429") as busy:
+    with pytest.raises(RetryLater, match="HTTP 429") as busy:
         read(body, status=429)
     assert busy.value.seconds is None
 
@@ -527,7 +527,7 @@ def test_a_post_from_before_the_seven_days_is_no_start_for_a_search():
     """https://github.com/rooteco/tweetscape/issues/421"""
     body = INVALID | {"errors": [{"parameters": {"since_id": ["7"]}, "message": "'since_id' must be a later one"}]}
     listing = read(body, "search=a", status=400, at={"since": "7"})
-    assert (listing.offers, listing.next, listing.cost) == ([], twitter.first(query("search=a")), 0)
+    assert (listing.offers, listing.next, listing.cost) == ([], twitter.first_cursor(query("search=a")), 0)
     assert listing.next["is_keyed"]  # ends at the first known post
     later = read(body, "search=a", status=400, at={"since": "7", "token": NEXT})
     assert (later.next, later.cost) == (None, 0)
@@ -551,10 +551,10 @@ def test_a_post_from_before_the_seven_days_is_no_start_for_a_search():
 )
 def test_a_token_that_the_site_repeats_is_not_told(status, form):
     told = []
-    for cursor in (twitter.first(query()), known()):
+    for cursor in (twitter.first_cursor(query()), known()):
         try:
-            told.append(twitter.read(query(), cursor, answer(form.format(TOKEN, TOKEN), status)))
-        except (UserError, Busy) as error:
+            told.append(twitter.parse(query(), cursor, answer(form.format(TOKEN, TOKEN), status)))
+        except (UserError, RetryLater) as error:
             told.append(error)
     assert len(told) == 2
     assert "open" not in str([*map(str, told)])
@@ -586,9 +586,9 @@ JUNK = [None, True, 7, -1.5, "x", "", [], [[]], [7], [None], {}, {"x": 1}, "\ud8
     ],
 )
 def test_an_answer_that_is_none_is_told(body):
-    for cursor in (twitter.first(query()), known(), known("search=a")):
+    for cursor in (twitter.first_cursor(query()), known(), known("search=a")):
         with pytest.raises(BadAnswer) as error:
-            twitter.read(query(), cursor, answer(body))
+            twitter.parse(query(), cursor, answer(body))
         assert str(error.value).isprintable()
 
 
@@ -610,13 +610,13 @@ def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
     whole = page(POST, users=[AUTHOR], token=NEXT, errors=[{"detail": "x", "type": "y"}])
     user = {"data": USER["data"] | {"public_metrics": {"tweet_count": 7}}}
     tries = [(known("search=a"), each) for each in spoiled(whole)] + [(known(), each) for each in spoiled(whole)]
-    tries += [(twitter.first(query()), each) for each in [*spoiled(user), *spoiled(NOT_SHOWN)]]
+    tries += [(twitter.first_cursor(query()), each) for each in [*spoiled(user), *spoiled(NOT_SHOWN)]]
     tries += [(known(), each | {"status": 429}) for each in spoiled(CAPPED)]
     read_well = 0
     for options in ({}, {"previews": "true"}):
         for cursor, body in tries:
             try:
-                listing = twitter.read(query(options=options), cursor, answer(body))
+                listing = twitter.parse(query(options=options), cursor, answer(body))
             except BadAnswer:
                 continue
             read_well += 1
@@ -699,7 +699,7 @@ def test_a_token_that_leads_back_to_its_own_page_is_not_followed():
     ],
 )
 def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, size):
-    ask = twitter.ask(query(text, wanted=wanted, budget_usd=budget_usd), known(text))
+    ask = twitter.request(query(text, wanted=wanted, budget_usd=budget_usd), known(text))
     assert size_of(ask) == size
     assert ask.cost == pytest.approx(size * (0.015 if text.startswith("search") else 0.005))
     assert ask.cost <= budget_usd
@@ -711,13 +711,13 @@ def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, 
 )
 def test_when_the_purse_does_not_hold_the_least_page_nothing_is_asked(text, budget_usd):
     with pytest.raises(BudgetExceeded, match=f"max_cost_usd leaves {budget_usd:g} USD"):
-        twitter.ask(query(text, budget_usd=budget_usd), known(text))
+        twitter.request(query(text, budget_usd=budget_usd), known(text))
 
 
 def test_a_user_is_not_looked_up_if_no_page_could_follow():
-    assert twitter.ask(query(budget_usd=0.035), twitter.first(query())).cost == 0.010
+    assert twitter.request(query(budget_usd=0.035), twitter.first_cursor(query())).cost == 0.010
     with pytest.raises(BudgetExceeded, match=r"leaves 0\.034 USD, and to go on may cost 0\.035"):
-        twitter.ask(query(budget_usd=0.034), twitter.first(query()))
+        twitter.request(query(budget_usd=0.034), twitter.first_cursor(query()))
 
 
 def test_all_that_comes_is_counted():
@@ -761,17 +761,17 @@ class X:
 def harvested(text, site, cap, limit):
     """(pictures, USD by our own account, whether the cap ended it): a harvest's loop, which reserves what an answer may
     cost before it asks."""
-    cursor, pictures, spent = twitter.first(query(text)), 0, 0.0
+    cursor, pictures, spent = twitter.first_cursor(query(text)), 0, 0.0
     while cursor is not None and (not limit or pictures < limit):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
         asked = query(text, wanted=limit - pictures if limit else 0, budget_usd=max(cap - spent, 0.0))
         try:
-            ask = twitter.ask(asked, cursor)
+            ask = twitter.request(asked, cursor)
         except BudgetExceeded:
             return pictures, spent, True
         assert ask.cost <= asked.budget_usd
         reserved = spent + ask.cost
-        listing = twitter.read(asked, cursor, answer(site(ask)))
+        listing = twitter.parse(asked, cursor, answer(site(ask)))
         assert listing.cost <= ask.cost
         spent = reserved - ask.cost + listing.cost
         assert site.bill / 1000 <= cap + 1e-9

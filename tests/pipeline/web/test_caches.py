@@ -73,20 +73,20 @@ def test_only_validators_of_one_line_are_sent_back(headers, conditions, tmp_path
 def test_a_damaged_note_of_a_download_begins_it_anew(content, tmp_path):
     partial_file = PartialFile(tmp_path, "https://a.test/1.png")
     partial_file.begin({"etag": '"x"'})
-    partial_file.add([b"half"])
-    assert partial_file.resumable()[0] == 4
+    partial_file.append([b"half"])
+    assert partial_file.resume_state()[0] == 4
     partial_file._note.unlink()
     put(partial_file._note, content)
-    assert partial_file.resumable() == (0, {})
-    for path in (partial_file._part, partial_file.whole):
+    assert partial_file.resume_state() == (0, {})
+    for path in (partial_file._part, partial_file.complete_path):
         path.unlink(missing_ok=True)
         put(path, None)
-    assert not partial_file.is_whole()
+    assert not partial_file.is_complete()
     partial_file.begin({"etag": '"x"'})
-    partial_file.add([b"all"])
+    partial_file.append([b"all"])
     partial_file.finish()
-    assert partial_file.whole.read_bytes() == b"all"
-    partial_file.done()
+    assert partial_file.complete_path.read_bytes() == b"all"
+    partial_file.discard()
     assert not list(tmp_path.iterdir())
 
 

@@ -15,11 +15,11 @@ from pipeline.sources import SOURCES
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
 from pipeline.web import http as web
-from pipeline.web.client import Client, CrawlPolicy, _wanted_wait, host_name
+from pipeline.web.client import Client, CrawlPolicy, _requested_wait, host_name
 from pipeline.web.http import check_public
 from pipeline.web.messages import HttpRequest
 from pipeline.web.partial_file import PartialFile
-from tests.support.fake_site import RequestFailed, StandIn
+from tests.support.fake_site import InjectedFailure, StandIn
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: five bytes that unpack to none
@@ -90,10 +90,10 @@ def sites():
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch):
-    monkeypatch.setattr("pipeline.web.client.TRIES", 2)
+    monkeypatch.setattr("pipeline.web.client.MAX_TRIES", 2)
     with raw_server(*ENDLESS[kind]) as url:
         start = time.monotonic()
-        with pytest.raises(web.RequestFailed) as fault:
+        with pytest.raises(web.InjectedFailure) as fault:
             client(url).file(HttpRequest(f"{url}/x.jpg"), PartialFile(tmp_path, "x"))
     assert fault.value.reason in ("too_slow", "unreachable")
     assert time.monotonic() - start < 6
@@ -113,34 +113,34 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     ],
 )
 def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, monkeypatch):
-    monkeypatch.setattr("pipeline.web.client.TRIES", 1)
+    monkeypatch.setattr("pipeline.web.client.MAX_TRIES", 1)
     with raw_server(head, b"") as url:
         partial_file = PartialFile(tmp_path, "x")
         try:
             client(url).file(HttpRequest(f"{url}/x.jpg"), partial_file)
-        except web.RequestFailed as fault:
+        except web.InjectedFailure as fault:
             assert fault.reason == reason  # noqa: PT017
         else:
             assert reason is None
-            assert partial_file.whole.read_bytes() == b"abc"
+            assert partial_file.complete_path.read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize("told", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
 def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, monkeypatch):
-    monkeypatch.setattr("pipeline.web.client.SMALL", 0)
+    monkeypatch.setattr("pipeline.web.client.MIN_RESUMABLE_BYTES", 0)
     one, _ = sites
-    one.faults.append(RequestFailed("/many/1.jpg", "truncate", at=300))
-    one.faults.append(RequestFailed("/many/1.jpg", "headers", more={"Content-Range": told}))
+    one.faults.append(InjectedFailure("/many/1.jpg", "truncate", at=300))
+    one.faults.append(InjectedFailure("/many/1.jpg", "headers", more={"Content-Range": told}))
     partial_file = PartialFile(tmp_path, "x")
     client(one.url).file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
-    assert partial_file.whole.read_bytes() == one.picture(1)
+    assert partial_file.complete_path.read_bytes() == one.picture(1)
     assert [asked.status for asked in one.log if "/many/" in asked.path] == [200, 206, 200]
 
 
 def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client, sites, tmp_path):
     one, other = sites
-    one.faults.append(RequestFailed("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
-    other.faults.append(RequestFailed("/many/2.jpg", "status", code=429, retry_after=2))
+    one.faults.append(InjectedFailure("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
+    other.faults.append(InjectedFailure("/many/2.jpg", "status", code=429, retry_after=2))
     start = time.monotonic()
     client(one.url, other.url, file_seconds=5).file(HttpRequest(f"{one.url}/many/1.jpg"), PartialFile(tmp_path, "x"))
     assert time.monotonic() - start > 1.8
@@ -170,12 +170,12 @@ def test_keys_are_hidden_where_a_site_repeats_them(sites, tmp_path, caplog):
     )
     repeated = f"{other.url}/gelbooru/index.php?page=dapi&s=post&q=index&json=1&limit=100&api_key={SECRET}&user_id=1"
     faults = [
-        RequestFailed("page=dapi", "redirect", to=repeated),
-        RequestFailed("page=dapi", "status", code=403, body=f'{{"message": "{SECRET} is not known"}}'.encode()),
-        RequestFailed("page=dapi", "status", code=200, body=f"{SECRET} is not known".encode()),
-        RequestFailed("page=dapi", "status", code=200, body=f'<error reason="{SECRET}">{SECRET}</error>'.encode()),
+        InjectedFailure("page=dapi", "redirect", to=repeated),
+        InjectedFailure("page=dapi", "status", code=403, body=f'{{"message": "{SECRET} is not known"}}'.encode()),
+        InjectedFailure("page=dapi", "status", code=200, body=f"{SECRET} is not known".encode()),
+        InjectedFailure("page=dapi", "status", code=200, body=f'<error reason="{SECRET}">{SECRET}</error>'.encode()),
     ]
-    other.faults.append(RequestFailed("page=dapi", "html200"))
+    other.faults.append(InjectedFailure("page=dapi", "html200"))
     for fault in faults:
         one.faults[:] = [fault]
         with pytest.raises(UserError) as error:
@@ -195,7 +195,7 @@ def test_one_dead_host_of_a_sites_files_is_a_row_and_no_end(sites, tmp_path):
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
     victim = next(post for post in one.posts if post.is_picture and post.rating == "general")
-    one.faults.append(RequestFailed(f"/{victim.id}/", "redirect", times=99, to=f"{dead}/x.jpg"))
+    one.faults.append(InjectedFailure(f"/{victim.id}/", "redirect", times=99, to=f"{dead}/x.jpg"))
     hosts = frozenset(url.removeprefix("http://") for url in (one.url, dead))
     query = Query("1girl", f"{one.url}/danbooru", ratings=("g", "s"))
     policy = CrawlPolicy(rate=0, backoff=0.01, local_hosts=hosts)
@@ -206,7 +206,7 @@ def test_one_dead_host_of_a_sites_files_is_a_row_and_no_end(sites, tmp_path):
 
 def test_a_host_that_bans_does_not_stop_a_list_of_many(sites, tmp_path):
     one, other = sites
-    one.faults.append(RequestFailed("/many/", "cloudflare", times=99))
+    one.faults.append(InjectedFailure("/many/", "cloudflare", times=99))
     pairs = [(f"{one.url}/many/{n}.jpg", f"{other.url}/many/{n}.jpg") for n in range(8)]
     (tmp_path / "list.txt").write_text("\n".join(itertools.chain(*pairs)))
     store = Store(tmp_path / "data", "test")
@@ -221,12 +221,12 @@ def test_a_host_that_bans_does_not_stop_a_list_of_many(sites, tmp_path):
 def test_every_opt_out_of_a_page_is_heard(sites, client):
     one, _ = sites
     headers = {"X-Robots-Tag": "otherbot: noindex\r\nX-Robots-Tag: noindex"}
-    one.faults.append(RequestFailed("/gallery/page1", "headers", more=headers))
+    one.faults.append(InjectedFailure("/gallery/page1", "headers", more=headers))
     row = SOURCES["web_page"]
     query = Query("/gallery/page1.html", one.url)
-    cursor = row.engine.first(query)
-    found = client(one.url).page(
-        row.engine.ask(query, cursor), lambda answer: row.engine.read(query, cursor, answer), obeys_robots=True
+    cursor = row.engine.first_cursor(query)
+    found = client(one.url).fetch_page(
+        row.engine.request(query, cursor), lambda answer: row.engine.parse(query, cursor, answer), obeys_robots=True
     )
     assert [offer.reason for offer in found.offers] == ["opted_out"]
 
@@ -245,7 +245,7 @@ def test_every_opt_out_of_a_page_is_heard(sites, client):
     ],
 )
 def test_a_limit_that_is_reset_at_no_number_gives_no_wait(headers, wait):
-    assert _wanted_wait(SimpleNamespace(headers=headers)) == wait
+    assert _requested_wait(SimpleNamespace(headers=headers)) == wait
 
 
 def test_a_host_has_one_budget_however_it_is_spelled():
@@ -275,7 +275,7 @@ def test_a_host_has_one_budget_however_it_is_spelled():
     ],
 )
 def test_no_private_address_however_it_is_wrapped(address):
-    with pytest.raises(web.RequestFailed, match="private"):
+    with pytest.raises(web.InjectedFailure, match="private"):
         check_public(address)
 
 

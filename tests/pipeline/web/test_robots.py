@@ -35,7 +35,7 @@ HARMLESS = {
 def test_too_much_to_read_allows_nothing_and_says_so(name):
     start = time.monotonic()
     rules = Rules(BOMBS[name].encode())
-    assert not rules.allow(URL)
+    assert not rules.allows(URL)
     assert "more groups and rules" in rules.refusal
     assert time.monotonic() - start < 5
 
@@ -44,7 +44,7 @@ def test_too_much_to_read_allows_nothing_and_says_so(name):
 def test_much_is_read_in_little_time(name):
     start = time.monotonic()
     rules = Rules(HARMLESS[name].encode())
-    assert all(rules.allow(f"{URL}?{number}") for number in range(20))
+    assert all(rules.allows(f"{URL}?{number}") for number in range(20))
     assert not rules.refusal
     assert time.monotonic() - start < 10
 
@@ -68,21 +68,21 @@ def test_much_is_read_in_little_time(name):
 def test_delays_of_any_number_of_digits(line, seconds):
     rules = Rules(f"User-agent: *\n{line}\nDisallow: /no\n".encode())
     assert rules.seconds_between == pytest.approx(seconds)
-    assert rules.allow(URL)
-    assert not rules.allow("https://site.example/no")
+    assert rules.allows(URL)
+    assert not rules.allows("https://site.example/no")
 
 
 @pytest.mark.parametrize("line", ["Crawl-delay: 1e300", f"Request-rate: 1/1{'0' * 400}", "Request-rate: 1/9d"])
 def test_who_wants_days_between_requests_wants_none(line):
     rules = Rules(f"User-agent: *\n{line}\n".encode())
-    assert not rules.allow(URL)
+    assert not rules.allows(URL)
     assert f"{MAX_DELAY_S:,} s" in rules.refusal
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings_that_editors_write(encoding):
-    assert not Rules("User-agent: *\nDisallow: /\n".encode(encoding)).allow(URL)
+    assert not Rules("User-agent: *\nDisallow: /\n".encode(encoding)).allows(URL)
 
 
 def test_what_is_no_text_forbids_nothing():
-    assert Rules(bytes(range(256)) * 2000).allow(URL)
+    assert Rules(bytes(range(256)) * 2000).allows(URL)
