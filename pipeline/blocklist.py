@@ -31,10 +31,14 @@ _EXAMPLE = f"a table with the columns {','.join(COLUMNS)}"
 class HasProvenance(Protocol):
     """What is known of a picture: a Post, an Offer, or a row of a manifest."""
 
-    page_url: str | None
-    file_url: str | None
-    artist: str | None
-    tags: tuple[str, ...]
+    @property
+    def page_url(self) -> str | None: ...
+    @property
+    def file_url(self) -> str | None: ...
+    @property
+    def artist(self) -> str | None: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,11 @@ def parse_tags(value: object, depth: int) -> Iterator[str]:
             yield from split_tags(value)
     elif isinstance(value, (list, tuple)) and depth:
         for item in value:
-            item = item.get("name", item.get("tag")) if isinstance(item, dict) else item
-            if isinstance(item, str):
-                yield from _tags_of_line(item, is_one=True)
+            name = item.get("name", item.get("tag")) if isinstance(item, dict) else item
+            if isinstance(name, str):
+                yield from _tags_of_line(name, is_one=True)
             else:
-                yield from parse_tags(item, depth - 1)
+                yield from parse_tags(name, depth - 1)
 
 
 def _tags_of_text(text: str) -> Iterator[str]:

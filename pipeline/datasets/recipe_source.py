@@ -5,6 +5,8 @@ It is in no table: RebuildFaceDataset asks it once for each source that the reci
 """
 
 import json
+from pathlib import Path
+from typing import Any
 
 from pipeline.datasets import recipe
 from pipeline.sources.base import Skipped
@@ -19,7 +21,12 @@ VERSION = 1
 
 
 def first_cursor(query: Query) -> Cursor:
-    return {"sha256": recipe.sha256(query.path)}
+    return {"sha256": recipe.sha256(_path(query))}
+
+
+def _path(query: Query) -> Path:
+    assert query.path is not None  # RebuildFaceDataset gives the recipe's
+    return query.path
 
 
 def request(query: Query, cursor: Cursor) -> None:
@@ -29,7 +36,7 @@ def request(query: Query, cursor: Cursor) -> None:
 def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     """Of the sources that the option `sources` names, as JSON."""
     names = json.loads(query.options["sources"])
-    pictures = recipe.read(query.path).pictures.items()
+    pictures = recipe.read(_path(query)).pictures.items()
     offers = [_parse_row(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]
     return Page(offers, None)
 
@@ -40,6 +47,6 @@ def _parse_row(query: Query, key: str, row: dict) -> RemoteImage | Skipped:
         return Skipped(key, "bad_url", sanitize_line(row["file_url"], 100))
     if query.ratings and row["rating"] and row["rating"] not in query.ratings:
         return Skipped(key, "rating", sanitize_line(row["rating"], 20))
-    fields = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
+    fields: dict[str, Any] = {name: one_line(row[name]) for name in ("title", "artist", "rating", "license")}
     page_url = absolute_url(row["page_url"])
     return RemoteImage(key, url, page_url=page_url, **fields, tags=normal_tags(row["tags"]), sha256=row["image_id"])

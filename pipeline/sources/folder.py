@@ -100,14 +100,16 @@ def snapshot(request: LocalQuery) -> list:
     if not root.is_dir():
         raise UserError(root, "a file", "a folder", "give its folder, or --source archive if it is an archive")
     files = {path: (size, mtime, problem) for path, size, mtime, problem in _walk(root, request.skip)}
-    listing, problems, used = [], {}, set()
+    listing: list[list] = []
+    problems: dict[str, str] = {}
+    used: set[str] = set()
     for path, (size, mtime, problem) in files.items():
         name = path.rpartition("/")[2]
         if problem in _ALWAYS_REPORTED:
             problems[path] = problem
         elif is_picture(name, partial(_read_head, root / path) if problem is None else bytes):
             if problem or is_junk(name):
-                problems[path] = HIDDEN if is_junk(name) else problem
+                problems[path] = HIDDEN if is_junk(name) or problem is None else problem
                 continue
             present = [sidecar for sidecar in sidecar_paths(path) if sidecar in files]
             used.update(present)
@@ -180,7 +182,9 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
             entries = list(os.scandir(root / folder))
         except OSError as error:
             if not folder:
-                raise UserError(root, error.strerror, "a folder that may be read", "mend its permissions") from error
+                raise UserError(
+                    root, error.strerror or str(error), "a folder that may be read", "mend its permissions"
+                ) from error
             yield folder, 0, 0, UNREADABLE_FOLDER
             continue
         for entry in entries:
@@ -219,7 +223,7 @@ def _read_head(path: Path) -> bytes:
 
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
     """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
-    root = request.path.resolve()
+    root = require_path(request, "folder").resolve()
     sidecar_reader = Sidecars(partial(_read_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
     ids: dict[str, int] = {}
     for path, size, mtime, own_sidecars, problem in snapshot:

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from posixpath import dirname, join, normpath, splitext
+from typing import Any
 
 from pipeline.sources.tables import DAMAGE, MAX_TABLE_BYTES, csv_rows, jsonl_row, parquet_rows, row_of
 from pipeline.tags import (
@@ -200,8 +201,8 @@ class Sidecars:
             count += 1
             if count > MAX_ROWS:
                 raise ValueError(f"more than {MAX_ROWS:,} rows")
-            name = _file_name(row)
-            if not name:
+            name = "" if isinstance(row, ValueError) else _file_name(row)
+            if isinstance(row, ValueError) or not name:
                 bad = bad or (row if isinstance(row, ValueError) else ValueError(f"row {count} has no {FILE_KEYS[0]}"))
                 continue
             if self._pictures is not None and join(folder, name) not in self._pictures:
@@ -321,16 +322,14 @@ def _check_columns(names: Collection[str]) -> None:
 
 
 def _jsonl_table(data: bytes) -> Iterator[dict | ValueError]:
-    """The error instead of a row that cannot be read."""
+    """Yield the rows, with an error in place of a row that cannot be read."""
     for number, line in enumerate(io.BytesIO(data), 1):
         try:
             for _, value in jsonl_row(number, line):
-                is_row = isinstance(value, dict)
-                yield (
-                    row_of(map(str.lower, value), value.values())
-                    if is_row
-                    else ValueError(f"line {number}: no mapping")
-                )
+                if isinstance(value, dict):
+                    yield row_of(map(str.lower, value), value.values())
+                else:
+                    yield ValueError(f"line {number}: no mapping")
         except ValueError as error:
             yield error
 
@@ -341,10 +340,14 @@ def _parquet_table(data: bytes) -> Iterator[dict]:
         yield row
 
 
-_PARSERS = {"metadata.csv": _csv_table, "metadata.jsonl": _jsonl_table, "metadata.parquet": _parquet_table}
+_PARSERS: dict[str, Callable[[bytes], Iterator[dict | ValueError]]] = {
+    "metadata.csv": _csv_table,
+    "metadata.jsonl": _jsonl_table,
+    "metadata.parquet": _parquet_table,
+}
 
 
-def _parse(parse: Callable, data: bytes, sidecar: str):
+def _parse(parse: Callable[[bytes], Any], data: bytes, sidecar: str) -> Any:
     try:
         return parse(data)
     except DAMAGE as error:

@@ -247,7 +247,9 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
     if kind == "photo":
         url = absolute_url(item.get("url"))
         form = _PHOTO.fullmatch(url or "")
-        urls = [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)] if form else [url]
+        urls: list[str | None] = (
+            [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)] if form else [url]
+        )
     elif kind in ("video", "animated_gif") and query.options.get("previews") == "true":
         urls = [absolute_url(item.get("preview_image_url"))]
         about = about | {"tags": (*about["tags"], "video_preview")}
@@ -255,7 +257,7 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
         return Skipped(source_id, "not_a_picture", sanitize_line(kind, 20))
     if not urls[0]:
         return skip_missing_url(source_id, item)
-    return RemoteImage(source_id, urls[0], instead=tuple(urls[1:]), **about)
+    return RemoteImage(source_id, urls[0], instead=tuple(filter(None, urls[1:])), **about)
 
 
 def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:

@@ -8,8 +8,9 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 from pipeline.errors import UserError
@@ -31,6 +32,7 @@ SIZE_KEYS = ("bytes", "file_size")
 COLUMNS = {*URL_KEYS, *HASH_KEYS, *SIZE_KEYS, *PROVENANCE_KEYS}
 FORMS = "a list of URLs as .txt, .csv, .tsv, .jsonl or .parquet"
 
+Value = TypeVar("Value")
 Row = tuple[str, dict]
 """Where it stands, and what it says."""
 
@@ -61,8 +63,9 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
         offers.setdefault(offer.file_url if isinstance(offer, RemoteImage) else where, offer)
     if not offers:
         raise UserError(query.path, "an empty list", FORMS, "look at --path")
-    if all(isinstance(offer, Skipped) for offer in offers.values()):
-        found = next(iter(offers.values())).detail
+    drops = [offer for offer in offers.values() if isinstance(offer, Skipped)]
+    if len(drops) == len(offers):
+        found = drops[0].detail
         raise UserError(query.path, f"no URL in it: {found}", FORMS, "look at the list; relative URLs need a base_url")
     return Page(list(offers.values()), None)
 
@@ -88,10 +91,14 @@ def _read_list(query: Query) -> bytes:
     return data
 
 
+def _suffix(query: Query) -> str:
+    return query.path.suffix.lower() if query.path else ""
+
+
 def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
     """Raises UserError, which names the line where there are lines."""
     try:
-        for number, row in enumerate(_READERS[query.path.suffix.lower()](data)):
+        for number, row in enumerate(_READERS[_suffix(query)](data)):
             if number == MAX_ROWS:
                 raise UserError(query.path, f"more than {MAX_ROWS:,} rows", "a shorter list", "split it")
             yield row
@@ -192,8 +199,10 @@ def _guess_header(cells: list[str]) -> list[str]:
 
 def _jsonl_rows(data: bytes) -> Iterator[Row]:
     for number, value in jsonl_rows(data):
-        is_row = isinstance(value, dict)
-        yield f"line {number}", row_of(map(str.lower, value), value.values()) if is_row else {"url": value}
+        if isinstance(value, dict):
+            yield f"line {number}", row_of(map(str.lower, value), value.values())
+        else:
+            yield f"line {number}", {"url": value}
 
 
 def _parquet_rows(data: bytes) -> Iterator[Row]:
@@ -203,7 +212,7 @@ def _parquet_rows(data: bytes) -> Iterator[Row]:
         yield f"row {number}", row
 
 
-_READERS = {
+_READERS: dict[str, Callable[[bytes], Iterator[Row]]] = {
     ".txt": _txt_rows,
     ".csv": _csv_rows,
     ".tsv": partial(_csv_rows, delimiter="\t"),
@@ -212,7 +221,7 @@ _READERS = {
 }
 
 
-def _first_usable(row: dict, keys: tuple[str, ...], usable) -> object:
+def _first_usable(row: dict, keys: tuple[str, ...], usable: Callable[[object], Value | None]) -> Value | None:
     """The first usable value under any of the keys, as `usable` makes it; None if there is none."""
     return next((value for key in keys if (value := usable(row.get(key))) is not None), None)
 
@@ -230,7 +239,7 @@ def _parse_row(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
     if url is None:
         return Skipped(where, "bad_url", f"{where}: {sanitize_line(text, 100) or 'no URL'}")
     tags = find_tags(row)
-    fields = provenance(row, tags)
+    fields: dict[str, Any] = provenance(row, tags)
     fields.pop("file_url", None)
     if caption := find_caption(row):
         fields.setdefault("title", caption)

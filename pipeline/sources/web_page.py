@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
@@ -85,7 +85,9 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     page = _parse_page(answer)
     next_page = _next_page(page, answer, visited)
     words = words or page.opt_out
-    offers = [Skipped(cursor["url"], "opted_out", words)] if words else list(_offers(page, cursor["url"], answer))
+    offers: list[RemoteImage | Skipped] = [*_offers(page, cursor["url"], answer)]
+    if words:
+        offers = [Skipped(cursor["url"], "opted_out", words)]
     if not offers and len(visited) == 1:
         raise bad_answer(answer, f"no picture on the page: {page.title or sanitize_line(decode(answer), 100)}", CURE)
     if next_page and len(visited) >= query.pages:
@@ -108,7 +110,7 @@ class PageTooLarge(Exception):
 class HtmlPage(HTMLParser):
     """What matters of a page, as far as it was fed."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.title = ""
         self.base = ""
@@ -145,7 +147,11 @@ class HtmlPage(HTMLParser):
     def handle_comment(self, data: str) -> None:
         self._count(1)
 
-    handle_pi = handle_decl = handle_comment
+    def handle_decl(self, decl: str) -> None:
+        self._count(1)
+
+    def handle_pi(self, data: str) -> None:
+        self._count(1)
 
     def _count(self, parts: int) -> None:
         self._parts += parts
@@ -280,14 +286,15 @@ def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[Rem
     """Each picture once, at its best address; none that is a smaller version of another."""
     base, own = _base(page, answer), absolute_url(answer.url)
     titles: dict[str, str] = {}  # URL -> what the page calls it
-    smaller = set()
+    smaller: set[str] = set()
     for picture in page.pictures:
         urls = [absolute_url(address, base) for address in picture.addresses]
-        best, *others = [url for url in urls if url not in (None, own) and not _is_unwanted(url)] or [None]
-        if best:
+        wanted = [url for url in urls if url and url != own and not _is_unwanted(url)]
+        if wanted:
+            best, *others = wanted
             smaller |= {*others} - {best}
             titles[best] = titles.get(best) or picture.alt
-    fields = {
+    fields: dict[str, Any] = {
         "page_url": page_url,
         "artist": one_line(page.meta.get("author")),
         "license": absolute_url(page.license, base),

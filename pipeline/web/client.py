@@ -241,7 +241,7 @@ class Client:
             detail = f"robots.txt of {host.name} cannot be read: {host.failure.detail}"
             kind = HostUnavailable if host is first_host and host.failure.retryable else RequestFailed
             raise kind(host.failure.reason, detail) from host.failure
-        if obeys_robots and not host.rules.allows(url):
+        if obeys_robots and host.rules and not host.rules.allows(url):
             refusal = host.rules.refusal and f": {host.rules.refusal}"
             raise RequestFailed("robots", f"robots.txt of {host.name} disallows it{refusal}")
         host.limiter.wait()
@@ -277,10 +277,11 @@ class Client:
 
     @property
     def _session(self) -> web.Session:
-        if not hasattr(self._local, "session"):
+        session: web.Session | None = getattr(self._local, "session", None)
+        if session is None:
             agent = web.user_agent(self._policy.about)
-            self._local.session = web.Session(agent, self._watchdog, self._policy.local_hosts)
-        return self._local.session
+            session = self._local.session = web.Session(agent, self._watchdog, self._policy.local_hosts)
+        return session
 
 
 def _credentials(ask: HttpRequest) -> Outgoing:
@@ -304,7 +305,7 @@ def _range_headers(partial_file: PartialFile) -> dict[str, str]:
 def _is_remainder(answer: web.Response, start: int) -> bool:
     """Whether a partial answer is all from `start` on."""
     found = re.fullmatch(rf"bytes {start}-([0-9]{{1,18}})/([0-9]{{1,18}})", answer.headers.get("Content-Range", ""))
-    return bool(found) and int(found[1]) + 1 == int(found[2])
+    return found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _validators(answer: web.Response) -> dict[str, str]:

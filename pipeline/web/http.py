@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import requests
@@ -173,7 +173,7 @@ class Session(requests.Session):
         super().__init__()
         self.watchdog = watchdog
         self.was_cut = False
-        self._environment: dict[tuple[str, int], dict] = {}
+        self._environment: dict[tuple[str, int], Any] = {}
         self.sockets: list[tuple[weakref.ref, socket.socket]] = []
         """Each connection, and a second handle of its socket: the first is TLS's own, or with the answer."""
         self.headers["User-Agent"] = agent
@@ -183,8 +183,8 @@ class Session(requests.Session):
             local = {host_and_port(f"http://{host}") for host in local_hosts}
             self.mount(scheme, _PublicAdapter(local, self.sockets))
 
-    def merge_environment_settings(self, url, *settings) -> dict:
-        """The proxies and certificates of the environment: looked up once for a host, not at each request."""
+    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
+        """Return the proxies and certificates of the environment, looked up once for each host."""
         key = host_and_port(url)
         if key not in self._environment:
             self._environment[key] = super().merge_environment_settings(url, *settings)
@@ -238,7 +238,7 @@ def stream(
                 )
                 with answer:
                     if not answer.is_redirect:
-                        answer.url, answer.session = url, session
+                        answer.url, answer.__dict__["session"] = url, session
                         yield answer
                         return
                     target = credentials.strip_parameters(_redirect_target(url, answer.headers["Location"]))
@@ -275,7 +275,7 @@ def iter_body(answer: Response, max_bytes: int) -> Iterator[bytes]:
         if size > max_bytes:
             raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
         yield chunk
-    if answer.session.was_cut:  # which looks like its end, where no length was announced
+    if answer.__dict__["session"].was_cut:  # which looks like its end, where no length was announced
         raise RequestFailed("too_slow", f"too slow: {size:,} bytes when time was up", retryable=True)
     if length is not None and "Content-Encoding" not in answer.headers and length != size:
         raise RequestFailed("cut_short", f"{size:,} bytes of {announced} announced", retryable=True)
@@ -308,7 +308,7 @@ class _PublicAdapter(HTTPAdapter):
         self._local, self._sockets = local, sockets
         super().__init__(pool_maxsize=1, max_retries=0)
 
-    def init_poolmanager(self, *args, **kwargs) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": _make_pool_class(urllib3.HTTPConnectionPool, self._local, self._sockets),
@@ -317,13 +317,15 @@ class _PublicAdapter(HTTPAdapter):
 
 
 def _make_pool_class(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[str, int]], sockets: list) -> type:
-    class Connection(kind.ConnectionCls):
+    base: Any = kind.ConnectionCls
+
+    class Connection(base):
         def _new_conn(self) -> socket.socket:
             is_local = (self.host.lower().rstrip("."), self.port) in local
             if not is_local:
                 for address in _resolve(self.host, self.port):
                     check_public(address)
-            made = super()._new_conn()
+            made: socket.socket = super()._new_conn()
             if not is_local:
                 try:
                     check_public(made.getpeername()[0])
@@ -338,7 +340,7 @@ def _make_pool_class(kind: type[urllib3.HTTPConnectionPool], local: set[tuple[st
 
 def _resolve(host: str, port: int) -> list[str]:
     try:
-        return [info[4][0] for info in socket.getaddrinfo(host, port)]
+        return [str(info[4][0]) for info in socket.getaddrinfo(host, port)]
     except OSError as error:
         retryable = getattr(error, "errno", None) == socket.EAI_AGAIN
         raise RequestFailed("unreachable", f"no such host ({error.strerror})", retryable=retryable) from error

@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from pathlib import Path
+from typing import cast
 
 from pipeline.store import remove
 from pipeline.stored import parse_json
@@ -14,6 +15,7 @@ from pipeline.web.messages import HttpRequest, HttpResponse
 from pipeline.web.partial_file import VALIDATORS
 
 _CONDITION_HEADERS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
+_HEAD_SHAPE = [str, int, {str: str}]
 _ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice is two lines
 
 
@@ -27,7 +29,8 @@ class CachedResponse:
         with contextlib.suppress(OSError, ValueError):  # none, or damaged: then it is asked for anew
             if self._file.is_file():
                 head, _, data = self._file.read_bytes().partition(b"\n")
-                self.answer = HttpResponse(*parse_json(head, [str, int, {str: str}]), data)
+                url, status, headers = cast("tuple[str, int, dict[str, str]]", parse_json(head, _HEAD_SHAPE))
+                self.answer = HttpResponse(url, status, headers, data)
 
     def condition_headers(self) -> dict[str, str]:
         """Return the headers by which the host need not send it again."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import cast
 
 from pipeline.store import remove
 from pipeline.stored import read_json
@@ -38,7 +39,7 @@ class PartialFile:
         saying that it is the same: then it begins anew."""
         try:
             size = self._part.stat().st_size
-            validators = read_json(self._validators_file, {str: str})
+            validators = cast("dict[str, str]", read_json(self._validators_file, {str: str}))
             if not self._part.is_file():
                 raise ValueError("no regular file")
         except (OSError, ValueError):

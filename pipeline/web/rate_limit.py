@@ -39,7 +39,7 @@ class RateLimiter:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             cure = "mend it, or set XDG_CACHE_HOME to one that is"
-            raise UserError(folder, error.strerror, "a writable cache folder", cure) from error
+            raise UserError(folder, error.strerror or str(error), "a writable cache folder", cure) from error
         name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
         self._pause_file = folder / f"{name}.pause"
         self._stop = stop

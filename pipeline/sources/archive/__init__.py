@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 import rarfile
 
@@ -138,7 +138,9 @@ def snapshot(request: LocalQuery) -> list:
         with open(path, "rb") as file:
             head = file.read(512)
     except OSError as error:
-        raise UserError(path, error.strerror, "an archive that may be read", "mend its permissions") from error
+        raise UserError(
+            path, error.strerror or str(error), "an archive that may be read", "mend its permissions"
+        ) from error
     if _reader(head) is None:
         kind = f"a {_other_archive(head)} archive" if _other_archive(head) else "no zip, tar or rar"
         expected = "a zip, a rar, or a tar, also .gz, .bz2 or .xz"
@@ -152,8 +154,9 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
 
     It is gone through twice: sidecars first, since they may come after their pictures."""
     name, size, mtime, _ = snapshot
-    with open(request.path, "rb") as file:
-        stamp = f"{escape_path(str(request.path.resolve()))} {size} {mtime}"
+    path = require_path(request, "archive")
+    with open(path, "rb") as file:
+        stamp = f"{escape_path(str(path.resolve()))} {size} {mtime}"
         yield from _Archive(name, file, stamp, _UnpackLimit(size), _UnpackLimit(size), {}).posts()
 
 
@@ -163,7 +166,7 @@ class _Archive:
     def __init__(
         self,
         name: str,
-        file: BinaryIO,
+        file: IO[bytes],
         stamp: str,
         first: _UnpackLimit,
         second: _UnpackLimit,
@@ -209,8 +212,8 @@ class _Archive:
                     member_id, BytesReader(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **fields
                 )
         strays = unused_sidecars(path for path, data in texts.items() if data and path not in used)
-        for place, problem in (*strays.items(), *sidecars.unused()):
-            yield Skipped(escape_path(f"{self._name}!{place}"), "bad_sidecar", problem)
+        for place, description in (*strays.items(), *sidecars.unused()):
+            yield Skipped(escape_path(f"{self._name}!{place}"), "bad_sidecar", description)
 
     def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Skipped]:
         if self._is_inner:
@@ -223,9 +226,10 @@ class _Archive:
         """The members up to where the archive ends, or breaks, or turns out to be a bomb: then a drop."""
         self._file.seek(0)
         reader = _reader(self._file.read(512))
+        assert reader is not None  # or it would not have been opened
         self._file.seek(0)
         try:
-            for member in reader(self._file):
+            for member in reader(cast(BinaryIO, self._file)):
                 limit.count(member)
                 yield member
                 if limit.is_exceeded:

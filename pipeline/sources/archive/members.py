@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 MAX_LISTED = 500_000  # members of an archive whose directory is held in memory, 0.7 kB each
 UNPACK = "unpack it and give --source folder"
@@ -17,7 +17,7 @@ class Member(NamedTuple):
 
     name: str
     mtime: datetime | None
-    open: Callable[[], BinaryIO]
+    open: Callable[[], IO[bytes]]
     refused: tuple[str, str] | None = None
     """Why it is not taken: a reason of REASONS, and more on it."""
     skips: int = 0
@@ -27,6 +27,9 @@ class Member(NamedTuple):
 def to_utc(date_time: tuple[int, ...] | None) -> datetime | None:
     """Return the zoneless local time of a zip or rar, taken as UTC: every machine reads the same."""
     try:
-        return datetime(*date_time, tzinfo=timezone.utc) if date_time else None
+        if not date_time:
+            return None
+        year, month, day, hour, minute, second = date_time
+        return datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
     except ValueError:
         return None

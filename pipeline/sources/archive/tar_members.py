@@ -5,10 +5,10 @@ import gzip
 import lzma
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from pipeline.sources.archive.members import Member, Refused
 
@@ -21,7 +21,11 @@ MAX_PADDING = 1 << 20  # bytes of zeros behind the last member
 MAX_GLOBALS = 1000  # keywords of global headers, which tarfile copies for each member
 HEAD_BYTES = 1 << 12
 MAX_XZ_BYTES = 256 << 20  # of memory that an xz wants; `xz -9` wants 65 MiB
-_UNPACKERS = {b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file), b"BZh": bz2.BZ2File, b"\xfd7zXZ\0": lzma.LZMAFile}
+_UNPACKERS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
 
 
 def members(file: BinaryIO) -> Iterator[Member]:
@@ -33,11 +37,11 @@ def members(file: BinaryIO) -> Iterator[Member]:
     if unpack is lzma.LZMAFile:
         lzma.LZMADecompressor(memlimit=MAX_XZ_BYTES).decompress(head, 1)  # raises LZMAError if it wants more
     stream = _Bounded(unpack(file) if unpack else file)
-    start = 0
+    start: int | None = 0
     while start is not None:
         stream.seek(start)
         stream.room = MAX_HEADERS
-        with tarfile.open(fileobj=stream, mode="r:") as archive:  # which reads the first header
+        with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:") as archive:  # which reads the first header
             yield from _members(archive, stream)
             start = _next_tar(stream, archive.offset)
 
@@ -50,7 +54,7 @@ def _members(archive: tarfile.TarFile, stream: "_Bounded") -> Iterator[Member]:
         stream.room = None
         if info is None:
             return
-        archive.members = []  # tarfile keeps every header: millions of them would fill the memory
+        cast(Any, archive).members = []  # tarfile keeps every header: millions of them would fill the memory
         if len(archive.pax_headers) > MAX_GLOBALS:
             raise Refused("archive_bomb", f"more than {MAX_GLOBALS:,} keywords in global headers")
         if info.size < 0 or info.offset <= begun:  # tarfile would go back, and read the same headers for ever
@@ -59,7 +63,9 @@ def _members(archive: tarfile.TarFile, stream: "_Bounded") -> Iterator[Member]:
         if not info.isdir():
             mtime = EPOCH + timedelta(seconds=int(info.mtime)) if 0 <= info.mtime < 1 << 33 else None
             refused = None if info.isreg() else ("unsafe_name", "a link or a device")
-            opened = partial(archive.extractfile, info)
+            opened = cast(
+                "Callable[[], IO[bytes]]", partial(archive.extractfile, info)
+            )  # None only of folders and links
             yield Member(info.name.removeprefix("./"), mtime, opened, refused, skips=info.size)
 
 

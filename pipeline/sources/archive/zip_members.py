@@ -10,7 +10,7 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, to_utc
 
@@ -32,6 +32,7 @@ OTHER_METHODS = {
     98: "PPMd",
     99: "AES",
 }
+_zipfile: Any = zipfile  # for names that it does not declare
 _ENTRY = struct.Struct("<4s4B4HL2L5H2L")  # of the central directory: APPNOTE.TXT, 4.3.12
 _VERSION, _FLAGS = 6, 8  # where in an entry: the version that is needed, and the flags
 
@@ -71,20 +72,20 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 def _sanitize_file(file: BinaryIO) -> BinaryIO:
     """Return the file, with a directory that has no odd entry. Raise Refused if it is too large."""
-    end = zipfile._EndRecData(file)  # what ZipFile itself begins with
-    size = end[zipfile._ECD_SIZE] if end else 0
+    end = _zipfile._EndRecData(file)  # what ZipFile itself begins with
+    size = end[_zipfile._ECD_SIZE] if end else 0
     if size > MAX_DIRECTORY:
         raise Refused("archive_bomb", f"a zip's directory of {size:,} bytes: {UNPACK}")
     if not end:
         return file
-    is_zip64 = end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64
-    start = end[zipfile._ECD_LOCATION] - size
-    start -= zipfile.sizeEndCentDir64 + zipfile.sizeEndCentDir64Locator if is_zip64 else 0
+    is_zip64 = end[_zipfile._ECD_SIGNATURE] == _zipfile.stringEndArchive64
+    start = end[_zipfile._ECD_LOCATION] - size
+    start -= _zipfile.sizeEndCentDir64 + _zipfile.sizeEndCentDir64Locator if is_zip64 else 0
     if start < 0:
         return file
     file.seek(start)
     plain = _sanitize_directory(file.read(size))
-    return _PatchedFile(file, start, plain) if plain else file
+    return cast(BinaryIO, _PatchedFile(file, start, plain)) if plain else file
 
 
 def _sanitize_directory(directory: bytes) -> bytes | None:

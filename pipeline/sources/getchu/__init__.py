@@ -112,10 +112,11 @@ def _months(query: Query) -> list[str]:
 def _read_list(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
     """(what the list is a hash of, items, what is wrong with other rows). Raises UserError."""
     if query.path is None:
-        items = [ITEM_ID.fullmatch(item.strip()) for item in query.text.removeprefix("id=").split(",")]
-        if not query.text.startswith("id=") or not all(items):
+        words = query.text.removeprefix("id=").split(",")
+        items = [found[1] for word in words if (found := ITEM_ID.fullmatch(word.strip()))]
+        if not query.text.startswith("id=") or len(items) < len(words):
             raise UserError("--query", f"{query.text[:99]!r}", FORMS, "give one of these")
-        return query.text.encode(), list(dict.fromkeys(item[1] for item in items)), []
+        return query.text.encode(), list(dict.fromkeys(items)), []
     path = require_path(LocalQuery(path=query.path, query=query.text), "list of items")
     try:
         with open(path, "rb") as file:
@@ -139,7 +140,9 @@ def _parse_rows(data: bytes) -> tuple[list[str], list[Skipped]]:
         raise ValueError(f"line {line}: no UTF-8") from error
     delimiter = max(",;\t", key=text.lstrip().partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    column, items, drops = None, {}, []
+    column: int | None = None
+    items: dict[str, None] = {}
+    drops: list[Skipped] = []
     for cells in (cells for cells in reader if "".join(cells).strip()):
         where = f"line {reader.line_num}"
         if column is None:

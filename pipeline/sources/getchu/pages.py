@@ -10,6 +10,7 @@ nothing their number times the depth, 2.4 s for 30,000 of each: hence MAX_TAGS, 
 import itertools
 import re
 from collections import defaultdict
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from bs4 import BeautifulSoup, NavigableString, Tag
@@ -94,15 +95,16 @@ def read_month(page: BeautifulSoup, answer: HttpResponse) -> list[str]:
     looked for."""
     if _is_gate(page, answer):
         raise bad_answer(answer, "the site asks for the age", CONFIRM)
-    headings, links = [""], []
+    headings = [""]
+    tags: list[tuple[str, str, Tag]] = []
     for tag in page.find_all(True):
-        if "category_pc_t2" in tag.get("class", ()):
+        if "category_pc_t2" in _classes(tag):
             headings.append(_text_of(tag))
         elif tag.name == "a" and (item := parse_item_id(tag.get("href"), answer.url)):
-            links.append((item, headings[-1], tag))
-    _check_count(links, answer)
+            tags.append((item, headings[-1], tag))
+    _check_count(tags, answer)
     is_headed = any(map(_RELEASES.search, headings))
-    links = [(item, not is_headed or _RELEASES.search(heading), _place(tag)) for item, heading, tag in links]
+    links = [(item, not is_headed or _RELEASES.search(heading), _place(tag)) for item, heading, tag in tags]
     side = {item for item, _, place in links if place == "side"}
     main = [
         item
@@ -114,11 +116,16 @@ def read_month(page: BeautifulSoup, answer: HttpResponse) -> list[str]:
     return list(dict.fromkeys(main))
 
 
+def _classes(tag: Tag) -> list[str]:
+    return tag.get_attribute_list("class") if tag.has_attr("class") else []
+
+
 def _place(link: Tag) -> str:
     """Where on a month's page it stands, by the marks of any year: main, side, headed (main, if a heading and no link
     of the side column says so: its box may have run into others), or empty."""
-    around = {name for tag in (link, *link.parents) for name in tag.get("class", ())}
-    picture = str((link.find("img") or {}).get("src"))
+    around = {name for tag in (link, *link.parents) for name in _classes(tag)}
+    image = link.find("img")
+    picture = str(image.get("src")) if image else ""
     if any(name.startswith("content_side") for name in around) or _SIDE_PICTURE.search(picture):
         return "side"
     is_listed = around & {"div_product", "product"} or link.find_parent("td", class_="dd")
@@ -148,11 +155,14 @@ def read_item(
         return [Skipped(item, "opted_out", words)]
     meta = page.find("meta", property="og:title")
     titles = (_text_of(page.find(id="soft-title")), meta and meta.get("content"), _text_of(page.title))
-    title = next(filter(None, (one_line(_SHOP.sub("", (text or "")[:500])) for text in titles)), None)
+    title = next(filter(None, (one_line(_SHOP.sub("", str(text or "")[:500])) for text in titles)), None)
     brand = _text_of(page.find(id="brandsite")) or next(iter(_row(page, "ブランド")), "")
-    fields = {"page_url": f"{base_url}/item/{item}/", "artist": ", ".join(_row(page, "原画"))[:MAX_TEXT] or None}
+    fields: dict[str, Any] = {
+        "page_url": f"{base_url}/item/{item}/",
+        "artist": ", ".join(_row(page, "原画"))[:MAX_TEXT] or None,
+    }
     fields |= {"rating": None if is_adult else "general"}
-    offers = []
+    offers: list[RemoteImage | Skipped] = []
     for (source_id, url), name in zip(portraits, _names(page, list(portraits.values())), strict=True):
         tags = dict.fromkeys(normal_tags([text for text in (title, brand, name) if text]))
         offers.append(RemoteImage(source_id, url, **fields, title=name or title, tags=tuple(tags)))
@@ -173,14 +183,19 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpRespon
     to another picture, in a row that has a portrait, is of the whole figure. Raises BadAnswer if characters have
     pictures, and none is found to be a portrait."""
     items = {item, parse_item_id(answer.url, answer.url)}
-    images = [(image, _address(base_url, image.get("src"), answer)) for image in page.find_all("img")]
-    images = [(image, url, _FILE.search(urlsplit(url or "").path)) for image, url in images]
-    images = [image for image in images if image[2] and not _NO_PORTRAIT.search(image[2][2])]
+    images: list[tuple[Tag, str, re.Match[str]]] = []
+    for image in page.find_all("img"):
+        url = _address(base_url, image.get("src"), answer) or ""
+        file = _FILE.search(urlsplit(url).path)
+        if file and not _NO_PORTRAIT.search(file[2]):
+            images.append((image, url, file))
     _check_count(images, answer)
-    name_rows = {id(name.find_parent("tr")) for name in page.find_all(class_="chara-name", limit=MAX_NAMES)} - {
-        id(None)
-    }
-    named, described, rows, strange = {}, {}, set(), None
+    name_tags = page.find_all(class_="chara-name", limit=MAX_NAMES)
+    name_rows = {id(name.find_parent("tr")) for name in name_tags} - {id(None)}
+    named: dict[str, tuple[str, Tag]] = {}
+    described: dict[str, tuple[str, Tag]] = {}
+    rows: set[int] = set()
+    strange = None
     for image, url, file in images:
         is_linked, row = image.find_parent("a", href=_A_PICTURE), image.find_parent("tr")
         is_named = file[1] in items and "chara" in file[2].lower()
@@ -191,7 +206,8 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpRespon
             strange = url
     if strange and not named and not described:
         raise bad_answer(answer, f"characters with pictures of another kind: {strange}", CHANGED)
-    found, taken = {}, set()
+    found: dict[tuple[str, str], Tag] = {}
+    taken: set[str] = set()
     for path, (url, image) in (named or described).items():
         folder, name = path.split("/")[-2:]
         short = f"{folder}/{re.sub(f'^c?{folder}', '', name).rpartition('.')[0]}"
@@ -213,11 +229,12 @@ def _address(base_url: str, source: object, answer: HttpResponse) -> str | None:
 def _names(page: BeautifulSoup, portraits: list[Tag]) -> list[str | None]:
     """The character of each portrait: of the first row around it that has names, if it has one for each portrait; one
     name in its own row may have several."""
-    names, pictures = defaultdict(list), defaultdict(list)
+    names: dict[int | None, list[Tag]] = defaultdict(list)  # id of a row -> the names within it
+    pictures: dict[int | None, list[Tag]] = defaultdict(list)
     for found, tags in ((names, page.find_all(class_="chara-name", limit=MAX_NAMES)), (pictures, portraits)):
         for tag in tags:
-            for row in tag.find_parents("tr"):
-                found[id(row)].append(tag)
+            for parent in tag.find_parents("tr"):
+                found[id(parent)].append(tag)
     called = []
     for portrait in portraits:
         rows = [id(row) for row in portrait.find_parents("tr")]
@@ -255,6 +272,6 @@ def _text_lines(tag: Tag) -> str:
     for node in itertools.islice(tag.descendants, 300):
         if type(node) is NavigableString:  # and no comment or script
             parts.append(re.sub(r"\s+", " ", node[:500]))
-        elif node.name in ("a", "br"):
+        elif isinstance(node, Tag) and node.name in ("a", "br"):
             parts.append("\n")
     return "".join(parts)[:MAX_TEXT]

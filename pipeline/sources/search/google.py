@@ -104,7 +104,8 @@ def _next_start(data: dict) -> int | None:
 def _parse_hit(item: dict, place: int) -> RemoteImage | Skipped:
     if not item.get("link"):
         return skip_missing_url(f"result {place}", item)
-    image = item.get("image") if isinstance(item.get("image"), dict) else {}
+    image = item.get("image")
+    image = image if isinstance(image, dict) else {}
     kind = item.get("mime") or item.get("fileFormat")
     return offer_hit("", item["link"], kind=kind, page_url=image.get("contextLink"), title=item.get("title"))
 

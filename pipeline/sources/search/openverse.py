@@ -102,7 +102,8 @@ def _parse_hit(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
     rating = "mature" if item.get("mature") or item.get("unstable__sensitivity") else None
     if rating and _option(query, "mature") != "true":
         return skip_by_rating(hit_id, rating, item)
-    tags = item.get("tags") if isinstance(item.get("tags"), list) else []
+    tags = item.get("tags")
+    tags = tags if isinstance(tags, list) else []
     return offer_hit(
         hit_id,
         item["url"],
