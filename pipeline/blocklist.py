@@ -29,21 +29,28 @@ _EXAMPLE = f"a table with the columns {','.join(COLUMNS)}"
 
 
 class HasProvenance(Protocol):
-    """What is known of a picture: a Post, an Offer, or a row of a manifest."""
+    """What a rule is matched with: a Post, a RemoteImage, or a row of a manifest."""
 
     @property
-    def page_url(self) -> str | None: ...
+    def page_url(self) -> str | None:
+        """Return the URL of the page that shows it."""
+
     @property
-    def file_url(self) -> str | None: ...
+    def file_url(self) -> str | None:
+        """Return the URL of the file."""
+
     @property
-    def artist(self) -> str | None: ...
+    def artist(self) -> str | None:
+        """Return the artist."""
+
     @property
-    def tags(self) -> tuple[str, ...]: ...
+    def tags(self) -> tuple[str, ...]:
+        """Return the tags."""
 
 
 @dataclass(frozen=True)
 class BlockList:
-    """Each filled cell blocks by itself."""
+    """The rules of a block list: each filled cell is one."""
 
     cells: frozenset[tuple[str, str]] = frozenset()
     """(one of KINDS, the value in its plain form)"""
@@ -53,7 +60,7 @@ class BlockList:
 
     @property
     def digest(self) -> str | None:
-        """Of what it blocks, whatever the order and the reasons; None if that is nothing."""
+        """Return a digest of the rules, in any order and without their reasons; None if there are none."""
         if not self.cells:
             return None
         versions = [VERSION] if any(kind == "artist" for kind, _ in self.cells) else []
@@ -61,7 +68,7 @@ class BlockList:
 
     @functools.cached_property
     def hashes(self) -> frozenset[str]:
-        """sha256 of originals."""
+        """Return the sha256 of blocked originals."""
         return frozenset(value for kind, value in self.cells if kind == "sha256")
 
     @functools.cached_property
@@ -69,7 +76,7 @@ class BlockList:
         return tuple(value for kind, value in self.cells if kind == "url_prefix")
 
     def match_rule(self, picture: HasProvenance) -> str | None:
-        """The kind of cell that blocks a picture of which so much is known; None if none does. Hashes apart."""
+        """Return the kind of rule that matches a picture; None if none does. Hashes are not compared."""
         if not self.cells:
             return None
         if any(("artist", name) in self.cells for name in artist_names(picture.artist, picture.tags)):
@@ -83,20 +90,20 @@ class BlockList:
 
 
 def artist_names(artist: str | None, tags: tuple[str, ...] | list[str]) -> set[str]:
-    """All names by which the artists of a picture may be known, in one spelling. Any tag may be one, also where an
-    artist is named: boorus list artists among them, some as `artist:name`."""
+    """Return all names of the artists of a picture, in one spelling. Any tag may be one, also where an artist is named:
+    boorus list artists among the tags, some as `artist:name`."""
     parts = [artist, *re.split(r"[,;、，；]", artist)] if artist else []
     return {_normal_name(name) for name in (*parts, *tags, *filter(None, map(artist_of_tag, tags)))} - {""}
 
 
 def _normal_name(text: str) -> str:
-    """In one spelling: as a tag, of half width, without the @ of a handle."""
+    """Return a name in one spelling: as a tag, of half width, without the @ of a handle."""
     return normal_tag(unicodedata.normalize("NFKC", text)).lstrip("@")
 
 
 def comparable_url(url: str) -> str:
-    """By which prefixes are compared: without the scheme and the port that it means, the host in lower case and ASCII,
-    nothing of the path percent-encoded."""
+    """Return a URL in the form in which prefixes are compared: without the scheme and its usual port, the host in lower
+    case and ASCII, nothing of the path percent-encoded."""
     absolute = absolute_url(url if "://" in url else f"https://{url.strip()}") or ""
     scheme, _, rest = absolute.partition("://")
     host, _, path = rest.partition("/")
@@ -105,7 +112,7 @@ def comparable_url(url: str) -> str:
 
 
 def _parent_domains(url: str) -> list[str]:
-    """`a.b.org/c` -> a.b.org, b.org, org."""
+    """Return `a.b.org/c` -> a.b.org, b.org, org."""
     names = url.partition("/")[0].partition(":")[0].rstrip(".").split(".")
     return [".".join(names[start:]) for start in range(len(names))]
 
@@ -140,16 +147,18 @@ _NORMALIZERS = {"artist": _artist, "domain": _domain, "url_prefix": _url_prefix,
 
 
 def parse_cell(kind: str, text: str) -> tuple[str, str]:
-    """In its plain form. Raises ValueError, which says what was expected."""
+    """Return a cell in its normal form. Raise ValueError, which states what was expected."""
     return kind, _NORMALIZERS[kind](text)
 
 
 def file_below(root: Path) -> Path:
+    """Return the path of the block list of a data root."""
     return root / "blocklist.csv"
 
 
 def read(root: Path) -> BlockList:
-    """Empty if there is no file. Raises UserError, which names the line: a list that is misread lets pictures in."""
+    """Return the block list of a data root, empty if it has no file. Raise UserError, which names the line: a list that
+    is misread lets pictures in."""
     return BlockList(frozenset(each for row in _rows(file_below(root)) for each in row))
 
 
@@ -184,7 +193,7 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
 
 
 def add(root: Path, kind: str, text: str, reason: str, scratch: Path) -> None:
-    """Write one more line; none if it is there. Raises UserError if the file is wrong, ValueError if the text is."""
+    """Add a line, unless the rule is there. Raise UserError if the file is wrong, ValueError if the text is."""
     path, value = file_below(root), parse_cell(kind, text)
     if value in read(root).cells:
         return

@@ -19,7 +19,7 @@ for _name, _text in html.entities.html5.items():
 
 
 def register(secrets: Iterable[str]) -> None:
-    """Add keys that `hide` hides from now on, whatever text they come in."""
+    """Add secrets that `hide` hides from now on, in any text."""
     _registered.update(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
 
 

@@ -14,12 +14,13 @@ ARTIST_NAMESPACES = ("artist", "creator", "mangaka", "illustrator")  # before a 
 
 
 def artist_of_tag(tag: str) -> str | None:
-    """`creator:somebody` -> somebody; None of other tags."""
+    """Return the name in `creator:somebody`; None for other tags."""
     namespace, _, name = tag.partition(":")
     return name.lstrip("_") or None if namespace.lower() in ARTIST_NAMESPACES else None
 
 
 def strings_in(value: object, depth: int) -> Iterator[str]:
+    """Yield the strings of a value, of lists and of lists that are written as text."""
     if isinstance(value, str):
         items = list_items(value)
         yield from [value] if items is None else items
@@ -29,8 +30,8 @@ def strings_in(value: object, depth: int) -> Iterator[str]:
 
 
 def parse_tags(value: object, depth: int) -> Iterator[str]:
-    """Tags as people and tools write them: besides what split_tags reads, lists as text, lists of mappings with a name,
-    mappings of lists, a tag or a caption on each line."""
+    """Yield the tags of a value: besides what `split_tags` reads, lists as text, lists of mappings with a name,
+    mappings of lists, and a tag or a caption on each line."""
     if isinstance(value, str):
         items = list_items(value)
         yield from _tags_of_text(value) if items is None else filter(None, map(normal_tag, items))
@@ -71,7 +72,7 @@ _MAY_BE_PARTED = re.compile("[,，、;]")
 
 
 def _parted(line: str) -> list[str]:
-    """The parts of a line with commas, or semicolons that are no smileys; none without."""
+    """Return the parts of a line with commas, or with semicolons that are not part of a smiley; none without."""
     if not _MAY_BE_PARTED.search(line):
         return []
     return next((parts for mark in _MARKS if len(parts := mark.split(line)) > 1), [])
@@ -82,7 +83,7 @@ _OF_SENTENCES = frozenset("a an the is are was were he she they his her their th
 
 
 def is_prose(line: str) -> bool:
-    """Whether a line is a sentence, more or less, and no tag: they hold no articles."""
+    """Return whether a line is probably a sentence and not a tag: only sentences have articles."""
     if len(line.split()) < _MIN_PROSE:  # so are most tags: no part of it has more words
         return False
     part = max(_parted(line) or [line], key=lambda part: len(part.split()))
@@ -106,8 +107,8 @@ _ARRAY = re.compile(r"(?:np\.)?array\((.*?)(?:,\s*dtype=[\w.<>']{1,20})?\)", re.
 
 
 def list_items(text: str) -> list[str] | None:
-    """The items of a list that has become text, as JSON, as Python or NumPy prints it, or without quotes; None if it is
-    no list."""
+    """Return the items of a list that is written as text: as JSON, as Python or NumPy prints it, or without quotes;
+    None if the text is no list."""
     text = text.strip()
     if text[:5].lower() in ("nan", "none", "null"):
         return []
@@ -130,7 +131,7 @@ def list_items(text: str) -> list[str] | None:
 
 
 def _leaves(value: object, depth: int) -> Iterator[str]:
-    """The strings of a JSON list, and the keys of a mapping with scores."""
+    """Yield the strings of a JSON list, and the keys of a mapping with scores."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict) and not any(isinstance(item, (list, dict)) for item in value.values()):
@@ -141,7 +142,7 @@ def _leaves(value: object, depth: int) -> Iterator[str]:
 
 
 def one_line(value) -> str | None:
-    """One line of text from a string, a list of strings, or a mapping with a name."""
+    """Return one line of text from a string, a list of strings, or a mapping with a name; None without text."""
     if isinstance(value, dict):
         value = value.get("name")
     if isinstance(value, list):
@@ -152,8 +153,8 @@ def one_line(value) -> str | None:
 
 
 def split_tags(value) -> list[str]:
-    """Tags as sites and tools write them: a list, a mapping from tag to score, or a string, separated by commas if it
-    has any and by white space if not -> lower_case_tags."""
+    """Return lower_case_tags from a list, a mapping from tag to score, or a string, which is split at commas if it has
+    any and at blanks if not."""
     if isinstance(value, str):
         value = value.split(",") if "," in value else value.split()
     if not isinstance(value, (list, tuple, dict)):
@@ -166,13 +167,13 @@ _ESCAPED = re.compile(r"\\([()])")
 
 
 def normal_tag(tag: str) -> str:
-    """`Long Hair ` -> `long_hair`; kohya's `saber \\(fate\\)` -> `saber_(fate)`."""
+    r"""Return a tag in one spelling: `Long Hair ` -> `long_hair`; kohya's `saber \(fate\)` -> `saber_(fate)`."""
     plain = _ESCAPED.sub(r"\1", tag) if "\\" in tag else tag
     return sys.intern(encodable("_".join(plain.lower().split()))[:200])
 
 
 def encodable(text: str) -> str:
-    """Without the lone surrogates that JSON escapes and odd file names can hold, but no manifest."""
+    """Return the text without lone surrogates, which JSON and file names can hold and a manifest cannot."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -180,7 +181,8 @@ _SPLIT_FOLDERS = {"train", "val", "valid", "validation", "test", "images", "data
 
 
 def folder_tags(path: str) -> list[str]:
-    """The names of class folders: `yuno/001.png` is tagged `yuno`, kohya's `10_yuno` too; splits are no classes."""
+    """Return the names of class folders as tags: `yuno` of `yuno/001.png`, and of kohya's `10_yuno/001.png`; names of
+    splits are no classes."""
     names = [re.sub(r"^\d+_", "", name) for name in dirname(path).split("/") if name]
     tags = (normal_tag(name) for name in names if name.lower() not in _SPLIT_FOLDERS)
     return [tag for tag in tags if tag]

@@ -14,7 +14,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 
 
 def visible(text: str) -> str:
-    """Return the text as one line: each control character as an escape such as `\\x1b`, line ends too, keys hidden."""
+    r"""Return the text as one line: each control character as an escape such as `\x1b`, line ends too, keys hidden."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), redaction.hide(text))
 
 
@@ -72,5 +72,5 @@ def _guarded(stream: TextIO | None) -> TextIO | None:
 
 
 def sanitize_line(text: object, most: int = 300) -> str:
-    """What a site says, as one line that is safe to print."""
+    """Return the beginning of a site's text as one line that is safe to print, of `most` characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)[: 2 * most]).split())[:most]

@@ -7,8 +7,8 @@ MAX_URL_LENGTH = 2000  # characters
 
 
 def absolute_url(url: object, base: str = "") -> str | None:
-    """The http(s) URL that `url` is, seen from `base`: percent-encoded where it must be and never twice, without its
-    fragment. None if it is none that can be asked for, or holds a password."""
+    """Return the http(s) URL that `url` states, relative to `base`: percent-encoded where it must be and never twice,
+    without its fragment. None if it cannot be requested, or holds a password."""
     text = str(url or "").strip()
     if not 0 < len(text) <= MAX_URL_LENGTH:
         return None

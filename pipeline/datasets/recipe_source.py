@@ -21,6 +21,7 @@ VERSION = 1
 
 
 def first_cursor(query: Query) -> Cursor:
+    """Return the cursor of the first page: the recipe's sha256."""
     return {"sha256": recipe.sha256(_path(query))}
 
 
@@ -30,11 +31,11 @@ def _path(query: Query) -> Path:
 
 
 def request(query: Query, cursor: Cursor) -> None:
-    """Nothing: a recipe is a file of this machine."""
+    """Return None: a recipe is a local file."""
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
-    """Of the sources that the option `sources` names, as JSON."""
+    """Return the images of the sources that the option `sources` names, as JSON."""
     names = json.loads(query.options["sources"])
     pictures = recipe.read(_path(query)).pictures.items()
     offers = [_parse_row(query, key, row) for key, row in pictures if row["source"] in names and row["file_url"]]

@@ -25,7 +25,7 @@ def read_file(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class Post:
-    """One picture that a source offers, with what the source says of it."""
+    """One picture that a source offers, with what the source states about it."""
 
     source_id: str
     """The site's id; a path relative to the folder; `archive!member`; `seed/i`. Unique within its source."""
@@ -45,7 +45,7 @@ class Post:
 
 
 class BytesReader:
-    """Bytes of a picture file that are in memory, as a `Post.read`: of what can be read only once."""
+    """A `Post.read` for bytes that are in memory, because they can be read only once."""
 
     def __init__(self, data: bytes):
         self.data = data
@@ -57,7 +57,7 @@ class BytesReader:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something a source met and did not take: a row of FUNNEL."""
+    """An item that a source did not take: a row of FUNNEL."""
 
     source_id: str
     reason: str
@@ -68,7 +68,7 @@ class Skipped:
 
 
 class LocalQuery(NamedTuple):
-    """What the user asked a source for."""
+    """The user's parameters for a local source."""
 
     path: Path | None = None
     query: str = ""

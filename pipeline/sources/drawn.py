@@ -23,7 +23,7 @@ STYLES = ("character", "icon")
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of a drawn picture. Boxes are x0, y0, x1, y1 in px."""
+    """The ground truth of a drawn picture. Boxes are x0, y0, x1, y1 in px."""
 
     face_box: Box
     """The square from a little above the brows to the chin, centred on the face's axis; of a leaning face the
@@ -43,10 +43,9 @@ class Truth:
 def draw(
     seed: int, i: int, *, style: str = "character", tilt: float | None = None, openness: float | None = None
 ) -> tuple[Image.Image, Truth]:
-    """The i-th portrait of a seed, RGB, and what is true of it.
+    """Return the i-th portrait of a seed, RGB, and its ground truth.
 
-    `tilt` (degrees, clockwise) and `openness` (1 open .. 0 closed) replace the sampled ones and change nothing else.
-    """
+    `tilt` (degrees, clockwise) and `openness` (1 open .. 0 closed) replace the sampled ones and change nothing else."""
     from pipeline.drawing.portrait import render as paint  # here, as the table of sources must not need OpenCV
 
     look = sample(seed, i, style=style)
@@ -70,7 +69,7 @@ def draw(
 
 
 def snapshot(request: LocalQuery) -> dict:
-    """The version, the seed and the style: all that the pictures depend on."""
+    """Return the version, the seed and the style: all that the pictures depend on. Raise UserError."""
     if request.path is not None:
         raise UserError("--path", str(request.path), "the source `drawn` draws its pictures", "leave --path out")
     if request.query not in ("", *STYLES):
@@ -82,7 +81,7 @@ def snapshot(request: LocalQuery) -> dict:
 
 
 def posts(request: LocalQuery, snapshot: dict) -> Iterator[Post]:
-    """The pictures of a seed without end. None is drawn before it is read."""
+    """Yield the pictures of a seed without end. A picture is drawn when it is read."""
     seed, style = snapshot["seed"], snapshot["style"]
     for i in count():
         yield Post(
@@ -95,7 +94,7 @@ def posts(request: LocalQuery, snapshot: dict) -> Iterator[Post]:
 
 
 def picture(seed: int, i: int, style: str) -> bytes:
-    """The i-th picture of a seed as a PNG file."""
+    """Return the i-th picture of a seed as a PNG file."""
     file = io.BytesIO()
     draw(seed, i, style=style)[0].save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -53,13 +53,14 @@ JUNK = frozenset(
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder of that name is hidden, or is kept there by an operating system, a NAS or a tool."""
+    """Return whether a file or folder of that name is hidden, or was put there by an operating system, a NAS or a
+    tool."""
     return name.startswith(".") or name.lower() in JUNK
 
 
 def find_junk(path: str) -> str | None:
-    """The hidden or system's folder with which the file at `path` is left out, or the path itself if it is a hidden
-    picture; None of other files."""
+    """Return the junk folder that contains the file at `path`, or the path itself of a hidden picture; None for other
+    files."""
     parts = path.split("/")
     at = next((index for index, part in enumerate(parts) if is_junk(part)), len(parts))
     is_reported = at < len(parts) - 1 or (at < len(parts) and os.path.splitext(path)[1].lower() in EXTENSIONS)
@@ -67,7 +68,7 @@ def find_junk(path: str) -> str | None:
 
 
 def is_picture(name: str, head: Callable[[], bytes]) -> bool:
-    """Whether to offer the file: by its extension, or, if that says nothing, by its first bytes, `head()`."""
+    """Return whether to offer the file: by its extension, or for an unknown one by its first bytes, `head()`."""
     extension = os.path.splitext(name)[1].lower()
     if extension in EXTENSIONS or extension in OTHERS:
         return extension in EXTENSIONS
@@ -76,7 +77,7 @@ def is_picture(name: str, head: Callable[[], bytes]) -> bool:
 
 
 def require_path(request: LocalQuery, source: str) -> Path:
-    """The --path of a local source, which takes no --query. Raises UserError."""
+    """Return the --path of a local source, which takes no --query. Raise UserError."""
     if request.query:
         raise UserError("--query", f"'{request.query}' given", f"nothing: {source} takes all there is", "leave it out")
     if request.path is None:
@@ -93,9 +94,10 @@ def require_path(request: LocalQuery, source: str) -> Path:
 
 
 def snapshot(request: LocalQuery) -> list:
-    """Sorted [relative path, size in bytes, mtime in ns, its sidecars, None] of every picture, each sidecar as [path,
-    size, mtime, version of what reads it]; and [path, 0, 0, [], why] of all that is not read: see PROBLEMS. Raises
-    UserError if there is no folder, or no picture in it."""
+    """Return sorted [relative path, size in bytes, mtime in ns, its sidecars, None] of every picture, each sidecar as
+    [path, size, mtime, version of the reader]; and [path, 0, 0, [], problem] of all that is not read, see PROBLEMS.
+
+    Raise UserError if there is no folder, or no picture in it."""
     root = require_path(request, "folder")
     if not root.is_dir():
         raise UserError(root, "a file", "a folder", "give its folder, or --source archive if it is an archive")
@@ -148,7 +150,7 @@ _ALWAYS_REPORTED = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
 
 
 def _describe_problems(problems: dict[str, str]) -> str:
-    """What there is instead of pictures, for an error."""
+    """Return what there is instead of pictures, for an error."""
     system = [path for path, problem in problems.items() if PROBLEMS[problem] == "system_file"]
     others = len(problems) - len(system)
     text = f" but {others} that cannot be read, or are links out of it" if others else ""
@@ -156,8 +158,8 @@ def _describe_problems(problems: dict[str, str]) -> str:
 
 
 def unused_sidecars(paths: Iterable[str]) -> dict[str, str]:
-    """Folder ("." for the top one) -> in words, which of the files `paths` in it are text or tables that belong to no
-    picture, although a user may think so."""
+    """Return folder ("." for the top one) -> a description of the files `paths` in it that are text or tables and
+    belong to no picture."""
     names: dict[str, list[str]] = {}
     for path in sorted(paths):
         folder, _, name = path.rpartition("/")
@@ -171,9 +173,9 @@ def unused_sidecars(paths: Iterable[str]) -> dict[str, str]:
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | None]]:
-    """(path relative to root, size, mtime in ns, why it cannot be read or None) of each file below root, but not below
-    `skip`; hidden ones too, since a sidecar may be. Of a folder that is not looked into, one row. Raises UserError if
-    root itself cannot be read."""
+    """Yield (path relative to root, size, mtime in ns, problem or None) of each file below root, but not below `skip`;
+    hidden ones too, as a sidecar may be hidden. A junk folder is one row. Raise UserError if root itself cannot be
+    read."""
     whole, skipped = root.resolve(), skip and skip.resolve()
     folders = [""]
     while folders:
@@ -198,8 +200,8 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
 
 
 def _examine_entry(entry: os.DirEntry, root: Path) -> tuple[int, int, str | None]:
-    """(size, mtime in ns, why it cannot be read or None). Links are followed to below the root alone: any other might
-    show what the user did not mean to give."""
+    """Return (size, mtime in ns, problem or None). Links that lead out of the root are not followed: they might show
+    files that the user did not mean to give."""
     try:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
             return 0, 0, LINKED_FOLDER if entry.is_dir() else LINK
@@ -222,7 +224,7 @@ def _read_head(path: Path) -> bytes:
 
 
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
-    """A post for each picture of the snapshot; a drop for what cannot be read, is not looked into or is not used."""
+    """Yield a post for each picture of the snapshot, and a row for what cannot be read or is not used."""
     root = require_path(request, "folder").resolve()
     sidecar_reader = Sidecars(partial(_read_sidecar, root), {path for path, *_, problem in snapshot if problem is None})
     ids: dict[str, int] = {}
@@ -246,13 +248,13 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
 
 
 def _read_sidecar(root: Path, path: str) -> bytes:
-    """A sidecar's bytes, no more of them than tell that they are too many. Raises OSError."""
+    """Return a sidecar's bytes, at most one more than its limit. Raise OSError."""
     with open(root / path, "rb") as file:
         return file.read(sidecars.size_limit(path) + 1)
 
 
 def _to_datetime(mtime: int) -> datetime | None:
-    """ns since 1970 -> that time; None for what no calendar holds."""
+    """Return the time of so many ns since 1970; None if no calendar holds it."""
     try:
         return EPOCH + timedelta(microseconds=mtime // 1000)
     except OverflowError:
@@ -270,5 +272,5 @@ def make_unique(source_id: str, taken: dict[str, int]) -> str:
 
 
 def escape_path(path: str) -> str:
-    """The path, with bytes that are no UTF-8 escaped: a manifest holds text."""
+    """Return the path as text, with bytes that are not UTF-8 escaped."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -89,7 +89,7 @@ _UNKNOWN_URL = "gallery-dl --list-extractors shows what it knows; --source web_p
 
 
 class RunResult(NamedTuple):
-    """What a run came to."""
+    """The result of a run."""
 
     messages: list
     last_line: str
@@ -99,17 +99,18 @@ class RunResult(NamedTuple):
 
 
 def first_cursor(query: Query) -> Cursor:
-    """after: how many files have been listed."""
+    """Return the cursor of the first page. `after`: how many files have been listed."""
     _url(query)
     return {"after": 0}
 
 
 def request(query: Query, cursor: Cursor) -> None:
-    """Nothing: gallery-dl asks."""
+    """Return None: gallery-dl sends the requests."""
 
 
 def parse(query: Query, cursor: Cursor, answer: None) -> Page:
-    """Files beyond the cursor. A run begins at the site's first page again, so each lists as many as those before."""
+    """Return the files after the cursor. Each run begins at the site's first page again, so it lists at least as many
+    as all runs before it."""
     after = cursor["after"]
     count = min(max(query.wanted or MAX_FILES, after, MIN_FILES), MAX_FILES)
     run = _run(_command(query, after, count))
@@ -127,8 +128,8 @@ def parse(query: Query, cursor: Cursor, answer: None) -> Page:
 
 
 def _url(query: Query) -> str:
-    """What it is asked for. An address of the web and nothing else: it has words of its own (`recursive:`, `oauth:`),
-    and a dash would begin an option."""
+    """Return the URL of the query. Raise UserError for anything but a web address: gallery-dl has schemes of its own
+    (`recursive:`, `oauth:`), and a dash would begin an option."""
     text = query.text.strip()
     if not re.match("https?://", text, re.IGNORECASE) or re.search(r"[\s\0]", text) or not absolute_url(text):
         raise UserError(
@@ -153,7 +154,7 @@ def _command(query: Query, after: int, count: int) -> list[str]:
 
 
 def _program(query: Query) -> str:
-    """Its path: on PATH, or beside the Python that runs this, where pip puts it."""
+    """Return the program's path: on PATH, or beside this Python, where pip installs it. Raise UserError."""
     name = os.path.expanduser(query.options.get("program") or OPTIONS["program"])
     path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
     if path is None:
@@ -167,7 +168,8 @@ def _pause(url: str) -> str:
 
 
 def _run(command: list[str]) -> RunResult:
-    """Raises UserError if the program cannot be run, or prints what is none of its messages."""
+    """Return the result of a run. Raise UserError if the program cannot be run, or prints something else than
+    messages."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -218,19 +220,19 @@ def _read_start(file: IO[bytes]) -> bytes:
 
 
 def _read_last_line(file: IO[bytes]) -> str:
-    """Its last words, as one line that is safe to print and tells no key."""
+    """Return the last line of the file, safe to print and without keys."""
     file.seek(max(os.fstat(file.fileno()).st_size - 10_000, 0))
     lines = file.read(10_000).decode("utf-8", "replace").strip().splitlines()
     return _hide_queries(lines[-1]) if lines else ""
 
 
 def _hide_queries(text: object) -> str:
-    """In its words are the URLs that it asked for, with the keys of its user in their queries."""
+    """Return the text with the queries of its URLs hidden, as they may hold the user's keys."""
     return re.sub(r"\?[^\s'\"]*", "?…", sanitize_line(text))
 
 
 def _messages(printed: bytes) -> list | None:
-    """None if they are none of gallery-dl's."""
+    """Return the messages that were printed; None if the output is not a JSON list."""
     try:
         messages = parse_bounded_json(printed) if printed.strip() else []
     except (ValueError, RecursionError):
@@ -239,7 +241,7 @@ def _messages(printed: bytes) -> list | None:
 
 
 def _is_message(message: Any, kind: int, length: int) -> bool:
-    """Whether it is one of that kind, and whole: its last part is what it says of itself."""
+    """Return whether it is a complete message of that kind: its last part is an object."""
     return isinstance(message, list) and len(message) == length and message[0] == kind and isinstance(message[-1], dict)
 
 
@@ -249,7 +251,7 @@ def _describe_failure(failure: list) -> str:
 
 
 def _raise_for_nothing(query: Query, run: RunResult, failure: list | None, others: list) -> None:
-    """Raises UserError unless the site just has nothing there."""
+    """Raise UserError for a run that listed nothing, unless the site just has nothing there."""
     where, expected = _hide_queries(_url(query)), "a page with pictures"
     if failure:
         cure = _CURES.get(str(failure[1].get("error")), "try again later, or run gallery-dl by hand to see more")
@@ -266,13 +268,14 @@ def _raise_for_nothing(query: Query, run: RunResult, failure: list | None, other
 
 
 def _skip_queue(message: list) -> Skipped:
-    """Not followed: one page may lead to thousands of others, and each of them would be a run."""
+    """Return the row of a page that is not followed: it may lead to thousands of others, each of them a run."""
     url = sanitize_line(message[1])
     return Skipped(url, "not_a_picture", "a page of its own: give it as --query")
 
 
 def _parse_files(query: Query, listed: list) -> list[RemoteImage | Skipped]:
-    """Where a site numbers posts and not their files, the first file has the post's name, others their address."""
+    """Return an offer for each file. Where a site numbers posts but not their files, the first file has the post's id,
+    others their URL."""
     offers: dict[str | int, RemoteImage | Skipped] = {}
     for message in listed:
         if not _is_message(message, FILE, 3):
@@ -292,7 +295,7 @@ def _source_id(values: dict) -> str:
 
 
 def _id_text(value: object) -> str:
-    """A name or a number; nothing else names a post."""
+    """Return a name or a number as text; empty for any other value."""
     is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
     return sanitize_line(value, 200) if is_one else ""
 
@@ -323,7 +326,7 @@ def _parse_file(query: Query, name: str, url: object, values: dict) -> RemoteIma
 
 
 def _nsfw_mark(values: dict) -> str:
-    """What a site without ratings says of a post."""
+    """Return `nsfw` if a site without ratings marks the post so; else an empty text."""
     return "nsfw" if any(str(values.get(key)).lower() in ("true", "nsfw", "1") for key in NSFW_KEYS) else ""
 
 
@@ -332,6 +335,6 @@ def _is_unsafe(rating: str, values: dict) -> bool:
 
 
 def _tags(values: dict) -> tuple[str, ...]:
-    """Without what people wrote below a picture, which is a tag in a list of captions alone."""
+    """Return the tags, without captions and comments."""
     found = find_tags({key: value for key, value in values.items() if key.startswith("tag")})
     return tuple(dict.fromkeys(normal_tags(found)))

@@ -21,22 +21,23 @@ MAX_PAGE_POSTS = 10_000  # sites have 1,000 at most
 
 
 class BadAnswer(UserError):
-    """An answer that says no, or that this program cannot read."""
+    """An answer that refuses, or that cannot be parsed."""
 
 
 def bad_answer(
     answer: HttpResponse, found: str, cure: str = "try again later; if it stays, the site has changed"
 ) -> BadAnswer:
+    """Return the error of an answer that cannot be used."""
     return BadAnswer(answer.url[:300], sanitize_line(found), "a page of pictures", cure)
 
 
 def parse_md5(value: object) -> str | None:
-    """A site's md5, if it is one."""
+    """Return a site's md5 in lower case; None if it is not one."""
     return _hexadecimal(value, 32)
 
 
 def parse_sha256(value: object) -> str | None:
-    """A site's sha256, if it is one."""
+    """Return a site's sha256 in lower case; None if it is not one."""
     return _hexadecimal(value, 64)
 
 
@@ -46,13 +47,13 @@ def _hexadecimal(value: object, digits: int) -> str | None:
 
 
 def parse_integer(value: object) -> int | None:
-    """A site's number, if it is one: some write them as text."""
+    """Return a site's number, which may be written as text; None if it is not one."""
     return int(str(value)) if re.fullmatch(r"\d{1,18}", str(value)) else None
 
 
 def parse_bounded_json(text: str | bytes) -> Any:
-    """Return the value, without what is nested deeper than MAX_NESTING: nothing that reads it has to mind its depth. An
-    integer of more digits than Python reads is infinite. Raises ValueError, RecursionError."""
+    """Return the JSON value, with null for what is nested deeper than MAX_NESTING: no reader has to check the depth. An
+    integer of 99 digits or more becomes a float. Raise ValueError or RecursionError."""
     return _pruned(json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 99 else float(digits)))
 
 
@@ -65,7 +66,7 @@ def _pruned(value: Any, depth: int = MAX_NESTING) -> Any:
 
 
 def parse_json_body(answer: HttpResponse) -> Any:
-    """The JSON that came. Raises BadAnswer."""
+    """Return the JSON value of the body. Raise BadAnswer."""
     try:
         return parse_bounded_json(answer.body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -73,8 +74,8 @@ def parse_json_body(answer: HttpResponse) -> Any:
 
 
 def parse_post_list(value: Any, answer: HttpResponse) -> list:
-    """The items of a JSON list, posts and what else is among them. Raises BadAnswer, with the site's words, if it is no
-    list."""
+    """Return the items of a JSON list, posts and others. Raise BadAnswer, with the site's message, for another
+    value."""
     if isinstance(value, dict):
         message = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {list_keys(value)}")
         raise bad_answer(answer, f"the site says: {message}", "mend the query")
@@ -86,8 +87,8 @@ def parse_post_list(value: Any, answer: HttpResponse) -> list:
 def parse_items(
     items: list, offer: Callable[[dict], RemoteImage | Skipped], answer: HttpResponse
 ) -> list[RemoteImage | Skipped]:
-    """Return what each item of a page comes to, by `offer`; one that is no object is an odd post. Raises BadAnswer if
-    there are more than on any site's pages."""
+    """Return `offer` of each item of a page; an item that is no object is an odd post. Raise BadAnswer for more than
+    MAX_PAGE_POSTS items."""
     if len(items) > MAX_PAGE_POSTS:
         raise bad_answer(answer, f"{len(items):,} posts on a page, at most {MAX_PAGE_POSTS:,}")
     return number_odd_posts([offer(item) if isinstance(item, dict) else skip_odd_post(item) for item in items])
@@ -101,42 +102,44 @@ def skip_odd_post(item: object, what: str = "a post without an id") -> Skipped:
 
 
 def skip_by_rating(post_id: str, rating: str, item: dict) -> Skipped:
-    """A post that is not rated is not taken for a safe one."""
+    """Return the row of a post whose rating is not allowed; a post without a rating does not count as safe."""
     found = sanitize_line(rating, 20)
     detail = found or f"post {post_id} has no rating; keys: {list_keys(item)}"
     return Skipped(post_id, "rating", detail, is_odd=not found)
 
 
 def skip_missing_url(post_id: str, item: dict) -> Skipped:
+    """Return the row of a post without a usable URL."""
     detail = f"post {post_id} has no file_url of use; keys: {list_keys(item)}"
     return Skipped(post_id, "no_file_url", detail, is_odd=True)
 
 
 def list_keys(item: dict) -> str:
-    """Those of an item that cannot be used, for an error."""
+    """Return the keys of an item that cannot be used, for an error."""
     return sanitize_line(" ".join(sorted(str(key)[:40] for key in item)[:40]), 1600)
 
 
 def split_words(value: object) -> list[str]:
-    """The words of a text, or the texts of a list: what a site says of tags. Nothing else holds words."""
+    """Return the words of a text, or the texts of a list; nothing for any other value."""
     if isinstance(value, list):
         return [item for item in value if isinstance(item, str)]
     return value.split() if isinstance(value, str) else []
 
 
 def normal_tags(tags: list[str]) -> tuple[str, ...]:
-    """A site's tags, as the manifest has them."""
+    """Return a site's tags in the manifest's spelling."""
     return tuple(split_tags(tags[:MAX_TAGS]))
 
 
 def is_picture_url(url: str) -> bool:
-    """Whether a picture's file name ends it."""
+    """Return whether the URL ends in the name of a picture file."""
     path = url.partition("?")[0].partition("#")[0]
     return "." + path.rpartition(".")[2].lower() in EXTENSIONS - {".svg", ".psd"}
 
 
 def number_odd_posts(offers: list) -> list:
-    """Return what a page comes to, with a name of its own for each of several equal odd posts: they may be others."""
+    """Return the offers of a page, with a name of its own for each of several equal odd posts: they may be different
+    posts."""
     times: Counter[str] = Counter()
     rows = []
     for each in offers:

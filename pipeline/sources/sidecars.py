@@ -100,11 +100,11 @@ Read = Callable[[str], bytes]
 
 
 class BadSidecar(Exception):
-    """One that cannot be read; args: its path and why."""
+    """A sidecar that cannot be read; args: its path and why."""
 
 
 def sidecar_paths(path: str) -> list[str]:
-    """The paths at which sidecars of the picture at `path` may lie, most telling first."""
+    """Return the paths at which sidecars of the picture at `path` may lie, the most specific first."""
     folder, stem = dirname(path), splitext(path)[0]
     waifuc = join(folder, f".{stem[len(folder) :].lstrip('/')}_meta.json")
     tables = [join(above, name) for above in _folders_above(path) for name in TABLES]
@@ -119,19 +119,21 @@ def _folders_above(path: str) -> Iterator[str]:
 
 
 def is_table(path: str) -> bool:
+    """Return whether the sidecar at `path` describes several pictures."""
     return path.rpartition("/")[2] in TABLES
 
 
 def size_limit(path: str) -> int:
-    """How many bytes the sidecar at `path` may have."""
+    """Return how many bytes the sidecar at `path` may have."""
     return MAX_TABLE_BYTES if is_table(path) else MAX_BYTES
 
 
 class Sidecars:
-    """Reads them; a table only once."""
+    """A reader of sidecars; each table is read once."""
 
     def __init__(self, read: Read, pictures: Collection[str] | None = None):
-        """`pictures`: the paths of all that will be described, if they are known: other rows are not kept."""
+        """Create a reader. `pictures`: the paths of all that will be described, if known; rows of others are
+        dropped."""
         self._read, self._pictures = read, pictures
         self._tables: dict[str, dict[str, bytes]] = {}
         self._bytes_left = MAX_KEPT
@@ -140,7 +142,8 @@ class Sidecars:
         self._strays: dict[str, str] = {}
 
     def describe(self, path: str, present: list[str]) -> tuple[dict, list[BadSidecar]]:
-        """(fields of Post that the sidecars at the paths `present` say of the picture at `path`, what went wrong)."""
+        """Return the fields of Post that the sidecars at `present` state for the picture at `path`, and what could not
+        be read."""
         fields: dict = {}
         tags: dict[str, None] = {}
         for sidecar in present:
@@ -162,13 +165,13 @@ class Sidecars:
         return fields | {"tags": tuple(list(tags)[:MAX_TAGS])}, problems
 
     def unused(self) -> Iterator[tuple[str, str]]:
-        """(folder or table, in words what of it nobody used), once all pictures have been described."""
+        """Yield (folder or table, a description of what no picture used), once all pictures have been described."""
         yield from self._strays.items()
         for folder, names in self._useless.items():
             yield folder, f"{len(names):,} say nothing that is used: {encodable(', '.join(names[:3]))}"
 
     def _values(self, sidecar: str, path: str) -> dict:
-        """What one sidecar says of the picture at `path`."""
+        """Return what one sidecar states for the picture at `path`."""
         if is_table(sidecar):
             row = self._table(sidecar).get(path.removeprefix(dirname(sidecar)).lstrip("/"))
             return json.loads(row) if row else {}
@@ -181,7 +184,7 @@ class Sidecars:
         return values if isinstance(values, dict) else {"": values}
 
     def _table(self, sidecar: str) -> dict[str, bytes]:
-        """file_name -> row, as JSON: as objects they would take ten times the room."""
+        """Return file_name -> row, as JSON: objects would take ten times the memory."""
         if sidecar not in self._tables:
             self._tables[sidecar] = {}  # read once, also if it is bad: one problem, not one per picture
             try:
@@ -193,7 +196,7 @@ class Sidecars:
         return self._tables[sidecar]
 
     def _read_table(self, sidecar: str) -> None:
-        """Raises one of DAMAGE, after the rows that could be read, and BadSidecar."""
+        """Read a table. Raise one of DAMAGE or BadSidecar, after the rows that could be read."""
         rows, folder = self._tables[sidecar], dirname(sidecar)
         bad: ValueError | None = None
         count = strays = 0
@@ -231,7 +234,7 @@ _ADDRESS = re.compile(r"\s*https?://\S+\s*")
 
 
 def _text_values(text: str, sidecar: str, path: str) -> dict:
-    """What a file of text says: tags or captions, and pages' addresses on lines of their own."""
+    """Return the values of a text file: tags or captions, and URLs of pages on lines of their own."""
     lines = text.splitlines()
     urls = dict.fromkeys(line.strip() for line in lines if "://" in line and _ADDRESS.fullmatch(line))
     values: dict = {"page_url": next(iter(urls))} if urls else {}
@@ -243,7 +246,7 @@ def _text_values(text: str, sidecar: str, path: str) -> dict:
 
 
 def _file_name(row: object) -> str:
-    """Of which picture a row of a table is; empty if of none."""
+    """Return the picture that a row of a table describes; empty if it names none."""
     if not isinstance(row, dict):
         return ""
     name = row.get(FILE_KEYS[0]) or next((row[key] for key in FILE_KEYS if row.get(key)), "")
@@ -251,14 +254,13 @@ def _file_name(row: object) -> str:
 
 
 def provenance(values: dict, tags: list[str]) -> dict[str, str]:
-    """Return what the values, and the tags in them, say: column of KEYS, or artist -> text, without those of which they
-    say nothing."""
+    """Return column of KEYS, or artist -> text, of what the values and the tags in them state."""
     fields = {column: [found for key in keys if (found := one_line(values.get(key)))] for column, keys in KEYS.items()}
     return {column: texts[0] for column, texts in (fields | {"artist": _artists(values, tags)}).items() if texts}
 
 
 def _artists(values: dict, tags: list[str]) -> list[str]:
-    """The artists, as one text; none if nobody but the uploader is named."""
+    """Return the artists, as one text; none if only the uploader is named."""
     named = [name for key in ARTIST_KEYS if (name := _names(values.get(key), is_tag_list=key in _TAG_LISTS))]
     if not named and isinstance(values.get("tags"), dict):  # e621's API: a list of each kind
         named = [name for name in [_names(values["tags"].get("artist"), is_tag_list=True)] if name]
@@ -278,7 +280,7 @@ def _is_of_a_board(values: dict) -> bool:
 
 
 def _names(value: object, *, is_tag_list: bool = False) -> str | None:
-    """Those of a text, a list or a mapping, on one line."""
+    """Return the names in a text, a list or a mapping, on one line."""
     if isinstance(value, str):
         value = list_items(value) if list_items(value) is not None else value.split() if is_tag_list else value
     each = value if isinstance(value, list) else [value]
@@ -292,19 +294,19 @@ def _names(value: object, *, is_tag_list: bool = False) -> str | None:
 
 
 def find_tags(values: dict) -> list[str]:
-    """Under any of TAG_KEYS; no more than a few times MAX_TAGS."""
+    """Return the tags under any of TAG_KEYS, no more than 10 times MAX_TAGS."""
     found = (tag for key in TAG_KEYS for tag in parse_tags(values.get(key), MAX_DEPTH))
     return list(dict.fromkeys(islice(found, 10 * MAX_TAGS)))
 
 
 def find_caption(values: dict) -> str | None:
-    """The first sentence under any of TEXT_KEYS."""
+    """Return the first sentence under any of TEXT_KEYS."""
     texts = (text for key in TEXT_KEYS for text in strings_in(values.get(key), MAX_DEPTH))
     return next((one_line(line) for text in texts for line in text.splitlines() if is_prose(line)), None)
 
 
 def _csv_table(data: bytes) -> Iterator[dict]:
-    """With the columns that are read here."""
+    """Yield the rows, with the columns that are read here."""
     columns: dict[int, str] = {}
     for _, cells in csv_rows(data):
         if columns:
@@ -316,7 +318,7 @@ def _csv_table(data: bytes) -> Iterator[dict]:
 
 
 def _check_columns(names: Collection[str]) -> None:
-    """Raises ValueError if none says of which picture a row is."""
+    """Raise ValueError if no column names the picture of a row."""
     if not any(key in names for key in FILE_KEYS):
         raise ValueError(f"no column is called {', '.join(FILE_KEYS)}: {', '.join(list(names)[:10])[:100]}")
 

@@ -16,8 +16,8 @@ DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotIm
 
 
 def csv_rows(data: bytes, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """(number of the line that ends it, cells) of each row, read bit by bit. Raises csv.Error, and ValueError for a row
-    of more than MAX_ROW characters."""
+    """Yield (number of its last line, cells) of each row. Raise csv.Error, and ValueError for a row of more than
+    MAX_ROW characters."""
     file = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
     size = 0
 
@@ -39,7 +39,7 @@ def csv_rows(data: bytes, delimiter: str = ",") -> Iterator[tuple[int, list[str]
 
 
 def row_of(header: Iterable[str], cells: Iterable) -> dict:
-    """Name -> cell; of columns with the same name, the first that is filled."""
+    """Return name -> cell; of columns with the same name, the first that is filled."""
     row: dict = {}
     for name, cell in zip(header, cells, strict=False):
         if cell not in (None, "") or name not in row:
@@ -48,13 +48,13 @@ def row_of(header: Iterable[str], cells: Iterable) -> dict:
 
 
 def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
-    """(number of the line, its value). Raises ValueError, which names the line."""
+    """Yield (line number, value). Raise ValueError, which names the line."""
     for number, line in enumerate(io.BytesIO(data), 1):
         yield from jsonl_row(number, line)
 
 
 def jsonl_row(number: int, line: bytes) -> list[tuple[int, object]]:
-    """None of an empty line. Raises ValueError."""
+    """Return [(line number, value)], or an empty list for an empty line. Raise ValueError."""
     try:
         if len(line) > MAX_ROW:
             raise ValueError(f"more than {MAX_ROW:,} bytes")

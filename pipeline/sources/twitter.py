@@ -78,8 +78,10 @@ _CURES = {
 
 
 def first_cursor(query: Query) -> Cursor:
-    """user, or search: which of them is asked for; id: of the user, once it is known; total: posts that the user has;
-    seen: posts yet. The newest comes first: a --refresh may end at a known one (`is_keyed`)."""
+    """Return the cursor of the first page. Raise UserError.
+
+    `user` or `search`: which of the two is listed; `id`: the user's, once it is known; `total`: posts of the user;
+    `seen`: posts so far. The newest comes first, so a --refresh may end at a known post (`is_keyed`)."""
     target = _QUERY.fullmatch(" ".join(query.text.split()))
     if not target:
         raise UserError(
@@ -94,11 +96,12 @@ def first_cursor(query: Query) -> Cursor:
 
 
 def cursor_since(query: Query, newest: str) -> Cursor:
+    """Return the cursor of a listing that ends at the post `newest`."""
     return first_cursor(query) | {"since": newest}
 
 
 def _add_operators(words: str, previews: str | None) -> str:
-    """Posts whose films nobody wants are not asked for: they would be paid for."""
+    """Return the search with operators that leave out posts without pictures, which would cost money too."""
     media = "has:media" if previews == "true" else "has:images"
     data = {word.lstrip("-(").partition(":")[0] for word in words.split()}
     added = [operator for name, operator in {"has": media, "is": "-is:retweet"}.items() if name not in data]
@@ -108,6 +111,8 @@ def _add_operators(words: str, previews: str | None) -> str:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor. Raise UserError without a token, BudgetExceeded if the budget does
+    not pay for it."""
     token = query.keys.get("bearer_token")
     if not token:
         raise UserError(
@@ -146,12 +151,13 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 
 
 def _require_budget(query: Query, price: int) -> None:
-    """Raises Enough if the purse does not hold so much."""
+    """Raise BudgetExceeded if the budget is lower than `price`, in thousandths of a USD."""
     if price / 1000 > query.budget_usd:
         raise BudgetExceeded(f"max_cost_usd leaves {query.budget_usd:g} USD, and to go on may cost {price / 1000:g}")
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
     data: dict = {}
     with contextlib.suppress(BadAnswer):  # a refusal may be a web page
         data = _expect_type(parse_json_body(answer), dict, answer)
@@ -178,8 +184,8 @@ def _parse_user(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
 
 
 def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
-    """A page may be empty, without `data`, and not the last; it may have `errors` besides its posts, for what could not
-    be shown of them."""
+    """Return a page of posts. It may be empty, without `data`, and not the last; it may have `errors` besides its
+    posts."""
     posts, meta = _expect_type(data.get("data"), list, answer), _expect_type(data.get("meta"), dict, answer)
     includes = _expect_type(data.get("includes"), dict, answer)
     more = {name: _dicts(includes.get(name), answer) for name in ("media", "users", "tweets", "posts")}
@@ -200,7 +206,8 @@ def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) 
 
 
 def _shortfall(query: Query, cursor: Cursor, error_text: str) -> str:
-    """At the end. Excluded posts may use up what a timeline reaches back: so the user's total counts too."""
+    """Return why a finished listing may be incomplete. Excluded posts count towards the reach of a timeline, so the
+    user's total is compared too."""
     if cursor["search"]:
         return "" if cursor["since"] else _WEEK
     reach = TIMELINE_REACH[query.options.get("replies", "false")]
@@ -214,7 +221,7 @@ def _shortfall(query: Query, cursor: Cursor, error_text: str) -> str:
 def _parse_post(
     post: Any, media: dict[str, dict], names: dict[str, Any], query: Query, cursor: Cursor
 ) -> list[RemoteImage | Skipped]:
-    """Of each photo and film of a post; none if it has none."""
+    """Return an offer for each photo and film of a post; none if it has none."""
     post_id = _parse_id(post.get("id")) if isinstance(post, dict) else None
     if post_id is None:
         return [skip_odd_post(post)]
@@ -261,7 +268,8 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
 
 
 def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
-    """Status 200 is no promise: a user that is missing, suspended or protected comes as nothing but `errors`."""
+    """Return the page of an answer without data: X answers 200 with `errors` for a user that is missing, suspended or
+    protected."""
     if not data.get("errors"):
         raise bad_answer(answer, f"neither data nor errors: {_redact(query, answer.body.decode('utf-8', 'replace'))}")
     target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(query, data)
@@ -271,7 +279,7 @@ def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict
 
 
 def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
-    """Raises Busy, or what the user has to mend."""
+    """Return the page of a refusal that only ends the listing. Raise RetryLater or BadAnswer for others."""
     error_text = _error_text(query, data) or _redact(query, answer.body.decode("utf-8", "replace")) or "no words"
     is_capped = _problem_type(data) == "usage-capped" or data.get("title") == "UsageCapExceeded"
     if answer.status == 429 and not is_capped:
@@ -283,7 +291,7 @@ def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: di
 
 
 def _error_text(query: Query, data: dict) -> str:
-    """The site's words about what is wrong; empty if it says nothing of that kind."""
+    """Return the site's message about an error; empty if there is none."""
     error = _first_error(data)
     texts = [data.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
     words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in texts if each))
@@ -296,18 +304,18 @@ def _first_error(data: dict) -> dict:
 
 
 def _problem_type(data: dict) -> str:
-    """The end of the path of its type, whose host is not always the same."""
+    """Return the end of the path of a problem's type; its host varies."""
     return str(data.get("type") or "").rstrip("/").rpartition("/")[2]
 
 
 def _redact(query: Query, value: object) -> str:
-    """The site's, which may repeat what it was sent."""
+    """Return a text of the site without the token, which it may repeat."""
     token = query.keys.get("bearer_token")
     return sanitize_line(str(value).replace(token, "…") if token else value, 200)
 
 
 def _expect_type(value: Any, kind: type, answer: HttpResponse) -> Any:
-    """The value; an empty one for null, or what is left out. Raises BadAnswer."""
+    """Return the value; an empty one for null or a missing field. Raise BadAnswer for another type."""
     if not isinstance(value, (kind, type(None))):
         raise bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
     return kind() if value is None else value
@@ -318,5 +326,5 @@ def _dicts(value: object, answer: HttpResponse) -> list[dict]:
 
 
 def _parse_id(value: object) -> str | None:
-    """They are texts, and longer than other sites' numbers; None if it is none."""
+    """Return an id as text, as it is longer than other sites' numbers; None if it is not one."""
     return str(value) if re.fullmatch("[0-9]{1,20}", str(value)) else None

@@ -38,15 +38,16 @@ Row = tuple[str, dict]
 
 
 def first_cursor(query: Query) -> Cursor:
-    """sha256: of the list, so that a changed one is another listing."""
+    """Return the cursor of the first page. `sha256`: of the list, so that a changed list is another listing."""
     return {"sha256": hashlib.sha256(_read_list(query)).hexdigest()}
 
 
 def request(query: Query, cursor: Cursor) -> None:
-    """Nothing: the list is a file of this machine."""
+    """Return None: the list is a local file."""
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
+    """Return all images of the list. Raise UserError."""
     data = _read_list(query)
     if hashlib.sha256(data).hexdigest() != cursor["sha256"]:
         raise UserError(query.path, "changed since it was first read", FORMS, "run the same command again")
@@ -96,7 +97,7 @@ def _suffix(query: Query) -> str:
 
 
 def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
-    """Raises UserError, which names the line where there are lines."""
+    """Yield the rows. Raise UserError, which names the line where there are lines."""
     try:
         for number, row in enumerate(_READERS[_suffix(query)](data)):
             if number == MAX_ROWS:
@@ -135,7 +136,7 @@ _CLOSING = {"<": ">", '"': '"', "'": "'", "`": "`", "(": ")"}
 
 
 def _addresses(line: str) -> list[dict]:
-    """The addresses of a line, each with what words there are as its caption; the line itself if there is none."""
+    """Return the URLs of a line, with its other words as the caption; the line itself if it has none."""
     line = re.sub(r"\s#.*", "", line, flags=re.DOTALL).strip(_BLANK)
     fields = [field for field in re.split(r"\t+", line) if field.strip(_BLANK)]
     if len(fields) == 1 and _is_single_address(line):
@@ -155,7 +156,8 @@ def _addresses(line: str) -> list[dict]:
 
 
 def _is_single_address(text: str) -> bool:
-    """Whether the text is one address: without blanks, or with some in a picture's name, as in `https://a/b c.png`."""
+    """Return whether the text is one address: without blanks, or with some in a picture's name, as in `https://a/b
+    c.png`."""
     words = text.split()
     if len(words) < 2:
         return True
@@ -166,7 +168,7 @@ def _is_single_address(text: str) -> bool:
 
 
 def _strip_quotes(text: str) -> str:
-    """Without quotes or brackets round it, and what parts it from the next."""
+    """Return the text without the quotes or brackets round it, and without a separator at its end."""
     text = text.strip(_BLANK).rstrip(",;")
     for _ in range(3):
         if len(text) > 1 and _CLOSING.get(text[0]) == text[-1]:
@@ -188,7 +190,8 @@ def _csv_rows(data: bytes, delimiter: str = ",") -> Iterator[Row]:
 
 
 def _guess_header(cells: list[str]) -> list[str]:
-    """Names for the columns of a table that has none: the first that looks like a URL is one, one other a caption."""
+    """Return names for the columns of a table that has none: `url` for the first that looks like one, `caption` for the
+    only other."""
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
         raise ValueError(f"its first line: no column is called {', '.join(URL_KEYS)}, or looks like URLs")
@@ -222,7 +225,7 @@ _READERS: dict[str, Callable[[bytes], Iterator[Row]]] = {
 
 
 def _first_usable(row: dict, keys: tuple[str, ...], usable: Callable[[object], Value | None]) -> Value | None:
-    """The first usable value under any of the keys, as `usable` makes it; None if there is none."""
+    """Return the first value of `usable` under any of the keys; None if there is none."""
     return next((value for key in keys if (value := usable(row.get(key))) is not None), None)
 
 
@@ -255,7 +258,8 @@ def _parse_row(where: str, row: dict, query: Query) -> RemoteImage | Skipped:
 
 
 def _resolve(text: str, base: str) -> str | None:
-    """The address that the text is; a relative one, without blanks unless it is a picture's name, below `base`."""
+    """Return the URL that the text states; a relative one, without blanks unless it is a picture's name, below
+    `base`."""
     if re.match(r"[a-z][a-z0-9+.-]*:", text, re.IGNORECASE):
         return absolute_url(text) if _is_single_address(text) else None
     is_relative = not re.search(r"://|^(?:www\.|https?/)|\\", text, re.IGNORECASE)

@@ -62,7 +62,7 @@ _CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[
 
 
 def first_cursor(query: Query) -> Cursor:
-    """url: the page that is next; visited: those that were read."""
+    """Return the cursor of the first page. `url`: the next page; `visited`: the pages that were read."""
     url = absolute_url(query.text, query.base_url and query.base_url + "/")
     if url is None:
         raise UserError("--query", f"{query.text[:100]!r}", "the URL of a page", "give --query https://…")
@@ -70,10 +70,12 @@ def first_cursor(query: Query) -> Cursor:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor."""
     return HttpRequest(cursor["url"])
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise BadAnswer."""
     visited = [*cursor["visited"], cursor["url"]]
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
@@ -127,11 +129,13 @@ class HtmlPage(HTMLParser):
         self._is_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Read a start tag."""
         self._count(1 + len(attrs))
         if tag in _HANDLERS:
             _HANDLERS[tag](self, {name: value or "" for name, value in reversed(attrs)})  # the first of a name counts
 
     def handle_endtag(self, tag: str) -> None:
+        """Read an end tag."""
         self._count(1)
         if tag == "a":
             self._link = ""
@@ -141,16 +145,20 @@ class HtmlPage(HTMLParser):
             self._is_title = False
 
     def handle_data(self, data: str) -> None:
+        """Read text: only the title's is used."""
         if self._is_title and len(self.title) < MAX_TEXT:
             self.title += data[:MAX_TEXT]
 
     def handle_comment(self, data: str) -> None:
+        """Count a comment."""
         self._count(1)
 
     def handle_decl(self, decl: str) -> None:
+        """Count a declaration."""
         self._count(1)
 
     def handle_pi(self, data: str) -> None:
+        """Count a processing instruction."""
         self._count(1)
 
     def _count(self, parts: int) -> None:
@@ -214,7 +222,7 @@ _HANDLERS = {name: getattr(HtmlPage, f"_on_{name}") for name in "title base link
 
 
 def _parse_page(answer: HttpResponse) -> HtmlPage:
-    """The page that came; what is cut off at its end is left out. Raises BadAnswer."""
+    """Return the page; a tag that is cut off at its end is left out. Raise BadAnswer."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
     text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decode(answer).replace("<![", "<!x")))
@@ -231,7 +239,7 @@ def _parse_page(answer: HttpResponse) -> HtmlPage:
 
 
 def decode(answer: HttpResponse) -> str:
-    """The page as text: by what its header says, or itself, of its charset."""
+    """Return the page as text, in the charset that its header or the page itself states."""
     for mark, name in MARKS.items():
         if answer.body.startswith(mark):
             return answer.body.decode(name, "replace")
@@ -250,8 +258,8 @@ def _to_browsers_reading(text: str, name: str) -> str:
 
 @functools.cache
 def _ibm_extensions() -> dict[int, str]:
-    """What rows 89 to 92 of EUC-JP are to Python (JIS X 0213) -> what they are to browsers, and so on pages: IBM's
-    kanji, such as those of many family names. https://encoding.spec.whatwg.org/#index-jis0208"""
+    """Return the characters of rows 89 to 92 of EUC-JP as Python reads them (JIS X 0213) -> as browsers do, and so
+    pages mean them: IBM's kanji, such as those of many family names. https://encoding.spec.whatwg.org/#index-jis0208"""
     table = {}
     for row, cell in itertools.product(range(89, 93), range(1, 95)):
         lead = (row - 1) // 2 + 0xC1  # as Shift_JIS numbers them
@@ -275,7 +283,7 @@ def _base(page: HtmlPage, answer: HttpResponse) -> str:
 
 
 def _next_page(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str | None:
-    """The next page, if it is one of the same host that was not read yet."""
+    """Return the URL of the next page, if it is on the same host and was not read yet."""
     url = absolute_url(page.next, _base(page, answer))
     if url is None or urlsplit(url).netloc != urlsplit(absolute_url(answer.url) or "").netloc:
         return None
@@ -283,7 +291,7 @@ def _next_page(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str 
 
 
 def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[RemoteImage]:
-    """Each picture once, at its best address; none that is a smaller version of another."""
+    """Yield each picture once, at its best URL; none that is a smaller version of another."""
     base, own = _base(page, answer), absolute_url(answer.url)
     titles: dict[str, str] = {}  # URL -> what the page calls it
     smaller: set[str] = set()

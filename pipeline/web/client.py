@@ -39,7 +39,7 @@ logger = logging.getLogger("luigi-interface")
 
 @dataclass(frozen=True)
 class CrawlPolicy:
-    """How to ask, for one source."""
+    """The limits of requests, for one source."""
 
     rate: float = 1.0
     """Requests a second to one host; 0: no limit."""
@@ -56,16 +56,16 @@ class CrawlPolicy:
 
 
 class BlockedByHost(UserError):
-    """A host that wants no programs now. Never to be worked around."""
+    """A host that refuses programs. Never worked around."""
 
 
 class HostUnavailable(RequestFailed):
-    """A host that failed too often in a row, or whose robots.txt cannot be read; nothing was asked of it."""
+    """A host that failed too often in a row, or whose robots.txt cannot be read; no request was sent."""
 
 
 @dataclass
 class _Host:
-    """What one run knows of a host."""
+    """The state of a host in one run."""
 
     name: str
     limiter: RateLimiter
@@ -78,8 +78,8 @@ class _Host:
 
 
 class Client:
-    """For several threads; each has connections of its own. `pages` is a folder for answers that may be asked for
-    again; `stop` calls off all waiting."""
+    """A client for several threads; each has connections of its own. `pages` is the folder of the HTTP cache; `stop`
+    cancels all waiting."""
 
     def __init__(self, policy: CrawlPolicy, pages: Path, stop: threading.Event, hosts: Path | None = None):
         self._policy, self._pages, self._stop, self._host_folder = policy, pages, stop, hosts
@@ -92,8 +92,8 @@ class Client:
     def fetch_page(
         self, ask: HttpRequest, read: Callable[[HttpResponse], T], *, obeys_robots: bool, reads_refusals: bool = False
     ) -> T:
-        """`read` of an answer of any status but those that may pass: 4xx tell what is wrong; 429 too if `read` knows
-        the site's own words for it. `read` may raise Busy. Raises Fault."""
+        """Return `read` of an answer of any final status: 4xx too, and 429 with `reads_refusals`, as `read` then parses
+        the site's own message. `read` may raise RetryLater. Raise RequestFailed."""
         cached = CachedResponse(self._pages, ask)
         outgoing = _credentials(ask)
         redaction.register(outgoing.keys)
@@ -127,8 +127,8 @@ class Client:
         )
 
     def fetch_file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
-        """Fetch the file into the spool: the rest if a part is there, nothing if it is whole. robots.txt, opt-outs and
-        types are heeded. Raises Fault."""
+        """Fetch a file into `partial_file`: the rest if a part is there, nothing if it is complete. Obey robots.txt and
+        opt-outs, and refuse web pages. Raise RequestFailed."""
 
         def fetch(answer: web.Response) -> None:
             _raise_if_temporary(answer)
@@ -175,7 +175,7 @@ class Client:
         obeys_robots: bool,
         more: Callable[[], dict[str, str]] = dict,
     ) -> T:
-        """`use` of the answer, tried as often as may help. `more` gives further headers at each try."""
+        """Return `use` of the answer, after as many tries as may help. `more` returns further headers for each try."""
         host = self._host(url)
         if host.block:
             raise host.block
@@ -209,7 +209,8 @@ class Client:
         return result
 
     def _retry(self, ask: Callable[[], T]) -> T:
-        """`ask`, again after a pause of the host whose fault it was, for whatever may pass. Raises Fault."""
+        """Return `ask()`. Call it again, after a pause of the host that failed, while it raises a retryable
+        RequestFailed, at most MAX_TRIES times."""
         before: list[str] = []
         while True:
             try:
@@ -228,8 +229,8 @@ class Client:
                 host.limiter.pause(wait)
 
     def _wait_until_allowed(self, url: str, first_host: _Host, *, obeys_robots: bool) -> None:
-        """Return when `url`, to which `asked` may have redirected, may be asked: its host's robots.txt is known, allows
-        it, and the budget has room."""
+        """Return when `url`, to which `first_host` may have redirected, may be requested: its host's robots.txt is
+        known and allows it, and its rate limit has room."""
         host = self._host(url)
         with host.lock:
             if host.rules is None and host.failure is None:
@@ -247,7 +248,8 @@ class Client:
         host.limiter.wait()
 
     def _robots(self, url: str, host: _Host) -> robots.Rules:
-        """A host that has none allows all; one that fails allows nothing (RFC 9309, 2.3.1)."""
+        """Return a host's rules. A host without a robots.txt allows everything; one that fails allows nothing (RFC
+        9309, 2.3.1)."""
         place = "{0.scheme}://{0.netloc}/robots.txt".format(urlsplit(url))
         seconds = self._policy.page_seconds
         with web.stream(self._session, place, before=lambda _: host.limiter.wait(), seconds=seconds) as answer:
@@ -298,18 +300,20 @@ def _hide_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
 
 
 def _range_headers(partial_file: PartialFile) -> dict[str, str]:
-    """A length or a range of what is packed for the way says nothing of the file."""
+    """Return the headers for the rest of a file, uncompressed: lengths and ranges of compressed bytes do not apply to
+    the file."""
     return {"Accept-Encoding": "identity"} | partial_file.resume_state()[1]
 
 
 def _is_remainder(answer: web.Response, start: int) -> bool:
-    """Whether a partial answer is all from `start` on."""
+    """Return whether a partial answer is all of the file from `start` on."""
     found = re.fullmatch(rf"bytes {start}-([0-9]{{1,18}})/([0-9]{{1,18}})", answer.headers.get("Content-Range", ""))
     return found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _validators(answer: web.Response) -> dict[str, str]:
-    """By which the rest of a file may be asked for. What is packed for the way cannot be, what is small need not."""
+    """Return the headers with which the rest of a file can be requested: none if it is compressed, or too small to
+    resume."""
     length = answer.headers.get("Content-Length", "")
     if "Content-Encoding" in answer.headers or (
         length.isascii() and length.isdigit() and int(length[:18]) < MIN_RESUMABLE_BYTES
@@ -319,18 +323,18 @@ def _validators(answer: web.Response) -> dict[str, str]:
 
 
 def host_name(url: str) -> str:
-    """`name`, or `name:port`: by which one server has one budget, however it is spelled."""
+    """Return `name`, or `name:port` for another port than the usual: the key of a host's rate limit."""
     name, port = web.host_and_port(url)
     return name if port in (80, 443) else f"{name}:{port}"
 
 
 def _headers(answer: web.Response) -> dict[str, str]:
-    """Each by its name in lower case; several of a name on a line each."""
+    """Return the headers by name in lower case, several of one name as lines of one value."""
     return {name.lower(): "\n".join(answer.raw.headers.getlist(name)) for name in answer.headers}
 
 
 def _raise_if_temporary(answer: web.Response) -> None:
-    """Raises Fault for a status that asks for patience, or that a later try may not meet."""
+    """Raise RequestFailed for a status that a later try may not meet: 408, 425, 429, 5xx."""
     status = answer.status_code
     if status == 429:
         raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_requested_wait(answer))
@@ -341,7 +345,7 @@ def _raise_if_temporary(answer: web.Response) -> None:
 
 
 def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
-    """Raises Banned for a page that is to keep programs out."""
+    """Raise BlockedByHost for a page that keeps programs out."""
     if answer.status_code == 403 and (answer.headers.get("cf-mitigated") == "challenge" or b"_cf_chl_opt" in data):
         raise _blocked_by_host(answer)
 
@@ -361,13 +365,13 @@ def _refusal(answer: web.Response) -> RequestFailed:
 
 
 def _requested_wait(answer: web.Response) -> float | None:
-    """Seconds that a host whose limit is reached wants to be left alone."""
+    """Return the seconds that a rate-limited host asks to wait; None if it states none."""
     wait = _retry_after(answer)
     return _until_reset(answer) if wait is None else wait
 
 
 def _retry_after(answer: web.Response) -> float | None:
-    """Seconds, also if it is a date."""
+    """Return the seconds of Retry-After, also if it is a date; None without one."""
     text = answer.headers.get("Retry-After", "").strip()
     with suppress(ValueError, TypeError, OverflowError):
         if text:
@@ -388,7 +392,7 @@ def _until_reset(answer: web.Response) -> float | None:
 
 
 def _apply_rate_limit_headers(answer: web.Response, limiter: RateLimiter) -> None:
-    """A host that says that nothing is left is left alone until there is."""
+    """Pause a host whose headers say that no request is left, until they say there is."""
     for name in ("X-Rate-Limit-Remaining", "X-RateLimit-Remaining", "RateLimit-Remaining"):
         if answer.headers.get(name, "").strip() == "0" and (wait := _until_reset(answer)):
             limiter.pause(wait)

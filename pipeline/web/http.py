@@ -35,7 +35,7 @@ Response = requests.Response  # for those who must not open a socket themselves
 
 
 class WebError(UserError):
-    """A URL that was not, or could not be, fetched whole."""
+    """A URL that could not be fetched completely."""
 
 
 class RequestFailed(Exception):
@@ -60,7 +60,7 @@ class RequestFailed(Exception):
 
 
 class Outgoing(NamedTuple):
-    """What goes with a URL to its own host, and to no other that it redirects to."""
+    """Headers and credentials for the host of a URL, and for no other that it redirects to."""
 
     headers: dict[str, str] = {}  # noqa: RUF012  # never written to
     parameters: tuple[tuple[str, str], ...] = ()
@@ -69,25 +69,27 @@ class Outgoing(NamedTuple):
 
     @property
     def all_headers(self) -> dict[str, str]:
+        """Return the headers, with the bearer token."""
         return self.headers | ({"Authorization": f"Bearer {self.bearer}"} if self.bearer else {})
 
     @property
     def keys(self) -> frozenset[str]:
-        """What no text of a site can hold but by repeating what it was sent."""
+        """Return the keys that are sent: a site can only have them from us, so they are hidden in its answers."""
         encoded = redaction.basic_credentials(*self.login) if self.login else set()
         values = {value for name, value in self.parameters if name not in IDENTIFIERS}
         return frozenset(values | encoded | {*(self.login or ())[1:], self.bearer or ""})
 
     @property
     def secrets(self) -> frozenset[str]:
+        """Return all values to hide in errors: the keys, and who the user is."""
         return self.keys | {value for _, value in self.parameters} | {*(self.login or ())[:1]}
 
     def hide(self, text: str) -> str:
-        """The text without what must not be told."""
+        """Return the text without the secrets."""
         return redaction.hide(text, self.secrets)
 
     def strip_parameters(self, url: str) -> str:
-        """The URL without our parameters: a host may repeat them in what it redirects to."""
+        """Return the URL without our parameters, which a host may repeat in a redirect."""
         parts = urlsplit(url)
         names = {name for name, _ in self.parameters}
         if not names & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
@@ -100,7 +102,7 @@ _NO_CREDENTIALS = Outgoing()
 
 
 def user_agent(about: str = "dataset builder") -> str:
-    """Who we are, and `about` it: how to reach the user. Never a browser's."""
+    """Return the program's name and version, and `about` it: how to reach the user. Never a browser's."""
     try:
         version = importlib.metadata.version("anime-face-gans")
     except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
@@ -109,11 +111,11 @@ def user_agent(about: str = "dataset builder") -> str:
 
 
 def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable[str] = ()) -> bytes:
-    """The body at `url`, whole.
+    """Return the whole body at `url`.
 
-    https only, to public addresses only, through at most MAX_REDIRECTS redirects, each held to the same; `local_hosts`
-    (as in the URL, port and all) may be reached by http and at private addresses, as mirrors and test servers are.
-    `seconds` bounds each request. Raises WebError."""
+    Only https, only public addresses, and at most MAX_REDIRECTS redirects, which are checked in the same way.
+    `local_hosts` (as in the URL, with the port) may use http and private addresses, as mirrors and test servers do.
+    `seconds` bounds each request. Raise WebError."""
 
     def is_safe(target: str) -> None:
         if not target.startswith("https:") and urlsplit(target).netloc not in local_hosts:
@@ -136,8 +138,8 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
 
 
 class Watchdog:
-    """Cuts connections off whose time is up, whatever they are at: time-outs alone hold from byte to byte, and a host
-    may send one now and then for ever. Once `stop` is set, all have GRACE seconds left."""
+    """A thread that closes connections whose time is up: time-outs of sockets apply from byte to byte, and a host may
+    send one now and then for ever. Once `stop` is set, all have GRACE_S seconds left."""
 
     def __init__(self, stop: threading.Event):
         self._stop = stop
@@ -146,6 +148,7 @@ class Watchdog:
 
     @contextlib.contextmanager
     def limit(self, session: "Session", seconds: float) -> Iterator[None]:
+        """Bound what the session does within the context to so many seconds."""
         session.was_cut = False
         self._until[session] = time.monotonic() + seconds
         try:
@@ -167,7 +170,7 @@ class Watchdog:
 
 
 class Session(requests.Session):
-    """Without a memory for cookies; private addresses are refused but for `local_hosts`. For one thread."""
+    """A session that stores no cookies and refuses private addresses but for `local_hosts`. For one thread."""
 
     def __init__(self, agent: str, watchdog: Watchdog, local_hosts: Iterable[str] = ()):
         super().__init__()
@@ -191,22 +194,23 @@ class Session(requests.Session):
         return dict(self._environment[key])
 
     def get_redirect_target(self, resp: Response) -> None:
-        """Redirects are followed here, one by one: requests would look at the next one even so."""
+        """Return None: `stream` follows redirects one by one, and requests would look at the next one here."""
 
     def cut(self) -> None:
-        """Whatever it waits for ends now, with an error."""
+        """Close the sockets, so that whatever waits for them fails."""
         self.was_cut = True
         for _, handle in list(self.sockets):
             with contextlib.suppress(OSError):
                 handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Close the session and its sockets."""
         super().close()
         for _, handle in self.sockets:
             handle.close()
 
     def drop_closed_sockets(self) -> None:
-        """Let go of connections that are no more."""
+        """Remove the connections that are closed."""
         for pair in list(self.sockets):
             connection = pair[0]()
             if connection is None or connection.sock is None:
@@ -218,9 +222,10 @@ class Session(requests.Session):
 def stream(
     session: Session, url: str, outgoing: Outgoing = _NO_CREDENTIALS, *, before: Callable[[str], None], seconds: float
 ) -> Iterator[Response]:
-    """The answer to GET `url`, after redirects, its body unread; `answer.url` has no secrets. `before(url)` is called
-    ahead of each request, and may raise; each may take so many seconds, body and all. Raises Fault, also for what goes
-    wrong while the body is read."""
+    """Yield the answer to GET `url`, after redirects, its body unread; `answer.url` has no secrets.
+
+    `before(url)` is called ahead of each request, and may raise; each may take so many seconds with its body. Raise
+    RequestFailed, also for what fails while the body is read."""
     credentials, sent = outgoing, outgoing
     try:
         for _ in range(MAX_REDIRECTS + 1):
@@ -254,7 +259,7 @@ def stream(
 
 
 def _redirect_target(url: str, location: str) -> str:
-    """Where a redirect leads. Header lines are read as Latin-1, and may hold UTF-8. Raises Fault."""
+    """Return where a redirect leads. Headers are read as Latin-1, and may hold UTF-8. Raise RequestFailed."""
     try:
         target = urljoin(url, location.encode("latin-1").decode("utf-8", "replace"))
         host_and_port(target)
@@ -264,7 +269,7 @@ def _redirect_target(url: str, location: str) -> str:
 
 
 def iter_body(answer: Response, max_bytes: int) -> Iterator[bytes]:
-    """The chunks of the body, while they are within bounds: a length that is announced may be a lie. Raises Fault."""
+    """Yield the chunks of the body, counted: a stated length may be wrong. Raise RequestFailed beyond `max_bytes`."""
     size = 0
     announced = answer.headers.get("Content-Length", "")
     length = int(announced) if re.fullmatch("[0-9]{1,18}", announced) else None
@@ -282,7 +287,7 @@ def iter_body(answer: Response, max_bytes: int) -> Iterator[bytes]:
 
 
 def _check_url(url: str) -> None:
-    """Raises Fault unless `url` may be one to ask."""
+    """Raise RequestFailed unless `url` is an http or https URL without a password."""
     try:
         parts = urlsplit(url)
         host_and_port(url)
@@ -295,14 +300,14 @@ def _check_url(url: str) -> None:
 
 
 def host_and_port(url: str) -> tuple[str, int]:
-    """By which one server is known, however it is spelled. Raises ValueError."""
+    """Return the host in lower case and the port, the usual one if none is stated. Raise ValueError."""
     parts = urlsplit(url)
     return (parts.hostname or "").lower().rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 class _PublicAdapter(HTTPAdapter):
-    """Connects to public addresses, and to `local`, (host, port)s. Looked at where the connection is made: a name that
-    is looked up twice may be two addresses. (Through a proxy that the user has set, the proxy decides.)"""
+    """An adapter that connects to public addresses, and to `local`, (host, port)s. It checks the connected socket, as a
+    name may resolve to another address the second time. (A proxy of the user decides for itself.)"""
 
     def __init__(self, local: set[tuple[str, int]], sockets: list):
         self._local, self._sockets = local, sockets
@@ -351,7 +356,7 @@ _EMBEDDING_NETWORKS = [ipaddress.ip_network(network) for network in ("::/96", "6
 
 
 def check_public(text: str) -> None:
-    """Raises Fault for an address within a private network, also one that is wrapped in another."""
+    """Raise RequestFailed for an address within a private network, also one that is embedded in another."""
     address = ipaddress.ip_address(text.split("%")[0])
     addresses = [address]
     if address.version == 6:
@@ -394,7 +399,7 @@ _CONNECTION = r"^(<[^>]*>|\w*Connection\([^)]*\)): "  # as urllib3 shows one
 
 
 def _innermost_message(error: BaseException) -> str:
-    """Of the innermost of the errors that wrap each other."""
+    """Return the message of the innermost of errors that wrap each other."""
     inner = getattr(error, "reason", None) or next((arg for arg in error.args if isinstance(arg, Exception)), None)
     if isinstance(inner, Exception):
         return _innermost_message(inner)

@@ -20,7 +20,7 @@ _ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice 
 
 
 class CachedResponse:
-    """The answer to one request, in `folder`. Its name is a hash: what must not be told is not."""
+    """The stored answer to one request, in `folder`. Its name is a hash, which shows no secret."""
 
     def __init__(self, folder: Path, ask: HttpRequest):
         request_key = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
@@ -33,10 +33,11 @@ class CachedResponse:
                 self.answer = HttpResponse(url, status, headers, data)
 
     def condition_headers(self) -> dict[str, str]:
-        """Return the headers by which the host need not send it again."""
+        """Return the headers with which the host need not send the answer again."""
         return _conditions(self.answer) if self.answer else {}
 
     def store(self, answer: HttpResponse) -> HttpResponse:
+        """Store an answer that can be revalidated, and return it."""
         if answer.status == 200 and _conditions(answer):
             fresh = self._file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
             fresh.write_bytes(json.dumps(answer[:-1]).encode() + b"\n" + answer.body)

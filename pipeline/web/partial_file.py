@@ -19,7 +19,7 @@ VALIDATORS = ("etag", "last-modified")
 
 
 class PartialFile:
-    """Of one URL. For one process and thread at a time."""
+    """The partial file of one URL. For one process and thread at a time."""
 
     def __init__(self, folder: Path, url: str):
         stem = folder / hashlib.sha256(url.encode()).hexdigest()[:32]
@@ -28,15 +28,16 @@ class PartialFile:
         )
 
     def is_complete(self) -> bool:
+        """Return whether the whole file is there."""
         return self.complete_path.is_file()
 
     def fetched_at(self) -> str:
-        """When it was whole, UTC."""
+        """Return when the file was complete, UTC."""
         return datetime.fromtimestamp(self.complete_path.stat().st_mtime, timezone.utc).isoformat()
 
     def resume_state(self) -> tuple[int, dict[str, str]]:
-        """(bytes that are there, the headers that ask for the rest of the same file). Without a validator there is no
-        saying that it is the same: then it begins anew."""
+        """Return the number of bytes that are there and the headers that request the rest; (0, {}) without a strong
+        validator, as the file may have changed."""
         try:
             size = self._part.stat().st_size
             validators = cast("dict[str, str]", read_json(self._validators_file, {str: str}))
@@ -53,7 +54,7 @@ class PartialFile:
         return size, {"Range": f"bytes={size}-", "If-Range": validator}
 
     def begin(self, validators: dict[str, str]) -> None:
-        """From the first byte on. Without validators, or for a file that is soon fetched, it need not be resumable."""
+        """Start from the first byte. Without validators the file cannot be resumed."""
         remove(self._part)
         if validators:
             fresh = self._validators_file.with_suffix(".note")
@@ -64,18 +65,19 @@ class PartialFile:
             remove(self._validators_file)
 
     def append(self, chunks: Iterable[bytes]) -> None:
-        """Append; what came before an error is kept."""
+        """Append chunks; those before an error are kept."""
         with open(self._part, "ab") as file:
             for chunk in chunks:
                 file.write(chunk)
 
     def finish(self) -> None:
+        """Mark the file as complete."""
         self._part.touch()  # it may have no bytes
         if not self.complete_path.is_file():
             remove(self.complete_path)
         os.replace(self._part, self.complete_path)
 
     def discard(self) -> None:
-        """Nothing of it is needed any more."""
+        """Delete all of it."""
         for path in (self.complete_path, self._part, self._validators_file):
             remove(path)

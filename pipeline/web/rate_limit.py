@@ -27,11 +27,12 @@ MAX_PAUSE_S = 3600  # seconds, whatever a host asks for
 
 
 class WaitCancelled(Exception):
-    """The waiting was called off."""
+    """Waiting was cancelled by the `stop` event."""
 
 
 class RateLimiter:
-    """Of one host (`name` or `name:port`): at most `rate` requests a second, evenly; 0: as many as there are."""
+    """The rate limit of one host (`name` or `name:port`): at most `rate` requests a second, evenly spaced; 0: no
+    limit."""
 
     def __init__(self, host: str, rate: float, stop: threading.Event, folder: Path | None = None):
         folder = folder or user_cache_path("anime-face-gans") / "hosts"
@@ -78,15 +79,15 @@ class RateLimiter:
         raise UserError(self._database, found, "a file that can be read and written", cure) from error
 
     def wait(self) -> None:
-        """Return when one request may be sent. Raises Stopped."""
+        """Return when one request may be sent. Raise WaitCancelled."""
         with self._turn_lock:  # of this process's threads one tries at a time, or the process with most would win
             while (idle := self.remaining_pause() or self._try_acquire()) or self._stop.is_set():
                 if self._stop.wait(idle):
                     raise WaitCancelled
 
     def _try_acquire(self) -> float:
-        """Take one request off the budget; if there is none, seconds until it may be tried again: at random, so that
-        those who wait have equal chances."""
+        """Take one request off the budget. Return 0, or the seconds until the next try: random, so that all who wait
+        have equal chances."""
         try:
             if self._limiter is None or self._limiter.try_acquire(blocking=False):
                 return 0.0
@@ -95,14 +96,14 @@ class RateLimiter:
         return self._interval * random.uniform(0.02, 0.2)
 
     def pause(self, seconds: float) -> None:
-        """Nobody asks this host for so long."""
+        """Pause the host for so many seconds, for all processes."""
         until = time.time() + min(seconds, MAX_PAUSE_S)
         if seconds > self.remaining_pause():
             self._pause_file.touch()
             os.utime(self._pause_file, (until, until))
 
     def remaining_pause(self) -> float:
-        """Seconds left of its pause; 0: none."""
+        """Return the seconds left of its pause; 0: none."""
         with contextlib.suppress(FileNotFoundError):
             left = self._pause_file.stat().st_mtime - time.time()
             return min(max(left, 0.0), MAX_PAUSE_S)  # a clock that was set back must not stop us for days

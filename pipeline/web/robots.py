@@ -35,6 +35,7 @@ class Rules:
             self.refusal, self.seconds_between = f"it wants more than {MAX_DELAY_S:,} s between requests", 0.0
 
     def allows(self, url: str) -> bool:
+        """Return whether the rules allow us the URL."""
         return not self.refusal and self._rules.can_fetch(url, AGENT)
 
     def _delay(self) -> float:
@@ -67,9 +68,10 @@ def _cost(text: str) -> int:
 
 
 def find_opt_out(tags: Iterable[str], tdm_reservation: str = "") -> str | None:
-    """The words by which the headers X-Robots-Tag (each of them) or TDM-Reservation keep a picture from us, or None.
+    """Return the words by which the headers X-Robots-Tag (each of `tags`) or TDM-Reservation exclude a picture, or
+    None.
 
-    Those against learning hold to whomever they are addressed; those against indexing if to all, or to us."""
+    Those against learning count whomever they address; those against indexing only if they address all, or us."""
     if tdm_reservation.strip() == "1":
         return "tdm-reservation: 1"
     for tag in tags:

@@ -137,6 +137,6 @@ def test_what_a_site_may_say_itself_stays_in_its_answers():
 
 @pytest.mark.parametrize("key", ["100%sure", "a%(x)s%%b", "${HOME}/key", "$&;<>[]^-\\1"])
 def test_keys_are_remembered_and_hidden_in_all_that_is_printed(key, monkeypatch):
-    monkeypatch.setattr(redaction, "_remembered", set())
+    monkeypatch.setattr(redaction, "_registered", set())
     redaction.register([key, "short"])
     assert terminal.visible(f"it was {quote(key)}, in short") == "it was …, in short"

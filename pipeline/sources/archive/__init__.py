@@ -85,7 +85,7 @@ _READERS = {
 
 
 def _reader(head: bytes) -> Callable[[BinaryIO], Iterator[Member]] | None:
-    """What reads an archive that begins with `head` (512 bytes); None if it is none we know."""
+    """Return the reader of an archive that begins with `head` (512 bytes); None for an unknown kind."""
     if head[257:262] == b"ustar" or tar_members.is_header(head):
         return tar_members.members
     return next((reader for magic, reader in _READERS.items() if head.startswith(magic)), None)
@@ -97,7 +97,7 @@ def _other_archive(head: bytes) -> str | None:
 
 
 class _UnpackLimit:
-    """Counts what an archive of `packed` bytes unpacks to."""
+    """A limit on the bytes and members to which an archive of `packed` bytes unpacks."""
 
     def __init__(self, packed: int):
         self._most = min(MAX_TOTAL, max(RATIO_FROM, MAX_RATIO * packed))
@@ -118,7 +118,7 @@ class _UnpackLimit:
             raise Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members")
 
     def read(self, member: Member, most: int) -> bytes:
-        """The member's bytes, in steps, whatever it declares."""
+        """Return the member's bytes, counted while they are read. Raise Refused beyond `most` bytes."""
         data = io.BytesIO()  # a list of chunks would be joined, and so take twice the memory
         with member.open() as file:
             while chunk := file.read(CHUNK):
@@ -129,8 +129,8 @@ class _UnpackLimit:
 
 
 def snapshot(request: LocalQuery) -> list:
-    """[file name, size in bytes, mtime in ns, version of what reads sidecars]. Raises UserError if it is no archive of
-    a kind that is read."""
+    """Return [file name, size in bytes, mtime in ns, version of the reader of sidecars]. Raise UserError for a kind of
+    archive that is not read."""
     path = require_path(request, "archive")
     if path.is_dir():
         raise UserError(path, "a folder", "an archive", "give --source folder for a folder")
@@ -150,9 +150,10 @@ def snapshot(request: LocalQuery) -> list:
 
 
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
-    """A post for each picture, in the archive's order, its bytes in memory until it is let go; drops for the rest.
+    """Yield a post for each picture, in the archive's order, its bytes in memory until it is released; and rows for the
+    rest.
 
-    It is gone through twice: sidecars first, since they may come after their pictures."""
+    The archive is read twice: sidecars first, as they may come after their pictures."""
     name, size, mtime, _ = snapshot
     path = require_path(request, "archive")
     with open(path, "rb") as file:
@@ -223,7 +224,7 @@ class _Archive:
             yield from _Archive(member_id, io.BytesIO(data), self._stamp, *budgets, self._ids, is_inner=True).posts()
 
     def _members(self, limit: _UnpackLimit) -> Iterator[Member | Skipped]:
-        """The members up to where the archive ends, or breaks, or turns out to be a bomb: then a drop."""
+        """Yield the members up to where the archive ends, breaks or exceeds a limit: then a row."""
         self._file.seek(0)
         reader = _reader(self._file.read(512))
         assert reader is not None  # or it would not have been opened
@@ -242,7 +243,7 @@ class _Archive:
             yield Skipped(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
 
     def _read_candidate(self, member: Member, limit: _UnpackLimit) -> bytes | None:
-        """The member's bytes, if it may be a picture or an archive. Raises Refused."""
+        """Return the member's bytes, if it may be a picture or an archive. Raise Refused."""
         extension = os.path.splitext(member.name)[1].lower()
         if problem := _name_problem(member.name):
             raise Refused("unsafe_name", problem)
@@ -262,8 +263,8 @@ class _Archive:
             raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
 
     def _read_sidecars(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
-        """Fill in the sidecars; a drop for each that cannot be read. What is wrong with the archive as a whole is said
-        when the pictures are read."""
+        """Read the sidecars into `texts`; yield a row for each that cannot be read. Problems of the whole archive are
+        reported when the pictures are read."""
         room = MAX_SIDECARS
         for member in self._members(self._first):
             if isinstance(member, Skipped) or not _may_be_sidecar(member.name) or _name_problem(member.name):
@@ -282,7 +283,7 @@ class _Archive:
                 room -= len(data)
 
     def _id(self, member_name: str) -> str:
-        """`archive!member`; a second member of the same name is told apart."""
+        """Return `archive!member`, numbered for a second member of the same name."""
         return make_unique(escape_path(f"{self._name}!{member_name}"), self._ids)
 
 

@@ -1,0 +1,1 @@
+"""Engines of boorus: image boards with tags and an API."""

@@ -28,12 +28,14 @@ ORDERED = ("order:", "id:", "md5:", "ordfav:", "ordpool:", "random:")
 
 
 def first_cursor(query: Query) -> Cursor:
+    """Return the cursor of the first page. Raise UserError."""
     common.check_ratings(query, RATINGS)
     is_keyed = not any(word.lstrip("-").startswith(ORDERED) for word in query.text.split())
     return {"below": None, "page": 1, "is_keyed": is_keyed}
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor."""
     words = query.text.split()
     if not any(word.startswith("rating:") for word in words):
         words.append(f"rating:{','.join(query.ratings)}")  # of no weight in the limit of two tags
@@ -47,6 +49,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise BadAnswer."""
     items = parsing.parse_json_body(answer)
     if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
         return Page([_parse_post(items, query)], None)

@@ -28,7 +28,10 @@ RATINGS = {"s": "safe", "g": "general", "q": "questionable", "e": "explicit"}  #
 
 
 def first_cursor(query: Query) -> Cursor:
-    """below: the smallest id yet; page: where pages are numbered; seen: posts yet; total: as counted, when it was."""
+    """Return the cursor of the first page. Raise UserError.
+
+    `below`: the smallest id so far; `page`: for pages that are numbered; `seen`: posts so far; `total`: the site's
+    count, once it is known; `again`: retries of an empty page; `counts`: whether the next request is for the count."""
     common.check_ratings(query, RATINGS)
     words = query.text.split()
     is_keyed = not any(word.lstrip("-").startswith(("sort:", "id:")) for word in words)
@@ -36,6 +39,7 @@ def first_cursor(query: Query) -> Cursor:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor."""
     words = [*query.text.split(), *(f"-rating:{rating}" for rating in UNSAFE if rating not in query.ratings)]
     parameters: dict[str, object] = {"page": "dapi", "s": "post", "q": "index"}
     if cursor["counts"]:
@@ -51,6 +55,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
     posts, count = _parse_body(answer)
     if cursor["counts"]:
         if count is None:
@@ -86,7 +91,8 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
 
 
 def _parse_body(answer: HttpResponse) -> tuple[list | None, int | None]:
-    """(posts as they came, how many answer the query, if it says); no list: too deep."""
+    """Return the posts, and the number of posts of the query if the answer states it. The posts are None where the
+    query is too deep."""
     text = answer.body.decode("utf-8-sig", "replace").strip()
     if text.startswith("Too deep"):
         return None, None
@@ -175,7 +181,8 @@ def _unescape(value: object) -> str:
 
 
 def _original_url(item: dict, query: Query) -> str | None:
-    """Where the post says, or, as old answers have no address, where it lies by rule."""
+    """Return the URL of the original: the stated one, or, for old answers without, the one that follows from its folder
+    and name."""
     if item.get("file_url"):
         return absolute_url(item["file_url"], query.base_url + "/")
     if item.get("directory") is not None and item.get("image"):

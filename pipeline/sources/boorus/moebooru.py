@@ -17,12 +17,14 @@ RATINGS = {"safe": "s", "questionable": "q", "explicit": "e"}
 
 
 def first_cursor(query: Query) -> Cursor:
+    """Return the cursor of the first page. Raise UserError."""
     common.check_ratings(query, RATINGS)
     is_keyed = not any(word.lstrip("-").startswith(("order:", "id:")) for word in query.text.split())
     return {"below": None, "page": 1, "is_keyed": is_keyed}
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor."""
     words = query.text.split()
     if query.ratings == ("s",) and not any(word.startswith("rating:") for word in words):
         words.append("rating:s")
@@ -36,6 +38,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise BadAnswer."""
     items = parsing.parse_json_body(answer)
     if isinstance(items, dict) and isinstance(items.get("posts"), list):  # version 2 of the API
         items = items["posts"]

@@ -30,8 +30,10 @@ LIST = f"a CSV list of items, in a column {', '.join(COLUMNS)} or alone"
 
 
 def first_cursor(query: Query) -> Cursor:
-    """Of a month: month, items: those to come, None before its page. Of a list: its sha256, so that a changed one is
-    another listing; at: the place in it, -1 while its bad rows are to be told."""
+    """Return the cursor of the first page. Raise UserError.
+
+    Of a month: `month`, and `items`, those to come, None before its page. Of a list: its `sha256`, so that a changed
+    list is another listing, and `at`, the place in it, -1 before its bad rows are reported."""
     for name, allowed in (("confirm_age", ("false", "true")), ("genre", GENRES)):
         if (found := query.options.get(name, allowed[0])) not in allowed:
             raise UserError(f"[getchu] {name}", f"{found[:50]!r}", f"one of {' '.join(allowed)}", "mend luigi.cfg")
@@ -42,6 +44,7 @@ def first_cursor(query: Query) -> Cursor:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest | None:
+    """Return the request for the page at the cursor. Return None for the bad rows of a list."""
     item, is_adult = _item_at(query, cursor), _is_adult(query)
     if item is None and "at" in cursor:
         return None
@@ -58,6 +61,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest | None:
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
+    """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
     if answer is None:
         return Page([*_read_list(query)[2]], cursor | {"at": 0})
     item = _item_at(query, cursor)
@@ -89,7 +93,7 @@ def _is_adult(query: Query) -> bool:
 
 
 def _item_at(query: Query, cursor: Cursor) -> str | None:
-    """The item that is next, if one is."""
+    """Return the id of the next item, if the next page is an item's."""
     if "month" in cursor:
         return cursor["items"][0] if cursor["items"] else None
     data, items, _ = _read_list(query)
@@ -110,7 +114,7 @@ def _months(query: Query) -> list[str]:
 
 
 def _read_list(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
-    """(what the list is a hash of, items, what is wrong with other rows). Raises UserError."""
+    """Return the bytes of the list, its items, and rows for what is wrong with it. Raise UserError."""
     if query.path is None:
         words = query.text.removeprefix("id=").split(",")
         items = [found[1] for word in words if (found := ITEM_ID.fullmatch(word.strip()))]
@@ -130,7 +134,7 @@ def _read_list(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
 
 @functools.lru_cache(maxsize=1)  # asked for again with each item
 def _parse_rows(data: bytes) -> tuple[list[str], list[Skipped]]:
-    """(items, what is wrong with other rows). Raises ValueError or csv.Error."""
+    """Return the items, and rows for what is wrong with others. Raise ValueError or csv.Error."""
     if len(data) > MAX_LIST_BYTES or data.count(b"\n") > MAX_ROWS:
         raise ValueError(f"more than {MAX_LIST_BYTES:,} bytes or {MAX_ROWS:,} rows")
     try:

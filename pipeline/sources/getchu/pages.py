@@ -43,7 +43,7 @@ _BRACKETS = re.compile(r"[(（【［\[][^)）】］\]]*[)）】］\]]?")
 
 
 def parse_item_id(text: object, base: str = "https://www.getchu.com/") -> str | None:
-    """The item that `text` is the number of, or leads to."""
+    """Return the id of the item that `text` names or links to; None if it does neither."""
     text = str(text or "").strip()
     if found := ITEM_ID.fullmatch(text):
         return found[1]
@@ -58,6 +58,8 @@ def parse_item_id(text: object, base: str = "https://www.getchu.com/") -> str | 
 
 
 def parse_page(answer: HttpResponse) -> BeautifulSoup:
+    """Return the page's tree. Raise BadAnswer for a page that is too large, has too many tags, or nests them too
+    deep."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CHANGED)
     text = _decode_best(answer)
@@ -73,7 +75,7 @@ def parse_page(answer: HttpResponse) -> BeautifulSoup:
 
 
 def _decode_best(answer: HttpResponse) -> str:
-    """As the page says, or, if that leaves holes or no Japanese, as it can be read best."""
+    """Return the page as text: in the stated charset, or if that leaves holes or no Japanese in the best of several."""
     texts = [decode(answer)]
     if "\ufffd" in texts[0] or not _JAPANESE.search(texts[0]):
         kinds = ("text/html; charset=utf-8", "text/html; charset=euc-jp")
@@ -91,8 +93,8 @@ def _check_count(found: list, answer: HttpResponse) -> None:
 
 
 def read_month(page: BeautifulSoup, answer: HttpResponse) -> list[str]:
-    """The items of the main column. Raises BadAnswer if it is no month's page, or has items, but none where they are
-    looked for."""
+    """Return the items of the main column. Raise BadAnswer if it is no month's page, or has items only in other
+    places."""
     if _is_gate(page, answer):
         raise bad_answer(answer, "the site asks for the age", CONFIRM)
     headings = [""]
@@ -121,8 +123,8 @@ def _classes(tag: Tag) -> list[str]:
 
 
 def _place(link: Tag) -> str:
-    """Where on a month's page it stands, by the marks of any year: main, side, headed (main, if a heading and no link
-    of the side column says so: its box may have run into others), or empty."""
+    """Return where on a month's page a link is, by the marks of any year: main, side, headed (main, if its heading says
+    so and no link of the side column leads to the same item), or empty."""
     around = {name for tag in (link, *link.parents) for name in _classes(tag)}
     image = link.find("img")
     picture = str(image.get("src")) if image else ""
@@ -135,7 +137,7 @@ def _place(link: Tag) -> str:
 
 
 def _is_month(page: BeautifulSoup) -> bool:
-    """Whether it is a month's page even without items: it leads to other months, other than by the shop's menu."""
+    """Return whether a page without items is a month's page: it links to other months, apart from the shop's menu."""
     ways = [str(tag.get("action") or tag.get("href")) for tag in page.find_all(["a", "form"])]
     ways = [way for way in ways if "month_title.html" in way]
     is_dated = any("year=" in way for way in ways) or page.find("form", action=re.compile("month_title.html"))
@@ -145,7 +147,8 @@ def _is_month(page: BeautifulSoup) -> bool:
 def read_item(
     base_url: str, item: str, page: BeautifulSoup, answer: HttpResponse, *, is_adult: bool
 ) -> list[RemoteImage | Skipped]:
-    """`is_adult`: the user's word. Raises BadAnswer if it is no item's page."""
+    """Return the portraits of an item's page. `is_adult`: whether the user has confirmed their age. Raise BadAnswer if
+    it is no item's page."""
     if _is_gate(page, answer):
         return [Skipped(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
     portraits = _portraits(base_url, item, page, answer)
@@ -179,9 +182,10 @@ def _find_opt_out(page: BeautifulSoup, answer: HttpResponse) -> str | None:
 
 
 def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpResponse) -> dict[tuple[str, str], Tag]:
-    """(source_id, URL) of each -> its tag: by the names of files, or else by the texts in place of pictures. What leads
-    to another picture, in a row that has a portrait, is of the whole figure. Raises BadAnswer if characters have
-    pictures, and none is found to be a portrait."""
+    """Return (source_id, URL) of each portrait -> its tag, by the names of files, or else by the alternative texts.
+
+    An image that links to another picture, in a row that has a portrait, is of the whole figure. Raise BadAnswer if
+    characters have pictures of which none is a portrait."""
     items = {item, parse_item_id(answer.url, answer.url)}
     images: list[tuple[Tag, str, re.Match[str]]] = []
     for image in page.find_all("img"):
@@ -217,7 +221,7 @@ def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpRespon
 
 
 def _address(base_url: str, source: object, answer: HttpResponse) -> str | None:
-    """Of a picture. All spellings of one that the shop has itself, `./brandnew/…` on /item/N/ too, are one address."""
+    """Return the URL of a picture, in one spelling for the shop's own: `./brandnew/…` on /item/N/ too."""
     url = absolute_url(source, answer.url)
     parts = urlsplit(url or "")
     file = _FILE.search(parts.path)
@@ -227,8 +231,8 @@ def _address(base_url: str, source: object, answer: HttpResponse) -> str | None:
 
 
 def _names(page: BeautifulSoup, portraits: list[Tag]) -> list[str | None]:
-    """The character of each portrait: of the first row around it that has names, if it has one for each portrait; one
-    name in its own row may have several."""
+    """Return the character of each portrait: a name in the first row around it that has names, if it has as many as
+    portraits; a single name in its own row may have several portraits."""
     names: dict[int | None, list[Tag]] = defaultdict(list)  # id of a row -> the names within it
     pictures: dict[int | None, list[Tag]] = defaultdict(list)
     for found, tags in ((names, page.find_all(class_="chara-name", limit=MAX_NAMES)), (pictures, portraits)):
@@ -247,14 +251,15 @@ def _names(page: BeautifulSoup, portraits: list[Tag]) -> list[str | None]:
 
 
 def _name(tag: Tag) -> str | None:
-    """A character's, without the part played, which stands on a line above, its reading, measures, and who speaks."""
+    """Return a character's name, without the part played, which is on a line above, its reading, measures, and the
+    voice."""
     lines = _VOICE.sub("", _text_lines(tag.find("charalist") or tag)).split("\n")
     names = [next(filter(None, map(str.strip, _BRACKETS.split(line))), "") for line in lines]
     return one_line(next((name for name in reversed(names) if name and not re.search("[：:]", name)), None))
 
 
 def _row(page: BeautifulSoup, label: str) -> list[str]:
-    """What the table of the shop says under a label."""
+    """Return the entries under a label in the shop's table."""
     fields = page.find(string=lambda text: len(text) < 50 and "".join(text.split()).rstrip("：:") == label)
     cell = fields and fields.find_parent(["td", "th"])
     value = cell and cell.find_next_sibling(["td", "th"])
@@ -267,7 +272,7 @@ def _text_of(tag: Tag | None) -> str:
 
 
 def _text_lines(tag: Tag) -> str:
-    """The beginning of a tag's text, where line breaks and links begin lines."""
+    """Return the beginning of a tag's text; line breaks and links begin lines."""
     parts = []
     for node in itertools.islice(tag.descendants, 300):
         if type(node) is NavigableString:  # and no comment or script

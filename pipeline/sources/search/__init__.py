@@ -23,7 +23,7 @@ _OTHER_EXTENSIONS = {"m4v", "mpg", "mpeg", "flv", "wmv", "swf", "ogv", "gifv", "
 
 
 def parse_object(answer: HttpResponse) -> dict:
-    """The JSON object that came. Raises BadAnswer."""
+    """Return the JSON object of the body. Raise BadAnswer."""
     data = parse_json_body(answer)
     if not isinstance(data, dict):
         raise bad_answer(answer, f"no results but {str(data)[:100]!r}")
@@ -31,7 +31,8 @@ def parse_object(answer: HttpResponse) -> dict:
 
 
 def parse_refusal(answer: HttpResponse) -> dict:
-    """The same of an answer that says no; empty if it is none: what is in front of an API may answer web pages."""
+    """Return the JSON object of an answer of 4xx or 5xx; empty if it is something else: a proxy before an API may
+    answer web pages."""
     try:
         return parse_object(answer)
     except BadAnswer:
@@ -50,8 +51,8 @@ def offer_hit(
     license: str | None = None,
     tags: list[str] | None = None,
 ) -> RemoteImage | Skipped:
-    """What a hit comes to. `hit_id`: the service's id, or empty if a picture's URL is all that names it; `kind`: the
-    type that the hit claims, as `image/png` or `png`."""
+    """Return the offer of a hit. `hit_id`: the service's id, or empty if it is named by its URL; `kind`: the stated
+    type, as `image/png` or `png`."""
     address = absolute_url(url)
     if address is None:
         return Skipped(hit_id or sanitize_line(url) or "no URL", "bad_url", sanitize_line(url, 100) or "no URL")
@@ -70,8 +71,8 @@ def offer_hit(
 
 
 def non_picture_type(kind: object, url: str) -> str:
-    """What the file is instead of a picture, by the type that is claimed for it, and by its name if none is; empty if
-    it may be one: what it is shows when it is fetched."""
+    """Return the type of a file that is not a picture, by its stated type or else by its name; empty if it may be a
+    picture."""
     claimed = sanitize_line(kind or "", 100).partition(";")[0].strip().lower().lstrip(".")
     if claimed in _UNKNOWN_TYPES:
         name = url.partition("?")[0].rpartition("/")[2]

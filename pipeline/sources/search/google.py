@@ -51,14 +51,15 @@ _PERIODS = {
 
 
 def first_cursor(query: Query) -> Cursor:
+    """Return the cursor of the first page. Raise UserError."""
     if not query.text.strip():
         raise UserError("--query", "it is empty", "words to search for", "give some")
     return {"start": 1}
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
-    """Always for a whole page: a query costs the same however few results it is for, and pages of another length would
-    step over the last of the 100."""
+    """Return the request for a whole page at the cursor. A query costs the same for fewer results, and shorter pages
+    would step over the last of the 100. Raise UserError without keys."""
     missing = [name for name in ("api_key", "cx") if not query.keys.get(name)]
     if missing:
         raise UserError(
@@ -73,6 +74,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise RetryLater, BadAnswer or UserError."""
     if answer.status >= 400:
         raise _refusal(answer)
     data = parse_object(answer)
@@ -94,7 +96,7 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
 
 
 def _next_start(data: dict) -> int | None:
-    """Where the next page starts; None if there is none."""
+    """Return where the next page starts; None if there is none."""
     queries = data.get("queries")
     pages = queries.get("nextPage") if isinstance(queries, dict) else None
     page = pages[0] if isinstance(pages, list) and pages else None
@@ -135,13 +137,13 @@ def _refusal(answer: HttpResponse) -> RetryLater | UserError:
 
 
 def _error(answer: HttpResponse) -> dict:
-    """What it says of itself; empty if it is none of the API's."""
+    """Return the API's description of an error; an object without a message if there is none."""
     error = parse_refusal(answer).get("error")
     return error if isinstance(error, dict) else {"message": error}
 
 
 def _period(error: dict) -> str | None:
-    """Of which time the quota is that is used up; None if it is no quota's error, or does not say."""
+    """Return the period of the quota that is used up; None if it is another error, or states none."""
     for text in (error.get("message"), error.get("details"), error.get("errors")):
         squeezed = re.sub(r"[^a-z0-9/]", "", json.dumps(text).lower())
         for period, names in _PERIODS.items():

@@ -37,6 +37,7 @@ _NAMES = {"pdm": "Public Domain Mark", "cc0": "CC0", "sampling+": "CC Sampling+"
 
 
 def first_cursor(query: Query) -> Cursor:
+    """Return the cursor of the first page. Raise UserError."""
     if not query.text.strip():
         raise UserError("--query", "it is empty", "words to search for", "give some")
     if _option(query, "mature") not in ("true", "false"):
@@ -45,12 +46,14 @@ def first_cursor(query: Query) -> Cursor:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
+    """Return the request for the page at the cursor."""
     data = {name: value for name in OPTIONS if (value := _option(query, name))}
     parameters = {"q": query.text, "page": cursor["page"], "page_size": PER_PAGE} | data
     return HttpRequest(f"{query.base_url}/v1/images/?{urlencode(parameters)}", bearer=query.keys.get("token") or None)
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
+    """Return the images of a page and the cursor of the next. Raise RetryLater, BadAnswer or UserError."""
     page = cursor["page"]
     if answer.status >= 400:
         return _after_refusal(query, page, answer)
@@ -72,7 +75,7 @@ def _option(query: Query, name: str) -> str:
 
 
 def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
-    """What is found if the API says no: nothing, where that is its end. Raises Busy or UserError."""
+    """Return the empty page of a refusal that only ends the listing. Raise RetryLater or UserError for others."""
     words = _error_text(answer)
     has_token = bool(query.keys.get("token"))
     if answer.status == 429:
@@ -89,7 +92,7 @@ def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
 
 
 def _error_text(answer: HttpResponse) -> str:
-    """The API's, or as many as it has."""
+    """Return the API's message, or the status without one."""
     data = parse_refusal(answer)
     return sanitize_line(data.get("detail") or data or f"HTTP {answer.status}")
 
@@ -118,7 +121,7 @@ def _parse_hit(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
 
 
 def _license(item: dict) -> str | None:
-    """`CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/`: its name, and where its words are."""
+    """Return the name and URL of a licence: `CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/`."""
     code, version = (
         sanitize_line(item.get("license") or "", 40).lower(),
         sanitize_line(item.get("license_version") or "", 20),

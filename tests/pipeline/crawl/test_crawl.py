@@ -668,7 +668,7 @@ def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, re
 
         def fetch_file(self, ask, partial_file):
             self.asked = ask
-            raise web.InjectedFailure("unreachable", "played")
+            raise web.RequestFailed("unreachable", "played")
 
     client, url = Recorder(), "https://a.example/1.png"
     file, _ = download.download_image(

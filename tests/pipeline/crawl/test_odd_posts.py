@@ -48,7 +48,7 @@ class Pages:
         self.pages = list(pages)
         self.count = sum(map(len, pages))
 
-    def page(self, ask, read, **_):
+    def fetch_page(self, ask, read, **_):
         asked = parse_qs(urlsplit(ask.url).query)
         posts = [] if not self.pages or asked.get("limit") == ["1"] else self.pages.pop(0)
         body = {"@attributes": {"count": self.count}, "post": posts} if "dapi" in ask.url else posts

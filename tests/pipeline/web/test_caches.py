@@ -37,13 +37,13 @@ def put(path, content: bytes | None) -> None:
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
     ask, answer = HttpRequest("https://a.test/"), HttpResponse("https://a.test/", 200, {"etag": "x"}, b"body")
-    CachedResponse(tmp_path, ask).keep(answer)
+    CachedResponse(tmp_path, ask).store(answer)
     (file,) = tmp_path.iterdir()
     file.unlink()
     put(file, content)
     kept = CachedResponse(tmp_path, ask)
-    assert (kept.answer, kept.conditions()) == (None, {})
-    kept.keep(answer)
+    assert (kept.answer, kept.condition_headers()) == (None, {})
+    kept.store(answer)
     assert CachedResponse(tmp_path, ask).answer == answer
 
 
@@ -63,10 +63,10 @@ def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
 )
 def test_only_validators_of_one_line_are_sent_back(headers, conditions, tmp_path):
     ask = HttpRequest("https://a.test/")
-    CachedResponse(tmp_path, ask).keep(HttpResponse(ask.url, 200, headers, b"body"))
-    assert CachedResponse(tmp_path, ask).conditions() == conditions
+    CachedResponse(tmp_path, ask).store(HttpResponse(ask.url, 200, headers, b"body"))
+    assert CachedResponse(tmp_path, ask).condition_headers() == conditions
     assert bool(conditions) == bool(list(tmp_path.iterdir()))
-    requests.LocalQuery("GET", ask.url, headers=conditions).prepare()
+    requests.Request("GET", ask.url, headers=conditions).prepare()
 
 
 @pytest.mark.parametrize("content", DAMAGES)
@@ -75,8 +75,8 @@ def test_a_damaged_note_of_a_download_begins_it_anew(content, tmp_path):
     partial_file.begin({"etag": '"x"'})
     partial_file.append([b"half"])
     assert partial_file.resume_state()[0] == 4
-    partial_file._note.unlink()
-    put(partial_file._note, content)
+    partial_file._validators_file.unlink()
+    put(partial_file._validators_file, content)
     assert partial_file.resume_state() == (0, {})
     for path in (partial_file._part, partial_file.complete_path):
         path.unlink(missing_ok=True)

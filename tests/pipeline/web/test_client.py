@@ -93,8 +93,8 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     monkeypatch.setattr("pipeline.web.client.MAX_TRIES", 2)
     with raw_server(*ENDLESS[kind]) as url:
         start = time.monotonic()
-        with pytest.raises(web.InjectedFailure) as fault:
-            client(url).file(HttpRequest(f"{url}/x.jpg"), PartialFile(tmp_path, "x"))
+        with pytest.raises(web.RequestFailed) as fault:
+            client(url).fetch_file(HttpRequest(f"{url}/x.jpg"), PartialFile(tmp_path, "x"))
     assert fault.value.reason in ("too_slow", "unreachable")
     assert time.monotonic() - start < 6
 
@@ -117,8 +117,8 @@ def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, mon
     with raw_server(head, b"") as url:
         partial_file = PartialFile(tmp_path, "x")
         try:
-            client(url).file(HttpRequest(f"{url}/x.jpg"), partial_file)
-        except web.InjectedFailure as fault:
+            client(url).fetch_file(HttpRequest(f"{url}/x.jpg"), partial_file)
+        except web.RequestFailed as fault:
             assert fault.reason == reason  # noqa: PT017
         else:
             assert reason is None
@@ -132,7 +132,7 @@ def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, m
     one.faults.append(InjectedFailure("/many/1.jpg", "truncate", at=300))
     one.faults.append(InjectedFailure("/many/1.jpg", "headers", more={"Content-Range": told}))
     partial_file = PartialFile(tmp_path, "x")
-    client(one.url).file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
+    client(one.url).fetch_file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
     assert partial_file.complete_path.read_bytes() == one.picture(1)
     assert [asked.status for asked in one.log if "/many/" in asked.path] == [200, 206, 200]
 
@@ -142,7 +142,9 @@ def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client
     one.faults.append(InjectedFailure("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
     other.faults.append(InjectedFailure("/many/2.jpg", "status", code=429, retry_after=2))
     start = time.monotonic()
-    client(one.url, other.url, file_seconds=5).file(HttpRequest(f"{one.url}/many/1.jpg"), PartialFile(tmp_path, "x"))
+    client(one.url, other.url, file_seconds=5).fetch_file(
+        HttpRequest(f"{one.url}/many/1.jpg"), PartialFile(tmp_path, "x")
+    )
     assert time.monotonic() - start > 1.8
     asked = [each.time for each in other.log if "/many/" in each.path]
     assert len(asked) == 2
@@ -275,7 +277,7 @@ def test_a_host_has_one_budget_however_it_is_spelled():
     ],
 )
 def test_no_private_address_however_it_is_wrapped(address):
-    with pytest.raises(web.InjectedFailure, match="private"):
+    with pytest.raises(web.RequestFailed, match="private"):
         check_public(address)
 
 
