@@ -1,4 +1,6 @@
-"""What is not to be in any dataset: `blocklist.csv` below the data root, held at scraping and at building.
+"""The block list, `blocklist.csv` below the data root: what must never enter a dataset.
+
+It is applied at scraping and at building.
 
 artist,domain,url_prefix,sha256,reason
 someone,,,,asked by mail on 2026-11-20
@@ -172,14 +174,14 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
     except UnicodeDecodeError as error:
         raise UserError(path, f"no UTF-8 ({error.reason})", _EXAMPLE, "save it as UTF-8") from error
     except OSError as error:
-        raise UserError(path, error.strerror or str(error), _EXAMPLE, "mend its permissions") from error
+        raise UserError(path, error.strerror or str(error), _EXAMPLE, "correct its permissions") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), restkey="more", strict=True)
     try:
         names = [(name or "").strip().lower() for name in reader.fieldnames or []]
     except csv.Error as error:
-        raise UserError(path, "line 1 is not right", str(error), "mend that line") from error
+        raise UserError(path, "line 1 is not right", str(error), "correct that line") from error
     if names and (not set(names) <= set(COLUMNS) or len(set(names)) < len(names)):
-        raise UserError(path, f"the columns {','.join(names)[:100]}", _EXAMPLE, "mend its first line")
+        raise UserError(path, f"the columns {','.join(names)[:100]}", _EXAMPLE, "correct its first line")
     reader.fieldnames = names
     rows = []
     try:
@@ -188,7 +190,7 @@ def _rows(path: Path) -> list[list[tuple[str, str]]]:
                 raise ValueError(f"as many cells as columns: {','.join(names)}; quote a cell that has commas")
             rows.append([parse_cell(kind, row[kind]) for kind in KINDS if (row.get(kind) or "").strip()])
     except (ValueError, csv.Error) as error:
-        raise UserError(path, f"line {reader.line_num} is not right", str(error), "mend that line") from error
+        raise UserError(path, f"line {reader.line_num} is not right", str(error), "correct that line") from error
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Keys are told nowhere: they are found in a text in any of their spellings, and hidden."""
+"""Hiding of keys: they are found in a text in any of their spellings, and replaced by HIDDEN."""
 
 import base64
 import functools
@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 HIDDEN = "…"
-MIN_SECRET_LENGTH = 6  # characters from which on a value can be told from other text
+MIN_SECRET_LENGTH = 6  # characters; a shorter value cannot be distinguished from other text
 _MAX_ESCAPES = 8  # backslashes before an escaped character; without a bound, a run of them takes quadratic time
 
 _registered: set[str] = set()

@@ -1,4 +1,4 @@
-"""What reaches a terminal or a log: control characters of foreign text are escaped there, and keys are hidden."""
+"""Safe output to terminals and logs: control characters of foreign text are escaped, and keys are hidden."""
 
 import io
 import logging

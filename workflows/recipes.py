@@ -81,7 +81,7 @@ class RestoreImages(Stage):
     def harvest(self) -> dict:
         """Source whose manners hold -> what it is asked for."""
         from pipeline.datasets import recipe
-        from pipeline.datasets.publish import recipe_source as engine
+        from pipeline.datasets import recipe_source as engine
         from pipeline.sources import SOURCES
         from pipeline.sources.web_source import WebSource
         from pipeline.store import Store

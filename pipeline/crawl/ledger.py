@@ -143,7 +143,7 @@ _FILE_SHAPE = {
 
 
 def _damaged(file: Path, found: str) -> UserError:
-    cure = "parts of it cannot be had back: move it away, then the sites are asked anew; or put a copy there"
+    cure = "parts of it are lost: move it away, and the sites are crawled anew; or restore a copy"
     return UserError(file, f"damaged ({' '.join(found.split())[:200]})", _LEDGER, cure)
 
 
@@ -180,7 +180,7 @@ class _Connection(sqlite3.Connection):
         try:
             yield
         except sqlite3.OperationalError as error:  # locked, no permission, a full disk; or other tables
-            cure = "mend its permissions or free some space, or move it away: then the sites are asked anew"
+            cure = "correct its permissions or free some space, or move it away: then the sites are asked anew"
             raise UserError(self.file, str(error), _LEDGER, cure) from error
         except sqlite3.DatabaseError as error:
             raise _damaged(self.file, str(error)) from error

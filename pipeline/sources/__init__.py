@@ -1,4 +1,4 @@
-"""The table of sources: where pictures come from. A new one is one file and one row."""
+"""SOURCES: the table of sources. A new site of a known engine is one row; a new engine is one file and one row."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What a source yields, and what it is asked."""
+"""The interface of local sources: queries, posts, and rows for what was skipped."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -73,7 +73,7 @@ def snapshot(request: LocalQuery) -> dict:
     if request.path is not None:
         raise UserError("--path", str(request.path), "the source `drawn` draws its pictures", "leave --path out")
     if request.query not in ("", *STYLES):
-        expected = f"the source `drawn` knows {' and '.join(STYLES)}"
+        expected = f"{' or '.join(STYLES)}"
         raise UserError("--query", repr(request.query), expected, "name one of them, or leave --query out")
     if request.seed < 0:
         raise UserError("--seed", str(request.seed), "a seed is 0 or more", "choose another")

@@ -185,7 +185,7 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
         except OSError as error:
             if not folder:
                 raise UserError(
-                    root, error.strerror or str(error), "a folder that may be read", "mend its permissions"
+                    root, error.strerror or str(error), "a folder that may be read", "correct its permissions"
                 ) from error
             yield folder, 0, 0, UNREADABLE_FOLDER
             continue

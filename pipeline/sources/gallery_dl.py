@@ -1,14 +1,15 @@
-"""Whatever site gallery-dl knows: the program is run, if it is installed, and what it lists is read. Never imported.
+"""Every site that gallery-dl supports: the program is run, if it is installed, and its list is parsed. Never imported.
 
 https://github.com/mikf/gallery-dl · `gallery-dl --dump-json URL` prints a list of messages and fetches no file:
 
 [2, {…}] a post; [3, url, {…}] a file of it; [6, url, {…}] an address for another run; [-1, {…}] how it failed
 
-Files are fetched as everybody's are, with robots.txt and opt-outs heeded. The listing is asked by gallery-dl, which
-knows no robots.txt: its requests are kept apart, and name us instead of a browser. The user's own configuration of it
-holds, with their logins. What its downloaders alone can fetch (films, files behind a login) is not had.
+Files are fetched by our own client, which obeys robots.txt and opt-outs. The listing is requested by gallery-dl, which
+ignores robots.txt: its requests are spaced out, and carry our user agent instead of a browser's. The user's own
+configuration of gallery-dl applies, with their logins. What only its downloaders can fetch (films, files behind a
+login) is left out.
 
-`ratings` names unsafe ratings, in the site's words, that are taken nevertheless; files without a rating always are.
+`ratings` lists unsafe ratings, in the site's words, that are allowed; files without a rating always are.
 """
 
 import os
@@ -85,7 +86,7 @@ _CURES = {
     "NotFoundError": "look at the address in --query",
     "ChallengeError": "the site wants no programs now: ask it, or try later",
 }
-_UNKNOWN_URL = "gallery-dl --list-extractors shows what it knows; --source web_page reads any page"
+_UNKNOWN_URL = "gallery-dl --list-extractors lists the sites it supports; --source web_page reads any page"
 
 
 class RunResult(NamedTuple):
@@ -133,7 +134,10 @@ def _url(query: Query) -> str:
     text = query.text.strip()
     if not re.match("https?://", text, re.IGNORECASE) or re.search(r"[\s\0]", text) or not absolute_url(text):
         raise UserError(
-            "--query", f"{sanitize_line(text, 100) or 'nothing'} is no URL", "the page's URL, with https://", "mend it"
+            "--query",
+            f"{sanitize_line(text, 100) or 'nothing'} is no URL",
+            "the page's URL, with https://",
+            "correct it",
         )
     return text
 

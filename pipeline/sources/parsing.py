@@ -78,7 +78,7 @@ def parse_post_list(value: Any, answer: HttpResponse) -> list:
     value."""
     if isinstance(value, dict):
         message = str(value.get("message") or value.get("reason") or value.get("error") or f"keys: {list_keys(value)}")
-        raise bad_answer(answer, f"the site says: {message}", "mend the query")
+        raise bad_answer(answer, f"the site says: {message}", "correct the query")
     if not isinstance(value, list):
         raise bad_answer(answer, f"no list of posts but {str(value)[:100]!r}")
     return value

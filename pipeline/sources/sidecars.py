@@ -1,4 +1,4 @@
-"""What lies beside a local picture to describe it -> provenance and tags.
+"""Sidecars: files beside a local picture that state its provenance and tags.
 
 | written by | file | says |
 |---|---|---|

@@ -1,8 +1,8 @@
-"""X (Twitter), by its API v2: what a user has posted, or what a search of the last seven days finds.
+"""X (Twitter), by its API v2: the posts of a user, or a search of the last seven days.
 
 A query is one of these:
 
-| query | asks |
+| query | requests |
 |---|---|
 | `@NAME` or `from=NAME` | GET /2/users/by/username/NAME for the id, then GET /2/users/ID/tweets |
 | `search=WORDS` | GET /2/tweets/search/recent, with X's own operators: `search=#fanart lang:ja` |
@@ -10,11 +10,11 @@ A query is one of these:
 A search has `has:images` (`has:media` with the option `previews`) and `-is:retweet` added, each unless WORDS say has:…
 or is:… themselves.
 
-Each post read costs money, and so does each user object. A page is as large as the pictures that are still wanted need,
-and as the purse pays for if the site returns all that it may. X charges a post once in a day (UTC): what is read twice
-is counted twice here, and so the user is charged no more than is counted.
+Each post that is read costs money, and so does each user object. A page is as large as the pictures that are still
+wanted need, and as the budget pays for if the site returns all that it may. X charges a post once in a day (UTC), and
+here it is counted each time: the user is charged no more than is counted.
 
-The fields are spelled as the live API does (tweet.fields, not post.fields): the answer is spelled as the question is.
+The fields have the names of the live API (tweet.fields, not post.fields); an answer uses the names of its request.
 """
 
 import contextlib
@@ -68,11 +68,11 @@ _HASHTAG = re.compile(r"(?<![\w&])[#＃](\d*[^\W\d][\w・]*)")  # digits alone a
 _LINK = re.compile(r"https://t\.co/\w+")  # each picture is one too, at the end of the text
 _WEEK = "recent search reaches back seven days"
 _CURES = {
-    400: "mend the query",
+    400: "correct the query",
     401: "look at bearer_token in [twitter] of luigi.cfg",
     402: "buy credits in X's developer console; what was fetched is kept: the same command goes on from there",
     403: "enrol the app of this bearer_token, in X's developer console, for the access that is named",
-    404: "mend the query, or base_url in [twitter] of luigi.cfg",
+    404: "correct the query, or base_url in [twitter] of luigi.cfg",
     429: "wait for the next period, or raise the cap in X's developer console; what was fetched is kept",
 }
 
@@ -88,7 +88,7 @@ def first_cursor(query: Query) -> Cursor:
             "--query",
             sanitize_line(query.text) or "nothing",
             "@NAME or from=NAME (a user), or search=WORDS",
-            "mend the query; a name has 1 to 15 letters a-z, digits and underscores",
+            "correct the query; a name has 1 to 15 letters a-z, digits and underscores",
         )
     search = _add_operators(target["words"], query.options.get("previews")) if target["words"] else ""
     cursor = {"user": target["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
@@ -275,7 +275,7 @@ def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict
     target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(query, data)
     if _problem_type(_first_error(data)) == "not-authorized-for-resource":
         return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
-    raise bad_answer(answer, f"{target}: X says: {error_text}", "mend the query")
+    raise bad_answer(answer, f"{target}: X says: {error_text}", "correct the query")
 
 
 def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:

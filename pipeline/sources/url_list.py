@@ -1,7 +1,7 @@
 """A local list of pictures' URLs: text, CSV, JSON Lines or Parquet, as people write them and other tools leave them.
 
-Behind or before an address there may be words, parted by blanks or a tab: a caption, and after # a comment. What is no
-address is a row of the funnel: no host is asked for what nobody wrote.
+Before or after a URL there may be a caption, separated by blanks or a tab, and a comment after #. A line without a URL
+is a row of the funnel: no URL is guessed.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ def _read_list(query: Query) -> bytes:
         with open(path, "rb") as file:
             data = file.read(MAX_TABLE_BYTES + 1)
     except OSError as error:
-        raise UserError(path, error.strerror or str(error), FORMS, "mend its permissions") from error
+        raise UserError(path, error.strerror or str(error), FORMS, "correct its permissions") from error
     if len(data) > MAX_TABLE_BYTES:
         raise UserError(path, f"more than {MAX_TABLE_BYTES:,} bytes", "a shorter list", "split it")
     return data
@@ -107,7 +107,7 @@ def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
         line = next((number for number, line in enumerate(io.BytesIO(data), 1) if not _is_text(line)), 0)
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
     except DAMAGE as error:
-        raise UserError(query.path, sanitize_line(error), FORMS, "mend the list") from error
+        raise UserError(query.path, sanitize_line(error), FORMS, "correct the list") from error
 
 
 def _is_text(line: bytes) -> bool:

@@ -37,8 +37,8 @@ UNWANTED_EXTENSIONS = (".svg", ".ico")
 PAGE_TYPES = ("", "text/html", "application/xhtml+xml")
 CURE = "give the address of a page that shows pictures"
 
-# Codecs by Python's names -> those that are tried, strictly; the last one then takes what it can. The first `euc_jp`
-# knows no ①, the others of a pair are what browsers mean.
+# Codecs by Python's names -> those that are tried, strictly; the last one then replaces what it cannot decode. `euc_jp`
+# has no ①; the other codec of a pair is what browsers use.
 CODECS = {
     "euc_jp": ("euc_jp", "euc_jis_2004"),
     "shift_jis": ("cp932",),

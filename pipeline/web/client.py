@@ -1,6 +1,6 @@
-"""Asking other people's sites: robots.txt first, within each host's budget, and again only where that may help.
+"""A polite HTTP client: robots.txt first, within each host's rate limit, with retries where they may help.
 
-Whatever a host says of its limits is kept: Retry-After, rate-limit headers, robots.txt, opt-outs, a ban.
+Every limit that a host states is obeyed: Retry-After, rate-limit headers, robots.txt, opt-outs, refusals of programs.
 """
 
 import email.utils
@@ -149,7 +149,7 @@ class Client:
             start = partial_file.resume_state()[0] if answer.status_code == 206 else 0
             if answer.status_code == 206 and not _is_remainder(answer, start):
                 partial_file.discard()
-                raise RequestFailed("cut_short", "another part came than was asked for", retryable=True)
+                raise RequestFailed("cut_short", "another part came than was requested", retryable=True)
             if not start:
                 partial_file.begin(_validators(answer))
             partial_file.append(web.iter_body(answer, self._policy.file_bytes - start))
@@ -181,7 +181,8 @@ class Client:
             raise host.block
         if host.failures >= MAX_CONSECUTIVE_FAILURES:
             raise HostUnavailable(
-                "unreachable", f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; it was asked no more"
+                "unreachable",
+                f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; no more requests are sent",
             )
 
         def ask() -> T:

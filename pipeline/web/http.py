@@ -1,6 +1,6 @@
-"""The one place that opens a socket: one request, honest about who asks, to public addresses, bounded in time and size.
+"""HTTP requests: to public addresses, bounded in time and size, under our own name. The only module with sockets.
 
-`get` fetches a file that this program needs. Asking other people's sites is `pipeline.web.client`'s, on top of this.
+`get` fetches a file that this program needs; `pipeline.web.client`, on top of this, requests other people's sites.
 """
 
 import contextlib
@@ -388,7 +388,7 @@ def _translate_errors(session: Session, outgoing: Outgoing) -> Iterator[None]:
         if session.was_cut and not isinstance(error, (RequestFailed, UserError)):
             raise RequestFailed("too_slow", "too slow: time was up", retryable=True) from None
         for kind, reason, retryable in _TRANSLATIONS:
-            if isinstance(error, kind):  # the cause would tell secrets
+            if isinstance(error, kind):  # the cause may show secrets
                 raise RequestFailed(
                     reason, outgoing.hide(_innermost_message(error))[:200], retryable=retryable
                 ) from None

@@ -1,4 +1,4 @@
-"""Answers that were kept, so that they are asked for again only if they have changed (conditional GET)."""
+"""Stored answers, which are sent again only if they have changed (conditional GET)."""
 
 import contextlib
 import hashlib

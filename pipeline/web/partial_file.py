@@ -1,7 +1,7 @@
-"""Where a file lies while it is fetched, so that a kill costs no byte that was there, and no second request.
+"""The place of a file while it is fetched, so that a kill loses no byte and causes no second request.
 
-NAME.part grows, NAME.json says by what the rest of it can be asked for, and NAME.whole is all of it: until somebody has
-put it where it belongs, and calls `done`.
+NAME.part grows; NAME.json holds ETag or Last-Modified for a Range request of the rest; NAME.whole is the complete file,
+until it is moved to its place and `discard` is called.
 """
 
 import hashlib

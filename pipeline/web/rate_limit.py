@@ -1,6 +1,6 @@
-"""How often one host may be asked: a budget that all processes of a user share.
+"""The rate limit of a host, which all processes of a user share.
 
-A host's requests are counted in a file-locked bucket in the user's cache. A pause that it asked for (Retry-After, …) is
+A host's requests are counted in a file-locked bucket in the user's cache. A pause that it requests (Retry-After, …) is
 the time stamp of an empty file beside it, so that every process keeps it.
 """
 
@@ -39,7 +39,7 @@ class RateLimiter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            cure = "mend it, or set XDG_CACHE_HOME to one that is"
+            cure = "correct that, or set XDG_CACHE_HOME to one that is"
             raise UserError(folder, error.strerror or str(error), "a writable cache folder", cure) from error
         name = re.sub(r"[^a-z0-9.-]", "_", host.lower())[:200]
         self._pause_file = folder / f"{name}.pause"

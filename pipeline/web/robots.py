@@ -1,4 +1,4 @@
-"""What a host and a picture say of robots: robots.txt, X-Robots-Tag, and the robots of a page's head."""
+"""Rules for programs: robots.txt, X-Robots-Tag, TDM-Reservation, and the robots metadata of a page."""
 
 import codecs
 from collections.abc import Iterable

@@ -30,17 +30,17 @@ for number, url in enumerate(urls):
 """
 OURS = """
 import sys, pathlib
-from pipeline.crawl.crawl import Harvest
-from pipeline.web.client import Manners
+from pipeline.crawl.crawl import Crawl
+from pipeline.web.client import CrawlPolicy
 from pipeline.sources import SOURCES
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
 store = Store(pathlib.Path(sys.argv[1]), "bench")
 store.scratch.mkdir(parents=True)
 host = open(sys.argv[2]).readline().split("/")[2]
-manners = Manners(rate=0, local_hosts=frozenset([host]))
+manners = CrawlPolicy(rate=0, local_hosts=frozenset([host]))
 query = Query("", "", path=pathlib.Path(sys.argv[2]))
-counts, _ = Harvest("urls", SOURCES["urls"], query, manners, store).run(0, 0)
+counts, _ = Crawl("urls", SOURCES["urls"], query, manners, store).run(0, 0)
 assert counts.is_complete, counts
 """
 IMG2DATASET = """

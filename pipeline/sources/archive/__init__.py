@@ -139,7 +139,7 @@ def snapshot(request: LocalQuery) -> list:
             head = file.read(512)
     except OSError as error:
         raise UserError(
-            path, error.strerror or str(error), "an archive that may be read", "mend its permissions"
+            path, error.strerror or str(error), "an archive that may be read", "correct its permissions"
         ) from error
     if _reader(head) is None:
         kind = f"a {_other_archive(head)} archive" if _other_archive(head) else "no zip, tar or rar"

@@ -1,4 +1,4 @@
-"""What the readers of archives have in common: a member, and why one is not taken."""
+"""A member of an archive, and the reasons for which one is refused."""
 
 from collections.abc import Callable
 from datetime import datetime, timezone

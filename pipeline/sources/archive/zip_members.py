@@ -132,7 +132,7 @@ def _is_consistent(extra: bytes) -> bool:
 
 
 def _filler_field(length: int) -> bytes:
-    """Return an extra field of so many bytes, of a kind that nobody knows."""
+    """Return an extra field of so many bytes, of an unassigned kind."""
     return (b"\xff\xff" + struct.pack("<H", max(length - 4, 0)) + bytes(length))[:length]
 
 

@@ -144,7 +144,7 @@ def _parse_xml(text: str, answer: HttpResponse) -> tuple[list, int | None]:
 
 def _refused(answer: HttpResponse, message: str) -> parsing.BadAnswer:
     return parsing.bad_answer(
-        answer, f"the site says: {message}", "mend the query, or give api_key and user_id in luigi.cfg"
+        answer, f"the site says: {message}", "correct the query, or give api_key and user_id in luigi.cfg"
     )
 
 

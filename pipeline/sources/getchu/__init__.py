@@ -36,7 +36,7 @@ def first_cursor(query: Query) -> Cursor:
     list is another listing, and `at`, the place in it, -1 before its bad rows are reported."""
     for name, allowed in (("confirm_age", ("false", "true")), ("genre", GENRES)):
         if (found := query.options.get(name, allowed[0])) not in allowed:
-            raise UserError(f"[getchu] {name}", f"{found[:50]!r}", f"one of {' '.join(allowed)}", "mend luigi.cfg")
+            raise UserError(f"[getchu] {name}", f"{found[:50]!r}", f"one of {' '.join(allowed)}", "correct luigi.cfg")
     if query.path is None and query.text.startswith("month="):
         return {"month": _months(query)[0], "items": None}
     data, _, drops = _read_list(query)
@@ -129,7 +129,7 @@ def _read_list(query: Query) -> tuple[bytes, list[str], list[Skipped]]:
     except OSError as error:
         raise UserError(path, error.strerror or str(error), LIST, "look at --path and its permissions") from error
     except (ValueError, csv.Error) as error:
-        raise UserError(path, str(error)[:300], LIST, "mend the list, or split it") from error
+        raise UserError(path, str(error)[:300], LIST, "correct the list, or split it") from error
 
 
 @functools.lru_cache(maxsize=1)  # asked for again with each item

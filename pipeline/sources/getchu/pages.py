@@ -1,4 +1,4 @@
-"""What Getchu's pages say: a month's items, an item's characters.
+"""Parsers of Getchu's pages: a month's items, an item's characters.
 
 Pages are EUC-JP, and so is what is looked for: a wrong decode would find nothing. So each page has to look like what
 was asked for, or is an error. Its tree is built by lxml. Measured against Python's parser, both below BeautifulSoup:
@@ -28,7 +28,7 @@ MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
 MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters
 OWN_HOSTS = ("www.getchu.com", "getchu.com")
 CONFIRM = "set confirm_age = true under [getchu] of luigi.cfg if you are 18 or older"
-CHANGED = "try again later; if it stays, the site has changed: leave this out of what is asked for"
+CHANGED = "try again later; if it stays, the site has changed: leave this item or month out of the query"
 ITEM_ID = re.compile(r"0*([1-9][0-9]{0,9})(?:\.0)?")  # .0: as tables write numbers where some are missing
 _ITEM_PATH = re.compile(r"/item/([0-9]+)(?:/|$)")
 _FILE = re.compile(r"/brandnew/([0-9]+)/([^/]+\.(?:jpe?g|png|gif|webp))$", re.IGNORECASE)

@@ -1,11 +1,10 @@
-"""What searches for pictures have in common: each is a backend, one engine (`pipeline.sources.web_source`) that makes
-its hits into offers with `offer_of`, and one row of SOURCES.
+"""Image searches: each is one engine, which builds its offers with `offer_hit`, and one row of SOURCES.
 
-Nothing else knows a backend. Google's Custom Search API ends on 2027-01-01: then its module and its row go, and nothing
-else changes.
+No other module names one. Google's Custom Search API ends on 2027-01-01: then its module and its row are deleted, and
+nothing else changes.
 
-A hit is of a site that has not been asked yet. What the search says of the file (length, type, hash) is what a crawler
-saw once, so no byte of it is promised; its address may lead anywhere.
+A hit is on a site that was not requested yet. What the search states about the file (length, type, hash) is what a
+crawler saw once, so it is not compared; its URL may lead anywhere.
 """
 
 from pipeline.sources.base import Skipped

@@ -42,8 +42,8 @@ _ALTERNATIVES = (
     "give both in luigi.cfg if you have them; the API is closed to new customers and ends on 2027-01-01: "
     "--source openverse and --source urls are there instead"
 )
-# Of which time a quota is, by what is left of its names without blanks: in prose, in `reason`, `quota_limit` and
-# `quota_unit`. A minute first: it passes, and whoever is turned away for the day is told so again.
+# Period of a quota -> its names, without blanks, in the message, `reason`, `quota_limit` and `quota_unit`. The minute
+# comes first: it passes soon, and if the day's quota is used up the next answer says so again.
 _PERIODS = {
     "minute": ("perminute", "permin", "per100seconds", "1/min", "userratelimitexceeded"),
     "day": ("perday", "1/d/", "dailylimit"),
@@ -132,7 +132,7 @@ def _refusal(answer: HttpResponse) -> RetryLater | UserError:
     if answer.status in (401, 403):
         cure = "allow the key to use the Custom Search API in Google's console, or look at api_key and cx"
         return UserError("[google_images]", f"Google says: {words}", "a key that may search", cure)
-    cure = "mend the query, or the settings in [google_images]" if answer.status < 500 else "try again later"
+    cure = "correct the query, or the settings in [google_images]" if answer.status < 500 else "try again later"
     return BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 

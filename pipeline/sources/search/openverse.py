@@ -41,7 +41,7 @@ def first_cursor(query: Query) -> Cursor:
     if not query.text.strip():
         raise UserError("--query", "it is empty", "words to search for", "give some")
     if _option(query, "mature") not in ("true", "false"):
-        raise UserError("[openverse]", f"mature = {_option(query, 'mature')}", "true or false", "mend luigi.cfg")
+        raise UserError("[openverse]", f"mature = {_option(query, 'mature')}", "true or false", "correct luigi.cfg")
     return {"page": 1}
 
 
@@ -87,7 +87,7 @@ def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
     if answer.status in (401, 403):
         cure = "get a new one (it holds for half a day), or leave it out" if has_token else "give one in luigi.cfg"
         raise UserError("[openverse]", f"Openverse says: {words}", "a token that is valid, or none", cure)
-    cure = "mend the query, or the settings in [openverse]" if answer.status < 500 else "try again later"
+    cure = "correct the query, or the settings in [openverse]" if answer.status < 500 else "try again later"
     raise BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 

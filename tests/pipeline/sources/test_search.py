@@ -317,8 +317,12 @@ def test_google_asks_for_a_minute(body):
             google_error(400, "API key not valid: …. Please pass a valid API key.", **info("API_KEY_INVALID")),
             r"\[google_images\].*API key not valid.*look at api_key",
         ),
-        (400, google_error(400, "Request contains an invalid argument."), "HTTP 400: Request contains.*mend the query"),
-        (400, google_error(400, "Invalid Value", "invalid"), "Invalid Value.*mend the query"),
+        (
+            400,
+            google_error(400, "Request contains an invalid argument."),
+            "HTTP 400: Request contains.*correct the query",
+        ),
+        (400, google_error(400, "Invalid Value", "invalid"), "Invalid Value.*correct the query"),
         (
             403,
             google_error(
@@ -547,7 +551,7 @@ def test_openverse_asks_for_patience():
                 "detail": "Invalid input given for fields. 'license' -> License 'X' does not exist.",
                 "fields": ["license"],
             },
-            "HTTP 400: Invalid input.*mend the query",
+            "HTTP 400: Invalid input.*correct the query",
         ),
         (400, {"detail": {"q": ["too long"]}}, "too long"),
         (404, {"detail": "Not found."}, "HTTP 404: Not found"),

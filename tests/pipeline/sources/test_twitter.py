@@ -492,7 +492,7 @@ INVALID = {
             "credits depleted;.*what was fetched is kept",
         ),
         (403, NOT_ENROLLED, "When authenticating.*client-not-enrolled, Appropriate Level of API Access;.*enrol"),
-        (400, INVALID, "not between 5 and 100;.*mend the query"),
+        (400, INVALID, "not between 5 and 100;.*correct the query"),
         (429, CAPPED, "Usage cap exceeded.*what was fetched"),
         (429, CAPPED | {"type": "https://api.x.com/2/problems/usage-capped/"}, "Usage cap exceeded"),
         (429, CAPPED | {"type": None}, "Usage cap exceeded"),
