@@ -78,7 +78,7 @@ class Round(NamedTuple):
 
 
 class File(NamedTuple):
-    """The outcome of one file."""
+    """The outcome of the download of one file."""
 
     outcome: str
     """FETCHED, or one of `pipeline.manifest.REASONS`."""

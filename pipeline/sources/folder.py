@@ -14,9 +14,9 @@ from pipeline.sources.sidecars import Sidecars, sidecar_paths
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .tga "
-    ".ico .heic .heif .jxl .jp2 .psd .svg".split()  # not decoded, but pictures to people: each is counted
+    ".ico .heic .heif .jxl .jp2 .psd .svg".split()  # not decoded, but pictures to people: each is counted as skipped
 )
-OTHERS = frozenset(  # not pictures, and known not to be: not even looked into
+OTHERS = frozenset(  # not pictures: not opened
     ".txt .caption .json .jsonl .csv .parquet .md .html .xml .yaml .yml .toml .ini .cfg .log .py .npz .npy .pt "
     ".zip .rar .7z .tar .gz .bz2 .xz .zst .mp4 .webm .mkv .mov .avi .mp3 .wav .ogg .flac .pdf .part .tmp .db".split()
 )

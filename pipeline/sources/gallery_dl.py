@@ -36,11 +36,11 @@ VERSION = 2
 OPTIONS = {"program": "gallery-dl"}
 MAX_BYTES = 64 << 20  # of what it prints
 TIMEOUT_S = 3600.0  # that it may take
-GRACE_S = 10.0  # seconds, after it was asked to stop: it prints what it has until then
+GRACE_S = 10.0  # after SIGINT, in which it prints what it has
 MIN_FILES, MAX_FILES = 20, 5000  # files that one run lists
 POLL_S = 0.1  # seconds
 
-# Between two of its requests. Where it waits longer of itself, so it does here: what is given goes over its own rule.
+# Seconds between two of its requests. The option replaces its own pauses, so the hosts with longer ones are listed.
 PAUSE = "1.0-2.0"
 LONGER_PAUSES = {
     "instagram.com": "6.0-12.0",
@@ -56,8 +56,8 @@ LONGER_PAUSES = {
     "nijie.info": "2.0-4.0",
     "pholder.com": "2.0-4.0",
 }
-# Settings that its configuration may have otherwise, and that go over it: no disguise, no false address of ours, no
-# further URLs, and messages in the form that is read here.
+# Settings that override its configuration: no browser's identity, no false address of ours, no further URLs, and
+# messages in the form that is parsed here.
 FORCED_SETTINGS = (
     "browser=",
     "geo-bypass=null",
@@ -74,9 +74,9 @@ ID_KEYS = ("id", "post_id", "tweet_id", "gallery_id", "media_id", "shortcode")
 PAGE_KEYS = ("post_url", "page_url", "webpage_url", "permalink")
 HASH_KEYS = ("md5", "hash")
 NSFW_KEYS = ("nsfw", "is_nsfw", "is_mature", "sensitive")
-# Ratings that are not taken unless `ratings` names them: sites' own words, and `nsfw` for who has a mark instead.
+# Ratings that are skipped unless `ratings` lists them: sites' own words, and `nsfw` for sites with a mark instead.
 UNSAFE = set("e x q explicit questionable adult mature nsfw r18 r-18 r-18g ecchi erotica pornographic".split())
-UNSAFE_ON = {"newgrounds": {"m", "a"}}  # there, e is for everyone
+UNSAFE_ON = {"newgrounds": {"m", "a"}}  # there, `e` means everyone
 _INSTALL = "install it (pip install gallery-dl), or say where it is: program in [gallery_dl] of luigi.cfg"
 _LOGIN = "give gallery-dl your login, in its own configuration"
 _CURES = {

@@ -49,11 +49,11 @@ SIZES = ("4096x4096", "large", "medium", "small")  # on X's file host, below `or
 
 
 class _Endpoint(NamedTuple):
-    """How one of the two lists of posts is asked for."""
+    """The parameters of one of the two lists of posts."""
 
-    min_results: int  # max_results may be no smaller
-    price: int  # of a post with all that comes with it, at most
-    page_token: str  # what the parameter is called
+    min_results: int  # lowest allowed max_results
+    price: int  # thousandths of a USD, of a post with its expansions, at most
+    page_token: str  # name of the parameter
     expansions: str
 
 

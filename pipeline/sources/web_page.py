@@ -1,6 +1,6 @@
-"""The pictures of any gallery on the web: a page, and those that it calls the next.
+"""The pictures of any gallery on the web: a page, and those to which it links as the next.
 
-Pages are read by Python's own parser, as a stream: a tree of hostile HTML takes gigabytes (measured with BeautifulSoup:
+Pages are parsed by Python's own parser, as a stream: a tree of hostile HTML takes gigabytes (with BeautifulSoup:
 120 MB and 3 s for each million bytes of nested tags, 10 s for 30 kB of a tag that does not end).
 """
 
@@ -30,9 +30,9 @@ MAX_TAG_CHARACTERS = 256 << 10  # characters of one tag, without pictures writte
 MAX_PARTS = 500_000  # tags and attributes of a page
 MAX_PICTURES = 5_000
 MAX_CANDIDATES = 8  # of a srcset, the largest
-CHUNK_CHARACTERS = 32 << 10  # characters that are parsed at a time: the bounds are looked at between
-MIN_SIDE_PX = 48  # px: what is smaller in both directions is no picture
-LAZY_ATTRIBUTES = ("data-original", "data-lazy-src", "data-src")  # where scripts look for what `src` does not say yet
+CHUNK_CHARACTERS = 32 << 10  # characters that are parsed at a time: the limits are checked in between
+MIN_SIDE_PX = 48  # a picture that is smaller in both directions is an icon
+LAZY_ATTRIBUTES = ("data-original", "data-lazy-src", "data-src")  # attributes from which scripts fill in `src`
 UNWANTED_EXTENSIONS = (".svg", ".ico")
 PAGE_TYPES = ("", "text/html", "application/xhtml+xml")
 CURE = "give the address of a page that shows pictures"
@@ -55,7 +55,7 @@ _KNOWN_CODECS = re.compile(
 )  # idna takes hours
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
-# What the parser takes ill or, unlike browsers, mistakes: marked sections, `&copy=` within an address, endless numbers.
+# What the parser rejects or, unlike browsers, misreads: marked sections, `&copy=` within an address, endless numbers.
 _NO_ENTITY = re.compile(r"&(?=[A-Za-z]\w{0,40}=|#[0-9]{8})")
 _INLINE = re.compile(r"(?<=[\"'=\s])data:[^\"'\s>]*")
 _CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[\s,]|$))?")
@@ -98,19 +98,19 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
 
 
 class Picture(NamedTuple):
-    """One that a page shows, as it says."""
+    """A picture of a page, with its stated addresses."""
 
     addresses: tuple[str, ...]
-    """All that it has, best first."""
+    """The best first."""
     alt: str
 
 
 class PageTooLarge(Exception):
-    """More than a page may hold; args: of what."""
+    """A page beyond a limit; args: the limit."""
 
 
 class HtmlPage(HTMLParser):
-    """What matters of a page, as far as it was fed."""
+    """A parser of the pictures, links and metadata of a page."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """What to list of a site, and the user's settings for it."""
+    """The query to a site, and the user's settings for it."""
 
     text: str
     base_url: str
@@ -77,7 +77,7 @@ class Query:
 
 
 class Engine(Protocol):
-    """What a module must define to serve a kind of site.
+    """The functions of a module that serves a kind of site.
 
     An engine whose site can list only what is new also defines `cursor_since(query, newest) -> Cursor`: the cursor of a
     first page that ends at the post `newest` (see `Page.newest`)."""
@@ -134,5 +134,5 @@ class WebSource(NamedTuple):
 
 
 class BudgetExceeded(Exception):
-    """Raised by `Engine.request` if the budget does not pay for another page; args: why. The listing ends here for now,
+    """A page that the budget does not pay for; `Engine.request` raises it; args: why. The listing ends here for now,
     and can go on from the same cursor."""

@@ -44,9 +44,9 @@ class CrawlPolicy:
     rate: float = 1.0
     """Requests a second to one host; 0: no limit."""
     about: str = "dataset builder"
-    """What the user agent says besides the program's name: how to reach the user."""
+    """Part of the user agent: how to reach the user."""
     local_hosts: frozenset[str] = frozenset()
-    """Hosts (as in a URL, port and all) that the configuration names: they may be private."""
+    """Hosts (as in a URL, with the port) of the configuration, which may have private addresses."""
     backoff: float = 1.0
     """Seconds before the second try; twice as many before each that follows."""
     page_bytes: int = 16 << 20
@@ -106,7 +106,7 @@ class Client:
             data = b"".join(web.iter_body(answer, self._policy.page_bytes))
             _raise_for_challenge(answer, data)
             received = HttpResponse(answer.url, answer.status_code, _headers(answer), data)
-            fresh = _hide_keys(received, outgoing.keys)  # before anybody shortens its words, and parts a key
+            fresh = _hide_keys(received, outgoing.keys)  # before the text is shortened, which might leave half a key
             return cached.store(fresh) if fresh == received else fresh
 
         def use(answer: web.Response) -> T:
@@ -115,7 +115,7 @@ class Client:
             except RetryLater as busy:
                 wait = _requested_wait(answer) if busy.seconds is None else busy.seconds
                 raise RequestFailed("rate_limited", outgoing.hide(str(busy)), retryable=True, wait=wait) from None
-            except UserError as error:  # in words of the site's, which may repeat what it was sent
+            except UserError as error:  # with the site's message, which may repeat what it was sent
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
         return self._request_with_retries(
@@ -221,7 +221,7 @@ class Client:
                 if not failure.retryable or len(before) == MAX_TRIES - 1:
                     raise
                 wait = failure.wait
-                if wait is None:  # a host that wants patience, and does not say how much, gets more of it
+                if wait is None:  # after a 429 without a stated time, wait longer than after another failure
                     factor = 8 if failure.reason == "rate_limited" else 1
                     wait = self._policy.backoff * factor * 2 ** len(before) * random.uniform(0.5, 1.5)
                 before = [*before, failure.reason]

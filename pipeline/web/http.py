@@ -27,11 +27,11 @@ MAX_REDIRECTS = 5
 MAX_URL_LENGTH = 8000  # characters
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 20  # of silence, not of the whole body
-GRACE_S = 2  # seconds in which what is under way may end when all is called off
-IDENTIFIERS = {"login", "user_id"}  # parameters that say who the user is: hidden in errors, but sites may show them
+GRACE_S = 2  # in which open requests may end once `stop` is set
+IDENTIFIERS = {"login", "user_id"}  # parameters that name the user: hidden in errors, but sites may show them
 _CHUNK_BYTES = 1 << 16
 
-Response = requests.Response  # for those who must not open a socket themselves
+Response = requests.Response  # for modules that must not import requests
 
 
 class WebError(UserError):
@@ -47,13 +47,13 @@ class RequestFailed(Exception):
         """One of `pipeline.manifest.REASONS`."""
         self.detail = detail
         self.retryable = retryable
-        """Whether the same request may fare better later."""
+        """Whether the same request may succeed later."""
         self.wait = wait
-        """Seconds after which the host wants to be asked again, if it said so."""
+        """Seconds that the host asks to wait; None if it states none."""
         self.before: list[str] = []
         """The reasons for which the tries before this one failed."""
         self.url = ""
-        """What was asked: after redirects, another host may be the one."""
+        """The URL that failed: after redirects, perhaps another host's."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason

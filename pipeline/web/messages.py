@@ -32,7 +32,7 @@ class HttpResponse(NamedTuple):
 
 
 class RetryLater(Exception):
-    """Raised by an engine for an answer that says to ask again later."""
+    """An answer that says to ask again later; an engine raises it."""
 
     def __init__(self, message: str, seconds: float | None = None):
         super().__init__(message)

@@ -22,8 +22,8 @@ from pipeline.store import files_of, is_damage, remove
 
 logger = logging.getLogger("luigi-interface")
 
-HISTORY_S = 3600  # seconds that requests are remembered: the slowest rate is one in that time
-MAX_PAUSE_S = 3600  # seconds, whatever a host asks for
+HISTORY_S = 3600  # for which requests are remembered: the slowest rate is one in that time
+MAX_PAUSE_S = 3600  # whatever a host asks for
 
 
 class WaitCancelled(Exception):

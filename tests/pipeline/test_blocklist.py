@@ -22,14 +22,14 @@ def listed(store, text: str) -> blocklist.BlockList:
 HEAD = "artist,domain,url_prefix,sha256,reason\n"
 
 
-def offer(**told) -> RemoteImage:
+def offer(**shown) -> RemoteImage:
     return RemoteImage(
-        "1", **{"file_url": "https://cdn.example.org/a/1.jpg", "page_url": "https://example.org/p/1"} | told
+        "1", **{"file_url": "https://cdn.example.org/a/1.jpg", "page_url": "https://example.org/p/1"} | shown
     )
 
 
 @pytest.mark.parametrize(
-    ("line", "told", "why"),
+    ("line", "shown", "why"),
     [
         ("Some One,,,,", {"artist": "some_one"}, "artist"),
         ("some_one,,,,", {"artist": "Somebody, Some One"}, "artist"),
@@ -62,8 +62,8 @@ def offer(**told) -> RemoteImage:
         (",mirror.example,,,", {"instead": ("https://mirror.example/1",)}, "domain"),
     ],
 )
-def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, told, rule):
-    assert listed(store, HEAD + line).match_rule(offer(**told)) == rule
+def test_a_cell_keeps_out_what_it_names_and_nothing_else(store, line, shown, rule):
+    assert listed(store, HEAD + line).match_rule(offer(**shown)) == rule
 
 
 def test_without_a_file_nothing_is_blocked_and_no_digest_changes(store):
@@ -129,8 +129,8 @@ def test_a_line_is_added_once_and_what_stood_there_stays(store):
     assert blocklist.read(store.root).hashes == {"ab" * 32}
 
 
-def post(n: int, data: bytes, **told) -> Post:
-    return Post(str(n), lambda: data, f"post {n}", **told)
+def post(n: int, data: bytes, **shown) -> Post:
+    return Post(str(n), lambda: data, f"post {n}", **shown)
 
 
 def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store):
@@ -152,9 +152,9 @@ def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store)
     for _ in range(2):  # what is remembered is no way round the list
         table, drops = images.collect(posts, "folder", 0, store, blocked=blocked, jobs=1)
         assert table["source_id"].to_pylist() == ["2", "5"]
-        told = {row["source_id"]: (row["reason"], row["detail"], row["image_id"]) for row in drops}
-        assert told["1"] == ("blocked", "sha256", None)
-        assert told["3"] == ("blocked", "artist", None)
+        shown = {row["source_id"]: (row["reason"], row["detail"], row["image_id"]) for row in drops}
+        assert shown["1"] == ("blocked", "sha256", None)
+        assert shown["3"] == ("blocked", "artist", None)
     (store.root / "blocklist.csv").unlink()
     table, _ = images.collect(posts[:1], "folder", 0, store, blocked=blocklist.read(store.root), jobs=1)
     assert table["image_id"].to_pylist() == [sha256]

@@ -122,10 +122,10 @@ def test_a_key_is_hidden_in_every_spelling_before_anybody_shortens_it(spelled):
     assert spelled.rstrip("=") not in outgoing.hide(f"no such key: {spelled}!")
     url, padding = f"https://site.example/?echo={spelled}", "x" * 280
     answer = HttpResponse(url, 403, {"x-echo": f"bASIC {spelled}"}, f"{padding}{spelled}{padding}".encode())
-    told = _hide_keys(answer, outgoing.keys)
-    assert told.url.startswith("https://site.example/?echo=…")
-    assert told.headers["x-echo"].startswith("bASIC …")
-    assert told.body.replace(b"=", b"") == f"{padding}…{padding}".encode()
+    reported = _hide_keys(answer, outgoing.keys)
+    assert reported.url.startswith("https://site.example/?echo=…")
+    assert reported.headers["x-echo"].startswith("bASIC …")
+    assert reported.body.replace(b"=", b"") == f"{padding}…{padding}".encode()
 
 
 def test_what_a_site_may_say_itself_stays_in_its_answers():

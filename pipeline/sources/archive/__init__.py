@@ -162,7 +162,8 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
 
 
 class _Archive:
-    """One archive, at the top or (`is_inner`) within another, whose budgets, for either pass, and ids it shares."""
+    """One archive, at the top or (`is_inner`) within another, with which it shares the limits of both passes, and the
+    ids."""
 
     def __init__(
         self,

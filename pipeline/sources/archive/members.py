@@ -9,7 +9,7 @@ UNPACK = "unpack it and give --source folder"
 
 
 class Refused(Exception):
-    """A member that is not taken; args: a reason of REASONS, and why in words."""
+    """A member that is refused; args: a reason of REASONS, and a detail."""
 
 
 class Member(NamedTuple):

@@ -94,8 +94,8 @@ def is_header(block: bytes) -> bool:
 
 
 class _Bounded:
-    """A stream that is read in small steps, and of which only so much is read as headers. A packed one that went back
-    would be unpacked anew from its beginning: a step back within the last block is made here."""
+    """A stream that is read in small steps, and of which only so many bytes are read as headers. A packed one that went
+    back would be unpacked again from its beginning, so a step back within the last block is made here."""
 
     def __init__(self, file: BinaryIO):
         self._file = file

@@ -137,7 +137,7 @@ def _filler_field(length: int) -> bytes:
 
 
 class _PatchedFile:
-    """A file of which one range, if it is read at once, is another."""
+    """A file of which one range is replaced, if it is read in one piece."""
 
     def __init__(self, file: BinaryIO, start: int, data: bytes):
         self._file, self._start, self._data = file, start, data

@@ -181,8 +181,8 @@ def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypa
     counts = harvest.run(0, 6).counts
     assert time.monotonic() - start < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # kB
-    told = outcomes(harvest, limit=6)
-    assert told.pop(str(victim.id)) == expected
+    shown = outcomes(harvest, limit=6)
+    assert shown.pop(str(victim.id)) == expected
     assert counts.by_kind["fetched"] == 5 + (expected == "fetched")  # nothing else is lost
     assert counts.is_complete == (expected == "fetched")
     assert counts.expected == 6
@@ -608,9 +608,9 @@ def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
     harvest = ask("urls", "", path=table, base_url="")
     counts = harvest.run(0, 0).counts
     assert counts.by_kind == {"fetched": 2, "failed": 2, "gone": 1}
-    told = outcomes(harvest)
-    assert told[f"{site.url}/many/3.jpg"] == "wrong_hash"
-    assert told["line 5"] == "bad_url"
+    shown = outcomes(harvest)
+    assert shown[f"{site.url}/many/3.jpg"] == "wrong_hash"
+    assert shown["line 5"] == "bad_url"
     assert {post.artist for post in offers(harvest, 0, 0) if hasattr(post, "read")} == {"somebody", None}
     table.write_text(table.read_text() + f"{site.url}/many/5.jpg,,\n")  # another list: what is known is not fetched
     longer = ask("urls", "", path=table, base_url="")

@@ -330,9 +330,9 @@ def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplo
     site.faults.append(InjectedFailure("/cse/", "status", times=99, code=code, body=body))
     with pytest.raises(UserError) as error:
         ask("google_images", "anime face").run(0, 10)
-    told = f"{error.value} {caplog.text}"
-    assert "…" in told
-    assert not any(key in told for key in (*keys.values(), *KEYS.values()))
+    shown = f"{error.value} {caplog.text}"
+    assert "…" in shown
+    assert not any(key in shown for key in (*keys.values(), *KEYS.values()))
 
 
 def test_openverse_names_licences_and_ends_where_it_must(ask, site):
@@ -376,7 +376,7 @@ def place(tmp_path, faces):
 
 def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
     place, site = place
-    told = ""
+    shown = ""
     for name, *question in (
         ("g", "getchu", "month=2015-04"),
         ("x", "twitter", "@tester_art"),
@@ -384,17 +384,17 @@ def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
     ):
         options = ("--name", name, "--source", question[0], "--query", question[1], "--limit", "12")
         done = luigi(place, "BuildFaceDataset", *options)
-        told += done.stdout + done.stderr
+        shown += done.stdout + done.stderr
     site.faults += [InjectedFailure("/2/", "x_payment", times=99), InjectedFailure("/cse/", "cse_daily", times=99)]
     for source, query in (("twitter", "@second_art"), ("google_images", "others")):
-        told += last_line(luigi(place, "ScrapeImages", "--source", source, "--query", query, check=False))
+        shown += last_line(luigi(place, "ScrapeImages", "--source", source, "--query", query, check=False))
     luigi(place, "ExportRecipe", "--name", "x")
     assert spent(site) <= 0.3
     for file in (place / "data").rglob("*"):
         if file.is_file():
             data = file.read_bytes()
             assert not any(key.encode() in data for key in (BEARER, *KEYS.values())), file
-    assert not any(key in told for key in (BEARER, *KEYS.values()))
+    assert not any(key in shown for key in (BEARER, *KEYS.values()))
 
 
 def test_a_missing_key_is_one_clear_line(place):

@@ -394,9 +394,9 @@ def least_time(work) -> float:
 def test_a_text_of_addresses_is_read_in_linear_time():
     text = "".join(f"https://a.test/{number}\n" for number in range(40_000)).encode()
     start = time.process_time()
-    said, _ = sidecars.Sidecars(lambda path: text).describe("c.png", ["c.txt"])
+    fields, _ = sidecars.Sidecars(lambda path: text).describe("c.png", ["c.txt"])
     assert time.process_time() - start < 2
-    assert said == {"page_url": "https://a.test/0", "tags": ()}
+    assert fields == {"page_url": "https://a.test/0", "tags": ()}
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])

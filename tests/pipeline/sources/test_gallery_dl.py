@@ -85,11 +85,13 @@ def test_nothing_is_asked_by_the_harvest():
 
 def test_the_program_is_asked_politely_and_honestly(listing, tmp_path):
     listing([file()], wanted=30)
-    said = argv(tmp_path)
-    assert said[-2:] == ["--", URL]
-    assert {"--dump-json", "--no-input", "browser=", "input-files=null", "extractor.sleep-request=1.0-2.0"} < set(said)
-    assert said[said.index("--range") + 1] == "1-30"
-    (agent,) = (word for word in said if word.startswith("user-agent="))
+    stated = argv(tmp_path)
+    assert stated[-2:] == ["--", URL]
+    assert {"--dump-json", "--no-input", "browser=", "input-files=null", "extractor.sleep-request=1.0-2.0"} < set(
+        stated
+    )
+    assert stated[stated.index("--range") + 1] == "1-30"
+    (agent,) = (word for word in stated if word.startswith("user-agent="))
     assert agent == f"user-agent={AGENT}"
 
 
@@ -106,8 +108,8 @@ def test_the_program_is_asked_politely_and_honestly(listing, tmp_path):
 )
 def test_each_run_lists_as_many_as_those_before(listing, tmp_path, wanted, after, span):
     assert listing([file()], wanted=wanted, after=after).next is None  # fewer than were asked for: the end
-    said = argv(tmp_path)
-    assert said[said.index("--range") + 1] == span
+    stated = argv(tmp_path)
+    assert stated[stated.index("--range") + 1] == span
 
 
 def test_it_goes_on_where_the_last_run_stopped(listing):
@@ -296,7 +298,7 @@ def test_a_page_without_pictures_is_no_error_here(listing):
 
 
 @pytest.mark.parametrize(
-    ("messages", "words", "code", "told"),
+    ("messages", "words", "code", "shown"),
     [
         (
             [[-1, {"error": "NotFoundError", "message": "no post"}]],
@@ -326,31 +328,31 @@ def test_a_page_without_pictures_is_no_error_here(listing):
         ("[[3, ", "", 1, "it printed"),
     ],
 )
-def test_nothing_but_an_error_is_an_error(listing, messages, words, code, told):
-    with pytest.raises(UserError, match=told) as error:
+def test_nothing_but_an_error_is_an_error(listing, messages, words, code, shown):
+    with pytest.raises(UserError, match=shown) as error:
         listing(messages, words, code)
     assert str(error.value).isprintable()
 
 
 def test_its_words_tell_no_key(listing):
     words = "'403 Forbidden' for 'https://site.example/api?user=me&api_key=open-sesame'"
-    for messages, said in (([[-1, {"error": "HttpError", "message": words}]], ""), ([], words)):
+    for messages, stated in (([[-1, {"error": "HttpError", "message": words}]], ""), ([], words)):
         with pytest.raises(UserError, match="403 Forbidden") as error:
-            listing(messages, said, 4)
+            listing(messages, stated, 4)
         assert "sesame" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("messages", "words", "code", "told"),
+    ("messages", "words", "code", "shown"),
     [
         ([file(), [-1, {"error": "HttpError", "message": "'500'"}]], "", 0, "listed 1 files, then: HttpError: '500'"),
         ([file()], "[error] gone", 4, r"listed 1 files, then: exit status 4: \[error\] gone"),
     ],
 )
-def test_some_files_and_an_error_are_a_shortfall(listing, messages, words, code, told):
+def test_some_files_and_an_error_are_a_shortfall(listing, messages, words, code, shown):
     found = listing(messages, words, code)
     assert (len(found.offers), found.next) == (1, None)
-    assert told.replace("\\", "") in found.shortfall
+    assert shown.replace("\\", "") in found.shortfall
 
 
 def test_an_error_in_a_later_run_keeps_what_was_listed(listing):
@@ -386,9 +388,9 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize(
     ("where", "told"), [("stdout", "more than 100,000 bytes"), ("stderr", "stopped after 100,000")]
 )
-def test_a_program_that_prints_without_end_is_stopped(program, monkeypatch, where, told):
+def test_a_program_that_prints_without_end_is_stopped(program, monkeypatch, where, shown):
     monkeypatch.setattr(gallery_dl, "MAX_BYTES", 100_000)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=shown):
         read(program(f"while True: sys.{where}.write('x' * 1000); time.sleep(0.0005)"))
 
 
@@ -421,16 +423,16 @@ def test_no_program_is_left_behind(program, tmp_path, monkeypatch):
 @pytest.fixture
 def own_configuration(tmp_path, monkeypatch):
     """A user's configuration that disguises as a browser, lists more URLs, and prints otherwise."""
-    said = {
+    stated = {
         "extractor": {"browser": "chrome", "user-agent": "+firefox", "moebooru": {"user-agent": "Mozilla/5.0"}},
         "output": {"jsonl": True, "num-to-str": True},
         "input-files": ["/no/such/list"],
         "browser": "firefox",
     }
     (tmp_path / "gallery-dl").mkdir()
-    (tmp_path / "gallery-dl" / "config.json").write_text(json.dumps(said))
+    (tmp_path / "gallery-dl" / "config.json").write_text(json.dumps(stated))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    return said
+    return stated
 
 
 @pytest.fixture

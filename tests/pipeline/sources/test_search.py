@@ -161,10 +161,10 @@ def test_google_takes_its_own_settings_and_sends_none_that_is_empty():
         "site_search": "a.example",
         "date_restrict": "y1",
     }
-    said = asked(google_images, Query("x", GOOGLE.base_url, keys=GOOGLE.keys, options=options))
-    assert "safe" not in said
-    assert (said["imgSize"], said["imgType"], said["rights"]) == ("XLARGE", "face", "cc_attribute")
-    assert (said["siteSearch"], said["dateRestrict"]) == ("a.example", "y1")
+    stated = asked(google_images, Query("x", GOOGLE.base_url, keys=GOOGLE.keys, options=options))
+    assert "safe" not in stated
+    assert (stated["imgSize"], stated["imgType"], stated["rights"]) == ("XLARGE", "face", "cc_attribute")
+    assert (stated["siteSearch"], stated["dateRestrict"]) == ("a.example", "y1")
 
 
 @pytest.mark.parametrize(
@@ -404,8 +404,8 @@ def test_openverse_is_asked_for_a_page():
 
 
 def test_openverse_takes_settings_and_a_token():
-    said = {"license": "CC0, PDM", "license_type": "", "category": "illustration", "mature": "True"}
-    options = openverse.OPTIONS | said
+    stated = {"license": "CC0, PDM", "license_type": "", "category": "illustration", "mature": "True"}
+    options = openverse.OPTIONS | stated
     query = Query("x", OPENVERSE.base_url, keys={"token": "open-sesame"}, options=options)
     assert asked(openverse, query) == {
         "q": "x",

@@ -437,9 +437,9 @@ def test_errors_besides_posts_do_not_keep_the_posts_out():
 )
 def test_a_user_who_is_not_there_is_told_in_the_sites_words(error):
     for cursor in (twitter.first_cursor(query()), known()):
-        with pytest.raises(UserError, match=r"@some_artist: X says: .*some_artist") as told:
+        with pytest.raises(UserError, match=r"@some_artist: X says: .*some_artist") as shown:
             twitter.parse(query(), cursor, answer({"errors": [error]}))
-        assert error["detail"] in str(told.value)
+        assert error["detail"] in str(shown.value)
 
 
 # ---- refusals
@@ -550,15 +550,15 @@ def test_a_post_from_before_the_seven_days_is_no_start_for_a_search():
     ],
 )
 def test_a_token_that_the_site_repeats_is_not_told(status, form):
-    told = []
+    shown = []
     for cursor in (twitter.first_cursor(query()), known()):
         try:
-            told.append(twitter.parse(query(), cursor, answer(form.format(TOKEN, TOKEN), status)))
+            shown.append(twitter.parse(query(), cursor, answer(form.format(TOKEN, TOKEN), status)))
         except (UserError, RetryLater) as error:
-            told.append(error)
-    assert len(told) == 2
-    assert "open" not in str([*map(str, told)])
-    assert "AAAA" not in str([*map(str, told)])
+            shown.append(error)
+    assert len(shown) == 2
+    assert "open" not in str([*map(str, shown)])
+    assert "AAAA" not in str([*map(str, shown)])
 
 
 # ---- junk

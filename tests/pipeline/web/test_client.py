@@ -125,12 +125,12 @@ def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, mon
             assert partial_file.complete_path.read_bytes() == b"abc"
 
 
-@pytest.mark.parametrize("told", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
-def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, told, monkeypatch):
+@pytest.mark.parametrize("shown", ["bytes 0-99/1000", "bytes 300-399/1000", "bytes 300-999/*", "bytes x", ""])
+def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, shown, monkeypatch):
     monkeypatch.setattr("pipeline.web.client.MIN_RESUMABLE_BYTES", 0)
     one, _ = sites
     one.faults.append(InjectedFailure("/many/1.jpg", "truncate", at=300))
-    one.faults.append(InjectedFailure("/many/1.jpg", "headers", more={"Content-Range": told}))
+    one.faults.append(InjectedFailure("/many/1.jpg", "headers", more={"Content-Range": shown}))
     partial_file = PartialFile(tmp_path, "x")
     client(one.url).fetch_file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
     assert partial_file.complete_path.read_bytes() == one.picture(1)
