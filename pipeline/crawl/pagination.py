@@ -44,43 +44,43 @@ class Paginator:
         Raise BudgetExceeded if the month's budget does not pay for it, and UserError if it has odd posts only and none
         of this site could be parsed before (`has_posts`): then the site has changed."""
         query = replace(self.query, wanted=wanted, budget_usd=self.budget_left(ledger))
-        ask = self.site.engine.request(query, cursor)
-        if ask is None:
+        request = self.site.engine.request(query, cursor)
+        if request is None:
             found = self.site.engine.parse(query, cursor, None)
-        elif ask.cost > query.budget_usd:
+        elif request.cost > query.budget_usd:
             raise BudgetExceeded(f"{query.budget_usd:g} USD do not pay for another page")
         else:
-            arguments = (client, ledger, query, cursor, ask)
-            found = self._read_paid(*arguments) if ask.cost else self._read(client, query, cursor, ask)
+            arguments = (client, ledger, query, cursor, request)
+            found = self._read_paid(*arguments) if request.cost else self._read(client, query, cursor, request)
         odd = [offer for offer in found.offers if isinstance(offer, Skipped) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not has_posts:
             raise UserError(
-                ask.url[:300] if ask else self.source,
+                request.url[:300] if request else self.source,
                 odd[0].detail,
                 "posts with all that is needed",
                 "try again later; if it stays, the site has changed",
             )
         return found
 
-    def _read_paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, ask: HttpRequest) -> Page:
+    def _read_paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
         """Return the page. Its highest price is recorded before the request, as a kill must not lose it; the difference
         is given back afterwards."""
         month = _current_month()
-        ledger.add_cost(month, ask.cost)
+        ledger.add_cost(month, request.cost)
         try:
-            found = self._read(client, query, cursor, ask)
+            found = self._read(client, query, cursor, request)
         except UserError as error:
             failure = error.__cause__
             if isinstance(error, _Refused) or (
                 isinstance(failure, RequestFailed) and {failure.reason, *failure.before} <= UNCHARGED
             ):
-                ledger.add_cost(month, -ask.cost)
+                ledger.add_cost(month, -request.cost)
             raise
-        if found.cost is not None and found.cost < ask.cost:
-            ledger.add_cost(month, found.cost - ask.cost)
+        if found.cost is not None and found.cost < request.cost:
+            ledger.add_cost(month, found.cost - request.cost)
         return found
 
-    def _read(self, client: Client, query: Query, cursor: Cursor, ask: HttpRequest) -> Page:
+    def _read(self, client: Client, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
         def read(answer: HttpResponse) -> Page:
             if answer.status < 400:
                 return self.site.engine.parse(query, cursor, answer)
@@ -93,11 +93,11 @@ class Paginator:
 
         try:
             return client.fetch_page(
-                ask, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
+                request, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
             )
         except RequestFailed as failure:
             cure = "ask for something else" if failure.reason in PERMANENT else "run the same command again to go on"
-            raise UserError(ask.url[:300], str(failure), "a page of the listing", cure) from failure
+            raise UserError(request.url[:300], str(failure), "a page of the listing", cure) from failure
 
 
 class _Refused(UserError):

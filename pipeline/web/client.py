@@ -90,12 +90,17 @@ class Client:
         pages.mkdir(parents=True, exist_ok=True)
 
     def fetch_page(
-        self, ask: HttpRequest, read: Callable[[HttpResponse], T], *, obeys_robots: bool, reads_refusals: bool = False
+        self,
+        request: HttpRequest,
+        read: Callable[[HttpResponse], T],
+        *,
+        obeys_robots: bool,
+        reads_refusals: bool = False,
     ) -> T:
         """Return `read` of an answer of any final status: 4xx too, and 429 with `reads_refusals`, as `read` then parses
         the site's own message. `read` may raise RetryLater. Raise RequestFailed."""
-        cached = CachedResponse(self._pages, ask)
-        outgoing = _credentials(ask)
+        cached = CachedResponse(self._pages, request)
+        outgoing = _credentials(request)
         redaction.register(outgoing.keys)
 
         def read_whole(answer: web.Response) -> HttpResponse:
@@ -119,14 +124,14 @@ class Client:
                 raise type(error).of_line(outgoing.hide(str(error))) from None
 
         return self._request_with_retries(
-            ask.url,
+            request.url,
             outgoing._replace(headers=outgoing.headers | cached.condition_headers()),
             use,
             seconds=self._policy.page_seconds,
             obeys_robots=obeys_robots,
         )
 
-    def fetch_file(self, ask: HttpRequest, partial_file: PartialFile) -> None:
+    def fetch_file(self, request: HttpRequest, partial_file: PartialFile) -> None:
         """Fetch a file into `partial_file`: the rest if a part is there, nothing if it is complete. Obey robots.txt and
         opt-outs, and refuse web pages. Raise RequestFailed."""
 
@@ -157,8 +162,8 @@ class Client:
 
         if not partial_file.is_complete():
             self._request_with_retries(
-                ask.url,
-                _credentials(ask),
+                request.url,
+                _credentials(request),
                 fetch,
                 seconds=self._policy.file_seconds,
                 obeys_robots=True,
@@ -185,7 +190,7 @@ class Client:
                 f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; no more requests are sent",
             )
 
-        def ask() -> T:
+        def send() -> T:
             with web.stream(
                 self._session,
                 url,
@@ -197,7 +202,7 @@ class Client:
                 return use(answer)
 
         try:
-            result = self._retry(ask)
+            result = self._retry(send)
         except BlockedByHost as block:
             host.block = block
             raise
@@ -209,13 +214,13 @@ class Client:
         host.failures = 0
         return result
 
-    def _retry(self, ask: Callable[[], T]) -> T:
-        """Return `ask()`. Call it again, after a pause of the host that failed, while it raises a retryable
+    def _retry(self, send: Callable[[], T]) -> T:
+        """Return `send()`. Call it again, after a pause of the host that failed, while it raises a retryable
         RequestFailed, at most MAX_TRIES times."""
         before: list[str] = []
         while True:
             try:
-                return ask()
+                return send()
             except RequestFailed as failure:
                 failure.before = before
                 if not failure.retryable or len(before) == MAX_TRIES - 1:
@@ -287,9 +292,9 @@ class Client:
         return session
 
 
-def _credentials(ask: HttpRequest) -> Outgoing:
-    headers = {name: value for name, value in (("Referer", ask.referer), ("Cookie", ask.cookie)) if value}
-    return Outgoing(headers, ask.secrets, ask.login, ask.bearer)
+def _credentials(request: HttpRequest) -> Outgoing:
+    headers = {name: value for name, value in (("Referer", request.referer), ("Cookie", request.cookie)) if value}
+    return Outgoing(headers, request.secrets, request.login, request.bearer)
 
 
 def _hide_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:

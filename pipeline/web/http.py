@@ -117,7 +117,7 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
     `local_hosts` (as in the URL, with the port) may use http and private addresses, as mirrors and test servers do.
     `seconds` bounds each request. Raise WebError."""
 
-    def is_safe(target: str) -> None:
+    def require_https(target: str) -> None:
         if not target.startswith("https:") and urlsplit(target).netloc not in local_hosts:
             raise RequestFailed("bad_url", "not an https URL")
 
@@ -125,7 +125,7 @@ def get(url: str, *, max_bytes: int, seconds: float = 600, local_hosts: Iterable
     try:
         with (
             Session(user_agent(), Watchdog(ended), local_hosts) as session,
-            stream(session, url, before=is_safe, seconds=seconds) as answer,
+            stream(session, url, before=require_https, seconds=seconds) as answer,
         ):
             if answer.status_code != 200:
                 raise RequestFailed("refused", f"HTTP {answer.status_code} {answer.reason}")

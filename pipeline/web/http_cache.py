@@ -22,8 +22,8 @@ _ONE_LINE = re.compile("[!-~][ -~]*")  # of ASCII; a header that was sent twice 
 class CachedResponse:
     """The stored answer to one request, in `folder`. Its name is a hash, which shows no secret."""
 
-    def __init__(self, folder: Path, ask: HttpRequest):
-        request_key = json.dumps([ask.url, ask.secrets, ask.login, ask.bearer, ask.cookie])
+    def __init__(self, folder: Path, request: HttpRequest):
+        request_key = json.dumps([request.url, request.secrets, request.login, request.bearer, request.cookie])
         self._file = folder / hashlib.sha256(request_key.encode()).hexdigest()[:32]
         self.answer: HttpResponse | None = None
         with contextlib.suppress(OSError, ValueError):  # none, or damaged: then it is asked for anew
