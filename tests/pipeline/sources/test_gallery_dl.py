@@ -386,7 +386,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize(
-    ("where", "told"), [("stdout", "more than 100,000 bytes"), ("stderr", "stopped after 100,000")]
+    ("where", "shown"), [("stdout", "more than 100,000 bytes"), ("stderr", "stopped after 100,000")]
 )
 def test_a_program_that_prints_without_end_is_stopped(program, monkeypatch, where, shown):
     monkeypatch.setattr(gallery_dl, "MAX_BYTES", 100_000)

@@ -676,7 +676,7 @@ def test_a_token_that_leads_back_to_its_own_page_is_not_followed():
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted", "purse", "size"),
+    ("text", "wanted", "budget_usd", "size"),
     [
         ("@a", 0, math.inf, 100),
         ("@a", 1, math.inf, 5),
@@ -706,7 +706,7 @@ def test_a_page_is_as_large_as_is_wanted_and_paid_for(text, wanted, budget_usd, 
 
 
 @pytest.mark.parametrize(
-    ("text", "purse"),
+    ("text", "budget_usd"),
     [("@a", 0), ("@a", 0.0249), ("@a", -1), ("search=a", 0.1499), ("search=a", 0), ("search=a", -0.0)],
 )
 def test_when_the_purse_does_not_hold_the_least_page_nothing_is_asked(text, budget_usd):
