@@ -106,7 +106,7 @@ def test_a_damaged_line_of_losses_is_left_out_and_the_others_stay(line, tmp_path
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([good[0], line, *good[1:]]) + b"\n")
     assert journal.read_metrics(tmp_path) == GOOD
     with journal.RunLogger(tmp_path, 2, 4, 1) as after:
-        after.losses(4, {"d": torch.tensor(1.0)})
+        after.log_losses(4, {"d": torch.tensor(1.0)})
     assert [each["step"] for each in journal.read_metrics(tmp_path)] == [1, 2, 4]
     journal.plot_metrics(tmp_path)
     assert "not finite" in card.model_card(tmp_path, run_settings(), 4) or "g" not in journal.read_metrics(tmp_path)[-1]
@@ -343,7 +343,7 @@ def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, ch
     weights_of(tmp_path, model, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
-        UserError, match=r"model\.safetensors: damaged \(.*\); the weights of a model of ZOO; remove it"
+        UserError, match=r"model\.safetensors: damaged \(.*\); the weights of a model of this program; remove it"
     ):
         export.load_network(tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB

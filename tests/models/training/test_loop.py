@@ -155,7 +155,7 @@ def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=4, sample_every=2, save_every=2)
     (tmp_path / "last.pt").unlink()
     before = (tmp_path / "metrics.jsonl").read_text()
-    with pytest.raises(UserError, match=r"last\.pt: it is gone; .*copy .*/000004\.pt to it to go on"):
+    with pytest.raises(UserError, match=r"last\.pt: it is missing; .*copy .*/000004\.pt to it to go on"):
         train.fit(Line(), no_batches, tmp_path, steps=6)
     assert (tmp_path / "metrics.jsonl").read_text() == before
 
