@@ -1,7 +1,7 @@
 """Promises that every row of MODELS keeps, present and future. A new model is tested here without a line of its own.
 
 1. Five steps of `tiny` take less than a minute, and write metrics, samples and plots at the steps asked for.
-2. A run that was stopped and resumed equals an undisturbed one, to the bit; the seed of a step is all its chance.
+2. A run that was stopped and resumed equals an undisturbed one, to the bit. A step is random by its seed alone.
 3. A step changes every network and optimizer, and all that changes is in the checkpoint.
 4. `sheet` and `validate` change nothing and repeat themselves.
 5. In bf16 the weights stay fp32, and no forward pass uses a weight from before an update.
@@ -11,7 +11,7 @@
 9. Another model's checkpoint is refused.
 10. There are four presets with horizons in steps, and the task that trains it exists.
 
-Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; and where a model has
+Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; where a model has
 them latent, labels, dropout, penalty_weight and spectral.
 """
 
