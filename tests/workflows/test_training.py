@@ -104,6 +104,7 @@ def test_fresh_leaves_the_old_run_where_the_new_one_cannot_start(place):
     assert {path.name for path in (place / "data/runs").iterdir() if path.is_dir()} == {RUN.name, "other"}
 
 
+@pytest.mark.full
 def test_init_from_takes_the_weights_of_another_run(place, trained):
     (place / "data/runs").mkdir(parents=True)
     shutil.copytree(trained / RUN, place / "data/runs/first")
@@ -262,6 +263,7 @@ def test_ctrl_c_saves_a_run_of_two_processes(place):
 
 
 @pytest.mark.parametrize("pause", [0.7, 1.5, 2.2])
+@pytest.mark.full
 def test_ctrl_c_while_it_starts_is_told_as_such(pause, place):
     process = start(place, *TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000")
     time.sleep(pause)
@@ -293,6 +295,7 @@ def kill_and_go_on(place: Path, steps: int, pauses: list[float]) -> int:
     return hits
 
 
+@pytest.mark.full
 def test_killed_and_started_again_the_run_is_the_same(place):
     assert kill_and_go_on(place, 120, [4.5, 5.0]) == 2
 

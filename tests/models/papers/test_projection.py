@@ -176,17 +176,19 @@ def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypat
     config, added = presets["tiny"], []
     add = update.Update.add
     monkeypatch.setattr(
-        update.Update, "add", lambda self, loss, **said: (added.append((loss, said)), add(self, loss, **said))[1]
+        update.Update,
+        "add",
+        lambda self, loss, **components: (added.append((loss, components)), add(self, loss, **components))[1],
     )
     trainer = kind(config, CPU, {})
     picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8)
     trainer.step({"picture": picture, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
     assert len(added) == config.d_steps + 1
-    for (loss, said), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
-        assert said.keys() == weights.keys()
+    for (loss, components), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
+        assert components.keys() == weights.keys()
         if weights:
-            assert loss.item() == pytest.approx(sum(weights[name] * part.item() for name, part in said.items()))
-            assert all(part.item() > 0 for part in said.values())
+            assert loss.item() == pytest.approx(sum(weights[name] * part.item() for name, part in components.items()))
+            assert all(part.item() > 0 for part in components.values())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The loop, the average, several processes' layers, and what is told when something is wrong."""
+"""The loop, the average, several processes' layers, and the errors when something is wrong."""
 
 import os
 import resource
@@ -22,7 +22,7 @@ from models.training import loop as train
 
 
 class Line:
-    """The smallest trainee: one weight that goes down (w - 3)²."""
+    """The smallest trainer: one weight that goes down (w - 3)²."""
 
     def __init__(self):
         self.device = torch.device("cpu")
@@ -138,7 +138,7 @@ def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100, 3000])
-def test_a_truncated_checkpoint_is_told_with_its_cure(bytes_left, tmp_path):
+def test_a_truncated_checkpoint_is_an_error_that_says_how_to_go_on(bytes_left, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     last = tmp_path / "last.pt"
     data = last.read_bytes()
@@ -172,13 +172,13 @@ def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
         {"trainee": "Line", "step": 3, "best": None, "line": {"weight": "text"}, "optimizer": {}},
     ],
 )
-def test_what_is_no_checkpoint_of_ours_is_told(held, tmp_path):
+def test_what_is_no_checkpoint_of_ours_is_refused(held, tmp_path):
     torch.save(held, tmp_path / "last.pt")
     with pytest.raises(UserError, match=r"last\.pt: (holds something else|made by Line, and its \w+ does not fit); "):
         checkpoint.load(tmp_path, Line())
 
 
-def test_an_optimizers_state_of_other_shapes_is_told_and_not_used(tmp_path):
+def test_an_optimizers_state_of_other_shapes_is_refused(tmp_path):
     line = Line()
     line.optimizer = torch.optim.Adam(line.line.parameters(), fused=True)
     train.fit(line, no_batches, tmp_path, steps=1)
@@ -195,12 +195,12 @@ def test_the_millionth_step_is_later_than_those_before(tmp_path):
     assert {path.stem for path in (tmp_path / "checkpoints").iterdir()} == {"999500", "1000000", "1000500"}
 
 
-def test_what_is_saved_is_told_with_its_step(tmp_path):
-    told = []
-    train.fit(Line(), no_batches, tmp_path, steps=5, sample_every=2, save_every=2, on_save=told.append)
-    assert told == [2, 4, 5]
-    train.fit(Line(), no_batches, tmp_path, steps=3, on_save=told.append)  # fewer than there are
-    assert told[3:] == [5]
+def test_on_save_gets_the_step_of_each_checkpoint(tmp_path):
+    saved = []
+    train.fit(Line(), no_batches, tmp_path, steps=5, sample_every=2, save_every=2, on_save=saved.append)
+    assert saved == [2, 4, 5]
+    train.fit(Line(), no_batches, tmp_path, steps=3, on_save=saved.append)  # fewer than there are
+    assert saved[3:] == [5]
 
 
 def test_numbers_that_are_not_finite_are_null_in_the_metrics(tmp_path):
