@@ -32,7 +32,8 @@ from pipeline.manifest import table_rows as table_rows
 RESAMPLER = "lanczos 1"  # to be raised when the same crops give other pixels
 MAX_AHEAD = 256  # images
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 __all__ = ["HAIR_COLORS", "Dataset", "ManifestError", "UserError"]
 
@@ -63,7 +64,7 @@ class Dataset:
         key = hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
         path = self._cache / "arrays" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(str(path.with_suffix(".lock"))):
             faces = self.split(split)
             pixels = _open_array(path, (len(faces), size, size, 3))
             if pixels is None:
