@@ -1,25 +1,30 @@
-"""`python -m models [--json]`: what can be trained. `python -m models train JOB`: one training, as tasks start it."""
+"""`python -m models [--json]` lists the models; `python -m models train JOB` trains one, as the tasks start it."""
 
 import argparse
 import functools
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m models", description="What can be trained, and how large it is.")
-    parser.add_argument("--json", action="store_true", help="one object a line")
+    """Read the command line and do what it says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models", description="List the models with their numbers of trainable parameters."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     commands = parser.add_subparsers(dest="command", metavar="")
     train = commands.add_parser("train", description="Train a run, as the tasks do in a process of its own.")
-    train.add_argument("job", help="models.runs.Job, as JSON")
+    train.add_argument("job", help="models.runs.settings.Job, as JSON")
     arguments = parser.parse_args()
     if arguments.command == "train":
-        from models.runs import folder as runs
+        from models.runs import settings, worker
 
-        job = runs.Job(**json.loads(arguments.job))
-        sys.exit(runs.in_child(functools.partial(runs.start, job), job.run))
+        job = settings.Job(**json.loads(arguments.job))
+        sys.exit(worker.run_worker(functools.partial(worker.train, job), job.run))
     rows = list(sizes())
     if arguments.json:
         for row in rows:
@@ -31,8 +36,8 @@ def main() -> None:
         print(f"{row['name']:<18}{row['network']:<16}{row['parameters']:>13,}  {row['task']:<{wide}}{row['paper']}")
 
 
-def sizes():
-    """A dict for each network of ZOO, with its trainable parameters at the `article` preset."""
+def sizes() -> Iterator[dict[str, Any]]:
+    """Yield a dict for each network of MODELS, with its number of trainable parameters at the `article` preset."""
     from models.zoo import MODELS
 
     for name, entry in MODELS.items():

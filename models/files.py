@@ -1,4 +1,4 @@
-"""Files that are whole or not there, however their writer ends."""
+"""Files that are complete or absent, however their writer ends."""
 
 import contextlib
 import os
@@ -10,13 +10,13 @@ from typing import IO
 
 
 def check_regular(path: Path) -> None:
-    """Raise FileNotFoundError if `path` is not there, ValueError if it is a folder, a pipe or a device."""
+    """Raise FileNotFoundError if `path` is missing, ValueError if it is a folder, a pipe or a device."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
 
 
 def discard(path: Path) -> None:
-    """Remove a file, a link or a folder, if it is there."""
+    """Remove a file, a link or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -25,18 +25,20 @@ def discard(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO]:
-    """Opens what will be `path` once the block is left and all of it is on disk. OSErrors of the disk name `path`."""
+    """Open a temporary file that replaces `path` once the block has ended and its content is on disk.
+
+    OSErrors of the disk name `path`."""
     work = path.with_name(f".{path.name}.part")
     try:
         work.unlink(missing_ok=True)
-        # Made anew, so that it is no link to another file: a run's folder may come from elsewhere.
+        # Created anew, so that it is no link to another file: a run's folder may come from elsewhere.
         with open(work, mode.replace("w", "x"), encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(work, path)
     except OSError as error:
-        if error.filename is None:  # a write does not know its file
+        if error.filename is None:  # of a write, which lacks the file's name
             error.filename = str(path)
         raise
     finally:

@@ -2,56 +2,84 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import numpy as np
+import torch
 from torch import nn
 
-from models.data import dataset as data
-from models.papers import acgan, dcgan, projection
+from models.contracts import Batches, Config, Datasets, Trainer
+from models.data import batches
+from models.papers import acgan, dcgan, projection, srresnet
+
+
+class BatchKind(Protocol):
+    """A kind of batch: how the datasets of a training, by role, become batches."""
+
+    def __call__(self, datasets: Datasets, config: Any, *, seed: int, device: torch.device) -> Batches:
+        """Return the batches. Raise UserError if the datasets do not suit the model."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A row of ZOO."""
+class Model:
+    """A row of MODELS."""
 
     paper: str
+    """Its URL."""
     task: str
-    """What a user types."""
-    presets: dict[str, object]
-    """Config by name: article, paper, small, tiny."""
-    networks: dict[str, Callable[[object], nn.Module]]
-    """What is trained, by name, each from a Config."""
-    exported: str
-    """Which of them a run is kept for."""
-    trainer: type
-    """(Config, device, held-out pictures) -> models.training.loop.Trainee."""
-    batches: Callable
-    """(Dataset, Config, seed, device) -> batches: a kind of `models.data`."""
+    """What a user types after `luigi --module workflows`."""
+    presets: dict[str, Config]
+    """Settings by name: article, paper, small, tiny. All are of one class."""
+    networks: dict[str, Callable[[Any], nn.Module]]
+    """The networks that are trained, by name, each built from a Config."""
+    trainer: Callable[[Any, torch.device, dict[str, np.ndarray]], Trainer]
+    """(Config, device, held-out images (M, S, S, 3) uint8 by role) -> Trainer."""
+    batches: BatchKind
+    exported: tuple[str, ...] = ("generator",)
+    """The keys of `Trainer.exported()`, each a key of `networks`. The first is the main one."""
+    roles: tuple[str, ...] = ("faces",)
+    """The datasets it is trained on."""
 
 
 MODELS = {
-    "dcgan96": Entry(
-        "https://arxiv.org/abs/1511.06434", "TrainDCGAN --variant 96", dcgan.PRESETS96,
-        {"generator": dcgan.Generator96, "discriminator": dcgan.Discriminator96}, "generator",
-        dcgan.DCGAN96, data.pictures,
+    "dcgan96": Model(
+        paper="https://arxiv.org/abs/1511.06434",
+        task="TrainDCGAN --variant 96",
+        presets={**dcgan.PRESETS96},
+        networks={"generator": dcgan.Generator96, "discriminator": dcgan.Discriminator96},
+        trainer=dcgan.DCGAN96,
+        batches=batches.pictures,
     ),
-    "dcgan128": Entry(
-        "https://arxiv.org/abs/1511.06434", "TrainDCGAN --variant 128", dcgan.PRESETS128,
-        {"generator": dcgan.Generator128, "discriminator": dcgan.Discriminator128}, "generator",
-        dcgan.DCGAN128, data.pictures,
+    "dcgan128": Model(
+        paper="https://arxiv.org/abs/1511.06434",
+        task="TrainDCGAN --variant 128",
+        presets={**dcgan.PRESETS128},
+        networks={"generator": dcgan.Generator128, "discriminator": dcgan.Discriminator128},
+        trainer=dcgan.DCGAN128,
+        batches=batches.pictures,
     ),
-    "cgan-srresnet": Entry(
-        "https://arxiv.org/abs/1708.05509", "TrainProjectionCGAN --generator srresnet", projection.SRRESNET,
-        {"generator": acgan.SRResNetGenerator, "discriminator": projection.SRResNetDiscriminator}, "generator",
-        projection.SRResNetCGAN, data.conditioned,
+    "cgan-srresnet": Model(
+        paper="https://arxiv.org/abs/1708.05509",
+        task="TrainProjectionCGAN --generator srresnet",
+        presets={**projection.SRRESNET},
+        networks={"generator": srresnet.SRResNetGenerator, "discriminator": projection.SRResNetDiscriminator},
+        trainer=projection.SRResNetCGAN,
+        batches=batches.conditioned,
     ),
-    "cgan-resblock": Entry(
-        "https://arxiv.org/abs/1802.05637", "TrainProjectionCGAN --generator resblock", projection.RESBLOCK,
-        {"generator": projection.ResBlockGenerator, "discriminator": projection.ResBlockDiscriminator}, "generator",
-        projection.ResBlockCGAN, data.conditioned,
+    "cgan-resblock": Model(
+        paper="https://arxiv.org/abs/1802.05637",
+        task="TrainProjectionCGAN --generator resblock",
+        presets={**projection.RESBLOCK},
+        networks={"generator": projection.ResBlockGenerator, "discriminator": projection.ResBlockDiscriminator},
+        trainer=projection.ResBlockCGAN,
+        batches=batches.conditioned,
     ),
-    "acgan": Entry(
-        "https://arxiv.org/abs/1610.09585", "TrainACGAN", acgan.PRESETS,
-        {"generator": acgan.SRResNetGenerator, "discriminator": acgan.Discriminator}, "generator",
-        acgan.ACGAN, data.conditioned,
+    "acgan": Model(
+        paper="https://arxiv.org/abs/1610.09585",
+        task="TrainACGAN",
+        presets={**acgan.PRESETS},
+        networks={"generator": srresnet.SRResNetGenerator, "discriminator": acgan.Discriminator},
+        trainer=acgan.ACGAN,
+        batches=batches.conditioned,
     ),
-}  # fmt: skip
+}

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 
-from models.training import loop as train
+from models.training import checkpoint
 from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
 from tests.support.fake_site import StandIn
@@ -69,7 +69,7 @@ def digest_of_weights(run: Path) -> str:
             for number, each in enumerate(value):
                 walk(each, f"{name}/{number}")
 
-    walk(train.read(run / "last.pt"), "")
+    walk(checkpoint.read(run / "last.pt"), "")
     assert len(found) > 10
     return digest_of_bytes(found)
 

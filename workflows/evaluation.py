@@ -31,7 +31,12 @@ class EvaluateGAN(OfHairColor):
     def check(self) -> None:
         from models import evaluation as evaluate
 
-        require(self, self.samples == 0 or self.samples >= evaluate.FEW, "samples", f"0, or {evaluate.FEW} or more")
+        require(
+            self,
+            self.samples == 0 or self.samples >= evaluate.MIN_SAMPLES,
+            "samples",
+            f"0, or {evaluate.MIN_SAMPLES} or more",
+        )
         require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
@@ -47,47 +52,48 @@ class EvaluateGAN(OfHairColor):
         }
 
     def complete(self) -> bool:
-        from models.sampling import latents as latent
+        from models.sampling import save
 
-        return super().complete() and (self.inception is None or "kid_inception" in latent.told_by(self.file))
+        return super().complete() and (self.inception is None or "kid_inception" in save.read_provenance(self.file))
 
     def make(self, network, about: dict) -> None:
         from models import evaluation as evaluate
-        from models.runs import folder as runs
+        from models.runs import settings
         from models.sampling import latents as latent
+        from models.sampling import save
         from pipeline.hair import tagging as hair
 
-        device = runs.device_named(self.device)
+        device = settings.resolve_device(self.device)
         extractors, size = self.extractors(), self.settings["config"]["size"]
         real = self.reference.pixels("train", size)
-        if len(real) < evaluate.FEW:
+        if len(real) < evaluate.MIN_SAMPLES:
             raise UserError(
                 self.reference.folder,
                 f"{len(real)} faces in the train split",
-                f"{evaluate.FEW} or more",
+                f"{evaluate.MIN_SAMPLES} or more",
                 "give another --dataset",
             )
         splits = (self.reference.pixels(split, size) for split in ("val", "test", "train"))
-        held_out = next(pixels for pixels in splits if len(pixels))[: evaluate.HELD_OUT]
+        held_out = next(pixels for pixels in splits if len(pixels))[: evaluate.MAX_HELD_OUT]
         network = network.to(device)
-        count = self.samples or min(evaluate.MOST, len(real))
-        fake = evaluate.samples(network, count, self.conditions_to_ask(network), self.seed)
-        said, beside = evaluate.distance(fake, real, held_out, extractors, device)
+        count = self.samples or min(evaluate.MAX_SAMPLES, len(real))
+        fake = evaluate.generate_samples(network, count, self.conditions_to_ask(network), self.seed)
+        said, beside = evaluate.measure_distances(fake, real, held_out, extractors, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
-        latent.save_png(generated / "neighbours.png", beside, **about)
-        if colors := latent.known_colors(self.learned):
+        save.save_png(generated / "neighbours.png", beside, **about)
+        if colors := latent.learned_colors(self.learned):
             box_scale = self.settings["dataset"]["box_scale"]
             rates, counts = evaluate.hair_accuracy(
-                evaluate.painter(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
+                evaluate.color_generator(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
             )
             said |= rates
-            evaluate.save_confusion(generated / "hair_confusion.png", colors, counts, about)
-        latent.save_json(self.file, about | {"model": self.settings["model"]} | said)
+            evaluate.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
+        save.save_json(self.file, about | {"model": self.settings["model"]} | said)
 
     def conditions_to_ask(self, network):
         """(N, T): those of the reference, but for labels that the run never saw; None if it takes none."""
-        from models.data.dataset import conditions
+        from models.data.labels import conditions
 
         if not self.learned:
             return None
@@ -126,5 +132,5 @@ class EvaluateGAN(OfHairColor):
         from models import evaluation as evaluate
         from pipeline import assets
 
-        found = {"vgg16": evaluate.by_vgg16(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
-        return found | ({"inception": evaluate.by_inception(self.inception)} if self.inception else {})
+        found = {"vgg16": evaluate.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
+        return found | ({"inception": evaluate.inception_extractor(self.inception)} if self.inception else {})

@@ -50,10 +50,10 @@ class FromRun(NamedRun):
         return {"weights": export.weights_sha256(self.run_folder)}
 
     def complete(self) -> bool:
-        from models.sampling import latents as latent
+        from models.sampling import save
 
         try:
-            told = latent.told_by(self.file)
+            told = save.read_provenance(self.file)
             return all(told.get(key) == value for key, value in self.digest_inputs().items())
         except UserError:
             return False  # no weights: the task says so when it runs
@@ -61,7 +61,7 @@ class FromRun(NamedRun):
     def run(self) -> None:
         from models.runs import export
 
-        network = export.load(self.run_folder)
+        network = export.load_network(self.run_folder)
         with disk_errors_as_user_errors(self.data_root):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.make(network, {"run": self.run_name, **self.digest_inputs()})
@@ -73,10 +73,10 @@ class FromRun(NamedRun):
     @functools.cached_property
     def settings(self) -> dict:
         """The run's config.json, of one that was trained on faces. Raises UserError."""
-        from models.runs import folder as runs
+        from models.runs import settings
 
         try:
-            held = runs.read_settings(self.run_folder)
+            held = settings.read_settings(self.run_folder)
         except FileNotFoundError as error:
             raise UserError(
                 self.run_folder, "has no config.json", "a run that this program trained", "give another --run"
@@ -100,7 +100,7 @@ class OfHairColor(FromRun):
         """Labels that the run can be asked for, and from how many faces it learned each; of a DCGAN none."""
         from models.runs import export
 
-        return export.about(self.run_folder)["labels"]
+        return export.read_about(self.run_folder)["labels"]
 
     def z(self, network, seeds: list[int], truncation: float = 0.0):
         """(N, Z). Raises UserError if z of this network cannot be truncated."""
@@ -110,14 +110,14 @@ class OfHairColor(FromRun):
             raise UserError(
                 "--truncation", f"{truncation} given, but this run's z is not of N(0, 1)", "0", "leave it out"
             )
-        return latent.z(network, seeds, truncation)
+        return latent.sample_latents(network, seeds, truncation)
 
     @property
     def colors(self) -> list[str]:
         """Hair colours that the run learned. Raises UserError if it learned none."""
         from models.sampling import latents as latent
 
-        colors = latent.known_colors(self.learned)
+        colors = latent.learned_colors(self.learned)
         if not colors:
             raise UserError(
                 self.run_folder,
@@ -156,7 +156,7 @@ class OfHairColor(FromRun):
         """The hair colours that the run learned; of one that learned tags, and none of a colour: those."""
         from models.sampling import latents as latent
 
-        return latent.known_colors(self.learned) or [label for label, count in self.learned.items() if count]
+        return latent.learned_colors(self.learned) or [label for label, count in self.learned.items() if count]
 
     def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
         """What a network needs beside z (N, Z): y (N, T), or nothing."""
@@ -164,7 +164,7 @@ class OfHairColor(FromRun):
 
         from models.sampling import latents as latent
 
-        return (torch.cat([latent.condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
+        return (torch.cat([latent.mix_condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
 
 
 def _told(mixtures: list[dict[str, float]]) -> str:
@@ -203,13 +203,13 @@ class GenerateFaces(OfHairColor):
     def make(self, network, about: dict) -> None:
         import numpy as np
 
-        from models.sampling import latents as latent
-        from models.sampling.images import AT_ONCE, generate_images, grid
+        from models.sampling import save
+        from models.sampling.images import BATCH_SIZE, generate_images, grid
 
         folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
         shown = []
         every = range(self.seed, self.seed + self.count)
-        for seeds in (every[start : start + AT_ONCE] for start in range(0, self.count, AT_ONCE)):
+        for seeds in (every[start : start + BATCH_SIZE] for start in range(0, self.count, BATCH_SIZE)):
             asked = self.asked("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
             pictures = generate_images(network, z, *self.conditions(network, asked))
@@ -217,9 +217,9 @@ class GenerateFaces(OfHairColor):
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
                 told = _told(asked[number : number + 1])
-                latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
+                save.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
-        latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
+        save.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
 
 
 class InterpolateLatents(OfHairColor):
@@ -242,6 +242,7 @@ class InterpolateLatents(OfHairColor):
 
     def make(self, network, about: dict) -> None:
         from models.sampling import latents as latent
+        from models.sampling import save
         from models.sampling.images import generate_images, grid
 
         asked = self.asked("--hair-color", self.hair_color, [self.start])
@@ -249,14 +250,14 @@ class InterpolateLatents(OfHairColor):
             asked += self.asked("--end-hair-color", self.end_hair_color, [self.end])
         else:
             asked *= 2
-        ends = [latent.z(network, [self.start, self.end]), *self.conditions(network, asked)]
+        ends = [latent.sample_latents(network, [self.start, self.end]), *self.conditions(network, asked)]
 
         def line(count: int):
-            return generate_images(network, *(latent.line(start, end, count) for start, end in ends))
+            return generate_images(network, *(latent.interpolate(start, end, count) for start, end in ends))
 
-        latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
+        save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        latent.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_told(asked))
+        save.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_told(asked))
 
 
 class SweepHairColors(OfHairColor):
@@ -276,14 +277,14 @@ class SweepHairColors(OfHairColor):
         return self.named("hair-colors", self.seed, self.count, _cut(self.truncation))
 
     def make(self, network, about: dict) -> None:
-        from models.sampling import latents as latent
+        from models.sampling import save
         from models.sampling.images import generate_images, grid
 
         colors = self.colors
         z = self.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
         (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)
         pictures = generate_images(network, z.repeat_interleave(len(colors), dim=0), y)
-        latent.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
+        save.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
 
 
 class LearnAttributes(OfHairColor):
@@ -304,7 +305,7 @@ class LearnAttributes(OfHairColor):
         return self.run_folder / "attributes.json"
 
     def make(self, network, about: dict) -> None:
-        from models.sampling import latents as latent
+        from models.sampling import attributes, save
         from pipeline.hair import tagging as hair
 
         if self.learned:
@@ -320,9 +321,9 @@ class LearnAttributes(OfHairColor):
             names = hair.names(pictures, box_scale)
             return [{f"{name}_hair"} if name else set() for name in names]
 
-        vectors, counts = latent.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
+        vectors, counts = attributes.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
         vectors = {name: vector.tolist() for name, vector in vectors.items()}
-        latent.save_json(self.file, {**about, "counts": counts, "vectors": vectors})
+        save.save_json(self.file, {**about, "counts": counts, "vectors": vectors})
 
 
 class ApplyAttributes(FromRun):
@@ -351,9 +352,10 @@ class ApplyAttributes(FromRun):
     @property
     def learned(self) -> LearnAttributes:
         """As it was learned already, whatever from; else with the defaults."""
-        from models.sampling import latents as latent
 
-        told = latent.told_by(self.run_folder / "attributes.json")
+        from models.sampling import save
+
+        told = save.read_provenance(self.run_folder / "attributes.json")
         least = {"samples": MIN_SAMPLES, "seed": 0}
         how = {key: told[key] for key in least if type(told.get(key)) is int and told[key] >= least[key]}
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **how)
@@ -372,10 +374,11 @@ class ApplyAttributes(FromRun):
     def make(self, network, about: dict) -> None:
         import torch
 
+        from models.sampling import attributes, save
         from models.sampling import latents as latent
         from models.sampling.images import generate_images, grid
 
-        known = latent.vectors_in(self.learned.file, network.latent)
+        known = attributes.read_vectors(self.learned.file, network.latent)
         asked = self.attribute.split(",")
         for name in asked:
             if name not in known:
@@ -383,12 +386,14 @@ class ApplyAttributes(FromRun):
                 raise UserError(
                     f"--attribute {name}", "no vector was learned for it", f"one of: {there}", "give another"
                 )
-        noise = latent.z(network, list(range(self.seed, self.seed + self.count)))
+        noise = latent.sample_latents(network, list(range(self.seed, self.seed + self.count)))
         amounts = torch.linspace(0, self.strength, 6).tolist()
         columns = [
-            latent.apply_attributes(noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise)
+            attributes.apply_attributes(
+                noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise
+            )
             for amount in amounts
         ]
         pictures = generate_images(network, torch.stack(columns, dim=1).flatten(0, 1))
         about |= {"seed": self.seed, "condition": f"{self.attribute} 0 to {self.strength}"}
-        latent.save_png(self.file, grid(pictures, len(amounts)), **about)
+        save.save_png(self.file, grid(pictures, len(amounts)), **about)

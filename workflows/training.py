@@ -123,7 +123,7 @@ class Training(NamedRun):
 
     @property
     def model(self) -> str:
-        """Which row of ZOO."""
+        """Return the row of MODELS."""
         raise NotImplementedError
 
     def __init__(self, *args, **kwargs):
@@ -157,12 +157,12 @@ class Training(NamedRun):
 
     @property
     def job(self) -> dict:
-        """models.runs.Job, as JSON values."""
+        """models.runs.settings.Job, as JSON values."""
         return {
             "run": str(self.run_folder),
             "model": self.model,
             "preset": self.preset,
-            "dataset": str(Path(self.requires().output().path).parent),
+            "datasets": {"faces": str(Path(self.requires().output().path).parent)},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
             "seed": self.seed,
@@ -177,20 +177,21 @@ class Training(NamedRun):
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
         from models.runs import folder as runs
+        from models.runs import settings
 
-        return runs.is_complete(runs.Job(**self.job))
+        return runs.is_complete(settings.Job(**self.job))
 
     def run(self) -> None:
-        if self.processes > 1:  # their batches are checked before so many start
-            from models.runs import folder as runs
+        from models.runs import settings
 
-            runs.config_of(runs.Job(**self.job))
+        if self.processes > 1:  # their batches are checked before so many start
+            settings.build_config(settings.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
         self._trained = True
 
 
-INTERRUPTED = "interrupted"  # models.runs.INTERRUPTED
-LOST_OTHERS = 75  # models.runs.LOST_OTHERS
+INTERRUPTED = "interrupted"  # models.runs.worker.INTERRUPTED
+EXIT_PROCESS_LOST = 75  # models.runs.worker.EXIT_PROCESS_LOST
 GRACE_S = 10  # for the other processes of a training to end by themselves, once one has failed
 POLL_S = 0.1
 # Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
@@ -218,7 +219,7 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     # Interrupted before it could say so counts too. A process that lost another one says nothing of the cause.
     if any(one.told == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
         raise KeyboardInterrupt
-    failed = sorted((one for one in ended if one.code), key=lambda one: (one.code == LOST_OTHERS, not one.told))
+    failed = sorted((one for one in ended if one.code), key=lambda one: (one.code == EXIT_PROCESS_LOST, not one.told))
     if failed and failed[0].told:
         raise UserError.of_line(failed[0].told)
     if failed:
@@ -249,7 +250,7 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
             child.wait()
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.close()
-    codes = [LOST_OTHERS if child in waiting else child.returncode for child in children]
+    codes = [EXIT_PROCESS_LOST if child in waiting else child.returncode for child in children]
     texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in told]
     return list(map(_Ended, codes, texts))
 

@@ -1,13 +1,14 @@
 """A detector of drawn faces, trained on scenes that are drawn for it.
 
 CenterNet, Zhou, Wang, Krähenbühl: "Objects as Points", 2019, https://arxiv.org/abs/1904.07850, §3 and §4. The network
-is the caller's; departs from the paper in that it also tells how far a face leans, that the cells next to a centre tell
-of the face too, and in the loss of these, smooth L1 in place of L1.
+is the caller's. Departs from the paper in three things: the tilt of a face is predicted too, the cells next to a centre
+predict its face too, and their loss is smooth L1 in place of L1.
 
 In shapes: N batch, G cells a side.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,22 +18,23 @@ from torch.nn import functional as F
 
 from models.annotators.face_crops import Scenes
 from models.nn.ema import EMA
+from models.nn.layers import to_channels_last
 from models.sampling.images import grid
-from models.training.loop import ramped_cosine, set_learning_rate, update
+from models.training.update import ramped_cosine, set_learning_rate, update
 
 SHAPE_WEIGHTS = 0.5, 0.5, 2.0, 1.0, 1.0  # of x, y, log size, sine and cosine of the tilt
-SURE = 0.0  # logit of the faces that sheets show and validation counts
+MIN_LOGIT = 0.0  # of the detections that sheets show and validation counts
 
 
 @dataclass(frozen=True)
 class Config:
-    """The defaults made the weights that are shipped."""
+    """The settings of FaceDetector. The defaults gave the weights that are shipped."""
 
     scenes: int = 9_000
     held_out: int = 64  # scenes on top, for sheets and validation
     size: int = 128  # px: side of a crop, 8 G
     batch_size: int = 32
-    learning_rate: float = 2.5e-3  # at its height
+    learning_rate: float = 2.5e-3  # its peak
     warm_up: int = 100  # steps
     horizon: int = 2_600  # steps: where the cosine ends
     weight_decay: float = 1e-3
@@ -50,36 +52,37 @@ PRESETS = {
 }
 
 
-def focal(logit: Tensor, heat: Tensor, asked: Tensor) -> Tensor:
-    """The penalty-reduced focal loss of CenterNet, eq. 1, with α = 2 and β = 4, of the cells that are `asked`; all
-    (N, G, G). A centre is where the heat is 1."""
-    likely, is_center = logit.sigmoid(), heat == 1
-    at_centers = (1 - likely) ** 2 * F.logsigmoid(logit)
-    elsewhere = (1 - heat) ** 4 * likely**2 * F.logsigmoid(-logit)
+def focal_loss(logit: Tensor, heat: Tensor, asked: Tensor) -> Tensor:
+    """Return the penalty-reduced focal loss of CenterNet, eq. 1, with α = 2 and β = 4, over the cells that are `asked`;
+    all (N, G, G). A centre is where the heat is 1."""
+    probability, is_center = logit.sigmoid(), heat == 1
+    at_centers = (1 - probability) ** 2 * F.logsigmoid(logit)
+    elsewhere = (1 - heat) ** 4 * probability**2 * F.logsigmoid(-logit)
     return -(torch.where(is_center, at_centers, elsewhere) * asked).sum() / (is_center & asked).sum().clamp(min=1)
 
 
-def of_shape(told: Tensor, shape: Tensor, near: Tensor) -> Tensor:
-    """Smooth L1 (Girshick 2015, https://arxiv.org/abs/1504.08083) of told (N, 5, G, G), summed with SHAPE_WEIGHTS, over
-    the cells near a face (N, G, G)."""
-    apart = F.smooth_l1_loss(told, shape, reduction="none", beta=0.1).movedim(1, -1) @ told.new_tensor(SHAPE_WEIGHTS)
-    return (apart * near).sum() / near.sum().clamp(min=1)
+def shape_loss(predicted: Tensor, shape: Tensor, near: Tensor) -> Tensor:
+    """Return smooth L1 (Girshick 2015, https://arxiv.org/abs/1504.08083) of predictions (N, 5, G, G), weighted with
+    SHAPE_WEIGHTS, averaged over the cells `near` a face (N, G, G)."""
+    errors = F.smooth_l1_loss(predicted, shape, reduction="none", beta=0.1).movedim(1, -1)
+    return (errors @ predicted.new_tensor(SHAPE_WEIGHTS) * near).sum() / near.sum().clamp(min=1)
 
 
 class FaceDetector:
-    """The training. `network` maps (N, 3, 8 G, 8 G) to (N, 6, G, G), and has `peaks(picture) -> (K, 5)`: x, y, side,
-    tilt and logit of what may be faces."""
+    """The training of a detector. `network` maps (N, 3, 8 G, 8 G) to (N, 6, G, G), and has `peaks(picture)`, which
+    returns (K, 5): x, y, side, tilt and logit of each candidate."""
 
-    def __init__(self, config: Config, network: nn.Module, held_out: Scenes):
+    def __init__(self, config: Config, network: nn.Module, held_out: Scenes) -> None:
         self.config, self.held_out, self.device = config, held_out, torch.device("cpu")
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network: Any = to_channels_last(network)
         self.average = EMA(self.network, config.average)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=config.weight_decay, fused=True)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-        told = self.network(batch["picture"].contiguous(memory_format=torch.channels_last))  # (N, 6, G, G)
-        loss_heat = focal(told[:, 0], batch["heat"], batch["asked"])
-        loss_shape = of_shape(told[:, 1:], batch["shape"], batch["near"])
+        """Return the losses of heat and shape."""
+        output = self.network(batch["picture"].contiguous(memory_format=torch.channels_last))  # (N, 6, G, G)
+        loss_heat = focal_loss(output[:, 0], batch["heat"], batch["asked"])
+        loss_shape = shape_loss(output[:, 1:], batch["shape"], batch["near"])
         c = self.config
         set_learning_rate(
             [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
@@ -88,23 +91,23 @@ class FaceDetector:
         self.average.update(self.network, i)
         return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}
 
-    def exported(self) -> nn.Module:
-        """What the run is for: the averaged network."""
-        return self.average.network
+    def exported(self) -> dict[str, nn.Module]:
+        """Return the averaged network."""
+        return {"detector": self.average.network}
 
-    def found(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each held-out scene: the picture at half its size, its faces (K, 5), those that are found (L, 5)."""
+    def detections(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return for each held-out scene: the picture at half its size, its faces (K, 5), the detections (L, 5)."""
         seen = []
         for scene, picture in enumerate(self.held_out.pictures):
             half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             peaks = self.average.network.peaks(half)
-            seen.append((half, self.held_out.of(scene) * (0.5, 0.5, 0.5, 1, 1), peaks[peaks[:, 4] > SURE]))
+            seen.append((half, self.held_out.faces_of(scene) * (0.5, 0.5, 0.5, 1, 1), peaks[peaks[:, 4] > MIN_LOGIT]))
         return seen
 
     def sheet(self, i: int) -> np.ndarray:
-        """(H, W, 3) uint8: held-out scenes, and a square round each face that is found."""
+        """Return (H, W, 3) uint8: held-out scenes with a square around each detection."""
         shown = []
-        for picture, _, found in self.found():
+        for picture, _, found in self.detections():
             picture = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
             for x, y, side, tilt, _ in found:
                 corners = cv2.boxPoints(((2 * x, 2 * y), (2 * side, 2 * side), tilt))
@@ -113,10 +116,9 @@ class FaceDetector:
         return grid(np.stack(shown[:32]), columns=8)
 
     def validate(self, i: int) -> dict[str, float]:
-        """In held-out scenes: the share of clear faces that are missed, and what is found that is no face, for each
-        face."""
+        """Return the share of clear held-out faces that are missed, and the false detections per clear face."""
         missed = others = clear = 0
-        for _, faces, found in self.found():
+        for _, faces, found in self.detections():
             apart = np.hypot(*(faces[:, None, :2] - found[None, :, :2]).transpose(2, 0, 1)) / faces[:, 2:3]  # (K, L)
             is_near, is_clear = apart < 0.5, faces[:, 4] > 0
             clear += is_clear.sum()

@@ -1,0 +1,1 @@
+"""Layers, losses and averages that several papers share."""

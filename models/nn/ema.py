@@ -1,25 +1,26 @@
-"""An exponential moving average of a network's weights: what it would paint on average over the last steps."""
+"""An exponential moving average of a network's weights: an average of the networks of the last steps."""
 
 import copy
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA(nn.Module):
-    """Holds a copy of a network, in evaluation mode, that follows it: θ' ← β θ' + (1 - β) θ, buffers too.
+    """An averaged copy of a network, in evaluation mode: θ' ← β θ' + (1 - β) θ, buffers too.
 
-    β is `decay` but grows towards it, min(decay, (1 + i) / (10 + i)), so that the random start is soon forgotten. With
-    decay 0 the copy is the network as it is now. Yazici et al. 2019, https://arxiv.org/abs/1806.04498"""
+    β is min(decay, (1 + i) / (10 + i)), so that the random start is soon forgotten. With decay 0 the copy equals the
+    network. Yazici et al. 2019, https://arxiv.org/abs/1806.04498"""
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: nn.Module, decay: float) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self.network: Any = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay = decay
 
     @torch.no_grad()
     def update(self, network: nn.Module, i: int) -> None:
-        """One step towards `network`, after its i-th update."""
+        """Move the copy one step towards `network`, after its i-th update."""
         weight = 1 - min(self.decay, (1 + i) / (10 + i)) if self.decay else 1.0
         mine, theirs = self.network.state_dict(), network.state_dict()
         fractions = [name for name in mine if mine[name].is_floating_point()]
@@ -27,5 +28,6 @@ class EMA(nn.Module):
         for name in mine.keys() - fractions:  # counters
             mine[name].copy_(theirs[name])
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Tensor) -> Any:
+        """Return the output of the averaged network."""
         return self.network(*inputs)

@@ -1,4 +1,4 @@
-"""VGG16's convolutions, frozen: a network whose features are near where pictures look alike.
+"""VGG16's convolutions, frozen: features that are close for images that look alike.
 
 Simonyan, Zisserman: "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
 https://arxiv.org/abs/1409.1556. The weights are ImageNet's, from a file of `pipeline.assets`.
@@ -20,26 +20,30 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in 
 class VGG16(nn.Sequential):
     """(N, 3, H, W) RGB in 0..1 -> (N, 512, H/16, W/16): `conv5_3` after its ReLU. H and W are 16 px or more."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         layers: list[nn.Module] = []
         width = 3
         for wide in WIDTHS:
-            if wide == "pool":
+            if isinstance(wide, str):
                 layers.append(nn.MaxPool2d(2))
             else:
                 layers += [nn.Conv2d(width, wide, 3, padding=1), nn.ReLU(inplace=True)]
                 width = wide
         super().__init__(*layers)
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward((x - self.mean) / self.std)
+        """Return the features of images."""
+        features: Tensor = super().forward((x - self.mean) / self.std)
+        return features
 
 
-def vgg16(path: Path) -> VGG16:
-    """With the weights of `vgg16-397923af.pth` or `vgg16.ckpt`. Raises UserError if the file holds anything else."""
+def load_vgg16(path: Path) -> VGG16:
+    """Return the network with the weights of `vgg16-397923af.pth` or `vgg16.ckpt`. Raise UserError for another file."""
     network = VGG16()
     try:
         if path.suffix == ".pth":
@@ -47,7 +51,7 @@ def vgg16(path: Path) -> VGG16:
             weights = {name.removeprefix("features."): held[name] for name in held if name.startswith("features.")}
         else:
             convolutions = [name for name, layer in network.named_children() if isinstance(layer, nn.Conv2d)]
-            weights = _of_arrays(path, convolutions)
+            weights = _weights_of_arrays(path, convolutions)
         network.load_state_dict(weights)
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
         raise UserError(
@@ -56,8 +60,8 @@ def vgg16(path: Path) -> VGG16:
     return network
 
 
-def _of_arrays(path: Path, layers: list[str]) -> dict[str, Tensor]:
-    """The state dict of a pickle of {"VGG16_0": {"Conv_0": {"kernel": (3, 3, in, out), "bias": (out,)}, …}}."""
+def _weights_of_arrays(path: Path, layers: list[str]) -> dict[str, Tensor]:
+    """Return the state dict of a pickle of {"VGG16_0": {"Conv_0": {"kernel": (3, 3, in, out), "bias": (out,)}, …}}."""
     with open(path, "rb") as file:
         held = next(iter(_ArraysOnly(file).load().values()))
     weights = {}
@@ -69,15 +73,16 @@ def _of_arrays(path: Path, layers: list[str]) -> dict[str, Tensor]:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads dicts of NumPy arrays. Any other name in the file is refused, so none of its code runs."""
+    """An unpickler of dicts of NumPy arrays. It refuses any other name, so no code of the file runs."""
 
     def find_class(self, module: str, name: str) -> object:
-        known = {
+        """Return what an array is rebuilt by. Raise UnpicklingError for another name."""
+        allowed = {
             ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
             ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # since NumPy 2
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
         }
-        if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs")
-        return known[module, name]
+        if (module, name) not in allowed:
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no array needs")
+        return allowed[module, name]

@@ -1,0 +1,1 @@
+"""The GANs: one file for a paper."""

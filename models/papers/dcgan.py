@@ -9,18 +9,19 @@ Pictures are in [-1, 1]. In shapes: N batch, Z latent, W width, S side.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.nn.layers import BatchNorm, Dropout, normal
+from models.nn.layers import BatchNorm, Dropout, init_normal
 from models.nn.losses import binary_cross_entropy, softmax_cross_entropy
 from models.papers.gan import GAN
 from models.sampling.images import generate_images, grid
-from models.training.loop import Update, update
+from models.training.update import Update, update
 
 REAL, FAKE = 0, 1  # the classes of DCGAN96's softmax
 
@@ -30,7 +31,7 @@ REAL, FAKE = 0, 1  # the classes of DCGAN96's softmax
 
 @dataclass(frozen=True)
 class Config96:
-    """The defaults are the article's."""
+    """The settings of DCGAN96. The defaults are the article's."""
 
     size: int = 96  # S, a multiple of 16
     widths: tuple[int, ...] = (512, 256, 128, 64)  # of G, coarse to fine; of D in reverse
@@ -53,7 +54,7 @@ class Config96:
 
     @property
     def pictures(self) -> int:
-        """Real pictures that a step takes."""
+        """Return the number of real images in a step."""
         return self.batch_size
 
 
@@ -78,83 +79,90 @@ PRESETS96 = {
 }
 
 
-class Latent(nn.Module):
+class UniformGenerator(nn.Module):
     """A generator from z of U(-1, 1)^Z."""
 
     latent: int
     middle: float
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """(count, Z), on the network's device; from `rng` if one is given."""
+        """Return z (count, Z) on the network's device, drawn from `rng` if one is given."""
         device = next(self.parameters()).device
         uniform = torch.rand(count, self.latent, generator=rng, device=rng.device if rng else device)
         return uniform.to(device) * 2 - 1
 
 
-class Generator96(Latent):
+class Generator96(UniformGenerator):
     """z (N, Z) -> pictures (N, 3, S, S)."""
 
-    def __init__(self, c: Config96):
+    def __init__(self, c: Config96) -> None:
         super().__init__()
         self.latent, self.middle = c.latent, c.middle
         side, first = c.size // 16, c.widths[0]
         units = first * side * side
-        normed = (
+        normed: tuple[nn.Module, nn.Module] = (
             (BatchNorm(units), nn.Unflatten(1, (first, side, side)))
             if c.unit_norm
             else (nn.Unflatten(1, (first, side, side)), BatchNorm(first))
         )
-        layers = [nn.Linear(c.latent, units, bias=c.unit_norm), *normed, nn.ReLU(inplace=True)]  # (N, W, S/16, S/16)
+        layers: list[nn.Module] = [
+            nn.Linear(c.latent, units, bias=c.unit_norm),
+            *normed,
+            nn.ReLU(inplace=True),
+        ]  # (N, W, S/16, S/16)
         for wide, narrow in itertools.pairwise(c.widths):
             up = nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=c.unit_norm)
             layers += [up, BatchNorm(narrow), nn.ReLU(inplace=True)]  # (N, W/2, S/8, S/8) and on
         layers.append(nn.ConvTranspose2d(c.widths[-1], 3, 4, stride=2, padding=1, bias=c.unit_norm))
         self.layers = nn.Sequential(*layers, *[nn.Tanh()] * c.tanh)
-        self.apply(normal)
+        self.apply(init_normal)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        """Return images."""
+        images: Tensor = self.layers(z)
+        return images
 
 
 class Discriminator96(nn.Sequential):
     """Pictures (N, 3, S, S) -> logits (N, classes)."""
 
-    def __init__(self, c: Config96):
+    def __init__(self, c: Config96) -> None:
         widths = c.widths[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=c.unit_norm), _active(c)]
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=c.unit_norm), _activation(c)]
         for narrow, wide in itertools.pairwise(widths):
             down = nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=c.unit_norm)
-            layers += [down, BatchNorm(wide), _active(c)]  # (N, 2W, S/4, S/4) and on
+            layers += [down, BatchNorm(wide), _activation(c)]  # (N, 2W, S/4, S/4) and on
         super().__init__(*layers, nn.Flatten(), nn.Linear(widths[-1] * (c.size // 16) ** 2, c.classes))
-        self.apply(normal)
+        self.apply(init_normal)
 
 
-def _active(c: Config96) -> nn.Module:
+def _activation(c: Config96) -> nn.Module:
     return nn.ELU(inplace=True) if c.elu else nn.LeakyReLU(0.2, inplace=True)
 
 
 class DCGAN96(GAN):
     """mattya's training: one fake batch, both losses before either update."""
 
-    def __init__(self, config: Config96, device: torch.device, held_out: np.ndarray):
+    def __init__(self, config: Config96, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
         adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "weight_decay": config.weight_decay}
         super().__init__(config, Generator96(config), Discriminator96(config), device, held_out, **adam)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        """Return the losses of G and D."""
         update_g, update_d = Update([self.opt_g]), Update([self.opt_d])
         for real, z in zip(self.real(batch["picture"]), self.noise(self.config.batch_size), strict=True):
             on_fake = self.d(self.g(z))
             on_real = self.d(real)  # a pass of its own: batch statistics do not mix
-            loss_g = self.judged(on_fake, real=True)
-            loss_d = self.judged(on_fake, real=False) + self.judged(on_real, real=True)
+            loss_g = self.loss(on_fake, real=True)
+            loss_d = self.loss(on_fake, real=False) + self.loss(on_real, real=True)
             update_g.add(loss_g, keep_graph=True)
             update_d.add(loss_d)
         losses = {"g": update_g.apply(), "d": update_d.apply()}
         self.average.update(self.g, i)
         return losses
 
-    def judged(self, logits: Tensor, *, real: bool) -> Tensor:
-        """The loss of these logits (N, classes) if the pictures are to be taken for real, or not."""
+    def loss(self, logits: Tensor, *, real: bool) -> Tensor:
+        """Return the cross-entropy of logits (N, classes) with the target real or fake."""
         if self.config.classes == 1:
             return binary_cross_entropy(logits.flatten(), float(real))
         return softmax_cross_entropy(logits, REAL if real else FAKE)
@@ -165,7 +173,7 @@ class DCGAN96(GAN):
 
 @dataclass(frozen=True)
 class Config128:
-    """The defaults are the article's."""
+    """The settings of DCGAN128. The defaults are the article's."""
 
     size: int = 128  # S, a multiple of 4
     widths: tuple[int, int] = (128, 64)  # of G
@@ -187,7 +195,7 @@ class Config128:
 
     @property
     def pictures(self) -> int:
-        """Real pictures that a step takes: half a batch."""
+        """Return the number of real images in a step: half a batch."""
         return self.batch_size // 2
 
 
@@ -201,16 +209,16 @@ PRESETS128 = {
 }
 
 
-class Generator128(Latent):
+class Generator128(UniformGenerator):
     """z (N, Z) -> pictures (N, 3, S, S). Convolution, activation, normalisation, in that order."""
 
     middle = 127.5
 
-    def __init__(self, c: Config128):
+    def __init__(self, c: Config128) -> None:
         super().__init__()
         self.latent = c.latent
         side, (wide, narrow) = c.size // 4, c.widths
-        norm = {"momentum": c.momentum, "eps": c.eps}
+        norm: dict[str, Any] = {"momentum": c.momentum, "eps": c.eps}
         self.layers = nn.Sequential(
             nn.Linear(c.latent, wide * side * side),
             nn.ReLU(inplace=True),
@@ -227,10 +235,12 @@ class Generator128(Latent):
             nn.Conv2d(narrow, 3, 3, padding=1),
             nn.Tanh(),
         )
-        self.apply(_glorot if c.glorot else normal)
+        self.apply(_glorot if c.glorot else init_normal)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        """Return images."""
+        images: Tensor = self.layers(z)
+        return images
 
 
 class Discriminator128(nn.Sequential):
@@ -238,54 +248,56 @@ class Discriminator128(nn.Sequential):
 
     Keras pads an even side right and below only where the stride is 2; the second layer's output once more."""
 
-    def __init__(self, c: Config128):
+    def __init__(self, c: Config128) -> None:
         w1, w2, w3, w4 = c.d_widths
-        norm = {"momentum": c.momentum, "eps": c.eps}
+        norm: dict[str, Any] = {"momentum": c.momentum, "eps": c.eps}
         side = (c.size // 4 + 2) // 2  # of 128: 64, 33, 17, 17
 
-        def active() -> tuple[nn.Module, nn.Module]:
+        def activation() -> tuple[nn.Module, nn.Module]:
             return nn.LeakyReLU(0.2, inplace=True), Dropout(c.dropout)
 
         super().__init__(
-            _right_and_below(),
+            _pad_right_and_below(),
             nn.Conv2d(3, w1, 3, stride=2),
-            *active(),  # (N, W, 64, 64)
-            _right_and_below(),
+            *activation(),  # (N, W, 64, 64)
+            _pad_right_and_below(),
             nn.Conv2d(w1, w2, 3, stride=2),
-            _right_and_below(),  # (N, 2W, 33, 33)
-            *active(),
+            _pad_right_and_below(),  # (N, 2W, 33, 33)
+            *activation(),
             BatchNorm(w2, **norm),
             nn.Conv2d(w2, w3, 3, stride=2, padding=1),
-            *active(),
+            *activation(),
             BatchNorm(w3, **norm),  # (N, 4W, 17, 17)
             nn.Conv2d(w3, w4, 3, padding=1),
-            *active(),  # (N, 8W, 17, 17)
+            *activation(),  # (N, 8W, 17, 17)
             nn.Flatten(),
             nn.Linear(w4 * side * side, 1),
             nn.Flatten(0),
         )
-        self.apply(_glorot if c.glorot else normal)
+        self.apply(_glorot if c.glorot else init_normal)
 
 
-def _right_and_below() -> nn.Module:
+def _pad_right_and_below() -> nn.Module:
     return nn.ZeroPad2d((0, 1, 0, 1))
 
 
 def _glorot(module: nn.Module) -> None:
-    """Keras's initial weights."""
+    """Set Keras's initial weights. For `Module.apply`."""
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class DCGAN128(GAN):
     """Keras-GAN's training: D on half a batch of real pictures, D on half a batch of fakes, G on a whole one."""
 
-    def __init__(self, config: Config128, device: torch.device, held_out: np.ndarray):
+    def __init__(self, config: Config128, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
         adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
         super().__init__(config, Generator128(config), Discriminator128(config), device, held_out, **adam)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        """Return the losses of G, and of D on real images and on fakes."""
         count = self.config.batch_size
         # Two updates, so that batch statistics of real and fake do not mix.
         on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch["picture"])))
@@ -295,15 +307,16 @@ class DCGAN128(GAN):
         return {"g": loss_g, "d_real": on_real, "d_fake": on_fake}
 
     def fakes(self, count: int) -> Iterator[Tensor]:
-        """G's pictures, without a way back to it."""
+        """Yield micro-batches of G's images, without their graph."""
         for z in self.noise(count):
             with torch.no_grad():
                 fake = self.g(z)
             yield fake
 
-    def sheet(self, i: int):
-        """As ever, and below it the article's latent walk: ten steps from the first picture to the second."""
-        start, end = self.shown(2)[0]
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8: 50 samples, and below them the article's latent walk: ten steps from
+        the first sample to the second."""
+        start, end = self.sheet_inputs(2)[0]
         walk = torch.stack([torch.lerp(start, end, t) for t in torch.linspace(0, 1, 10, device=start.device)])
-        pictures = generate_images(self.average.network, torch.cat([self.shown(50)[0], walk]))
+        pictures = generate_images(self.average.network, torch.cat([self.sheet_inputs(50)[0], walk]))
         return grid(pictures, columns=10)

@@ -14,23 +14,25 @@ W width, S side. A condition is (N, T): one-hot, or soft for a mixture.
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, normal
+from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, init_normal
 from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g
-from models.papers import acgan
-from models.papers.gan import ConditionalConfig, ConditionalGAN, ConditionalGenerator
-from models.training.loop import Update, set_learning_rate
+from models.papers import srresnet
+from models.papers.conditional import ConditionalConfig, ConditionalGAN, ConditionalGenerator
+from models.training.update import Update, set_learning_rate
 
 
 @dataclass(frozen=True)
 class Config(ConditionalConfig):
-    """What both pairs have. The defaults are the article's, of the first."""
+    """The settings that both pairs share. The defaults are the article's for the first pair."""
 
     d_steps: int = 2
     decay_from: int = 0  # step from which the rate falls linearly, to 0 at decay_to; 0: it stays
@@ -42,41 +44,42 @@ class Config(ConditionalConfig):
 
 
 @dataclass(frozen=True)
-class PairConfig(Config, acgan.SRResNetConfig):
+class PairConfig(Config, srresnet.SRResNetConfig):
     """The article's: the AC-GAN's networks, but with a projection for the heads."""
 
 
 SRRESNET = {
     "article": PairConfig(),
     "paper": PairConfig(d_width=32),
-    "small": PairConfig(**acgan.SMALL),
-    "tiny": PairConfig(**acgan.TINY),
+    "small": PairConfig(**srresnet.SMALL),
+    "tiny": PairConfig(**srresnet.TINY),
 }
 
 
 class Projection(nn.Module):
     """D(x, y) = l(h) + ⟨e(y), h⟩, with h (N, F) the features of x, summed over the map: §3 of the projection paper."""
 
-    def __init__(self, features: int, labels: int):
+    def __init__(self, features: int, labels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, 1)
         self.embed = nn.Linear(labels, features, bias=False)  # of one-hot y: an embedding, but y may be soft
 
     def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        """-> logits (N,)."""
+        """Return logits (N,)."""
         return self.linear(h).squeeze(1) + (self.embed(y.to(h)) * h).sum(1)
 
 
 class SRResNetDiscriminator(nn.Module):
     """Pictures (N, 3, S, S), y (N, T) -> logits (N,)."""
 
-    def __init__(self, c: PairConfig):
+    def __init__(self, c: PairConfig) -> None:
         super().__init__()
-        self.features = acgan.SRResNetFeatures(c.d_width)
+        self.features = srresnet.SRResNetFeatures(c.d_width)
         self.projection = Projection(self.features.features, len(c.labels))
-        self.projection.apply(normal)
+        self.projection.apply(init_normal)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return logits."""
         return self.projection(self.features(x).sum((2, 3)), y)
 
 
@@ -85,7 +88,7 @@ class SRResNetDiscriminator(nn.Module):
 
 @dataclass(frozen=True)
 class ResBlockConfig(Config):
-    """The article's; how the condition enters G is not said in it."""
+    """The settings of ResBlockCGAN: the article's, which does not say how the condition enters G."""
 
     condition: str = "norm"
     batch_size: int = 100
@@ -95,7 +98,7 @@ class ResBlockConfig(Config):
     steps: int = 16_000  # 70 epochs
 
 
-# The paper also adds noise of one grey level to real pictures; nobody else does.
+# The paper also adds noise of one grey level to real images; the others do not.
 RESBLOCK = {
     "article": ResBlockConfig(),
     "paper": ResBlockConfig(
@@ -114,7 +117,7 @@ RESBLOCK = {
         widths=(128, 128, 64, 32, 32),
         d_widths=(16, 32, 64, 128, 128),
         batch_size=16,
-        penalty_weight=0.0,  # as the author left it, who found it unstable with this pair
+        penalty_weight=0.0,  # the author turned it off: unstable with this pair
         average=0.999,
         steps=5_000,
         sample_every=500,
@@ -136,10 +139,10 @@ RESBLOCK = {
 class ResBlockGenerator(ConditionalGenerator):
     """z (N, Z), y (N, T) -> pictures (N, 3, S, S)."""
 
-    def __init__(self, c: ResBlockConfig):
+    def __init__(self, c: ResBlockConfig) -> None:
         super().__init__(c)
         side = c.size // 2 ** (len(c.widths) - 1)
-        self.first = _glorot(nn.Linear(self.entering, c.widths[0] * side * side))
+        self.first = _glorot(nn.Linear(self.first_units, c.widths[0] * side * side))
         self.shape = nn.Unflatten(1, (c.widths[0], side, side))
         self.blocks = nn.ModuleList(
             _UpBlock(wide, narrow, self.conditions, c.squeeze) for wide, narrow in itertools.pairwise(c.widths)
@@ -148,14 +151,15 @@ class ResBlockGenerator(ConditionalGenerator):
         self.paint = _glorot(nn.Conv2d(c.widths[-1], 3, 3, padding=1))
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        x = self.shape(self.first(self.entry(z, y)))
+        """Return images."""
+        x = self.shape(self.first(self.first_input(z, y)))
         for block in self.blocks:
             x = block(x, y)
         return self.paint(self.norm(x, y).relu()).tanh()
 
 
 class _UpBlock(nn.Module):
-    def __init__(self, wide: int, narrow: int, conditions: int, squeeze: int):
+    def __init__(self, wide: int, narrow: int, conditions: int, squeeze: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = ConditionalBatchNorm(wide, conditions), ConditionalBatchNorm(narrow, conditions)
         self.conv1 = _glorot(nn.Conv2d(wide, narrow, 3, padding=1), math.sqrt(2))
@@ -165,6 +169,7 @@ class _UpBlock(nn.Module):
         self.excite = SqueezeExcite(narrow, squeeze) if squeeze else nn.Identity()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return logits."""
         inner = self.conv1(self.up(self.norm1(x, y).relu()))
         inner = self.conv2(self.norm2(inner, y).relu())
         return self.up(self.skip(x)) + self.excite(inner)  # 1 × 1 and nearest: the same in either order, and this is ¼
@@ -173,7 +178,7 @@ class _UpBlock(nn.Module):
 class ResBlockDiscriminator(nn.Module):
     """Pictures (N, 3, S, S), y (N, T) -> logits (N,)."""
 
-    def __init__(self, c: ResBlockConfig):
+    def __init__(self, c: ResBlockConfig) -> None:
         super().__init__()
         first, *rest = c.d_widths
         pairs = list(itertools.pairwise(c.d_widths))
@@ -187,11 +192,12 @@ class ResBlockDiscriminator(nn.Module):
                 spectral_norm(module)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return logits."""
         return self.projection(self.blocks(x).sum((2, 3)), y)
 
 
 class _FirstBlock(nn.Module):
-    def __init__(self, width: int):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.conv1 = _glorot(nn.Conv2d(3, width, 3, padding=1), math.sqrt(2))
         self.conv2 = _glorot(nn.Conv2d(width, width, 3, padding=1), math.sqrt(2))
@@ -203,9 +209,9 @@ class _FirstBlock(nn.Module):
 
 
 class _DownBlock(nn.Module):
-    """Halves the map, or leaves it as it is: then features stay too, and the way past the convolutions is free."""
+    """A residual block that halves the map; or keeps it and the number of features, with an identity skip."""
 
-    def __init__(self, narrow: int, wide: int, *, down: bool):
+    def __init__(self, narrow: int, wide: int, *, down: bool) -> None:
         super().__init__()
         self.conv1 = _glorot(nn.Conv2d(narrow, narrow, 3, padding=1), math.sqrt(2))
         self.conv2 = _glorot(nn.Conv2d(narrow, wide, 3, padding=1), math.sqrt(2))
@@ -217,7 +223,8 @@ class _DownBlock(nn.Module):
         return self.down(inner) + self.skip(self.down(x))  # 1 × 1 and mean: the same in either order
 
 
-def _glorot(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def _glorot(layer: Any, gain: float = 1.0) -> Any:
+    """Return a linear or convolutional layer with Glorot's weights and zero biases."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -228,9 +235,10 @@ def _glorot(layer: nn.Module, gain: float = 1.0) -> nn.Module:
 
 
 class _ProjectionCGAN(ConditionalGAN):
-    """D, some times on new pictures each, then G."""
+    """`d_steps` updates of D, each on new real images, then one of G."""
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        """Return the losses of G and D, and the penalty."""
         set_learning_rate([self.opt_g, self.opt_d], self.rate(i))
         for turn in range(self.config.d_steps):
             update_d = Update([self.opt_d])
@@ -238,7 +246,12 @@ class _ProjectionCGAN(ConditionalGAN):
                 with torch.no_grad():
                     fake = self.g(z, y)
                 loss_d = hinge_d_real(self.d(x, y)) + hinge_d_fake(self.d(fake, y))
-                penalty = self.penalty(lambda near, y=y: self.d(near, y), x)
+
+                def critic(near: Tensor, y: Tensor = y) -> Tensor:
+                    logits: Tensor = self.d(near, y)
+                    return logits
+
+                penalty = self.penalty(critic, x)
                 update_d.add(loss_d + self.config.penalty_weight * penalty, d=loss_d, penalty=penalty)
             update_d.apply()
         update_g = Update([self.opt_g])
@@ -246,10 +259,10 @@ class _ProjectionCGAN(ConditionalGAN):
             update_g.add(hinge_g(self.d(self.g(z, y), y)))
         loss_g = update_g.apply()
         self.average.update(self.g, i)
-        return {"g": loss_g, **update_d.said()}
+        return {"g": loss_g, **update_d.mean_components()}
 
     def rate(self, i: int) -> float:
-        """The learning rate of step i."""
+        """Return the learning rate of step i."""
         c = self.config
         if not c.decay_from:
             return c.learning_rate
@@ -257,14 +270,14 @@ class _ProjectionCGAN(ConditionalGAN):
 
 
 class SRResNetCGAN(_ProjectionCGAN):
-    """The first pair."""
+    """The training of the SRResNet pair."""
 
-    def __init__(self, config: PairConfig, device: torch.device, held_out: np.ndarray):
-        super().__init__(config, acgan.SRResNetGenerator(config), SRResNetDiscriminator(config), device, held_out)
+    def __init__(self, config: PairConfig, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+        super().__init__(config, srresnet.SRResNetGenerator(config), SRResNetDiscriminator(config), device, held_out)
 
 
 class ResBlockCGAN(_ProjectionCGAN):
-    """The second pair."""
+    """The training of the ResBlock pair."""
 
-    def __init__(self, config: ResBlockConfig, device: torch.device, held_out: np.ndarray):
+    def __init__(self, config: ResBlockConfig, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
         super().__init__(config, ResBlockGenerator(config), ResBlockDiscriminator(config), device, held_out)

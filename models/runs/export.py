@@ -1,13 +1,15 @@
-"""Checkpoint -> what a run is for: `model.safetensors` and a model card."""
+"""Checkpoint -> what a run is for: its exported networks as safetensors, and a model card.
+
+The main network is `model.safetensors`; each other one is `<network>.safetensors`.
+"""
 
 import contextlib
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -15,148 +17,141 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models.data.dataset import UserError, code, inert, parse_json, table_rows
+from models.data.dataset import UserError, parse_json
 from models.files import atomic_open, check_regular
-from models.training.logger import lines
+from models.nn.layers import to_channels_last
+from models.runs.card import model_card
+from models.runs.settings import config_from_json
 from models.zoo import MODELS
 
-
-def export(run: Path, network: nn.Module, settings: dict, step: int) -> None:
-    """Write `model.safetensors`, with what is needed to build the network as it is after `step`, and `README.md`."""
-    about = {"model": settings["model"], "config": settings["config"], "steps": step}
-    if "labels" in settings["dataset"]:
-        about["labels"] = settings["dataset"]["labels"]
-    write_weights(run, network.state_dict(), about)
-    with atomic_open(run / "README.md", "w") as file:
-        file.write(card(run, settings, step))
-
-
-def write_weights(run: Path, weights: dict[str, Tensor], about: dict) -> None:
-    """Write `model.safetensors`, with what it says of itself."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    # One key: safetensors writes several in any order, and the same weights are to be the same bytes.
-    with atomic_open(run / "model.safetensors") as file:
-        file.write(to_bytes(weights, metadata={"about": json.dumps(about)}))
-
-
-MAX_HEADER_BYTES = 4 << 20  # ours has some 10 KB
-MAX_OUTPUT = 1 << 22  # numbers that a layer may give for one picture; that of the largest preset gives a quarter
+MAIN = "model"  # the file of the main network, without its ending
+MAX_HEADER_BYTES = 4 << 20  # our headers have some 10 KB
+MAX_LAYER_OUTPUT = 1 << 22  # numbers that a layer may compute for one image; the largest preset's has a quarter
 _SETTING = (bool, int, float, str, [int], [float], [str])
-_ABOUT = {"model": str, "config": {str: _SETTING}, "steps": int, "labels": ({str: int}, None)}
+_ABOUT_SCHEMA = {"model": str, "config": {str: _SETTING}, "steps": int, "labels": ({str: int}, None)}
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
-def load(run: Path) -> nn.Module:
-    """The network of a run, on the CPU, in evaluation mode. Raises UserError if the run has none, or a damaged one.
+def export(run: Path, networks: dict[str, nn.Module], settings: dict[str, Any], step: int) -> None:
+    """Write the networks after `step`, with the settings they are built from, and `README.md`.
 
-    The file may come from anywhere: its tensors are compared with the network before either takes memory."""
-    with _opened(run) as (file, held):
-        build = functools.partial(MODELS[held["model"]].networks[MODELS[held["model"]].exported], _config_of(held))
+    The first of `networks` is the main one."""
+    about = {"model": settings["model"], "config": settings["config"], "steps": step}
+    if "labels" in settings["dataset"]:
+        about["labels"] = settings["dataset"]["labels"]
+    main, *others = networks
+    for name in others:
+        write_weights(run, networks[name].state_dict(), about, name=name)
+    write_weights(run, networks[main].state_dict(), about)  # last: a run with it is complete
+    with atomic_open(run / "README.md", "w") as file:
+        file.write(model_card(run, settings, step))
+
+
+def write_weights(run: Path, weights: dict[str, Tensor], about: dict[str, Any], *, name: str = MAIN) -> None:
+    """Write `NAME.safetensors` with `about` as its metadata."""
+    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in weights.items()}
+    # One key: safetensors writes several in any order, and equal weights must be equal bytes.
+    with atomic_open(run / f"{name}.safetensors") as file:
+        file.write(to_bytes(weights, metadata={"about": json.dumps(about)}))
+
+
+def load_network(run: Path, name: str | None = None) -> Any:
+    """Return an exported network of a run, the main one by default: on the CPU, in evaluation mode.
+
+    Raise UserError if the run has none, or a damaged one. The file may come from anywhere: its tensors are compared
+    with those of the network before either takes memory."""
+    with _open_weights(run, name or MAIN) as (file, about):
+        model, config = MODELS[about["model"]], config_from_json(about["model"], about["config"])
+        main = model.exported[0]
+        if name is not None and name not in model.exported:
+            raise ValueError(f"no network {name[:40]}")
+        build = functools.partial(model.networks[name or main], config)
         names = set(file.keys())
-        with torch.device("meta"), _at_most(len(names)):
+        with torch.device("meta"), _limit_parameters(len(names)):
             plan = build()
-        wanted = {name: (list(tensor.shape), tensor.dtype) for name, tensor in plan.state_dict().items()}
-        slices = ((name, file.get_slice(name)) for name in names)
-        found = {name: (part.get_shape(), _DTYPES.get(part.get_dtype())) for name, part in slices}
-        if wrong := sorted(name for name in wanted.keys() | found if wanted.get(name) != found.get(name)):
+        wanted = {key: (list(tensor.shape), tensor.dtype) for key, tensor in plan.state_dict().items()}
+        slices = ((key, file.get_slice(key)) for key in names)
+        found = {key: (part.get_shape(), _DTYPES.get(part.get_dtype())) for key, part in slices}
+        if wrong := sorted(key for key in wanted.keys() | found if wanted.get(key) != found.get(key)):
             raise ValueError(f"other tensors than its settings ask for: {wrong[0][:40]}")
-        _check_output(plan, _config_of(held).size)
+        if name in (None, main):
+            _check_output(plan, config.size)
         network = build()
-        network.load_state_dict({name: file.get_tensor(name) for name in names})
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # as it was trained
+        network.load_state_dict({key: file.get_tensor(key) for key in names})
+    return to_channels_last(network).eval().requires_grad_(False)  # the layout of training
 
 
 @contextlib.contextmanager
-def _at_most(count: int) -> Iterator[None]:
-    """Raise ValueError once networks that are built within it have more parameters than `count` tensors."""
+def _limit_parameters(count: int) -> Iterator[None]:
+    """Raise ValueError once networks that are built within the block have more than `count` parameters."""
     left = iter(range(count))
 
-    def note(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         if parameter is not None and next(left, None) is None:
             raise ValueError("fewer tensors than its settings ask for")
 
-    handle = register_module_parameter_registration_hook(note)
+    handle = register_module_parameter_registration_hook(count_parameter)
     try:
         yield
     finally:
         handle.remove()
 
 
-def _check_output(plan: nn.Module, size: int) -> None:
-    """Raise ValueError unless a generator on the `meta` device makes a picture of `size` px, without a layer whose
-    output is too large."""
+def _check_output(plan: Any, size: int) -> None:
+    """Raise ValueError unless a network on the `meta` device computes an image of `size` px, from z or an image of that
+    size, without a layer whose output is too large."""
 
-    def note(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        if output.numel() > MAX_OUTPUT:
+    def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if output.numel() > MAX_LAYER_OUTPUT:
             raise ValueError(f"a layer of {output.numel():,} numbers for one picture")
 
     for module in plan.modules():
-        module.register_forward_hook(note)
-    inputs = [plan.latent, *([len(plan.labels)] if hasattr(plan, "labels") else [])]
+        module.register_forward_hook(check_layer)
+    inputs: list[tuple[int, ...]] = [(1, plan.latent) if hasattr(plan, "latent") else (1, 3, size, size)]
+    if labels := getattr(plan, "labels", ()):
+        inputs.append((1, len(labels)))
     with torch.no_grad():
-        shape = plan.eval()(*(torch.empty(1, width, device="meta") for width in inputs)).shape
+        shape = plan.eval()(*(torch.empty(shape, device="meta") for shape in inputs)).shape
     if tuple(shape) != (1, 3, size, size):
         raise ValueError(f"pictures of {shape[-1]} px, not of {size}")
 
 
 @contextlib.contextmanager
-def _opened(run: Path) -> Iterator[tuple[safe_open, dict]]:
-    """(`model.safetensors`, what it says of itself). Raises UserError, also for what goes wrong within."""
-    path = run / "model.safetensors"
+def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield (the open file, its `about`). Raise UserError, also for errors within the block."""
+    path = run / f"{name}.safetensors"
     try:
         check_regular(path)
         with open(path, "rb") as raw:
             if int.from_bytes(raw.read(8), "little") > MAX_HEADER_BYTES:
                 raise ValueError("no safetensors, or too long a header")
         with safe_open(path, "pt") as file:
-            held = parse_json((file.metadata() or {}).get("about"), _ABOUT)
+            held: Any = parse_json((file.metadata() or {})["about"], _ABOUT_SCHEMA)
             counts = held["labels"] = held.get("labels") or {}
             if held["steps"] < 0 or any(count < 0 for count in counts.values()):
                 raise ValueError("negative counts")
-            if held["model"] in MODELS and tuple(counts) != getattr(_config_of(held), "labels", ()):
+            if held["model"] in MODELS and tuple(counts) != getattr(
+                config_from_json(held["model"], held["config"]), "labels", ()
+            ):
                 raise ValueError("other labels than its settings'")
             yield file, held
     except FileNotFoundError:
-        raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
+        raise UserError(run, f"has no {path.name}", "a run that has saved once", "train it first") from None
     except Exception as error:  # odd settings make networks raise anything
         found = " ".join((str(error) or type(error).__name__).split())[:120]
-        cure = "remove it and start its training again, which writes it anew"
-        raise UserError(path, f"damaged ({found})", "the weights of a model of ZOO", cure) from error
+        fix = "remove it and start its training again, which writes it anew"
+        raise UserError(path, f"damaged ({found})", "the weights of a model of this program", fix) from error
 
 
-def about(run: Path) -> dict:
-    """What `model.safetensors` says of itself: model, config, steps; of a conditional one `labels`, how many faces of
-    each it learned from. Raises UserError if there is none, or it is damaged."""
-    with _opened(run) as (_, held):
+def read_about(run: Path) -> dict[str, Any]:
+    """Return the metadata of `model.safetensors`: model, config, steps, and labels with the number of faces of each
+    that it was trained on, empty for an unconditional model. Raise UserError if the file is missing or damaged."""
+    with _open_weights(run) as (_, held):
         return {key: held[key] for key in ("model", "config", "steps", "labels")}
 
 
-def _config_of(held: dict):
-    return config(held["model"], held["config"])
-
-
-def config(model: str, values: dict):
-    """The Config that config.json holds: JSON knows no tuples. Raises ValueError unless all are of their fields' types;
-    KeyError for another model."""
-    like = MODELS[model].presets["article"]
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    values = {field.name: values[field.name] for field in fields(like) if field.name in values}
-    for name, value in values.items():
-        if not _is_like(value, getattr(like, name)):
-            raise ValueError(f"{name} is {str(value)[:40]}")
-    return type(like)(**values)
-
-
-def _is_like(value: object, like: object) -> bool:
-    if isinstance(like, tuple):
-        return isinstance(value, tuple) and bool(value) and all(_is_like(each, like[0]) for each in value)
-    if type(like) is float:
-        return type(value) in (int, float)
-    return type(value) is type(like) and (type(value) is not int or 0 <= value < 1 << 31)
-
-
 def weights_sha256(run: Path) -> str:
-    """Of `model.safetensors`. Raises UserError if there is none."""
+    """Return the sha256 of `model.safetensors`, in hex. Raise UserError if there is none."""
     path = run / "model.safetensors"
     try:
         check_regular(path)
@@ -169,42 +164,6 @@ def weights_sha256(run: Path) -> str:
         raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
     except (OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
-        raise UserError(path, found, "the weights of a model of ZOO", "remove it, and train the run again") from error
-
-
-def card(run: Path, settings: dict, step: int) -> str:
-    """The model card, Markdown with the front matter that model hubs read."""
-    model, dataset = settings["model"], settings["dataset"]
-    last = {line["kind"]: line for line in lines(run)}
-    said = ", ".join(
-        f"{inert(name.replace('_', ' '))} {'not finite' if value is None else f'{value:.4g}'}"
-        for line in last.values()
-        for name, value in line.items()
-        if name not in ("step", "kind")
-    )
-    shown = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
-    none = dataset.get("left_out", 0)
-    left_out = f"{none:,} faces of the train split have none of the labels, and were left out. " if none else ""
-    rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
-    return f"""---
-library_name: pytorch
-tags: [anime, faces, gan, {model}]
----
-# {inert(model)}, trained on {inert(dataset["name"])}
-
-Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {MODELS[model].paper}
-
-{f"![samples](samples/{shown[-1].name})" if shown else ""}
-
-Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {inert(dataset["digest"][:16])}),
-seed {inert(settings["seed"])}, preset {inert(settings["preset"])}. {left_out}At the end: {said}.
-
-![losses](loss.png)
-
-| setting | value |
-|---|---|
-{rows}
-
-Use: {code(f"luigi --module workflows GenerateFaces --run {run.name}")}. The pictures it learned from stay their
-artists'; the dataset's card says whose.
-"""
+        raise UserError(
+            path, found, "the weights of a model of this program", "remove it, and train the run again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Uses of a generator: samples, interpolations and attributes."""

@@ -1,26 +1,28 @@
-"""Pictures side by side, as (H, W, 3) uint8."""
+"""Images of a generator, alone and side by side."""
+
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-AT_ONCE = 100  # pictures painted at once, so that a large sheet needs no more memory than a batch
+BATCH_SIZE = 100  # images generated at a time, so that a large sheet needs no more memory than a batch
 
 
 @torch.no_grad()
-def generate_images(network: nn.Module, *inputs: Tensor) -> np.ndarray:
-    """(N, S, S, 3) uint8 pictures of a network in evaluation mode whose zero is the grey level `network.middle`."""
+def generate_images(network: Any, *inputs: Tensor) -> np.ndarray:
+    """Return (N, S, S, 3) uint8 images of a `contracts.Generator`. Raise ValueError if it is in training mode."""
     if network.training:
         raise ValueError("a network in training mode would change its batch statistics")
     parts = []
-    for part in zip(*(tensor.split(AT_ONCE) for tensor in inputs), strict=True):
+    for part in zip(*(tensor.split(BATCH_SIZE) for tensor in inputs), strict=True):
         pixels = (network(*part).float() * network.middle + network.middle).round().clamp(0, 255)
         parts.append(pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)
 
 
 def grid(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """(N, S, S, 3) -> rows of so many, the last filled up with white."""
+    """Return (N, S, S, 3) uint8 images in rows of `columns`, as (H, W, 3), the last row filled up with white."""
     count, size = pictures.shape[:2]
     rows = -(-count // columns)
     blank = np.full((rows * columns - count, *pictures.shape[1:]), 255, np.uint8)

@@ -1,4 +1,4 @@
-"""What a run says while it trains: its losses, sheets and speed."""
+"""The log of a run while it trains: losses, scores, sheets of samples and speed."""
 
 import json
 import math
@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,31 +17,33 @@ from tqdm import tqdm
 from models.data.dataset import UserError, parse_json
 from models.files import atomic_open, check_regular
 
-PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
-KINDS = ("loss", "score")
+PROGRESS_INTERVAL_S = 30  # between two lines of progress where there is no terminal
+LINE_KINDS = ("loss", "score")
 MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
-MAX_BYTES = 16 << 20  # of the file: 100,000 lines
-MAX_NAMES = 50  # of a line, each of which is a curve
-MAX_SCORE = 1e100  # what can be drawn
+MAX_METRICS_BYTES = 16 << 20  # of metrics.jsonl: 100,000 lines
+MAX_LINE_NAMES = 50  # values in a line, each of which is a curve
+MAX_ABS_VALUE = 1e100  # the largest that can be plotted
 
 
 class RunLogger:
-    """`metrics.jsonl`, `samples/STEP.png`, `loss.png` and `tensorboard/` of a run, and its progress on stderr.
+    """The writer of a run's `metrics.jsonl`, `samples/STEP.png`, `loss.png` and `tensorboard/`, and of its progress on
+    stderr.
 
-    What was written after step `start` is taken back first: those steps are made again."""
+    Lines after step `start` are removed first: those steps are done again. `pictures` is the number of images in a
+    step."""
 
-    def __init__(self, run: Path, start: int, steps: int, pictures: int):
+    def __init__(self, run: Path, start: int, steps: int, pictures: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and no model needs it
 
         self._run, self._pictures = run, pictures
         (run / "samples").mkdir(parents=True, exist_ok=True)
-        _cut(run / "metrics.jsonl", start)
+        _truncate(run / "metrics.jsonl", start)
         self._metrics = open(run / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._board = SummaryWriter(run / "tensorboard", purge_step=start + 1 if start else None)
         tty = sys.stderr.isatty()
         self._bar = tqdm(total=steps, initial=start, desc=run.name, unit="step", dynamic_ncols=True, disable=not tty)
-        self._said, self._said_at = time.monotonic(), start
-        self._at, self._steps = start, steps
+        self._reported, self._reported_step = time.monotonic(), start
+        self._step, self._steps = start, steps
 
     def __enter__(self) -> "RunLogger":
         return self
@@ -51,72 +54,73 @@ class RunLogger:
         self._board.close()
 
     def advance(self) -> None:
-        """One step more is done."""
-        self._at += 1
+        """Count one step, and report progress now and then."""
+        self._step += 1
         self._bar.update()
-        seconds = time.monotonic() - self._said
-        if seconds < (1 if not self._bar.disable else PLAIN_SECONDS):
+        seconds = time.monotonic() - self._reported
+        if seconds < (1 if not self._bar.disable else PROGRESS_INTERVAL_S):
             return
-        rate = (self._at - self._said_at) / seconds
+        rate = (self._step - self._reported_step) / seconds
         if self._bar.disable:
-            left = (self._steps - self._at) / rate
+            left = (self._steps - self._step) / rate
             print(
-                f"{self._run.name}: step {self._at} of {self._steps}, {rate:.2f} steps/s, "
+                f"{self._run.name}: step {self._step} of {self._steps}, {rate:.2f} steps/s, "
                 f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left",
                 file=sys.stderr,
             )
         self._bar.set_postfix_str(f"{rate * self._pictures:.1f} images/s", refresh=False)
-        self._board.add_scalar("speed/images per second", rate * self._pictures, self._at)
-        self._said, self._said_at = time.monotonic(), self._at
+        self._board.add_scalar("speed/images per second", rate * self._pictures, self._step)
+        self._reported, self._reported_step = time.monotonic(), self._step
 
-    def losses(self, step: int, values: dict[str, Tensor]) -> None:
-        """The losses of a step; reads them from the device."""
-        self._line(step, {name: float(value) for name, value in values.items()}, "loss")
+    def log_losses(self, step: int, values: dict[str, Tensor]) -> None:
+        """Write the losses of a step, which reads them from the device."""
+        self._write_line(step, {name: float(value) for name, value in values.items()}, "loss")
 
-    def scores(self, step: int, values: dict[str, float]) -> None:
-        """What validation says of the weights after a step."""
-        self._line(step, values, "score")
+    def log_scores(self, step: int, values: dict[str, float]) -> None:
+        """Write the validation metrics of the weights after a step."""
+        self._write_line(step, values, "score")
 
-    def _line(self, step: int, values: dict[str, float], kind: str) -> None:
-        told = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
-        self._metrics.write(json.dumps({"step": step, "kind": kind, **told}) + "\n")
+    def _write_line(self, step: int, values: dict[str, float], kind: str) -> None:
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
+        self._metrics.write(json.dumps({"step": step, "kind": kind, **finite}) + "\n")
         self._metrics.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
 
-    def sheet(self, step: int, picture: np.ndarray) -> None:
-        """Samples after a step; and the losses so far, drawn."""
+    def log_sheet(self, step: int, picture: np.ndarray) -> None:
+        """Write (H, W, 3) uint8 samples after a step, and plot the metrics so far."""
         with atomic_open(self._run / "samples" / f"{step:06}.png") as file:
             Image.fromarray(picture).save(file, "PNG")
         self._board.add_image("samples", picture, step, dataformats="HWC")
-        plot(self._run)
+        plot_metrics(self._run)
 
     def sync(self) -> None:
-        """All that was said is on disk."""
+        """Flush everything to disk."""
         self._metrics.flush()
         os.fsync(self._metrics.fileno())
         self._board.flush()
 
 
-def lines(run: Path) -> list[dict]:
-    """The lines of a run's metrics.jsonl that are whole; none if it is not there."""
+def read_metrics(run: Path) -> list[dict]:
+    """Return the valid lines of a run's metrics.jsonl; none if there is no such file."""
     return _read(run / "metrics.jsonl")[0]
 
 
 def _read(path: Path) -> tuple[list[dict], int]:
-    """(the lines that are whole, how many others there are). Raises UserError if it is no file that can be read."""
-    found, damaged = [], 0
+    """Return (the valid lines, the number of others). Raise UserError if the file cannot be read."""
+    found: list[dict] = []
+    damaged = 0
     try:
         check_regular(path)
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES:,} bytes")
+        if path.stat().st_size > MAX_METRICS_BYTES:
+            raise ValueError(f"more than {MAX_METRICS_BYTES:,} bytes")
         with open(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES):
                 try:
-                    held = parse_json(line, {"step": int, "kind": str})
+                    held: Any = parse_json(line, {"step": int, "kind": str})
                     kind, values = held["kind"], {name: held[name] for name in held if name not in ("step", "kind")}
-                    is_ours = held["step"] >= 0 and kind in KINDS and len(values) <= MAX_NAMES
-                    if not is_ours or not all(map(_is_score, values.items())):
+                    is_ours = held["step"] >= 0 and kind in LINE_KINDS and len(values) <= MAX_LINE_NAMES
+                    if not is_ours or not all(_is_value(*item) for item in values.items()):
                         raise ValueError("not a line of this program")
                     found.append(held)
                 except ValueError:  # the process was killed while it wrote it, or the disk lost it
@@ -124,19 +128,19 @@ def _read(path: Path) -> tuple[list[dict], int]:
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or str(error)
-        raise UserError(path, told, "the losses of a run, a line each", "move it away") from error
+        found_error = getattr(error, "strerror", None) or str(error)
+        raise UserError(path, found_error, "the metrics of a run, one JSON object a line", "move it away") from error
     return found, damaged
 
 
-def _is_score(item: tuple[str, object]) -> bool:
-    name, value = item
-    is_number = value is None or (type(value) in (int, float) and abs(value) < MAX_SCORE)
+def _is_value(name: str, value: object) -> bool:
+    is_number = value is None or (isinstance(value, (int, float)) and abs(value) < MAX_ABS_VALUE)
+    is_number &= type(value) is not bool
     return is_number and re.fullmatch("[A-Za-z0-9_]{1,60}", name) is not None
 
 
-def _cut(path: Path, step: int) -> None:
-    """Take back the lines after `step`. The file is made anew, so that it is no link to another one."""
+def _truncate(path: Path, step: int) -> None:
+    """Remove the lines after `step`. The file is written anew, so that it is no link to another one."""
     held, damaged = _read(path)
     if damaged > 1:  # one is what a kill leaves
         print(f"{path}: {damaged} damaged lines are left out", file=sys.stderr)
@@ -145,17 +149,17 @@ def _cut(path: Path, step: int) -> None:
         file.writelines(json.dumps(line) + "\n" for line in kept)
 
 
-def plot(run: Path) -> None:
-    """Draw metrics.jsonl as loss.png: losses above, scores below."""
+def plot_metrics(run: Path) -> None:
+    """Plot metrics.jsonl as loss.png: losses above, scores below."""
     from matplotlib.figure import Figure
 
-    said = lines(run)
-    kinds = [kind for kind in KINDS if any(line["kind"] == kind for line in said)]
+    metrics = read_metrics(run)
+    kinds = [kind for kind in LINE_KINDS if any(line["kind"] == kind for line in metrics)]
     if not kinds:
         return
     figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
-        rows = [line for line in said if line["kind"] == kind]
+        rows = [line for line in metrics if line["kind"] == kind]
         for name in [name for name in rows[0] if name not in ("step", "kind")]:
             values = [math.nan if row.get(name) is None else row[name] for row in rows]
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))

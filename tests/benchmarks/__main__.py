@@ -206,7 +206,7 @@ def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
     import torch
     from PIL import Image
 
-    from models.data.dataset import Pictures
+    from models.data.batches import Pictures
 
     with tempfile.TemporaryDirectory() as root:
         paths = []
@@ -276,7 +276,7 @@ def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
 
     from models.zoo import MODELS
 
-    trainer = MODELS[name].trainer(config, device, np.zeros((1, config.size, config.size, 3), np.uint8))
+    trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})
 
     def step(i: int) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):

@@ -50,9 +50,9 @@ def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
     pictures, _ = drawn
     order = np.random.default_rng(1).permutation(len(pictures))
     halves = pictures[order[:90]], pictures[order[90:]]
-    same, _ = evaluate.distance(pictures, pictures, halves[1], {"small": extractor}, CPU)
-    half, _ = evaluate.distance(halves[0], halves[1], halves[1], {"small": extractor}, CPU)
-    far, _ = evaluate.distance(noise(180), pictures, halves[1], {"small": extractor}, CPU)
+    same, _ = evaluate.measure_distances(pictures, pictures, halves[1], {"small": extractor}, CPU)
+    half, _ = evaluate.measure_distances(halves[0], halves[1], halves[1], {"small": extractor}, CPU)
+    far, _ = evaluate.measure_distances(noise(180), pictures, halves[1], {"small": extractor}, CPU)
     assert abs(same["kid_small"]) < 0.1 * far["kid_small"]
     assert abs(half["kid_small"]) < 0.1 * far["kid_small"]
     assert same["nearest"]["samples"] == pytest.approx(0, abs=1e-6)
@@ -62,10 +62,10 @@ def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
 
 
 def test_by_vgg16_the_pictures_themselves_are_near_and_noise_is_far(drawn):
-    extractors = {"vgg16": evaluate.by_vgg16(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
+    extractors = {"vgg16": evaluate.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
     pictures = drawn[0]
     same, half, far = (
-        evaluate.distance(fake, real, pictures[:9], extractors, CPU)[0]["kid_vgg16"]
+        evaluate.measure_distances(fake, real, pictures[:9], extractors, CPU)[0]["kid_vgg16"]
         for fake, real in ((pictures, pictures), (pictures[::2], pictures[1::2]), (noise(90), pictures[::2]))
     )
     assert abs(same) < 0.01 * far
@@ -84,14 +84,16 @@ def test_fid_is_its_formula_when_there_are_enough_pictures():
 
 def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn, extractor):
     pictures, _ = drawn
-    first = evaluate.distance(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0]
+    first = evaluate.measure_distances(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0]
     torch.manual_seed(99)
-    assert evaluate.distance(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0] == first
+    assert (
+        evaluate.measure_distances(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0] == first
+    )
 
 
 def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn, extractor):
     pictures, _ = drawn
-    _, sheet = evaluate.distance(pictures[:16], pictures, pictures[:4], {"small": extractor}, CPU)
+    _, sheet = evaluate.measure_distances(pictures[:16], pictures, pictures[:4], {"small": extractor}, CPU)
     assert sheet.shape == (8 * 64, 8 * 64, 3)
     cells = sheet.reshape(8, 64, 8, 64, 3).swapaxes(1, 2).reshape(16, 4, 64, 64, 3)
     for i in range(16):
@@ -126,7 +128,9 @@ def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
 
 def test_the_confusion_matrix_is_a_picture(tmp_path):
     counts = np.diag(np.arange(1, 10)).astype(np.int64)
-    evaluate.save_confusion(tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))), {"weights": "ab"})
+    evaluate.save_confusion_matrix(
+        tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))), {"weights": "ab"}
+    )
     with Image.open(tmp_path / "it.png") as picture:
         assert picture.text["weights"] == "ab"
         assert picture.size == (560, 480)
@@ -148,9 +152,9 @@ def weights() -> dict[str, dict[str, dict[str, np.ndarray]]]:
 
 def test_both_files_of_vgg16_make_the_same_network(tmp_path):
     (tmp_path / "vgg16.ckpt").write_bytes(pickle.dumps(weights(), 3))
-    of_arrays = perceptual.vgg16(tmp_path / "vgg16.ckpt")
+    of_arrays = perceptual.load_vgg16(tmp_path / "vgg16.ckpt")
     torch.save({f"features.{name}": value for name, value in of_arrays.state_dict().items()}, tmp_path / "vgg16.pth")
-    of_torch = perceptual.vgg16(tmp_path / "vgg16.pth")
+    of_torch = perceptual.load_vgg16(tmp_path / "vgg16.pth")
     x = torch.rand(2, 3, 64, 64)
     assert of_arrays(x).shape == (2, 512, 4, 4)
     assert torch.equal(of_arrays(x), of_torch(x))
@@ -183,7 +187,7 @@ def test_what_is_no_vgg16_is_refused_and_nothing_in_it_runs(content, tmp_path, m
     }[content]
     (tmp_path / "vgg16.ckpt").write_bytes(data)
     with pytest.raises(UserError, match=r"damaged .*the weights of VGG16"):
-        perceptual.vgg16(tmp_path / "vgg16.ckpt")
+        perceptual.load_vgg16(tmp_path / "vgg16.ckpt")
     assert not (tmp_path / "it_ran").exists()
 
 
@@ -199,17 +203,17 @@ def test_inception_is_read_as_torchscript(tmp_path, drawn):
             return x.float().mean((2, 3)).repeat(1, self.times)[:, :2048]
 
     torch.jit.save(torch.jit.script(Inception(683)), tmp_path / "inception.pt")
-    found = evaluate.features(drawn[0][:3], evaluate.by_inception(tmp_path / "inception.pt"), CPU)[:, :3]
+    found = evaluate.extract_features(drawn[0][:3], evaluate.inception_extractor(tmp_path / "inception.pt"), CPU)[:, :3]
     torch.testing.assert_close(found, torch.from_numpy(drawn[0][:3]).float().mean((1, 2)), rtol=1e-4, atol=1e-3)
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UserError, match="no such TorchScript"):
-        evaluate.by_inception(tmp_path / "text.pt")
+        evaluate.inception_extractor(tmp_path / "text.pt")
     torch.jit.save(torch.jit.script(nn.ReLU()), tmp_path / "other.pt")
     with pytest.raises(UserError, match="no such TorchScript"):
-        evaluate.by_inception(tmp_path / "other.pt")
+        evaluate.inception_extractor(tmp_path / "other.pt")
     torch.jit.save(torch.jit.script(Inception(2)), tmp_path / "small.pt")
     with pytest.raises(UserError, match="6 features; 2048"):
-        evaluate.by_inception(tmp_path / "small.pt")
+        evaluate.inception_extractor(tmp_path / "small.pt")
 
 
 def test_the_first_of_equal_files_that_is_to_be_had_is_taken(tmp_path, monkeypatch):

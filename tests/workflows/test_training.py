@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.training import loop as train
+from models.training import checkpoint
 from tests.support.run_luigi import last_line, luigi
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ RUN = Path("data/runs/dcgan96-faces-tiny")
 
 
 def state(run: Path) -> dict:
-    return train.read(run / "last.pt")
+    return checkpoint.read(run / "last.pt")
 
 
 def equal(a: Path, b: Path) -> None:
@@ -104,6 +104,7 @@ def test_fresh_leaves_the_old_run_where_the_new_one_cannot_start(place):
     assert {path.name for path in (place / "data/runs").iterdir() if path.is_dir()} == {RUN.name, "other"}
 
 
+@pytest.mark.full
 def test_init_from_takes_the_weights_of_another_run(place, trained):
     (place / "data/runs").mkdir(parents=True)
     shutil.copytree(trained / RUN, place / "data/runs/first")
@@ -262,6 +263,7 @@ def test_ctrl_c_saves_a_run_of_two_processes(place):
 
 
 @pytest.mark.parametrize("pause", [0.7, 1.5, 2.2])
+@pytest.mark.full
 def test_ctrl_c_while_it_starts_is_told_as_such(pause, place):
     process = start(place, *TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000")
     time.sleep(pause)
@@ -293,6 +295,7 @@ def kill_and_go_on(place: Path, steps: int, pauses: list[float]) -> int:
     return hits
 
 
+@pytest.mark.full
 def test_killed_and_started_again_the_run_is_the_same(place):
     assert kill_and_go_on(place, 120, [4.5, 5.0]) == 2
 
@@ -423,7 +426,7 @@ def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
 
 def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
     from models.papers.dcgan import PRESETS96, Generator96
-    from models.sampling import latents as latent
+    from models.sampling import attributes
 
     torch.manual_seed(0)
     network = Generator96(PRESETS96["tiny"]).eval()
@@ -434,10 +437,10 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
         seen.extend(pictures)
         return [{"even"} | ({"rare"} if i < 3 else set()) if i % 2 == 0 else set() for i in range(first, len(seen))]
 
-    vectors, counts = latent.attribute_vectors(network, label, samples=250, seed=4)
+    vectors, counts = attributes.attribute_vectors(network, label, samples=250, seed=4)
     assert counts == {"even": 125, "rare": 2}
     assert set(vectors) == {"even"}  # the other is too thin
-    from models.data.dataset import seed_for
+    from models.seeds import seed_for
 
     rng = torch.Generator().manual_seed(seed_for("attributes", 4))
     z = torch.cat([network.noise(n, rng) for n in (100, 100, 50)])
@@ -445,7 +448,7 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
 
 
 def test_attributes_are_applied_by_the_articles_rule():
-    from models.sampling.latents import apply_attributes
+    from models.sampling.attributes import apply_attributes
 
     z0, vector = torch.tensor([[0.9, -0.2]]), torch.tensor([0.4, -0.6])
     torch.testing.assert_close(apply_attributes(z0, [(vector, 0.5)]), torch.tensor([[1.0, -0.5]]))  # clipped

@@ -14,14 +14,14 @@ from workflows import training
 LISTENING = """if True:
     import json, sys
     import psutil, torch
-    from models import ranks
+    from models import distributed
 
     store, rank = torch.distributed.FileStore(sys.argv[1], 2), int(sys.argv[2])
-    with ranks.joined("gloo", store=store, rank=rank, world_size=2):
-        assert ranks.any_of(rank == 1)
+    with distributed.process_group("gloo", store=store, rank=rank, world_size=2):
+        assert distributed.any_rank(rank == 1)
         found = psutil.Process().net_connections(kind="inet")
         print(json.dumps([each.laddr.ip for each in found]))
-        ranks.any_of(False)
+        distributed.any_rank(False)
 """
 
 
@@ -46,20 +46,21 @@ def test_all_sockets_of_a_group_are_on_the_loopback_interface(environment, tmp_p
 TOGETHER = """
 import os, signal, sys
 import torch
-from models import ranks, runs
-from models.data import UserError
+from models import distributed
+from models.data.dataset import UserError
+from models.runs.worker import run_worker
 
 def train():
     rank = int(os.environ["RANK"])
     assert os.stat(os.path.dirname(os.environ["ANIME_STORE"])).st_mode & 0o077 == 0
     store = torch.distributed.FileStore(os.environ["ANIME_STORE"], 2)
-    with ranks.joined("gloo", store=store, rank=rank, world_size=2):
+    with distributed.process_group("gloo", store=store, rank=rank, world_size=2):
         if rank == {rank}:
             {work}
         for _ in range(3):
-            ranks.any_of(False)
+            distributed.any_rank(False)
 
-sys.exit(runs.in_child(train, "runs/r"))
+sys.exit(run_worker(train, "runs/r"))
 """
 
 

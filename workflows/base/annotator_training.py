@@ -92,5 +92,5 @@ class DrawnTraining(NamedRun):
             "fresh": self.fresh,
             "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
         }
-        train_in_children([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
+        train_in_children([f"workflows.workers.{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True

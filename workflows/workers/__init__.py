@@ -1,0 +1,1 @@
+"""The processes that tasks start, which join `pipeline` and `models`."""

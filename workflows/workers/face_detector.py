@@ -1,10 +1,12 @@
-"""`python -m workflows.workers.face_detector JOB`: what TrainFaceDetector starts in a process of its own. Here the
-pipeline's network and scenes meet the models' training, which know nothing of each other."""
+"""`python -m workflows.workers.face_detector JOB`: the process that TrainFaceDetector starts.
+
+It joins the pipeline's network and scenes with the training in `models`, which do not import each other."""
 
 import functools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,15 +14,16 @@ import torch
 
 from models.annotators.face_crops import Crops, Scenes
 from models.annotators.face_detector import Config, FaceDetector
-from models.data.dataset import seed_for
 from models.runs import export
-from models.runs import folder as runs
+from models.runs.folder import lock_run, open_folder
+from models.runs.worker import run_worker
+from models.seeds import seed_for
 from models.training.loop import fit
 from pipeline.faces.network import FaceNetwork
 
 
-def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:
-    """Train as the settings say, on from where the run stands, with the scenes that DrawScenes left in `drawn`."""
+def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
+    """Train with the settings, resuming from where the run stands, on the scenes of DrawScenes in `drawn`."""
     config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
     place = Path(drawn["scenes"])
     scenes = Scenes(np.load(place / "pictures.npy", mmap_mode="r"), np.load(place / "faces.npy"))
@@ -28,8 +31,8 @@ def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> No
     cv2.setNumThreads(1)  # crops are small
     torch.manual_seed(seed_for(seed, "weights"))
     trainer = FaceDetector(config, FaceNetwork(), held_out)
-    with runs.alone(folder):
-        runs.open_folder(folder, settings, fresh=fresh)
+    with lock_run(folder):
+        open_folder(folder, settings, fresh=fresh)
         fit(
             trainer,
             Crops(learned, config.size, config.batch_size, seed=seed),
@@ -44,13 +47,13 @@ def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> No
         )
 
 
-def _export(run: Path, trainer: FaceDetector, settings: dict, step: int) -> None:
-    """The averaged network, in half precision."""
-    weights = trainer.exported().state_dict()
+def _export(run: Path, trainer: FaceDetector, settings: dict[str, Any], step: int) -> None:
+    """Write the averaged network, in half precision."""
+    weights = trainer.exported()["detector"].state_dict()
     halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     export.write_weights(run, halves, {"model": settings["model"], "config": settings["config"], "steps": step})
 
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    sys.exit(runs.in_child(functools.partial(train, **job), job["run"]))
+    sys.exit(run_worker(functools.partial(train, **job), job["run"]))

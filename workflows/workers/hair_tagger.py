@@ -1,30 +1,33 @@
-"""`python -m workflows.workers.hair_tagger JOB`: what TrainHairTagger starts in a process of its own. Here the
-pipeline's lessons meet the models' training, which know nothing of each other."""
+"""`python -m workflows.workers.hair_tagger JOB`: the process that TrainHairTagger starts.
+
+It joins the pipeline's patches with the training in `models`, which do not import each other."""
 
 import functools
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from models.annotators.hair_tagger import Batches, Config, HairTaggerTraining, Patches, as_batch
-from models.data.dataset import seed_for
+from models.annotators.hair_tagger import Batches, Config, HairTaggerTraining, Patches, to_batch
 from models.runs import export
-from models.runs import folder as runs
+from models.runs.folder import lock_run, open_folder
+from models.runs.worker import run_worker
+from models.seeds import seed_for
 from models.training.loop import fit
 from pipeline.hair.color_network import normalised
 
 
-def train(run: str, drawn: dict[str, str], settings: dict, *, fresh: bool) -> None:
-    """Train as the settings say, on from where the run stands, with the lessons that DrawHair left in `drawn`."""
+def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
+    """Train with the settings, resuming from where the run stands, on the patches of DrawHair in `drawn`."""
     config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
     learned, held_out = (_patches(Path(drawn[name])) for name in ("learned", "held_out"))
     torch.manual_seed(seed_for(seed, "weights"))
-    trainer = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
-    with runs.alone(folder):
-        runs.open_folder(folder, settings, fresh=fresh)
+    trainer = HairTaggerTraining(config, to_batch(held_out, normalised), held_out.pictures)
+    with lock_run(folder):
+        open_folder(folder, settings, fresh=fresh)
         fit(
             trainer,
             Batches(learned, normalised, config.batch_size, seed=seed),
@@ -43,16 +46,16 @@ def _patches(folder: Path) -> Patches:
     return Patches(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Patches._fields))
 
 
-def _export(run: Path, trainer: HairTaggerTraining, settings: dict, step: int) -> None:
+def _export(run: Path, trainer: HairTaggerTraining, settings: dict[str, Any], step: int) -> None:
     about = {
         "model": settings["model"],
         "config": settings["config"],
         "steps": step,
         "reliability": trainer.reliability(),
     }
-    export.write_weights(run, trainer.exported().state_dict(), about)
+    export.write_weights(run, trainer.exported()["tagger"].state_dict(), about)
 
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    sys.exit(runs.in_child(functools.partial(train, **job), job["run"]))
+    sys.exit(run_worker(functools.partial(train, **job), job["run"]))

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from models.annotators.hair_tagger import PRESETS, Batches, HairTagger, HairTaggerTraining, Patches, as_batch
-from models.data.dataset import seed_for
+from models.annotators.hair_tagger import PRESETS, Batches, HairTagger, HairTaggerTraining, Patches, to_batch
+from models.seeds import seed_for
 from tests.support.run_luigi import last_line, luigi
 
 
@@ -29,12 +29,12 @@ def normalised(pictures: np.ndarray) -> np.ndarray:
 def test_it_learns_which_colour_is_where_hair_is():
     torch.manual_seed(0)
     config, learned, held_out = PRESETS["tiny"], patches(64), patches(32, seed=1)
-    trainer = HairTaggerTraining(config, as_batch(held_out, normalised), held_out.pictures)
+    trainer = HairTaggerTraining(config, to_batch(held_out, normalised), held_out.pictures)
     batches = Batches(learned, normalised, config.batch_size, seed=0)
     losses = [trainer.step(batches(i), i % config.horizon)["name"].item() for i in range(200)]
     assert losses[-1] < 0.2 * losses[0]
     assert trainer.validate(200)["right"] > 0.9
-    _, look = trainer.exported()(as_batch(held_out, normalised)["patch"])
+    _, look = trainer.exported()["tagger"](to_batch(held_out, normalised)["patch"])
     assert look[:, :7].mean() > look[:, 9:].mean()
     sheet = trainer.sheet(200)
     assert sheet.dtype == np.uint8

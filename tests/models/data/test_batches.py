@@ -9,7 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from models.data.dataset import Dataset, Pictures, UserError, in_range, labels
+from models import distributed
+from models.data.batches import Pictures, in_range
+from models.data.dataset import Dataset, UserError
+from models.data.labels import class_labels
 
 CPU = torch.device("cpu")
 
@@ -159,14 +162,13 @@ def test_half_of_the_pictures_are_mirrored_if_asked():
 
 
 def test_each_process_gets_its_slice(monkeypatch):
-    from models import distributed as ranks
 
     batches = Pictures(numbered(40), 8, seed=0, device=CPU, hflip=True)
     whole = batches(2)["picture"]
-    monkeypatch.setattr(ranks, "world", lambda: 2)
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
     parts = []
     for rank in (0, 1):
-        monkeypatch.setattr(ranks, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         parts.append(batches(2)["picture"])
     assert torch.equal(torch.cat(parts), whole)
 
@@ -208,18 +210,18 @@ def test_class_folders_are_classes(tmp_path):
     task = BuildFaceDataset(source="folder", path=tmp_path / "icons", data_root=tmp_path / "data", name="icons", jobs=1)
     assert luigi.build([task], local_scheduler=True, log_level="ERROR")
     dataset = Dataset(tmp_path / "data/datasets/icons", tmp_path / "data/cache")
-    names, classes = labels(dataset.faces, "tags")
+    names, classes = class_labels(dataset.faces, "tags")
     assert names == ["agiri", "sonya", "yasuna"]
     for source_id, number in zip(dataset.faces["source_id"].to_pylist(), classes, strict=True):
         assert source_id.split("/")[0] == names[number]
-    batch = data.labelled(dataset, dcgan.PRESETS128["tiny"], seed=0, device=CPU, column="tags")(0)
+    batch = data.labelled({"faces": dataset}, dcgan.PRESETS128["tiny"], seed=0, device=CPU, column="tags")(0)
     assert batch["label"].shape == (4,)
     assert batch["picture"].shape == (4, 32, 32, 3)
 
 
 def test_faces_without_a_label_are_minus_one(faces, tmp_path):
     table = Dataset(faces, tmp_path).faces
-    names, classes = labels(table, "hair_color")
+    names, classes = class_labels(table, "hair_color")
     assert names[3] == "blue"  # its number in every dataset
     assert all(
         (name is None and number == -1) or names[number] == name

@@ -78,6 +78,7 @@ def test_without_a_colour_each_seed_has_one_of_its_own(run):
     assert alike(np.asarray(mine), np.asarray(Image.open(run / "generated/faces-silver/000008.png")))
 
 
+@pytest.mark.full
 def test_colours_are_mixed_morphed_and_z_is_cut(run):
     place = run.parents[2]
     luigi(
@@ -112,6 +113,7 @@ def evaluation(run: Path) -> dict:
     return json.loads((run / "evaluation.json").read_text())
 
 
+@pytest.mark.full
 def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, tmp_path):
     (tmp_path / "data").mkdir()
     for name in ("datasets", "cache"):
@@ -185,6 +187,7 @@ def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
     assert line.startswith("error: data/datasets/some: blue alone of the labels blonde brown")
 
 
+@pytest.mark.full
 def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")

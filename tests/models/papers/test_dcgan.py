@@ -156,7 +156,7 @@ def test_both_losses_are_computed_before_either_update():
     """mattya's order: D's update is down the loss against the G of before."""
     config = dcgan.PRESETS96["tiny"]
     torch.manual_seed(1)
-    trainer = dcgan.DCGAN96(config, CPU, np.zeros((4, 32, 32, 3), np.uint8))
+    trainer = dcgan.DCGAN96(config, CPU, {"faces": np.zeros((4, 32, 32, 3), np.uint8)})
     batch = {"picture": torch.randint(256, (8, 32, 32, 3), dtype=torch.uint8)}
     real = (batch["picture"].permute(0, 3, 1, 2).float() - 128) / 128
     torch.manual_seed(2)
@@ -177,7 +177,7 @@ def test_the_second_article_takes_half_a_batch_of_real_pictures():
 
 
 def test_below_the_second_articles_sheet_is_a_walk_from_the_first_picture_to_the_second():
-    trainer = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, np.zeros((4, 32, 32, 3), np.uint8))
+    trainer = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, {"faces": np.zeros((4, 32, 32, 3), np.uint8)})
     sheet = trainer.sheet(0)
     assert sheet.shape == (6 * 32, 10 * 32, 3)
     first, second, walk = sheet[:32, :32], sheet[:32, 32:64], sheet[-32:]

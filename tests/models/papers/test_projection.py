@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from models.__main__ import sizes
 from models.nn import losses
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite
-from models.papers import acgan, projection
-from models.training import loop as train
+from models.papers import acgan, projection, srresnet
+from models.training import update
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def test_parameter_counts_are_the_published_ones():
 def test_counts_of_the_acgan_are_those_of_its_docstring():
     for labels, line in ((acgan.PRESETS["article"].labels, "nine hair colours"), (acgan.TAGS, "34 tags")):
         config = replace(acgan.PRESETS["article"], labels=labels)
-        counts = [count(acgan.SRResNetGenerator, config)]
+        counts = [count(srresnet.SRResNetGenerator, config)]
         counts += [count(acgan.Discriminator, replace(config, d_width=width)) for width in (16, 32)]
         assert f"| {line} | {counts[0]:,} | {counts[1]:,} | {counts[2]:,} |" in acgan.__doc__
     assert count(acgan.Discriminator, acgan.PRESETS["paper"]) == 23_895_427
@@ -124,7 +124,7 @@ def test_conditional_normalisation_mixes_the_scales_of_a_soft_condition():
 @pytest.mark.parametrize("kind", ["srresnet", "resblock"])
 def test_the_condition_can_enter_either_way_and_changes_the_picture(condition, kind):
     presets, build = {
-        "srresnet": (projection.SRRESNET, acgan.SRResNetGenerator),
+        "srresnet": (projection.SRRESNET, srresnet.SRResNetGenerator),
         "resblock": (projection.RESBLOCK, projection.ResBlockGenerator),
     }[kind]
     torch.manual_seed(0)
@@ -141,7 +141,9 @@ def test_the_condition_can_enter_either_way_and_changes_the_picture(condition, k
 
 
 def test_squeeze_and_excitation_is_a_field():
-    plain, squeezed = (acgan.SRResNetGenerator(replace(acgan.PRESETS["tiny"], squeeze=squeeze)) for squeeze in (0, 4))
+    plain, squeezed = (
+        srresnet.SRResNetGenerator(replace(acgan.PRESETS["tiny"], squeeze=squeeze)) for squeeze in (0, 4)
+    )
     assert not [m for m in plain.modules() if isinstance(m, SqueezeExcite)]
     assert len([m for m in squeezed.modules() if isinstance(m, SqueezeExcite)]) == acgan.PRESETS["tiny"].blocks
     squeezed(squeezed.noise(2), torch.eye(9)[:2])
@@ -172,19 +174,21 @@ LOSSES = [
 def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypatch):
     assert presets["article"].penalty_weight == of_d["penalty"]
     config, added = presets["tiny"], []
-    add = train.Update.add
+    add = update.Update.add
     monkeypatch.setattr(
-        train.Update, "add", lambda self, loss, **said: (added.append((loss, said)), add(self, loss, **said))[1]
+        update.Update,
+        "add",
+        lambda self, loss, **components: (added.append((loss, components)), add(self, loss, **components))[1],
     )
-    trainer = kind(config, CPU, None)
+    trainer = kind(config, CPU, {})
     picture = torch.randint(256, (config.pictures, config.size, config.size, 3), dtype=torch.uint8)
     trainer.step({"picture": picture, "label": torch.eye(9)[torch.arange(config.pictures) % 9]}, 0)
     assert len(added) == config.d_steps + 1
-    for (loss, said), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
-        assert said.keys() == weights.keys()
+    for (loss, components), weights in zip(added, [of_d] * config.d_steps + [of_g], strict=True):
+        assert components.keys() == weights.keys()
         if weights:
-            assert loss.item() == pytest.approx(sum(weights[name] * part.item() for name, part in said.items()))
-            assert all(part.item() > 0 for part in said.values())
+            assert loss.item() == pytest.approx(sum(weights[name] * part.item() for name, part in components.items()))
+            assert all(part.item() > 0 for part in components.values())
 
 
 @pytest.mark.parametrize(
@@ -192,7 +196,7 @@ def test_losses_weigh_what_the_article_says(kind, presets, of_d, of_g, monkeypat
     [(projection.SRResNetCGAN, projection.SRRESNET["tiny"]), (acgan.ACGAN, replace(acgan.PRESETS["tiny"], d_steps=2))],
 )
 def test_the_discriminator_takes_its_steps_first_each_on_new_pictures(kind, config):
-    trainer = kind(config, CPU, None)
+    trainer = kind(config, CPU, {})
     seen = []
     calls = trainer.d.forward
     trainer.d.forward = lambda x, *y: (seen.append((x.requires_grad, x.detach().mean().item())), calls(x, *y))[1]
@@ -205,9 +209,9 @@ def test_the_discriminator_takes_its_steps_first_each_on_new_pictures(kind, conf
 
 
 def test_learning_rates_fall_as_the_papers_say():
-    paper = projection.ResBlockCGAN(replace(projection.RESBLOCK["tiny"], decay_from=100, decay_to=200), CPU, None)
+    paper = projection.ResBlockCGAN(replace(projection.RESBLOCK["tiny"], decay_from=100, decay_to=200), CPU, {})
     assert [paper.rate(i) for i in (0, 100, 150, 200, 900)] == pytest.approx([2e-4, 2e-4, 1e-4, 0, 0])
-    other = acgan.ACGAN(replace(acgan.PRESETS["tiny"], half_from=10, half_life=5), CPU, None)
+    other = acgan.ACGAN(replace(acgan.PRESETS["tiny"], half_from=10, half_life=5), CPU, {})
     assert [other.rate(i) for i in (0, 10, 15, 20)] == pytest.approx([2e-4, 2e-4, 1e-4, 0.5e-4])
 
 

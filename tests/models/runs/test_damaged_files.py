@@ -17,9 +17,10 @@ import torch
 
 from models import files
 from models.data.dataset import Dataset, UserError
-from models.runs import export
+from models.runs import card, export, settings
 from models.runs import folder as runs
-from models.sampling import latents as latent
+from models.sampling import attributes, save
+from models.training import checkpoint
 from models.training import logger as journal
 from models.training import loop as train
 from models.zoo import MODELS
@@ -28,7 +29,7 @@ from tests.models.training.test_loop import Line, no_batches
 DEEP = b"[" * 100_000
 
 
-def settings(**changes) -> dict:
+def run_settings(**changes) -> dict:
     config = json.loads(json.dumps(asdict(MODELS["dcgan96"].presets["tiny"])))
     dataset = {"name": "faces", "digest": "0" * 64, "faces": 8, "size": 32, "box_scale": 1.5}
     held = {"model": "dcgan96", "preset": "tiny", "config": config, "seed": 0, "precision": "fp32", "init_from": None}
@@ -47,30 +48,30 @@ def write(path: Path, content: object) -> None:
         DEEP,
         b"[]",
         b"9" * 6000,
-        settings(init_from="x"),
-        settings(config=[]),
-        settings(seed="0"),
-        settings(config={"steps": "x"}),
-        settings(config={"steps": None}),
-        settings(config={"steps": 1e12}),
-        settings(config={"widths": [[1]]}),
-        settings(config={"widths": {"a": 1}}),
-        settings(dataset={"name": 1}),
-        settings(dataset={"name": "faces", "digest": None}),
-        settings(model={}),
-        settings(precision=["fp32"]),
+        run_settings(init_from="x"),
+        run_settings(config=[]),
+        run_settings(seed="0"),
+        run_settings(config={"steps": "x"}),
+        run_settings(config={"steps": None}),
+        run_settings(config={"steps": 1e12}),
+        run_settings(config={"widths": [[1]]}),
+        run_settings(config={"widths": {"a": 1}}),
+        run_settings(dataset={"name": 1}),
+        run_settings(dataset={"name": "faces", "digest": None}),
+        run_settings(model={}),
+        run_settings(precision=["fp32"]),
     ],
 )
 def test_settings_that_are_damaged_are_one_clear_line(content, tmp_path):
     write(tmp_path / "config.json", content)
     with pytest.raises(UserError, match=r"config\.json: damaged \(.*; start anew with --fresh$"):
-        runs.read_settings(tmp_path)
+        settings.read_settings(tmp_path)
 
 
 def test_settings_of_another_model_are_other_settings(tmp_path):
-    write(tmp_path / "config.json", settings(model="nosuch", preset="odd", init_from={"run": "first"}))
-    held = runs.read_settings(tmp_path)
-    assert runs.differences(held, settings())[0] == "model nosuch, now dcgan96"
+    write(tmp_path / "config.json", run_settings(model="nosuch", preset="odd", init_from={"run": "first"}))
+    held = settings.read_settings(tmp_path)
+    assert settings.differences(held, run_settings())[0] == "model nosuch, now dcgan96"
 
 
 # --- metrics.jsonl
@@ -103,18 +104,18 @@ GOOD = [{"step": step, "kind": "loss", "d": 0.5, "g": None} for step in (1, 2, 3
 def test_a_damaged_line_of_losses_is_left_out_and_the_others_stay(line, tmp_path):
     good = [json.dumps(each).encode() for each in GOOD]
     (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([good[0], line, *good[1:]]) + b"\n")
-    assert journal.lines(tmp_path) == GOOD
+    assert journal.read_metrics(tmp_path) == GOOD
     with journal.RunLogger(tmp_path, 2, 4, 1) as after:
-        after.losses(4, {"d": torch.tensor(1.0)})
-    assert [each["step"] for each in journal.lines(tmp_path)] == [1, 2, 4]
-    journal.plot(tmp_path)
-    assert "not finite" in export.card(tmp_path, settings(), 4) or "g" not in journal.lines(tmp_path)[-1]
+        after.log_losses(4, {"d": torch.tensor(1.0)})
+    assert [each["step"] for each in journal.read_metrics(tmp_path)] == [1, 2, 4]
+    journal.plot_metrics(tmp_path)
+    assert "not finite" in card.model_card(tmp_path, run_settings(), 4) or "g" not in journal.read_metrics(tmp_path)[-1]
 
 
 def test_losses_of_other_names_are_drawn_too(tmp_path):
     rows = [{"step": 1, "kind": "loss", "d": 1.0}, {"step": 2, "kind": "loss", "e": 1.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    journal.plot(tmp_path)
+    journal.plot_metrics(tmp_path)
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -141,7 +142,7 @@ def test_losses_and_samples_that_are_gone_are_begun_anew(tmp_path):
     for name in ("metrics.jsonl", "samples", "tensorboard", "loss.png", "README.md"):
         files.discard(tmp_path / name)
     train.fit(Line(), no_batches, tmp_path, steps=4, log_every=1)
-    assert [line["step"] for line in journal.lines(tmp_path)] == [3, 4]
+    assert [line["step"] for line in journal.read_metrics(tmp_path)] == [3, 4]
 
 
 @pytest.mark.parametrize(
@@ -166,12 +167,12 @@ def test_checkpoints_of_another_name_or_behind_a_link_are_not_removed(tmp_path):
     for step in range(5):
         (theirs / f"{step:06}.pt").write_bytes(b"x")
     for step in range(10, 16):
-        train.save(tmp_path / "run", Line(), step)
+        checkpoint.save(tmp_path / "run", Line(), step)
     found = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert found == {"mine.pt", "².pt", "000013.pt", "000014.pt", "000015.pt"}
     files.discard(tmp_path / "run" / "checkpoints")
     (tmp_path / "run" / "checkpoints").symlink_to(theirs)
-    train.save(tmp_path / "run", Line(), 20)
+    checkpoint.save(tmp_path / "run", Line(), 20)
     assert len(list(theirs.iterdir())) == 6
 
 
@@ -222,7 +223,7 @@ def changed(held: dict, where: str, value: object) -> dict:
 )
 def test_a_checkpoint_of_odd_values_is_none_of_ours(where, value, tmp_path):
     train.fit(adam_line(), no_batches, tmp_path, steps=2)
-    torch.save(changed(train.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
+    torch.save(changed(checkpoint.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
     with pytest.raises(UserError, match=r"last\.pt: holds something else; .*; copy .*000002\.pt to it"):
         train.fit(adam_line(), no_batches, tmp_path, steps=4)
 
@@ -249,14 +250,14 @@ def test_a_checkpoint_of_odd_values_is_none_of_ours(where, value, tmp_path):
 )
 def test_a_checkpoint_of_odd_tensors_is_refused_before_it_is_used(where, value, tmp_path):
     train.fit(adam_line(), no_batches, tmp_path, steps=2)
-    torch.save(changed(train.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
+    torch.save(changed(checkpoint.read(tmp_path / "last.pt"), where, value), tmp_path / "last.pt")
     with pytest.raises(UserError, match=r"made by Line, and its (line|optimizer) does not fit; "):
-        train.load(tmp_path, adam_line())
+        checkpoint.load(tmp_path, adam_line())
 
 
 def test_a_checkpoint_of_a_torch_with_fewer_settings_is_gone_on_with(tmp_path):
     train.fit(adam_line(), no_batches, tmp_path, steps=2)
-    held = changed(train.read(tmp_path / "last.pt"), "optimizer.param_groups.0.weight_decay", KeyError)
+    held = changed(checkpoint.read(tmp_path / "last.pt"), "optimizer.param_groups.0.weight_decay", KeyError)
     torch.save(held, tmp_path / "last.pt")
     train.fit(adam_line(), no_batches, tmp_path, steps=4)
 
@@ -274,7 +275,7 @@ def test_a_checkpoint_that_is_no_archive_of_ours_is_told_with_its_cure(damage, t
     else:
         last.write_bytes({"packed": packed(data), "empty": b"", "no archive": data[2:], "zeros": bytes(5000)}[damage])
     with pytest.raises(UserError, match=r"last\.pt: (damaged \(.*\)|holds more than tensors); .*; copy .*2\.pt to it"):
-        train.load(tmp_path, Line())
+        checkpoint.load(tmp_path, Line())
 
 
 # --- model.safetensors
@@ -298,9 +299,9 @@ def weights_of(run: Path, name: str = "dcgan96", **changes) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_whole_is_loaded(model, tmp_path):
     weights_of(tmp_path, model)
-    network = export.load(tmp_path)
+    network = export.load_network(tmp_path)
     assert not network.training
-    assert export.about(tmp_path)["steps"] == 3
+    assert export.read_about(tmp_path)["steps"] == 3
 
 
 @pytest.mark.parametrize("model", ["dcgan96", "dcgan128", "cgan-resblock", "acgan"])
@@ -342,9 +343,9 @@ def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, ch
     weights_of(tmp_path, model, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
-        UserError, match=r"model\.safetensors: damaged \(.*\); the weights of a model of ZOO; remove it"
+        UserError, match=r"model\.safetensors: damaged \(.*\); the weights of a model of this program; remove it"
     ):
-        export.load(tmp_path)
+        export.load_network(tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
 
 
@@ -358,7 +359,7 @@ def test_a_small_file_whose_picture_would_be_huge_is_refused(tmp_path):
         tmp_path, {name: torch.zeros(t.shape, dtype=t.dtype) for name, t in plan.state_dict().items()}, about
     )
     with pytest.raises(UserError, match=r"a layer of [0-9,]+ numbers for one picture"):
-        export.load(tmp_path)
+        export.load_network(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -375,7 +376,7 @@ def test_a_small_file_whose_picture_would_be_huge_is_refused(tmp_path):
 )
 def test_what_is_no_safetensors_is_told(content, tmp_path):
     write(tmp_path / "model.safetensors", content)
-    for read in (export.load, export.about):
+    for read in (export.load_network, export.read_about):
         with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
             read(tmp_path)
 
@@ -383,8 +384,8 @@ def test_what_is_no_safetensors_is_told(content, tmp_path):
 @pytest.mark.parametrize("change", ["missing", "more", "halves", "other shape"])
 def test_other_tensors_than_the_networks_are_told_by_name(change, tmp_path):
     weights_of(tmp_path)
-    about = json.loads(json.dumps(export.about(tmp_path)))
-    weights = export.load(tmp_path).state_dict()
+    about = json.loads(json.dumps(export.read_about(tmp_path)))
+    weights = export.load_network(tmp_path).state_dict()
     name = "layers.0.weight"
     if change == "missing":
         del weights[name]
@@ -394,7 +395,7 @@ def test_other_tensors_than_the_networks_are_told_by_name(change, tmp_path):
         weights[name] = weights[name].half() if change == "halves" else weights[name].T
     export.write_weights(tmp_path, weights, about)
     with pytest.raises(UserError, match="another" if change == "more" else "layers.0.weight"):
-        export.load(tmp_path)
+        export.load_network(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "nothing"])
@@ -404,7 +405,7 @@ def test_weights_that_are_no_file_are_told(kind, tmp_path):
         path.mkdir()
     elif kind == "a pipe":
         os.mkfifo(path)
-    for read in (export.load, export.about, export.weights_sha256):
+    for read in (export.load_network, export.read_about, export.weights_sha256):
         with pytest.raises(UserError):
             read(tmp_path)
 
@@ -429,11 +430,11 @@ def test_weights_that_are_no_file_are_told(kind, tmp_path):
 def test_attributes_that_are_damaged_are_told_with_their_cure(content, tmp_path):
     path = tmp_path / "attributes.json"
     write(path, content)
-    latent.told_by(path)
+    save.read_provenance(path)
     with pytest.raises(UserError, match=r"attributes\.json: damaged \(.*; remove it"):
-        latent.vectors_in(path, 3)
+        attributes.read_vectors(path, 3)
     write(path, {"vectors": {"a": [1, 2, 0.5]}})
-    assert latent.vectors_in(path, 3) == {"a": [1, 2, 0.5]}
+    assert attributes.read_vectors(path, 3) == {"a": [1, 2, 0.5]}
 
 
 # --- the arrays of the cache
@@ -513,15 +514,15 @@ def test_a_small_checkpoint_that_asks_for_gigabytes_is_refused(value, tmp_path):
     torch.save({"trainee": "Line", "step": 1, "best": None, "x": value}, tmp_path / "last.pt")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError, match=r"last\.pt: damaged \(it holds "):
-        train.read(tmp_path / "last.pt")
+        checkpoint.read(tmp_path / "last.pt")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
 
 
 def test_losses_of_a_thousand_names_or_of_gigabytes_are_not_drawn(tmp_path):
     many = {"step": 1, "kind": "loss"} | {f"n{number}": 1.0 for number in range(1000)}
     write(tmp_path / "metrics.jsonl", many)
-    assert journal.lines(tmp_path) == []
+    assert journal.read_metrics(tmp_path) == []
     with open(tmp_path / "metrics.jsonl", "wb") as file:
         file.truncate(2 << 30)
     with pytest.raises(UserError, match=r"metrics\.jsonl: more than 16,777,216 bytes"):
-        journal.lines(tmp_path)
+        journal.read_metrics(tmp_path)

@@ -1,4 +1,4 @@
-"""The loop, the average, several processes' layers, and what is told when something is wrong."""
+"""The loop, the average, several processes' layers, and the errors when something is wrong."""
 
 import os
 import resource
@@ -16,12 +16,13 @@ from models.data.dataset import UserError
 from models.nn.ema import EMA
 from models.nn.layers import BatchNorm
 from models.sampling import images as sheet
+from models.training import checkpoint, update
 from models.training import logger as logger
 from models.training import loop as train
 
 
 class Line:
-    """The smallest trainee: one weight that goes down (w - 3)²."""
+    """The smallest trainer: one weight that goes down (w - 3)²."""
 
     def __init__(self):
         self.device = torch.device("cpu")
@@ -32,7 +33,7 @@ class Line:
 
     def step(self, batch, i):
         self.at_step(i)
-        return {"square": train.update([self.optimizer], (self.line.weight - 3).square().sum())}
+        return {"square": update.update([self.optimizer], (self.line.weight - 3).square().sum())}
 
     def sheet(self, i):
         return np.zeros((4, 4, 3), np.uint8)
@@ -54,7 +55,7 @@ def test_a_step_goes_down_the_gradient():
 def test_an_update_touches_its_own_parameters_alone():
     a, b = nn.Linear(2, 2), nn.Linear(2, 2)
     before = b.weight.clone()
-    train.update([torch.optim.SGD(a.parameters(), lr=1.0)], b(a(torch.ones(1, 2))).sum())
+    update.update([torch.optim.SGD(a.parameters(), lr=1.0)], b(a(torch.ones(1, 2))).sum())
     assert torch.equal(b.weight, before)
     assert b.weight.grad is None
     assert a.weight.grad is None
@@ -67,7 +68,7 @@ def test_micro_batches_give_the_gradient_of_their_mean():
     for network, parts in ((whole, 1), (parted, 4)):
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
         pairs = zip(x.chunk(parts), y.chunk(parts), strict=True)
-        train.update([optimizer], ((network(a).flatten() - b).square().mean() for a, b in pairs))
+        update.update([optimizer], ((network(a).flatten() - b).square().mean() for a, b in pairs))
     torch.testing.assert_close(whole.weight, parted.weight)
 
 
@@ -75,7 +76,7 @@ def test_a_parameter_without_a_part_in_the_loss_stays():
     used, idle = nn.Linear(1, 1), nn.Linear(1, 1)
     before = idle.weight.clone()
     optimizer = torch.optim.Adam([*used.parameters(), *idle.parameters()])
-    train.update([optimizer], used(torch.ones(1, 1)).sum())
+    update.update([optimizer], used(torch.ones(1, 1)).sum())
     assert torch.equal(idle.weight, before)
 
 
@@ -106,13 +107,13 @@ def test_keeps_the_last_checkpoints_and_the_best(tmp_path):
     line.validate = lambda i: {"score": next(scores)}
     train.fit(line, no_batches, tmp_path, steps=10, log_every=2, sample_every=2, save_every=2)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["000006.pt", "000008.pt", "000010.pt"]
-    best = train.read(tmp_path / "best.pt")
+    best = checkpoint.read(tmp_path / "best.pt")
     assert (best["step"], best["best"]) == (4, {"step": 4, "score": 2.0})
-    assert train.read(tmp_path / "last.pt")["best"] == {"step": 4, "score": 2.0}
+    assert checkpoint.read(tmp_path / "last.pt")["best"] == {"step": 4, "score": 2.0}
     assert best["line"]["weight"].item() == pytest.approx(3 - 3 * 0.8**4)
     line.validate = lambda i: {"score": 3.0}
     train.fit(line, no_batches, tmp_path, steps=12, log_every=2, sample_every=2, save_every=2)
-    assert train.read(tmp_path / "best.pt")["step"] == 4  # remembered across runs
+    assert checkpoint.read(tmp_path / "best.pt")["step"] == 4  # remembered across runs
 
 
 def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
@@ -121,10 +122,10 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         train.fit(line, no_batches, tmp_path, steps=100, log_every=5, sample_every=50, save_every=50)
-    assert train.read(tmp_path / "last.pt")["step"] == 7
+    assert checkpoint.read(tmp_path / "last.pt")["step"] == 7
     assert signal.getsignal(signal.SIGINT) == handler
     train.fit(Line(), no_batches, tmp_path, steps=20, log_every=5, sample_every=50, save_every=50)
-    assert [line["step"] for line in logger.lines(tmp_path)] == [1, 5, 10, 15, 20]
+    assert [line["step"] for line in logger.read_metrics(tmp_path)] == [1, 5, 10, 15, 20]
 
 
 def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
@@ -132,12 +133,12 @@ def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
     with open(tmp_path / "metrics.jsonl", "a") as file:  # what a killed run leaves
         file.write('{"step": 5, "kind": "loss", "square": 1.0}\n{"step": 6, "ki')
     train.fit(Line(), no_batches, tmp_path, steps=6, log_every=1, sample_every=2, save_every=2)
-    assert [line["step"] for line in logger.lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
-    assert logger.lines(tmp_path)[4]["square"] != 1.0
+    assert [line["step"] for line in logger.read_metrics(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    assert logger.read_metrics(tmp_path)[4]["square"] != 1.0
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100, 3000])
-def test_a_truncated_checkpoint_is_told_with_its_cure(bytes_left, tmp_path):
+def test_a_truncated_checkpoint_is_an_error_that_says_how_to_go_on(bytes_left, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     last = tmp_path / "last.pt"
     data = last.read_bytes()
@@ -154,7 +155,7 @@ def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=4, sample_every=2, save_every=2)
     (tmp_path / "last.pt").unlink()
     before = (tmp_path / "metrics.jsonl").read_text()
-    with pytest.raises(UserError, match=r"last\.pt: it is gone; .*copy .*/000004\.pt to it to go on"):
+    with pytest.raises(UserError, match=r"last\.pt: it is missing; .*copy .*/000004\.pt to it to go on"):
         train.fit(Line(), no_batches, tmp_path, steps=6)
     assert (tmp_path / "metrics.jsonl").read_text() == before
 
@@ -171,35 +172,35 @@ def test_a_checkpoint_that_is_gone_does_not_start_the_run_anew(tmp_path):
         {"trainee": "Line", "step": 3, "best": None, "line": {"weight": "text"}, "optimizer": {}},
     ],
 )
-def test_what_is_no_checkpoint_of_ours_is_told(held, tmp_path):
+def test_what_is_no_checkpoint_of_ours_is_refused(held, tmp_path):
     torch.save(held, tmp_path / "last.pt")
     with pytest.raises(UserError, match=r"last\.pt: (holds something else|made by Line, and its \w+ does not fit); "):
-        train.load(tmp_path, Line())
+        checkpoint.load(tmp_path, Line())
 
 
-def test_an_optimizers_state_of_other_shapes_is_told_and_not_used(tmp_path):
+def test_an_optimizers_state_of_other_shapes_is_refused(tmp_path):
     line = Line()
     line.optimizer = torch.optim.Adam(line.line.parameters(), fused=True)
     train.fit(line, no_batches, tmp_path, steps=1)
-    held = train.read(tmp_path / "last.pt")
+    held = checkpoint.read(tmp_path / "last.pt")
     held["optimizer"]["state"][0]["exp_avg"] = torch.zeros(7, 7)
     torch.save(held, tmp_path / "last.pt")
     with pytest.raises(UserError, match="its optimizer does not fit"):
-        train.load(tmp_path, line)
+        checkpoint.load(tmp_path, line)
 
 
 def test_the_millionth_step_is_later_than_those_before(tmp_path):
     for step in (999_000, 999_500, 1_000_000, 1_000_500):
-        train.save(tmp_path, Line(), step)
+        checkpoint.save(tmp_path, Line(), step)
     assert {path.stem for path in (tmp_path / "checkpoints").iterdir()} == {"999500", "1000000", "1000500"}
 
 
-def test_what_is_saved_is_told_with_its_step(tmp_path):
-    told = []
-    train.fit(Line(), no_batches, tmp_path, steps=5, sample_every=2, save_every=2, on_save=told.append)
-    assert told == [2, 4, 5]
-    train.fit(Line(), no_batches, tmp_path, steps=3, on_save=told.append)  # fewer than there are
-    assert told[3:] == [5]
+def test_on_save_gets_the_step_of_each_checkpoint(tmp_path):
+    saved = []
+    train.fit(Line(), no_batches, tmp_path, steps=5, sample_every=2, save_every=2, on_save=saved.append)
+    assert saved == [2, 4, 5]
+    train.fit(Line(), no_batches, tmp_path, steps=3, on_save=saved.append)  # fewer than there are
+    assert saved[3:] == [5]
 
 
 def test_numbers_that_are_not_finite_are_null_in_the_metrics(tmp_path):
@@ -207,7 +208,7 @@ def test_numbers_that_are_not_finite_are_null_in_the_metrics(tmp_path):
     line.recover = lambda i: True
     line.at_step = lambda i: line.line.weight.data.fill_(torch.nan if i == 1 else 1.0)
     train.fit(line, no_batches, tmp_path, steps=3, log_every=1)
-    assert [line["square"] is None for line in logger.lines(tmp_path)] == [False, True, False]
+    assert [line["square"] is None for line in logger.read_metrics(tmp_path)] == [False, True, False]
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
 
 
@@ -218,7 +219,7 @@ def test_a_checkpoint_with_code_in_it_is_not_run(tmp_path):
 
     torch.save({"step": 1, "best": None, "line": Evil()}, tmp_path / "last.pt")
     with pytest.raises(UserError, match="it holds posix mkdir"):
-        train.load(tmp_path, Line())
+        checkpoint.load(tmp_path, Line())
     assert not (tmp_path / "owned").exists()
 
 
@@ -232,7 +233,7 @@ def test_a_full_disk_while_saving_leaves_the_checkpoint_before(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
         with pytest.raises(OSError, match="File too large"):
-            train.save(tmp_path, line, 4)
+            checkpoint.save(tmp_path, line, 4)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -244,7 +245,7 @@ def test_fit_may_run_where_signals_cannot_be_handled(tmp_path):
     thread = threading.Thread(target=train.fit, args=(Line(), no_batches, tmp_path), kwargs={"steps": 2})
     thread.start()
     thread.join(60)
-    assert train.read(tmp_path / "last.pt")["step"] == 2
+    assert checkpoint.read(tmp_path / "last.pt")["step"] == 2
 
 
 def test_batch_norm_alone_is_torchs():
@@ -285,7 +286,7 @@ def test_painting_with_a_network_in_training_mode_is_refused():
 
 
 def test_seeds_are_63_bits_and_differ():
-    from models.data.dataset import seed_for
+    from models.seeds import seed_for
 
     seeds = {seed_for(seed, i) for seed in (0, 1, 2**32, 2**62) for i in range(100)}
     assert len(seeds) == 400

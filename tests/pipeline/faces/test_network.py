@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from models.annotators import face_crops
-from models.annotators.face_crops import Crops, Scenes, View, some_view, targets
-from models.annotators.face_detector import PRESETS, FaceDetector, focal
+from models.annotators.face_crops import Crops, Scenes, View, random_view, targets
+from models.annotators.face_detector import PRESETS, FaceDetector, focal_loss
 from models.data.dataset import UserError
-from models.runs.export import about
-from models.training.loop import fit, ramped_cosine, read
+from models.runs.export import read_about
+from models.training.checkpoint import read
+from models.training.loop import fit
+from models.training.update import ramped_cosine
 from pipeline.faces import detect
 from pipeline.faces import network as face_network
 from pipeline.faces.network import FaceNetwork, peaks
@@ -135,7 +137,7 @@ def test_a_view_shows_a_face_where_it_says():
     face, rng = np.array([(100, 90, 60, 10, 1)], float), np.random.default_rng(1)
     mirrors = set()
     for _ in range(12):
-        view = some_view(rng, 256, face, 128)
+        view = random_view(rng, 256, face, 128)
         (where,) = view.of(face)
         crop = face_crops.shown(np.random.default_rng(0), picture, view, 128)[..., 0]
         mirrors.add(view.mirror)
@@ -197,7 +199,7 @@ def test_the_focal_loss_is_that_of_the_paper():
     p = logit.sigmoid()[0]
     expected = -((1 - p[0, 0]) ** 2 * p[0, 0].log()) - 0.5**4 * p[0, 1] ** 2 * (1 - p[0, 1]).log()
     expected -= p[1, 0] ** 2 * (1 - p[1, 0]).log()
-    torch.testing.assert_close(focal(logit, heat, asked), expected)
+    torch.testing.assert_close(focal_loss(logit, heat, asked), expected)
 
 
 def test_the_rate_rises_and_falls_to_nothing():
@@ -235,7 +237,7 @@ def test_the_loss_goes_down_and_a_run_that_goes_on_is_the_same(tmp_path):
         if weights:
             network.load_state_dict(weights)
         with torch.no_grad():
-            losses.append(float(focal(network(batch["picture"])[:, 0], batch["heat"], batch["asked"])))
+            losses.append(float(focal_loss(network(batch["picture"])[:, 0], batch["heat"], batch["asked"])))
     assert losses[1] < 0.7 * losses[0]
 
 
@@ -255,11 +257,11 @@ def test_the_task_trains_from_nothing_what_the_finder_reads(tmp_path):
     tiny = ("TrainFaceDetector", "--preset", "tiny")
     luigi(tmp_path, *tiny, "--steps", "4")
     run = tmp_path / "data/runs/face_detector-tiny"
-    assert about(run)["steps"] == 4
+    assert read_about(run)["steps"] == 4
     assert (run / "samples" / "000004.png").exists()
     assert found_in(np.zeros((64, 64, 3), np.uint8), weights=str(run / "model.safetensors")) == []
     assert "Did not run any tasks" in luigi(tmp_path, *tiny, "--steps", "4").stderr
     luigi(tmp_path, *tiny, "--steps", "6")
-    assert about(run)["steps"] == 6
+    assert read_about(run)["steps"] == 6
     refused = luigi(tmp_path, *tiny, "--seed", "1", check=False).stderr
     assert "was trained with" in refused

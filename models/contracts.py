@@ -1,0 +1,132 @@
+"""What the training loop, the loaders and the samplers require of a model.
+
+A paper's file in `papers` satisfies these protocols without naming them; `zoo.MODELS` is where they are type-checked.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+Batches = Callable[[int], Batch]
+"""i -> the i-th batch of this process. A function of i alone, so that a resumed run sees the same batches."""
+
+
+class Config(Protocol):
+    """The settings of a model that loop and loaders read. A frozen dataclass; tuples in it hold one type.
+
+    Every field is written to config.json, so a field must not be renamed or removed without a reader for old runs.
+    Horizons (decay, ramps, phases) are fields in steps; `steps` only says where to stop."""
+
+    @property
+    def size(self) -> int:
+        """Side of an image, px."""
+
+    @property
+    def hflip(self) -> bool:
+        """Whether half of the images are mirrored."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images generated in a step of the generator, over all processes."""
+
+    @property
+    def pictures(self) -> int:
+        """Real images that a step takes, over all processes."""
+
+    @property
+    def micro_batches(self) -> int:
+        """Parts of a batch, whose gradients are summed."""
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+
+    @property
+    def sample_every(self) -> int:
+        """Steps between two sheets of samples, which are also validations."""
+
+    @property
+    def save_every(self) -> int:
+        """Steps between two checkpoints."""
+
+
+class ConditionalConfig(Config, Protocol):
+    """The settings of a model that is conditioned on labels."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The nine hair colours, or tags."""
+
+
+class FaceDataset(Protocol):
+    """What loaders read of `data.dataset.Dataset`; a test may pass something smaller."""
+
+    folder: Path
+    faces: pa.Table
+    digest: str
+
+    def split(self, name: str) -> pa.Table:
+        """Return the rows of train, val or test."""
+
+    def pixels(self, split: str, size: int) -> np.ndarray:
+        """Return (N, size, size, 3) uint8, in the manifest's order."""
+
+
+Datasets = Mapping[str, FaceDataset]
+"""The datasets of a training by role, such as {"faces": …} or {"a": …, "b": …}. The first describes the run's card."""
+
+
+class Generator(Protocol):
+    """A network that maps latents z (N, Z), and conditions y (N, T) if it has `labels`, to images (N, 3, S, S).
+
+    It may have `labels: tuple[str, ...]`, and `normal: bool`: whether z is of N(0, 1), which can be truncated."""
+
+    latent: int
+    middle: float
+    """The grey level, 0 to 255, that the network's 0 stands for; its -1 is black."""
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Return latents (count, Z) on the network's device, drawn from `rng` if one is given."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Return images (N, 3, S, S)."""
+
+
+class Trainer(Protocol):
+    """A training. Networks, EMA copies and optimizers are attributes: each with a `state_dict` is in the checkpoint.
+
+    Frozen helpers (VGG, taggers, metrics) must not be attributes with a `state_dict`. The class name is written to
+    checkpoints. It may also be a `Validating` or a `Recovering` trainer."""
+
+    device: torch.device
+
+    def step(self, batch: Batch, i: int) -> Batch:
+        """Do the i-th step of the algorithm on this process's batch. Return its losses, scalars on the device."""
+
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8 samples, of the same noise at every step. Change nothing."""
+
+    def exported(self) -> dict[str, nn.Module]:
+        """Return the networks that the run is for, by name; the first is the main one."""
+
+
+@runtime_checkable
+class Validating(Protocol):
+    """A trainer with a score."""
+
+    def validate(self, i: int) -> dict[str, float]:
+        """Return metrics of the weights after step i. The first is the score, lower is better. Change nothing."""
+
+
+@runtime_checkable
+class Recovering(Protocol):
+    """A trainer that can go on from losses or weights that are not finite."""
+
+    def recover(self, i: int) -> bool:
+        """Return whether to go on after step i, whose losses or weights are not finite."""

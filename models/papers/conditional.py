@@ -1,0 +1,97 @@
+"""What conditional GANs share: everything but `step` and the networks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.data.dataset import HAIR_COLORS
+from models.nn.losses import dragan
+from models.papers.gan import GAN
+from models.sampling.images import generate_images, grid
+
+
+@dataclass(frozen=True)
+class ConditionalConfig:
+    """The settings of GANs whose images are asked for by label."""
+
+    size: int = 128  # S
+    labels: tuple[str, ...] = HAIR_COLORS
+    latent: int = 128  # Z, of N(0, 1)
+    condition: str = "concat"  # how it enters G: concat to z, or norm, by the scales and shifts of batch normalisation
+    squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
+    penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
+    penalty_weight: float = 0.5
+    d_steps: int = 1  # of D, before each of G
+    hflip: bool = True
+    batch_size: int = 64
+    micro_batches: int = 1
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
+    steps: int = 50_000  # of G
+    sample_every: int = 1000
+    save_every: int = 2000
+
+    @property
+    def pictures(self) -> int:
+        """Return the number of real images in a step: a batch for each step of D."""
+        return self.batch_size * self.d_steps
+
+
+class ConditionalGenerator(nn.Module):
+    """A generator from z of N(0, 1)^Z and a condition (N, T): the weight of each of `labels`, one-hot or soft."""
+
+    middle = 127.5
+    normal = True  # z is of N(0, 1), which can be truncated
+
+    def __init__(self, c: ConditionalConfig) -> None:
+        super().__init__()
+        if c.condition not in ("concat", "norm"):
+            raise ValueError(f"condition: concat or norm expected, {c.condition} found")
+        self.latent, self.labels, self.concat = c.latent, c.labels, c.condition == "concat"
+        self.first_units = c.latent + len(c.labels) * self.concat  # inputs of the first layer
+        self.conditions = 0 if self.concat else len(c.labels)  # inputs of each normalisation
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Return z (count, Z) on the network's device, drawn from `rng` if one is given."""
+        device = next(self.parameters()).device
+        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
+
+    def first_input(self, z: Tensor, y: Tensor) -> Tensor:
+        """Return the input of the first layer: z, with y beside it if the condition is concatenated."""
+        return torch.cat([z, y.to(z)], dim=1) if self.concat else z
+
+
+class ConditionalGAN(GAN):
+    """A GAN whose fakes have the labels of the real images."""
+
+    def __init__(self, config: ConditionalConfig, generator: nn.Module, discriminator: nn.Module, *rest: Any) -> None:
+        adam: dict[str, Any] = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
+        super().__init__(config, generator, discriminator, *rest, **adam)
+
+    def micro_batches(self, batch: dict[str, Tensor], turn: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield x (N, 3, S, S), y (N, T) and new z (N, Z) of the part of the batch for D's step `turn`."""
+        every = slice(turn, None, self.config.d_steps)  # strided: the same pictures, however many processes share them
+        labels = batch["label"][every].chunk(self.config.micro_batches)
+        yield from zip(self.real(batch["picture"][every]), labels, self.noise(self.config.batch_size), strict=True)
+
+    def penalty(self, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Return DRAGAN's penalty on x; 0 if its weight is 0, as it costs as much as the rest of D's step."""
+        return dragan(critic, x, self.config.penalty) if self.config.penalty_weight else x.new_zeros(())
+
+    def sheet_inputs(self, count: int) -> tuple[Tensor, ...]:
+        """Return z and y of `count` samples: each z with every label in turn."""
+        labels = len(self.config.labels)
+        (z,) = super().sheet_inputs(-(-count // labels))
+        y = torch.eye(labels, device=z.device).repeat(len(z), 1)
+        return z.repeat_interleave(labels, dim=0)[:count], y[:count]
+
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8: a row for each of ten z, a column for each label; the same z at every step."""
+        labels = len(self.config.labels)
+        return grid(generate_images(self.average.network, *self.sheet_inputs(10 * labels)), columns=labels)

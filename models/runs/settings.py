@@ -1,0 +1,195 @@
+"""The settings of a run: config.json, and the job of a task that they come from."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.contracts import Config
+from models.data.dataset import Dataset, UserError, check, read_json
+from models.data.labels import conditions
+from models.zoo import MODELS
+
+_DATASET_SCHEMA = {
+    "name": str,
+    "digest": str,
+    "faces": (int, None),
+    "size": (int, None),
+    "box_scale": (float, int, None),
+    "labels": ({str: int}, None),
+    "left_out": (int, None),
+}
+_SETTINGS_SCHEMA = {
+    "model": str,
+    "preset": (str, None),
+    "seed": (int, None),
+    "precision": (str, None),
+    "init_from": ({"run": str, "sha256": (str, None)}, None),
+    "config": {str: (None, bool, int, float, str, [(bool, int, float, str)])},
+    "dataset": _DATASET_SCHEMA,  # that of the first role
+    "datasets": ({str: _DATASET_SCHEMA}, None),  # those of the other roles
+}
+"""The schema of config.json."""
+SCHEDULE_FIELDS = ("steps", "sample_every", "save_every")  # of a Config; they change no step
+RENAMED_FIELDS = {"hair_tagger": {"lessons": "patches"}}
+"""By model: the name of a Config field in old runs -> its name now."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The training that a task asks for. Its fields are JSON values: it is passed to a process of its own."""
+
+    run: str  # folder
+    model: str  # of MODELS
+    preset: str
+    datasets: dict[str, str]  # folder by role
+    cache: str  # folder
+    changes: dict[str, Any]  # fields of the preset's Config that were given
+    seed: int = 0
+    precision: str = "auto"  # auto: bf16 on a GPU, fp32 elsewhere
+    device: str = "auto"  # auto: a GPU if there is one
+    processes: int = 1
+    fresh: bool = False
+    init_from: str | None = None  # folder of another run of this model, whose weights are the initial ones
+
+
+def build_config(job: Job) -> Config:
+    """Return the preset's Config with the changes.
+
+    Raise UserError unless every process has two images or more in each micro-batch."""
+    changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
+    config: Any = replace(MODELS[job.model].presets[job.preset], **changes)  # type: ignore[type-var]  # a dataclass
+    parts = job.processes * config.micro_batches
+    for count in (config.batch_size, config.pictures):
+        if count % parts or count < 2 * parts:
+            needed = f"a batch of which {config.pictures / config.batch_size:g} are {parts} equal parts of 2 or more"
+            raise UserError("--batch-size", f"{config.batch_size} given", needed, "give another")
+    return config
+
+
+def config_from_json(model: str, values: dict[str, Any]) -> Any:
+    """Return the Config in config.json, in which tuples are lists.
+
+    Raise ValueError unless all values have the types of their fields; KeyError for a model that is not in MODELS."""
+    like: Any = MODELS[model].presets["article"]
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    values = {field.name: values[field.name] for field in fields(like) if field.name in values}
+    for name, value in values.items():
+        if not _is_like(value, getattr(like, name)):
+            raise ValueError(f"{name} is {str(value)[:40]}")
+    return type(like)(**values)
+
+
+def _is_like(value: object, like: object) -> bool:
+    """Return whether a value from JSON has the type of `like`; integers must be of 0 to 2³¹ - 1."""
+    if isinstance(like, tuple):
+        return isinstance(value, tuple) and bool(value) and all(_is_like(each, like[0]) for each in value)
+    if type(like) is float:
+        return type(value) in (int, float)
+    return type(value) is type(like) and (type(value) is not int or 0 <= value < 1 << 31)
+
+
+def load_datasets(job: Job) -> dict[str, Dataset]:
+    """Return the datasets of a job by role, in the order of the model's roles. Raise ManifestError."""
+    return {role: Dataset(Path(job.datasets[role]), Path(job.cache)) for role in MODELS[job.model].roles}
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    """Return config.json. Raise FileNotFoundError; UserError if it is damaged."""
+    path = run / "config.json"
+    try:
+        settings: Any = read_json(path, _SETTINGS_SCHEMA)
+        names = RENAMED_FIELDS.get(settings["model"], {})
+        settings["config"] = {names.get(name, name): value for name, value in settings["config"].items()}
+        check(settings["config"], dict.fromkeys(settings["config"].keys() & SCHEDULE_FIELDS, int))
+    except ValueError as error:
+        raise UserError(path, f"damaged ({error})", "the settings of a run", "start anew with --fresh") from None
+    return settings
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of --device for this process. Raise UserError if there is no such device."""
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    found = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if not found:
+        raise UserError("--device", f"{name} given", "auto, cpu, cuda or cuda:N", "give one of these")
+    if name == "cpu":
+        return torch.device("cpu")
+    local, processes = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if processes > 1 and found[1]:
+        raise UserError("--device", f"{name} given for {processes} processes", "a GPU for each", "give cuda")
+    if max(local, processes - 1, int(found[1] or 0)) >= gpus:
+        raise UserError(
+            "--device",
+            f"{name} given for {processes} processes, and torch sees {gpus} GPUs",
+            "one for each",
+            "give cpu or auto, or fewer --processes",
+        )
+    return torch.device("cuda", int(found[1] or local))
+
+
+def _resolve_precision(name: str, device: torch.device) -> str:
+    return ("bf16" if device.type == "cuda" else "fp32") if name == "auto" else name
+
+
+def describe(job: Job, config: Config, datasets: Mapping[str, Dataset]) -> dict[str, Any]:
+    """Return the content of config.json: all that the result depends on, and facts for the model card."""
+    first, *others = [(role, _describe_dataset(dataset, config)) for role, dataset in datasets.items()]
+    settings: dict[str, Any] = {
+        "model": job.model,
+        "preset": job.preset,
+        "config": asdict(config),  # type: ignore[call-overload]  # a dataclass
+        "seed": job.seed,
+        "precision": _resolve_precision(job.precision, resolve_device(job.device)),
+        "init_from": job.init_from and {"run": Path(job.init_from).name},
+        "dataset": first[1],
+    }
+    return settings | ({"datasets": dict(others)} if others else {})
+
+
+def _describe_dataset(dataset: Dataset, config: Config) -> dict[str, Any]:
+    """Return name, digest and counts; for a conditional model also how many train faces have each label, and none."""
+    first = dataset.faces.slice(0, 1).to_pylist()[0]
+    facts = {
+        "name": dataset.folder.name,
+        "digest": dataset.digest,
+        "faces": len(dataset.faces),
+        "size": first["size"],
+        "box_scale": first["box_scale"],
+    }
+    labels = getattr(config, "labels", ())
+    if not labels:
+        return facts
+    have = conditions(dataset.split("train"), labels)
+    counts = dict(zip(labels, have.sum(0).astype(int).tolist(), strict=True))
+    return facts | {"labels": counts, "left_out": int((~have.any(1)).sum())}
+
+
+def differences(held: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """Return 'name held, now asked' for each setting that changes the result and differs."""
+
+    def flat(settings: dict[str, Any]) -> dict[str, Any]:
+        rows = {key: settings.get(key) for key in ("model", "seed", "precision")}
+        rows["init from"] = (settings.get("init_from") or {}).get("run")
+        rows["dataset digest"] = settings["dataset"].get("digest")
+        others = (settings.get("datasets") or {}).items()
+        rows |= {f"dataset {role} digest": dataset.get("digest") for role, dataset in others}
+        return rows | {key: value for key, value in settings["config"].items() if key not in SCHEDULE_FIELDS}
+
+    before, now = flat(json.loads(json.dumps(held))), flat(json.loads(json.dumps(asked)))
+    return [
+        f"{key.replace('_', ' ')} {_shorten(before.get(key))}, now {_shorten(now.get(key))}"
+        for key in now
+        if before.get(key) != now[key]
+    ]
+
+
+def _shorten(value: object) -> str:
+    return f"{len(value)} words" if isinstance(value, list) else str(value)[:12]

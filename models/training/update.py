@@ -1,0 +1,93 @@
+"""Optimizer steps down a loss, and learning rates."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from models import distributed
+
+
+class Update:
+    """A step of some optimizers down the mean of the losses that are added, for their parameters and no others."""
+
+    def __init__(self, optimizers: list[Optimizer]) -> None:
+        self._optimizers = optimizers
+        self._parameters: list[Tensor] = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+        self._sums: list[Tensor | None] = [None] * len(self._parameters)
+        self._losses: list[Tensor] = []
+        self._components: list[dict[str, Tensor]] = []
+
+    def add(self, loss: Tensor, *, keep_graph: bool = False, **components: Tensor) -> None:
+        """Add the loss of a micro-batch, and the components it is made of, for `mean_components`.
+
+        Pass `keep_graph` if another loss shares a part of its graph."""
+        gradients = torch.autograd.grad(loss, self._parameters, retain_graph=keep_graph, allow_unused=True)
+        self._sums = [
+            new if old is None else old if new is None else old + new
+            for old, new in zip(self._sums, gradients, strict=True)
+        ]
+        self._losses.append(loss.detach())
+        self._components.append({name: part.detach() for name, part in components.items()})
+
+    def apply(self) -> Tensor:
+        """Make the step. Return the mean of the losses."""
+        _average_gradients(self._sums, len(self._losses))
+        for parameter, gradient in zip(self._parameters, self._sums, strict=True):
+            parameter.grad = _with_layout_of(parameter, gradient)
+        for optimizer in self._optimizers:
+            optimizer.step()
+        for parameter in self._parameters:
+            parameter.grad = None
+        return self._losses[0] if len(self._losses) == 1 else torch.stack(self._losses).mean()
+
+    def mean_components(self) -> dict[str, Tensor]:
+        """Return the mean of each component over the micro-batches."""
+        return {name: torch.stack([each[name] for each in self._components]).mean() for name in self._components[0]}
+
+
+def _with_layout_of(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """Return the gradient in the parameter's memory order.
+
+    Fused optimizers read both as flat memory and scramble the step if their orders differ. Those of a gradient's
+    gradient often do."""
+    if gradient is None or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
+
+
+def update(optimizers: list[Optimizer], loss: Tensor | Iterable[Tensor]) -> Tensor:
+    """Make one step of these optimizers down `loss`, or down the mean of the losses of micro-batches, which are
+    computed one by one. Return that mean."""
+    step = Update(optimizers)
+    for part in [loss] if isinstance(loss, Tensor) else loss:
+        step.add(part)
+    return step.apply()
+
+
+def set_learning_rate(optimizers: list[Optimizer], rate: float) -> None:
+    """Set the learning rate of all parameter groups."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+
+def ramped_cosine(i: int, *, peak: float, warm_up: int, horizon: int) -> float:
+    """Return the learning rate of step i: a linear ramp over `warm_up` steps, times half a cosine that ends at
+    `horizon`. Loshchilov, Hutter 2017, https://arxiv.org/abs/1608.03983, without restarts."""
+    return peak * min(1.0, (i + 1) / warm_up) * (1 + math.cos(math.pi * min(1.0, i / horizon))) / 2
+
+
+@torch.no_grad()
+def _average_gradients(gradients: list[Tensor | None], count: int) -> None:
+    """Divide sums over `count` micro-batches by it, and average over processes, in one flat all-reduce."""
+    present = [gradient for gradient in gradients if gradient is not None]
+    if count > 1:
+        torch._foreach_div_(present, count)
+    if distributed.world_size() > 1:
+        flat = distributed.mean(torch.cat([gradient.flatten() for gradient in present]))
+        parts = flat.split([gradient.numel() for gradient in present])
+        for gradient, part in zip(present, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
