@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 HEX64 = re.compile("[0-9a-f]{64}")
 """The shape of an image_id, a face_id, or a manifest's sha256."""
@@ -13,7 +14,7 @@ NUMBER = (float, int)
 MAX_BYTES = 16 << 20  # of a file: parsed, it takes thirty times as much memory
 
 
-def read_json(path: Path, shape: object, *, most: int = MAX_BYTES) -> object:
+def read_json(path: Path, shape: object, *, most: int = MAX_BYTES) -> Any:
     """Return the JSON value in the file `path`, of `most` bytes. Raise FileNotFoundError, or ValueError as `parse_json`
     does."""
     if path.exists() and not path.is_file():
@@ -30,7 +31,7 @@ def read_json(path: Path, shape: object, *, most: int = MAX_BYTES) -> object:
     return parse_json(data, shape)
 
 
-def parse_json(text: str | bytes, shape: object) -> object:
+def parse_json(text: str | bytes, shape: object) -> Any:
     """Return the JSON value of `text`. Raise ValueError unless it is JSON of that shape, see `check`."""
     try:
         if isinstance(text, bytes):

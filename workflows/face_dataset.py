@@ -194,7 +194,7 @@ class CropFaces(Stage):
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
-        from pipeline.datasets.publish import link_all
+        from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop as faces
 
         table, drops = faces.cut(
@@ -269,7 +269,7 @@ class TagHairColor(Stage):
         from pipeline.hair import tagging as hair
 
         crops = self.first(CropFaces)
-        table, told = hair.tag(
+        table, tagger_lines = hair.tag(
             crops.table("faces"),
             self.store,
             tagger=self.hair_tagger,
@@ -278,7 +278,12 @@ class TagHairColor(Stage):
             more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
         )
         self.save(out, faces=table)
-        (out / "told.json").write_text(json.dumps(told), encoding="utf-8")
+        (out / "told.json").write_text(json.dumps(tagger_lines), encoding="utf-8")
+
+    @property
+    def tagger_lines(self) -> dict[str, str]:
+        """Lines of the card on how often the taggers disagree."""
+        return json.loads((self.made / "told.json").read_text(encoding="utf-8"))
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
@@ -386,8 +391,9 @@ class BuildFaceDataset(NamedDataset):
             self.first(SelectFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()],
             self._settings,
-            images=len(self.first(ScrapeImages).table("images")),
-            crops=self.first(CropFaces).made,
+            originals=len(self.first(ScrapeImages).table("images")),
+            items=self.first(CropFaces).made,
+            taggers=self.first(TagHairColor).tagger_lines,
         )
 
     @property
@@ -404,8 +410,7 @@ class BuildFaceDataset(NamedDataset):
             settings["seed"] = self.seed
         limits = self.first(SelectFaces).limits
         asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        told = json.loads((self.first(TagHairColor).made / "told.json").read_text(encoding="utf-8"))
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked | told
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -45,17 +45,16 @@ class ExportRecipe(luigi.Task):
             return False  # no dataset: the task says so when it runs
 
     def run(self) -> None:
-        from pipeline import manifest
-        from pipeline.datasets import recipe
+        from pipeline.datasets import kinds, recipe
         from pipeline.store import Store
 
-        manifest.check_folder(self._manifest.parent)
+        kind = kinds.kind_of(self._manifest.parent)
         path = Path(self.output().path)
         with disk_errors_as_user_errors(self.data_root):
             path.parent.mkdir(parents=True, exist_ok=True)
             with Store(self.data_root, f"recipe {self.name}").claim() as scratch:
                 count = recipe.export(self.data_root, self.name, path, scratch)
-        logger.info("%s: %d faces, and not a pixel", path, count)
+        logger.info("%s: %d %s, without pixels", path, count, kind.items)
 
 
 class RestoreImages(Stage):
@@ -81,14 +80,14 @@ class RestoreImages(Stage):
     def harvest(self) -> dict:
         """Source whose manners hold -> what it is asked for."""
         from pipeline.datasets import recipe
-        from pipeline.datasets.publish import recipe_source as engine
+        from pipeline.datasets import recipe_source as engine
         from pipeline.sources import SOURCES
         from pipeline.sources.web_source import WebSource
         from pipeline.store import Store
         from workflows.cli.site_config import harvest_of
 
         by_policy: dict[str, set[str]] = {}
-        for row in recipe.read(self.manifest).pictures.values():
+        for row in recipe.read_faces(self.manifest).pictures.values():
             if row["file_url"]:
                 policy = row["source"] if isinstance(SOURCES.get(row["source"]), WebSource) else "urls"
                 by_policy.setdefault(policy, set()).add(row["source"])
@@ -115,7 +114,7 @@ class RestoreImages(Stage):
         from pipeline.datasets import recipe
         from pipeline.images import collect as images
 
-        asked = recipe.read(self.manifest)
+        asked = recipe.read_faces(self.manifest)
         posts = list(recipe.drawn_again(asked))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
@@ -145,10 +144,10 @@ class RebuildFaceDataset(NamedDataset):
         return [*super().digest_inputs(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
-        from pipeline.datasets import publish as datasets
         from pipeline.datasets import recipe
+        from pipeline.datasets.assemble import REBUILD
 
-        asked, restored = recipe.read(self.manifest), self.requires()
+        asked, restored = recipe.read_faces(self.manifest), self.requires()
         drops = restored.table("funnel").to_pylist()
         table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
         if not len(table):
@@ -160,10 +159,10 @@ class RebuildFaceDataset(NamedDataset):
             )
         report = recipe.report(asked, table, drops)
         logger.info("%s", report)
-        (out / datasets.REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
+        (out / REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
         settings = {name: value for name, value in asked.build.settings.items() if name != "harvest"}
         settings |= {"recipe": recipe.sha256(self.manifest)[:16], "rebuild": str(report)}
-        self.assemble(out, table, drops, settings, images=report.pictures, crops=self.store.root / "cache")
+        self.assemble(out, table, drops, settings, originals=report.pictures, items=self.store.root / "cache")
 
 
 class Takedown(luigi.Task):

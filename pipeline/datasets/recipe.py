@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import manifest
-from pipeline.datasets import publish as datasets
-from pipeline.datasets.publish import Build
+from pipeline.datasets import assemble
+from pipeline.datasets.assemble import Build
+from pipeline.datasets.kinds import FACE_KIND, KINDS, Kind, kind_of
 from pipeline.faces import crop as faces
-from pipeline.manifest import FACES, ManifestError, funnel_row
+from pipeline.funnel import funnel_row
+from pipeline.manifest import ManifestError
 from pipeline.sources.base import Post, Skipped
 from pipeline.sources.drawn import STYLES, picture
 from pipeline.sources.web_source import sanitize_line
@@ -34,21 +36,23 @@ _CURE = "take the recipe as it was exported"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Checked."""
+    """A recipe that was read and checked."""
 
-    faces: pa.Table
+    kind: Kind
+    rows: pa.Table
     build: Build
 
     @functools.cached_property
     def pictures(self) -> dict[str, dict]:
-        """`source source_id` -> the first row of each picture, in the recipe's order."""
+        """`source source_id` -> the first row of each picture, in the recipe's order. Raise KeyError for a kind that
+        has no such provenance."""
         rows: dict[str, dict] = {}
-        for row in self.faces.select([*_OF_PICTURES]).to_pylist():
+        for row in self.rows.select([*_PICTURE_COLUMNS]).to_pylist():
             rows.setdefault(f"{row['source']} {row['source_id']}", row)
         return rows
 
 
-_OF_PICTURES = (
+_PICTURE_COLUMNS = (
     "image_id",
     "source",
     "source_id",
@@ -72,13 +76,13 @@ def sha256(path: Path) -> str:
 
 
 def export(root: Path, name: str, path: Path, scratch: Path) -> int:
-    """Write the recipe of datasets/NAME; how many faces it has. Raises ManifestError."""
+    """Write the recipe of datasets/NAME and return the number of its rows. Raise ManifestError."""
     folder = root / "datasets" / name
-    table = manifest.read(folder / "manifest.parquet", FACES)
-    told = {_BUILD: json.dumps(datasets.build_of(folder)._asdict()), _OF: sha256(folder / "manifest.parquet")}
-    schema = FACES.with_metadata(FACES.metadata | told)
+    schema = kind_of(folder).schema
+    table = manifest.read(folder / "manifest.parquet", schema)
+    about = {_BUILD: json.dumps(assemble.build_of(folder)._asdict()), _OF: sha256(folder / "manifest.parquet")}
     file = scratch / "recipe.parquet"
-    manifest.write(table, schema, file)
+    manifest.write(table, schema.with_metadata((schema.metadata or {}) | about), file)
     replace_file(path, file.read_bytes(), scratch=scratch)
     return len(table)
 
@@ -92,24 +96,38 @@ def exported_of(path: Path) -> str | None:
 
 
 def read(path: Path) -> Recipe:
-    """Raises ManifestError: it may come from outside."""
+    """Return the recipe at `path`, which may come from anywhere. Raise ManifestError."""
     return _read(path, sha256(path))
+
+
+def read_faces(path: Path) -> Recipe:
+    """Return the recipe at `path`. Raise ManifestError, also if it is of another kind than faces."""
+    recipe = read(path)
+    if recipe.kind is not FACE_KIND:
+        raise ManifestError(path, f"a recipe of {recipe.kind.items}", "a recipe of faces", "give another --manifest")
+    return recipe
 
 
 @functools.lru_cache(maxsize=2)
 def _read(path: Path, of: str) -> Recipe:
-    table = manifest.read(path, FACES, cure=_CURE)
-    if problem := _problem(table):
+    try:
+        names = {*manifest.schema_of(path).names}
+    except ValueError:
+        names = set()  # `manifest.read` raises it, in full
+    complete = [kind for kind in KINDS.values() if manifest.required_columns(kind.schema) <= names]
+    kind = complete[0] if complete else FACE_KIND
+    table = manifest.read(path, kind.schema, cure=_CURE)
+    if problem := _problem(kind, table):
         raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
-    manifest.check_faces(table, path)
-    return Recipe(table, _build(path))
+    manifest.check_rows(table, path)
+    return Recipe(kind, table, _build(path))
 
 
 def _build(path: Path) -> Build:
     """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ManifestError."""
     told = (manifest.schema_of(path).metadata or {}).get(_BUILD)
     try:
-        build = datasets.build_from(parse_json(told, dict)) if told is not None else datasets.build_of(path.parent)
+        build = assemble.parse_build(parse_json(told, dict)) if told is not None else assemble.build_of(path.parent)
     except ValueError as error:
         raise ManifestError(path, f"what it says of its build is damaged ({error})", "a recipe", _CURE) from error
     return build._replace(settings={name: value for name, value in build.settings.items() if _is_setting(name, value)})
@@ -120,37 +138,23 @@ def _is_setting(name: str, value: object) -> bool:
     return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
-_OF_CUT = ("size", "box_scale", "rotation")
-_BOUNDS = {
-    "width": (1, 1 << 20),
-    "height": (1, 1 << 20),
-    "size": (8, 4096),
-    "box_scale": (0.25, 8),
-    "rotation": (-360, 360),
-    "tilt": (-360, 360),
-}
+_CUT_PARAMETERS = ("size", "box_scale", "rotation")
 
 
-def _problem(table: pa.Table) -> str | None:
-    """What in it is out of bounds."""
+def _problem(kind: Kind, table: pa.Table) -> str | None:
+    """Return what in the table is out of bounds; None if nothing is."""
     if not len(table):
-        return "it has no face"
-    for name, (lowest, highest) in _BOUNDS.items():
+        return f"it has no {kind.item}"
+    for name, (lowest, highest) in kind.bounds.items():
         values = table[name].to_numpy()
         if not ((values >= lowest) & (values <= highest)).all():
             return f"{name} that is not {lowest} to {highest}"
-    for name in ("image_id", "face_id", "group"):
+    for name in kind.hashes:
         if not all(HEX64.fullmatch(value) for value in table[name].to_pylist()):
-            return f"{name} that is no sha256"
-    if len(table.group_by([*_OF_CUT]).aggregate([])) > MAX_CUTS:
+            return f"{name} that is not a sha256"
+    if kind is FACE_KIND and len(table.group_by([*_CUT_PARAMETERS]).aggregate([])) > MAX_CUTS:
         return f"more than {MAX_CUTS} kinds of crops"
-    box = np.array(table["box"].to_pylist(), np.float64)
-    width, height = (table[name].to_numpy()[:, None] for name in ("width", "height"))
-    side = (box[:, 2] - box[:, 0])[:, None]
-    inside = (abs(box[:, ::2]) <= 3 * width) & (abs(box[:, 1::2]) <= 3 * height)
-    if not (inside.all() and (side >= 1).all() and np.isfinite(box).all()):
-        return "a box that is none, or outside its picture"
-    return None
+    return kind.problem(table)
 
 
 def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
@@ -195,17 +199,19 @@ _CHANGED = {"wrong_hash": "changed", "duplicate": "changed"}
 
 
 def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
-    """FACES of the pictures that are there, cut as the recipe says; its labels, groups and splits are kept. A face_id
-    that is another than the recipe's tells of other versions of the libraries."""
+    """Return FACES of the pictures that are there, cut as the recipe says, with its labels, groups and splits. A
+    face_id is another than the recipe's where other versions of the libraries made the crop."""
     path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
     fetched_at = dict(zip(images["image_id"].to_pylist(), images["fetched_at"].to_pylist(), strict=True))
-    rows = [row | {"order": order} for order, row in enumerate(recipe.faces.to_pylist()) if row["image_id"] in path_of]
+    rows = [row | {"order": order} for order, row in enumerate(recipe.rows.to_pylist()) if row["image_id"] in path_of]
     for row in rows:
         row |= {"image_path": path_of[row["image_id"]], "fetched_at": fetched_at[row["image_id"]]}
-    schema = pa.schema([*(field for field in FACES if field.name not in _CUT), pa.field("order", pa.int64())])
+    schema = pa.schema(
+        [*(field for field in FACE_KIND.schema if field.name not in _CUT), pa.field("order", pa.int64())]
+    )
     cuts = {}
     for row in rows:
-        cuts.setdefault(tuple(row[name] for name in _OF_CUT), []).append(row)
+        cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
         table, _ = faces.cut(
@@ -217,7 +223,11 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
             jobs=jobs,
         )
         parts.append(table)
-    return pa.concat_tables(parts).sort_by("order").select(FACES.names) if parts else FACES.empty_table()
+    return (
+        pa.concat_tables(parts).sort_by("order").select(FACE_KIND.schema.names)
+        if parts
+        else FACE_KIND.schema.empty_table()
+    )
 
 
 _CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")
@@ -259,6 +269,6 @@ def report(recipe: Recipe, table: pa.Table, drops: list[dict]) -> Report:
     for row in drops:
         vanished.setdefault(row["reason"], []).append(f"{row['source']} {row['source_id']}")
     changed = vanished.pop("changed", [])
-    others = len(set(table["face_id"].to_pylist()) - set(recipe.faces["face_id"].to_pylist()))
+    others = len(set(table["face_id"].to_pylist()) - set(recipe.rows["face_id"].to_pylist()))
     pictures = len(set(table["image_id"].to_pylist()))
-    return Report(len(table), len(recipe.faces), pictures, len(recipe.pictures), vanished, changed, others)
+    return Report(len(table), len(recipe.rows), pictures, len(recipe.pictures), vanished, changed, others)

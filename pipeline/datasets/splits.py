@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.faces.crop import rows_of
+from pipeline.funnel import funnel_row
 from pipeline.images import near_duplicates as near
-from pipeline.manifest import funnel_row, with_columns
+from pipeline.manifest import with_columns
 from pipeline.store import Store
 
 VERSION = 2

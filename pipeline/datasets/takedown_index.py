@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.blocklist import BlockList
-from pipeline.datasets import publish as datasets
+from pipeline.datasets import assemble
+from pipeline.datasets.kinds import CLIP_SOURCE
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
+from pipeline.funnel import FUNNEL
+from pipeline.manifest import CLIPS, FACES, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.web_source import RemoteImage
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
@@ -135,8 +137,9 @@ def tables_below(left: Left) -> list[Path]:
 
 
 def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
-    """Those of the columns that a table has, row by row; nothing of a table that has no image_id. Raises ManifestError
-    if they are not as this program writes them."""
+    """Yield the rows of a table with those of the columns that it has, under the names that FACES has for them: an
+    item's key is `face_id` and its original's `image_id`, also of clips. Yield nothing of a table that has no original.
+    Raise ManifestError if a value is not as this program writes it."""
     try:
         for batch in _rows_in_batches(path, columns):
             for start in range(0, len(batch), 1024):
@@ -146,8 +149,11 @@ def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
 
 
 def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
-    """Raises ValueError, OSError."""
+    """Raise ValueError, OSError."""
     names = schema_of(path).names
+    if "clip_id" in names:
+        yield from _clips_in_batches(path, columns)
+        return
     if "image_id" not in names:
         return
     if missing := {"source", "source_id"}.difference(names):
@@ -155,10 +161,31 @@ def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBa
     first = (FACES if "face_id" in names else FUNNEL).field("image_id")  # of a dropped picture it may be null
     wanted = [first if name == "image_id" else FACES.field(name) for name in columns]
     for batch in batches(path, pa.schema(wanted)):
-        for name in {*_IDS}.intersection(batch.schema.names):
-            if not pc.all(pc.match_substring_regex(batch[name], f"^{HEX64.pattern}$")).as_py():
-                raise ValueError(f"{name} that is no sha256")
+        _check_hashes(batch)
         yield batch
+
+
+def _clips_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Raise ValueError, OSError."""
+    names = {"image_id": "video_id", "face_id": "clip_id", "source_id": "video", "group": "group", "split": "split"}
+    held = schema_of(path).names
+    if missing := {"video_id", "video"}.difference(held):
+        raise ValueError(f"lacks the column {min(missing)}")
+    wanted = [name for name in columns if names.get(name) in held]
+    for batch in batches(path, pa.schema([CLIPS.field(names[name]) for name in wanted])):
+        arrays = dict(zip(wanted, (batch[names[name]] for name in wanted), strict=True))
+        if "source" in columns:
+            arrays["source"] = pa.array([CLIP_SOURCE] * len(batch), pa.string())
+        renamed = pa.RecordBatch.from_pydict(arrays)
+        _check_hashes(renamed)
+        yield renamed
+
+
+def _check_hashes(batch: pa.RecordBatch) -> None:
+    """Raise ValueError unless each id of an item, an original or a group is a sha256."""
+    for name in {*_IDS}.intersection(batch.schema.names):
+        if not pc.all(pc.match_substring_regex(batch[name], f"^{HEX64.pattern}$"), min_count=0).as_py():
+            raise ValueError(f"{name} that is not a sha256")
 
 
 def image_of(sha256: str, tables: list[Path]) -> str:
@@ -204,9 +231,9 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
 def before(version: Path, left: Left) -> list[str]:
     """Return the sha256 of the manifests from which that of a version was made by taking faces out."""
     try:
-        return [] if left.is_link(version / datasets.BUILD) else datasets.build_of(version).before
+        return [] if left.is_link(version / assemble.BUILD) else assemble.build_of(version).before
     except ManifestError as error:
-        left.add(version / datasets.BUILD, error.__cause__)
+        left.add(version / assemble.BUILD, error.__cause__)
         return []
 
 

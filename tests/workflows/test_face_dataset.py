@@ -17,7 +17,8 @@ import pandas
 import pytest
 from PIL import Image, ImageFilter
 
-from pipeline.manifest import FACES, HAIR_COLORS, REASONS
+from pipeline.funnel import REASONS
+from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw
 from tests.support.run_luigi import last_line, luigi
 

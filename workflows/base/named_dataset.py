@@ -13,6 +13,8 @@ from workflows.base.stage import Stage
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipeline.datasets.kinds import Kind
+
 logger = logging.getLogger("luigi-interface")
 
 
@@ -25,6 +27,16 @@ class NamedDataset(Stage):
         significant=False,
         description="build over a dataset of another source, query or path; the old version is kept",
     )
+
+    kind_name = "faces"
+    """Which of `pipeline.datasets.kinds.KINDS`."""
+
+    @property
+    def dataset_kind(self) -> "Kind":
+        """The row of KINDS."""
+        from pipeline.datasets.kinds import KINDS
+
+        return KINDS[self.kind_name]
 
     @property
     def asked(self) -> dict:
@@ -49,12 +61,10 @@ class NamedDataset(Stage):
         return corrections.read(self.data_root, self.name)
 
     def digest_inputs(self) -> list:
-        from pipeline.datasets import corrections
-        from pipeline.datasets import publish as datasets
-        from pipeline.manifest import FACES
+        from pipeline.datasets import assemble, corrections
 
         held = [corrections.digest(self.corrections)] if self.corrections else []
-        return [datasets.VERSION, FACES.metadata[b"version"].decode(), *held]
+        return [assemble.VERSION, self.dataset_kind.schema.metadata[b"version"].decode(), *held]
 
     @property
     def folder(self) -> Path:
@@ -67,7 +77,7 @@ class NamedDataset(Stage):
         from pipeline.manifest import ManifestError, check_folder
 
         try:
-            check_folder(self.folder)
+            check_folder(self.folder, self.dataset_kind.schema)
         except ManifestError:
             return False
         return True
@@ -87,14 +97,23 @@ class NamedDataset(Stage):
         return is_complete
 
     def assemble(
-        self, out: Path, faces: "pa.Table", drops: list[dict], settings: dict, *, images: int, crops: Path
+        self,
+        out: Path,
+        table: "pa.Table",
+        drops: list[dict],
+        settings: dict,
+        *,
+        originals: int,
+        items: Path,
+        taggers: dict[str, str] | None = None,
     ) -> None:
-        """Fill `out`; the corrections are carried out last. `settings`: what the card says of how it was made, without
-        names and paths; `images` counts the pictures that were in; the faces' `path` is relative to `crops`."""
-        from pipeline.datasets import publish as datasets
+        """Fill `out` with the dataset of these rows, whose `path` is relative to the folder `items`, after the
+        corrections by hand. `settings` and `taggers`: see `pipeline.datasets.assemble.Build`; `originals`: how many
+        pictures or videos the build began with."""
+        from pipeline.datasets import assemble
 
-        build = datasets.Build(settings, images, datasets.versions())
-        datasets.assemble_corrected(out, faces, drops, build, crops, self.corrections)
+        build = assemble.Build(settings, originals, assemble.versions(), taggers=taggers or {})
+        assemble.assemble_corrected(out, self.dataset_kind, table, drops, build, items, self.corrections)
 
     def run(self) -> None:
         super().run()

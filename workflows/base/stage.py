@@ -192,10 +192,10 @@ class Stage(luigi.Task):
         """Write this stage's tables, and FUNNEL's rows for what it dropped."""
         import pyarrow as pa
 
-        from pipeline import manifest
+        from pipeline import funnel, manifest
 
         if drops is not None:
-            tables["funnel"] = pa.Table.from_pylist(drops, schema=manifest.FUNNEL)
+            tables["funnel"] = pa.Table.from_pylist(drops, schema=funnel.FUNNEL)
         for name, table in tables.items():
             manifest.write(table, table.schema, out / f"{name}.parquet")
 
