@@ -32,7 +32,7 @@ def test_a_run_is_resumed_and_another_trains_on_the_old_dataset(root):
     luigi(root.parent, *train, "--run", "tiny", "--steps", "8")
     assert read_checkpoint(root / "runs/tiny/last.pt")["step"] == 8
     steps = [json.loads(line)["step"] for line in (root / "runs/tiny/metrics.jsonl").read_text().splitlines()]
-    assert steps == sorted({*steps})
+    assert steps == sorted(steps)
     assert steps[-1] == 8
     luigi(root.parent, *train, "--run", "another", "--steps", "2")
     assert read_checkpoint(root / "runs/another/last.pt")["step"] == 2

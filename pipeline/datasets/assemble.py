@@ -96,7 +96,7 @@ def build_of(folder: Path) -> Build:
 
 def parse_build(fields: dict) -> Build:
     """Return the Build of a build.json, or of a recipe. Raise ValueError unless it has the right shape."""
-    empty = {"before": [], "taggers": {}, "corrections": {}}
+    empty: dict[str, object] = {"before": [], "taggers": {}, "corrections": {}}
     fields = empty | {name: fields[name] for name in Build._fields if name in fields}
     check(fields, _BUILD_SHAPE)
     build = Build(**fields)

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ def apply(kind: Kind, table: pa.Table, by_id: dict[str, str]) -> Corrected:
         raise UserError(
             "the corrections by hand", f"a hair color of a {kind.item}", "drop", "remove the lines with hair_color="
         )
-    rows, counts = table.to_pylist() if by_id else [], {}
+    rows, counts = table.to_pylist() if by_id else [], Counter[str]()
     here = {row[kind.id_column] for row in rows}
     kept, drops = [], []
     for row in rows:
@@ -108,8 +109,8 @@ def apply(kind: Kind, table: pa.Table, by_id: dict[str, str]) -> Corrected:
         kept.append(row)
     for key, what in by_id.items():
         label = what.partition("=")[0] if key in here else f"of {kind.items} that are not here"
-        counts[label] = counts.get(label, 0) + 1
-    return Corrected(pa.Table.from_pylist(kept, schema=kind.schema) if by_id else table, drops, counts)
+        counts[label] += 1
+    return Corrected(pa.Table.from_pylist(kept, schema=kind.schema) if by_id else table, drops, dict(counts))
 
 
 def remove_lines(data: bytes, ids: set[str]) -> bytes:

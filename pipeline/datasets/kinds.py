@@ -19,7 +19,7 @@ from pipeline.markup import table_rows
 
 CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
 LARGEST_SIDE = 1 << 20  # px, of a picture that a recipe names
-_PICTURE_SIDES = {"width": (1, LARGEST_SIDE), "height": (1, LARGEST_SIDE)}
+_PICTURE_SIDES: dict[str, tuple[float, float]] = {"width": (1, LARGEST_SIDE), "height": (1, LARGEST_SIDE)}
 
 
 class Kind(NamedTuple):
@@ -65,7 +65,7 @@ class Kind(NamedTuple):
     @property
     def id_column(self) -> str:
         """The primary key."""
-        return self.schema.names[0]
+        return str(self.schema.names[0])
 
     @property
     def folder(self) -> str:

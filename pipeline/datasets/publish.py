@@ -56,7 +56,8 @@ def published(root: Path, name: str) -> str | None:
 def _record(root: Path, name: str) -> dict:
     """Return what was noted last of `name`: `version` (empty once it was removed) and `request`; empty if nothing."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
-        return read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
+        record: dict = read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
+        return record
     return {}
 
 
@@ -65,7 +66,8 @@ def request_of(root: Path, name: str) -> dict:
     being published here; empty if nobody knows."""
     if os.path.lexists(root / "datasets" / name) and not version_of(root, name):
         return COPIED
-    return _record(root, name).get("request", {})
+    request: dict = _record(root, name).get("request", {})
+    return request
 
 
 def check_place(root: Path, name: str) -> None:

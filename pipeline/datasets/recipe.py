@@ -209,7 +209,7 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
     schema = pa.schema(
         [*(field for field in FACE_KIND.schema if field.name not in _CUT), pa.field("order", pa.int64())]
     )
-    cuts = {}
+    cuts: dict[tuple, list[dict]] = {}
     for row in rows:
         cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []

@@ -1,7 +1,7 @@
-"""Takes pictures out of a data root: originals, crops, rows and caches; and names the runs that learned from them.
+"""Remove pictures from a data root: originals, items, rows and caches; and name the runs that were trained on them.
 
-What is to go is noted first (`takedown.json`), so that a kill at any moment leaves nothing half forgotten: the next
-takedown begins with what the note says.
+All that is to be removed is written to `takedown.json` first. After a kill at any moment, the next takedown begins
+with that note.
 """
 
 import contextlib
@@ -48,24 +48,25 @@ from pipeline.web.partial_file import PartialFile
 class Outcome:
     """What a takedown did."""
 
-    images: int = 0
-    faces: int = 0
+    images: int
+    faces: int
+    """Items: faces, or clips."""
+    left: Left
+    """What could not be read; nothing of it was changed."""
     datasets: dict[str, str] = field(default_factory=dict)
     """Name -> what became of it."""
     runs: list[str] = field(default_factory=list)
     """Trained on some of it."""
     unknown_runs: list[str] = field(default_factory=list)
-    """Trained on a dataset that is no longer there, so that nobody can tell."""
-    left: dict[str, str] = field(default_factory=dict)
-    """What could not be looked into, relative to the data root -> why: nothing of it was changed."""
+    """Trained on a dataset that is no longer there: what was in it is not known."""
     undecided: list[str] = field(default_factory=list)
-    """`source source_id` of pictures that may be the artist's: their source names neither artist nor tags."""
+    """`source source_id` of pictures that may be the artist's: their source states neither artist nor tags."""
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
-    """Remove every picture that the cell (kind, text) of a block list names, and block it from now on. What cannot be
-    read is told in the outcome, and does not keep the rest. Raises UserError if another process is at work, or the note
-    of a killed takedown is damaged, ValueError if the text is none of its kind."""
+    """Remove every picture that the cell (kind, text) of a block list names, and add the cell to the block list. What
+    cannot be read is in the outcome's `left`, and the rest is removed all the same. Raise UserError if another process
+    is at work or the note of a killed takedown is damaged, ValueError if `text` is not of that kind."""
     store, left = Store(root, "takedown"), Left(root)
     for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
         if left.is_link(place):
@@ -88,7 +89,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             collect(removal, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
         _check_idle(store)  # what starts from now on reads the longer list
         removal.keep(path, scratch)
-        outcome = Outcome(len(removal.seen), len(removal.faces), left=left)
+        outcome = Outcome(len(removal.seen), len(removal.faces), left)
         if kind == "artist":
             outcome.undecided = undecided(tables, removal)
         _runs(root, removal, outcome)
@@ -100,7 +101,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         for file in left.glob("recipes/*.parquet"):
             if not left.holds(file):
                 _rewrite_recipe(file, removal, scratch, left)
-        _forget(root, removal, left)
+        _remove_files(root, removal, left)
         for file in left.glob("corrections/*.csv"):
             if file.is_file():
                 held = file.read_bytes()
@@ -112,7 +113,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
 
 
 def _check_idle(store: Store) -> None:
-    """Raises UserError if a build is under way: it would bring back what it has read already."""
+    """Raise UserError if a build is under way: it would write again what it has read already."""
     for file in store.work.glob("*.lock"):
         if file.stem != store.digest and file.is_file() and not file.is_symlink():
             try:
@@ -127,7 +128,7 @@ def _check_idle(store: Store) -> None:
 
 
 def _adopt_copies(store: Store) -> None:
-    """Move the datasets that were copied here below .versions, where the rows are looked for; not what is damaged."""
+    """Move the datasets that were copied here below .versions, where rows are searched; leave what is damaged."""
     for place in sorted((store.root / "datasets").glob("[!.]*")):
         if not place.is_symlink() and not (place / "manifest.parquet").is_symlink():
             with contextlib.suppress(ManifestError, OSError):  # then it is named below
@@ -136,20 +137,20 @@ def _adopt_copies(store: Store) -> None:
 
 
 def _discard(folder: Path, scratch: Path) -> None:
-    """In one step: half a folder would not be known for what it is."""
+    """Remove a folder in one step: half a folder would not be recognized as a dataset or stage."""
     gone = scratch / f"{folder.parent.name} {folder.name}"
     os.replace(folder, gone)
     shutil.rmtree(gone)
 
 
 def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
-    """Every version of a dataset that holds it is made again without it."""
+    """Remake every version of a dataset that holds some of the removal, without it."""
     root = store.root
     names_of: dict[Path, list[str]] = {}
     for place in sorted((root / "datasets").glob("[!.]*")):
         version = publish.version_of(root, place.name)
         manifest = version and version / "manifest.parquet"
-        if manifest and manifest.is_file() and not outcome.left.holds(manifest):
+        if version and manifest and manifest.is_file() and not outcome.left.holds(manifest):
             names_of.setdefault(version, []).append(place.name)
         elif place.is_symlink() or place.is_dir():
             outcome.datasets[place.name] = "not looked at: damaged, or a link that leads elsewhere"
@@ -163,7 +164,7 @@ def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
 
 
 def _remake(store: Store, version: Path, names: list[str], removal: Removal, left: Left) -> str:
-    """Make a version again without it, for the names that link to it; what became of it, in words."""
+    """Remake a version without the removal, for the names that link to it. Return what became of it, in words."""
     try:
         kind = kind_of(version)
         held = read(version / "manifest.parquet", kind.schema)
@@ -263,17 +264,17 @@ def _build_of_rest(version: Path, gone: int, left: Left) -> assemble.Build:
 
 
 def _keep_report(version: Path, made: Path, removal: Removal) -> None:
-    """Of a rebuilt dataset: what it says of other pictures. A damaged one says nothing."""
+    """Copy rebuild.json, of a rebuilt dataset, without the pictures of the removal; leave it out if it is damaged."""
     try:
-        told = read_json(version / assemble.REBUILD, {"changed": [str], "vanished": {str: [str]}})
+        report = read_json(version / assemble.REBUILD, {"changed": [str], "vanished": {str: [str]}})
     except (FileNotFoundError, ValueError):
         return
     theirs = {" ".join(post) for post in removal.posts}
-    told["changed"] = [post for post in told["changed"] if post not in theirs]
-    told["vanished"] = {
-        reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
+    report["changed"] = [post for post in report["changed"] if post not in theirs]
+    report["vanished"] = {
+        reason: [post for post in posts if post not in theirs] for reason, posts in report["vanished"].items()
     }
-    (made / assemble.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (made / assemble.REBUILD).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def _remove_rows(table: pa.Table, removal: Removal, original: str) -> pa.Table:
@@ -320,8 +321,8 @@ _RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, No
 
 
 def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
-    """Name those that learned from it, or began with the weights of one that did; remove their sheets that show
-    training faces."""
+    """Add the runs that were trained on some of the removal, or began with the weights of one that was. Remove their
+    pictures that show training faces."""
     known, left = set(), outcome.left
     for path in left.glob("datasets/.versions/*/manifest.parquet"):
         if path.is_file():
@@ -352,8 +353,8 @@ def _remove(path: Path, left: Left) -> None:
             path.unlink(missing_ok=True)
 
 
-def _forget(root: Path, removal: Removal, left: Left) -> None:
-    """Originals, crops, caches, and the ledger's rows."""
+def _remove_files(root: Path, removal: Removal, left: Left) -> None:
+    """Remove originals, crops, caches and the ledger's rows."""
     cache = root / "cache"
     for image_id in removal.images:
         for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
@@ -363,9 +364,9 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
     if not left.is_link(cache / "parts"):
         for source, url in removal.offers:
             PartialFile(cache / "parts", f"{source} {url}").done()
-    _remove(cache / "pages", left)  # any of them may speak of it
+    _remove(cache / "pages", left)  # any of them may name it
     if removal.manifests:
-        _remove(cache / "arrays", left)  # they hold pixels, and do not say whose
+        _remove(cache / "arrays", left)  # they hold pixels of unknown originals
     with database(cache / "results.sqlite", left) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
@@ -373,7 +374,7 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
             _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
     if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
         for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
-            _remove(cache / name, left)  # damaged: nobody can tell which crops are its
+            _remove(cache / name, left)  # damaged: which crops are the removal's is not known
         left.drop(cache / "results.sqlite")
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
@@ -389,7 +390,7 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
 
 
 def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
-    """Leave nothing of the rows in the file, nor in its write-ahead log."""
+    """Run the statement for each row so that nothing of the rows stays in the file or in its write-ahead log."""
     database.execute("BEGIN IMMEDIATE")
     database.executemany(statement, list(rows))
     database.execute("COMMIT")
