@@ -3,7 +3,6 @@
 The product of the pipeline is one table per dataset; whoever reads it needs this file and nothing else of ours.
 """
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ from pipeline.errors import UserError
 from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
 from pipeline.markup import inert as inert
 from pipeline.markup import table_rows as table_rows
+from pipeline.store import sha256_of as sha256_of
 from pipeline.stored import check as check  # for models, too
 from pipeline.stored import parse_json as parse_json
 from pipeline.stored import read_json as read_json
@@ -147,15 +147,6 @@ CLIPS = pa.schema(
 
 ITEM_FOLDERS = {"face_id": "faces", "clip_id": "clips", "image_id": "images"}
 """Primary key, the first column of each schema -> the folder beside the manifest that `path` lies in."""
-
-
-def sha256_of(path: Path) -> str:
-    """Of a manifest's file: by which recipes and runs know it. Raises OSError."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def with_columns(table: pa.Table, **columns: list) -> pa.Table:

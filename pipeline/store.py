@@ -227,9 +227,18 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     return code & 0xFF in _DAMAGED if code is not None else not re.search(_OF_THE_MACHINE, str(error))
 
 
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hex. Raise OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def has_sha256(file: Path, sha256: str) -> bool:
     """Return whether the file is there and has that sha256. Raise OSError if it cannot be read."""
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+    return file.is_file() and sha256_of(file) == sha256
 
 
 def remove(path: Path) -> None:

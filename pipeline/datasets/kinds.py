@@ -50,7 +50,7 @@ class Kind(NamedTuple):
     summary: Callable[[pa.Table], str]
     """The manifest -> what its items are, in a sentence that follows their count."""
     sections: Callable[[pa.Table], str] = lambda table: ""
-    """The manifest -> Markdown with what is said of this kind alone; it may show the pictures of `charts`."""
+    """The manifest -> Markdown for this kind alone; it may show the pictures of `charts`."""
     charts: Callable[[pa.Table], dict[str, Image.Image]] = lambda table: {}
     """The manifest -> name of a file -> the picture that the card shows."""
     caution: str = ""

@@ -1,7 +1,7 @@
-"""A dataset without its pixels: what can be shared where the pictures cannot; and the dataset made of it again.
+"""Recipes: a dataset without its pixels, to be shared where the pictures cannot be; and the dataset rebuilt from one.
 
-A recipe is a manifest, with what its build was asked for and the versions of what made it in the metadata of its
-Parquet file. A dataset's own manifest.parquet serves as one too, with the build.json beside it.
+A recipe is a manifest with the Build in the metadata of its Parquet file. A dataset's own manifest.parquet serves as a
+recipe too, with the build.json beside it.
 """
 
 import functools
@@ -67,7 +67,7 @@ _PICTURE_COLUMNS = (
 
 
 def sha256(path: Path) -> str:
-    """Of the file. Raises ManifestError."""
+    """Return the sha256 of the file. Raise ManifestError."""
     try:
         return manifest.sha256_of(path)
     except OSError as error:
@@ -88,7 +88,7 @@ def export(root: Path, name: str, path: Path, scratch: Path) -> int:
 
 
 def exported_of(path: Path) -> str | None:
-    """The sha256 of the manifest of which the recipe at `path` is; None if it is no recipe."""
+    """Return the sha256 of the manifest that the recipe at `path` was made from; None if it is not a recipe."""
     try:
         return (manifest.schema_of(path).metadata or {}).get(_OF, b"").decode() or None
     except (OSError, ValueError):
@@ -124,17 +124,18 @@ def _read(path: Path, of: str) -> Recipe:
 
 
 def _build(path: Path) -> Build:
-    """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ManifestError."""
-    told = (manifest.schema_of(path).metadata or {}).get(_BUILD)
+    """Return how the dataset was built, by the metadata of a recipe or the build.json beside a manifest. Raise
+    ManifestError."""
+    text = (manifest.schema_of(path).metadata or {}).get(_BUILD)
     try:
-        build = assemble.parse_build(parse_json(told, dict)) if told is not None else assemble.build_of(path.parent)
+        build = assemble.parse_build(parse_json(text, dict)) if text is not None else assemble.build_of(path.parent)
     except ValueError as error:
-        raise ManifestError(path, f"what it says of its build is damaged ({error})", "a recipe", _CURE) from error
+        raise ManifestError(path, f"its record of the build is damaged ({error})", "a recipe", _CURE) from error
     return build._replace(settings={name: value for name, value in build.settings.items() if _is_setting(name, value)})
 
 
 def _is_setting(name: str, value: object) -> bool:
-    """Whether it is one that a card may repeat."""
+    """Return whether a setting from outside may be shown in a card."""
     return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
@@ -158,7 +159,7 @@ def _problem(kind: Kind, table: pa.Table) -> str | None:
 
 
 def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
-    """The pictures that our own code drew, and a drop for each that has no address either."""
+    """Yield the pictures that were drawn, and a drop for each other picture that has no URL."""
     style = str(recipe.build.settings.get("query", STYLES[0]))
     for key, row in recipe.pictures.items():
         at = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,9})", row["source_id"])
@@ -171,26 +172,27 @@ def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
 
 
 class Restored(NamedTuple):
-    """What became of a recipe's pictures."""
+    """The pictures of a recipe, fetched or drawn again."""
 
     images: pa.Table
-    """IMAGES of those that are as they were."""
+    """IMAGES of those that are unchanged."""
     drops: list[dict]
     """Rows of FUNNEL for the others."""
 
 
 def restored(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
-    """Hold what came against the recipe. In both, `source_id` is the key of the picture that was asked for."""
+    """Split the fetched images into those that are unchanged, and rows of FUNNEL for those that are changed or missing.
+    In both tables, `source_id` is the key of `Recipe.pictures`."""
     wanted = {key: row["image_id"] for key, row in recipe.pictures.items()}
     pairs = list(zip(images["source_id"].to_pylist(), images["image_id"].to_pylist(), strict=True))
-    told = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
-    told += [(key, "changed", f"sha256 {came}") for key, came in pairs if wanted[key] != came]
+    found = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
+    found += [(key, "changed", f"sha256 {came}") for key, came in pairs if wanted[key] != came]
     as_they_were = images.filter(pa.array([wanted[key] == came for key, came in pairs], pa.bool_()))
-    return Restored(as_they_were, [_funnel_row(recipe.pictures[key], reason, detail) for key, reason, detail in told])
+    return Restored(as_they_were, [_funnel_row(recipe.pictures[key], reason, detail) for key, reason, detail in found])
 
 
 def _funnel_row(row: dict, reason: str, detail: str) -> dict:
-    """Of what is blocked, without the hash: that is to stand in the block list alone."""
+    """Return a row of FUNNEL. A blocked picture has no hash in it: only the block list holds that."""
     image_id = None if reason == "blocked" else row["image_id"]
     return funnel_row("images", row["source"], row["source_id"], reason, detail, image_id)
 
@@ -218,8 +220,8 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
             pa.Table.from_pylist(of_cut, schema=schema),
             store,
             size=size,
-            box_scale=_as_written(box_scale),
-            rotation=_as_written(rotation),
+            box_scale=_as_given(box_scale),
+            rotation=_as_given(rotation),
             jobs=jobs,
         )
         parts.append(table)
@@ -233,24 +235,24 @@ def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.T
 _CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")
 
 
-def _as_written(value: float) -> float:
-    """A parameter as it was given, of what is left of it in 32 bits: 1.2999999523162842 -> 1.3."""
+def _as_given(value: float) -> float:
+    """Return a parameter as it was given, from its value in 32 bits: 1.2999999523162842 -> 1.3."""
     return float(str(np.float32(value)))
 
 
 class Report(NamedTuple):
-    """What a rebuild came to: `rebuild.json` of the dataset."""
+    """The result of a rebuild: `rebuild.json` of the dataset."""
 
     faces: int
     faces_of_recipe: int
     pictures: int
     pictures_of_recipe: int
     vanished: dict[str, list[str]]
-    """Reason -> `source source_id` of each picture that could not be had."""
+    """Reason -> `source source_id` of each picture that could not be fetched."""
     changed: list[str]
-    """The same of those that are others now."""
+    """`source source_id` of the pictures whose bytes differ now."""
     other_crops: int
-    """Faces whose crops have other bytes than the recipe's: cut by other versions."""
+    """Number of faces whose crops have other bytes than the recipe's: other versions of libraries made them."""
 
     def __str__(self) -> str:
         gone = sum(map(len, self.vanished.values()))
@@ -264,7 +266,7 @@ class Report(NamedTuple):
 
 
 def report(recipe: Recipe, table: pa.Table, drops: list[dict]) -> Report:
-    """Of the faces that were cut again, and the funnel."""
+    """Return the report on the faces that were cut again and the rows of the funnel."""
     vanished: dict[str, list[str]] = {}
     for row in drops:
         vanished.setdefault(row["reason"], []).append(f"{row['source']} {row['source_id']}")

@@ -1,4 +1,4 @@
-"""What every task that makes datasets/NAME has in common."""
+"""The base class of tasks that make datasets/NAME."""
 
 import functools
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 class NamedDataset(Stage):
-    """datasets/NAME: a link to the version of this digest, swapped in when that is whole."""
+    """datasets/NAME: a link to the version of this digest, replaced when that is complete."""
 
     name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
@@ -40,7 +40,7 @@ class NamedDataset(Stage):
 
     @property
     def asked(self) -> dict:
-        """Source, query and path: two that differ in them are not built over each other unasked."""
+        """Source, query and path: a dataset is not built over one that differs in them, without --replace."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -51,11 +51,11 @@ class NamedDataset(Stage):
         datasets.check_place(self.data_root, self.name)
         if not self.replace:
             datasets.check_request(self.data_root, self.name, self.asked, lambda: self.digest)
-        _ = self.corrections  # a mistake in them is told before anything runs
+        _ = self.corrections  # raises a mistake in them before anything runs
 
     @functools.cached_property
     def corrections(self) -> dict[str, str]:
-        """What corrections/NAME.csv says. Raises UserError if it is wrong."""
+        """The corrections by hand of corrections/NAME.csv. Raise UserError if the file is wrong."""
         from pipeline.datasets import corrections
 
         return corrections.read(self.data_root, self.name)
@@ -83,7 +83,7 @@ class NamedDataset(Stage):
         return True
 
     def seal(self, made: Path) -> None:
-        """Add nothing: a dataset is known by its manifest."""
+        """Add nothing: the manifest shows that a dataset is complete."""
 
     def complete(self) -> bool:
         from pipeline.datasets import publish as datasets
