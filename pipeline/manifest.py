@@ -1,6 +1,6 @@
-"""The Parquet manifests: every column's name, type, unit and meaning, once. Read, write, check.
+"""The Parquet manifests: name, type, unit and meaning of every column; reading, writing and checking.
 
-The product of the pipeline is one table per dataset; whoever reads it needs this file and nothing else of ours.
+The product of the pipeline is one such table per dataset. This is the only module that `models` needs of it.
 """
 
 import os
@@ -32,6 +32,7 @@ SPLITS = ("train", "val", "test")
 
 
 def column(name: str, type_: pa.DataType, meaning: str, *, null: bool = False) -> pa.Field:
+    """Return a column of a schema; its meaning and unit are metadata of the Parquet file, and are shown in cards."""
     return pa.field(name, type_, nullable=null, metadata={"meaning": meaning})
 
 
@@ -227,10 +228,10 @@ def _is_below(path: str, folder: str) -> bool:
 def schema_of(path: Path) -> pa.Schema:
     """Return the schema of a Parquet file, with its metadata. Raise FileNotFoundError, or ValueError if it is none."""
     try:
-        with _opened(path) as file:
+        with _open_parquet(path) as file:
             return file.schema_arrow
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(error) from error
+        raise _as_value_error(error) from error
 
 
 def batches(path: Path, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
@@ -243,16 +244,16 @@ def batches(path: Path, schema: pa.Schema | None = None) -> Iterator[pa.RecordBa
     try:
         yield from _batches(path, schema)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(error) from error
+        raise _as_value_error(error) from error
 
 
-def _unreadable(error: Exception) -> Exception:
+def _as_value_error(error: Exception) -> Exception:
     if isinstance(error, FileNotFoundError):
         return error
     return ValueError(" ".join((getattr(error, "strerror", None) or str(error)).split())[:200])
 
 
-def _opened(path: Path, **options) -> pq.ParquetFile:
+def _open_parquet(path: Path, **options) -> pq.ParquetFile:
     _footer(path)  # PyArrow would take its word for its length
     limits = {"thrift_string_size_limit": MAX_FOOTER_BYTES, "thrift_container_size_limit": 100_000}
     return pq.ParquetFile(path, **limits, **options)
@@ -273,12 +274,16 @@ def _footer(path: Path) -> bytes:
 
 
 def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
-    with _opened(path) as file:
+    with _open_parquet(path) as file:
         metadata, held = file.metadata, file.schema_arrow
         count = Counter(held.names)
         if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
             raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
-        schema = _plain(held) if schema is None else pa.schema([field for field in schema if field.name in count])
+        schema = (
+            _without_string_views(held)
+            if schema is None
+            else pa.schema([field for field in schema if field.name in count])
+        )
         for field in schema:
             if count[field.name] > 1:
                 raise ValueError(f"the column {field.name[:40]} comes twice")
@@ -294,7 +299,7 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
             raise ValueError(f"it unpacks to more than {most:,} bytes")
     # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
-    with _opened(path, metadata=metadata, read_dictionary=texts) as file:
+    with _open_parquet(path, metadata=metadata, read_dictionary=texts) as file:
         for group in range(metadata.num_row_groups):  # of several at once PyArrow joins no lists of texts
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=schema.names):
                 size = sum(map(_unpacked_bytes, batch.columns))
@@ -303,17 +308,17 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
                     raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
                 if most < 0:
                     raise ValueError("it unpacks to more than its size allows")
-                yield _checked(batch.select(schema.names).cast(schema))
+                yield _validate(batch.select(schema.names).cast(schema))
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
+def _without_string_views(schema: pa.Schema) -> pa.Schema:
     """Return the schema with texts of a kind that a dictionary can be cast to."""
     fields = [field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
 
 
-def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Raises ValueError."""
+def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch. Raise ValueError if a list holds null, or a text is not UTF-8."""
     for field, column in zip(batch.schema, batch.columns, strict=True):
         if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
             raise ValueError(f"{field.name} with nothing in them")

@@ -54,6 +54,7 @@ class ScrapeImages(Stage):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, self.limit >= 0, "limit", "0 or more")
         require(self, self.seed >= 0, "seed", "0 or more")
@@ -96,12 +97,16 @@ class ScrapeImages(Stage):
         return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.images import collect as images
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.images import collect as images
 
         limit = self.limit or self.source_row.default_limit
@@ -124,6 +129,7 @@ class ScrapeImages(Stage):
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
+        """Return whether all crops or originals are as they were made."""
         return all(os.path.exists(self.data_root / path) for path in self._saved("images")["path"].to_pylist())
 
 
@@ -146,15 +152,20 @@ class DetectFaces(Stage):
     min_face = WholeNumber(default=48, description="side of the smallest face to keep, px of the original")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.faces import detect
 
         table, drops = detect.detect(
@@ -180,23 +191,30 @@ class CropFaces(Stage):
     rotation = Number(default=0.0, description="tilt of the faces in the crops, degrees clockwise")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, 8 <= self.size <= 4096, "size", "8 to 4096 px")
         require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
         require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.faces import crop as faces
 
         return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
     def is_whole(self) -> bool:
+        """Return whether all crops or originals are as they were made."""
+
         from pipeline.store import has_sha256
 
         crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop as faces
 
@@ -227,6 +245,7 @@ class RetagDataset(Stage):
     dataset = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         from pipeline.datasets import corrections, publish
         from pipeline.hair import tagging
@@ -236,14 +255,19 @@ class RetagDataset(Stage):
         tagging.version_of(self.hair_tagger, assets_folder())  # raises missing weights before anything runs
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "datasets" / self.dataset / "manifest.parquet")
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
+
         from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
+        """Do the work."""
+
         from pipeline.datasets import retag
 
         with disk_errors_as_user_errors(self.data_root):
@@ -261,28 +285,37 @@ class TagHairColor(Stage):
     dataset = luigi.OptionalParameter(default=None, description="old name of RetagDataset --dataset")
 
     def requires(self) -> list[Stage]:
+        """Return the tasks that must be complete before."""
         return [self.clone(RetagDataset if self.dataset else CropFaces)]
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         self.digest_inputs()  # raises missing weights before anything runs
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.hair import tagging as hair
 
         return hair.version_of(self.hair_tagger, assets_folder())
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return self.requires()[0].output() if self.dataset else super().output()
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
         return self.requires()[0].complete() if self.dataset else super().complete()
 
     def run(self) -> None:
+        """Do the work."""
         if not self.dataset:
             super().run()
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.hair import tagging as hair
 
         crops = self.first(CropFaces)
@@ -310,12 +343,16 @@ class GroupFaces(Stage):
     dataset = None  # that option is TagHairColor's alone
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import splits as groups
         from pipeline.images import near_duplicates as near
 
         return [groups.VERSION, near.VERSION]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import splits as groups
 
         table = groups.group(
@@ -350,6 +387,7 @@ class SelectFaces(Stage):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, 0 <= self.min_sharpness <= MAX_SHARPNESS, "min_sharpness", f"0 to {MAX_SHARPNESS}")
         require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
@@ -358,17 +396,23 @@ class SelectFaces(Stage):
 
     @property
     def limits(self):
+        """The limits of quality."""
+
         from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
         return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
@@ -397,11 +441,13 @@ class BuildFaceDataset(NamedDataset):
 
     @property
     def asked(self) -> dict:
+        """Source, query and path of the request."""
         scrape = self.first(ScrapeImages)
         path = str(scrape.path.resolve()) if scrape.path else None
         return {"source": scrape.source, "query": scrape.query, "path": path}
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
         self.assemble(
             out,

@@ -35,9 +35,12 @@ class ExportRecipe(luigi.Task):
         return self.data_root / "datasets" / self.name / "manifest.parquet"
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "recipes" / f"{self.name}.parquet")
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
+
         from pipeline.datasets import recipe
 
         try:
@@ -46,6 +49,8 @@ class ExportRecipe(luigi.Task):
             return False  # no dataset: the task says so when it runs
 
     def run(self) -> None:
+        """Do the work."""
+
         from pipeline.datasets import kinds, recipe
         from pipeline.store import Store
 
@@ -67,6 +72,7 @@ class RestoreImages(Stage):
     retry_failed = luigi.BoolParameter(default=False, significant=False, description="fetch again what failed before")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, self.manifest.is_file(), "manifest", "a recipe, or the manifest.parquet of a dataset")
 
@@ -103,6 +109,8 @@ class RestoreImages(Stage):
         return harvests
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import recipe
         from pipeline.images import collect as images
 
@@ -110,17 +118,19 @@ class RestoreImages(Stage):
         return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import recipe
         from pipeline.images import collect as images
 
         asked = recipe.read_faces(self.manifest)
-        posts = list(recipe.drawn_again(asked))
+        posts = list(recipe.redraw(asked))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
             again = self.retry_failed  # to list it anew costs nothing, and the block list may be another
             posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
         table, drops = images.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
-        found, drops = recipe.restored(asked, table, drops)
+        found, drops = recipe.compare(asked, table, drops)
         self.save(out, images=found, drops=drops)
 
 
@@ -132,17 +142,23 @@ class RebuildFaceDataset(NamedDataset):
 
     @property
     def asked(self) -> dict:
+        """Source, query and path of the request."""
+
         from pipeline.datasets import recipe
 
         return {"source": "recipe", "query": recipe.sha256(self.first(RestoreImages).manifest), "path": None}
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import recipe
         from pipeline.faces import crop as faces
 
         return [*super().digest_inputs(), recipe.VERSION, faces.CROP_VERSION]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import recipe
         from pipeline.datasets.assemble import REBUILD
 
@@ -150,7 +166,7 @@ class RebuildFaceDataset(NamedDataset):
         path = restored.manifest
         asked = recipe.read_faces(path)
         drops = restored.table("funnel").to_pylist()
-        table = recipe.cut_again(asked, restored.table("images"), self.store, self.jobs)
+        table = recipe.recrop(asked, restored.table("images"), self.store, self.jobs)
         if not len(table):
             raise UserError(
                 path,

@@ -62,19 +62,19 @@ def read(root: Path, name: str) -> dict[str, str]:
             face_id, *rest = (cell.strip() for cell in cells) if any(cells) else ("",)
             if not face_id or (face_id.lower() in _HEADERS and not found):
                 continue
-            found[_checked_id(face_id)] = _checked(rest)
+            found[_parse_id(face_id)] = _parse_correction(rest)
     except (ValueError, csv.Error) as error:
         raise UserError(path, f"line {reader.line_num}: {error}", _EXPECTED, "correct that line") from error
     return found
 
 
-def _checked_id(text: str) -> str:
+def _parse_id(text: str) -> str:
     if not _FACE_ID.fullmatch(text.lower()):
         raise ValueError(f"{text[:80]!r} is not a face_id")
     return text.lower()
 
 
-def _checked(cells: list[str]) -> str:
+def _parse_correction(cells: list[str]) -> str:
     values = [re.sub(r"\s", "", cell).lower() for cell in cells if cell]
     if len(values) != 1 or values[0] not in _CORRECTIONS:
         raise ValueError(f"{','.join(cells)[:80]!r} is not a correction")

@@ -1,8 +1,8 @@
-"""A dataset's folder: assembled whole, then published under a name by one os.replace.
+"""Publishing a complete dataset under a name, by one os.replace.
 
-`datasets/<name>` is a link to `datasets/.versions/<digest>/`; what the name was asked for stands beside, in
+`datasets/<name>` is a link to `datasets/.versions/<digest>/`. The request (source, query and path) is in
 `datasets/.requests/<name>.json`, since the same pictures may come from two paths. A real folder `datasets/<name>`,
-copied from another data root, is a dataset too: what is to change it moves it below .versions first (`adopt`).
+copied from another data root, is a dataset too; `adopt` moves it below .versions before it is changed.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _RECORD_SHAPE = {"version": str, "request": dict}
 
 
 def check_name(name: str, *, option: str = "--name") -> None:
-    """Raises UserError unless `name` is one plain file name: it becomes a path below the data root."""
+    """Raise UserError unless `name` is one plain file name: it becomes a path below the data root."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
         raise UserError(
             option, f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
@@ -54,7 +54,7 @@ def published(root: Path, name: str) -> str | None:
 
 
 def _record(root: Path, name: str) -> dict:
-    """Return what was noted last of `name`: `version` (empty once it was removed) and `request`; empty if nothing."""
+    """Return the last record of `name`: `version` (empty after a removal) and `request`. Empty if there is none."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):
         record: dict = read_json(root / "datasets" / ".requests" / f"{name}.json", _RECORD_SHAPE)
         return record
@@ -62,8 +62,8 @@ def _record(root: Path, name: str) -> dict:
 
 
 def request_of(root: Path, name: str) -> dict:
-    """Return what `name` was asked for, also if it is gone: source, query and path; COPIED of what lies there without
-    being published here; empty if nobody knows."""
+    """Return the request of `name`, also if the dataset is gone: source, query and path. COPIED if the dataset was not
+    published here; empty if there is no record."""
     if os.path.lexists(root / "datasets" / name) and not version_of(root, name):
         return COPIED
     request: dict = _record(root, name).get("request", {})
@@ -71,15 +71,15 @@ def request_of(root: Path, name: str) -> dict:
 
 
 def check_place(root: Path, name: str) -> None:
-    """Raises UserError if something of that name is in the way that is no dataset."""
+    """Raise UserError if there is something of that name that is not a dataset."""
     place = root / "datasets" / name
     if os.path.lexists(place) and not place.is_symlink() and published(root, name) is None:
-        raise UserError(place, "is there, and not made by this program", "a free name", "move it away or give --name")
+        raise UserError(place, "exists, and was not made by this program", "a free name", "move it away or give --name")
 
 
 def check_request(root: Path, name: str, request: dict, digest: Callable[[], str]) -> None:
-    """Raises UserError if `name` holds what another request made, or a copy of another dataset than the version of that
-    digest. `request`: source, query and path."""
+    """Raise UserError if `name` holds the dataset of another request, or a copy of another dataset than the version of
+    that digest. `request`: source, query and path."""
     place, held = root / "datasets" / name, request_of(root, name)
     version = published(root, name)
     if version is None or (version_of(root, name) and _record(root, name).get("version") != version):
@@ -99,8 +99,8 @@ def check_request(root: Path, name: str, request: dict, digest: Callable[[], str
 
 
 def adopt(store: Store, name: str) -> Path:
-    """Return the folder that `name` stands for, with all links followed; a real one, copied from elsewhere, is moved
-    below .versions first, and a link put in its place. The store is claimed."""
+    """Return the folder that `name` links to. A real folder, copied from elsewhere, is moved below .versions first and
+    replaced by a link. The store must be claimed."""
     with store.lock(f"dataset {name}"):
         _adopt(store, name)
         return (store.root / "datasets" / name).resolve()
@@ -114,15 +114,15 @@ def _adopt(store: Store, name: str) -> None:
     versions.mkdir(exist_ok=True)
     names = itertools.chain([digest], (f"{digest}.{number}" for number in itertools.count(1)))
     free = next(each for each in names if not os.path.lexists(versions / each))
-    _note(store, name, free, COPIED)  # first: a kill between the next two leaves word of what was there
+    _note(store, name, free, COPIED)  # first: after a kill between the next two, the record says what was there
     os.rename(place, versions / free)
     _link(store, name, free)
 
 
 def publish(store: Store, name: str, request: dict, *, replace: bool = False) -> None:
-    """Let `name` stand for the version of the store's digest, in one step: a reader sees the old dataset or the new.
+    """Link `name` to the version of the store's digest, in one step: a reader sees the old dataset or the new.
 
-    Raises UserError if something else of that name is in the way; another request's dataset or a copy of another one
+    Raise UserError if something else of that name is in the way; another request's dataset or a copy of another one
     too, unless `replace`. What is replaced is kept below .versions."""
     with store.lock(f"dataset {name}"):
         check_place(store.root, name)
@@ -143,8 +143,8 @@ def publish(store: Store, name: str, request: dict, *, replace: bool = False) ->
 
 
 def remove(store: Store, name: str) -> None:
-    """Remove the link `name`. That it was there, and from which source, is kept: nothing else is to be built in its
-    place unasked."""
+    """Remove the link `name`, but keep a record of its source, so that nothing else is built in its place without
+    --replace."""
     _note(store, name, "", {"source": _record(store.root, name).get("request", {}).get("source", "unknown")})
     (store.root / "datasets" / name).unlink()
 

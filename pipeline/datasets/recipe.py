@@ -158,7 +158,7 @@ def _problem(kind: Kind, table: pa.Table) -> str | None:
     return kind.problem(table)
 
 
-def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
+def redraw(recipe: Recipe) -> Iterator[Post | Skipped]:
     """Yield the pictures that were drawn, and a drop for each other picture that has no URL."""
     style = str(recipe.build.settings.get("query", STYLES[0]))
     for key, row in recipe.pictures.items():
@@ -180,7 +180,7 @@ class Restored(NamedTuple):
     """Rows of FUNNEL for the others."""
 
 
-def restored(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
+def compare(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
     """Split the fetched images into those that are unchanged, and rows of FUNNEL for those that are changed or missing.
     In both tables, `source_id` is the key of `Recipe.pictures`."""
     wanted = {key: row["image_id"] for key, row in recipe.pictures.items()}
@@ -200,7 +200,7 @@ def _funnel_row(row: dict, reason: str, detail: str) -> dict:
 _CHANGED = {"wrong_hash": "changed", "duplicate": "changed"}
 
 
-def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
+def recrop(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
     """Return FACES of the pictures that are there, cut as the recipe says, with its labels, groups and splits. A
     face_id is another than the recipe's where other versions of the libraries made the crop."""
     path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))

@@ -67,7 +67,7 @@ class Removal:
         pairs = [[str, str]]
         shape = {each.name: pairs if each.name in ("posts", "offers") else [HEX64] for each in fields(cls)}
         try:
-            note = read_json(path, shape, most=MAX_NOTE_BYTES)
+            note = read_json(path, shape, max_bytes=MAX_NOTE_BYTES)
         except FileNotFoundError:
             return cls()
         except ValueError as error:

@@ -472,7 +472,9 @@ def test_what_is_in_the_way_is_told_before_anything_runs(tmp_path, pictures):
     done = build(tmp_path, "--name", "mine", "--source", "folder", "--path", str(pictures), check=False)
     assert done.returncode != 0
     assert (
-        done.stderr.strip().splitlines()[-1].startswith(f"error: {Path('data/datasets/mine')}: is there, and not made")
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"error: {Path('data/datasets/mine')}: exists, and was not made")
     )
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["datasets"]
 

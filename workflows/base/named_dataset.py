@@ -44,6 +44,7 @@ class NamedDataset(Stage):
         raise NotImplementedError
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         from pipeline.datasets import publish as datasets
 
@@ -61,6 +62,8 @@ class NamedDataset(Stage):
         return corrections.read(self.data_root, self.name)
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import assemble, corrections
 
         held = [corrections.digest(self.corrections)] if self.corrections else []
@@ -68,12 +71,16 @@ class NamedDataset(Stage):
 
     @property
     def folder(self) -> Path:
+        """The folder of the output."""
         return self.data_root / "datasets" / ".versions" / self.digest
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
 
     def is_made(self) -> bool:
+        """Return whether the folder holds a dataset of that kind."""
+
         from pipeline.manifest import ManifestError, check_folder
 
         try:
@@ -86,6 +93,8 @@ class NamedDataset(Stage):
         """Add nothing: the manifest shows that a dataset is complete."""
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
+
         from pipeline.datasets import publish as datasets
 
         try:
@@ -116,10 +125,13 @@ class NamedDataset(Stage):
         assemble.assemble_corrected(out, self.dataset_kind, table, drops, build, items, self.corrections)
 
     def run(self) -> None:
+        """Do the work."""
         super().run()
         self.forget()
 
     def publish(self) -> None:
+        """Link the dataset's name to this version."""
+
         from pipeline.datasets import publish as datasets
 
         datasets.publish(self.store, self.name, self.asked, replace=self.replace)

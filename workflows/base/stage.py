@@ -83,12 +83,14 @@ class Stage(luigi.Task):
 
     @functools.cached_property
     def digest(self) -> str:
+        """The digest of the task family, its inputs and `digest_inputs`."""
         inputs = [task.digest for task in luigi.task.flatten(self.requires())]
         text = json.dumps([self.task_family, self.digest_inputs(), inputs])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
     def store(self) -> "Store":
+        """The data root, with this digest's scratch folder."""
         from pipeline.store import Store
 
         return Store(self.data_root, self.digest)
@@ -102,12 +104,15 @@ class Stage(luigi.Task):
 
     @property
     def folder(self) -> Path:
+        """The folder of the output."""
         return self.data_root / "stages" / self.task_family / self.digest
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.folder)
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
         try:
             return self.is_made()
         except (UserError, OSError):
@@ -140,6 +145,7 @@ class Stage(luigi.Task):
         return self.folder
 
     def run(self) -> None:
+        """Do the work."""
         try:
             try:
                 self.data_root.mkdir(parents=True, exist_ok=True)
