@@ -1,7 +1,7 @@
-"""How large a Parquet file's column chunks and pages say they are.
+"""Sizes of a Parquet file's column chunks and pages, as its metadata states them.
 
-PyArrow tells it of chunks too, but a footer that is damaged in the right place makes `RowGroupMetaData.column` end the
-process: an exception of C++ that nothing catches. Of pages it takes the word, whatever the footer says. The format:
+PyArrow gives those of chunks too, but certain damaged footers make `RowGroupMetaData.column` end the process by an
+uncaught C++ exception. It trusts the sizes of pages without comparing them with the footer. The format:
 https://github.com/apache/parquet-format, parquet.thrift, in Thrift's compact protocol.
 """
 
@@ -35,8 +35,8 @@ class Chunk(NamedTuple):
 def chunks(footer: bytes) -> Iterator[Chunk]:
     """Yield each column chunk. Raise ValueError unless the footer is one."""
     try:
-        said, _ = _value(footer, 0, _STRUCT, 0)
-        for group in said[_FILE_ROW_GROUPS]:
+        fields, _ = _value(footer, 0, _STRUCT, 0)
+        for group in fields[_FILE_ROW_GROUPS]:
             for chunk in group[_GROUP_COLUMNS]:
                 column = chunk[_CHUNK_METADATA]
                 path = b".".join(column[_COLUMN_PATH]).decode()
@@ -52,11 +52,11 @@ def unpacked_bytes(file: BinaryIO, chunk: Chunk) -> int:
     """Return how many bytes the pages of a chunk unpack to, by their headers. Raise ValueError if one is damaged."""
     at, total = chunk.start, 0
     while at < chunk.start + chunk.length:
-        for most in PAGE_HEADER_BYTES:
+        for limit in PAGE_HEADER_BYTES:
             file.seek(at)
             try:
-                said, size = _value(file.read(most), 0, _STRUCT, 0)
-                unpacked, packed = int(said[_PAGE_UNCOMPRESSED]), int(said[_PAGE_COMPRESSED])
+                header, size = _value(file.read(limit), 0, _STRUCT, 0)
+                unpacked, packed = int(header[_PAGE_UNCOMPRESSED]), int(header[_PAGE_COMPRESSED])
                 break
             except (IndexError, KeyError, TypeError, struct.error) as error:
                 failure = error
@@ -73,6 +73,7 @@ _TRUE, _FALSE, _BYTE, _INTS, _DOUBLE, _BINARY, _LISTS, _STRUCT = 1, 2, 3, (4, 5,
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number at `at`, and where the next value begins. Raise ValueError if it is too long."""
     value = 0
     for shift in range(0, 70, 7):
         byte = data[at]

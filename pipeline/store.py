@@ -1,4 +1,4 @@
-"""The data root: files written whole or not at all, and a memory of per-item results.
+"""The data root: atomic writes, locks, and a cache of per-item results.
 
 Everything below the root is on one file system, so that `os.replace` from the work folder is atomic.
 """
@@ -32,24 +32,24 @@ FLUSH_SECONDS = 1.0  # what a kill may cost: results since the last flush are co
 
 @dataclass(frozen=True)
 class Store:
-    """A data root. Small and picklable: workers get a copy."""
+    """A data root. Small and picklable, as workers get a copy."""
 
     root: Path
     digest: str = ""
-    """Of what is being made: names the folder to work in."""
+    """Digest of what is being made; it names the scratch folder."""
 
     @property
     def work(self) -> Path:
-        """Where what is not finished lies, and the locks."""
+        """The folder of unfinished work and locks."""
         return self.root / "stages" / ".work"
 
     @property
     def scratch(self) -> Path:
-        """What is not finished of `digest`; there while it is claimed."""
+        """The folder of unfinished work of `digest`; it exists while the digest is claimed."""
         return self.work / self.digest
 
     def put(self, relative: str, data: bytes) -> None:
-        """Write root/relative atomically; nothing if it is there: names are hashes of their content."""
+        """Write root/relative atomically unless it exists: names are hashes of the content."""
         path = self.root / relative
         if path.exists():
             return
@@ -57,7 +57,7 @@ class Store:
         replace_file(path, data, scratch=self.scratch, mode=0o444)  # an editor must not change it under its name
 
     def adopt(self, relative: str, file: Path) -> None:
-        """Give a whole file below the root a second name, root/relative; nothing if that is there."""
+        """Hard-link a complete file below the root to root/relative, unless that exists."""
         path = self.root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         os.chmod(file, 0o444)
@@ -71,9 +71,9 @@ class Store:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[Path]:
-        """`scratch`, empty, for this process alone: another that claims the same digest waits. What killed processes
-        left is swept."""
-        if self.work.is_symlink():  # what is in it may be anybody's, and would be swept
+        """Give this process alone an empty `scratch`; others that claim the same digest wait. Remove what killed
+        processes left."""
+        if self.work.is_symlink():  # its content may be the user's own, and would be removed
             raise UserError(self.work, "is a link", "a folder of this data root", "remove the link")
         self.work.mkdir(parents=True, exist_ok=True)
         with self.alone(self.digest, "making the same"):
@@ -86,7 +86,7 @@ class Store:
 
     @contextlib.contextmanager
     def alone(self, name: str, doing: str) -> Iterator[None]:
-        """Hold the lock `name`; if another process does, say what it is `doing`, and wait."""
+        """Hold the lock `name`; if another process holds it, log what it is `doing`, and wait."""
         lock = self.lock(name)
         try:
             lock.acquire(timeout=0)
@@ -106,13 +106,13 @@ class Store:
                     shutil.rmtree(other, ignore_errors=True)
 
     def lock(self, name: str) -> FileLock:
-        """A lock between processes; the operating system frees it when its holder dies."""
+        """Return a lock between processes; the operating system frees it when its holder dies."""
         return FileLock(self.work / f"{name}.lock")
 
     @contextlib.contextmanager
     def memory(self, name: str, shape: object) -> Iterator["ResultCache"]:
-        """The results remembered under `name`: what was done, with which parameters, by which version. `shape`: of each
-        result, see `pipeline.stored.check`. Raises UserError if the database cannot be used."""
+        """Give the results cached under `name`, which holds the kind of work, its parameters and version. `shape` is
+        that of each result, see `pipeline.stored.check`. Raise UserError if the database cannot be used."""
         folder = self.root / "cache"
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(ResultCache(folder / "results.sqlite", self.lock("results"), name, shape)) as memory:
@@ -127,9 +127,9 @@ T = TypeVar("T")
 
 
 class ResultCache:
-    """key -> JSON value, for one `name`. Written in short transactions, so that other builds never wait long.
+    """A map of key -> JSON value, for one `name`. Written in short transactions, so that other builds do not wait long.
 
-    It is part of the cache: a damaged database is dropped and begun anew, and a value of another shape is none."""
+    A damaged database is deleted and started anew, and a value of another shape counts as missing: it is a cache."""
 
     def __init__(self, file: Path, lock: FileLock, name: str, shape: object):
         self._file, self._lock, self._name, self._shape = file, lock, name, shape
@@ -138,11 +138,11 @@ class ResultCache:
         self._inode: int | None = None  # of the file that is open
         with self._lock:  # SQLite's own time-out does not cover the change to WAL
             try:
-                self._connection = self._opened()
+                self._connection = self._connect()
             except sqlite3.DatabaseError as error:
-                self._connection = self._renewed(error)
+                self._connection = self._recreate(error)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         for path in files_of(self._file):
             if os.path.lexists(path) and not path.is_file():
                 raise sqlite3.DatabaseError(f"{path.name} is no regular file")
@@ -164,18 +164,18 @@ class ResultCache:
             raise
         return connection
 
-    def _renewed(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    def _recreate(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Drop the damaged database and open an empty one, with the lock held; or open the one that another process has
         begun since. Raises UserError if the error is of the machine."""
         if self._inode not in (None, self._file.stat().st_ino if self._file.exists() else None):
-            return self._opened()
+            return self._connect()
         if not is_damage(error):
             cure = "free some space there, or delete it: it is a cache"
             raise UserError(self._file, str(error), "a database that can be read and written", cure) from error
-        logger.warning("%s is damaged (%s): it is a cache, and is begun anew", self._file, error)
+        logger.warning("%s is damaged (%s): it is a cache, and is started anew", self._file, error)
         for path in files_of(self._file):
             remove(path)
-        return self._opened()
+        return self._connect()
 
     def _with(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -183,11 +183,11 @@ class ResultCache:
         except sqlite3.DatabaseError as error:
             with self._lock:
                 self._connection.close()
-                self._connection = self._renewed(error)
+                self._connection = self._recreate(error)
             return work(self._connection)
 
     def get(self, key: str):
-        """The value, or None."""
+        """Return the value, or None."""
         statement = "SELECT value FROM result WHERE name = ? AND key = ?"
         row = self._with(lambda connection: connection.execute(statement, (self._name, key)).fetchone())
         try:
@@ -196,12 +196,14 @@ class ResultCache:
             return None
 
     def set(self, key: str, value) -> None:
-        """Remember; on disk within FLUSH_SECONDS of the next call."""
+        """Store a value; it is on disk FLUSH_SECONDS later, at the next call."""
         self._unwritten.append((self._name, key, json.dumps(value)))
         if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
+        """Write the stored values to the disk."""
+
         def write(connection: sqlite3.Connection) -> None:
             with connection:
                 connection.executemany("REPLACE INTO result VALUES (?, ?, ?)", self._unwritten)
@@ -211,6 +213,7 @@ class ResultCache:
         self._flushed = time.monotonic()
 
     def close(self) -> None:
+        """Close the database; values that were not flushed are lost."""
         self._connection.close()
 
 
@@ -227,9 +230,18 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     return code & 0xFF in _DAMAGED if code is not None else not re.search(_OF_THE_MACHINE, str(error))
 
 
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hex. Raise OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def has_sha256(file: Path, sha256: str) -> bool:
     """Return whether the file is there and has that sha256. Raise OSError if it cannot be read."""
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha256
+    return file.is_file() and sha256_of(file) == sha256
 
 
 def remove(path: Path) -> None:
@@ -241,7 +253,7 @@ def remove(path: Path) -> None:
 
 
 def replace_file(path: Path, data: bytes, *, scratch: Path, mode: int = 0o644) -> None:
-    """Write `path` so that a reader sees the old bytes or the new ones, never a part."""
+    """Write `path` atomically: a reader sees the old bytes or the new ones."""
     with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
         try:
             file.write(data)

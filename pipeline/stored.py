@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 HEX64 = re.compile("[0-9a-f]{64}")
 """The shape of an image_id, a face_id, or a manifest's sha256."""
@@ -13,24 +14,24 @@ NUMBER = (float, int)
 MAX_BYTES = 16 << 20  # of a file: parsed, it takes thirty times as much memory
 
 
-def read_json(path: Path, shape: object, *, most: int = MAX_BYTES) -> object:
-    """Return the JSON value in the file `path`, of `most` bytes. Raise FileNotFoundError, or ValueError as `parse_json`
-    does."""
+def read_json(path: Path, shape: object, *, max_bytes: int = MAX_BYTES) -> Any:
+    """Return the JSON value in the file `path`, of at most `max_bytes`. Raise FileNotFoundError, or ValueError as
+    `parse_json` does."""
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")
     try:
         with open(path, "rb") as file:
-            data = file.read(most + 1)
+            data = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
-    if len(data) > most:
-        raise ValueError(f"more than {most:,} bytes")
+    if len(data) > max_bytes:
+        raise ValueError(f"more than {max_bytes:,} bytes")
     return parse_json(data, shape)
 
 
-def parse_json(text: str | bytes, shape: object) -> object:
+def parse_json(text: str | bytes, shape: object) -> Any:
     """Return the JSON value of `text`. Raise ValueError unless it is JSON of that shape, see `check`."""
     try:
         if isinstance(text, bytes):
@@ -56,7 +57,7 @@ def check(value: object, shape: object, where: str = "the value") -> None:
     a tuple of alternatives, `[shape]` for an array, `[shape, shape]` for an array of that length, `{str: shape}` for
     an object of any keys, or `{"key": shape, …}`: a key that is missing counts as null, and others may be there."""
     if isinstance(shape, tuple):
-        if any(_has(value, one, where) for one in shape):
+        if any(_matches(value, one, where) for one in shape):
             return
     elif isinstance(shape, list) and isinstance(value, list):
         if len(shape) == 1 or len(shape) == len(value):
@@ -84,7 +85,7 @@ def check(value: object, shape: object, where: str = "the value") -> None:
     raise ValueError(f"{where} is {found}")
 
 
-def _has(value: object, shape: object, where: str) -> bool:
+def _matches(value: object, shape: object, where: str) -> bool:
     try:
         check(value, shape, where)
     except ValueError:

@@ -1,4 +1,4 @@
-"""ScrapeImages -> DetectFaces -> CropFaces -> TagHairColor -> GroupFaces -> BuildFaceDataset."""
+"""ScrapeImages -> DetectFaces -> CropFaces -> TagHairColor -> GroupFaces -> SelectFaces -> BuildFaceDataset."""
 
 import dataclasses
 import functools
@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import luigi
 from luigi.configuration import get_config
@@ -20,7 +21,7 @@ logger = logging.getLogger("luigi-interface")
 
 
 def assets_folder() -> Path | None:
-    """Where assets are looked for first, by luigi.cfg."""
+    """Return the folder that luigi.cfg says to search for assets first; None if it names none."""
     folder = get_config().get("assets", "folder", None, raw=True)
     return Path(folder).expanduser() if folder else None
 
@@ -31,26 +32,29 @@ class ScrapeImages(Stage):
     drops = True
 
     source = luigi.Parameter(
-        default="drawn", description="where pictures come from: drawn, folder, archive, or a site of README.md"
+        default="drawn", description="source of the pictures: drawn, folder, archive, or a site of README.md"
     )
-    path = OptionalFilePath(default=None, description="the folder, the archive, or the list: of urls, or of ids")
+    path: Any = OptionalFilePath(  # Luigi types it as str, not Path
+        default=None, description="the folder, the archive, or the list: of urls, or of ids"
+    )
     query = luigi.Parameter(
-        default="", description="what to ask the source for; for drawn: character or icon; for web_page: its address"
+        default="", description="query to the source; for drawn: character or icon; for web_page: its URL"
     )
     limit = WholeNumber(
         default=0,
         description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, Getchu or X, "
         "as many as an image search shows, all of anything else",
     )
-    seed = WholeNumber(default=0, description="of the pictures that are drawn: another seed, other pictures")
+    seed = WholeNumber(default=0, description="seed of drawn pictures")
     refresh = luigi.BoolParameter(
-        default=False, significant=False, description="ask a site again, for what is new; what is there stays"
+        default=False, significant=False, description="query a site again for what is new; what was fetched is kept"
     )
     retry_failed = luigi.BoolParameter(
-        default=False, significant=False, description="ask a site again for the files that failed, and nothing else"
+        default=False, significant=False, description="fetch again the files that failed, and nothing else"
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, self.limit >= 0, "limit", "0 or more")
         require(self, self.seed >= 0, "seed", "0 or more")
@@ -58,11 +62,11 @@ class ScrapeImages(Stage):
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
         for name in ("refresh", "retry_failed"):
-            require(self, self.harvest or not getattr(self, name), name, "a source on the web: others are read anew")
+            require(self, self.harvest or not getattr(self, name), name, "a web source; others are always read again")
 
     @functools.cached_property
     def source_row(self):
-        """Its row of SOURCES."""
+        """The row of SOURCES."""
         from pipeline.sources import SOURCES
 
         return SOURCES[self.source]
@@ -75,7 +79,7 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def harvest(self):
-        """The question to a source on the web; None for one on this machine."""
+        """The crawl of a web source; None for a source on this machine."""
         from pipeline.sources.web_source import WebSource
         from workflows.cli.site_config import harvest_of
 
@@ -87,18 +91,22 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def snapshot(self):
-        """All that the result depends on. Of a web source: what was asked, and in how many rounds."""
+        """All that the result depends on; of a web source: the query, and in how many rounds it was crawled."""
         if self.harvest is None:
             return self.source_row.snapshot(self._request)
         return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.images import collect as images
 
         held = [self.blocked.digest] if self.blocked else []
         return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.images import collect as images
 
         limit = self.limit or self.source_row.default_limit
@@ -111,47 +119,53 @@ class ScrapeImages(Stage):
             posts = self.source_row.posts(self._request, self.snapshot)
         table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
-            told = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
+            shortfall = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
             raise UserError(
                 self.path or self.query or self.source,
-                f"none of {len(drops)} files is a picture{first_drop(drops)}{told}",
+                f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}",
                 "pictures",
-                "ask for something else" if self.harvest else "give other files",
+                "give another --query" if self.harvest else "give other files",
             )
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
+        """Return whether all crops or originals are as they were made."""
         return all(os.path.exists(self.data_root / path) for path in self._saved("images")["path"].to_pylist())
 
 
 @requires(ScrapeImages)
 class DetectFaces(Stage):
-    """The faces in them: box, tilt, score."""
+    """The faces in the originals: box, tilt, score."""
 
     drops = True
 
     detector = Choice(
         ("lbpcascade", "animeface", "both", "network", "cascade_network"),
         default="lbpcascade",
-        description="who finds faces; animeface is an extra, network our own",
+        description="face detector; `animeface` needs an extra, `network` is the bundled CNN",
     )
     sweep = Choice(
         ("off", "fast", "full"),
         default="fast",
-        description="off: upright faces; fast: also leaning and tight ones; full: at any angle",
+        description="off: upright faces; fast: also tilted and tightly cropped ones; full: at any angle",
     )
-    min_face = WholeNumber(default=48, description="side of the smallest wanted face, px of the original")
+    min_face = WholeNumber(default=48, description="side of the smallest face to keep, px of the original")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.faces import detect
 
         table, drops = detect.detect(
@@ -168,33 +182,40 @@ class DetectFaces(Stage):
 
 @requires(DetectFaces)
 class CropFaces(Stage):
-    """Square crops of them, each cut once from the original."""
+    """Square crops of the faces, each resampled once from the original."""
 
     drops = True
 
     size = WholeNumber(default=128, description="side of a crop, px")
-    box_scale = Number(default=1.5, description="side of the square that is cut out, in sides of the face's box")
-    rotation = Number(default=0.0, description="degrees by which faces shall lean in the crops, clockwise")
+    box_scale = Number(default=1.5, description="side of the crop in the original, in sides of the face's box")
+    rotation = Number(default=0.0, description="tilt of the faces in the crops, degrees clockwise")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, 8 <= self.size <= 4096, "size", "8 to 4096 px")
         require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
         require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.faces import crop as faces
 
         return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
     def is_whole(self) -> bool:
+        """Return whether all crops or originals are as they were made."""
+
         from pipeline.store import has_sha256
 
         crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
-        from pipeline.datasets.publish import link_all
+        """Do the work, into the empty folder `out`."""
+
+        from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop as faces
 
         table, drops = faces.cut(
@@ -209,54 +230,44 @@ class CropFaces(Stage):
         self.save(out, faces=table, drops=drops)
 
 
-@inherits(CropFaces)
-class TagHairColor(Stage):
-    """The colour of each face's hair: part of a build, or over an existing --dataset, which becomes a new version."""
-
-    hair_tagger = Choice(
+def _hair_tagger() -> Choice:
+    return Choice(
         ("auto", "tags", "i2v", "color"),
         default="auto",
-        description="who names hair colours: the site's tags, Illustration2Vec, the pixels; auto: the first who can",
+        description="hair colour source: site tags, Illustration2Vec or pixels; `auto` tries them in that order",
     )
-    dataset = luigi.OptionalParameter(default=None, description="an existing dataset to name the colours of anew")
 
-    def requires(self) -> list:
-        return [] if self.dataset else [self.clone(CropFaces)]
+
+class RetagDataset(Stage):
+    """New hair colours for an existing dataset, which becomes a new version; corrections by hand are applied."""
+
+    hair_tagger = _hair_tagger()
+    dataset = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        if self.dataset:
-            from pipeline.datasets import corrections
-            from pipeline.datasets import publish as datasets
+        from pipeline.datasets import corrections, publish
+        from pipeline.hair import tagging
 
-            datasets.check_name(self.dataset, option="--dataset")
-            corrections.read(self.data_root, self.dataset)  # a mistake in them is told before anything runs
-        self.digest_inputs()  # missing weights are told before anything runs
-
-    def digest_inputs(self) -> list:
-        from pipeline.hair import tagging as hair
-
-        return hair.version_of(self.hair_tagger, assets_folder())
+        publish.check_name(self.dataset, option="--dataset")
+        corrections.read(self.data_root, self.dataset)  # raises a mistake in them before anything runs
+        tagging.version_of(self.hair_tagger, assets_folder())  # raises missing weights before anything runs
 
     def output(self) -> luigi.LocalTarget:
-        if self.dataset:
-            return luigi.LocalTarget(self.data_root / "datasets" / self.dataset / "manifest.parquet")
-        return super().output()
+        """Return where the result lies."""
+        return luigi.LocalTarget(self.data_root / "datasets" / self.dataset / "manifest.parquet")
 
     def complete(self) -> bool:
-        if not self.dataset:
-            return super().complete()
+        """Return whether the result is there and is the requested one."""
+
         from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
-        if self.dataset:
-            self._retag()
-        else:
-            super().run()
+        """Do the work."""
 
-    def _retag(self) -> None:
         from pipeline.datasets import retag
 
         with disk_errors_as_user_errors(self.data_root):
@@ -265,11 +276,50 @@ class TagHairColor(Stage):
             )
         logger.info("%s: %d faces have another hair colour now", self.dataset, changed)
 
+
+@inherits(CropFaces)
+class TagHairColor(Stage):
+    """The colour of each face's hair. With --dataset, RetagDataset under its old name."""
+
+    hair_tagger = _hair_tagger()
+    dataset = luigi.OptionalParameter(default=None, description="old name of RetagDataset --dataset")
+
+    def requires(self) -> list[Stage]:
+        """Return the tasks that must be complete before."""
+        return [self.clone(RetagDataset if self.dataset else CropFaces)]
+
+    def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
+        super().check()
+        self.digest_inputs()  # raises missing weights before anything runs
+
+    def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
+        from pipeline.hair import tagging as hair
+
+        return hair.version_of(self.hair_tagger, assets_folder())
+
+    def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
+        return self.requires()[0].output() if self.dataset else super().output()
+
+    def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
+        return self.requires()[0].complete() if self.dataset else super().complete()
+
+    def run(self) -> None:
+        """Do the work."""
+        if not self.dataset:
+            super().run()
+
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.hair import tagging as hair
 
         crops = self.first(CropFaces)
-        table, told = hair.tag(
+        table, tagger_lines = hair.tag(
             crops.table("faces"),
             self.store,
             tagger=self.hair_tagger,
@@ -278,22 +328,31 @@ class TagHairColor(Stage):
             more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
         )
         self.save(out, faces=table)
-        (out / "told.json").write_text(json.dumps(told), encoding="utf-8")
+        (out / "told.json").write_text(json.dumps(tagger_lines), encoding="utf-8")
+
+    @property
+    def tagger_lines(self) -> dict[str, str]:
+        """Lines of the card on how often the taggers disagree."""
+        return json.loads((self.made / "told.json").read_text(encoding="utf-8"))
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
 class GroupFaces(Stage):
-    """Near-duplicates into groups, groups into splits."""
+    """Groups of near-duplicates, and the split of each group."""
 
     dataset = None  # that option is TagHairColor's alone
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import splits as groups
         from pipeline.images import near_duplicates as near
 
         return [groups.VERSION, near.VERSION]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import splits as groups
 
         table = groups.group(
@@ -308,8 +367,7 @@ class GroupFaces(Stage):
 
 @requires(GroupFaces)
 class SelectFaces(Stage):
-    """Those that are good enough, and not twice in. Groups and splits are made before: they stay, whatever is asked
-    for."""
+    """The faces within the limits of quality. Groups and splits are made before, so that limits do not change them."""
 
     drops = True
 
@@ -329,25 +387,32 @@ class SelectFaces(Stage):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        require(self, 0 <= self.min_sharpness <= MOST_SHARP, "min_sharpness", f"0 to {MOST_SHARP}")
+        require(self, 0 <= self.min_sharpness <= MAX_SHARPNESS, "min_sharpness", f"0 to {MAX_SHARPNESS}")
         require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
         require(self, self.min_brightness <= self.max_brightness <= 1, "max_brightness", "--min-brightness to 1")
         require(self, 0 <= self.min_original <= 1_000_000, "min_original", "0 to 1,000,000 px")
 
     @property
     def limits(self):
+        """The limits of quality."""
+
         from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def digest_inputs(self) -> list:
+        """Return what the result depends on besides the inputs."""
+
         from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
         return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
+
         from pipeline.datasets import splits as groups
         from pipeline.faces import quality
 
@@ -365,7 +430,7 @@ class SelectFaces(Stage):
         self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
 
 
-MOST_SHARP = 1020**2  # no Laplacian of 0..255 has more variance
+MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
@@ -376,36 +441,40 @@ class BuildFaceDataset(NamedDataset):
 
     @property
     def asked(self) -> dict:
-        path = str(self.path.resolve()) if self.path else None
-        return {"source": self.source, "query": self.query, "path": path}
+        """Source, query and path of the request."""
+        scrape = self.first(ScrapeImages)
+        path = str(scrape.path.resolve()) if scrape.path else None
+        return {"source": scrape.source, "query": scrape.query, "path": path}
 
     def make(self, out: Path) -> None:
+        """Do the work, into the empty folder `out`."""
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
         self.assemble(
             out,
             self.first(SelectFaces).table("faces"),
             [row for stage in dropping for row in stage.table("funnel").to_pylist()],
             self._settings,
-            images=len(self.first(ScrapeImages).table("images")),
-            crops=self.first(CropFaces).made,
+            originals=len(self.first(ScrapeImages).table("images")),
+            items=self.first(CropFaces).made,
+            taggers=self.first(TagHairColor).tagger_lines,
         )
 
     @property
     def _settings(self) -> dict:
-        """What the card says of how it was made: what changes the result, and neither names nor paths."""
-        source = self.first(ScrapeImages).source_row
-        settings = {"source": self.source}
-        if query := self.query or source.default_query:
+        """Settings on the card: what changes the result, without names and paths."""
+        scrape = self.first(ScrapeImages)
+        source = scrape.source_row
+        settings: dict[str, object] = {"source": scrape.source}
+        if query := scrape.query or source.default_query:
             settings["query"] = query
-        settings["limit"] = self.limit or source.default_limit or "all"
-        if self.first(ScrapeImages).harvest:
-            settings["harvest"] = (self.first(ScrapeImages).made / "harvest.txt").read_text(encoding="utf-8")
+        settings["limit"] = scrape.limit or source.default_limit or "all"
+        if scrape.harvest:
+            settings["harvest"] = (scrape.made / "harvest.txt").read_text(encoding="utf-8")
         if source.is_seeded:
-            settings["seed"] = self.seed
+            settings["seed"] = scrape.seed
         limits = self.first(SelectFaces).limits
         asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        told = json.loads((self.first(TagHairColor).made / "told.json").read_text(encoding="utf-8"))
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked | told
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import UserError
-from pipeline.manifest import REASONS
+from pipeline.funnel import REASONS
 from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import Cursor, RemoteImage
 from pipeline.stored import HEX64, check, parse_json
@@ -81,7 +81,7 @@ class File(NamedTuple):
     """The outcome of the download of one file."""
 
     outcome: str
-    """FETCHED, or one of `pipeline.manifest.REASONS`."""
+    """FETCHED, or one of `pipeline.funnel.REASONS`."""
     detail: str = ""
     image_id: str | None = None
     path: str | None = None

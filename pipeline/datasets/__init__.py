@@ -1,0 +1,1 @@
+"""Datasets: kinds, splits, assembling, publishing, cards, corrections, recipes, retagging and takedown."""

@@ -4,22 +4,24 @@ import os
 import stat
 import tarfile
 from pathlib import Path
+from typing import BinaryIO
 
-from pipeline.datasets import publish as datasets
+from pipeline.datasets import publish
+from pipeline.datasets.kinds import kind_of
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, ManifestError, check_folder, read
+from pipeline.manifest import ManifestError, read
 
 MTIME = 315_532_800  # s, of every member: 1980-01-01; tar complains of the year 1970
 
 
 def pack(root: Path, name: str, file: Path) -> int:
-    """Write datasets/NAME as the tar `file`, whole or not at all; return the count of its faces. Equal datasets give
+    """Write datasets/NAME as the tar `file`, whole or not at all; return the number of its rows. Equal datasets give
     equal bytes. Raise UserError if it is not there or damaged, is removed meanwhile, or the disk refuses."""
-    datasets.check_name(name, option="pack")
+    publish.check_name(name, option="pack")
     folder = root / "datasets" / name
-    check_folder(folder)
+    kind = kind_of(folder)
     folder = folder.resolve()  # one version, to the end
-    table = read(folder / "manifest.parquet", FACES)
+    table = read(folder / "manifest.parquet", kind.schema)
     scratch = file.parent / f".pack.{os.getpid()}.part"
     try:
         if os.path.isdir(file) or not os.path.isdir(file.parent):
@@ -36,20 +38,20 @@ def pack(root: Path, name: str, file: Path) -> int:
     except OSError as error:
         where, found = error.filename or file, error.strerror or str(error)
         if str(where).startswith(f"{folder}{os.sep}"):
-            raise UserError(where, found, "a file that can be read", "mend its permissions") from error
+            raise UserError(where, found, "a file that can be read", "make it readable") from error
         raise UserError(where, found, "a file to write", "give another FILE.tar") from error
     finally:
         scratch.unlink(missing_ok=True)
     return len(table)
 
 
-def _members(folder: Path, crops: list[str]) -> list[str]:
-    """Return the paths of all files of a dataset, in order. Raise ManifestError if a crop is missing, or if something
+def _members(folder: Path, items: list[str]) -> list[str]:
+    """Return the paths of all files of a dataset, in order. Raise ManifestError if an item is missing, or if something
     is no plain file."""
     files = _files_below(folder)
     cure = "copy it here again, whole, or move away what is there and build it again"
-    if missing := sorted(set(crops) - files.keys()):
-        raise ManifestError(folder, f"lacks {len(missing):,} crops, first {missing[0]!r}", "all of its crops", cure)
+    if missing := sorted(set(items) - files.keys()):
+        raise ManifestError(folder, f"lacks {len(missing):,} items, first {missing[0]!r}", "all of its items", cure)
     for path, status in files.items():
         if not stat.S_ISREG(status.st_mode):
             raise ManifestError(folder / path, "is a link or a device", "plain files", "put the file itself there")
@@ -57,7 +59,7 @@ def _members(folder: Path, crops: list[str]) -> list[str]:
 
 
 def _files_below(folder: Path) -> dict[str, os.stat_result]:
-    """Return every path below `folder`, relative to it, that is no folder. No link is followed."""
+    """Return the status of every file below `folder`, by its path relative to it. No link is followed."""
     found, folders = {}, [""]
     while folders:
         here = folders.pop()
@@ -71,8 +73,8 @@ def _files_below(folder: Path) -> dict[str, os.stat_result]:
     return found
 
 
-def _add(tar: tarfile.TarFile, name: str, file) -> None:
-    """Add an open file, of any time and owner, as a member that tells neither."""
+def _add(tar: tarfile.TarFile, name: str, file: BinaryIO) -> None:
+    """Add an open file as a member without its time and owner."""
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.mode = file.seek(0, os.SEEK_END), MTIME, 0o644
     file.seek(0)

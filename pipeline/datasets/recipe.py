@@ -1,7 +1,7 @@
-"""A dataset without its pixels: what can be shared where the pictures cannot; and the dataset made of it again.
+"""Recipes: a dataset without its pixels, to be shared where the pictures cannot be; and the dataset rebuilt from one.
 
-A recipe is a manifest, with what its build was asked for and the versions of what made it in the metadata of its
-Parquet file. A dataset's own manifest.parquet serves as one too, with the build.json beside it.
+A recipe is a manifest with the Build in the metadata of its Parquet file. A dataset's own manifest.parquet serves as a
+recipe too, with the build.json beside it.
 """
 
 import functools
@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import manifest
-from pipeline.datasets import publish as datasets
-from pipeline.datasets.publish import Build
+from pipeline.datasets import assemble
+from pipeline.datasets.assemble import Build
+from pipeline.datasets.kinds import FACE_KIND, KINDS, Kind, kind_of
 from pipeline.faces import crop as faces
-from pipeline.manifest import FACES, ManifestError, funnel_row
+from pipeline.funnel import funnel_row
+from pipeline.manifest import ManifestError
 from pipeline.sources.base import Post, Skipped
 from pipeline.sources.drawn import STYLES, picture
 from pipeline.store import Store, replace_file
@@ -34,21 +36,23 @@ _CURE = "take the recipe as it was exported"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Checked."""
+    """A recipe that was read and checked."""
 
-    faces: pa.Table
+    kind: Kind
+    rows: pa.Table
     build: Build
 
     @functools.cached_property
     def pictures(self) -> dict[str, dict]:
-        """`source source_id` -> the first row of each picture, in the recipe's order."""
+        """`source source_id` -> the first row of each picture, in the recipe's order. Raise KeyError for a kind that
+        has no such provenance."""
         rows: dict[str, dict] = {}
-        for row in self.faces.select([*_OF_PICTURES]).to_pylist():
+        for row in self.rows.select([*_PICTURE_COLUMNS]).to_pylist():
             rows.setdefault(f"{row['source']} {row['source_id']}", row)
         return rows
 
 
-_OF_PICTURES = (
+_PICTURE_COLUMNS = (
     "image_id",
     "source",
     "source_id",
@@ -63,7 +67,7 @@ _OF_PICTURES = (
 
 
 def sha256(path: Path) -> str:
-    """Of the file. Raises ManifestError."""
+    """Return the sha256 of the file. Raise ManifestError."""
     try:
         return manifest.sha256_of(path)
     except OSError as error:
@@ -72,19 +76,19 @@ def sha256(path: Path) -> str:
 
 
 def export(root: Path, name: str, path: Path, scratch: Path) -> int:
-    """Write the recipe of datasets/NAME; how many faces it has. Raises ManifestError."""
+    """Write the recipe of datasets/NAME and return the number of its rows. Raise ManifestError."""
     folder = root / "datasets" / name
-    table = manifest.read(folder / "manifest.parquet", FACES)
-    told = {_BUILD: json.dumps(datasets.build_of(folder)._asdict()), _OF: sha256(folder / "manifest.parquet")}
-    schema = FACES.with_metadata(FACES.metadata | told)
+    schema = kind_of(folder).schema
+    table = manifest.read(folder / "manifest.parquet", schema)
+    about = {_BUILD: json.dumps(assemble.build_of(folder)._asdict()), _OF: sha256(folder / "manifest.parquet")}
     file = scratch / "recipe.parquet"
-    manifest.write(table, schema, file)
+    manifest.write(table, schema.with_metadata((schema.metadata or {}) | about), file)
     replace_file(path, file.read_bytes(), scratch=scratch)
     return len(table)
 
 
 def exported_of(path: Path) -> str | None:
-    """The sha256 of the manifest of which the recipe at `path` is; None if it is no recipe."""
+    """Return the sha256 of the manifest that the recipe at `path` was made from; None if it is not a recipe."""
     try:
         return (manifest.schema_of(path).metadata or {}).get(_OF, b"").decode() or None
     except (OSError, ValueError):
@@ -92,69 +96,70 @@ def exported_of(path: Path) -> str | None:
 
 
 def read(path: Path) -> Recipe:
-    """Raises ManifestError: it may come from outside."""
+    """Return the recipe at `path`, which may come from anywhere. Raise ManifestError."""
     return _read(path, sha256(path))
+
+
+def read_faces(path: Path) -> Recipe:
+    """Return the recipe at `path`. Raise ManifestError, also if it is of another kind than faces."""
+    recipe = read(path)
+    if recipe.kind is not FACE_KIND:
+        raise ManifestError(path, f"a recipe of {recipe.kind.items}", "a recipe of faces", "give another --manifest")
+    return recipe
 
 
 @functools.lru_cache(maxsize=2)
 def _read(path: Path, of: str) -> Recipe:
-    table = manifest.read(path, FACES, cure=_CURE)
-    if problem := _problem(table):
+    try:
+        names = {*manifest.schema_of(path).names}
+    except ValueError:
+        names = set()  # `manifest.read` raises it, in full
+    complete = [kind for kind in KINDS.values() if manifest.required_columns(kind.schema) <= names]
+    kind = complete[0] if complete else FACE_KIND
+    table = manifest.read(path, kind.schema, cure=_CURE)
+    if problem := _problem(kind, table):
         raise ManifestError(path, problem, "the manifest of a dataset", _CURE)
-    manifest.check_faces(table, path)
-    return Recipe(table, _build(path))
+    manifest.check_rows(table, path)
+    return Recipe(kind, table, _build(path))
 
 
 def _build(path: Path) -> Build:
-    """How it was built: what the recipe itself says, or what lies beside a manifest. Raises ManifestError."""
-    told = (manifest.schema_of(path).metadata or {}).get(_BUILD)
+    """Return how the dataset was built, by the metadata of a recipe or the build.json beside a manifest. Raise
+    ManifestError."""
+    text = (manifest.schema_of(path).metadata or {}).get(_BUILD)
     try:
-        build = datasets.build_from(parse_json(told, dict)) if told is not None else datasets.build_of(path.parent)
+        build = assemble.parse_build(parse_json(text, dict)) if text is not None else assemble.build_of(path.parent)
     except ValueError as error:
-        raise ManifestError(path, f"what it says of its build is damaged ({error})", "a recipe", _CURE) from error
+        raise ManifestError(path, f"its record of the build is damaged ({error})", "a recipe", _CURE) from error
     return build._replace(settings={name: value for name, value in build.settings.items() if _is_setting(name, value)})
 
 
 def _is_setting(name: str, value: object) -> bool:
-    """Whether it is one that a card may repeat."""
+    """Return whether a setting from outside may be shown in a card."""
     return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
-_OF_CUT = ("size", "box_scale", "rotation")
-_BOUNDS = {
-    "width": (1, 1 << 20),
-    "height": (1, 1 << 20),
-    "size": (8, 4096),
-    "box_scale": (0.25, 8),
-    "rotation": (-360, 360),
-    "tilt": (-360, 360),
-}
+_CUT_PARAMETERS = ("size", "box_scale", "rotation")
 
 
-def _problem(table: pa.Table) -> str | None:
-    """What in it is out of bounds."""
+def _problem(kind: Kind, table: pa.Table) -> str | None:
+    """Return what in the table is out of bounds; None if nothing is."""
     if not len(table):
-        return "it has no face"
-    for name, (lowest, highest) in _BOUNDS.items():
+        return f"it has no {kind.item}"
+    for name, (lowest, highest) in kind.bounds.items():
         values = table[name].to_numpy()
         if not ((values >= lowest) & (values <= highest)).all():
             return f"{name} that is not {lowest} to {highest}"
-    for name in ("image_id", "face_id", "group"):
+    for name in kind.hashes:
         if not all(HEX64.fullmatch(value) for value in table[name].to_pylist()):
-            return f"{name} that is no sha256"
-    if len(table.group_by([*_OF_CUT]).aggregate([])) > MAX_CUTS:
+            return f"{name} that is not a sha256"
+    if kind is FACE_KIND and len(table.group_by([*_CUT_PARAMETERS]).aggregate([])) > MAX_CUTS:
         return f"more than {MAX_CUTS} kinds of crops"
-    box = np.array(table["box"].to_pylist(), np.float64)
-    width, height = (table[name].to_numpy()[:, None] for name in ("width", "height"))
-    side = (box[:, 2] - box[:, 0])[:, None]
-    inside = (abs(box[:, ::2]) <= 3 * width) & (abs(box[:, 1::2]) <= 3 * height)
-    if not (inside.all() and (side >= 1).all() and np.isfinite(box).all()):
-        return "a box that is none, or outside its picture"
-    return None
+    return kind.problem(table)
 
 
-def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
-    """The pictures that our own code drew, and a drop for each that has no address either."""
+def redraw(recipe: Recipe) -> Iterator[Post | Skipped]:
+    """Yield the pictures that were drawn, and a drop for each other picture that has no URL."""
     style = str(recipe.build.settings.get("query", STYLES[0]))
     for key, row in recipe.pictures.items():
         at = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,9})", row["source_id"])
@@ -167,26 +172,27 @@ def drawn_again(recipe: Recipe) -> Iterator[Post | Skipped]:
 
 
 class Restored(NamedTuple):
-    """What became of a recipe's pictures."""
+    """The pictures of a recipe, fetched or drawn again."""
 
     images: pa.Table
-    """IMAGES of those that are as they were."""
+    """IMAGES of those that are unchanged."""
     drops: list[dict]
     """Rows of FUNNEL for the others."""
 
 
-def restored(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
-    """Hold what came against the recipe. In both, `source_id` is the key of the picture that was asked for."""
+def compare(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
+    """Split the fetched images into those that are unchanged, and rows of FUNNEL for those that are changed or missing.
+    In both tables, `source_id` is the key of `Recipe.pictures`."""
     wanted = {key: row["image_id"] for key, row in recipe.pictures.items()}
     pairs = list(zip(images["source_id"].to_pylist(), images["image_id"].to_pylist(), strict=True))
-    told = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
-    told += [(key, "changed", f"sha256 {came}") for key, came in pairs if wanted[key] != came]
+    found = [(row["source_id"], _CHANGED.get(row["reason"], row["reason"]), row["detail"]) for row in drops]
+    found += [(key, "changed", f"sha256 {came}") for key, came in pairs if wanted[key] != came]
     as_they_were = images.filter(pa.array([wanted[key] == came for key, came in pairs], pa.bool_()))
-    return Restored(as_they_were, [_funnel_row(recipe.pictures[key], reason, detail) for key, reason, detail in told])
+    return Restored(as_they_were, [_funnel_row(recipe.pictures[key], reason, detail) for key, reason, detail in found])
 
 
 def _funnel_row(row: dict, reason: str, detail: str) -> dict:
-    """Of what is blocked, without the hash: that is to stand in the block list alone."""
+    """Return a row of FUNNEL. A blocked picture has no hash in it: only the block list holds that."""
     image_id = None if reason == "blocked" else row["image_id"]
     return funnel_row("images", row["source"], row["source_id"], reason, detail, image_id)
 
@@ -194,53 +200,59 @@ def _funnel_row(row: dict, reason: str, detail: str) -> dict:
 _CHANGED = {"wrong_hash": "changed", "duplicate": "changed"}
 
 
-def cut_again(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
-    """FACES of the pictures that are there, cut as the recipe says; its labels, groups and splits are kept. A face_id
-    that is another than the recipe's tells of other versions of the libraries."""
+def recrop(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Table:
+    """Return FACES of the pictures that are there, cut as the recipe says, with its labels, groups and splits. A
+    face_id is another than the recipe's where other versions of the libraries made the crop."""
     path_of = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
     fetched_at = dict(zip(images["image_id"].to_pylist(), images["fetched_at"].to_pylist(), strict=True))
-    rows = [row | {"order": order} for order, row in enumerate(recipe.faces.to_pylist()) if row["image_id"] in path_of]
+    rows = [row | {"order": order} for order, row in enumerate(recipe.rows.to_pylist()) if row["image_id"] in path_of]
     for row in rows:
         row |= {"image_path": path_of[row["image_id"]], "fetched_at": fetched_at[row["image_id"]]}
-    schema = pa.schema([*(field for field in FACES if field.name not in _CUT), pa.field("order", pa.int64())])
-    cuts = {}
+    schema = pa.schema(
+        [*(field for field in FACE_KIND.schema if field.name not in _CUT), pa.field("order", pa.int64())]
+    )
+    cuts: dict[tuple, list[dict]] = {}
     for row in rows:
-        cuts.setdefault(tuple(row[name] for name in _OF_CUT), []).append(row)
+        cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
         table, _ = faces.cut(
             pa.Table.from_pylist(of_cut, schema=schema),
             store,
             size=size,
-            box_scale=_as_written(box_scale),
-            rotation=_as_written(rotation),
+            box_scale=_as_given(box_scale),
+            rotation=_as_given(rotation),
             jobs=jobs,
         )
         parts.append(table)
-    return pa.concat_tables(parts).sort_by("order").select(FACES.names) if parts else FACES.empty_table()
+    return (
+        pa.concat_tables(parts).sort_by("order").select(FACE_KIND.schema.names)
+        if parts
+        else FACE_KIND.schema.empty_table()
+    )
 
 
 _CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")
 
 
-def _as_written(value: float) -> float:
-    """A parameter as it was given, of what is left of it in 32 bits: 1.2999999523162842 -> 1.3."""
+def _as_given(value: float) -> float:
+    """Return a parameter as it was given, from its value in 32 bits: 1.2999999523162842 -> 1.3."""
     return float(str(np.float32(value)))
 
 
 class Report(NamedTuple):
-    """What a rebuild came to: `rebuild.json` of the dataset."""
+    """The result of a rebuild: `rebuild.json` of the dataset."""
 
     faces: int
     faces_of_recipe: int
     pictures: int
     pictures_of_recipe: int
     vanished: dict[str, list[str]]
-    """Reason -> `source source_id` of each picture that could not be had."""
+    """Reason -> `source source_id` of each picture that could not be fetched."""
     changed: list[str]
-    """The same of those that are others now."""
+    """`source source_id` of the pictures whose bytes differ now."""
     other_crops: int
-    """Faces whose crops have other bytes than the recipe's: cut by other versions."""
+    """Number of faces whose crops have other bytes than the recipe's: other versions of libraries made them."""
 
     def __str__(self) -> str:
         gone = sum(map(len, self.vanished.values()))
@@ -254,11 +266,11 @@ class Report(NamedTuple):
 
 
 def report(recipe: Recipe, table: pa.Table, drops: list[dict]) -> Report:
-    """Of the faces that were cut again, and the funnel."""
+    """Return the report on the faces that were cut again and the rows of the funnel."""
     vanished: dict[str, list[str]] = {}
     for row in drops:
         vanished.setdefault(row["reason"], []).append(f"{row['source']} {row['source_id']}")
     changed = vanished.pop("changed", [])
-    others = len(set(table["face_id"].to_pylist()) - set(recipe.faces["face_id"].to_pylist()))
+    others = len(set(table["face_id"].to_pylist()) - set(recipe.rows["face_id"].to_pylist()))
     pictures = len(set(table["image_id"].to_pylist()))
-    return Report(len(table), len(recipe.faces), pictures, len(recipe.pictures), vanished, changed, others)
+    return Report(len(table), len(recipe.rows), pictures, len(recipe.pictures), vanished, changed, others)

@@ -1,4 +1,4 @@
-"""The hair colours of an existing dataset, named anew: a new version of it, whole, swapped in under its name."""
+"""New hair colours for an existing dataset of faces: a new version of it, swapped in under its name."""
 
 import hashlib
 import json
@@ -6,66 +6,77 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.datasets import corrections
-from pipeline.datasets import publish as datasets
+from pipeline.datasets import assemble, corrections, publish
+from pipeline.datasets.kinds import FACE_KIND, kind_of
 from pipeline.errors import UserError
-from pipeline.hair import tagging as hair
-from pipeline.manifest import FACES, FUNNEL, ManifestError, check_folder, read
+from pipeline.funnel import FUNNEL
+from pipeline.hair import tagging
+from pipeline.manifest import ManifestError, read
 from pipeline.store import Store
 
 _OF_HAIR = ("hair_color", "hair_scores", "hair_tagger")
-_REMADE = (hair.TOLD, datasets.CORRECTED)  # so begin the lines of the old card that tell of its colours
 
 
 def is_done(root: Path, name: str, *, tagger: str, folder: Path | None) -> bool:
-    """Whether that dataset is there and has its colours from that tagger, and from the corrections, as they are now.
-    Raises UserError if a tagger's files are missing."""
+    """Return whether the dataset has its colours from that tagger and from the corrections, as both are now. Raise
+    UserError if a tagger's files are missing."""
     place, digest_inputs = root / "datasets" / name, _digest_inputs(tagger, folder, corrections.read(root, name))
     try:
-        check_folder(place)
+        _check(place)
     except ManifestError:
-        return False  # `retag` says so
-    return datasets.build_of(place).versions.get("retagged") == digest_inputs
+        return False  # `retag` raises it
+    return assemble.build_of(place).versions.get("retagged") == digest_inputs
 
 
-def _digest_inputs(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list:
-    return [*hair.version_of(tagger, folder), corrections.digest(by_hand)]
+def _check(folder: Path) -> None:
+    """Raise ManifestError unless `folder` holds a dataset of faces."""
+    if (kind := kind_of(folder)) is not FACE_KIND:
+        raise ManifestError(folder, f"a dataset of {kind.items}", "one of faces", "give another --dataset")
+
+
+def _digest_inputs(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list[object]:
+    return [*tagging.version_of(tagger, folder), corrections.digest(by_hand)]
 
 
 def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int = 0) -> int:
-    """Name the colours anew, by the originals' pixels and the tags of the manifest, and carry out the corrections by
-    hand; how many faces have another colour now. Raises UserError if there is no such dataset, or an original is
-    gone."""
-    datasets.check_name(name, option="--dataset")
+    """Predict the colours again, from the originals' pixels and the tags of the manifest, apply the corrections by
+    hand, and return how many faces have another colour now. Raise UserError if there is no such dataset, or an original
+    is missing."""
+    publish.check_name(name, option="--dataset")
     if not os.path.lexists(root / "datasets" / name):
         raise UserError(f"--dataset {name}", "there is no such dataset", "the name of a dataset", "build it first")
-    check_folder(root / "datasets" / name)
-    version, place = datasets.published(root, name), datasets.version_of(root, name)
+    _check(root / "datasets" / name)
+    version, place = publish.published(root, name), publish.version_of(root, name)
     by_hand = corrections.read(root, name)
     digest_inputs = _digest_inputs(tagger, folder, by_hand)
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, digest_inputs]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
-        place = place or datasets.adopt(store, name)
-        held, funnel = read(place / "manifest.parquet", FACES), read(place / "funnel.parquet", FUNNEL).to_pylist()
+        place = place or publish.adopt(store, name)
+        held, funnel = (
+            read(place / "manifest.parquet", FACE_KIND.schema),
+            read(place / "funnel.parquet", FUNNEL).to_pylist(),
+        )
         dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
-        table, told = hair.tag(
+        table, taggers = tagging.tag(
             held.drop_columns(_OF_HAIR), store, tagger=tagger, folder=folder, jobs=jobs, more_faces=dropped
         )
-        build, made = datasets.build_of(place), scratch / "made"
-        settings = {key: value for key, value in build.settings.items() if not key.startswith(_REMADE)}
-        versions = build.versions | {"hair": datasets.versions()["hair"], "retagged": digest_inputs}
-        build = build._replace(settings=settings | {"hair_tagger": tagger} | told, versions=versions)
+        build, made = assemble.build_of(place), scratch / "made"
+        settings = {key: value for key, value in build.settings.items() if key != assemble.CORRECTED}
+        versions = build.versions | {"hair": assemble.versions()["hair"], "retagged": digest_inputs}
+        build = build._replace(
+            settings=settings | {"hair_tagger": tagger}, versions=versions, taggers=taggers, corrections={}
+        )
         here = set(held["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
         by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}
         made.mkdir()
-        table = datasets.assemble_corrected(made, table, funnel, build, place, by_hand)
-        if (place / datasets.REBUILD).is_file() and not (place / datasets.REBUILD).is_symlink():
-            shutil.copyfile(place / datasets.REBUILD, made / datasets.REBUILD)
+        table = assemble.assemble_corrected(made, FACE_KIND, table, funnel, build, place, by_hand)
+        if (place / assemble.REBUILD).is_file() and not (place / assemble.REBUILD).is_symlink():
+            shutil.copyfile(place / assemble.REBUILD, made / assemble.REBUILD)
         target = root / "datasets" / ".versions" / store.digest
         if not target.exists():  # as it does if these colours were asked for before
             target.parent.mkdir(exist_ok=True)
             os.replace(made, target)
-        datasets.publish(store, name, datasets.request_of(root, name), replace=True)
+        publish.publish(store, name, publish.request_of(root, name), replace=True)
     before = dict(zip(held["face_id"].to_pylist(), held["hair_color"].to_pylist(), strict=True))
     now = zip(table["face_id"].to_pylist(), table["hair_color"].to_pylist(), strict=True)
     return sum(before[face_id] != color for face_id, color in now)

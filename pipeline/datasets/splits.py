@@ -1,4 +1,4 @@
-"""Near-duplicates and faces of one picture -> groups; a group -> train, val or test."""
+"""Groups of near-duplicates and of faces of one picture; the split of a group: train, val or test."""
 
 import hashlib
 import math
@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.faces.crop import rows_of
+from pipeline.funnel import funnel_row
 from pipeline.images import near_duplicates as near
-from pipeline.manifest import funnel_row, with_columns
+from pipeline.manifest import with_columns
 from pipeline.store import Store
 
 VERSION = 2
@@ -19,7 +20,7 @@ face, each named by the smallest id among them."""
 
 
 def components(edges: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """node -> the smallest node of its connected component."""
+    """Return node -> the smallest node of its connected component."""
     parent: dict[str, str] = {}
 
     def root(node: str) -> str:
@@ -35,14 +36,13 @@ def components(edges: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def split_of(group: str) -> str:
-    """train, val or test (80/10/10): a hash, so that adding pictures moves no group."""
+    """Return train, val or test (80/10/10), by a hash: adding pictures moves no group."""
     tenth = int.from_bytes(hashlib.sha256(f"split of {group}".encode()).digest()[:8], "big") % 10
     return {8: "val", 9: "test"}.get(tenth, "train")
 
 
 def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs: int = 0) -> pa.Table:
-    """Faces with their crops' columns, and the IMAGES they come from -> the same with `group`, `split`, and the COPIES'
-    two columns.
+    """Return the faces with the columns `group`, `split` and COPIES. `images` are the IMAGES that they come from.
 
     Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
     crop of the other."""
@@ -62,17 +62,17 @@ def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs:
 
 
 def largest_of_copies(faces: pa.Table) -> tuple[pa.Table, list[dict]]:
-    """Of copied pictures the faces of the largest, then of copied faces that of the largest picture (among equals the
-    first image_id), and a row of FUNNEL for each other face."""
+    """Return the faces without copies, and a row of FUNNEL for each face that is dropped. Of copied pictures the
+    largest is kept, then of copied faces the one of the largest picture; among equals the first image_id."""
     drops = []
     for column in COPIES:
         best: dict[str, tuple] = {}  # which copies -> the largest of their pictures
         for copies, image_id, *size, source_id in rows_of(faces, column, "image_id", "width", "height", "source_id"):
             key = (-math.prod(size), image_id, source_id)
             best[copies] = min(key, best.get(copies, key))
-        told = rows_of(faces, column, "image_id", "source", "source_id")
+        rows = rows_of(faces, column, "image_id", "source", "source_id")
         kept = []
-        for copies, image_id, source, source_id in told:
+        for copies, image_id, source, source_id in rows:
             _, largest, of = best[copies]
             kept.append(image_id == largest)
             if image_id != largest:

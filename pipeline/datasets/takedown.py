@@ -1,7 +1,7 @@
-"""Takes pictures out of a data root: originals, crops, rows and caches; and names the runs that learned from them.
+"""Remove pictures from a data root: originals, items, rows and caches; and name the runs that were trained on them.
 
-What is to go is noted first (`takedown.json`), so that a kill at any moment leaves nothing half forgotten: the next
-takedown begins with what the note says.
+All that is to be removed is written to `takedown.json` first. After a kill at any moment, the next takedown begins
+with that note.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from filelock import Timeout
 
 from pipeline import blocklist
 from pipeline.blocklist import BlockList
-from pipeline.datasets import corrections
-from pipeline.datasets import publish as datasets
+from pipeline.datasets import assemble, corrections, publish
+from pipeline.datasets.kinds import Kind, kind_of
 from pipeline.datasets.splits import split_of
 from pipeline.datasets.takedown_index import (
     Left,
@@ -37,7 +37,8 @@ from pipeline.datasets.takedown_index import (
     undecided,
 )
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, check_folder, load_crop, read, sha256_of
+from pipeline.funnel import FUNNEL
+from pipeline.manifest import ManifestError, batches, read, sha256_of
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, read_json
 from pipeline.web.partial_file import PartialFile
@@ -47,24 +48,25 @@ from pipeline.web.partial_file import PartialFile
 class Outcome:
     """What a takedown did."""
 
-    images: int = 0
-    faces: int = 0
+    images: int
+    faces: int
+    """Items: faces, or clips."""
+    left: Left
+    """What could not be read; nothing of it was changed."""
     datasets: dict[str, str] = field(default_factory=dict)
     """Name -> what became of it."""
     runs: list[str] = field(default_factory=list)
     """Trained on some of it."""
     unknown_runs: list[str] = field(default_factory=list)
-    """Trained on a dataset that is no longer there, so that nobody can tell."""
-    left: dict[str, str] = field(default_factory=dict)
-    """What could not be looked into, relative to the data root -> why: nothing of it was changed."""
+    """Trained on a dataset that is no longer there: what was in it is not known."""
     undecided: list[str] = field(default_factory=list)
-    """`source source_id` of pictures that may be the artist's: their source names neither artist nor tags."""
+    """`source source_id` of pictures that may be the artist's: their source states neither artist nor tags."""
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
-    """Remove every picture that the cell (kind, text) of a block list names, and block it from now on. What cannot be
-    read is told in the outcome, and does not keep the rest. Raises UserError if another process is at work, or the note
-    of a killed takedown is damaged, ValueError if the text is none of its kind."""
+    """Remove every picture that the cell (kind, text) of a block list names, and add the cell to the block list. What
+    cannot be read is in the outcome's `left`, and the rest is removed all the same. Raise UserError if another process
+    is at work or the note of a killed takedown is damaged, ValueError if `text` is not of that kind."""
     store, left = Store(root, "takedown"), Left(root)
     for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
         if left.is_link(place):
@@ -87,7 +89,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             collect(removal, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
         _check_idle(store)  # what starts from now on reads the longer list
         removal.keep(path, scratch)
-        outcome = Outcome(len(removal.seen), len(removal.faces), left=left)
+        outcome = Outcome(len(removal.seen), len(removal.faces), left)
         if kind == "artist":
             outcome.undecided = undecided(tables, removal)
         _runs(root, removal, outcome)
@@ -99,19 +101,19 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         for file in left.glob("recipes/*.parquet"):
             if not left.holds(file):
                 _rewrite_recipe(file, removal, scratch, left)
-        _forget(root, removal, left)
+        _remove_files(root, removal, left)
         for file in left.glob("corrections/*.csv"):
             if file.is_file():
                 held = file.read_bytes()
-                if (without := corrections.without(held, removal.faces)) != held:
-                    replace_file(file, without, scratch=scratch)
+                if (rest := corrections.remove_lines(held, removal.faces)) != held:
+                    replace_file(file, rest, scratch=scratch)
         _check_idle(store)
         path.unlink()
     return outcome
 
 
 def _check_idle(store: Store) -> None:
-    """Raises UserError if a build is under way: it would bring back what it has read already."""
+    """Raise UserError if a build is under way: it would write again what it has read already."""
     for file in store.work.glob("*.lock"):
         if file.stem != store.digest and file.is_file() and not file.is_symlink():
             try:
@@ -126,29 +128,29 @@ def _check_idle(store: Store) -> None:
 
 
 def _adopt_copies(store: Store) -> None:
-    """Move the datasets that were copied here below .versions, where the rows are looked for; not what is damaged."""
+    """Move the datasets that were copied here below .versions, where rows are searched; leave what is damaged."""
     for place in sorted((store.root / "datasets").glob("[!.]*")):
         if not place.is_symlink() and not (place / "manifest.parquet").is_symlink():
             with contextlib.suppress(ManifestError, OSError):  # then it is named below
-                check_folder(place)
-                datasets.adopt(store, place.name)
+                kind_of(place)
+                publish.adopt(store, place.name)
 
 
 def _discard(folder: Path, scratch: Path) -> None:
-    """In one step: half a folder would not be known for what it is."""
+    """Remove a folder in one step: half a folder would not be recognized as a dataset or stage."""
     gone = scratch / f"{folder.parent.name} {folder.name}"
     os.replace(folder, gone)
     shutil.rmtree(gone)
 
 
 def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
-    """Every version of a dataset that holds it is made again without it."""
+    """Remake every version of a dataset that holds some of the removal, without it."""
     root = store.root
     names_of: dict[Path, list[str]] = {}
     for place in sorted((root / "datasets").glob("[!.]*")):
-        version = datasets.version_of(root, place.name)
+        version = publish.version_of(root, place.name)
         manifest = version and version / "manifest.parquet"
-        if manifest and manifest.is_file() and not outcome.left.holds(manifest):
+        if version and manifest and manifest.is_file() and not outcome.left.holds(manifest):
             names_of.setdefault(version, []).append(place.name)
         elif place.is_symlink() or place.is_dir():
             outcome.datasets[place.name] = "not looked at: damaged, or a link that leads elsewhere"
@@ -156,46 +158,55 @@ def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
         tables = (version / "manifest.parquet", version / "funnel.parquet")
         if any(path.exists() and not outcome.left.holds(path) and holds(path, removal) for path in tables):
             names = names_of.get(version, [])
-            words = _made_without(store, version, names, removal, outcome.left)
+            words = _remake(store, version, names, removal, outcome.left)
             outcome.datasets |= dict.fromkeys(names, words)
             _discard(version, store.scratch)
 
 
-def _made_without(store: Store, version: Path, names: list[str], removal: Removal, left: Left) -> str:
-    """Make a version again without it, for the names that link to it; what became of it, in words."""
+def _remake(store: Store, version: Path, names: list[str], removal: Removal, left: Left) -> str:
+    """Remake a version without the removal, for the names that link to it. Return what became of it, in words."""
     try:
-        held = read(version / "manifest.parquet", FACES)
-        rest = _without(held, removal)
-        table, words = _with_crops(version, rest), "none of its faces is left"
+        kind = kind_of(version)
+        held = read(version / "manifest.parquet", kind.schema)
+        rest = _remove_rows(held, removal, kind.original_column)
+        table, words = _with_items(kind, version, rest), f"none of its {kind.items} is left"
         if len(table):
-            _publish_without(store.root, version, names, removal, held, table, left)
+            _publish_rest(store.root, kind, version, names, removal, held, table, left)
             lost = len(rest) - len(table)
-            dropped = f"; {lost:,} are dropped, since their crops are gone or damaged" if lost else ""
-            return f"{len(table):,} of {len(held):,} faces are left{dropped}{_near(held, table, removal)}"
+            dropped = f"; {lost:,} are dropped, since their files are missing or damaged" if lost else ""
+            near = _near_duplicates(kind, held, table, removal)
+            return f"{len(table):,} of {len(held):,} {kind.items} are left{dropped}{near}"
     except ManifestError as error:  # of an older program, most likely
         words = f"it could not be made again: {error}"
     for name in names:
-        datasets.remove(store, name)
+        publish.remove(store, name)
     return f"removed: {words}"
 
 
-def _with_crops(version: Path, table: pa.Table) -> pa.Table:
-    """Return the rows whose crop is there and whole."""
-    crops = zip(table["path"].to_pylist(), table["size"].to_pylist(), strict=True)
-    return table.filter(pa.array([_is_crop(version, path, size) for path, size in crops], pa.bool_()))
+def _with_items(kind: Kind, version: Path, table: pa.Table) -> pa.Table:
+    """Return the rows whose item is there and undamaged."""
+    return table.filter(pa.array([_has_item(kind, version, row) for row in table.to_pylist()], pa.bool_()))
 
 
-def _is_crop(version: Path, path: str, size: int) -> bool:
+def _has_item(kind: Kind, version: Path, row: dict) -> bool:
     try:
-        load_crop(version, path, size)
+        kind.load(version, row)
     except ManifestError:
         return False
-    return not (version / path).is_symlink()
+    return not (version / row["path"]).is_symlink()
 
 
-def _publish_without(
-    root: Path, version: Path, names: list[str], removal: Removal, held: pa.Table, table: pa.Table, left: Left
+def _publish_rest(
+    root: Path,
+    kind: Kind,
+    version: Path,
+    names: list[str],
+    removal: Removal,
+    held: pa.Table,
+    table: pa.Table,
+    left: Left,
 ) -> None:
+    """Assemble a version of the rows that are left, and let `names` stand for it."""
     funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
     is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
     dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
@@ -205,42 +216,45 @@ def _publish_without(
         made, target = scratch / "made", version.with_name(store.digest)
         if not target.exists():  # as it may after a kill
             made.mkdir()
-            gone = len({*held["image_id"].to_pylist()} & removal.images)
-            build = _build_without(version, gone, left)
-            datasets.assemble(made, table, _funnel_without(dropped, held, removal), build, version)
-            if not left.is_link(version / datasets.REBUILD):
+            gone = len({*held[kind.original_column].to_pylist()} & removal.images)
+            build = _build_of_rest(version, gone, left)
+            rows = _remaining_drops(kind, dropped, held, removal)
+            assemble.assemble(made, kind, table, rows, build, version)
+            if not left.is_link(version / assemble.REBUILD):
                 _keep_report(version, made, removal)
             os.replace(made, target)
         for name in names:
-            datasets.publish(store, name, datasets.request_of(root, name), replace=True)
+            publish.publish(store, name, publish.request_of(root, name), replace=True)
 
 
-def _funnel_without(dropped: list[dict], held: pa.Table, removal: Removal) -> list[dict]:
-    """Without its rows; of others it may be told whose copy they are: "of 17", "the same crop as from 17"."""
-    rows = zip(held["image_id"].to_pylist(), held["source_id"].to_pylist(), strict=True)
-    ids = {source_id for image_id, source_id in rows if image_id in removal.images}
-    theirs = tuple(f" {source_id}" for source_id in ids | {source_id for _, source_id in removal.posts})
+def _remaining_drops(kind: Kind, dropped: list[dict], held: pa.Table, removal: Removal) -> list[dict]:
+    """Return the rows of the funnel without those of the removal. The `detail` of a duplicate ends with the source_id
+    of the picture that it is a copy of; it is emptied if that is removed."""
+    rows = [row for row in held.to_pylist() if row[kind.original_column] in removal.images]
+    ids = {kind.provenance(row)[1] for row in rows} | {source_id for _, source_id in removal.posts}
+    endings = tuple(f" {source_id}" for source_id in ids)
     return [
-        row | {"detail": ""} if row["detail"].endswith(theirs) else row for row in dropped if not is_of(row, removal)
+        row | {"detail": ""} if row["detail"].endswith(endings) else row for row in dropped if not is_of(row, removal)
     ]
 
 
-def _near(held: pa.Table, left: pa.Table, removal: Removal) -> str:
-    """What is left in the same groups: the same pictures from elsewhere, perhaps, which their artist did not name."""
-    rows = zip(held["image_id"].to_pylist(), held["group"].to_pylist(), strict=True)
-    groups = {group for image_id, group in rows if image_id in removal.images}
-    rows = list(zip(held["face_id"].to_pylist(), held["group"].to_pylist(), held["split"].to_pylist(), strict=True))
-    now = dict(zip(left["face_id"].to_pylist(), left["split"].to_pylist(), strict=True))
-    near = [split != now[face_id] for face_id, group, split in rows if group in groups and face_id in now]
+def _near_duplicates(kind: Kind, held: pa.Table, rest: pa.Table, removal: Removal) -> str:
+    """Return a clause on the rows that are left in the groups of what was removed: perhaps the same pictures from
+    elsewhere, whose source does not name the artist. Empty if there are none."""
+    columns = (held[name].to_pylist() for name in (kind.id_column, kind.original_column, "group", "split"))
+    rows = list(zip(*columns, strict=True))
+    groups = {group for _, original, group, _ in rows if original in removal.images}
+    now = dict(zip(rest[kind.id_column].to_pylist(), rest["split"].to_pylist(), strict=True))
+    near = [split != now[item] for item, _, group, split in rows if group in groups and item in now]
     moved = f", {sum(near):,} of them now in another split" if any(near) else ""
     return f"; {len(near):,} of them are near-duplicates of what was taken down: look at them{moved}" if near else ""
 
 
-def _build_without(version: Path, gone: int, left: Left) -> datasets.Build:
-    build = datasets.Build({}, 0, {})
+def _build_of_rest(version: Path, gone: int, left: Left) -> assemble.Build:
+    build = assemble.Build({}, 0, {})
     with contextlib.suppress(ManifestError):  # it is among what was left
-        if not left.is_link(version / datasets.BUILD):
-            build = datasets.build_of(version)
+        if not left.is_link(version / assemble.BUILD):
+            build = assemble.build_of(version)
     gone_before = build.settings.get("taken down", 0)
     return build._replace(
         settings=build.settings | {"taken down": gone + (gone_before if isinstance(gone_before, int) else 0)},
@@ -250,23 +264,24 @@ def _build_without(version: Path, gone: int, left: Left) -> datasets.Build:
 
 
 def _keep_report(version: Path, made: Path, removal: Removal) -> None:
-    """Of a rebuilt dataset: what it says of other pictures. A damaged one says nothing."""
+    """Copy rebuild.json, of a rebuilt dataset, without the pictures of the removal; leave it out if it is damaged."""
     try:
-        told = read_json(version / datasets.REBUILD, {"changed": [str], "vanished": {str: [str]}})
+        report = read_json(version / assemble.REBUILD, {"changed": [str], "vanished": {str: [str]}})
     except (FileNotFoundError, ValueError):
         return
     theirs = {" ".join(post) for post in removal.posts}
-    told["changed"] = [post for post in told["changed"] if post not in theirs]
-    told["vanished"] = {
-        reason: [post for post in posts if post not in theirs] for reason, posts in told["vanished"].items()
+    report["changed"] = [post for post in report["changed"] if post not in theirs]
+    report["vanished"] = {
+        reason: [post for post in posts if post not in theirs] for reason, posts in report["vanished"].items()
     }
-    (made / datasets.REBUILD).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (made / assemble.REBUILD).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def _without(table: pa.Table, removal: Removal) -> pa.Table:
-    """Without its rows; groups that were named by it get the name of the smallest picture that is left of them."""
-    table = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(sorted(removal.images), pa.string()))))
-    ids, groups = table["image_id"].to_pylist(), table["group"].to_pylist()
+def _remove_rows(table: pa.Table, removal: Removal, original: str) -> pa.Table:
+    """Return the table without the rows whose original, in that column, is removed. A group that was named after one is
+    named after the smallest original that is left in it, which may move it to another split."""
+    table = table.filter(pc.invert(pc.is_in(table[original], pa.array(sorted(removal.images), pa.string()))))
+    ids, groups = table[original].to_pylist(), table["group"].to_pylist()
     renamed: dict[str, str] = {}
     for image_id, group in zip(ids, groups, strict=True):
         if group in removal.images:
@@ -290,7 +305,7 @@ def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, left: Left) -> 
         table = pa.Table.from_batches(batches(path))
         if missing := {"group", "split"}.difference(table.column_names):
             raise ValueError(f"lacks the column {min(missing)}")
-        table = _without(table, removal)
+        table = _remove_rows(table, removal, "video_id" if "clip_id" in table.column_names else "image_id")
     except (ValueError, pa.ArrowException) as error:
         left.add(path, f"it names what was taken down, and could not be read whole: {error}")
         return
@@ -306,8 +321,8 @@ _RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, No
 
 
 def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
-    """Name those that learned from it, or began with the weights of one that did; remove their sheets that show
-    training faces."""
+    """Add the runs that were trained on some of the removal, or began with the weights of one that was. Remove their
+    pictures that show training faces."""
     known, left = set(), outcome.left
     for path in left.glob("datasets/.versions/*/manifest.parquet"):
         if path.is_file():
@@ -338,8 +353,8 @@ def _remove(path: Path, left: Left) -> None:
             path.unlink(missing_ok=True)
 
 
-def _forget(root: Path, removal: Removal, left: Left) -> None:
-    """Originals, crops, caches, and the ledger's rows."""
+def _remove_files(root: Path, removal: Removal, left: Left) -> None:
+    """Remove originals, crops, caches and the ledger's rows."""
     cache = root / "cache"
     for image_id in removal.images:
         for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
@@ -349,9 +364,9 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
     if not left.is_link(cache / "parts"):
         for source, url in removal.offers:
             PartialFile(cache / "parts", f"{source} {url}").discard()
-    _remove(cache / "pages", left)  # any of them may speak of it
+    _remove(cache / "pages", left)  # any of them may name it
     if removal.manifests:
-        _remove(cache / "arrays", left)  # they hold pixels, and do not say whose
+        _remove(cache / "arrays", left)  # they hold pixels of unknown originals
     with database(cache / "results.sqlite", left) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
@@ -359,7 +374,7 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
             _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
     if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
         for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
-            _remove(cache / name, left)  # damaged: nobody can tell which crops are its
+            _remove(cache / name, left)  # damaged: which crops are the removal's is not known
         left.drop(cache / "results.sqlite")
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
@@ -375,7 +390,7 @@ def _forget(root: Path, removal: Removal, left: Left) -> None:
 
 
 def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
-    """Leave nothing of the rows in the file, nor in its write-ahead log."""
+    """Run the statement for each row so that nothing of the rows stays in the file or in its write-ahead log."""
     database.execute("BEGIN IMMEDIATE")
     database.executemany(statement, list(rows))
     database.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""What of some pictures stands where in a data root: a note of all that is to be taken down."""
+"""Where in a data root rows, files and offers of some pictures are: the index of a takedown."""
 
 import contextlib
 import json
@@ -11,17 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.blocklist import BlockList
-from pipeline.datasets import publish as datasets
+from pipeline.datasets import assemble
+from pipeline.datasets.kinds import CLIP_SOURCE
 from pipeline.errors import UserError
-from pipeline.manifest import FACES, FUNNEL, ManifestError, batches, schema_of, sha256_of
+from pipeline.funnel import FUNNEL
+from pipeline.manifest import CLIPS, FACES, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.web_source import RemoteImage
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
 
 MAX_NOTE_BYTES = 256 << 20  # a picture and a face take 70 bytes each
-_TOLD = ("image_id", "page_url", "file_url", "artist", "tags")
+_PROVENANCE = ("image_id", "page_url", "file_url", "artist", "tags")
 _IDS = ("image_id", "face_id", "group")
-_READ = (*_TOLD, "face_id", "group", "split", "source", "source_id")
+_READ = (*_PROVENANCE, "face_id", "group", "split", "source", "source_id")
 _OFFER = {
     "source_id": str,
     "file_url": str,
@@ -33,12 +35,12 @@ _OFFER = {
 
 @dataclass
 class Removal:
-    """All that is to go."""
+    """All that a takedown removes."""
 
     images: set[str] = field(default_factory=set)
     """image_ids."""
     seen: set[str] = field(default_factory=set)
-    """Those of them that are really here."""
+    """Those of them that are in this data root."""
     faces: set[str] = field(default_factory=set)
     """face_ids."""
     posts: set[tuple[str, str]] = field(default_factory=set)
@@ -50,19 +52,22 @@ class Removal:
 
     @property
     def hashes(self) -> set[str]:
+        """Return the ids of originals and of items."""
         return self.images | self.faces
 
     def keep(self, path: Path, scratch: Path) -> None:
-        said = {name: sorted(values) for name, values in asdict(self).items()}
-        replace_file(path, json.dumps(said).encode(), scratch=scratch)
+        """Write the note `path`."""
+        note = {name: sorted(values) for name, values in asdict(self).items()}
+        replace_file(path, json.dumps(note).encode(), scratch=scratch)
 
     @classmethod
     def at(cls, path: Path) -> "Removal":
-        """What a takedown that was killed has left to do."""
+        """Return what the note `path` of a killed takedown holds; an empty Removal if there is none. Raise UserError if
+        the note is damaged."""
         pairs = [[str, str]]
         shape = {each.name: pairs if each.name in ("posts", "offers") else [HEX64] for each in fields(cls)}
         try:
-            said = read_json(path, shape, most=MAX_NOTE_BYTES)
+            note = read_json(path, shape, max_bytes=MAX_NOTE_BYTES)
         except FileNotFoundError:
             return cls()
         except ValueError as error:
@@ -72,23 +77,29 @@ class Removal:
                 "the note of a takedown that was killed",
                 "move it away, and give that takedown again",
             ) from error
-        return cls(*({tuple(v) if isinstance(v, list) else v for v in said[each.name]} for each in fields(cls)))
+        removal = cls()
+        for each in fields(cls):
+            getattr(removal, each.name).update(tuple(v) if isinstance(v, list) else v for v in note[each.name])
+        return removal
 
 
 class Left(dict[str, str]):
-    """What a takedown could not look into: path, relative to the data root -> why. A person has to."""
+    """What a takedown could not read: path relative to the data root -> reason. The user has to look at it."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         super().__init__()
         self._root = root
 
-    def add(self, path: Path, rule: object) -> None:
-        self[path.relative_to(self._root).as_posix()] = " ".join(str(rule).split())[:200]
+    def add(self, path: Path, reason: object) -> None:
+        """Add a path below the data root."""
+        self[path.relative_to(self._root).as_posix()] = " ".join(str(reason).split())[:200]
 
     def holds(self, path: Path) -> bool:
+        """Return whether that path was added."""
         return path.relative_to(self._root).as_posix() in self
 
     def drop(self, path: Path) -> None:
+        """Remove a path that was added."""
         del self[path.relative_to(self._root).as_posix()]
 
     def is_link(self, path: Path) -> bool:
@@ -135,8 +146,9 @@ def tables_below(left: Left) -> list[Path]:
 
 
 def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
-    """Those of the columns that a table has, row by row; nothing of a table that has no image_id. Raises ManifestError
-    if they are not as this program writes them."""
+    """Yield the rows of a table with those of the columns that it has, under the names that FACES has for them: an
+    item's key is `face_id` and its original's `image_id`, also of clips. Yield nothing of a table that has no original.
+    Raise ManifestError if a value is not as this program writes it."""
     try:
         for batch in _rows_in_batches(path, columns):
             for start in range(0, len(batch), 1024):
@@ -146,8 +158,11 @@ def rows_of(path: Path, columns: Iterable[str]) -> Iterator[dict]:
 
 
 def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
-    """Raises ValueError, OSError."""
+    """Raise ValueError, OSError."""
     names = schema_of(path).names
+    if "clip_id" in names:
+        yield from _clips_in_batches(path, columns)
+        return
     if "image_id" not in names:
         return
     if missing := {"source", "source_id"}.difference(names):
@@ -155,35 +170,58 @@ def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBa
     first = (FACES if "face_id" in names else FUNNEL).field("image_id")  # of a dropped picture it may be null
     wanted = [first if name == "image_id" else FACES.field(name) for name in columns]
     for batch in batches(path, pa.schema(wanted)):
-        for name in {*_IDS}.intersection(batch.schema.names):
-            if not pc.all(pc.match_substring_regex(batch[name], f"^{HEX64.pattern}$")).as_py():
-                raise ValueError(f"{name} that is no sha256")
+        _check_hashes(batch)
         yield batch
 
 
+def _clips_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Raise ValueError, OSError."""
+    names = {"image_id": "video_id", "face_id": "clip_id", "source_id": "video", "group": "group", "split": "split"}
+    held = schema_of(path).names
+    if missing := {"video_id", "video"}.difference(held):
+        raise ValueError(f"lacks the column {min(missing)}")
+    wanted = [name for name in columns if names.get(name) in held]
+    for batch in batches(path, pa.schema([CLIPS.field(names[name]) for name in wanted])):
+        arrays = dict(zip(wanted, (batch[names[name]] for name in wanted), strict=True))
+        if "source" in columns:
+            arrays["source"] = pa.array([CLIP_SOURCE] * len(batch), pa.string())
+        renamed = pa.RecordBatch.from_pydict(arrays)
+        _check_hashes(renamed)
+        yield renamed
+
+
+def _check_hashes(batch: pa.RecordBatch) -> None:
+    """Raise ValueError unless each id of an item, an original or a group is a sha256."""
+    for name in {*_IDS}.intersection(batch.schema.names):
+        if not pc.all(pc.match_substring_regex(batch[name], f"^{HEX64.pattern}$"), min_count=0).as_py():
+            raise ValueError(f"{name} that is not a sha256")
+
+
 def image_of(sha256: str, tables: list[Path]) -> str:
-    """The original's, if it is the sha256 of a crop."""
+    """Return the sha256 of the original if `sha256` is that of a crop or clip; otherwise `sha256`."""
     for path in tables:
         for row in rows_of(path, ("image_id", "face_id")):
             if row.get("face_id") == sha256:
-                return row["image_id"]
+                return str(row["image_id"])
     return sha256
 
 
-class _Told:
-    """A row of a manifest, as a block list reads it."""
+class _Row:
+    """A row of a manifest as `pipeline.blocklist.HasProvenance`."""
 
-    def __init__(self, row: dict):
+    def __init__(self, row: dict) -> None:
         self.page_url, self.file_url, self.artist = (row.get(name) for name in ("page_url", "file_url", "artist"))
-        self.tags = row.get("tags") or ()
+        self.tags = tuple(row.get("tags") or ())
 
 
 def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path], left: Left) -> None:
-    """Add all that `wanted` names, wherever it stands."""
+    """Add to `removal` all that the block list `wanted` names."""
     removal.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
     for path in tables:
         rows = [
-            row for row in rows_of(path, _TOLD) if row["image_id"] in wanted.hashes or wanted.match_rule(_Told(row))
+            row
+            for row in rows_of(path, _PROVENANCE)
+            if row["image_id"] in wanted.hashes or wanted.match_rule(_Row(row))
         ]
         removal.seen |= {row["image_id"] for row in rows} - {None}
     with database(root / "ledger.sqlite", left) as ledger:
@@ -191,8 +229,8 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
             _collect_offers(removal, ledger, wanted)
     removal.images |= removal.seen | wanted.hashes
     for path in tables:
-        rows = (row for row in rows_of(path, ("image_id", "face_id")) if row["image_id"] in removal.images)
-        removal.faces |= {row["face_id"] for row in rows if "face_id" in row}
+        items = rows_of(path, ("image_id", "face_id"))
+        removal.faces |= {row["face_id"] for row in items if row["image_id"] in removal.images and "face_id" in row}
         if path.name == "manifest.parquet" and holds(path, removal):
             removal.manifests |= {sha256_of(path), *before(path.parent, left)}
     with database(root / "cache" / "results.sqlite", left) as results:  # crops of which no table is left
@@ -204,9 +242,9 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
 def before(version: Path, left: Left) -> list[str]:
     """Return the sha256 of the manifests from which that of a version was made by taking faces out."""
     try:
-        return [] if left.is_link(version / datasets.BUILD) else datasets.build_of(version).before
+        return [] if left.is_link(version / assemble.BUILD) else assemble.build_of(version).before
     except ManifestError as error:
-        left.add(version / datasets.BUILD, error.__cause__)
+        left.add(version / assemble.BUILD, error.__cause__)
         return []
 
 
@@ -218,8 +256,8 @@ def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
 
 
 def undecided(tables: list[Path], removal: Removal) -> list[str]:
-    """`source source_id` of the pictures whose source names neither an artist nor tags, so that no takedown by artist
-    can tell whose they are. Those that our own code drew are nobody's."""
+    """Return `source source_id` of the pictures whose source states neither an artist nor tags: a takedown by artist
+    cannot find them. Drawn pictures have no artist and are left out."""
     columns = ("image_id", "source", "source_id", "artist", "tags")
     found = {
         f"{row['source']} {row['source_id']}"
@@ -235,7 +273,7 @@ def undecided(tables: list[Path], removal: Removal) -> list[str]:
 
 
 def _collect_offers(removal: Removal, ledger: sqlite3.Connection, wanted: BlockList) -> None:
-    """Raises ValueError if the ledger holds what no ledger does; then nothing of it is noted."""
+    """Add the offers of the ledger. Raise ValueError if it is malformed; then nothing of it is added."""
     files = ledger.execute("SELECT source, url, image_id FROM file").fetchall()
     for *key, image_id in files:
         if not all(isinstance(text, str) for text in key) or not (image_id is None or _is_id(image_id)):
@@ -245,21 +283,21 @@ def _collect_offers(removal: Removal, ledger: sqlite3.Connection, wanted: BlockL
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
     ).fetchall()
-    told = [
+    offers = [
         (str(source), str(source_id), str(url), RemoteImage(**_offer(text))) for source, source_id, url, text in posts
     ]
-    theirs = [post for *post, offer in told if wanted.match_rule(offer)]
+    theirs = [post for *post, offer in offers if wanted.match_rule(_Row(asdict(offer)))]
     removal.posts |= {(source, source_id) for source, source_id, _ in theirs}
     removal.offers |= {(source, url) for source, _, url in theirs}
-    removal.seen |= {image_of.get((source, url)) for source, _, url in theirs} - {None}
-    # last: the same picture may have come from an address of which nobody tells the artist
+    removal.seen |= {image_id for source, _, url in theirs if (image_id := image_of.get((source, url)))}
+    # last: the same picture may have come from a URL whose source states no artist
     removal.offers |= {pair for pair, image_id in image_of.items() if image_id in removal.seen | wanted.hashes}
 
 
-def _offer(text: object) -> dict:
-    """Return the fields of an offer in the ledger. Raise ValueError."""
-    told = parse_json(text, _OFFER)
-    return {each.name: told[each.name] for each in fields(RemoteImage) if told.get(each.name) is not None}
+def _offer(text: str | bytes) -> dict:
+    """Return the fields of a RemoteImage in the ledger. Raise ValueError."""
+    offer = parse_json(text, _OFFER)
+    return {each.name: offer[each.name] for each in fields(RemoteImage) if offer.get(each.name) is not None}
 
 
 def _is_id(value: object) -> bool:
@@ -267,19 +305,20 @@ def _is_id(value: object) -> bool:
 
 
 def holds(path: Path, removal: Removal) -> bool:
-    """Whether a table has a row of it, or is grouped by it."""
+    """Return whether a table has a row of the removal, or a group that is named after one."""
     rows = rows_of(path, ("image_id", "group", "source", "source_id"))
     return any(is_of(row, removal) or row.get("group") in removal.images for row in rows)
 
 
 def is_of(row: dict, removal: Removal) -> bool:
+    """Return whether the removal holds the original, or the post, of a row."""
     return row["image_id"] in removal.images or (row["source"], row["source_id"]) in removal.posts
 
 
 @contextlib.contextmanager
 def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
-    """Open for forgetting: what is deleted is overwritten. None if it is not there, or was left before. What turns out
-    to be damaged, by an error of SQLite or a ValueError within, is added to `left`."""
+    """Open an SQLite database so that deleted data is overwritten; give None if it is missing or in `left`. Add it to
+    `left` if it is damaged, as an error of SQLite or a ValueError in the block shows."""
     if not path.exists() or left.holds(path) or left.is_link(path):
         yield None
         return

@@ -17,9 +17,10 @@ import pyarrow as pa
 from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load, phash
-from pipeline.manifest import funnel_row, with_columns
+from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER

@@ -34,9 +34,10 @@ from pipeline.faces.views import (
     square,
     sweep,
 )
+from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.collect import load
-from pipeline.manifest import funnel_row, with_columns
+from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER

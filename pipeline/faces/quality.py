@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.faces.crop import rows_of
-from pipeline.manifest import funnel_row
+from pipeline.funnel import funnel_row
 
 VERSION = 1
 

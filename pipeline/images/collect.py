@@ -17,9 +17,10 @@ from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from pipeline.blocklist import BlockList
 from pipeline.errors import UserError
+from pipeline.funnel import REASONS, funnel_row
 from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
-from pipeline.manifest import IMAGES, REASONS, funnel_row
+from pipeline.manifest import IMAGES
 from pipeline.parallel import OUT_OF_MEMORY, cached_map, is_want_of_memory
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store

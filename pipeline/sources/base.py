@@ -61,7 +61,7 @@ class Skipped:
 
     source_id: str
     reason: str
-    """One of `pipeline.manifest.REASONS`."""
+    """One of `pipeline.funnel.REASONS`."""
     detail: str = ""
     is_odd: bool = False
     """Whether the answer lacks what each of the site's posts has: the site has changed if all are like that."""

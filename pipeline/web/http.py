@@ -44,7 +44,7 @@ class RequestFailed(Exception):
     def __init__(self, reason: str, detail: str = "", *, retryable: bool = False, wait: float | None = None):
         super().__init__(reason, detail)
         self.reason = reason
-        """One of `pipeline.manifest.REASONS`."""
+        """One of `pipeline.funnel.REASONS`."""
         self.detail = detail
         self.retryable = retryable
         """Whether the same request may succeed later."""

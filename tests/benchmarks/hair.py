@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from PIL import ImageColor
 
-from pipeline.datasets.card import SWATCHES
+from pipeline.datasets.plots import SWATCHES
 from pipeline.errors import UserError
 from pipeline.faces.crop import Face, crop
 from pipeline.hair import color_network as hair_color

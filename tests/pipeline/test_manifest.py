@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pipeline import parquet_footer
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_faces, funnel_row, load_crop, read, write
+from pipeline.funnel import funnel_row
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_faces, load_crop, read, write
 
 WHEN = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
 

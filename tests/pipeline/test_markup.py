@@ -6,7 +6,8 @@ import markdown  # of tensorboard
 import pytest
 
 from pipeline.datasets.card import card
-from pipeline.manifest import FUNNEL
+from pipeline.datasets.kinds import FACE_KIND
+from pipeline.funnel import FUNNEL
 from pipeline.markup import MAX_LENGTH, code, inert, table_rows
 from tests.pipeline.test_manifest import row, table
 
@@ -72,8 +73,8 @@ def test_long_text_is_cut_and_plain_text_is_left_as_it_is():
 def test_no_field_of_a_card_is_markup(text):
     faces = table(row(license=text, group="i1"))
     funnel = FUNNEL.empty_table()
-    page = card(faces, funnel, 1, {text: text, "query": text})
-    plain = card(table(row(license="plain", group="i1")), funnel, 1, {"plain": "plain", "query": "plain"})
+    page = card(FACE_KIND, faces, funnel, 1, {text: text, "query": text})
+    plain = card(FACE_KIND, table(row(license="plain", group="i1")), funnel, 1, {"plain": "plain", "query": "plain"})
     pages = [markdown.markdown(each.split("---\n", 2)[2], extensions=["extra"]) for each in (page, plain)]
     tags = [re.findall("<[^>]*>?", re.sub("</?code>", "", each)) for each in pages]
     assert tags[0] == tags[1]
@@ -81,4 +82,4 @@ def test_no_field_of_a_card_is_markup(text):
 
 def test_a_card_has_no_row_for_each_of_thousands_of_licences():
     faces = table(*(row(face_id=str(number), license=f"licence {number}") for number in range(1000)))
-    assert "| 800 others | 800 |" in card(faces, FUNNEL.empty_table(), 1, {})
+    assert "| 800 others | 800 |" in card(FACE_KIND, faces, FUNNEL.empty_table(), 1, {})

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from pipeline import redaction, terminal
-from pipeline.manifest import funnel_row
+from pipeline.funnel import funnel_row
 from pipeline.web.client import _hide_keys
 from pipeline.web.http import Outgoing
 from pipeline.web.messages import HttpResponse

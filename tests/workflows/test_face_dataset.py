@@ -17,7 +17,8 @@ import pandas
 import pytest
 from PIL import Image, ImageFilter
 
-from pipeline.manifest import FACES, HAIR_COLORS, REASONS
+from pipeline.funnel import REASONS
+from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw
 from tests.support.run_luigi import last_line, luigi
 
@@ -471,7 +472,9 @@ def test_what_is_in_the_way_is_told_before_anything_runs(tmp_path, pictures):
     done = build(tmp_path, "--name", "mine", "--source", "folder", "--path", str(pictures), check=False)
     assert done.returncode != 0
     assert (
-        done.stderr.strip().splitlines()[-1].startswith(f"error: {Path('data/datasets/mine')}: is there, and not made")
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"error: {Path('data/datasets/mine')}: exists, and was not made")
     )
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["datasets"]
 

@@ -1,4 +1,4 @@
-"""What every task that makes datasets/NAME has in common."""
+"""The base class of tasks that make datasets/NAME."""
 
 import functools
 import logging
@@ -13,11 +13,13 @@ from workflows.base.stage import Stage
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipeline.datasets.kinds import Kind
+
 logger = logging.getLogger("luigi-interface")
 
 
 class NamedDataset(Stage):
-    """datasets/NAME: a link to the version of this digest, swapped in when that is whole."""
+    """datasets/NAME: a link to the version of this digest, replaced when that is complete."""
 
     name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
@@ -26,12 +28,23 @@ class NamedDataset(Stage):
         description="build over a dataset of another source, query or path; the old version is kept",
     )
 
+    kind_name = "faces"
+    """Which of `pipeline.datasets.kinds.KINDS`."""
+
+    @property
+    def dataset_kind(self) -> "Kind":
+        """The row of KINDS."""
+        from pipeline.datasets.kinds import KINDS
+
+        return KINDS[self.kind_name]
+
     @property
     def asked(self) -> dict:
-        """Source, query and path: two that differ in them are not built over each other unasked."""
+        """Source, query and path: a dataset is not built over one that differs in them, without --replace."""
         raise NotImplementedError
 
     def check(self) -> None:
+        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         from pipeline.datasets import publish as datasets
 
@@ -39,43 +52,49 @@ class NamedDataset(Stage):
         datasets.check_place(self.data_root, self.name)
         if not self.replace:
             datasets.check_request(self.data_root, self.name, self.asked, lambda: self.digest)
-        _ = self.corrections  # a mistake in them is told before anything runs
+        _ = self.corrections  # raises a mistake in them before anything runs
 
     @functools.cached_property
     def corrections(self) -> dict[str, str]:
-        """What corrections/NAME.csv says. Raises UserError if it is wrong."""
+        """The corrections by hand of corrections/NAME.csv. Raise UserError if the file is wrong."""
         from pipeline.datasets import corrections
 
         return corrections.read(self.data_root, self.name)
 
     def digest_inputs(self) -> list:
-        from pipeline.datasets import corrections
-        from pipeline.datasets import publish as datasets
-        from pipeline.manifest import FACES
+        """Return what the result depends on besides the inputs."""
+
+        from pipeline.datasets import assemble, corrections
 
         held = [corrections.digest(self.corrections)] if self.corrections else []
-        return [datasets.VERSION, FACES.metadata[b"version"].decode(), *held]
+        return [assemble.VERSION, self.dataset_kind.schema.metadata[b"version"].decode(), *held]
 
     @property
     def folder(self) -> Path:
+        """The folder of the output."""
         return self.data_root / "datasets" / ".versions" / self.digest
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "datasets" / self.name / "manifest.parquet")
 
     def is_made(self) -> bool:
+        """Return whether the folder holds a dataset of that kind."""
+
         from pipeline.manifest import ManifestError, check_folder
 
         try:
-            check_folder(self.folder)
+            check_folder(self.folder, self.dataset_kind.schema)
         except ManifestError:
             return False
         return True
 
     def seal(self, made: Path) -> None:
-        """Add nothing: a dataset is known by its manifest."""
+        """Add nothing: the manifest shows that a dataset is complete."""
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
+
         from pipeline.datasets import publish as datasets
 
         try:
@@ -87,20 +106,32 @@ class NamedDataset(Stage):
         return is_complete
 
     def assemble(
-        self, out: Path, faces: "pa.Table", drops: list[dict], settings: dict, *, images: int, crops: Path
+        self,
+        out: Path,
+        table: "pa.Table",
+        drops: list[dict],
+        settings: dict,
+        *,
+        originals: int,
+        items: Path,
+        taggers: dict[str, str] | None = None,
     ) -> None:
-        """Fill `out`; the corrections are carried out last. `settings`: what the card says of how it was made, without
-        names and paths; `images` counts the pictures that were in; the faces' `path` is relative to `crops`."""
-        from pipeline.datasets import publish as datasets
+        """Fill `out` with the dataset of these rows, whose `path` is relative to the folder `items`, after the
+        corrections by hand. `settings` and `taggers`: see `pipeline.datasets.assemble.Build`; `originals`: how many
+        pictures or videos the build began with."""
+        from pipeline.datasets import assemble
 
-        build = datasets.Build(settings, images, datasets.versions())
-        datasets.assemble_corrected(out, faces, drops, build, crops, self.corrections)
+        build = assemble.Build(settings, originals, assemble.versions(), taggers=taggers or {})
+        assemble.assemble_corrected(out, self.dataset_kind, table, drops, build, items, self.corrections)
 
     def run(self) -> None:
+        """Do the work."""
         super().run()
         self.forget()
 
     def publish(self) -> None:
+        """Link the dataset's name to this version."""
+
         from pipeline.datasets import publish as datasets
 
         datasets.publish(self.store, self.name, self.asked, replace=self.replace)

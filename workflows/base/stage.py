@@ -1,4 +1,4 @@
-"""Where a task's output lies, and when it is complete."""
+"""The base class of tasks: where the output lies, and when it is complete."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ import sqlite3
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import luigi
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("luigi-interface")
 
-MOST_JOBS = 1024
+MAX_JOBS = 1024
 _LIST = "sha256.json"  # in a stage's folder: each file -> its sha256
-# What the machine refuses, rather than what the program did wrong.
+# Errors of the machine, rather than of the program.
 _DISK_ERRORS = {
     errno.EACCES,
     errno.EDQUOT,
@@ -43,6 +43,9 @@ _DISK_ERRORS = {
     errno.EROFS,
     errno.EXDEV,
 }
+
+
+S = TypeVar("S", bound="Stage")
 
 
 class Stage(luigi.Task):
@@ -64,28 +67,30 @@ class Stage(luigi.Task):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.requires()  # those before it are checked first: what is wrong is said before anything runs
+        self.requires()  # checks the stages before it, so that errors are raised before anything runs
         with disk_errors_as_user_errors(self.data_root):
             self.check()
         _ALIVE.add(self)
 
     def check(self) -> None:
-        """Raises UserError if a parameter is out of range: before anything runs."""
-        require(self, 0 <= self.jobs <= MOST_JOBS, "jobs", f"0 to {MOST_JOBS}")
+        """Raise UserError if a parameter is out of range, before anything runs."""
+        require(self, 0 <= self.jobs <= MAX_JOBS, "jobs", f"0 to {MAX_JOBS}")
 
     def digest_inputs(self) -> list:
-        """What the result depends on besides the inputs: the code's version and parameters, as JSON values. Never a
-        path, a name, a machine knob or a time."""
+        """Return what the result depends on besides the inputs: the code's version and parameters, as JSON values.
+        Never a path, a name, a machine knob or a time."""
         raise NotImplementedError
 
     @functools.cached_property
     def digest(self) -> str:
+        """The digest of the task family, its inputs and `digest_inputs`."""
         inputs = [task.digest for task in luigi.task.flatten(self.requires())]
         text = json.dumps([self.task_family, self.digest_inputs(), inputs])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
     def store(self) -> "Store":
+        """The data root, with this digest's scratch folder."""
         from pipeline.store import Store
 
         return Store(self.data_root, self.digest)
@@ -99,12 +104,15 @@ class Stage(luigi.Task):
 
     @property
     def folder(self) -> Path:
+        """The folder of the output."""
         return self.data_root / "stages" / self.task_family / self.digest
 
     def output(self) -> luigi.LocalTarget:
+        """Return where the result lies."""
         return luigi.LocalTarget(self.folder)
 
     def complete(self) -> bool:
+        """Return whether the result is there and is the requested one."""
         try:
             return self.is_made()
         except (UserError, OSError):
@@ -121,12 +129,12 @@ class Stage(luigi.Task):
             return False
 
     def is_whole(self) -> bool:
-        """Return whether all else in the folder is as it was made: looked at once, before it is used."""
+        """Return whether all other files of the folder are as they were made. Called once, before it is used."""
         return True
 
     @functools.cached_property
     def made(self) -> Path:
-        """The folder, with all in it whole: what is damaged is made again first."""
+        """The folder, complete: it is made again if anything in it is damaged."""
         if self.is_made() and not self.is_whole():
             from pipeline.store import remove
 
@@ -137,14 +145,15 @@ class Stage(luigi.Task):
         return self.folder
 
     def run(self) -> None:
+        """Do the work."""
         try:
             try:
                 self.data_root.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise _told(error, self.data_root) from error
+                raise _as_user_error(error, self.data_root) from error
             with disk_errors_as_user_errors(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
-                    self._mend_inputs()
+                    self._remake_inputs()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
@@ -156,12 +165,12 @@ class Stage(luigi.Task):
                     os.replace(made, self.folder)
                 self.publish()
         except BaseException:
-            for stage in list(_ALIVE):  # when the input is mended, a notebook builds it again with the same objects
+            for stage in list(_ALIVE):  # a notebook may run the same objects again after the input was fixed
                 stage._forget_own()
             raise
 
-    def _mend_inputs(self) -> None:
-        """Make again those before this stage of which something is gone, as originals are needed beyond the first."""
+    def _remake_inputs(self) -> None:
+        """Make again the stages before this one of which files are missing: later stages need originals, too."""
         for stage in reversed([*self.chain()][1:]):
             _ = stage.made
 
@@ -170,17 +179,17 @@ class Stage(luigi.Task):
         raise NotImplementedError
 
     def seal(self, made: Path) -> None:
-        """Write down of the files of `made`, which are whole, what `is_made` looks for."""
+        """Write the sha256 of the files of `made`, by which `is_made` checks them."""
         files = sorted(path for path in made.iterdir() if path.is_file())
         listed = {path.name: _sha256(path) for path in files}
         (made / _LIST).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
     def publish(self) -> None:
-        """What is left to do once the folder is there; nothing, for most."""
+        """Do what is left to do once the folder is there: nothing, for most stages."""
 
     def forget(self) -> None:
-        """Look at the inputs anew when asked again: Luigi keeps task objects as long as the process lives, and in a
-        notebook the folder may have changed since."""
+        """Drop what is cached of the inputs: Luigi keeps task objects as long as the process lives, and in a notebook
+        the inputs may change."""
         for stage in self.chain():
             stage._forget_own()
 
@@ -192,15 +201,15 @@ class Stage(luigi.Task):
         """Write this stage's tables, and FUNNEL's rows for what it dropped."""
         import pyarrow as pa
 
-        from pipeline import manifest
+        from pipeline import funnel, manifest
 
         if drops is not None:
-            tables["funnel"] = pa.Table.from_pylist(drops, schema=manifest.FUNNEL)
+            tables["funnel"] = pa.Table.from_pylist(drops, schema=funnel.FUNNEL)
         for name, table in tables.items():
             manifest.write(table, table.schema, out / f"{name}.parquet")
 
     def table(self, name: str) -> "pa.Table":
-        """A table of this stage's, once it is complete."""
+        """Return a table of this stage; make the stage first if it is not complete."""
         _ = self.made
         return self._saved(name)
 
@@ -215,13 +224,13 @@ class Stage(luigi.Task):
             raise UserError(path, "it is gone", "a table that a stage has made", cure) from error
 
     def chain(self) -> Iterator["Stage"]:
-        """This stage, and those before it."""
+        """Yield this stage, and those before it."""
         yield self
         for task in luigi.task.flatten(self.requires()):
             yield from task.chain()
 
-    def first(self, kind: type["Stage"]) -> "Stage":
-        """The nearest stage of that kind in the chain."""
+    def first(self, kind: type[S]) -> S:
+        """Return the nearest stage of that kind in the chain."""
         return next(stage for stage in self.chain() if isinstance(stage, kind))
 
 
@@ -243,7 +252,7 @@ _ALIVE: "weakref.WeakSet[Stage]" = weakref.WeakSet()
 
 @contextlib.contextmanager
 def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
-    """Raise UserError, instead of a traceback, for what the user can mend: a full or forbidden disk, or files that were
+    """Raise UserError, instead of a traceback, for what the user can fix: a full or read-only disk, or files that were
     removed meanwhile."""
     try:
         yield
@@ -259,18 +268,18 @@ def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
             raise
-        raise _told(error, root) from error
+        raise _as_user_error(error, root) from error
 
 
 def first_drop(drops: list[dict]) -> str:
-    """The first of FUNNEL's rows, for an error: what was dropped, and why."""
+    """Return a clause on the first of FUNNEL's rows, for an error: what was dropped, and why."""
     if not drops:
         return ""
     detail = f" ({drops[0]['detail']})" if drops[0]["detail"] else ""
     return f", first {drops[0]['source_id']}: {drops[0]['reason']}{detail}"
 
 
-def _told(error: Exception, root: Path) -> UserError:
+def _as_user_error(error: Exception, root: Path) -> UserError:
     where = getattr(error, "filename", None) or root
     found = getattr(error, "strerror", None) or str(error)
     return UserError(where, found, f"to write below {root}", "free some space there or give another --data-root")

@@ -8,7 +8,7 @@ import pytest
 from pipeline.crawl.ledger import Entry, Ledger
 from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
-from pipeline.manifest import REASONS
+from pipeline.funnel import REASONS
 from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import parse_bounded_json

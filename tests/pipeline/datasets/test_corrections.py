@@ -5,6 +5,7 @@ import pytest
 from pipeline import manifest
 from pipeline.datasets import corrections
 from pipeline.errors import UserError
+from pipeline.funnel import FUNNEL
 from tests.support.run_luigi import luigi
 
 A, B = "a" * 64, "b" * 64
@@ -71,8 +72,8 @@ def test_they_survive_every_rebuild_and_are_counted(tmp_path):
         assert mended["hair_scores"][manifest.HAIR_COLORS.index(new)] == 1
         assert (none["hair_color"], sum(none["hair_scores"])) == (None, 0)
         assert len(rows) == len(first) - 1 + 2 * (options != ())
-        funnel = manifest.read(path / "funnel.parquet", manifest.FUNNEL).to_pylist()
-        assert [row["source_id"] for row in funnel if row["reason"] == "corrected"] == [dropped["source_id"]]
+        dropped_rows = manifest.read(path / "funnel.parquet", FUNNEL).to_pylist()
+        assert [row["source_id"] for row in dropped_rows if row["reason"] == "corrected"] == [dropped["source_id"]]
         assert "1 drop, 2 hair_color, 1 of faces that are not here" in (path / "README.md").read_text()
     (tmp_path / "data/corrections/faces.csv").unlink()
     luigi(tmp_path, *build)

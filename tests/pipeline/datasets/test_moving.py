@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import luigi as luigi_library
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -402,7 +403,7 @@ def test_a_path_from_outside_stays_within_the_dataset(path, here, tmp_path):
     table = pq.read_table(place / "manifest.parquet").to_pylist()
     table[0]["path"] = path
     (place / "manifest.parquet").unlink()
-    pq.write_table(datasets.pa.Table.from_pylist(table, schema=FACES), place / "manifest.parquet")
+    pq.write_table(pa.Table.from_pylist(table, schema=FACES), place / "manifest.parquet")
     before = sorted(tmp_path.rglob("*.png"))
     with pytest.raises(UserError):
         retagged(here)

@@ -144,7 +144,7 @@ def test_pictures_of_a_folder_cannot_be_had_and_that_is_said(tmp_path, faces):
     other = tmp_path / "other"
     other.mkdir()
     line = last_line(rebuild(other, tmp_path / "data/datasets/f/manifest.parquet", check=False))
-    assert "none of its 3 pictures can be had, first 0.png: no_file_url" in line
+    assert "none of its 3 pictures can be fetched, first 0.png: no_file_url" in line
 
 
 @pytest.mark.parametrize(

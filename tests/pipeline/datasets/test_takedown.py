@@ -100,7 +100,7 @@ def test_an_id_that_is_no_sha256_is_no_path_and_no_pattern(root, change):
     before = (root / "recipes/x.parquet").read_bytes()
     outcome = takedown.take_down(root, "artist", "someone", "")
     assert_gone_alone(root, outcome)
-    assert outcome.left == {"recipes/x.parquet": f"{next(iter(change))} that is no sha256"}
+    assert outcome.left == {"recipes/x.parquet": f"{next(iter(change))} that is not a sha256"}
     assert (root / "recipes/x.parquet").read_bytes() == before
 
 
@@ -360,7 +360,7 @@ def test_a_lost_crop_costs_no_other_face(dataset, lose):
     lose(version / rows()["path"][1].as_py())
     outcome = takedown.take_down(dataset, "sha256", VICTIM, "")
     assert outcome.datasets["d"].startswith(
-        "1 of 3 faces are left; 1 are dropped, since their crops are gone or damaged"
+        "1 of 3 faces are left; 1 are dropped, since their files are missing or damaged"
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.manifest import REASONS
+from pipeline.funnel import REASONS
 from pipeline.sources import twitter
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import BadAnswer
