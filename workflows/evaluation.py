@@ -6,9 +6,9 @@ from pathlib import Path
 import luigi
 
 from pipeline.errors import UserError
-from workflows.cli.errors import OptionalFilePath, WholeNumber, require
-from workflows.generation import OfHairColor
-from workflows.training import Dataset
+from workflows.base.from_run import OfHairColor
+from workflows.base.run import Dataset
+from workflows.cli.parameters import OptionalFilePath, WholeNumber, require
 
 
 class EvaluateGAN(OfHairColor):

@@ -19,7 +19,7 @@ from workflows.training import TrainDCGAN, _manner
 HEEDING = """
 import time
 from workflows import process
-process.heed_signals()
+process.install_signal_handlers()
 print("ready", flush=True)
 """
 WITH_WORKERS = """
@@ -31,7 +31,7 @@ def slowly(i):
     time.sleep(0.02)
     print(i, flush=True)
 
-process.heed_signals()
+process.install_signal_handlers()
 list(map_items(slowly, range(100_000), jobs=2))
 """
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, replace
 
 import luigi
 
+from workflows.base.run import NamedRun, check_run_name
 from workflows.base.stage import Stage
-from workflows.cli.errors import Choice, WholeNumber, require
-from workflows.training import NamedRun, check_run_name, train_in_children
+from workflows.base.subprocess import train_in_children
+from workflows.cli.parameters import Choice, WholeNumber, require
 
 
 class Drawn(Stage):
@@ -36,7 +37,7 @@ class DrawnTraining(NamedRun):
     fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
 
     model = ""
-    """What is trained; `workflows.train_MODEL` does it."""
+    """What is trained; `workflows.workers.MODEL` trains it."""
 
     def presets(self) -> dict:
         """Name -> the training's Config."""
@@ -92,5 +93,5 @@ class DrawnTraining(NamedRun):
             "fresh": self.fresh,
             "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
         }
-        train_in_children([f"workflows.train_{self.model}", json.dumps(job)], self.run_folder)
+        train_in_children([f"workflows.workers.{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True

@@ -131,7 +131,7 @@ def _expected(parameter) -> str:
     return next((words for type_, words in kinds.items() if isinstance(parameter, type_)), "another value")
 
 
-def remember_keys() -> None:
+def redact_keys() -> None:
     """Hide the keys of luigi.cfg in all that is printed from now on: Luigi's own warnings and errors tell values."""
     from luigi.configuration import get_config
 

@@ -1,7 +1,7 @@
 """Which folders a command imports from: not the current one, which is the user's and may have a `models/`, a `torch.py`
 or a `random.py` of its own.
 
-Imports nothing that Python has not imported at its start: until `forget_current_folder` it could be the user's.
+Imports nothing that Python has not imported at its start: until `remove_current_folder` it could be the user's.
 """
 
 import itertools
@@ -31,7 +31,7 @@ def without_current_folder(entries: list[str]) -> list[str]:
     return [entry for entry in entries if _is_current(ROOT) or not _is_current(entry)]
 
 
-def forget_current_folder() -> None:
+def remove_current_folder() -> None:
     """Take the current folder from the import path of this process and of those that it starts."""
     sys.path[:] = without_current_folder(sys.path)
     os.environ["PYTHONSAFEPATH"] = "1"  # Python 3.11 and later: `python -m` and `-c` leave the current folder out

@@ -1,6 +1,6 @@
 """How a command ends by a signal: in good order at the first, at once at the second.
 
-`heed_signals` is called before Luigi is imported, which takes a while.
+`install_signal_handlers` is called before Luigi is imported, which takes a while.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _is_saving = threading.Event()
 
 
 @functools.cache
-def heed_signals() -> None:
+def install_signal_handlers() -> None:
     """Raise KeyboardInterrupt in the main thread at the first SIGINT, SIGTERM or SIGHUP, so that work ends in good
     order; end the process at the second, or after GRACE_S. A signal that is ignored, as by nohup, stays ignored."""
     for number in SIGNALS:
@@ -63,9 +63,9 @@ def _watch(reader: int) -> None:
         is_again = bool(ready) and any(number in SIGNALS for number in os.read(reader, 1))
         passed = time.monotonic() - first
         if is_again and passed > SAME_S and not _is_forked():
-            end_now()
+            exit_now()
         if passed > GRACE_S and not _is_saving.is_set() and not _forked_tasks():
-            end_now()
+            exit_now()
 
 
 def wait_for_save() -> None:
@@ -73,15 +73,15 @@ def wait_for_save() -> None:
     _is_saving.set()
 
 
-def end_if_asked() -> None:
+def exit_if_interrupted() -> None:
     """End the process, once its work has ended, if a signal asked for it: without waiting for threads and workers."""
     if _received:
         for task in _forked_tasks():
             task.join()
-        end_now()
+        exit_now()
 
 
-def end_now() -> NoReturn:
+def exit_now() -> NoReturn:
     """End this process and its children at once, with one line that says by which signal."""
     number = next(iter(_received + _noticed), signal.SIGINT)
     name = "keyboard" if number == signal.SIGINT else signal.Signals(number).name
@@ -105,14 +105,14 @@ def _forked_tasks() -> list[multiprocessing.Process]:
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace) -> None:
-    end_if_asked()
+    exit_if_interrupted()
     sys.__excepthook__(kind, error, trace)
 
 
 def _on_unraisable(raised) -> None:
     """An interrupt that came while Python could not raise it, as in `__del__`."""
     if isinstance(raised.exc_value, KeyboardInterrupt):
-        end_if_asked()
+        exit_if_interrupted()
     sys.__unraisablehook__(raised)
 
 
@@ -132,4 +132,4 @@ class TaskProcess:
 
     def __exit__(self, *raised) -> None:
         if self._is_forked:
-            end_if_asked()
+            exit_if_interrupted()

@@ -1,0 +1,121 @@
+"""LearnAttributes -> ApplyAttributes: directions in z, and faces along them."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.base.from_run import FromRun, OfHairColor
+from workflows.cli.parameters import Number, WholeNumber, require
+
+MIN_SAMPLES = 2000  # of LearnAttributes
+
+
+class LearnAttributes(OfHairColor):
+    """Directions in z that change one attribute, from samples that the tagger labels: runs/NAME/attributes.json."""
+
+    samples = WholeNumber(default=4000, description="how many samples are labelled, 2000 or more")
+    seed = WholeNumber(default=0, description="of the samples")
+
+    def digest_inputs(self) -> dict[str, object]:
+        return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
+
+    def check(self) -> None:
+        require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
+        require(self, self.seed >= 0, "seed", "0 or more")
+
+    @property
+    def file(self) -> Path:
+        return self.run_folder / "attributes.json"
+
+    def make(self, network, about: dict) -> None:
+        from models.sampling import latents as latent
+        from pipeline.hair import tagging as hair
+
+        if self.learned:
+            raise UserError(
+                self.run_folder,
+                "is asked for its hair colour, which z does not know",
+                "a run of TrainDCGAN",
+                "see SweepHairColors, or give another --run",
+            )
+        box_scale = self.settings["dataset"]["box_scale"]
+
+        def label(pictures) -> list[set[str]]:
+            names = hair.names(pictures, box_scale)
+            return [{f"{name}_hair"} if name else set() for name in names]
+
+        vectors, counts = latent.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
+        vectors = {name: vector.tolist() for name, vector in vectors.items()}
+        latent.save_json(self.file, {**about, "counts": counts, "vectors": vectors})
+
+
+class ApplyAttributes(FromRun):
+    """Faces with an attribute more and more: a row each, from none of it on the left to --strength on the right."""
+
+    attribute = luigi.Parameter(description="of attributes.json, such as blue_hair; several with commas between")
+    strength = Number(
+        default=0.5, description="s in z = z0 + s·tz; the article's sliders end at 0.5, a small run may need 3"
+    )
+    noise = Number(default=1.0, description="how much of z0 is left, 0 to 1: the article's noise slider")
+    count = WholeNumber(default=8, description="how many faces")
+    seed = WholeNumber(default=0, description="of the first; the next has the next")
+
+    def check(self) -> None:
+        require(
+            self,
+            re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute) is not None,
+            "attribute",
+            "names such as blue_hair",
+        )
+        require(self, -10 <= self.strength <= 10, "strength", "-10 to 10")
+        require(self, 0 <= self.noise <= 1, "noise", "0 to 1")
+        require(self, 1 <= self.count <= 100, "count", "1 to 100")
+        require(self, self.seed >= 0, "seed", "0 or more")
+
+    @property
+    def learned(self) -> LearnAttributes:
+        """As it was learned already, whatever from; else with the defaults."""
+        from models.sampling import latents as latent
+
+        told = latent.told_by(self.run_folder / "attributes.json")
+        least = {"samples": MIN_SAMPLES, "seed": 0}
+        how = {key: told[key] for key in least if type(told.get(key)) is int and told[key] >= least[key]}
+        return LearnAttributes(run=self.run_name, data_root=self.data_root, **how)
+
+    def requires(self) -> LearnAttributes:
+        return self.learned
+
+    def digest_inputs(self) -> dict[str, object]:
+        attributes = hashlib.sha256(self.learned.file.read_bytes()) if self.learned.file.exists() else None
+        return super().digest_inputs() | {"attributes": attributes and attributes.hexdigest()}
+
+    @property
+    def file(self) -> Path:
+        return self.named(self.attribute, self.strength, self.noise, self.seed, self.count)
+
+    def make(self, network, about: dict) -> None:
+        import torch
+
+        from models.sampling import latents as latent
+        from models.sampling.images import generate_images, grid
+
+        known = latent.vectors_in(self.learned.file, network.latent)
+        asked = self.attribute.split(",")
+        for name in asked:
+            if name not in known:
+                there = " ".join(known) or "none: too few samples had any"
+                raise UserError(
+                    f"--attribute {name}", "no vector was learned for it", f"one of: {there}", "give another"
+                )
+        noise = latent.z(network, list(range(self.seed, self.seed + self.count)))
+        amounts = torch.linspace(0, self.strength, 6).tolist()
+        columns = [
+            latent.apply_attributes(noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise)
+            for amount in amounts
+        ]
+        pictures = generate_images(network, torch.stack(columns, dim=1).flatten(0, 1))
+        about |= {"seed": self.seed, "condition": f"{self.attribute} 0 to {self.strength}"}
+        latent.save_png(self.file, grid(pictures, len(amounts)), **about)
