@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(help_texts.list_tasks(workflows.GROUPS))
     elif arguments[0] == "hook":
-        switch = {("on",): hook.enable, ("off",): hook.disable}.get(tuple(arguments[1:]))
+        switch = {"on": hook.enable, "off": hook.disable}.get(" ".join(arguments[1:]))
         if switch is None:
             found = " ".join(arguments[1:]) or "nothing"
             raise UserError("hook", f"'{found}' given", "on or off", "run python -m workflows hook on")

@@ -7,7 +7,7 @@ from workflows.cli.parameters import Choice
 
 
 class DrawScenes(Drawn):
-    """Scenes with drawn faces, as arrays; each is of 200 KB."""
+    """Drawn scenes with faces, as arrays of about 200 KB each."""
 
     def digest_inputs(self) -> list:
         from pipeline.training_data import detector_scenes as face_scenes
@@ -21,7 +21,7 @@ class DrawScenes(Drawn):
 
 
 class TrainFaceDetector(DrawnTraining):
-    """The network that `--detector network` asks: trained on drawn scenes alone."""
+    """The network of `--detector network`, trained on drawn scenes alone."""
 
     model = "face_detector"
 
@@ -38,7 +38,7 @@ class TrainFaceDetector(DrawnTraining):
 class DrawHair(Drawn):
     """Drawn heads with hair of many colours, as arrays."""
 
-    style = Choice(("character", "icon"), default="character", description="which way of drawing")
+    style = Choice(("character", "icon"), default="character", description="drawing style")
 
     def digest_inputs(self) -> list:
         from pipeline.training_data import hair_patches as hair_patches
@@ -52,7 +52,7 @@ class DrawHair(Drawn):
 
 
 class TrainHairTagger(DrawnTraining):
-    """The network that names hair colours by their pixels: trained on drawn heads alone."""
+    """The network of `--hair-tagger color`, trained on drawn heads alone."""
 
     model = "hair_tagger"
 

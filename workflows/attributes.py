@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import luigi
 
@@ -14,10 +15,12 @@ MIN_SAMPLES = 2000  # of LearnAttributes
 
 
 class LearnAttributes(OfHairColor):
-    """Directions in z that change one attribute, from samples that the tagger labels: runs/NAME/attributes.json."""
+    """Directions in z that change one attribute, from samples that the hair tagger labels.
 
-    samples = WholeNumber(default=4000, description="how many samples are labelled, 2000 or more")
-    seed = WholeNumber(default=0, description="of the samples")
+    They are written to runs/NAME/attributes.json."""
+
+    samples = WholeNumber(default=4000, description="number of samples that are labelled, 2000 or more")
+    seed = WholeNumber(default=0, description="seed of the samples")
 
     def digest_inputs(self) -> dict[str, object]:
         return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
@@ -30,14 +33,14 @@ class LearnAttributes(OfHairColor):
     def file(self) -> Path:
         return self.run_folder / "attributes.json"
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
         from models.sampling import latents as latent
         from pipeline.hair import tagging as hair
 
         if self.learned:
             raise UserError(
                 self.run_folder,
-                "is asked for its hair colour, which z does not know",
+                "is conditioned on hair colour, so z does not encode it",
                 "a run of TrainDCGAN",
                 "see SweepHairColors, or give another --run",
             )
@@ -53,15 +56,18 @@ class LearnAttributes(OfHairColor):
 
 
 class ApplyAttributes(FromRun):
-    """Faces with an attribute more and more: a row each, from none of it on the left to --strength on the right."""
+    """Faces with an attribute added step by step: a row per face, strongest on the right."""
 
-    attribute = luigi.Parameter(description="of attributes.json, such as blue_hair; several with commas between")
-    strength = Number(
-        default=0.5, description="s in z = z0 + s·tz; the article's sliders end at 0.5, a small run may need 3"
+    attribute = luigi.Parameter(
+        description="attribute of attributes.json, such as blue_hair, or several with commas between"
     )
-    noise = Number(default=1.0, description="how much of z0 is left, 0 to 1: the article's noise slider")
-    count = WholeNumber(default=8, description="how many faces")
-    seed = WholeNumber(default=0, description="of the first; the next has the next")
+    strength = Number(
+        default=0.5,
+        description="s in z = noise·z0 + s·v, v the attribute's vector; the article uses 0.5, small runs up to 3",
+    )
+    noise = Number(default=1.0, description="factor of z0, 0 to 1: the article's noise slider")
+    count = WholeNumber(default=8, description="number of faces")
+    seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
 
     def check(self) -> None:
         require(
@@ -77,13 +83,13 @@ class ApplyAttributes(FromRun):
 
     @property
     def learned(self) -> LearnAttributes:
-        """As it was learned already, whatever from; else with the defaults."""
+        """Return the task with the parameters that attributes.json was made with; the defaults if there is none."""
         from models.sampling import latents as latent
 
-        told = latent.told_by(self.run_folder / "attributes.json")
-        least = {"samples": MIN_SAMPLES, "seed": 0}
-        how = {key: told[key] for key in least if type(told.get(key)) is int and told[key] >= least[key]}
-        return LearnAttributes(run=self.run_name, data_root=self.data_root, **how)
+        held = latent.told_by(self.run_folder / "attributes.json")
+        minimum = {"samples": MIN_SAMPLES, "seed": 0}
+        parameters = {key: held[key] for key in minimum if type(held.get(key)) is int and held[key] >= minimum[key]}
+        return LearnAttributes(run=self.run_name, data_root=self.data_root, **parameters)
 
     def requires(self) -> LearnAttributes:
         return self.learned
@@ -96,7 +102,7 @@ class ApplyAttributes(FromRun):
     def file(self) -> Path:
         return self.named(self.attribute, self.strength, self.noise, self.seed, self.count)
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
         import torch
 
         from models.sampling import latents as latent
@@ -106,7 +112,7 @@ class ApplyAttributes(FromRun):
         asked = self.attribute.split(",")
         for name in asked:
             if name not in known:
-                there = " ".join(known) or "none: too few samples had any"
+                there = " ".join(known) or "none: too few samples had one"
                 raise UserError(
                     f"--attribute {name}", "no vector was learned for it", f"one of: {there}", "give another"
                 )

@@ -2,37 +2,39 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import luigi
 
 from workflows.base.from_run import OfHairColor
 from workflows.cli.parameters import Number, WholeNumber, require
 
-SHOWN = 256  # faces on a sheet
+MAX_ON_SHEET = 256  # faces on a sheet
 
 
-def _told(mixtures: list[dict[str, float]]) -> str:
-    """What a picture tells of its condition."""
-    told = (",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) for mixture in mixtures)
-    return " to ".join(told) or "none"
+def _format_condition(mixtures: list[dict[str, float]]) -> str:
+    """Return the conditions as a picture's metadata has them: `blue:0.7,pink:0.3 to black:1`."""
+    texts = (",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) for mixture in mixtures)
+    return " to ".join(texts) or "none"
 
 
-def _cut(truncation: float) -> str:
-    """What a file's name tells of it."""
+def _name_part(truncation: float) -> str:
+    """Return the truncation as a part of a file's name."""
     return f"t{truncation}" if truncation else ""
 
 
-_COLORS = "hair colour, or several mixed, such as blue:0.7,pink:0.3; none: each seed has one of its own"
+_COLORS = "hair colour, or a mixture such as blue:0.7,pink:0.3; by default the colours in turns"
 
 
 class GenerateFaces(OfHairColor):
-    """Faces of --count seeds from --seed on: a PNG each and one sheet, below runs/NAME/generated/."""
+    """Faces of consecutive seeds, as PNG files and one sheet in runs/NAME/generated/."""
 
-    count = WholeNumber(default=64, description="how many faces")
-    seed = WholeNumber(default=0, description="of the first; the next has the next")
+    count = WholeNumber(default=64, description="number of faces")
+    seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
     hair_color = luigi.Parameter(default="", description=_COLORS)
     truncation = Number(
-        default=0.0, description="numbers of z beyond this are drawn again, such as 0.7: fewer odd faces; 0: none is"
+        default=0.0,
+        description="largest |z|, such as 0.7: values beyond it are drawn again, for fewer odd faces; 0: no limit",
     )
 
     def check(self) -> None:
@@ -42,38 +44,44 @@ class GenerateFaces(OfHairColor):
 
     @property
     def file(self) -> Path:
-        return self.named("faces", self.seed, self.count, self.hair_color, _cut(self.truncation))
+        return self.named("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
         import numpy as np
 
         from models.sampling import latents as latent
         from models.sampling.images import AT_ONCE, generate_images, grid
 
-        folder = self.named("faces", self.hair_color, _cut(self.truncation)).with_suffix("")
-        shown = []
+        folder = self.named("faces", self.hair_color, _name_part(self.truncation)).with_suffix("")
+        shown: list[np.ndarray] = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + AT_ONCE] for start in range(0, self.count, AT_ONCE)):
             asked = self.asked("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
             pictures = generate_images(network, z, *self.conditions(network, asked))
-            shown += list(pictures[: SHOWN - len(shown)])
+            shown += list(pictures[: MAX_ON_SHEET - len(shown)])
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
-                told = _told(asked[number : number + 1])
-                latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=told)
+                condition = _format_condition(asked[number : number + 1])
+                latent.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=condition)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
         latent.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
 
 
 class InterpolateLatents(OfHairColor):
-    """The straight line between two seeds, or between two hair colours: a strip, and a GIF that goes there and back."""
+    """Interpolation between two seeds or two hair colours, as a strip and a GIF."""
 
-    start = WholeNumber(default=0, description="seed at one end")
-    end = WholeNumber(default=1, description="seed at the other; the same for a line between two hair colours alone")
-    count = WholeNumber(default=10, description="faces in the strip, both ends included")
-    hair_color = luigi.Parameter(default="", description="hair colour at one end, as for GenerateFaces")
-    end_hair_color = luigi.Parameter(default="", description="hair colour at the other end; none: the same")
+    start = WholeNumber(default=0, description="seed of the first face")
+    end = WholeNumber(
+        default=1, description="seed of the last face; equal to --start to interpolate between hair colours alone"
+    )
+    count = WholeNumber(default=10, description="number of faces in the strip")
+    hair_color = luigi.Parameter(
+        default="", description="hair colour of the first face, or a mixture such as blue:0.7,pink:0.3"
+    )
+    end_hair_color = luigi.Parameter(
+        default="", description="hair colour of the last face; by default that of the first"
+    )
 
     def check(self) -> None:
         require(self, self.start >= 0, "start", "0 or more")
@@ -84,7 +92,9 @@ class InterpolateLatents(OfHairColor):
     def file(self) -> Path:
         return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
+        import numpy as np
+
         from models.sampling import latents as latent
         from models.sampling.images import generate_images, grid
 
@@ -95,20 +105,22 @@ class InterpolateLatents(OfHairColor):
             asked *= 2
         ends = [latent.z(network, [self.start, self.end]), *self.conditions(network, asked)]
 
-        def line(count: int):
+        def line(count: int) -> np.ndarray:
             return generate_images(network, *(latent.line(start, end, count) for start, end in ends))
 
         latent.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        latent.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_told(asked))
+        latent.save_png(
+            self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_format_condition(asked)
+        )
 
 
 class SweepHairColors(OfHairColor):
-    """The same faces in every hair colour: a row for each seed, a column for each colour that the run learned."""
+    """The same faces in every hair colour: a row per seed, a column per colour."""
 
-    count = WholeNumber(default=8, description="how many faces")
-    seed = WholeNumber(default=0, description="of the first; the next has the next")
-    truncation = Number(default=0.0, description="as for GenerateFaces")
+    count = WholeNumber(default=8, description="number of faces")
+    seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
+    truncation = Number(default=0.0, description="largest |z|, such as 0.7; 0: no limit")
 
     def check(self) -> None:
         require(self, 1 <= self.count <= 100, "count", "1 to 100")
@@ -117,9 +129,9 @@ class SweepHairColors(OfHairColor):
 
     @property
     def file(self) -> Path:
-        return self.named("hair-colors", self.seed, self.count, _cut(self.truncation))
+        return self.named("hair-colors", self.seed, self.count, _name_part(self.truncation))
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
         from models.sampling import latents as latent
         from models.sampling.images import generate_images, grid
 

@@ -1,76 +1,151 @@
 """The Train… tasks: their options, the dataset that each needs, and a process of its own for the work."""
 
 import json
+import logging
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import luigi
 
+from pipeline.errors import UserError
 from workflows.base.run import Dataset, NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Choice, WholeNumber, require
 
-PRESETS = ("article", "paper", "small", "tiny")
+PRESETS = ("auto", "article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
-MOST_PROCESSES, MOST_IN_BATCH = 64, 8192
+MAX_PROCESSES = 64
+MAX_BATCH_SIZE = 8192
+
+
+class _Durations(NamedTuple):
+    """How long a whole training takes, about."""
+
+    small_cpu: str
+    article_cpu: str
+    article_gpu: str
+
+
+DURATIONS = {
+    "dcgan96": _Durations("an hour", "", ""),
+    "dcgan128": _Durations("an hour", "", ""),
+    "cgan-srresnet": _Durations("an hour", "12 days", ""),
+    "cgan-resblock": _Durations("an hour", "", ""),
+    "acgan": _Durations("an hour", "", ""),
+}
+"""By model: its presets `small` and `article` on 2 CPU cores, and `article` on one GPU (estimated from its FLOPs)."""
+
+logger = logging.getLogger("luigi-interface")
 
 
 class Training(NamedRun):
-    """A run: runs/NAME, trained up to --steps. Run again, it goes on from its last checkpoint."""
+    """A run: runs/NAME, trained up to --steps. Run again, it resumes from its last checkpoint."""
 
-    dataset = luigi.Parameter(default="faces", description="which dataset: datasets/NAME below the data root")
+    dataset = luigi.Parameter(default="faces", description="dataset to train on: datasets/NAME below the data root")
     preset = Choice(
         PRESETS,
-        default="article",
-        description="settings: article (to the number), paper (where it differs), small (for a CPU), tiny (for tests)",
+        default="auto",
+        description="settings: article (as published), paper (where it differs), small (64 px, for a CPU), tiny (for "
+        "tests); auto: article on a GPU, small on a CPU",
     )
-    steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
-    batch_size = WholeNumber(default=0, description="pictures in a batch, of all processes; 0: the preset's")
-    seed = WholeNumber(default=0, description="of first weights, noise, order and mirroring")
-    device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
-    precision = Choice(PRECISIONS, default="auto", description="auto: bf16 on a GPU, fp32 on a CPU; or fp32, bf16")
-    processes = WholeNumber(default=1, significant=False, description="processes that share each batch")
-    sample_every = WholeNumber(default=0, significant=False, description="steps between sheets; 0: the preset's")
+    steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
+    batch_size = WholeNumber(default=0, description="pictures per batch, over all processes; 0: the preset's")
+    seed = WholeNumber(default=0, description="seed of the initial weights, noise, order and mirroring")
+    device = luigi.Parameter(
+        default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
+    )
+    precision = Choice(PRECISIONS, default="auto", description="number format; auto: bf16 on a GPU, fp32 on a CPU")
+    processes = WholeNumber(
+        default=1, significant=False, description="processes that share each batch, each on a GPU of its own if any"
+    )
+    sample_every = WholeNumber(
+        default=0, significant=False, description="steps between sheets of samples; 0: the preset's"
+    )
     save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
-    fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
-    init_from = luigi.OptionalParameter(default=None, description="another run, whose weights are the first")
+    fresh = luigi.BoolParameter(
+        default=False, significant=False, description="move an old run of that name aside and start again"
+    )
+    init_from = luigi.OptionalParameter(default=None, description="run whose weights are the initial ones")
 
     @property
     def model(self) -> str:
-        """Which row of ZOO."""
+        """Return the model's name in MODELS."""
         raise NotImplementedError
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._check_dataset_and_names()
+        if self.preset == "auto":
+            self.preset = self._choose_preset()
         if not self.run_name:
             self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
         self.check()
 
     def check(self) -> None:
-        """Raises UserError if a parameter is out of range: before anything runs."""
-        self.requires().check()
+        """Raise UserError if a parameter is out of range: before anything runs."""
         check_run_name("--run", self.run_name)
-        if self.init_from is not None:
-            check_run_name("--init-from", self.init_from)
         for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
             require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.batch_size <= MOST_IN_BATCH, "batch_size", f"at most {MOST_IN_BATCH}")
-        require(self, 1 <= self.processes <= MOST_PROCESSES, "processes", f"1 to {MOST_PROCESSES}")
+        require(self, self.batch_size <= MAX_BATCH_SIZE, "batch_size", f"at most {MAX_BATCH_SIZE}")
+        require(self, 1 <= self.processes <= MAX_PROCESSES, "processes", f"1 to {MAX_PROCESSES}")
+
+    def _check_dataset_and_names(self) -> None:
+        self.requires().check()
+        for option, name in (("--run", self.run_name), ("--init-from", self.init_from)):
+            if name:
+                check_run_name(option, name)
+
+    def _choose_preset(self) -> str:
+        """Return the preset of the run of that name, if there is one; else `article` on a GPU and `small` on a CPU, and
+        log which, and about how long it and the other take."""
+        if self.run_name and not self.fresh and (held := self._preset_of_run()):
+            return held
+        from models.runs.folder import device_named
+
+        device = "GPU" if device_named(self.device).type == "cuda" else "CPU"
+        durations = DURATIONS[self.model]
+        if device == "GPU":
+            logger.info(
+                "--preset auto: article, since there is a GPU; it trains for about %s; --preset small takes minutes",
+                durations.article_gpu,
+            )
+            return "article"
+        logger.info(
+            "--preset auto: small, since there is no GPU; it trains for about %s on 2 cores; --preset article would "
+            "take about %s here, and about %s on a GPU",
+            durations.small_cpu,
+            durations.article_cpu,
+            durations.article_gpu,
+        )
+        return "small"
+
+    def _preset_of_run(self) -> str | None:
+        """Return the preset in config.json of this run; None if the run does not exist or has none of ours."""
+        from models.runs.folder import read_settings
+
+        try:
+            held = read_settings(self.run_folder).get("preset")
+        except (FileNotFoundError, UserError):
+            return None  # the training reports what is wrong
+        return held if held in PRESETS else None
 
     def requires(self) -> Dataset:
+        """Return the dataset."""
         return Dataset(name=self.dataset, data_root=self.data_root)
 
     def output(self) -> luigi.LocalTarget:
+        """Return the weights of the averaged generator."""
         return luigi.LocalTarget(self.run_folder / "model.safetensors")
 
     @property
     def changes(self) -> dict:
-        """Fields of the preset's Config that were given."""
+        """Return the fields of the preset's Config that were given."""
         given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
         return {name: value for name, value in given.items() if value}
 
     @property
     def job(self) -> dict:
-        """models.runs.Job, as JSON values."""
+        """Return the fields of models.runs.folder.Job, as JSON values."""
         return {
             "run": str(self.run_folder),
             "model": self.model,
@@ -87,6 +162,7 @@ class Training(NamedRun):
         }
 
     def complete(self) -> bool:
+        """Return whether the weights are of this training, with as many steps or more."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
         from models.runs import folder as runs
@@ -94,6 +170,7 @@ class Training(NamedRun):
         return runs.is_complete(runs.Job(**self.job))
 
     def run(self) -> None:
+        """Train, in processes of their own. Raise UserError."""
         if self.processes > 1:  # their batches are checked before so many start
             from models.runs import folder as runs
 
@@ -102,10 +179,13 @@ class Training(NamedRun):
         self._trained = True
 
 
+Training._visible_in_registry = False  # it is no task by itself
+
+
 class TrainDCGAN(Training):
     """DCGAN as two articles trained it: at 96 px (mattya, 2015) or 128 px (taku-buntu, 2018)."""
 
-    variant = Choice(("96", "128"), default="96", description="which article's: 96 or 128")
+    variant = Choice(("96", "128"), default="96", description="size in px, and so the article")
 
     @property
     def model(self) -> str:
@@ -113,13 +193,11 @@ class TrainDCGAN(Training):
 
 
 class TrainProjectionCGAN(Training):
-    """Faces of a hair colour that is asked for: a GAN with a projection discriminator, hinge loss and DRAGAN's penalty.
+    """GAN conditioned on hair colour, with a projection discriminator and the hinge loss.
 
-    Faces without a hair colour are left out, and counted."""
+    With DRAGAN's gradient penalty, as in the article. Faces without a hair colour are left out, and counted."""
 
-    generator = Choice(
-        ("srresnet", "resblock"), default="srresnet", description="which of the article's pairs of networks"
-    )
+    generator = Choice(("srresnet", "resblock"), default="srresnet", description="pair of networks, as in the article")
 
     @property
     def model(self) -> str:
@@ -127,10 +205,12 @@ class TrainProjectionCGAN(Training):
 
 
 class TrainACGAN(Training):
-    """Faces of what is asked for: a GAN whose discriminator also names what it sees."""
+    """GAN conditioned on hair colour or tags, whose discriminator also classifies (AC-GAN)."""
 
     labels = Choice(
-        ("preset", "colors", "tags"), default="preset", description="nine hair colours, or the paper's 34 tags"
+        ("preset", "colors", "tags"),
+        default="preset",
+        description="conditions: nine hair colours (colors), the paper's 34 tags (tags), or the preset's",
     )
     model = "acgan"
 
@@ -139,5 +219,5 @@ class TrainACGAN(Training):
         from models.data.dataset import HAIR_COLORS
         from models.papers import acgan
 
-        labels = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
+        labels: dict[str, dict] = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]

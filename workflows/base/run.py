@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import luigi
 
@@ -12,26 +13,28 @@ from workflows.face_dataset import BuildFaceDataset
 
 
 class Dataset(luigi.Task):
-    """datasets/NAME, whatever built it. A `faces` that was never there is built with the defaults first; no other is,
-    and nothing that is damaged is built over."""
+    """datasets/NAME, whichever task built it. Only a `faces` that never existed is built first, with the defaults."""
 
     name = luigi.Parameter()
     data_root = FilePath(default=Path("data"), significant=False)
 
     @property
     def folder(self) -> Path:
+        """Return the dataset's folder."""
         return self.data_root / "datasets" / self.name
 
-    def requires(self):
+    def requires(self) -> BuildFaceDataset | list[luigi.Task]:
+        """Return the build of the default dataset if this is it and it never existed."""
         if self.name == "faces" and not os.path.lexists(self.folder):
             return BuildFaceDataset(data_root=self.data_root)
         return []
 
     def output(self) -> luigi.LocalTarget:
+        """Return the manifest."""
         return luigi.LocalTarget(self.folder / "manifest.parquet")
 
     def check(self) -> None:
-        """Raises UserError if it is damaged, or is not there and will not be built."""
+        """Raise UserError if it is damaged, or is missing and will not be built."""
         check_run_name("--dataset", self.name)
         if os.path.lexists(self.folder):
             from pipeline.manifest import check_folder
@@ -48,7 +51,7 @@ class Dataset(luigi.Task):
             )
 
     def _check_default(self) -> None:
-        """Raise UserError if `faces` was there, made otherwise than the default dataset, and is gone."""
+        """Raise UserError if `faces` is gone and was not built with the defaults."""
         from pipeline.datasets import publish as datasets
 
         held = datasets.request_of(self.data_root, self.name)
@@ -64,7 +67,7 @@ class Dataset(luigi.Task):
 
 
 def check_run_name(option: str, name: str) -> None:
-    """Raises UserError unless it is one plain file name: it becomes a path below the data root."""
+    """Raise UserError unless the name is one plain file name: it becomes a path below the data root."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
         raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
 
@@ -72,11 +75,20 @@ def check_run_name(option: str, name: str) -> None:
 class NamedRun(luigi.Task):
     """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
 
-    run_name = luigi.Parameter(default="", description="which run: runs/NAME below the data root")
+    run_name = luigi.Parameter(
+        default="", description="run: runs/NAME below the data root; by default MODEL-DATASET-PRESET"
+    )
     data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
 
+    _visible_in_registry = False  # it is no task by itself …
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls._visible_in_registry = True  # … those of its kind are
+
     @classmethod
-    def get_params(cls):
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """Return (name, parameter) of each option, with `run` for `run_name`."""
         return [("run" if name == "run_name" else name, parameter) for name, parameter in super().get_params()]
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -84,4 +96,5 @@ class NamedRun(luigi.Task):
 
     @property
     def run_folder(self) -> Path:
+        """Return the run's folder."""
         return self.data_root / "runs" / self.run_name

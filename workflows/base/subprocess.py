@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from pipeline.errors import UserError
 from workflows.cli import import_path, process
@@ -31,8 +31,8 @@ class _Ended(NamedTuple):
     """How a process of a training ended."""
 
     code: int
-    told: str
-    """What it says of its end; empty if it has nothing to say."""
+    message: str
+    """One line about its end; empty if it left none."""
 
 
 def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
@@ -40,32 +40,33 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     KeyboardInterrupt after Ctrl-C."""
     with tempfile.TemporaryDirectory(prefix="training-") as folder:  # others cannot look into it
         ended = _run_children(module, Path(folder), count)
-    # Interrupted before it could say so counts too. A process that lost another one says nothing of the cause.
-    if any(one.told == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
+    # A process may be interrupted before it can leave the message; one that lost another one is not the cause.
+    if any(one.message == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
         raise KeyboardInterrupt
-    failed = sorted((one for one in ended if one.code), key=lambda one: (one.code == LOST_OTHERS, not one.told))
-    if failed and failed[0].told:
-        raise UserError.of_line(failed[0].told)
+    failed = sorted((one for one in ended if one.code), key=lambda one: (one.code == LOST_OTHERS, not one.message))
+    if failed and failed[0].message:
+        raise UserError.of_line(failed[0].message)
     if failed:
-        cure = "see what it said above; run it again to go on"
-        raise UserError(run, f"its process {_manner(failed[0].code)}", "0", cure)
+        fix = "read its output above; run it again to resume"
+        raise UserError(run, f"its process {describe_exit(failed[0].code)}", "0", fix)
 
 
-def _manner(code: int) -> str:
+def describe_exit(code: int) -> str:
     """Return how a process ended, by its exit code."""
     if code == -signal.SIGKILL:
-        return "was killed, most likely for want of memory"
+        return "was killed, most likely for lack of memory"
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
 def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
-    """Run the processes until all have ended; when one fails, end those that do not end by themselves. Ctrl-C is passed
-    on to each, which saves first. They end when this process does: each reads a pipe that it holds."""
+    """Run the processes until all have ended; once one fails, kill the others after GRACE_S.
+
+    Ctrl-C is passed on to each, which saves first. Each reads a pipe of this process, and ends when it closes."""
     children: list[subprocess.Popen] = []
-    told = [folder / f"told-{rank}" for rank in range(count)]
+    messages = [folder / f"message-{rank}" for rank in range(count)]
     try:
         for rank in range(count):
-            children.append(_start_child(module, folder / "store", told[rank], rank, count))  # noqa: PERF401 see finally
+            children.append(_start_child(module, folder / "store", messages[rank], rank, count))  # noqa: PERF401 see finally
         _wait(children)
     finally:
         waiting = {child for child in children if child.poll() is None}
@@ -73,22 +74,22 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
             child.kill()
             child.wait()
             with contextlib.suppress(BrokenPipeError):
-                child.stdin.close()
+                _stdin(child).close()
     codes = [LOST_OTHERS if child in waiting else child.returncode for child in children]
-    texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in told]
+    texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in messages]
     return list(map(_Ended, codes, texts))
 
 
-def _start_child(module: list[str], store: Path, told: Path, rank: int, count: int) -> subprocess.Popen:
+def _start_child(module: list[str], store: Path, message: Path, rank: int, count: int) -> subprocess.Popen:
     environment = {
         "RANK": rank,
         "LOCAL_RANK": rank,
         "WORLD_SIZE": count,
         "LOCAL_WORLD_SIZE": count,
         "ANIME_STORE": store,
-        "ANIME_ERRORS": told,
+        "ANIME_ERRORS": message,
     }
-    path = import_path.without_current_folder(sys.path)
+    path = import_path.drop_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(
         [sys.executable, "-c", _RUN_MODULE, "\n".join(map(os.path.abspath, path)), *module],
@@ -96,6 +97,11 @@ def _start_child(module: list[str], store: Path, told: Path, rank: int, count: i
         start_new_session=True,  # not in the terminal's group: Ctrl-C comes to this process alone
         env=threads | os.environ | {name: str(value) for name, value in environment.items()},
     )
+
+
+def _stdin(child: subprocess.Popen) -> IO[bytes]:
+    assert child.stdin is not None  # it was started with a pipe
+    return child.stdin
 
 
 def _wait(children: list[subprocess.Popen]) -> None:
@@ -113,5 +119,5 @@ def _wait(children: list[subprocess.Popen]) -> None:
             process.wait_for_save()
             for child in children:
                 with contextlib.suppress(BrokenPipeError):  # it has ended by itself
-                    child.stdin.write(b"\x03")
-                    child.stdin.flush()
+                    _stdin(child).write(b"\x03")
+                    _stdin(child).flush()

@@ -32,9 +32,9 @@ def install_error_reporter() -> None:
     reporter = ErrorReporter()
     logging.getLogger("luigi-interface").addFilter(reporter)
     sys.excepthook = reporter.on_uncaught
-    argparse.ArgumentParser.error = _raise_usage_error  # type: ignore[method-assign]  # argparse would print and exit
-    CmdlineParser._possibly_exit_with_help = staticmethod(_print_help_or_check_task)
-    InterfaceLogging._conf = classmethod(_configure_logging_from_file)
+    setattr(argparse.ArgumentParser, "error", _raise_usage_error)  # noqa: B010  mypy refuses to assign to a method
+    setattr(CmdlineParser, "_possibly_exit_with_help", staticmethod(_print_help_or_check_task))  # noqa: B010
+    setattr(InterfaceLogging, "_conf", classmethod(_configure_logging_from_file))  # noqa: B010
     atexit.register(reporter.print_errors)
     _check_arguments(sys.argv[1:])
     configuration.check_values()

@@ -28,7 +28,7 @@ _MAX_WIDTH = 110  # columns
 
 
 def task_names() -> list[str]:
-    """Return the names of the tasks of `workflows` that a user can run, sorted."""
+    """Return the names of the tasks of `workflows` that a user can run, sorted. Base classes are not among them."""
     modules = {name: Register.get_task_cls(name).__module__ for name in Register.task_names()}
     return sorted(
         name
@@ -72,11 +72,7 @@ def check_task_name(name: str) -> None:
     """Raise UserError, with the names that are most like it, if no task has this name."""
     if name in Register.task_names():
         return
-    names = {
-        known for known in Register.task_names() if not Register.get_task_cls(known).__module__.startswith("luigi")
-    }
-    names -= {known for known in names if Register.get_task_cls(known).__module__.startswith("workflows.base.")}
-    by_lower_case = {known.lower(): known for known in names}
+    by_lower_case = {known.lower(): known for known in task_names()}
     similar = [by_lower_case[found] for found in difflib.get_close_matches(name.lower(), by_lower_case, cutoff=0.5)]
     found = f"there is no task {name[:100]!r}"
     expected = "did you mean " + " or ".join(similar) + "?" if similar else "the name of a task"
@@ -89,7 +85,7 @@ def _is_defined_in(value: object, module: ModuleType) -> bool:
 
 def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str]]:
     """Yield (option with its kind of value, meaning and default) of each parameter."""
-    for name, parameter in cls.get_params():
+    for name, parameter in sorted(cls.get_params(), key=lambda row: row[0] not in vars(cls)):  # its own first
         option = "--" + name.replace("_", "-")
         if not isinstance(parameter, luigi.BoolParameter):
             option += " " + _metavar(parameter)

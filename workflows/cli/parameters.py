@@ -2,21 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import luigi
 
 from pipeline.errors import UserError
 
+T = TypeVar("T")
 
-class UserErrorParameter(luigi.Parameter):
+
+class UserErrorParameter(luigi.Parameter[T]):
     """A parameter whose parse error is a UserError that names the option."""
 
     kind = ""
     """What a value has to be, in words."""
     _option = "an option"
 
-    def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> dict[str, Any]:
+    def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> Any:  # type: ignore[override]  # TypedDict
         self._option = "--" + param_name.replace("_", "-")  # Luigi passes the name to no other method
         return super()._parser_kwargs(param_name, task_name)
 
@@ -29,28 +31,29 @@ class UserErrorParameter(luigi.Parameter):
             raise UserError(self._option, f"'{text}' given", self.kind, help_) from None
 
 
-class Choice(UserErrorParameter, luigi.ChoiceParameter):
+class Choice(UserErrorParameter[str], luigi.ChoiceParameter[str]):
     """One of several words."""
 
     def __init__(self, choices: tuple[str, ...], **kwargs: Any):
         super().__init__(choices=choices, **kwargs)
+        self.description = kwargs.get("description", "")  # Luigi appends the choices, in random order
         self.choices = choices  # in our order: Luigi keeps a set
         self.kind = "one of " + " ".join(choices)
 
 
-class WholeNumber(UserErrorParameter, luigi.IntParameter):
+class WholeNumber(UserErrorParameter[int], luigi.IntParameter):
     """An int."""
 
     kind = "a whole number"
 
 
-class Number(UserErrorParameter, luigi.FloatParameter):
+class Number(UserErrorParameter[float], luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
 
 
-class FilePath(UserErrorParameter, luigi.PathParameter):
+class FilePath(UserErrorParameter[Path], luigi.PathParameter):
     """A Path in which a leading `~` or `~user` is a home folder: no shell expands `--path=~/x` or luigi.cfg."""
 
     def normalize(self, x: str | Path) -> Path:
@@ -76,10 +79,10 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-class OptionalFilePath(luigi.OptionalParameter, FilePath):
+class OptionalFilePath(luigi.parameter.OptionalParameterMixin[Path], FilePath):  # type: ignore[misc]  # as in Luigi
     """A FilePath or None."""
 
-    expected_type = (str, Path)
+    expected_type: Any = (str, Path)
 
 
 def require(task: luigi.Task, condition: bool, parameter: str, expected: str) -> None:
