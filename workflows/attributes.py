@@ -23,17 +23,21 @@ class LearnAttributes(OfHairColor):
     seed = WholeNumber(default=0, description="seed of the samples")
 
     def digest_inputs(self) -> dict[str, object]:
+        """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
         require(self, self.seed >= 0, "seed", "0 or more")
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.run_folder / "attributes.json"
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         from models.sampling import latents as latent
         from pipeline.hair import tagging as hair
 
@@ -70,6 +74,7 @@ class ApplyAttributes(FromRun):
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         require(
             self,
             re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute) is not None,
@@ -92,17 +97,21 @@ class ApplyAttributes(FromRun):
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **parameters)
 
     def requires(self) -> LearnAttributes:
+        """Return the tasks that must be complete first."""
         return self.learned
 
     def digest_inputs(self) -> dict[str, object]:
+        """Return what the result depends on and its name lacks, as JSON values."""
         attributes = hashlib.sha256(self.learned.file.read_bytes()) if self.learned.file.exists() else None
         return super().digest_inputs() | {"attributes": attributes and attributes.hexdigest()}
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.named(self.attribute, self.strength, self.noise, self.seed, self.count)
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         import torch
 
         from models.sampling import latents as latent

@@ -34,6 +34,7 @@ class EvaluateGAN(OfHairColor):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         from models import evaluation as evaluate
 
         require(self, self.samples == 0 or self.samples >= evaluate.FEW, "samples", f"0, or {evaluate.FEW} or more")
@@ -42,9 +43,11 @@ class EvaluateGAN(OfHairColor):
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.run_folder / "evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
+        """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {
             "seed": self.seed,
             "asked_samples": self.samples,
@@ -52,11 +55,13 @@ class EvaluateGAN(OfHairColor):
         }
 
     def complete(self) -> bool:
+        """Return whether the output is of these settings."""
         from models.sampling import latents as latent
 
         return super().complete() and (self.inception is None or "kid_inception" in latent.told_by(self.file))
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         from models import evaluation as evaluate
         from models.runs import folder as runs
         from models.sampling import latents as latent
@@ -128,6 +133,7 @@ class EvaluateGAN(OfHairColor):
         return faces
 
     def extractors(self) -> dict:
+        """Return the feature extractors of FID and KID by name."""
         from models import evaluation as evaluate
         from pipeline import assets
 

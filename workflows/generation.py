@@ -38,15 +38,18 @@ class GenerateFaces(OfHairColor):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         require(self, 1 <= self.count <= 100_000, "count", "1 to 100000")
         require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.named("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         import numpy as np
 
         from models.sampling import latents as latent
@@ -84,15 +87,18 @@ class InterpolateLatents(OfHairColor):
     )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         require(self, self.start >= 0, "start", "0 or more")
         require(self, self.end >= 0, "end", "0 or more")
         require(self, 2 <= self.count <= 100, "count", "2 to 100")
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         import numpy as np
 
         from models.sampling import latents as latent
@@ -123,15 +129,18 @@ class SweepHairColors(OfHairColor):
     truncation = Number(default=0.0, description="largest |z|, such as 0.7; 0: no limit")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         require(self, 1 <= self.count <= 100, "count", "1 to 100")
         require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.named("hair-colors", self.seed, self.count, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         from models.sampling import latents as latent
         from models.sampling.images import generate_images, grid
 

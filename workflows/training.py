@@ -27,13 +27,14 @@ class _Durations(NamedTuple):
 
 
 DURATIONS = {
-    "dcgan96": _Durations("an hour", "", ""),
-    "dcgan128": _Durations("an hour", "", ""),
-    "cgan-srresnet": _Durations("an hour", "12 days", ""),
-    "cgan-resblock": _Durations("an hour", "", ""),
-    "acgan": _Durations("an hour", "", ""),
+    "dcgan96": _Durations("an hour", "6 days", "2 hours"),
+    "dcgan128": _Durations("an hour", "3 weeks", "8 hours"),
+    "cgan-srresnet": _Durations("an hour", "12 days", "4 hours"),
+    "cgan-resblock": _Durations("an hour", "6 days", "2 hours"),
+    "acgan": _Durations("an hour", "3 weeks", "6 hours"),
 }
-"""By model: its presets `small` and `article` on 2 CPU cores, and `article` on one GPU (estimated from its FLOPs)."""
+"""By model: its presets `small` and `article` on 2 CPU cores, from the time of a few steps; and `article` on one GPU that
+computes 100 times as fast, an estimate."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -189,6 +190,7 @@ class TrainDCGAN(Training):
 
     @property
     def model(self) -> str:
+        """Return the model's name in MODELS."""
         return f"dcgan{self.variant}"
 
 
@@ -201,6 +203,7 @@ class TrainProjectionCGAN(Training):
 
     @property
     def model(self) -> str:
+        """Return the model's name in MODELS."""
         return f"cgan-{self.generator}"
 
 
@@ -216,6 +219,7 @@ class TrainACGAN(Training):
 
     @property
     def changes(self) -> dict:
+        """Return the fields of the preset's Config that were given."""
         from models.data.dataset import HAIR_COLORS
         from models.papers import acgan
 

@@ -25,6 +25,7 @@ LISTENING = """if True:
 """
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "environment", [{}, {"GLOO_SOCKET_IFNAME": "eth0"}, {"MASTER_ADDR": "0.0.0.0", "MASTER_PORT": "29500"}]
 )

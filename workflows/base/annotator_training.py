@@ -19,6 +19,7 @@ class Drawn(Stage):
     seed = WholeNumber(default=0, description="seed of the pictures")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         super().check()
         require(self, self.count >= 1, "count", "1 or more")
         require(self, self.seed >= 0, "seed", "0 or more")
@@ -61,13 +62,16 @@ class DrawnTraining(NamedRun):
 
     @functools.cached_property
     def config(self):
+        """Return the preset's Config, with --steps."""
         preset = self.presets()[self.preset]
         return replace(preset, steps=self.steps or preset.steps)
 
     def requires(self) -> dict[str, Drawn]:
+        """Return the tasks that must be complete first."""
         return self.drawn()
 
     def output(self) -> luigi.LocalTarget:
+        """Return the file that is written last."""
         return luigi.LocalTarget(self.run_folder / "model.safetensors")
 
     @property
@@ -84,6 +88,7 @@ class DrawnTraining(NamedRun):
         }
 
     def complete(self) -> bool:
+        """Return whether the output is of these settings."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
         from models.runs import folder as runs
@@ -91,6 +96,7 @@ class DrawnTraining(NamedRun):
         return runs.is_trained(self.run_folder, self.settings)
 
     def run(self) -> None:
+        """Do the work."""
         job = {
             "run": str(self.run_folder),
             "settings": self.settings,

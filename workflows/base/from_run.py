@@ -36,6 +36,7 @@ class FromRun(NamedRun):
         return self.run_folder / "generated" / (re.sub(r"[^\w.+-]", "+", name) + ".png")
 
     def output(self) -> luigi.LocalTarget:
+        """Return the file that is written last."""
         return luigi.LocalTarget(self.file)
 
     def digest_inputs(self) -> dict[str, object]:
@@ -45,6 +46,7 @@ class FromRun(NamedRun):
         return {"weights": export.weights_sha256(self.run_folder)}
 
     def complete(self) -> bool:
+        """Return whether the output is of these settings."""
         from models.sampling import latents as latent
 
         try:
@@ -54,6 +56,7 @@ class FromRun(NamedRun):
             return False  # no weights: the task reports it when it runs
 
     def run(self) -> None:
+        """Do the work."""
         from models.runs import export
 
         network = export.load(self.run_folder)

@@ -145,7 +145,7 @@ class _Section:
         return value
 
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:
-        """The first if nothing is section."""
+        """Return the option, which is one of `choices`; the first if it is not set."""
         text = self.text(key) or choices[0]
         if text not in choices:
             raise self._wrong(key, " or ".join(choices))

@@ -56,6 +56,7 @@ def test_faces_without_a_colour_are_left_out_and_counted(trained, tmp_path):
     assert f"{train.count(None)} faces of the train split have none of the labels" in (run / "README.md").read_text()
 
 
+@pytest.mark.full
 def test_a_sweep_shows_each_seed_in_every_colour(run):
     place = run.parents[2]
     luigi(place, "SweepHairColors", "--run", RUN, "--count", "3", "--seed", "5")
@@ -70,6 +71,7 @@ def test_a_sweep_shows_each_seed_in_every_colour(run):
     assert "Did not run any" in luigi(place, "SweepHairColors", "--run", RUN, "--count", "3", "--seed", "5").stderr
 
 
+@pytest.mark.full
 def test_without_a_colour_each_seed_has_one_of_its_own(run):
     luigi(run.parents[2], "GenerateFaces", "--run", RUN, "--count", "10", "--seed", "4")
     luigi(run.parents[2], "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "8", "--hair-color", "silver")
@@ -112,6 +114,7 @@ def evaluation(run: Path) -> dict:
     return json.loads((run / "evaluation.json").read_text())
 
 
+@pytest.mark.full
 def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, tmp_path):
     (tmp_path / "data").mkdir()
     for name in ("datasets", "cache"):
@@ -185,6 +188,7 @@ def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
     assert line.startswith("error: data/datasets/some: blue alone of the labels blonde brown")
 
 
+@pytest.mark.full
 def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
@@ -197,6 +201,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path)
     assert "of the colours that the run learned: black blue red; " in line
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
