@@ -27,14 +27,14 @@ class _Durations(NamedTuple):
 
 
 DURATIONS = {
-    "dcgan96": _Durations("an hour", "6 days", "2 hours"),
-    "dcgan128": _Durations("an hour", "3 weeks", "8 hours"),
-    "cgan-srresnet": _Durations("an hour", "12 days", "4 hours"),
-    "cgan-resblock": _Durations("an hour", "6 days", "2 hours"),
-    "acgan": _Durations("an hour", "3 weeks", "6 hours"),
+    "dcgan96": _Durations("an hour", "5 days", "an hour"),
+    "dcgan128": _Durations("an hour", "3 weeks", "2 hours"),
+    "cgan-srresnet": _Durations("an hour", "12 days", "an hour"),
+    "cgan-resblock": _Durations("an hour", "2 months", "5 hours"),
+    "acgan": _Durations("an hour", "3 weeks", "2 hours"),
 }
-"""By model: its presets `small` and `article` on 2 CPU cores, from the time of a few steps; and `article` on one GPU that
-computes 100 times as fast, an estimate."""
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan from
+their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -97,27 +97,19 @@ class Training(NamedRun):
                 check_run_name(option, name)
 
     def _choose_preset(self) -> str:
-        """Return the preset of the run of that name, if there is one; else `article` on a GPU and `small` on a CPU, and
-        log which, and about how long it and the other take."""
+        """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which, and why."""
         if self.run_name and not self.fresh and (held := self._preset_of_run()):
+            logger.info("--preset auto: %s, as in config.json of the run %s", held, self.run_name)
             return held
         from models.runs.folder import device_named
 
-        device = "GPU" if device_named(self.device).type == "cuda" else "CPU"
-        durations = DURATIONS[self.model]
-        if device == "GPU":
-            logger.info(
-                "--preset auto: article, since there is a GPU; it trains for about %s; --preset small takes minutes",
-                durations.article_gpu,
-            )
+        small_cpu, article_cpu, article_gpu = DURATIONS[self.model]
+        if device_named(self.device).type == "cuda":
+            text = "article, since there is a GPU: about %s; small would take minutes"
+            logger.info("--preset auto: " + text, article_gpu)
             return "article"
-        logger.info(
-            "--preset auto: small, since there is no GPU; it trains for about %s on 2 cores; --preset article would "
-            "take about %s here, and about %s on a GPU",
-            durations.small_cpu,
-            durations.article_cpu,
-            durations.article_gpu,
-        )
+        text = "small, since there is no GPU: about %s on 2 cores; article would take about %s here, %s on a GPU"
+        logger.info("--preset auto: " + text, small_cpu, article_cpu, article_gpu)
         return "small"
 
     def _preset_of_run(self) -> str | None:
