@@ -33,8 +33,8 @@ DURATIONS = {
     "cgan-resblock": _Durations("an hour", "2 months", "5 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
 }
-"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan from
-their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
+from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -97,7 +97,7 @@ class Training(NamedRun):
                 check_run_name(option, name)
 
     def _choose_preset(self) -> str:
-        """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which, and why."""
+        """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which."""
         if self.run_name and not self.fresh and (held := self._preset_of_run()):
             logger.info("--preset auto: %s, as in config.json of the run %s", held, self.run_name)
             return held
