@@ -93,6 +93,7 @@ def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp
     assert any((tmp_path / "tensorboard").iterdir())
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_stopping_and_going_on_changes_nothing(name, tmp_path):
     fit(name, tmp_path / "whole", steps=6)
@@ -161,7 +162,7 @@ def test_the_seed_of_a_step_is_all_its_chance(name, tmp_path):
         the_same(a, c)
 
 
-@pytest.mark.full(keep=2)
+@pytest.mark.full(keep=1)
 @every_model
 def test_in_bf16_weights_stay_fp32_and_no_forward_sees_a_weight_of_before_an_update(name, tmp_path):
     """The same as with an autocast that remembers nothing; and it is not fp32 after all."""
@@ -304,7 +305,7 @@ def test_what_is_exported_paints_what_the_trainee_paints(name, tmp_path):
 SETTINGS = {"seed": 0, "preset": "tiny", "dataset": {"name": "noise", "digest": "0" * 64, "faces": 16}}
 
 
-@pytest.mark.full(keep=2)
+@pytest.mark.full(keep=1)
 @every_model
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_checkpoint(name, tmp_path):
     fit(name, tmp_path, steps=2)

@@ -625,6 +625,7 @@ def kills(place: Path, reference: bytes, pauses, *options: str) -> int:
     return hits
 
 
+@pytest.mark.full
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path, pictures):
     options = ["--source", "folder", "--path", str(pictures)]
     (tmp_path / "whole").mkdir()

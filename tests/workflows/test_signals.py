@@ -61,6 +61,7 @@ def left_of(processes: list[psutil.Process], seconds: float = 10) -> list[psutil
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("number", "name"), [(signal.SIGINT, "keyboard"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
 )
@@ -80,6 +81,7 @@ STUBBORN = (
 )
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "pair", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)]
 )
@@ -95,6 +97,7 @@ def test_a_second_signal_ends_a_command_that_does_not_end(pair, tmp_path):
     assert process.returncode == 128 + pair[0]
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "ending", [STUBBORN, "import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"]
 )
