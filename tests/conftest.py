@@ -1,5 +1,6 @@
-"""One thread per process; no test sees the user's cache of anything but verified assets."""
+"""One thread per process; the marker `full`; fixtures of pictures, datasets and runs."""
 
+import collections
 import itertools
 import os
 import signal
@@ -23,6 +24,18 @@ cv2.setNumThreads(1)
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would what a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as nohup has it ignored
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the marker off the first N members of a parametrized test with `full(keep=N)`: they run by default."""
+    counts: collections.Counter[str] = collections.Counter()
+    for item in items:
+        for marker in [marker for marker in item.own_markers if marker.name == "full"]:
+            family = item.nodeid.split("[")[0]
+            counts[family] += 1
+            if counts[family] <= marker.kwargs.get("keep", 0):
+                item.own_markers.remove(marker)
 
 
 @pytest.fixture

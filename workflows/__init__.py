@@ -1,64 +1,47 @@
-"""The Luigi tasks. `luigi --module workflows X`, or `python -m workflows X`.
+"""The Luigi tasks. Run one with `luigi --module workflows TASK`, or `python -m workflows TASK`.
 
-Tasks hold parameters and say what needs what; the work is done in `pipeline` and `models`, which they import when they
-run: so `--help` answers at once.
+Tasks hold parameters and dependencies. The work is done in `pipeline` and `models`, which they import when they run, so
+that `--help` answers at once.
 """
 
 from workflows.cli import import_path
 
 if import_path.is_own_command():
-    import_path.forget_current_folder()
+    import_path.remove_current_folder()
 
 from workflows.cli import process
 
 if import_path.is_module_command():
-    process.heed_signals()
+    process.install_signal_handlers()
 
-from workflows.cli import configuration  # the first checks luigi.cfg, before Luigi is imported
-from workflows.cli import errors as console
-from workflows.evaluation import EvaluateGAN
-from workflows.face_dataset import (
-    BuildFaceDataset,
-    CropFaces,
-    DetectFaces,
-    GroupFaces,
-    ScrapeImages,
-    SelectFaces,
-    TagHairColor,
-)
-from workflows.face_detector import DrawScenes, TrainFaceDetector
-from workflows.generation import ApplyAttributes, GenerateFaces, InterpolateLatents, LearnAttributes, SweepHairColors
-from workflows.hair_tagger import DrawHair, TrainHairTagger
-from workflows.recipes import ExportRecipe, RebuildFaceDataset, RestoreImages, Takedown
-from workflows.training import TrainACGAN, TrainDCGAN, TrainProjectionCGAN
+from workflows.cli import configuration  # isort: skip  (it checks luigi.cfg before Luigi is imported)
 
-console.set_defaults()
+import luigi
+from luigi.task_register import Register
+
+from workflows import annotators, attributes, evaluation, face_dataset, generation, recipes, takedown, training
+from workflows.cli import defaults, errors
+from workflows.cli import help as help_texts
+
+GROUPS = {
+    "Build a dataset": (face_dataset,),
+    "Share a dataset, or remove from it": (recipes, takedown),
+    "Train a GAN": (training,),
+    "Use and evaluate a trained GAN": (generation, attributes, evaluation),
+    "Retrain the networks that the pipeline ships": (annotators,),
+}
+"""The task modules, by the heading of `python -m workflows --help`."""
+
+__all__ = help_texts.task_names()
+
+
+def __getattr__(name: str) -> type[luigi.Task]:
+    """Return the task of that name: `workflows.BuildFaceDataset`, `from workflows import BuildFaceDataset`."""
+    if name in __all__:
+        return Register.get_task_cls(name)
+    raise AttributeError(f"module 'workflows' has no attribute {name!r}")
+
+
+defaults.set_defaults()
 if configuration.is_luigi_command():
-    console.install_error_reporter()
-
-__all__ = [
-    "ApplyAttributes",
-    "BuildFaceDataset",
-    "CropFaces",
-    "DetectFaces",
-    "DrawHair",
-    "DrawScenes",
-    "EvaluateGAN",
-    "ExportRecipe",
-    "GenerateFaces",
-    "GroupFaces",
-    "InterpolateLatents",
-    "LearnAttributes",
-    "RebuildFaceDataset",
-    "RestoreImages",
-    "ScrapeImages",
-    "SelectFaces",
-    "SweepHairColors",
-    "TagHairColor",
-    "Takedown",
-    "TrainACGAN",
-    "TrainDCGAN",
-    "TrainFaceDetector",
-    "TrainHairTagger",
-    "TrainProjectionCGAN",
-]
+    errors.install_error_reporter()

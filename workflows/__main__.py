@@ -1,26 +1,30 @@
-"""`python -m workflows X …`: `luigi --module workflows X …`. And `python -m workflows hook on|off`, `… pack NAME`."""
+"""The command line: `python -m workflows [TASK | hook on|off | pack NAME] …`."""
 
 import sys
 
 from luigi.cmdline import luigi_run
 
+import workflows
 from pipeline.errors import UserError
-from workflows.cli import errors as console
-from workflows.cli import hook, pack
+from workflows.cli import errors, hook, pack
+from workflows.cli import help as help_texts
 
 
 def main(arguments: list[str]) -> None:
-    console.install_error_reporter()
-    if arguments[:1] == ["hook"]:
-        switch = {("on",): hook.on, ("off",): hook.off}.get(tuple(arguments[1:]))
+    """Run a command, or a task as `luigi --module workflows TASK …` does."""
+    errors.install_error_reporter()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(help_texts.list_tasks(workflows.GROUPS))
+    elif arguments[0] == "hook":
+        switch = {"on": hook.enable, "off": hook.disable}.get(" ".join(arguments[1:]))
         if switch is None:
             found = " ".join(arguments[1:]) or "nothing"
-            raise UserError("hook", f"'{found}' given", "on or off", "say python -m workflows hook on")
+            raise UserError("hook", f"'{found}' given", "on or off", "run python -m workflows hook on")
         print(switch())
-    elif arguments[:1] == ["pack"]:
+    elif arguments[0] == "pack":
         print(pack.main(arguments[1:]))
     else:
-        luigi_run(["--module", "workflows", *arguments])
+        luigi_run(["--module", "workflows", *("--help" if argument == "-h" else argument for argument in arguments)])
 
 
 if __name__ == "__main__":

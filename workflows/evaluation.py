@@ -1,34 +1,40 @@
-"""EvaluateGAN: how good a run is, in numbers and pictures."""
+"""EvaluateGAN: measures of a run, and pictures that illustrate them."""
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import luigi
 
 from pipeline.errors import UserError
-from workflows.cli.errors import OptionalFilePath, WholeNumber, require
-from workflows.generation import OfHairColor
-from workflows.training import Dataset
+from workflows.base.from_run import OfHairColor
+from workflows.base.run import Dataset
+from workflows.cli.parameters import OptionalFilePath, WholeNumber, require
 
 
 class EvaluateGAN(OfHairColor):
-    """FID and KID against the faces a run was trained on, and how often hair is of the colour that was asked for.
+    """FID, KID, nearest training faces and hair-colour accuracy of a run.
 
-    Writes runs/NAME/evaluation.json, and pictures to runs/NAME/generated/. Done again when the weights changed."""
+    They are written to runs/NAME/evaluation.json, with pictures in runs/NAME/generated/."""
 
     dataset = luigi.Parameter(
-        default="", description="which dataset's train split is the reference; none: the run's own"
+        default="", description="dataset whose train split is the reference; by default the run's own"
     )
     samples = WholeNumber(
-        default=0, description="how many samples, 16 or more; 0: as many as the reference, at most 10000"
+        default=0, description="number of samples, 16 or more; 0: as many as the reference, at most 10000"
     )
-    seed = WholeNumber(default=0, description="of the samples")
+    seed = WholeNumber(default=0, description="seed of the samples")
     inception = OptionalFilePath(
-        default=None, significant=False, description="inception-2015-12-05.pt, for FID and KID by Inception too"
+        default=None,
+        significant=False,
+        description="file inception-2015-12-05.pt, to compute FID and KID by Inception too",
     )
-    device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
+    device = luigi.Parameter(
+        default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
+    )
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         from models import evaluation as evaluate
 
         require(
@@ -42,9 +48,11 @@ class EvaluateGAN(OfHairColor):
 
     @property
     def file(self) -> Path:
+        """Return the file that is written last."""
         return self.run_folder / "evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
+        """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {
             "seed": self.seed,
             "asked_samples": self.samples,
@@ -52,11 +60,13 @@ class EvaluateGAN(OfHairColor):
         }
 
     def complete(self) -> bool:
+        """Return whether the output is of these settings."""
         from models.sampling import save
 
         return super().complete() and (self.inception is None or "kid_inception" in save.read_provenance(self.file))
 
-    def make(self, network, about: dict) -> None:
+    def make(self, network: Any, about: dict) -> None:
+        """Write the file, and the pictures beside it."""
         from models import evaluation as evaluate
         from models.runs import settings
         from models.sampling import latents as latent
@@ -78,21 +88,21 @@ class EvaluateGAN(OfHairColor):
         network = network.to(device)
         count = self.samples or min(evaluate.MAX_SAMPLES, len(real))
         fake = evaluate.generate_samples(network, count, self.conditions_to_ask(network), self.seed)
-        said, beside = evaluate.measure_distances(fake, real, held_out, extractors, device)
+        measures, neighbours = evaluate.measure_distances(fake, real, held_out, extractors, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
-        save.save_png(generated / "neighbours.png", beside, **about)
+        save.save_png(generated / "neighbours.png", neighbours, **about)
         if colors := latent.learned_colors(self.learned):
             box_scale = self.settings["dataset"]["box_scale"]
             rates, counts = evaluate.hair_accuracy(
                 evaluate.color_generator(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
             )
-            said |= rates
+            measures |= rates
             evaluate.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
-        save.save_json(self.file, about | {"model": self.settings["model"]} | said)
+        save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
 
-    def conditions_to_ask(self, network):
-        """(N, T): those of the reference, but for labels that the run never saw; None if it takes none."""
+    def conditions_to_ask(self, network: Any) -> Any:
+        """Return the conditions (N, T) of the reference, without labels that the run never saw; None for a DCGAN."""
         from models.data.labels import conditions
 
         if not self.learned:
@@ -111,7 +121,7 @@ class EvaluateGAN(OfHairColor):
 
     @functools.cached_property
     def reference(self):
-        """models.data.Dataset: what the run learned from, unless another is asked for."""
+        """Return the dataset of --dataset, or the one that the run was trained on. Raise UserError."""
         from models.data.dataset import Dataset as Faces
 
         held = self.settings["dataset"]
@@ -123,12 +133,13 @@ class EvaluateGAN(OfHairColor):
             raise UserError(
                 wanted.output().path,
                 "was built again since the run was trained",
-                "the faces it learned from",
-                f"say that this is meant: --dataset {name}",
+                "the faces it was trained on",
+                f"give --dataset {name} to use the new ones",
             )
         return faces
 
     def extractors(self) -> dict:
+        """Return the feature extractors of FID and KID by name."""
         from models import evaluation as evaluate
         from pipeline import assets
 

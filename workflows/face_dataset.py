@@ -15,7 +15,7 @@ from luigi.util import inherits, requires
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
-from workflows.cli.errors import Choice, Number, OptionalFilePath, WholeNumber, require
+from workflows.cli.parameters import Choice, Number, OptionalFilePath, WholeNumber, require
 
 logger = logging.getLogger("luigi-interface")
 

@@ -12,8 +12,7 @@ from luigi.util import requires
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
-from workflows.cli.errors import FilePath, require
-from workflows.takedown import Takedown as Takedown  # workflows/__init__.py imports it from here
+from workflows.cli.parameters import FilePath, require
 
 logger = logging.getLogger("luigi-interface")
 

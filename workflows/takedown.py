@@ -7,7 +7,7 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows.base.stage import disk_errors_as_user_errors
-from workflows.cli.errors import FilePath, require
+from workflows.cli.parameters import FilePath, require
 
 logger = logging.getLogger("luigi-interface")
 

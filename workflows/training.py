@@ -1,163 +1,144 @@
-"""The Train… tasks: parameters, what needs what, and a process of its own for the work."""
+"""The Train… tasks: their options, the dataset that each needs, and a process of its own for the work."""
 
-import contextlib
 import json
-import math
-import os
-import re
-import signal
-import subprocess
-import sys
-import tempfile
-import time
+import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import luigi
 
 from pipeline.errors import UserError
-from workflows.cli import import_path, process
-from workflows.cli.errors import Choice, FilePath, WholeNumber, require
-from workflows.face_dataset import BuildFaceDataset
+from workflows.base.run import Dataset, NamedRun, check_run_name
+from workflows.base.subprocess import train_in_children
+from workflows.cli.parameters import Choice, WholeNumber, require
 
-PRESETS = ("article", "paper", "small", "tiny")
+PRESETS = ("auto", "article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
-MOST_PROCESSES, MOST_IN_BATCH = 64, 8192
+MAX_PROCESSES = 64
+MAX_BATCH_SIZE = 8192
 
 
-class Dataset(luigi.Task):
-    """datasets/NAME, whatever built it. A `faces` that was never there is built with the defaults first; no other is,
-    and nothing that is damaged is built over."""
+class _Durations(NamedTuple):
+    """How long a whole training takes, about."""
 
-    name = luigi.Parameter()
-    data_root = FilePath(default=Path("data"), significant=False)
-
-    @property
-    def folder(self) -> Path:
-        return self.data_root / "datasets" / self.name
-
-    def requires(self):
-        if self.name == "faces" and not os.path.lexists(self.folder):
-            return BuildFaceDataset(data_root=self.data_root)
-        return []
-
-    def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.folder / "manifest.parquet")
-
-    def check(self) -> None:
-        """Raises UserError if it is damaged, or is not there and will not be built."""
-        check_run_name("--dataset", self.name)
-        if os.path.lexists(self.folder):
-            from pipeline.manifest import check_folder
-
-            check_folder(self.folder)
-        elif self.name == "faces":
-            self._check_default()
-        else:
-            raise UserError(
-                f"--dataset {self.name}",
-                f"there is no {self.output().path}",
-                "the name of a dataset",
-                f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
-            )
-
-    def _check_default(self) -> None:
-        """Raise UserError if `faces` was there, made otherwise than the default dataset, and is gone."""
-        from pipeline.datasets import publish as datasets
-
-        held = datasets.request_of(self.data_root, self.name)
-        if held and held != BuildFaceDataset(data_root=self.data_root).asked:
-            made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
-            raise UserError(
-                self.folder,
-                f"is gone; it was made with {made}",
-                "that dataset",
-                "link to it again, if it is in .versions/, copy it here again, or build one: "
-                "luigi --module workflows BuildFaceDataset …",
-            )
+    small_cpu: str
+    article_cpu: str
+    article_gpu: str
 
 
-def check_run_name(option: str, name: str) -> None:
-    """Raises UserError unless it is one plain file name: it becomes a path below the data root."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
-        raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
+DURATIONS = {
+    "dcgan96": _Durations("an hour", "5 days", "an hour"),
+    "dcgan128": _Durations("an hour", "3 weeks", "2 hours"),
+    "cgan-srresnet": _Durations("an hour", "12 days", "an hour"),
+    "cgan-resblock": _Durations("an hour", "2 months", "5 hours"),
+    "acgan": _Durations("an hour", "3 weeks", "2 hours"),
+}
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
+from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
 
-
-class NamedRun(luigi.Task):
-    """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
-
-    run_name = luigi.Parameter(default="", description="which run: runs/NAME below the data root")
-    data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
-
-    @classmethod
-    def get_params(cls):
-        return [("run" if name == "run_name" else name, parameter) for name, parameter in super().get_params()]
-
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__("run_name" if name == "run" else name, value)
-
-    @property
-    def run_folder(self) -> Path:
-        return self.data_root / "runs" / self.run_name
+logger = logging.getLogger("luigi-interface")
 
 
 class Training(NamedRun):
-    """A run: runs/NAME, trained up to --steps. Run again, it goes on from its last checkpoint."""
+    """A run: runs/NAME, trained up to --steps. Run again, it resumes from its last checkpoint."""
 
-    dataset = luigi.Parameter(default="faces", description="which dataset: datasets/NAME below the data root")
+    dataset = luigi.Parameter(default="faces", description="dataset to train on: datasets/NAME below the data root")
     preset = Choice(
         PRESETS,
-        default="article",
-        description="settings: article (to the number), paper (where it differs), small (for a CPU), tiny (for tests)",
+        default="auto",
+        description="settings: article (as published), paper (where it differs), small (64 px, for a CPU), tiny (for "
+        "tests); auto: article on a GPU, small on a CPU",
     )
-    steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
-    batch_size = WholeNumber(default=0, description="pictures in a batch, of all processes; 0: the preset's")
-    seed = WholeNumber(default=0, description="of first weights, noise, order and mirroring")
-    device = luigi.Parameter(default="auto", significant=False, description="auto, cpu, cuda or cuda:N")
-    precision = Choice(PRECISIONS, default="auto", description="auto: bf16 on a GPU, fp32 on a CPU; or fp32, bf16")
-    processes = WholeNumber(default=1, significant=False, description="processes that share each batch")
-    sample_every = WholeNumber(default=0, significant=False, description="steps between sheets; 0: the preset's")
+    steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
+    batch_size = WholeNumber(default=0, description="pictures per batch, over all processes; 0: the preset's")
+    seed = WholeNumber(default=0, description="seed of the initial weights, noise, order and mirroring")
+    device = luigi.Parameter(
+        default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
+    )
+    precision = Choice(PRECISIONS, default="auto", description="number format; auto: bf16 on a GPU, fp32 on a CPU")
+    processes = WholeNumber(
+        default=1, significant=False, description="processes that share each batch, each on a GPU of its own if any"
+    )
+    sample_every = WholeNumber(
+        default=0, significant=False, description="steps between sheets of samples; 0: the preset's"
+    )
     save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
-    fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
-    init_from = luigi.OptionalParameter(default=None, description="another run, whose weights are the first")
+    fresh = luigi.BoolParameter(
+        default=False, significant=False, description="move an old run of that name aside and start again"
+    )
+    init_from = luigi.OptionalParameter(default=None, description="run whose weights are the initial ones")
 
     @property
     def model(self) -> str:
-        """Return the row of MODELS."""
+        """Return the model's name in MODELS."""
         raise NotImplementedError
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._check_dataset_and_names()
+        if self.preset == "auto":
+            self.preset = self._choose_preset()
         if not self.run_name:
             self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
         self.check()
 
     def check(self) -> None:
-        """Raises UserError if a parameter is out of range: before anything runs."""
-        self.requires().check()
+        """Raise UserError if a parameter is out of range: before anything runs."""
         check_run_name("--run", self.run_name)
-        if self.init_from is not None:
-            check_run_name("--init-from", self.init_from)
         for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
             require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.batch_size <= MOST_IN_BATCH, "batch_size", f"at most {MOST_IN_BATCH}")
-        require(self, 1 <= self.processes <= MOST_PROCESSES, "processes", f"1 to {MOST_PROCESSES}")
+        require(self, self.batch_size <= MAX_BATCH_SIZE, "batch_size", f"at most {MAX_BATCH_SIZE}")
+        require(self, 1 <= self.processes <= MAX_PROCESSES, "processes", f"1 to {MAX_PROCESSES}")
+
+    def _check_dataset_and_names(self) -> None:
+        self.requires().check()
+        for option, name in (("--run", self.run_name), ("--init-from", self.init_from)):
+            if name:
+                check_run_name(option, name)
+
+    def _choose_preset(self) -> str:
+        """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which."""
+        if self.run_name and not self.fresh and (held := self._preset_of_run()):
+            logger.info("--preset auto: %s, as in config.json of the run %s", held, self.run_name)
+            return held
+        from models.runs.settings import resolve_device
+
+        small_cpu, article_cpu, article_gpu = DURATIONS[self.model]
+        if resolve_device(self.device).type == "cuda":
+            text = "article, since there is a GPU: about %s; small would take minutes"
+            logger.info("--preset auto: " + text, article_gpu)
+            return "article"
+        text = "small, since there is no GPU: about %s on 2 cores; article would take about %s here, %s on a GPU"
+        logger.info("--preset auto: " + text, small_cpu, article_cpu, article_gpu)
+        return "small"
+
+    def _preset_of_run(self) -> str | None:
+        """Return the preset in config.json of this run; None if the run does not exist or has none of ours."""
+        from models.runs.settings import read_settings
+
+        try:
+            held = read_settings(self.run_folder).get("preset")
+        except (FileNotFoundError, UserError):
+            return None  # the training reports what is wrong
+        return held if held in PRESETS else None
 
     def requires(self) -> Dataset:
+        """Return the dataset."""
         return Dataset(name=self.dataset, data_root=self.data_root)
 
     def output(self) -> luigi.LocalTarget:
+        """Return the weights of the averaged generator."""
         return luigi.LocalTarget(self.run_folder / "model.safetensors")
 
     @property
     def changes(self) -> dict:
-        """Fields of the preset's Config that were given."""
+        """Return the fields of the preset's Config that were given."""
         given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
         return {name: value for name, value in given.items() if value}
 
     @property
     def job(self) -> dict:
-        """models.runs.settings.Job, as JSON values."""
+        """Return the fields of models.runs.settings.Job, as JSON values."""
         return {
             "run": str(self.run_folder),
             "model": self.model,
@@ -174,6 +155,7 @@ class Training(NamedRun):
         }
 
     def complete(self) -> bool:
+        """Return whether the weights are of this training, with as many steps or more."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
         from models.runs import folder as runs
@@ -182,153 +164,57 @@ class Training(NamedRun):
         return runs.is_complete(settings.Job(**self.job))
 
     def run(self) -> None:
-        from models.runs import settings
-
+        """Train, in processes of their own. Raise UserError."""
         if self.processes > 1:  # their batches are checked before so many start
+            from models.runs import settings
+
             settings.build_config(settings.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
         self._trained = True
 
 
-INTERRUPTED = "interrupted"  # models.runs.worker.INTERRUPTED
-EXIT_PROCESS_LOST = 75  # models.runs.worker.EXIT_PROCESS_LOST
-GRACE_S = 10  # for the other processes of a training to end by themselves, once one has failed
-POLL_S = 0.1
-# Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
-_RUN_MODULE = """
-import sys
-sys.path = sys.argv.pop(1).split("\\n")
-import runpy
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
-"""
-
-
-class _Ended(NamedTuple):
-    """How a process of a training ended."""
-
-    code: int
-    told: str
-    """What it says of its end; empty if it has nothing to say."""
-
-
-def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
-    """Train in `count` processes of their own, each of which runs a module with its arguments. Raise UserError, or
-    KeyboardInterrupt after Ctrl-C."""
-    with tempfile.TemporaryDirectory(prefix="training-") as folder:  # others cannot look into it
-        ended = _run_children(module, Path(folder), count)
-    # Interrupted before it could say so counts too. A process that lost another one says nothing of the cause.
-    if any(one.told == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
-        raise KeyboardInterrupt
-    failed = sorted((one for one in ended if one.code), key=lambda one: (one.code == EXIT_PROCESS_LOST, not one.told))
-    if failed and failed[0].told:
-        raise UserError.of_line(failed[0].told)
-    if failed:
-        cure = "see what it said above; run it again to go on"
-        raise UserError(run, f"its process {_manner(failed[0].code)}", "0", cure)
-
-
-def _manner(code: int) -> str:
-    """Return how a process ended, by its exit code."""
-    if code == -signal.SIGKILL:
-        return "was killed, most likely for want of memory"
-    return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-
-
-def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
-    """Run the processes until all have ended; when one fails, end those that do not end by themselves. Ctrl-C is passed
-    on to each, which saves first. They end when this process does: each reads a pipe that it holds."""
-    children: list[subprocess.Popen] = []
-    told = [folder / f"told-{rank}" for rank in range(count)]
-    try:
-        for rank in range(count):
-            children.append(_start_child(module, folder / "store", told[rank], rank, count))  # noqa: PERF401 see finally
-        _wait(children)
-    finally:
-        waiting = {child for child in children if child.poll() is None}
-        for child in children:
-            child.kill()
-            child.wait()
-            with contextlib.suppress(BrokenPipeError):
-                child.stdin.close()
-    codes = [EXIT_PROCESS_LOST if child in waiting else child.returncode for child in children]
-    texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in told]
-    return list(map(_Ended, codes, texts))
-
-
-def _start_child(module: list[str], store: Path, told: Path, rank: int, count: int) -> subprocess.Popen:
-    environment = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": count,
-        "LOCAL_WORLD_SIZE": count,
-        "ANIME_STORE": store,
-        "ANIME_ERRORS": told,
-    }
-    path = import_path.without_current_folder(sys.path)
-    threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
-    return subprocess.Popen(
-        [sys.executable, "-c", _RUN_MODULE, "\n".join(map(os.path.abspath, path)), *module],
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # not in the terminal's group: Ctrl-C comes to this process alone
-        env=threads | os.environ | {name: str(value) for name, value in environment.items()},
-    )
-
-
-def _wait(children: list[subprocess.Popen]) -> None:
-    """Return when all have ended, or GRACE_S after one has failed."""
-    deadline = math.inf
-    while True:
-        try:
-            codes = [child.poll() for child in children]
-            if None not in codes or time.monotonic() > deadline:
-                return
-            if deadline == math.inf and any(codes):
-                deadline = time.monotonic() + GRACE_S
-            time.sleep(POLL_S)
-        except KeyboardInterrupt:
-            process.wait_for_save()
-            for child in children:
-                with contextlib.suppress(BrokenPipeError):  # it has ended by itself
-                    child.stdin.write(b"\x03")
-                    child.stdin.flush()
+Training._visible_in_registry = False  # it is no task by itself
 
 
 class TrainDCGAN(Training):
     """DCGAN as two articles trained it: at 96 px (mattya, 2015) or 128 px (taku-buntu, 2018)."""
 
-    variant = Choice(("96", "128"), default="96", description="which article's: 96 or 128")
+    variant = Choice(("96", "128"), default="96", description="size in px, and so the article")
 
     @property
     def model(self) -> str:
+        """Return the model's name in MODELS."""
         return f"dcgan{self.variant}"
 
 
 class TrainProjectionCGAN(Training):
-    """Faces of a hair colour that is asked for: a GAN with a projection discriminator, hinge loss and DRAGAN's penalty.
+    """GAN conditioned on hair colour, with a projection discriminator and the hinge loss.
 
-    Faces without a hair colour are left out, and counted."""
+    With DRAGAN's gradient penalty, as in the article. Faces without a hair colour are left out, and counted."""
 
-    generator = Choice(
-        ("srresnet", "resblock"), default="srresnet", description="which of the article's pairs of networks"
-    )
+    generator = Choice(("srresnet", "resblock"), default="srresnet", description="pair of networks, as in the article")
 
     @property
     def model(self) -> str:
+        """Return the model's name in MODELS."""
         return f"cgan-{self.generator}"
 
 
 class TrainACGAN(Training):
-    """Faces of what is asked for: a GAN whose discriminator also names what it sees."""
+    """GAN conditioned on hair colour or tags, whose discriminator also classifies (AC-GAN)."""
 
     labels = Choice(
-        ("preset", "colors", "tags"), default="preset", description="nine hair colours, or the paper's 34 tags"
+        ("preset", "colors", "tags"),
+        default="preset",
+        description="conditions: nine hair colours (colors), the paper's 34 tags (tags), or the preset's",
     )
     model = "acgan"
 
     @property
     def changes(self) -> dict:
+        """Return the fields of the preset's Config that were given."""
         from models.data.dataset import HAIR_COLORS
         from models.papers import acgan
 
-        labels = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
+        labels: dict[str, dict] = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]

@@ -46,6 +46,7 @@ def noise(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), np.uint8)
 
 
+@pytest.mark.full
 def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
     pictures, _ = drawn
     order = np.random.default_rng(1).permutation(len(pictures))
@@ -61,6 +62,7 @@ def test_the_pictures_themselves_are_near_and_noise_is_far(drawn, extractor):
     assert same["fid_small"] is None  # of 180 pictures it would be bias alone
 
 
+@pytest.mark.full
 def test_by_vgg16_the_pictures_themselves_are_near_and_noise_is_far(drawn):
     extractors = {"vgg16": evaluate.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
     pictures = drawn[0]
@@ -102,6 +104,7 @@ def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn, extract
         assert not (cells[i, 2] == pictures[i]).all()
 
 
+@pytest.mark.full
 def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
     pictures, colors = drawn
     by_color = {color: pictures[[i for i, c in enumerate(colors) if c == color]] for color in HAIR_COLORS}

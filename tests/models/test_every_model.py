@@ -110,6 +110,7 @@ def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp
     assert any((tmp_path / "tensorboard").iterdir())
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_stopping_and_going_on_changes_nothing(name, tmp_path):
     fit(name, tmp_path / "whole", steps=6)
@@ -167,6 +168,7 @@ def test_showing_and_judging_change_nothing(name):
     the_same(state(trainer), before)
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_the_seed_of_a_step_is_all_its_chance(name, tmp_path):
     fit(name, tmp_path / "a", steps=2)
@@ -179,6 +181,7 @@ def test_the_seed_of_a_step_is_all_its_chance(name, tmp_path):
         the_same(a, c)
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_in_bf16_weights_stay_fp32_and_no_forward_sees_a_weight_of_before_an_update(name, tmp_path):
     """The same as with an autocast that remembers nothing; and it is not fp32 after all."""
@@ -255,6 +258,7 @@ def _in_fp64(rank: int, name: str, run: str, world: int) -> None:
         train.fit(trainer, Noise(config), Path(run), steps=3, log_every=1, sample_every=3, save_every=3)
 
 
+@pytest.mark.full
 def test_no_thread_of_a_group_is_left_after_it(tmp_path):
     """One that waits for Python's lock while Python ends takes the whole process with it."""
     code = f"""if True:
@@ -318,6 +322,7 @@ def test_an_exported_network_computes_what_the_trainers_does(name, tmp_path):
 SETTINGS = {"seed": 0, "preset": "tiny", "dataset": {"name": "noise", "digest": "0" * 64, "faces": 16}}
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_checkpoint(name, tmp_path):
     fit(name, tmp_path, steps=2)
@@ -329,6 +334,7 @@ def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_check
     assert fit(name, tmp_path, steps=4)
 
 
+@pytest.mark.full(keep=1)
 @every_model
 def test_a_trainer_may_recover(name, tmp_path):
     config, trainer = build(name)

@@ -19,7 +19,7 @@ from workflows.face_dataset import assets_folder
 
 KEY = "SuperSecretKey0123456789"
 DAMAGED = {
-    "no section": (f"api_key = {KEY}\n", "line 1 stands in no section"),
+    "no section": (f"api_key = {KEY}\n", "line 1 is in no section"),
     "no option": (f"[gelbooru]\nuser_id = 1\n{KEY}\n", "line 3 is no option"),
     "a section twice": (f"[gelbooru]\napi_key = {KEY}\n[gelbooru]\n", r"line 3: a second section \[gelbooru\]"),
     "an option twice": (f"[gelbooru]\napi_key = {KEY}\napi_key = {KEY}\n", r"line 3: api_key in \[gelbooru\]"),

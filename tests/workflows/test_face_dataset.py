@@ -71,6 +71,7 @@ def test_the_default_build_is_what_readme_promises(built):
     )
 
 
+@pytest.mark.full
 def test_against_what_is_known_of_the_drawings(built):
     def overlap(a, b) -> float:
         width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
@@ -232,6 +233,7 @@ def test_each_fault_is_one_clear_line_and_leaves_nothing(fault, tmp_path, pictur
     assert not (tmp_path / "data" / "datasets").exists()
 
 
+@pytest.mark.full
 def test_no_disk_space_is_one_clear_line_and_leaves_nothing(tmp_path, pictures):
     import resource
 
@@ -247,6 +249,7 @@ def test_no_disk_space_is_one_clear_line_and_leaves_nothing(tmp_path, pictures):
     assert len(manifest(tmp_path)) >= 20
 
 
+@pytest.mark.full
 def test_a_name_is_not_built_over_by_another_request_unless_told(tmp_path, pictures):
     build(tmp_path, "--limit", "9")
     before = manifest_bytes(tmp_path)
@@ -273,6 +276,7 @@ def test_one_new_picture_is_the_only_one_that_is_worked_on(tmp_path, pictures):
     assert len(manifest(tmp_path)) == count + 1
 
 
+@pytest.mark.full
 def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
     import luigi
 
@@ -289,6 +293,7 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
     assert counts[1] == counts[0] + 1
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "gone",
     [
@@ -345,6 +350,7 @@ def cut_the_thumbnails(data: Path) -> None:
     shutil.rmtree(data / "stages/GroupFaces")
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "damage",
     [lose_originals, lose_originals_before_hair, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails],
@@ -363,6 +369,7 @@ def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
     assert manifest_bytes(tmp_path) == before
 
 
+@pytest.mark.full
 def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_asked_for(tmp_path, pictures):
     """Filters come first: the sharp small copy of a blurred large one stays."""
     folder = shutil.copytree(pictures, tmp_path / "pictures")
@@ -397,6 +404,7 @@ def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_asked_for(tmp
     assert "min_sharpness" in card
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
@@ -458,6 +466,7 @@ def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     assert "illust2vec_tag_ver200.caffemodel" in last_line(weights)
 
 
+@pytest.mark.full
 def test_the_data_root_may_lie_among_the_pictures(tmp_path, pictures):
     shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
     build(tmp_path, "--source", "folder", "--path", ".")
@@ -479,6 +488,7 @@ def test_what_is_in_the_way_is_told_before_anything_runs(tmp_path, pictures):
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["datasets"]
 
 
+@pytest.mark.full
 def test_two_requests_for_one_name_at_once_do_not_both_win(tmp_path, pictures):
     command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "1"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -539,6 +549,7 @@ def test_a_slip_in_luigi_cfg_is_one_clear_line(tmp_path):
     assert "'big' given" in last
 
 
+@pytest.mark.full
 def test_two_builds_at_once_make_one_dataset(built, tmp_path, pictures):
     command = [
         sys.executable,
@@ -576,6 +587,7 @@ def test_an_interrupted_build_says_so_and_goes_on_when_run_again(tmp_path, pictu
     assert not (tmp_path / "data" / "datasets").exists()
 
 
+@pytest.mark.full
 def test_rotation_turns_without_black_corners(tmp_path, pictures):
     build(tmp_path, "--source", "folder", "--path", str(pictures), "--rotation", "45")
     faces = manifest(tmp_path)
@@ -616,6 +628,7 @@ def kills(place: Path, reference: bytes, pauses, *options: str) -> int:
     return hits
 
 
+@pytest.mark.full
 def test_killed_and_run_again_gives_the_same_bytes(tmp_path, pictures):
     options = ["--source", "folder", "--path", str(pictures)]
     (tmp_path / "whole").mkdir()
@@ -646,6 +659,7 @@ def test_killed_at_many_moments_gives_the_same_bytes(built, tmp_path):
     assert kills(tmp_path / "often", manifest_bytes(built), [1.0 + 0.17 * k for k in range(24)]) >= 10
 
 
+@pytest.mark.full
 def test_a_reader_never_sees_half_a_dataset(tmp_path, pictures):
     """Two versions swapped in turn under a reader that checks each manifest against its crops."""
     whole = ["--source", "folder", "--path", str(pictures)]

@@ -31,7 +31,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
-    hook.on()
+    hook.enable()
     assert said(site, "luigi", "BuildFaceDataset", "--limit", "9") == [
         "--module",
         "workflows",
@@ -52,11 +52,11 @@ def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
 
 def test_off_leaves_no_trace_and_both_can_be_said_twice(site):
     before = sorted(site.iterdir())
-    assert hook.on().startswith("on:")
-    assert hook.on().startswith("on:")
+    assert hook.enable().startswith("on:")
+    assert hook.enable().startswith("on:")
     assert len(list(site.iterdir())) == len(before) + 1
-    assert "removed" in hook.off()
-    assert "was not on" in hook.off()
+    assert "removed" in hook.disable()
+    assert "was not on" in hook.disable()
     assert sorted(site.iterdir()) == before
     assert said(site, "luigi", "BuildFaceDataset") == ["BuildFaceDataset"]
 
@@ -64,7 +64,7 @@ def test_off_leaves_no_trace_and_both_can_be_said_twice(site):
 def test_an_environment_that_cannot_be_written_is_told(site, monkeypatch):
     monkeypatch.setattr(hook, "_file", lambda: site / "nowhere" / "x.pth")
     with pytest.raises(UserError, match="environment"):
-        hook.on()
+        hook.enable()
 
 
 def test_the_switch_is_told_what_it_can_be(site):

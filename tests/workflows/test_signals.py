@@ -12,26 +12,26 @@ import pytest
 
 from pipeline.errors import UserError
 from tests.support.run_luigi import ROOT
-from workflows.cli import errors as console
-from workflows.cli import import_path
-from workflows.training import TrainDCGAN, _manner
+from workflows.base.subprocess import describe_exit
+from workflows.cli import errors, import_path, parameters
+from workflows.training import TrainDCGAN
 
-HEEDING = """
+SLEEPING = """
 import time
-from workflows import process
-process.heed_signals()
+from workflows.cli import process
+process.install_signal_handlers()
 print("ready", flush=True)
 """
 WITH_WORKERS = """
 import sys, time
 from pipeline.parallel import map_items
-from workflows import process
+from workflows.cli import process
 
 def slowly(i):
     time.sleep(0.02)
     print(i, flush=True)
 
-process.heed_signals()
+process.install_signal_handlers()
 list(map_items(slowly, range(100_000), jobs=2))
 """
 
@@ -61,12 +61,13 @@ def left_of(processes: list[psutil.Process], seconds: float = 10) -> list[psutil
     return [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("number", "name"), [(signal.SIGINT, "keyboard"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
 )
 def test_a_signal_ends_a_command_in_good_order_with_one_line(number, name, tmp_path):
     begin = "try:\n    print('ready', flush=True)\n    time.sleep(60)\nfinally:\n    print('tidied', flush=True)\n"
-    process = start(tmp_path, HEEDING.replace('print("ready", flush=True)\n', begin))
+    process = start(tmp_path, SLEEPING.replace('print("ready", flush=True)\n', begin))
     begun(process)
     process.send_signal(number)
     printed, told = process.communicate(timeout=20)
@@ -80,11 +81,12 @@ STUBBORN = (
 )
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "pair", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP), (signal.SIGHUP, signal.SIGTERM)]
 )
 def test_a_second_signal_ends_a_command_that_does_not_end(pair, tmp_path):
-    process = start(tmp_path, HEEDING + STUBBORN)
+    process = start(tmp_path, SLEEPING + STUBBORN)
     begun(process)
     for number in pair:
         process.send_signal(number)
@@ -95,24 +97,26 @@ def test_a_second_signal_ends_a_command_that_does_not_end(pair, tmp_path):
     assert process.returncode == 128 + pair[0]
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "ending", [STUBBORN, "import threading\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"]
 )
 def test_what_does_not_end_after_a_signal_is_ended(ending, tmp_path):
-    process = start(tmp_path, HEEDING.replace("process.heed", "process.GRACE_S = 1\nprocess.heed") + ending)
+    process = start(tmp_path, SLEEPING.replace("process.install", "process.GRACE_S = 1\nprocess.install") + ending)
     begun(process)
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=20)[1].startswith("error: SIGTERM: interrupted")
 
 
 def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
-    code = HEEDING + "time.sleep(1)\nprint('done')\n"
+    code = SLEEPING + "time.sleep(1)\nprint('done')\n"
     process = start(tmp_path, code, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     begun(process)
     process.send_signal(signal.SIGHUP)
     assert process.communicate(timeout=20) == ("done\n", "")
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("of_group", [True, False])
 def test_no_worker_and_no_tracker_outlives_a_signal(number, of_group, tmp_path):
@@ -137,10 +141,12 @@ def test_a_killed_command_leaves_no_worker_that_was_just_starting(tmp_path):
     assert left_of(family, 30) == []
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_worker_that_dies_takes_all_with_it_in_one_line(number, tmp_path):
     process = start(
-        tmp_path, WITH_WORKERS.replace("process.heed", "from workflows import console\nconsole.speak_plainly()\n#")
+        tmp_path,
+        WITH_WORKERS.replace("process.install", "from workflows.cli import errors\nerrors.install_error_reporter()\n#"),
     )
     family = begun(process)
     worker = next(each for each in family if "LokyProcess" in " ".join(each.cmdline()))
@@ -159,17 +165,18 @@ def test_nothing_is_imported_from_the_current_folder(entry, tmp_path, monkeypatc
     link.symlink_to(here)
     monkeypatch.chdir(here)
     entries = [entry.format(here=here, link=link), str(tmp_path), "/nowhere"]
-    assert import_path.without_current_folder(entries) == [str(tmp_path), "/nowhere"]
+    assert import_path.drop_current_folder(entries) == [str(tmp_path), "/nowhere"]
 
 
 def test_a_program_that_lies_in_the_current_folder_is_found(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert import_path.without_current_folder(["", str(ROOT)]) == ["", str(ROOT)]
+    assert import_path.drop_current_folder(["", str(ROOT)]) == ["", str(ROOT)]
 
 
 LUIGI = str(Path(sys.executable).parent / "luigi")
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("command", "path"),
     [
@@ -196,31 +203,31 @@ def test_a_folder_with_modules_of_its_own_changes_nothing(command, path, tmp_pat
 
 @pytest.mark.parametrize("text", ["~/x", "~", "~root/x"])
 def test_a_home_folder_is_meant_by_its_sign(text):
-    path = console.FilePath().parse(text)
-    assert console.FilePath().normalize(path) == Path(os.path.expanduser(text))
+    path = parameters.FilePath().parse(text)
+    assert parameters.FilePath().normalize(path) == Path(os.path.expanduser(text))
 
 
 @pytest.mark.parametrize("text", ["~nobody-of-that-name/x", "./~/x", "a\udcff", "a\0b", ""])
 def test_a_path_that_cannot_be_meant_is_refused(text):
     with pytest.raises(UserError, match="given: "):
-        console.FilePath().normalize(text)
+        parameters.FilePath().normalize(text)
 
 
 @pytest.mark.parametrize("arguments", [["--run="], ["--run", ""], ["--limit", "3", "--dataset", ""]])
 def test_an_empty_value_is_refused(arguments):
     with pytest.raises(UserError, match="leave the option out"):
-        console._check_arguments(["Task", *arguments])
+        errors._check_arguments(["Task", *arguments])
 
 
 def test_a_value_that_ends_in_an_equals_sign_is_not_empty():
-    console._check_arguments(["Task", "--query=rating=", "--query", "a=", "--fresh"])
+    errors._check_arguments(["Task", "--query=rating=", "--query", "a=", "--fresh"])
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(-signal.SIGKILL, "want of memory"), (-signal.SIGTERM, "SIGTERM"), (3, "ended with 3")]
+    ("code", "words"), [(-signal.SIGKILL, "lack of memory"), (-signal.SIGTERM, "SIGTERM"), (3, "ended with 3")]
 )
 def test_the_end_of_a_training_process_is_told(code, words):
-    assert words in _manner(code)
+    assert words in describe_exit(code)
 
 
 @pytest.mark.parametrize(

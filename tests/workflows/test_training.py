@@ -61,6 +61,7 @@ def test_from_nothing_a_run_has_all_its_files(trained):
     assert settings["dataset"]["name"] == "faces"
 
 
+@pytest.mark.full
 def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
     luigi(place, *TINY, "--steps", "10")
     assert "Did not run any tasks" in luigi(place, *TINY, "--steps", "10").stderr
@@ -70,6 +71,7 @@ def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
     equal(place / RUN, place / "data/runs/straight")
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -87,6 +89,7 @@ def test_changed_settings_are_refused_by_name(change, words, trained):
     assert state(trained / RUN)["step"] == before
 
 
+@pytest.mark.full
 def test_fresh_moves_the_old_run_aside(place):
     luigi(place, *TINY, "--steps", "10")
     luigi(place, *TINY, "--steps", "10", "--seed", "1", "--fresh")
@@ -132,13 +135,14 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
         "a device we do not know": (["--device", "mps"], "--device: mps given"),
         "batch of one": (["--batch-size", "1"], "--batch-size: 1 given"),
         "odd halves": (["--variant", "128", "--batch-size", "9", "--processes", "2"], "--batch-size: 9 given"),
-        "no preset": (["--preset", "big"], "--preset: 'big' given; one of article paper small tiny"),
+        "no preset": (["--preset", "big"], "--preset: 'big' given; one of auto article paper small tiny"),
         "no variant": (["--variant", "64"], "--variant: '64' given; one of 96 128"),
         "dataset that leaves": (["--dataset", "../x"], "--dataset: '../x' given"),
         "weights that leave": (["--init-from", "../x"], "--init-from: '../x' given"),
     }
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("fault", list(faults(Path())))
 def test_each_fault_is_one_clear_line(fault, place):
     options, words = faults(place)[fault]
@@ -148,6 +152,7 @@ def test_each_fault_is_one_clear_line(fault, place):
     assert line.count("; ") >= 2
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("damage", ["truncated", "another model's", "no pictures", "empty manifest", "settings"])
 def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, tmp_path):
     shutil.copytree(trained / "data" / "runs", tmp_path / "data" / "runs")
@@ -215,6 +220,7 @@ def test_a_full_disk_of_one_of_two_processes_is_one_clear_line(place):
     assert line.startswith(f"error: {RUN / 'best.pt'}: File too large")  # it is written first
 
 
+@pytest.mark.full
 def test_two_processes_train_one_run(place):
     luigi(place, *TINY, "--steps", "4", "--processes", "2", "--sample-every", "2", "--save-every", "2")
     luigi(place, *TINY, "--steps", "4", "--run", "one", "--sample-every", "2", "--save-every", "2")
@@ -340,6 +346,7 @@ def test_faces_are_generated_from_seeds_and_say_how(trained):
     assert "Did not run any" in luigi(trained, "GenerateFaces", "--run", RUN.name, "--count", "5", "--seed", "7").stderr
 
 
+@pytest.mark.full
 def test_a_line_between_two_seeds_begins_and_ends_with_them(trained):
     luigi(trained, "InterpolateLatents", "--run", RUN.name, "--start", "7", "--end", "8", "--count", "6")
     luigi(trained, "GenerateFaces", "--run", RUN.name, "--count", "2", "--seed", "7")
@@ -363,6 +370,7 @@ def test_what_was_made_with_other_weights_is_made_again(place):
     assert texts(place / RUN / "generated" / "faces-0-1.png")["weights"] != before
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -410,6 +418,7 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     made.unlink()
 
 
+@pytest.mark.full
 def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
     def narrow():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

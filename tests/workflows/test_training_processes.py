@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from workflows import training
+from workflows.base import subprocess as processes
 
 LISTENING = """if True:
     import json, sys
@@ -25,6 +25,7 @@ LISTENING = """if True:
 """
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "environment", [{}, {"GLOO_SOCKET_IFNAME": "eth0"}, {"MASTER_ADDR": "0.0.0.0", "MASTER_PORT": "29500"}]
 )
@@ -85,9 +86,9 @@ def test_one_process_that_fails_ends_the_others_quietly(rank, work, error, words
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     if error:
         with pytest.raises(error, match=words):
-            training.train_in_children(["together"], Path("runs/r"), count=2)
+            processes.train_in_children(["together"], Path("runs/r"), count=2)
     else:
-        training.train_in_children(["together"], Path("runs/r"), count=2)
+        processes.train_in_children(["together"], Path("runs/r"), count=2)
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -95,9 +96,9 @@ def test_a_process_that_waits_for_one_that_failed_is_ended(tmp_path, monkeypatch
     work = "import os, sys, time\nsys.exit(1) if os.environ['RANK'] == '1' else time.sleep(600)\n"
     (tmp_path / "waits.py").write_text(work)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(training, "GRACE_S", 0.5)
+    monkeypatch.setattr(processes, "GRACE_S", 0.5)
     with pytest.raises(UserError, match="its process ended with 1; 0; "):
-        training.train_in_children(["waits"], Path("runs/r"), count=2)
+        processes.train_in_children(["waits"], Path("runs/r"), count=2)
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch, capfd):
@@ -106,5 +107,5 @@ def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch, capf
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "__init__.py").write_text("raise SystemExit('of the current folder')\n")
     monkeypatch.chdir(tmp_path)
-    training.train_in_children(["models", "--json"], Path("runs/r"))
+    processes.train_in_children(["models", "--json"], Path("runs/r"))
     assert "dcgan96" in capfd.readouterr().out

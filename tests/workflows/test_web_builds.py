@@ -90,6 +90,7 @@ def test_a_question_to_a_site_ends_in_a_dataset(place, site):
     assert all(asked.headers["user-agent"].count("tests@example.org") == 1 for asked in site.log)
 
 
+@pytest.mark.full
 def test_what_failed_is_told_in_the_card_and_asked_for_again(place, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general" and "solo" in post.tags)
     site.faults.append(InjectedFailure(f"/{victim.id}/", "status", code=404))
@@ -213,6 +214,7 @@ def test_an_interrupt_ends_it_soon_whatever_a_host_does(place, site):
     assert process.returncode != 0
 
 
+@pytest.mark.full
 def test_two_processes_at_once_share_one_budget(place, site):
     configure(place, site, rate="5")
     with open(place / "luigi.cfg", "a") as file:

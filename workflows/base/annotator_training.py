@@ -1,4 +1,4 @@
-"""What trainings on nothing but drawn pictures have in common: they make the weights that the pipeline ships."""
+"""Base classes of the trainings on drawn pictures, which make the weights that the pipeline ships."""
 
 import functools
 import json
@@ -6,18 +6,20 @@ from dataclasses import asdict, replace
 
 import luigi
 
+from workflows.base.run import NamedRun, check_run_name
 from workflows.base.stage import Stage
-from workflows.cli.errors import Choice, WholeNumber, require
-from workflows.training import NamedRun, check_run_name, train_in_children
+from workflows.base.subprocess import train_in_children
+from workflows.cli.parameters import Choice, WholeNumber, require
 
 
 class Drawn(Stage):
-    """Drawn pictures and what is true of them, as arrays."""
+    """Drawn pictures and their annotations, as arrays."""
 
-    count = WholeNumber(description="how many")
-    seed = WholeNumber(default=0, description="another seed, other pictures")
+    count = WholeNumber(description="number of pictures")
+    seed = WholeNumber(default=0, description="seed of the pictures")
 
     def check(self) -> None:
+        """Raise UserError if a parameter is out of range: before anything runs."""
         super().check()
         require(self, self.count >= 1, "count", "1 or more")
         require(self, self.seed >= 0, "seed", "0 or more")
@@ -27,23 +29,27 @@ Drawn._visible_in_registry = False  # it is no task by itself
 
 
 class DrawnTraining(NamedRun):
-    """Writes runs/NAME/model.safetensors, on the CPU. Run again, it goes on from its last checkpoint."""
+    """A training on the CPU: runs/NAME/model.safetensors. Run again, it resumes from its last checkpoint."""
 
-    preset = Choice(("full", "tiny"), default="full", description="full: the weights that are shipped; tiny, for tests")
-    steps = WholeNumber(default=0, description="steps in all; 0: the preset's")
-    seed = WholeNumber(default=0, description="of what is drawn, first weights and the order")
+    preset = Choice(
+        ("full", "tiny"), default="full", description="settings: full (the shipped weights), tiny (for tests)"
+    )
+    steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
+    seed = WholeNumber(default=0, description="seed of the pictures, the initial weights and the order")
     jobs = WholeNumber(default=0, significant=False, description="processes that draw; 0: one per core")
-    fresh = luigi.BoolParameter(default=False, significant=False, description="move an old run of that name aside")
+    fresh = luigi.BoolParameter(
+        default=False, significant=False, description="move an old run of that name aside and start again"
+    )
 
     model = ""
-    """What is trained; `workflows.train_MODEL` does it."""
+    """Name of the model; `workflows.workers.MODEL` trains it."""
 
     def presets(self) -> dict:
-        """Name -> the training's Config."""
+        """Return the training's Config by name."""
         raise NotImplementedError
 
     def drawn(self) -> dict[str, Drawn]:
-        """What it learns from."""
+        """Return the tasks that draw the training set, by role."""
         raise NotImplementedError
 
     def __init__(self, *args, **kwargs):
@@ -56,18 +62,21 @@ class DrawnTraining(NamedRun):
 
     @functools.cached_property
     def config(self):
+        """Return the preset's Config, with --steps."""
         preset = self.presets()[self.preset]
         return replace(preset, steps=self.steps or preset.steps)
 
     def requires(self) -> dict[str, Drawn]:
+        """Return the tasks that must be complete first."""
         return self.drawn()
 
     def output(self) -> luigi.LocalTarget:
+        """Return the file that is written last."""
         return luigi.LocalTarget(self.run_folder / "model.safetensors")
 
     @property
     def settings(self) -> dict:
-        """config.json: all that the result depends on."""
+        """Return the fields of config.json: all that the result depends on."""
         return {
             "model": self.model,
             "preset": self.preset,
@@ -79,6 +88,7 @@ class DrawnTraining(NamedRun):
         }
 
     def complete(self) -> bool:
+        """Return whether the output is of these settings."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
         from models.runs import folder as runs
@@ -86,6 +96,7 @@ class DrawnTraining(NamedRun):
         return runs.is_trained(self.run_folder, self.settings)
 
     def run(self) -> None:
+        """Do the work."""
         job = {
             "run": str(self.run_folder),
             "settings": self.settings,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import luigi
 
 from pipeline.errors import UserError
-from workflows.cli.errors import FilePath, WholeNumber, require
+from workflows.cli.parameters import FilePath, WholeNumber, require
 
 if TYPE_CHECKING:
     import pyarrow as pa

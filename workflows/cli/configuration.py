@@ -1,4 +1,4 @@
-"""luigi.cfg as people and tools damage it: each fault is one clear line, and no key is told.
+"""Checks of luigi.cfg: each error is one clear line, without any key.
 
 Luigi reads the file as soon as it is imported. So importing this module, which does not import Luigi, checks first
 that the file can be read. `check_values` is for later: it checks the values of Luigi's own sections and of tasks.
@@ -11,19 +11,20 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from pipeline import redaction
 from pipeline.errors import UserError
 
 # Where Luigi looks.
-PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
+CONFIG_FILES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
 KEYS = ("api_key", "bearer_token", "cx", "password_hash", "token")
 """Options that hold keys, whatever their section."""
-EXPANSION = "write %% for %, and set the variables of ${…}"
+EXPANSION_FIX = "write %% for %, and set the variables of ${…}"
 
 
 def is_luigi_command() -> bool:
-    """Whether this process is `luigi …` or `python -m luigi …`, rather than a program that imports the tasks."""
+    """Return whether this process is `luigi …` or `python -m luigi …`, rather than a program that imports the tasks."""
     program = Path(sys.argv[0])
     return program.stem == "luigi" or (program.parent.name, program.stem) == ("luigi", "__main__")
 
@@ -35,13 +36,13 @@ def check_file(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UserError(path, error.strerror or str(error), "a file that can be read", "mend it") from None
+        raise UserError(path, error.strerror or str(error), "a readable file", "check its permissions") from None
     encoding = locale.getpreferredencoding(do_setlocale=False)
     if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         cure = "save it as UTF-8, without a byte order mark"
         raise UserError(path, "it begins with a byte order mark", f"plain text in {encoding}", cure)
     parser = configparser.RawConfigParser()
-    parser.optionxform = str
+    parser.optionxform = str  # type: ignore[method-assign, assignment]  # the way that the library documents
     # The library's own messages hold whole lines of the file, and so keys.
     try:
         parser.read_string(data.decode(encoding))
@@ -57,16 +58,18 @@ def check_file(path: Path) -> None:
         found = f"line {error.lineno}: {error.option} in [{error.section}] is there twice"
         raise UserError(path, found, "each option once", "leave one of them out") from None
     except configparser.MissingSectionHeaderError as error:
-        found, cure = f"line {error.lineno} stands in no section", "put a line such as [gelbooru] above it"
+        found, cure = f"line {error.lineno} is in no section", "put a line such as [gelbooru] above it"
         raise UserError(path, found, "sections of options", cure) from None
     except configparser.ParsingError as error:
         line = getattr(error, "lineno", None) or error.errors[0][0]
         found = f"line {line} is no option"
         raise UserError(
-            path, found, "lines of NAME = VALUE below a [section]", "mend it, or put a # before it"
+            path, found, "lines of NAME = VALUE below a [section]", "correct it, or put a # before it"
         ) from None
     except ValueError:
-        raise UserError(f"{path}: [core] autoload_range", "neither true nor false", "one of them", "mend it") from None
+        raise UserError(
+            f"{path}: [core] autoload_range", "neither true nor false", "one of them", "correct it"
+        ) from None
 
 
 def check_values() -> None:
@@ -76,7 +79,7 @@ def check_values() -> None:
     from luigi.configuration import get_config
     from luigi.task_register import Register
 
-    config = get_config()
+    config: Any = get_config()
     if not isinstance(config, configparser.RawConfigParser):  # it is TOML, which has types
         return
     tasks = set(Register.task_names())
@@ -88,7 +91,10 @@ def check_values() -> None:
             except configparser.InterpolationError:
                 where = "DEFAULT" if option in config.defaults() else section
                 raise UserError(
-                    f"luigi.cfg: [{where}] {option}", "its value cannot be expanded", "text without % and ${", EXPANSION
+                    f"luigi.cfg: [{where}] {option}",
+                    "its value cannot be expanded",
+                    "text without % and ${",
+                    EXPANSION_FIX,
                 ) from None
         parameters = Register.get_task_cls(section).get_params() if section in tasks else ()
         for name, parameter in parameters:
@@ -101,18 +107,23 @@ def check_values() -> None:
                         f"luigi.cfg: [{section}] {option}",
                         f"{values[option][:100]!r} given",
                         _expected(parameter),
-                        "mend it",
+                        "correct it",
                     ) from None
     for option, value in config.items("resources") if config.has_section("resources") else ():
         if not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
-            raise UserError(f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", "a whole number", "mend it")
-    if config.getint("core", "workers", 1) < 1:
-        raise UserError("luigi.cfg: [core] workers", "fewer than one", "a whole number, 1 or more", "mend it")
+            raise UserError(
+                f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", "a whole number", "correct it"
+            )
+    settings: Any = config  # Luigi's own signatures
+    if settings.getint("core", "workers", 1) < 1:
+        raise UserError("luigi.cfg: [core] workers", "fewer than one", "a whole number, 1 or more", "correct it")
     for option in ("no_configure_logging", "rpc_log_retries"):
         try:
-            config.getboolean("core", option, None)
+            settings.getboolean("core", option, None)
         except ValueError:
-            raise UserError(f"luigi.cfg: [core] {option}", "neither true nor false", "one of them", "mend it") from None
+            raise UserError(
+                f"luigi.cfg: [core] {option}", "neither true nor false", "one of them", "correct it"
+            ) from None
 
 
 def _expected(parameter) -> str:
@@ -131,8 +142,8 @@ def _expected(parameter) -> str:
     return next((words for type_, words in kinds.items() if isinstance(parameter, type_)), "another value")
 
 
-def remember_keys() -> None:
-    """Hide the keys of luigi.cfg in all that is printed from now on: Luigi's own warnings and errors tell values."""
+def redact_keys() -> None:
+    """Hide the keys of luigi.cfg in all later output: Luigi's own warnings and errors contain values."""
     from luigi.configuration import get_config
 
     config = get_config()
@@ -143,7 +154,7 @@ def remember_keys() -> None:
 
 
 try:
-    for _place in filter(None, (*PLACES, os.environ.get("LUIGI_CONFIG_PATH"))):
+    for _place in filter(None, (*CONFIG_FILES, os.environ.get("LUIGI_CONFIG_PATH"))):
         check_file(Path(_place))
 except UserError as error:
     if sys.argv[:1] != ["-m"] and not is_luigi_command():  # a program imports the tasks

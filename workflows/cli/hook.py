@@ -1,8 +1,8 @@
-"""`python -m workflows hook on|off`: lets the bare `luigi BuildFaceDataset` find our tasks in the active environment.
+"""`python -m workflows hook on|off`: let `luigi BuildFaceDataset` work without `--module workflows`.
 
-Luigi itself has no such hook. A `.pth` file in the environment's site-packages is read whenever its Python starts; ours
-is one line that acts for the `luigi` script alone, when no --module is given and the task's name is one of ours: then
-it puts `--module workflows` on the command line. For any other program it compares one string.
+Luigi itself has no such hook. Python reads the `.pth` files in its site-packages at every start. Ours is one line that
+adds `--module workflows` to the command line if the program is the `luigi` script, no --module is given, and the task
+is one of ours. For any other program it compares one string.
 """
 
 import os
@@ -10,12 +10,11 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-from luigi.task_register import Register
-
 from pipeline.errors import UserError
+from workflows.cli import help as help_texts
 
-# One line: `site` runs lines that begin with "import", each by itself. It may never raise: that would be said at every
-# start of every Python program in the environment.
+# One line: `site` runs lines that begin with "import", each by itself. It must never raise: the error would be
+# printed at every start of every Python program in the environment.
 _LINE = (
     "import sys; a = getattr(sys, 'argv', ['']); "
     "a[1:1] = ['--module', 'workflows'] if a[0].replace('\\\\', '/').rsplit('/', 1)[-1] in ('luigi', 'luigi.exe') "
@@ -27,36 +26,34 @@ def _file() -> Path:
     return Path(sysconfig.get_path("purelib")) / "anime_face_gans_luigi.pth"
 
 
-def _our_tasks() -> tuple[str, ...]:
-    return tuple(
-        name for name in Register.task_names() if Register.get_task_cls(name).__module__.startswith("workflows.")
-    )
+def enable() -> str:
+    """Write the .pth file and return a line that says so. Raise UserError if the environment is read-only.
 
-
-def on() -> str:
-    """Switch it on; say so. New tasks need it switched on again. Raises UserError if the environment is read-only."""
+    New tasks need it written again."""
     file = _file()
     try:
         with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False) as scratch:
-            scratch.write(_LINE.format(tasks=_our_tasks()))
+            scratch.write(_LINE.format(tasks=tuple(help_texts.task_names())))
         os.chmod(scratch.name, 0o644)
         os.replace(scratch.name, file)
     except OSError as error:
-        raise _told(file, error) from error
+        raise _read_only(file, error) from error
     return f"on: luigi BuildFaceDataset works without --module in this environment ({file})"
 
 
-def off() -> str:
-    """Switch it off, without a trace; say so."""
+def disable() -> str:
+    """Remove the .pth file and return a line that says so. Raise UserError if the environment is read-only."""
     file = _file()
     try:
         file.unlink()
     except FileNotFoundError:
         return "off: it was not on"
     except OSError as error:
-        raise _told(file, error) from error
+        raise _read_only(file, error) from error
     return f"off: removed {file}"
 
 
-def _told(file: Path, error: OSError) -> UserError:
-    return UserError(file, error.strerror, "a writable environment", "activate a virtual environment of your own")
+def _read_only(file: Path, error: OSError) -> UserError:
+    return UserError(
+        file, error.strerror or str(error), "a writable environment", "activate a virtual environment of your own"
+    )

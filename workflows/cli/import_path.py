@@ -1,7 +1,6 @@
-"""Which folders a command imports from: not the current one, which is the user's and may have a `models/`, a `torch.py`
-or a `random.py` of its own.
+"""The import path of a command: without the current folder, which may hold a `models/`, a `torch.py` or a `random.py`.
 
-Imports nothing that Python has not imported at its start: until `forget_current_folder` it could be the user's.
+This module imports only what Python itself imports at its start: anything else could come from the current folder.
 """
 
 import itertools
@@ -25,18 +24,18 @@ def _names_workflows(option: str, arguments: list[str]) -> bool:
     return (option, "workflows") in itertools.pairwise(arguments) or f"{option}=workflows" in arguments
 
 
-def without_current_folder(entries: list[str]) -> list[str]:
-    """Return the entries of an import path but for the current folder, which `python -m` puts first, and which an empty
-    entry of PYTHONPATH names; with it if the program itself lies there."""
+def drop_current_folder(entries: list[str]) -> list[str]:
+    """Return an import path without the current folder, which `python -m` puts first, and which an empty entry of
+    PYTHONPATH means. If the program itself lies there, it is kept."""
     return [entry for entry in entries if _is_current(ROOT) or not _is_current(entry)]
 
 
-def forget_current_folder() -> None:
-    """Take the current folder from the import path of this process and of those that it starts."""
-    sys.path[:] = without_current_folder(sys.path)
+def remove_current_folder() -> None:
+    """Remove the current folder from the import path of this process and of those that it starts."""
+    sys.path[:] = drop_current_folder(sys.path)
     os.environ["PYTHONSAFEPATH"] = "1"  # Python 3.11 and later: `python -m` and `-c` leave the current folder out
     if given := os.environ.get("PYTHONPATH"):
-        os.environ["PYTHONPATH"] = os.pathsep.join(without_current_folder(given.split(os.pathsep)))
+        os.environ["PYTHONPATH"] = os.pathsep.join(drop_current_folder(given.split(os.pathsep)))
 
 
 def _is_current(folder: str) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 def main(arguments: list[str]) -> str:
     """Write the tar; return the line that says so. Raise UserError."""
     parser = argparse.ArgumentParser(prog="python -m workflows pack", description=__doc__)
-    parser.add_argument("name", metavar="NAME", help="of the dataset: datasets/NAME below the data root")
-    parser.add_argument("file", metavar="FILE.tar", nargs="?", help="what to write; NAME.tar if it is not given")
-    parser.add_argument("--data-root", default="data", help="folder of the datasets (default: data)")
+    parser.add_argument("name", metavar="NAME", help="name of the dataset: datasets/NAME below the data root")
+    parser.add_argument("file", metavar="FILE.tar", nargs="?", help="file to write (default: NAME.tar)")
+    parser.add_argument("--data-root", default="data", help="folder of datasets and runs (default: data)")
     given = parser.parse_args(arguments)
     from pipeline.datasets.pack import pack  # late: --help needs none of it
 

@@ -1,6 +1,6 @@
-"""How a command ends by a signal: in good order at the first, at once at the second.
+"""How a signal ends a command: in good order at the first, at once at the second.
 
-`heed_signals` is called before Luigi is imported, which takes a while.
+`install_signal_handlers` is called before Luigi is imported, which takes a while.
 """
 
 import contextlib
@@ -12,22 +12,22 @@ import signal
 import sys
 import threading
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 10  # from the first signal on, for work to end in good order
-SAME_S = 0.3  # signals within this are one event: a terminal that closes and its shell both send SIGHUP
+SAME_EVENT_S = 0.3  # signals within this are one event: a terminal that closes and its shell both send SIGHUP
 POLL_S = 0.5
 
 _received: list[int] = []
-"""Signals that asked this process to end, of which its main thread knows."""
+"""Signals that ended the work of the main thread."""
 _noticed: list[int] = []
-"""The first of them, of which the main thread may not know yet."""
+"""The first of them, which may not have reached the main thread yet."""
 _is_saving = threading.Event()
 
 
 @functools.cache
-def heed_signals() -> None:
+def install_signal_handlers() -> None:
     """Raise KeyboardInterrupt in the main thread at the first SIGINT, SIGTERM or SIGHUP, so that work ends in good
     order; end the process at the second, or after GRACE_S. A signal that is ignored, as by nohup, stays ignored."""
     for number in SIGNALS:
@@ -62,36 +62,37 @@ def _watch(reader: int) -> None:
         ready, *_ = select.select([reader], [], [], POLL_S)
         is_again = bool(ready) and any(number in SIGNALS for number in os.read(reader, 1))
         passed = time.monotonic() - first
-        if is_again and passed > SAME_S and not _is_forked():
-            end_now()
+        if is_again and passed > SAME_EVENT_S and not _is_forked():
+            exit_now()
         if passed > GRACE_S and not _is_saving.is_set() and not _forked_tasks():
-            end_now()
+            exit_now()
 
 
 def wait_for_save() -> None:
-    """Lift the limit of GRACE_S: a training finishes its step and saves, which may take longer."""
+    """Lift the limit of GRACE_S for a training that finishes its step and saves."""
     _is_saving.set()
 
 
-def end_if_asked() -> None:
-    """End the process, once its work has ended, if a signal asked for it: without waiting for threads and workers."""
+def exit_if_interrupted() -> None:
+    """End the process if a signal ended its work, without waiting for threads and workers."""
     if _received:
         for task in _forked_tasks():
             task.join()
-        end_now()
+        exit_now()
 
 
-def end_now() -> NoReturn:
+def exit_now() -> NoReturn:
     """End this process and its children at once, with one line that says by which signal."""
     number = next(iter(_received + _noticed), signal.SIGINT)
     name = "keyboard" if number == signal.SIGINT else signal.Signals(number).name
-    if not _is_forked():  # the command says it
+    if not _is_forked():  # the command prints it
         line = f"error: {name}: interrupted; what was done is kept; run the same command again to go on\n"
         with contextlib.suppress(OSError):  # the terminal may be gone
             os.write(2, line.encode())  # not sys.stderr, which the main thread may be writing to
     for child in multiprocessing.active_children():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
+            if child.pid is not None:
+                os.kill(child.pid, signal.SIGKILL)
     os._exit(128 + number)
 
 
@@ -105,22 +106,24 @@ def _forked_tasks() -> list[multiprocessing.Process]:
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace) -> None:
-    end_if_asked()
+    exit_if_interrupted()
     sys.__excepthook__(kind, error, trace)
 
 
 def _on_unraisable(raised) -> None:
-    """An interrupt that came while Python could not raise it, as in `__del__`."""
+    """Exit if the exception is an interrupt, which Python cannot raise in `__del__`."""
     if isinstance(raised.exc_value, KeyboardInterrupt):
-        end_if_asked()
+        exit_if_interrupted()
     sys.__unraisablehook__(raised)
 
 
 class TaskProcess:
-    """Around each task that Luigi runs: its `[worker] task_process_context`. With `--workers 2` a task has a process of
-    its own, forked from the command; it ends with the command, and says nothing when a signal ends both."""
+    """Context of each task that Luigi runs: its `[worker] task_process_context`.
 
-    def __init__(self, process):
+    With `--workers 2` a task has a process of its own, forked from the command. It ends with the command, and prints
+    nothing when a signal ends both."""
+
+    def __init__(self, process: Any):
         self._is_forked = process.use_multiprocessing
 
     def __enter__(self) -> None:
@@ -128,8 +131,11 @@ class TaskProcess:
             from pipeline.parallel import end_with_parent
 
             _start_watch()
-            end_with_parent(multiprocessing.parent_process().pid)
+            parent = multiprocessing.parent_process()
+            assert parent is not None
+            assert parent.pid is not None
+            end_with_parent(parent.pid)
 
     def __exit__(self, *raised) -> None:
         if self._is_forked:
-            end_if_asked()
+            exit_if_interrupted()

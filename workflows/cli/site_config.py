@@ -1,7 +1,8 @@
-"""What luigi.cfg says of a source on the web: one section for each, named after it; and [web] for all."""
+"""Settings of web sources in luigi.cfg: a section per source, named after it, and [web] for all of them."""
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luigi.configuration import get_config
@@ -9,59 +10,67 @@ from luigi.configuration import get_config
 from pipeline import redaction
 from pipeline.errors import UserError
 
+if TYPE_CHECKING:
+    from pipeline.crawl.crawl import Crawl
+    from pipeline.store import Store
+
 SETTINGS = ("base_url", "file_base_url", "rate", "ratings", "files", "pages", "connections", "strict_hash")
-OF_ALL = ("contact", "file_seconds", "file_megabytes", "page_seconds", "backoff")
+WEB_SETTINGS = ("contact", "file_seconds", "file_megabytes", "page_seconds", "backoff")
 FILES = ("original", "sample")
-_YES_NO = ("false", "true")
+_BOOLEANS = ("false", "true")
 
 
-def harvest_of(source: str, query: str, path: Path | None, store, *, needs_site: bool = True):
-    """pipeline.crawl.crawl.Harvest of a question to a row of SOURCES, as the configuration and the block list have it.
-    `needs_site`: whether the site itself is asked, and not only hosts of files. Raises UserError."""
+def harvest_of(source: str, query: str, path: Path | None, store: "Store", *, needs_site: bool = True) -> "Crawl":
+    """Return the Crawl of a query to a web source, with the settings of luigi.cfg and the block list. Raise UserError.
+
+    needs_site: whether the site itself is requested, and not only hosts of files."""
     from pipeline import blocklist
     from pipeline.crawl.crawl import Crawl
     from pipeline.sources import SOURCES
-    from pipeline.sources.web_source import Query
+    from pipeline.sources.web_source import Query, WebSource
     from pipeline.web.http import user_agent
 
     site = SOURCES[source]
+    assert isinstance(site, WebSource), f"{source} is not on the web"
     user = ["user_id"] if "login" in site.keys else []
     money = ["max_cost_usd"] if site.max_cost_usd is not None else []
-    said = _Section(source, (*SETTINGS, *site.keys, *user, *site.options, *money))
-    base_url = said.url("base_url", site.base_url)
+    section = _Section(source, (*SETTINGS, *site.keys, *user, *site.options, *money))
+    base_url = section.url("base_url", site.base_url)
     if site.page_size and not base_url and needs_site:
-        raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "say which it is")
-    policy = _policy(said, site.rate, said.text("user_id") if user else "")
-    keys = {name: said.key(name) for name in site.keys if said.text(name)}
+        raise UserError(f"[{source}] of luigi.cfg", "no base_url", "the address of a site", "set base_url")
+    policy = _policy(section, site.rate, section.text("user_id") if user else "")
+    keys = {name: section.key(name) for name in site.keys if section.text(name)}
     return Crawl(
         source=source,
         site=site,
         query=Query(
             text=query,
             base_url=base_url,
-            file_base_url=said.url("file_base_url", site.file_base_url),
-            ratings=tuple(re.split(r"[,\s]+", said.text("ratings").strip())) if said.text("ratings") else site.ratings,
-            files=said.one_of("files", FILES),
+            file_base_url=section.url("file_base_url", site.file_base_url),
+            ratings=tuple(re.split(r"[,\s]+", section.text("ratings").strip()))
+            if section.text("ratings")
+            else site.ratings,
+            files=section.one_of("files", FILES),
             keys=keys,
             path=path,
-            pages=int(said.number("pages", 1000, least=1)),
+            pages=int(section.number("pages", 1000, least=1)),
             agent=user_agent(policy.about),
-            options={name: said.option(name, default) for name, default in site.options.items()},
+            options={name: section.option(name, default) for name, default in site.options.items()},
         ),
         policy=policy,
         store=store,
-        connections=int(said.number("connections", 2, least=1, most=64)),
-        is_strict=said.one_of("strict_hash", _YES_NO) == "true",
-        max_cost_usd=said.number("max_cost_usd", site.max_cost_usd, least=0) if money else float("inf"),
+        connections=int(section.number("connections", 2, least=1, most=64)),
+        is_strict=section.one_of("strict_hash", _BOOLEANS) == "true",
+        max_cost_usd=section.number("max_cost_usd", site.max_cost_usd or 0, least=0) if money else float("inf"),
         blocked=blocklist.read(store.root),
     )
 
 
-def _policy(said: "_Section", rate: float, user_id: str):
+def _policy(section: "_Section", rate: float, user_id: str):
     from pipeline.web.client import CrawlPolicy
 
-    of_all = _Section("web", OF_ALL)
-    contact = of_all.text("contact")
+    web = _Section("web", WEB_SETTINGS)
+    contact = web.text("contact")
     if not re.fullmatch(r"[ -~]{0,200}", contact) or set("()") & set(contact):
         raise UserError(
             "[web] of luigi.cfg", f"contact = {contact[:100]!r}", "plain letters without brackets", "mend it"
@@ -69,22 +78,22 @@ def _policy(said: "_Section", rate: float, user_id: str):
     about = ["dataset builder"] + ([f"contact: {contact}"] if contact else [])
     if user_id:  # Danbooru asks programs to name their user
         if not user_id.isdigit():
-            raise UserError(f"[{said.name}] of luigi.cfg", f"user_id = {user_id[:100]}", "a number", "mend it")
+            raise UserError(f"[{section.name}] of luigi.cfg", f"user_id = {user_id[:100]}", "a number", "mend it")
         about.append(f"user #{user_id}")
-    named = (said.text(name) for name in ("base_url", "file_base_url"))
+    named = (section.text(name) for name in ("base_url", "file_base_url"))
     return CrawlPolicy(
-        rate=said.number("rate", rate, least=0),
+        rate=section.number("rate", rate, least=0),
         about="; ".join(about),
         local_hosts=frozenset(urlsplit(url).netloc for url in named if url),
-        backoff=of_all.number("backoff", CrawlPolicy.backoff, least=0),
-        page_seconds=of_all.number("page_seconds", CrawlPolicy.page_seconds, least=1),
-        file_seconds=of_all.number("file_seconds", CrawlPolicy.file_seconds, least=1),
-        file_bytes=int(of_all.number("file_megabytes", CrawlPolicy.file_bytes / 1e6, least=0.001) * 1e6),
+        backoff=web.number("backoff", CrawlPolicy.backoff, least=0),
+        page_seconds=web.number("page_seconds", CrawlPolicy.page_seconds, least=1),
+        file_seconds=web.number("file_seconds", CrawlPolicy.file_seconds, least=1),
+        file_bytes=int(web.number("file_megabytes", CrawlPolicy.file_bytes / 1e6, least=0.001) * 1e6),
     )
 
 
 class _Section:
-    """One section of luigi.cfg. Raises UserError for an option that is none, or a value that cannot be."""
+    """One section of luigi.cfg. Unknown options and invalid values raise UserError."""
 
     def __init__(self, name: str, options: tuple[str, ...]):
         self.name = name
@@ -95,10 +104,11 @@ class _Section:
             raise UserError(f"[{name}] of luigi.cfg", f"{key} is no setting", " ".join(options), "mend it")
 
     def text(self, key: str) -> str:
+        """Return the option as it is; empty if it is not set."""
         return self._values[key].strip()
 
     def key(self, name: str) -> str:
-        """One of the user's keys. Never told, not even in an error."""
+        """Return one of the user's keys, which no output may contain, not even an error."""
         redaction.register([self.text(name)])
         if not re.fullmatch("[!-~]+", self.text(name)):
             found = f"{name} has blanks, or characters that no key has"
@@ -106,13 +116,13 @@ class _Section:
         return self.text(name)
 
     def option(self, name: str, default: str) -> str:
-        """A source's own: yes or no where the default is."""
-        if default in _YES_NO:
-            return self.one_of(name, (default, *(choice for choice in _YES_NO if choice != default)))
+        """Return a source's own option: true or false if its default is one of them."""
+        if default in _BOOLEANS:
+            return self.one_of(name, (default, *(choice for choice in _BOOLEANS if choice != default)))
         return self.text(name) or default
 
     def url(self, key: str, default: str) -> str:
-        """Without a slash at its end."""
+        """Return an http(s) address without a slash at its end."""
         from pipeline.urls import absolute_url
 
         url = self.text(key) or default
@@ -124,6 +134,7 @@ class _Section:
         return url.rstrip("/")
 
     def number(self, key: str, default: float, *, least: float, most: float = 1e12) -> float:
+        """Return the option as a number from `least` to `most`."""
         text = self.text(key)
         try:
             value = float(text) if text else default
@@ -134,7 +145,7 @@ class _Section:
         return value
 
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:
-        """The first if nothing is said."""
+        """Return the option, which is one of `choices`; the first if it is not set."""
         text = self.text(key) or choices[0]
         if text not in choices:
             raise self._wrong(key, " or ".join(choices))

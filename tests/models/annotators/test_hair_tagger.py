@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from safetensors import safe_open
 
@@ -26,6 +27,7 @@ def normalised(pictures: np.ndarray) -> np.ndarray:
     return np.float32(pictures) / 127.5 - 1
 
 
+@pytest.mark.full
 def test_it_learns_which_colour_is_where_hair_is():
     torch.manual_seed(0)
     config, learned, held_out = PRESETS["tiny"], patches(64), patches(32, seed=1)
@@ -69,6 +71,7 @@ def test_only_colours_of_hair_and_of_what_is_beside_it_name_it():
     assert not torch.allclose(names[1], names[3], atol=1e-4)
 
 
+@pytest.mark.full
 def test_the_task_trains_and_says_how_reliable_it_is(tmp_path):
     luigi(tmp_path, "TrainHairTagger", "--preset", "tiny", "--jobs", "1")
     run = tmp_path / "data/runs/hair_tagger-tiny"

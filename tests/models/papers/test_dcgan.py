@@ -42,6 +42,7 @@ def test_parameter_counts_are_the_published_ones():
     assert count(dcgan.Generator96(dcgan.PRESETS96["paper"])) == 12_658_432
 
 
+@pytest.mark.full
 def test_the_table_is_printed_for_people_and_programs():
     for_people, for_programs = (
         subprocess.run(

@@ -256,6 +256,7 @@ def test_batch_norm_alone_is_torchs():
         ours(torch.zeros(3, 4, 5))
 
 
+@pytest.mark.full
 def test_sliced_wasserstein_sees_blur_colour_and_collapse():
     from pipeline.sources.drawn import draw
 

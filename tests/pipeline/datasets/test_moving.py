@@ -448,7 +448,7 @@ def test_pack_refuses_in_one_line(arguments, words, here, monkeypatch):
     from workflows.cli import errors as console
 
     monkeypatch.chdir(here)
-    monkeypatch.setattr("argparse.ArgumentParser.error", console._misused)
+    monkeypatch.setattr("argparse.ArgumentParser.error", console._raise_usage_error)
     with pytest.raises(UserError, match=words) as told:
         pack_command.main([*arguments, *["--data-root", str(here)] * bool(arguments)])
     assert "\n" not in str(told.value)

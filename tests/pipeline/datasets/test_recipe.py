@@ -95,6 +95,7 @@ def test_rebuilt_elsewhere_it_is_the_same(first, tmp_path, site):
     assert sum(asked.values()) == len(site.log)  # nor anything, the second time
 
 
+@pytest.mark.full
 def test_what_vanished_or_changed_is_told_and_the_rest_is_the_same(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     pictures = sorted(set(whole["source_id"]))
@@ -118,6 +119,7 @@ def test_what_vanished_or_changed_is_told_and_the_rest_is_the_same(first, tmp_pa
     same_but_for_the_time(whole, manifest(place))
 
 
+@pytest.mark.full
 def test_a_drawn_dataset_is_drawn_again_to_the_byte(tmp_path):
     luigi(tmp_path, "BuildFaceDataset", "--limit", "10", "--seed", "3", "--box-scale", "1.3", "--rotation", "7")
     luigi(tmp_path, "ExportRecipe")
@@ -263,6 +265,7 @@ def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     )
 
 
+@pytest.mark.full
 def test_a_rebuild_of_a_recipe_heeds_the_block_list(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     artist, victim = whole["artist"].iloc[0], whole[whole["artist"] != whole["artist"].iloc[0]].iloc[0]
@@ -357,6 +360,7 @@ def test_groups_that_were_named_by_it_are_named_anew():
     assert left["split"] == [split_of("b")] * 2 + ["val"] * 2
 
 
+@pytest.mark.full
 def test_what_could_not_be_had_of_an_artist_leaves_no_row_either(tmp_path, site):
     place = configure(tmp_path, site)
     posts = [post for post in site.posts if post.is_picture and post.rating == "general" and not post.is_hidden]
@@ -415,6 +419,7 @@ def test_the_same_file_from_an_address_that_names_no_artist_leaves_no_trace_eith
     assert holding(place / "data", {victim.image_id, victim.face_id, "mirror.example"}) == {}
 
 
+@pytest.mark.full
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_taken_down(place):
     whole = manifest(place)
     (place / "data/recipes/junk.parquet").write_bytes(b"junk")
@@ -497,6 +502,7 @@ def test_a_rebuild_after_a_takedown_knows_what_is_missing(first, tmp_path, site)
     assert "`harvest`" not in card
 
 
+@pytest.mark.full
 def test_a_rebuild_leaves_the_sites_own_harvests_alone_and_takes_what_is_here(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     changed = whole["source_id"].iloc[3]
@@ -512,6 +518,7 @@ def test_a_rebuild_leaves_the_sites_own_harvests_alone_and_takes_what_is_here(fi
     same_but_for_the_time(whole, manifest(place))
 
 
+@pytest.mark.full
 def test_a_recipe_is_no_way_round_ratings_and_no_picture_is_lost_from_its_report(first, tmp_path, site):
     import pyarrow.parquet as pq
 

@@ -93,6 +93,7 @@ def test_a_picture_has_the_size_that_is_asked_for_and_its_faces_grow_with_it(siz
     assert all(0.11 * size < mark.side < 0.57 * size for mark in marks)
 
 
+@pytest.mark.full
 def test_marks_are_within_their_ranges(many):
     for picture, faces in many:
         assert picture.shape == (SIZE, SIZE, 3)

@@ -235,6 +235,7 @@ def crowd() -> np.ndarray:
     return np.vstack([np.hstack(tiles[row % 4 :] + tiles[: row % 4]) for row in range(16)])
 
 
+@pytest.mark.full
 def test_of_a_crowd_nobody_is_lost(crowd, cascade):
     counts = {sweep: len(lbpcascade(crowd, 30, SWEEPS[sweep], cascade)) for sweep in ("off", "fast")}
     assert counts["fast"] >= max(counts["off"], 0.95 * 256)

@@ -50,6 +50,7 @@ def test_the_weights_that_are_shipped_find_drawn_portraits_at_their_place_and_ti
     assert face_network.WEIGHTS.stat().st_size < 2_000_000
 
 
+@pytest.mark.full
 def test_full_finds_faces_on_their_side_and_on_their_head():
     right = {"fast": 0, "full": 0}
     for i in range(8):
@@ -220,6 +221,7 @@ def trained(run, steps: int) -> FaceDetector:
     return trainee
 
 
+@pytest.mark.full
 def test_the_loss_goes_down_and_a_run_that_goes_on_is_the_same(tmp_path):
     from tests.models.test_every_model import the_same
 
@@ -253,6 +255,7 @@ def test_scenes_are_drawn_in_their_order_however_many_draw(tmp_path):
     assert {tuple(row) for row in scenes.of(7)} == {(f.x, f.y, f.side, f.tilt, f.is_clear) for f in faces}
 
 
+@pytest.mark.full
 def test_the_task_trains_from_nothing_what_the_finder_reads(tmp_path):
     tiny = ("TrainFaceDetector", "--preset", "tiny")
     luigi(tmp_path, *tiny, "--steps", "4")

@@ -338,6 +338,7 @@ def weights(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.full
 def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights, tmp_path, monkeypatch):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -386,6 +387,7 @@ def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_
     assert sizes == {illustration2vec.BATCH}  # of another size some would differ, on some numbers of threads
 
 
+@pytest.mark.full
 def test_a_sites_tags_are_still_known_after_its_own(weights, tmp_path, monkeypatch):
     monkeypatch.setenv("ANIME_ASSETS", str(weights))
     manifest = tmp_path / "data/datasets/faces/manifest.parquet"

@@ -97,6 +97,7 @@ def test_another_character_in_the_same_pose_is_none(drawn, tmp_path):
         assert not near.confirm((text(picture, tmp_path), text(other, tmp_path)))
 
 
+@pytest.mark.full
 def test_the_same_drawing_with_hair_of_another_color_is_none(tmp_path):
     is_copy = []
     for i in range(DRAWN):
@@ -141,6 +142,7 @@ def test_candidates_are_those_of_comparing_all():
     assert len(y) > 100
 
 
+@pytest.mark.full
 def test_cells_miss_next_to_nothing():
     count, copies = 40_000, 2_000
     found = set(near.candidates(planted(count, copies, 0.2)))

@@ -780,6 +780,7 @@ def test_a_damaged_page_in_euc_jp_loses_no_more_than_the_damage():
 MEGABYTE = 1 << 20
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("body", "words"),
     [

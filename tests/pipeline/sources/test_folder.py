@@ -149,6 +149,7 @@ def test_tables_may_hold_odd_line_ends_and_paths(tmp_path):
     assert described(tmp_path, "b.png").tags == ("hat",)
 
 
+@pytest.mark.full
 def test_a_table_that_unpacks_to_gigabytes_is_one_drop(tmp_path):
     write(tmp_path, "a.png")
     table = pa.table(

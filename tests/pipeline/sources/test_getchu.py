@@ -614,6 +614,7 @@ def test_pages_as_messy_as_they_come(change):
 IMAGE = '<img src="/brandnew/1366941/c1366941chara1.jpg">'
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     "page",
     [

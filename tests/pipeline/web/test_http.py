@@ -93,6 +93,7 @@ def test_a_body_comes_whole_also_behind_a_redirect_and_we_say_who_we_are(host):
     assert all(agent.startswith("anime-face-gans/") and "Mozilla" not in agent for agent in WebSource.agents)
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("path", "words"),
     [

@@ -129,7 +129,7 @@ def _faults(trial: Trial, outcome: Outcome) -> list[str]:
         faults.append(f"{outcome.was_killed}: {outcome.seconds:.0f} s, {outcome.peak / 1e6:.0f} MB")
     elif outcome.peak > MAX_BYTES:
         faults.append(f"{outcome.peak / 1e6:.0f} MB")
-    if "Traceback (most recent call last)" in outcome.stderr or "fault of the program" in outcome.stderr:
+    if "Traceback (most recent call last)" in outcome.stderr or "bug in the program" in outcome.stderr:
         faults.append("a traceback")
     if outcome.code < 0 and not outcome.was_killed:
         faults.append(f"ended by signal {-outcome.code}")

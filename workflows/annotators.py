@@ -1,0 +1,77 @@
+"""DrawScenes -> TrainFaceDetector, DrawHair -> TrainHairTagger: the weights that `pipeline` ships."""
+
+from pathlib import Path
+
+from workflows.base.annotator_training import Drawn, DrawnTraining
+from workflows.cli.parameters import Choice
+
+
+class DrawScenes(Drawn):
+    """Drawn scenes with faces, as arrays of about 200 KB each."""
+
+    def digest_inputs(self) -> list:
+        """Return what the pictures depend on, as JSON values."""
+        from pipeline.training_data import detector_scenes as face_scenes
+
+        return [face_scenes.VERSION, face_scenes.SIZE, self.seed, self.count]
+
+    def make(self, out: Path) -> None:
+        """Draw the pictures into the empty folder `out`."""
+        from pipeline.training_data import detector_scenes as face_scenes
+
+        face_scenes.draw_all(self.seed, self.count, out, jobs=self.jobs)
+
+
+class TrainFaceDetector(DrawnTraining):
+    """The network of `--detector network`, trained on drawn scenes alone."""
+
+    model = "face_detector"
+
+    def presets(self) -> dict:
+        """Return the training's Config by preset."""
+        from models.annotators.face_detector import PRESETS
+
+        return PRESETS
+
+    def drawn(self) -> dict[str, Drawn]:
+        """Return the tasks that draw the training set, by role."""
+        count = self.config.scenes + self.config.held_out
+        return {"scenes": DrawScenes(count=count, seed=self.seed, data_root=self.data_root, jobs=self.jobs)}
+
+
+class DrawHair(Drawn):
+    """Drawn heads with hair of many colours, as arrays."""
+
+    style = Choice(("character", "icon"), default="character", description="drawing style")
+
+    def digest_inputs(self) -> list:
+        """Return what the pictures depend on, as JSON values."""
+        from pipeline.training_data import hair_patches as hair_patches
+
+        return [hair_patches.VERSION, self.style, self.seed, self.count]
+
+    def make(self, out: Path) -> None:
+        """Draw the pictures into the empty folder `out`."""
+        from pipeline.training_data import hair_patches as hair_patches
+
+        hair_patches.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
+
+
+class TrainHairTagger(DrawnTraining):
+    """The network of `--hair-tagger color`, trained on drawn heads alone."""
+
+    model = "hair_tagger"
+
+    def presets(self) -> dict:
+        """Return the training's Config by preset."""
+        from models.annotators.hair_tagger import PRESETS
+
+        return PRESETS
+
+    def drawn(self) -> dict[str, Drawn]:
+        """Return the tasks that draw the training set, by role."""
+        same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
+        return {
+            "learned": DrawHair(count=self.config.patches, **same),
+            "held_out": DrawHair(count=self.config.held_out, style="icon", **same),
+        }

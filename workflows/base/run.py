@@ -1,0 +1,100 @@
+"""A dataset that a training reads, and a run by its name."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.cli.parameters import FilePath
+from workflows.face_dataset import BuildFaceDataset
+
+
+class Dataset(luigi.Task):
+    """datasets/NAME, whichever task built it. Only a `faces` that never existed is built first, with the defaults."""
+
+    name = luigi.Parameter()
+    data_root = FilePath(default=Path("data"), significant=False)
+
+    @property
+    def folder(self) -> Path:
+        """Return the dataset's folder."""
+        return self.data_root / "datasets" / self.name
+
+    def requires(self) -> BuildFaceDataset | list[luigi.Task]:
+        """Return the build of the default dataset if this is it and it never existed."""
+        if self.name == "faces" and not os.path.lexists(self.folder):
+            return BuildFaceDataset(data_root=self.data_root)
+        return []
+
+    def output(self) -> luigi.LocalTarget:
+        """Return the manifest."""
+        return luigi.LocalTarget(self.folder / "manifest.parquet")
+
+    def check(self) -> None:
+        """Raise UserError if it is damaged, or is missing and will not be built."""
+        check_run_name("--dataset", self.name)
+        if os.path.lexists(self.folder):
+            from pipeline.manifest import check_folder
+
+            check_folder(self.folder)
+        elif self.name == "faces":
+            self._check_default()
+        else:
+            raise UserError(
+                f"--dataset {self.name}",
+                f"there is no {self.output().path}",
+                "the name of a dataset",
+                f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
+            )
+
+    def _check_default(self) -> None:
+        """Raise UserError if `faces` is gone and was not built with the defaults."""
+        from pipeline.datasets import publish as datasets
+
+        held = datasets.request_of(self.data_root, self.name)
+        if held and held != BuildFaceDataset(data_root=self.data_root).asked:
+            made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
+            raise UserError(
+                self.folder,
+                f"is gone; it was made with {made}",
+                "that dataset",
+                "link to it again, if it is in .versions/, copy it here again, or build one: "
+                "luigi --module workflows BuildFaceDataset …",
+            )
+
+
+def check_run_name(option: str, name: str) -> None:
+    """Raise UserError unless the name is one plain file name: it becomes a path below the data root."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}", name):
+        raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
+
+
+class NamedRun(luigi.Task):
+    """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
+
+    run_name = luigi.Parameter(
+        default="", description="run: runs/NAME below the data root; by default MODEL-DATASET-PRESET"
+    )
+    data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
+
+    _visible_in_registry = False  # it is no task by itself …
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls._visible_in_registry = True  # … those of its kind are
+
+    @classmethod
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """Return (name, parameter) of each option, with `run` for `run_name`."""
+        return [("run" if name == "run_name" else name, parameter) for name, parameter in super().get_params()]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__("run_name" if name == "run" else name, value)
+
+    @property
+    def run_folder(self) -> Path:
+        """Return the run's folder."""
+        return self.data_root / "runs" / self.run_name

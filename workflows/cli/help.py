@@ -1,0 +1,127 @@
+"""Help texts: the list of tasks, and the options of one."""
+
+import difflib
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+
+import luigi
+from luigi.task_register import Register
+
+from pipeline.errors import UserError
+
+USAGE = """\
+python -m workflows TASK [--option value …]    run a task
+python -m workflows TASK --help                list its options
+python -m workflows hook on|off                let `luigi TASK` work without `--module workflows`
+python -m workflows pack NAME [FILE.tar]       write one dataset as one file"""
+LUIGI_OPTIONS = (
+    ("--workers N", "tasks that run at once (default 1)"),
+    ("--log-level LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL (default INFO)"),
+    ("--logging-conf-file FILE", "configuration of Python's logging"),
+    ("--help-all", "list all options of Luigi and of every task"),
+)
+_METAVARS = {luigi.IntParameter: "N", luigi.FloatParameter: "X", luigi.PathParameter: "PATH"}
+_MAX_WIDTH = 110  # columns
+
+
+def task_names() -> list[str]:
+    """Return the names of the tasks of `workflows` that a user can run, sorted. Base classes are not among them."""
+    modules = {name: Register.get_task_cls(name).__module__ for name in Register.task_names()}
+    return sorted(
+        name
+        for name, module in modules.items()
+        if module.startswith("workflows.") and not module.startswith("workflows.base.")
+    )
+
+
+def list_tasks(groups: Mapping[str, tuple[ModuleType, ...]]) -> str:
+    """Return the help of `python -m workflows`: each task with the first sentence of its docstring.
+
+    `groups` are the task modules by heading."""
+    names = task_names()
+    wide = max(map(len, names)) + 2
+    lines = [USAGE]
+    for heading, modules in groups.items():
+        lines += ["", heading]
+        for module in modules:
+            classes = [value for name, value in vars(module).items() if name in names and _is_defined_in(value, module)]
+            for cls in classes:
+                lines += _row(f"  {cls.__name__:<{wide}}", _summary(cls))
+    return "\n".join(lines)
+
+
+def describe_task(name: str) -> str:
+    """Return the help of a task: its docstring, and each of its options once with default and meaning."""
+    cls = Register.get_task_cls(name)
+    rows = list(_options(cls))
+    rows_of_luigi = [*LUIGI_OPTIONS]
+    wide = max(len(option) for option, _ in rows + rows_of_luigi) + 4
+    lines = [f"python -m workflows {name} [--option value …]", "", *_wrapped(cls.__doc__ or ""), "", "options"]
+    for option, text in rows:
+        lines += _row(f"  {option:<{wide - 2}}", text)
+    lines += ["", "options of Luigi"]
+    for option, text in rows_of_luigi:
+        lines += _row(f"  {option:<{wide - 2}}", text)
+    return "\n".join(lines)
+
+
+def check_task_name(name: str) -> None:
+    """Raise UserError, with the names that are most like it, if no task has this name."""
+    if name in Register.task_names():
+        return
+    by_lower_case = {known.lower(): known for known in task_names()}
+    similar = [by_lower_case[found] for found in difflib.get_close_matches(name.lower(), by_lower_case, cutoff=0.5)]
+    found = f"there is no task {name[:100]!r}"
+    expected = "did you mean " + " or ".join(similar) + "?" if similar else "the name of a task"
+    raise UserError("command line", found, expected, "list the tasks with python -m workflows")
+
+
+def _is_defined_in(value: object, module: ModuleType) -> bool:
+    return getattr(value, "__module__", None) == module.__name__
+
+
+def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str]]:
+    """Yield (option with its kind of value, meaning and default) of each parameter."""
+    for name, parameter in sorted(cls.get_params(), key=lambda row: row[0] not in vars(cls)):  # its own first
+        option = "--" + name.replace("_", "-")
+        if not isinstance(parameter, luigi.BoolParameter):
+            option += " " + _metavar(parameter)
+        if not parameter.has_task_value(cls.get_task_family(), name):
+            default = " (required)"
+        else:
+            value = parameter.task_value(cls.get_task_family(), name)
+            default = "" if value is None or value == "" or value is False else f" (default {value})"
+        yield option, (parameter.description or "") + default
+
+
+def _metavar(parameter: luigi.Parameter) -> str:
+    if choices := getattr(parameter, "choices", ()):
+        return "|".join(choices)
+    return next((metavar for kind, metavar in _METAVARS.items() if isinstance(parameter, kind)), "TEXT")
+
+
+def _summary(cls: type[luigi.Task]) -> str:
+    """Return the first paragraph of a docstring, up to its first full stop or colon."""
+    text = " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".")
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size((_MAX_WIDTH, 24)).columns, _MAX_WIDTH) if sys.stdout.isatty() else _MAX_WIDTH
+
+
+def _wrapped(text: str) -> list[str]:
+    paragraphs = text.split("\n\n")
+    lines: list[str] = []
+    for paragraph in paragraphs:
+        lines += [""] * bool(lines) + textwrap.wrap(" ".join(paragraph.split()), _width())
+    return lines
+
+
+def _row(start: str, text: str) -> list[str]:
+    """Return `start` and the wrapped text beside it."""
+    width = max(_width(), len(start) + 30)
+    return textwrap.wrap(text, width, initial_indent=start, subsequent_indent=" " * len(start)) or [start.rstrip()]
