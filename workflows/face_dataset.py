@@ -440,7 +440,7 @@ class BuildFaceDataset(NamedDataset):
     name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
 
     @property
-    def asked(self) -> dict:
+    def request(self) -> dict:
         """Source, query and path of the request."""
         scrape = self.first(ScrapeImages)
         path = str(scrape.path.resolve()) if scrape.path else None

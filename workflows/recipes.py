@@ -140,7 +140,7 @@ class RebuildFaceDataset(NamedDataset):
     name = luigi.Parameter(default="rebuilt", description="of the dataset: datasets/NAME below the data root")
 
     @property
-    def asked(self) -> dict:
+    def request(self) -> dict:
         """Source, query and path of the request."""
 
         from pipeline.datasets import recipe

@@ -39,7 +39,7 @@ class NamedDataset(Stage):
         return KINDS[self.kind_name]
 
     @property
-    def asked(self) -> dict:
+    def request(self) -> dict:
         """Source, query and path: a dataset is not built over one that differs in them, without --replace."""
         raise NotImplementedError
 
@@ -51,7 +51,7 @@ class NamedDataset(Stage):
         datasets.check_name(self.name)
         datasets.check_place(self.data_root, self.name)
         if not self.replace:
-            datasets.check_request(self.data_root, self.name, self.asked, lambda: self.digest)
+            datasets.check_request(self.data_root, self.name, self.request, lambda: self.digest)
         _ = self.corrections  # raises a mistake in them before anything runs
 
     @functools.cached_property
@@ -134,5 +134,5 @@ class NamedDataset(Stage):
 
         from pipeline.datasets import publish as datasets
 
-        datasets.publish(self.store, self.name, self.asked, replace=self.replace)
+        datasets.publish(self.store, self.name, self.request, replace=self.replace)
         logger.info("%s is ready", self.output().path)
