@@ -29,7 +29,7 @@ def offer(**shown) -> RemoteImage:
 
 
 @pytest.mark.parametrize(
-    ("line", "shown", "match_rule"),
+    ("line", "shown", "rule"),
     [
         ("Some One,,,,", {"artist": "some_one"}, "artist"),
         ("some_one,,,,", {"artist": "Somebody, Some One"}, "artist"),
