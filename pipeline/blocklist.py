@@ -199,14 +199,14 @@ def add(root: Path, kind: str, text: str, reason: str, scratch: Path) -> None:
     path, value = file_below(root), parse_cell(kind, text)
     if value in read(root).cells:
         return
-    text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
     file = io.StringIO()
-    columns = [name.strip().lower() for name in next(csv.reader(text.splitlines()[:1]), COLUMNS)]
+    columns = [name.strip().lower() for name in next(csv.reader(existing.splitlines()[:1]), COLUMNS)]
     writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
     if kind not in columns:
         raise UserError(path, f"no column {kind}", _EXAMPLE, "add the column")
-    if not text:
+    if not existing:
         writer.writeheader()
     writer.writerow({kind: text.strip(), "reason": " ".join(reason.split())})
-    complete = text if not text or text.endswith("\n") else text + "\n"
+    complete = existing if not existing or existing.endswith("\n") else existing + "\n"
     replace_file(path, (complete + file.getvalue()).encode(), scratch=scratch)

@@ -34,7 +34,7 @@ class Takedown(luigi.Task):
         from pipeline import blocklist
 
         try:
-            blocklist.cell(self._kind, self._text)
+            blocklist.parse_cell(self._kind, self._text)
         except ValueError as error:
             option = "--" + self._kind.replace("_", "-")
             raise UserError(option, f"'{self._text}' given", str(error), "give it in full") from error

@@ -86,7 +86,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
             text = image_of(text.strip().lower(), tables)
         if text not in removal.faces:  # of a takedown that was killed, whose picture is on the list already
             blocklist.add(root, kind, text, reason, scratch)
-            collect(removal, root, BlockList(frozenset({blocklist.cell(kind, text)})), tables, left)
+            collect(removal, root, BlockList(frozenset({blocklist.parse_cell(kind, text)})), tables, left)
         _check_idle(store)  # what starts from now on reads the longer list
         removal.keep(path, scratch)
         outcome = Outcome(len(removal.seen), len(removal.faces), left)

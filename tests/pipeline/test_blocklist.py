@@ -29,7 +29,7 @@ def offer(**shown) -> RemoteImage:
 
 
 @pytest.mark.parametrize(
-    ("line", "shown", "match_rule"),
+    ("line", "shown", "rule"),
     [
         ("Some One,,,,", {"artist": "some_one"}, "artist"),
         ("some_one,,,,", {"artist": "Somebody, Some One"}, "artist"),
@@ -175,4 +175,4 @@ def test_a_picture_without_artist_and_tags_is_left_undecided(tmp_path, artist, t
     schema = pa.schema([(name, pa.list_(pa.string()) if name == "tags" else pa.string()) for name in row])
     pq.write_table(pa.Table.from_pylist([row, row], schema=schema), tmp_path / "t.parquet")
     assert traces.undecided([tmp_path / "t.parquet"], traces.Removal()) == ([f"{source} 1.png"] if is_told else [])
-    assert traces.undecided([tmp_path / "t.parquet"], traces.Note(images={"a" * 64})) == []
+    assert traces.undecided([tmp_path / "t.parquet"], traces.Removal(images={"a" * 64})) == []
