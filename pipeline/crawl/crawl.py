@@ -26,7 +26,7 @@ from pipeline.crawl.pagination import Paginator
 from pipeline.crawl.plan import plan
 from pipeline.errors import UserError
 from pipeline.images import collect as images
-from pipeline.parallel import Progress
+from pipeline.progress import Progress
 from pipeline.sources.base import Post, Skipped
 from pipeline.sources.web_source import BudgetExceeded, Cursor, Query, RemoteImage, WebSource
 from pipeline.store import Store

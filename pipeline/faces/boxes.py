@@ -1,0 +1,58 @@
+"""Boxes of faces: their geometry, their overlap, and non-maximum suppression."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import cv2
+
+
+class Face(NamedTuple):
+    """A face in a picture."""
+
+    box: tuple[float, float, float, float]
+    """x0, y0, x1, y1 in px of the picture: the upright square of the face's side round its centre."""
+    tilt: float
+    """Degrees it leans, clockwise positive."""
+    score: float
+    """The detector's own confidence."""
+
+
+def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
+    """From its centre and side. The tilt becomes -180 to 180 degrees."""
+    box = tuple(round(float(value), 2) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
+    return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
+
+
+def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
+    """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: (-face.score, face.box)):
+        if not any(overlap(face, other) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def overlap(a: Face, b: Face) -> bool:
+    """Whether two squares, leaning as the faces do, share more than half the smaller: unlike IoU this also sees a
+    small one within a large one."""
+    squares = [square(face) for face in (a, b)]
+    (center_a, (side_a, _), _), (center_b, (side_b, _), _) = squares
+    if math.dist(center_a, center_b) >= (side_a + side_b) / math.sqrt(2):  # their corners do not reach each other
+        return False
+    kind, corners = cv2.rotatedRectangleIntersection(*squares)
+    if kind == cv2.INTERSECT_NONE:
+        return False
+    smaller = min(side**2 for _, (side, _), _ in squares)
+    return cv2.contourArea(cv2.convexHull(corners)) > 0.5 * smaller
+
+
+def square(face: Face) -> tuple:
+    """As cv2 has a rotated rectangle."""
+    x0, y0, x1, y1 = face.box
+    return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt
+
+
+def is_wanted(face: Face, min_face: int) -> bool:
+    """Whether it is large enough. Asked before the better of two overlapping faces is chosen: it may be the smaller."""
+    return face.box[2] - face.box[0] >= min_face
