@@ -15,14 +15,15 @@ from pipeline.faces.views import Pyramid, detection_views, sweep
 
 ANIMEFACE_VERSION = "2.0.3"
 ANIMEFACE_WINDOW = 48  # px: about the smallest face that it finds
-KNOWN_FACE = 0  # the drawn portrait, of seed 0, that shows whether it sees
+KNOWN_FACE = 0  # the drawn portrait, of seed 0, by which the package is checked
 
 
 def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
-    """Imager::AnimeFace, by nagadomi, as PyPI's animeface has it: slower than the cascade by ten times.
+    """Return the faces that Imager::AnimeFace finds in (H, W, 3) uint8 RGB, best first.
 
-    It sees faces that lean by up to 30 degrees by itself. Of what it sees in pictures that are turned further much is
-    no face, and a second look from other angles takes only half of that away: so no sweep turns any for it."""
+    It is ten times slower than the cascade, and finds faces that lean by up to 30 degrees.
+    In views turned further it has many false positives, and checking them from other angles removes only half:
+    so `angles` turns no view, and None leaves out the framed one."""
     pyramid = Pyramid(picture)
     upright, framed = detection_views(pyramid.width, pyramid.height, min_face, ANIMEFACE_WINDOW, ())
     found = sweep(pyramid, [upright] if angles is None else [upright, framed], _animefaces)
@@ -30,7 +31,7 @@ def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None
 
 
 def _animefaces(pixels: np.ndarray) -> np.ndarray:
-    """(N, 5): centre, side, the lean of the line through the eyes, likelihood."""
+    """Return (N, 5): centre x and y, side, degrees of the line through the eyes, likelihood."""
     import animeface  # an extra
 
     found = []
@@ -45,7 +46,7 @@ def _animefaces(pixels: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def working_animeface(folder: Path | None) -> str:
-    """Nothing, which is all that it needs. With Pillow 12 and later it finds no face anywhere, and does not say so."""
+    """Return "", as no asset is needed. Raise UserError if the package finds no face, as with Pillow 12 and later."""
     from pipeline.sources.drawn import draw
 
     cure = f"pip install 'animeface=={ANIMEFACE_VERSION}' 'pillow<12'"

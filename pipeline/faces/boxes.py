@@ -19,13 +19,13 @@ class Face(NamedTuple):
 
 
 def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
-    """From its centre and side. The tilt becomes -180 to 180 degrees."""
+    """Return the face of this centre and side, px, its tilt brought to -180..180 degrees."""
     box = tuple(round(float(value), 2) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
     return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
 
 
 def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
-    """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
+    """Return the faces, best first, without those that overlap a better one; see `overlap`."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.box)):
         if not any(overlap(face, other) for other in kept):
@@ -34,8 +34,9 @@ def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
 
 
 def overlap(a: Face, b: Face) -> bool:
-    """Whether two squares, leaning as the faces do, share more than half the smaller: unlike IoU this also sees a
-    small one within a large one."""
+    """Return whether the two tilted squares share more than half of the smaller one.
+
+    Unlike IoU, this also holds for a small square inside a large one."""
     squares = [square(face) for face in (a, b)]
     (center_a, (side_a, _), _), (center_b, (side_b, _), _) = squares
     if math.dist(center_a, center_b) >= (side_a + side_b) / math.sqrt(2):  # their corners do not reach each other
@@ -48,11 +49,13 @@ def overlap(a: Face, b: Face) -> bool:
 
 
 def square(face: Face) -> tuple:
-    """As cv2 has a rotated rectangle."""
+    """Return the face as a rotated rectangle of OpenCV: centre and size, px, and degrees."""
     x0, y0, x1, y1 = face.box
     return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt
 
 
 def is_wanted(face: Face, min_face: int) -> bool:
-    """Whether it is large enough. Asked before the better of two overlapping faces is chosen: it may be the smaller."""
+    """Return whether the face is large enough.
+
+    Filter by it before `non_max_suppression`: a face that is too small could suppress one that is not."""
     return face.box[2] - face.box[0] >= min_face

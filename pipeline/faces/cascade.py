@@ -32,7 +32,9 @@ def _cascade(path: str) -> cv2.CascadeClassifier:
 
 
 def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
-    """nagadomi's cascade, https://github.com/nagadomi/lbpcascade_animeface, on equalised grey."""
+    """Return the faces that the cascade finds in (H, W, 3) uint8 RGB, on equalised grey, best first.
+
+    `angles`: degrees of the turned views, None for one upright pass. `asset`: path of the cascade's XML file."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if angles is None:
         return _plain(grey, min_face, _cascade(asset))
@@ -47,8 +49,9 @@ def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | Non
 
 
 def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
-    """One pass at the smallest scale at which the smallest wanted face still fills its window: most of the time goes
-    into the finest scale."""
+    """Return the faces of one upright pass, at the smallest scale at which a face of `min_face` px fills the window.
+
+    Most of the time goes into the finest scale."""
     height, width = grey.shape
     scale = WINDOW / min_face
     small_size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -66,9 +69,9 @@ def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> l
 
 
 def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:
-    """(N, 5): the windows that pass the cascade, as centre, side, 0 degrees and 1. `sides` from and to, 0: any.
+    """Return (N, 5), the windows that pass the cascade: centre x and y, side, 0 degrees, 1.
 
-    Sorted, as OpenCV's order is that in which its threads end."""
+    `sides`: smallest and largest, px, 0 for no limit. The rows are sorted, as OpenCV returns them in thread order."""
     smallest, largest = sides
     boxes = cascade.detectMultiScale(
         pixels, scaleFactor=ratio, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
@@ -80,7 +83,7 @@ def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple
 
 
 def _proposals(windows: np.ndarray) -> list[Face]:
-    """Windows that tell of the same face, gathered; first those that many agree upon."""
+    """Return one proposed face for each cluster of agreeing windows, the largest clusters first."""
     windows = windows[:: 1 + len(windows) // MAX_WINDOWS]
     agree = np.empty((len(windows), len(windows)), bool)
     for rows in np.array_split(np.arange(len(windows)), 1 + len(windows) ** 2 // 2**20):  # some 8 MB at a time
@@ -95,7 +98,7 @@ def _proposals(windows: np.ndarray) -> list[Face]:
 
 
 def _agree(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Which windows are of about one place and size, and of copies beside each other. (…, 5), broadcast."""
+    """Return whether windows, (…, 5), broadcast, agree: near in place and size, and in angle within 50 degrees."""
     apart = np.hypot(a[..., 0] - b[..., 0], a[..., 1] - b[..., 1])
     smaller, larger = np.minimum(a[..., 2], b[..., 2]), np.maximum(a[..., 2], b[..., 2])
     turned = np.abs((a[..., 3] - b[..., 3] + 180) % 360 - 180)
@@ -103,14 +106,14 @@ def _agree(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _mean(windows: np.ndarray) -> Face:
-    """The face that these windows tell of; their number is its score."""
+    """Return the mean of these windows as a face; its score is their number."""
     x, y, side = windows[:, :3].mean(0)
     angles = np.radians(windows[:, 3])
     return face_at(x, y, side, math.degrees(math.atan2(np.sin(angles).sum(), np.cos(angles).sum())), len(windows))
 
 
 def _refine(pyramid: Pyramid, likely: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
-    """The face where a likely one is, if there is one."""
+    """Return the proposed face, measured again at one size and seven angles, or nothing if too few windows pass."""
     center, (side, _), tilt = square(likely)
     near = [
         View(center, (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX, tilt + angle)
