@@ -17,9 +17,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from tqdm import tqdm
-
 from pipeline.errors import UserError
+from pipeline.progress import Progress
 from pipeline.store import ResultCache
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ BATCH = 4096  # items whose remembered results are held at once
 MAX_HELD_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
-PLAIN_SECONDS = 30  # between two lines of progress where there is no terminal
 
 logger = logging.getLogger("luigi-interface")
 
@@ -219,21 +217,3 @@ def is_want_of_memory(error: Exception) -> bool:
     is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
     is_other = isinstance(error, (OSError, RuntimeError)) and any(words in str(error) for words in _WANT_OF_MEMORY)
     return isinstance(error, MemoryError) or is_cv2 or is_other
-
-
-class Progress:
-    """A bar on a terminal, a plain line now and then elsewhere."""
-
-    def __init__(self, what: str):
-        self._what, self._done, self._said = what, 0, time.monotonic()
-        self._bar = tqdm(desc=what, unit="", leave=False, disable=not sys.stderr.isatty())
-
-    def advance(self) -> None:
-        self._done += 1
-        self._bar.update()
-        if self._bar.disable and time.monotonic() - self._said > PLAIN_SECONDS:
-            logger.info("%s: %d done", self._what, self._done)
-            self._said = time.monotonic()
-
-    def close(self) -> None:
-        self._bar.close()

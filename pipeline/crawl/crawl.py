@@ -25,7 +25,7 @@ from pipeline.crawl.ledger import FETCHED, CrawlSummary, Entry, File, Ledger, fi
 from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
 from pipeline.images import collect as images
-from pipeline.parallel import Progress
+from pipeline.progress import Progress
 from pipeline.sources.base import Post, Skipped
 from pipeline.sources.web_source import BudgetExceeded, Cursor, Query, RemoteImage, WebSource
 from pipeline.store import Store

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,9 +16,10 @@ import pyarrow as pa
 from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.faces.boxes import Face
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
-from pipeline.images.collect import load, phash
+from pipeline.images.decode import load, phash
 from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store, has_sha256, remove
@@ -30,17 +30,6 @@ logger = logging.getLogger("luigi-interface")
 CROP_VERSION = 1
 LARGEST_WINDOW = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
-
-
-class Face(NamedTuple):
-    """A face in a picture."""
-
-    box: tuple[float, float, float, float]
-    """x0, y0, x1, y1 in px of the picture: the upright square of the face's side round its centre."""
-    tilt: float
-    """Degrees it leans, clockwise positive."""
-    score: float
-    """The detector's own confidence."""
 
 
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:

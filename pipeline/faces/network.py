@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UserError
-from pipeline.faces.crop import Face
-from pipeline.faces.views import Pyramid, View, face_at, non_max_suppression, square, sweep
+from pipeline.faces.boxes import Face, face_at, non_max_suppression, square
+from pipeline.faces.views import Pyramid, View, sweep
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 

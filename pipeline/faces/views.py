@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.faces.crop import Face
+from pipeline.faces.boxes import Face, non_max_suppression
 
 COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
 FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
@@ -125,38 +125,3 @@ def parts(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
     edges = [-math.inf, *middles, math.inf]
     for start, (first, last) in zip(starts, itertools.pairwise(edges), strict=True):
         yield start, start + length, first, last
-
-
-def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
-    """From its centre and side. The tilt becomes -180 to 180 degrees."""
-    box = tuple(round(float(value), 2) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
-    return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
-
-
-def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
-    """Non-maximum suppression: of two faces that share half the smaller one, the better scored stays. Best first."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: (-face.score, face.box)):
-        if not any(overlap(face, other) for other in kept):
-            kept.append(face)
-    return kept
-
-
-def overlap(a: Face, b: Face) -> bool:
-    """Whether two squares, leaning as the faces do, share more than half the smaller: unlike IoU this also sees a
-    small one within a large one."""
-    squares = [square(face) for face in (a, b)]
-    (center_a, (side_a, _), _), (center_b, (side_b, _), _) = squares
-    if math.dist(center_a, center_b) >= (side_a + side_b) / math.sqrt(2):  # their corners do not reach each other
-        return False
-    kind, corners = cv2.rotatedRectangleIntersection(*squares)
-    if kind == cv2.INTERSECT_NONE:
-        return False
-    smaller = min(side**2 for _, (side, _), _ in squares)
-    return cv2.contourArea(cv2.convexHull(corners)) > 0.5 * smaller
-
-
-def square(face: Face) -> tuple:
-    """As cv2 has a rotated rectangle."""
-    x0, y0, x1, y1 = face.box
-    return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt

@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from pipeline.errors import UserError
-from pipeline.faces.crop import Face, crop
+from pipeline.faces.boxes import Face
+from pipeline.faces.crop import crop
 from pipeline.hair.color_names import to_lab
 
 VERSION = 3

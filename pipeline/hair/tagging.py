@@ -18,13 +18,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import assets
-from pipeline.faces.crop import CROP_VERSION, Face, by_image, crop, image_key, per_face, rows_of
+from pipeline.faces.boxes import Face
+from pipeline.faces.crop import CROP_VERSION, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
 from pipeline.images import collect as images
-from pipeline.images.collect import load
+from pipeline.images.decode import load
 from pipeline.manifest import HAIR_COLORS, with_columns
-from pipeline.parallel import Progress
+from pipeline.progress import Progress
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 

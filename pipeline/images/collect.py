@@ -1,298 +1,29 @@
 """Posts -> verified image files named by their sha256. The one decoder of this project lives here."""
 
-import contextlib
 import functools
 import hashlib
-import io
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pyarrow as pa
-from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from pipeline.blocklist import BlockList
-from pipeline.errors import UserError
 from pipeline.funnel import REASONS, funnel_row
-from pipeline.images import containers
-from pipeline.images.color_profiles import to_srgb
+from pipeline.images.decode import EXTENSIONS, Rejected, decode, error_text, phash
 from pipeline.manifest import IMAGES
-from pipeline.parallel import OUT_OF_MEMORY, cached_map, is_want_of_memory
+from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
 
 VERSION = 2
-MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 700 MB to decode
-MAX_COPIED_PIXELS = 64_000_000  # of formats whose decoders keep several copies: 1 GB
-MAX_SLOW_PIXELS = 4_000_000  # of what Pillow decodes in Python: 2 to 10 s
-STRIP_PIXELS = 4_000_000  # that are converted at once
-MAX_EXIF_BYTES = 1 << 16  # each of its tags may name all of them again
-# By content. Left out on purpose: formats that run programs (EPS), that decode before they tell their size (ICO), or
-# that no site serves.
-EXTENSIONS = {
-    "JPEG": "jpg",
-    "MPO": "jpg",
-    "PNG": "png",
-    "GIF": "gif",
-    "WEBP": "webp",
-    "BMP": "bmp",
-    "TIFF": "tif",
-    "AVIF": "avif",
-    "PPM": "ppm",
-    "TGA": "tga",
-}
-Image.init()  # so that `formats` may name any of the above …
-_FORMATS = [name for name in EXTENSIONS if name in Image.OPEN]  # … that Pillow has; it opens an MPO as a JPEG
-_COPYING_FORMATS = ("WEBP", "AVIF")
-_SLOW_CODECS = ("ppm", "ppm_plain", "bmp_rle")
-_EXTRA_CHANNEL_FORMATS = ("BMP", "TGA", "TIFF")  # whose fourth channel often is no transparency
-_CURE = "convert it to PNG or JPEG"
-Image.MAX_IMAGE_PIXELS = None  # our own limit, checked before any pixel is decoded
-ImageFile.LOAD_TRUNCATED_IMAGES = False
-warnings.filterwarnings("ignore", category=UserWarning, module="PIL[.]")  # of each damaged tag of each file
 
 
 _PASSING = ("unreadable", "blocked")  # permissions and lists can be mended, bad bytes cannot
 _BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # it is to stand nowhere but in the list
 _NOTHING = BlockList()
-
-
-class Rejected(Exception):
-    """Bytes that are no picture we take; args: a reason of REASONS, and the library's own words."""
-
-
-def decode(data: bytes) -> tuple[np.ndarray, str]:
-    """Return (the first frame, upright, (H, W, 3) uint8 sRGB; its format). Transparency lies on white.
-
-    Raises Rejected, and MemoryError if this machine lacks the memory."""
-    if not data:
-        raise Rejected("empty", "")
-    try:
-        reduced, profile = containers.reduced(data)
-        try:
-            return _decode(reduced, profile)
-        except Rejected as rejected:
-            if rejected.args[0] in ("not_an_image", "truncated"):
-                for candidate in _candidates(reduced, rejected.args[0]):
-                    with contextlib.suppress(Rejected):
-                        return _decode(candidate, profile)
-            raise
-    except containers.TooCostly as error:
-        raise Rejected("too_costly", str(error)) from error
-
-
-def _candidates(data: bytes, reason: str) -> Iterator[bytes]:
-    """Yield what may be decoded in place of a file that was rejected for that reason, and shows the same pixels."""
-    is_jpeg = data.startswith(containers.JPEG_MAGIC)
-    if not is_jpeg or reason == "not_an_image":
-        data = containers.repaired(data) or b""
-        yield data
-    if is_jpeg and (whole := _with_end_marker(data)):
-        yield whole
-
-
-def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
-    """As `decode`, of a file that containers.reduced() has seen; `profile`: an ICC profile that is not in it."""
-    picture = _opened(data)
-    try:
-        profile = profile or picture.info.get("icc_profile")
-        # Of RGB with 16 bits Pillow keeps 8, but not of the colour that is transparent.
-        key = picture.info.pop("transparency", None) if _has_16_bit_rgb(picture) else None
-        picture.load()
-        turn, format_ = _orientation(picture), picture.format
-        pixels = _srgb(picture, profile, _is_opaque(picture, data))
-        if key is not None:
-            pixels = np.where(_is_of_color(data, picture, key)[..., None], np.uint8(255), pixels)
-        del picture
-        return np.ascontiguousarray(_TURNS[turn](pixels)) if turn in _TURNS else pixels, format_
-    except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):  # the machine's fault, not the picture's: not to be remembered
-            raise MemoryError from error
-        raise Rejected("truncated", _words(error)) from error
-
-
-def _opened(data: bytes) -> ImageFile.ImageFile:
-    """Return the picture of which nothing is decoded yet, within all limits. Raises Rejected."""
-    try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):
-            raise MemoryError from error
-        name = containers.name_of_other(data)
-        detail = f"{name}, which is not decoded here; {_CURE}" if name else _words(error)
-        raise Rejected("not_an_image", detail) from error
-    pixels = picture.width * picture.height
-    limit = MAX_COPIED_PIXELS if picture.format in _COPYING_FORMATS else MAX_PIXELS
-    if pixels > limit:
-        raise Rejected("too_many_pixels", f"{picture.width} x {picture.height} px, at most {limit:,} in all")
-    if max(pixels, len(data) // 4) > MAX_SLOW_PIXELS and any(tile[0] in _SLOW_CODECS for tile in picture.tile):
-        kind = f"{picture.format} ({picture.tile[0][0]})"
-        raise Rejected("too_costly", f"{picture.width} x {picture.height} px as {kind}; {_CURE}")
-    return picture
-
-
-def _with_end_marker(data: bytes) -> bytes | None:
-    """Return the JPEG with an end marker if that is all that it lacks, else None."""
-    endings, seen = containers.jpeg_endings(data), set()
-    for ending in endings:
-        digest = hashlib.sha256()
-        try:
-            picture = _opened(ending)
-            picture.load()
-        except (OSError, Rejected):
-            return None
-        for strip in _strips(picture):
-            digest.update(strip.tobytes())
-        seen.add(digest.digest())
-        if len(seen) > 1:
-            return None
-    return endings[0] if endings else None
-
-
-def load(path: Path) -> np.ndarray:
-    """The verified original at `path`, upright: (H, W, 3) uint8 RGB. Raises UserError if it has gone since."""
-    try:
-        return decode(path.read_bytes())[0]
-    except (FileNotFoundError, Rejected) as error:
-        raise UserError(
-            path,
-            "the original is gone or damaged",
-            "the file that ScrapeImages kept",
-            "delete it if it is there, and give the same command again: it is read again",
-        ) from error
-
-
-def _words(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)  # an OSError's whole text holds a path of this machine
-    text = re.sub("<_io[.]BytesIO object at 0x[0-9a-f]+>", "the file", text)  # an address, other in each run
-    return f"{type(error).__name__}: {text}"[:200]
-
-
-_TURNS = {  # of the EXIF tag Orientation
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
-    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
-    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
-}
-
-
-def _orientation(picture: Image.Image) -> int | None:
-    """Return the EXIF tag, if that can be read: a garbled one does not make the picture worse."""
-    if isinstance(exif := picture.info.get("exif"), bytes):
-        picture.info["exif"] = exif[:MAX_EXIF_BYTES]
-    try:
-        return picture.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # noqa: BLE001  # hostile bytes make decoders raise anything
-        return None
-
-
-def _is_opaque(picture: Image.Image, data: bytes) -> bool:
-    """Return whether what looks like transparency is none: a TGA with 0 alpha bits in its descriptor, or a channel of
-    nothing but zeros in a format where it often is unused."""
-    if picture.format == "TGA" and data[17] & 15 == 0:
-        return True
-    has_extra = picture.format in _EXTRA_CHANNEL_FORMATS and picture.mode in ("RGBA", "LA")
-    return has_extra and picture.getchannel("A").getextrema()[1] == 0
-
-
-def _has_16_bit_rgb(picture: ImageFile.ImageFile) -> bool:
-    return picture.format == "PNG" and bool(picture.tile) and picture.tile[0][3] == "RGB;16B"
-
-
-def _is_of_color(data: bytes, picture: Image.Image, key: tuple[int, int, int]) -> np.ndarray:
-    """(H, W) bool: which pixels of a PNG of 16-bit RGB have exactly that colour. `picture` has their high bytes."""
-    low = _opened(data)
-    codec, box, offset, _ = low.tile[0]
-    low.tile = [(codec, box, offset, "RGB;16L")]  # read as little-endian, the low bytes are the high ones
-    low.info.pop("transparency")
-    low.load()
-    strips = zip(_strips(picture), _strips(low), strict=True)
-    same = [
-        (np.asarray(high) == [part >> 8 for part in key]).all(2)
-        & (np.asarray(low) == [part & 255 for part in key]).all(2)
-        for high, low in strips
-    ]
-    return np.concatenate(same)
-
-
-def _strips(picture: Image.Image) -> Iterator[Image.Image]:
-    """Yield the picture from top to bottom, some STRIP_PIXELS at a time."""
-    rows = max(1, STRIP_PIXELS // picture.width)
-    if rows >= picture.height:
-        yield picture
-        return
-    for top in range(0, picture.height, rows):
-        yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
-
-
-def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = False) -> np.ndarray:
-    """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white. `profile`: its ICC profile;
-    `is_opaque`: what looks like transparency is none."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _eight_bits(picture)
-    if picture.width * picture.height <= STRIP_PIXELS:
-        return np.asarray(_flatten(picture, profile, is_opaque))
-    pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
-    for strip in _strips(picture):
-        pixels[top : top + strip.height] = np.asarray(_flatten(strip, profile, is_opaque))
-        top += strip.height
-    return pixels
-
-
-def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Image.Image:
-    """Return a picture of 8 bits in RGB; see `_srgb`."""
-    if picture.mode == "LAB":  # the one colour mode that convert() does not know
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
-    has_alpha = picture.has_transparency_data and not is_opaque
-    colors = picture.convert("RGBA") if has_alpha else picture
-    if profile and (known := to_srgb(profile)):
-        mode, transform = known
-        is_grey, is_cmyk = picture.mode in ("1", "L", "LA"), picture.mode == "CMYK"
-        if {"RGB": not is_cmyk, "L": is_grey, "CMYK": is_cmyk}[mode]:
-            managed = ImageCms.applyTransform(colors.convert(mode), transform)
-            if has_alpha:
-                managed.putalpha(colors.getchannel("A"))
-            colors = managed
-    if has_alpha:
-        colors = Image.alpha_composite(Image.new("RGBA", colors.size, "white"), colors)
-    return colors if colors.mode == "RGB" else colors.convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits, or floats, -> grey of 8, the transparent one white. Pillow's own convert() clips instead
-    of scaling."""
-    values = np.asarray(picture)
-    if picture.mode == "F":
-        white = 1.0 if values.max(initial=0) <= 1 else 255.0
-    else:
-        white = 255.0 if picture.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-    key = picture.info.get("transparency")
-    grey = np.empty(values.shape, np.uint8)
-    for rows in range(0, len(values), 256):  # in strips: as floats, all of a large scan would take gigabytes
-        strip = values[rows : rows + 256]
-        grey[rows : rows + 256] = np.clip(strip * (255 / white) + 0.5, 0, 255)
-        if isinstance(key, int):
-            grey[rows : rows + 256][strip == key] = 255
-    return Image.fromarray(grey)
-
-
-def phash(picture: np.ndarray) -> str:
-    """64-bit perceptual hash of (H, W, 3) uint8, 16 hex digits: signs of the 8 × 8 lowest DCT terms about their
-    median, as in http://www.phash.org."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # the first term is the mean: it would swamp the median
-    return np.packbits(bits).tobytes().hex()
 
 
 def examine(data: bytes) -> dict:
@@ -322,7 +53,7 @@ def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dic
     except FileTooLarge as error:
         return {"reason": "too_large", "detail": str(error), "image_id": None}
     except OSError as error:
-        return {"reason": "unreadable", "detail": _words(error), "image_id": None}
+        return {"reason": "unreadable", "detail": error_text(error), "image_id": None}
     result = examine(data)
     if result["image_id"] in blocked:
         return _BY_HASH

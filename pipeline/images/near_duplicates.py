@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.images.collect import VERSION as images_version
-from pipeline.images.collect import load
+from pipeline.images.decode import load
 from pipeline.parallel import cached_map
 from pipeline.store import Store
 
@@ -25,7 +25,7 @@ VERSION = 2
 SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any more
 TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
 LIKE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
-MOST = 16  # candidates that are looked at for a picture and for its mirror image, the likest first
+MAX_CANDIDATES = 16  # candidates that are looked at for a picture and for its mirror image, the likest first
 _SEEN = {"thumbnail": re.compile("iVBORw0KGgo[A-Za-z0-9+/]+={0,2}"), "sketch": re.compile("[A-Za-z0-9+/]{86}==")}
 """The shape of what `look_at` returns: a PNG, and TERMS² bytes."""
 PROBES = 24  # cells that are searched for what is like one sketch; see `candidates`
@@ -134,7 +134,7 @@ def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
     rows = np.argsort(which.ravel(), kind="stable")
     rows = rows[~is_blank[which.ravel()[rows]]]
     found = [np.zeros((0, 2), np.int32)]
-    for apart in range(1, MOST + 1):  # of those that have the same sketch, each with MOST before it
+    for apart in range(1, MAX_CANDIDATES + 1):  # of those that have the same sketch, each with MAX_CANDIDATES before it
         pairs = np.column_stack([rows[:-apart], rows[apart:]]).astype(np.int32)
         found.append(pairs[which.ravel()[pairs[:, 0]] == which.ravel()[pairs[:, 1]]])
     different, first = different[~is_blank], first[~is_blank].astype(np.int32)
@@ -147,7 +147,7 @@ def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
-    """(pairs, 2) rows of which the first, or its mirror image, is like the second: of each, the likest MOST."""
+    """Yield (pairs, 2) rows: the first, or its mirror image, is like the second; at most MAX_CANDIDATES of each."""
     count = len(sketches)
     cells = 1 if count <= 1 << 15 else 2 * int(count**0.5)
     centers = sketches[:: -(-count // cells)].astype(np.float32)  # they are sorted: so of all kinds
@@ -177,14 +177,14 @@ def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, memb
         for rows in np.array_split(asking, 1 + len(asking) * len(inside) // 2**24):  # 64 MB at a time
             likeness = queries[rows] @ there.T
             is_like = likeness >= LIKE * UNIT**2
-            for row in np.flatnonzero(np.count_nonzero(is_like, axis=1) > MOST + 1):
-                is_like[row, np.argsort(-likeness[row], kind="stable")[MOST + 1 :]] = False
+            for row in np.flatnonzero(np.count_nonzero(is_like, axis=1) > MAX_CANDIDATES + 1):
+                is_like[row, np.argsort(-likeness[row], kind="stable")[MAX_CANDIDATES + 1 :]] = False
             y, x = np.divmod(np.flatnonzero(is_like), max(len(inside), 1))
             found.append(np.stack([rows[y], -likeness[y, x].astype(int), inside[x]], axis=1))
     found = np.concatenate(found)
     found = found[np.lexsort(found.T[::-1])]
     rank = np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
-    return found[rank <= MOST][:, [0, 2]]  # one of them may be itself
+    return found[rank <= MAX_CANDIDATES][:, [0, 2]]  # one of them may be itself
 
 
 def confirm(pair: tuple[str, str]) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.drawing import scenes
-from pipeline.parallel import Progress, map_items
+from pipeline.parallel import map_items
+from pipeline.progress import Progress
 
 VERSION = 1
 """Raise it when the same (seed, i) gives another scene."""

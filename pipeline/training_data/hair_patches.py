@@ -16,11 +16,13 @@ import numpy as np
 
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import Look, sample
-from pipeline.faces.crop import Face, crop
+from pipeline.faces.boxes import Face
+from pipeline.faces.crop import crop
 from pipeline.hair.color_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.hair.color_network import CELLS, PATCH
 from pipeline.manifest import HAIR_COLORS
-from pipeline.parallel import Progress, map_items
+from pipeline.parallel import map_items
+from pipeline.progress import Progress
 
 VERSION = 5
 """Raise it when the same (seed, i) gives other lessons."""

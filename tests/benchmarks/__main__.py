@@ -25,6 +25,7 @@ from pipeline.faces import crop as faces
 from pipeline.faces import detect
 from pipeline.hair import color_network as hair_color
 from pipeline.images import collect as images
+from pipeline.images import decode as decoding
 from pipeline.images import near_duplicates as near
 from pipeline.sources import SOURCES
 from pipeline.sources.base import LocalQuery
@@ -79,7 +80,7 @@ def parts(count: int = 60) -> None:
         store.work.mkdir(parents=True)
         paths = originals(count, store)
         cascade = str(assets.fetch("lbpcascade_animeface.xml"))
-        pictures = [images.load(path) for path in paths]
+        pictures = [decoding.load(path) for path in paths]
         small = [_equalised(picture) for picture in pictures]
         found = [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade)[:1] for picture in pictures]
         facing = [(picture, face) for picture, some in zip(pictures, found, strict=True) for face in some]
@@ -89,7 +90,7 @@ def parts(count: int = 60) -> None:
                 classifier.detectMultiScale3(grey, 1.1, 5, minSize=(24, 24), outputRejectLevels=True) for grey in small
             ],
             draw=lambda: [draw(0, i) for i in range(count)],
-            decode=lambda: [images.load(path) for path in paths],
+            decode=lambda: [decoding.load(path) for path in paths],
             detect=lambda: [detect.lbpcascade(picture, 48, detect.SWEEPS["fast"], cascade) for picture in pictures],
             crop=lambda: [faces.crop(picture, face, size=128, box_scale=1.5) for picture, face in facing],
             hair=lambda: [hair_color.color_scores(picture, face) for picture, face in facing],

@@ -14,8 +14,8 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.faces import detect
-from pipeline.faces.crop import Face
-from pipeline.images import collect as images
+from pipeline.faces.boxes import Face
+from pipeline.images import decode as decoding
 from pipeline.sources.drawn import draw
 from tests.support import sprites
 
@@ -62,7 +62,7 @@ def drawn(count: int = 120) -> list[Marked]:
 
 def sprites_of(folder: Path) -> list[Marked]:
     """Upright, on white."""
-    return [_marked(images.load(folder / name), box, 0.0) for name, box in sprites.FACES.items()]
+    return [_marked(decoding.load(folder / name), box, 0.0) for name, box in sprites.FACES.items()]
 
 
 def turned(pictures: list[Marked], times: int) -> list[Marked]:

@@ -12,7 +12,8 @@ from PIL import ImageColor
 
 from pipeline.datasets.plots import SWATCHES
 from pipeline.errors import UserError
-from pipeline.faces.crop import Face, crop
+from pipeline.faces.boxes import Face
+from pipeline.faces.crop import crop
 from pipeline.hair import color_network as hair_color
 from pipeline.hair import illustration2vec
 from pipeline.hair import tagging as hair

@@ -24,7 +24,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, list[str]]:
     """(N, 64, 64, 3) crops of drawn faces as BuildFaceDataset cuts them, and their true colours."""
-    from pipeline.faces.crop import Face, crop
+    from pipeline.faces.boxes import Face
+    from pipeline.faces.crop import crop
 
     pictures, colors = [], []
     for i in range(180):

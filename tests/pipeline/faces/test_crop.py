@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.faces.crop import Face, crop
+from pipeline.faces.boxes import Face
+from pipeline.faces.crop import crop
 
 
 def smooth(size: int = 400) -> np.ndarray:

@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UserError
-from pipeline.faces import detect
-from pipeline.faces.crop import Face
-from pipeline.faces.detect import SWEEPS, lbpcascade
-from pipeline.faces.views import Pyramid, View, non_max_suppression, overlap
+from pipeline.faces import animeface, detect
+from pipeline.faces import cascade as cascade_module
+from pipeline.faces.boxes import Face, non_max_suppression, overlap
+from pipeline.faces.cascade import lbpcascade
+from pipeline.faces.detect import SWEEPS
+from pipeline.faces.views import Pyramid, View
 from pipeline.sources.drawn import draw
 
 
@@ -184,24 +186,24 @@ def stand_in(monkeypatch):
 
     def put(module: types.ModuleType | None) -> None:
         monkeypatch.setitem(sys.modules, "animeface", module)  # None: importing it fails
-        detect.working_animeface.cache_clear()
+        animeface.working_animeface.cache_clear()
 
     yield put
-    detect.working_animeface.cache_clear()
+    animeface.working_animeface.cache_clear()
 
 
 def test_an_animeface_that_is_blind_or_not_there_says_what_to_install(stand_in):
     for module in (None, StandIn(blind=True)):
         stand_in(module)
         with pytest.raises(UserError, match=r"pip install 'animeface==2\.0\.3' 'pillow<12'"):
-            detect.working_animeface(None)
+            animeface.working_animeface(None)
 
 
 def test_animefaces_boxes_and_lean_come_back_into_the_picture(stand_in):
     stand_in(StandIn())
     picture = np.full((300, 300, 3), 255, np.uint8)
     picture[100:180, 60:140] = 0
-    (face,) = detect.animeface(picture, 48, None, "")
+    (face,) = animeface.animeface(picture, 48, None, "")
     assert np.abs(np.array(face.box) - (60, 100, 140, 180)).max() < 2
     assert face.tilt == pytest.approx(10, abs=0.2)
     assert face.score == 0.5
@@ -244,12 +246,12 @@ def test_of_a_crowd_nobody_is_lost(crowd, cascade):
 def test_the_order_in_which_opencv_tells_windows_changes_nothing(crowd, cascade, monkeypatch):
     """It is that in which its threads end."""
     picture = crowd[:960, :840]
-    rng, real = np.random.default_rng(0), detect._cascade(cascade)
+    rng, real = np.random.default_rng(0), cascade_module._cascade(cascade)
     shuffled = types.SimpleNamespace(
         detectMultiScale=lambda *args, **how: rng.permutation(real.detectMultiScale(*args, **how))
     )
     expected = lbpcascade(picture, 30, SWEEPS["full"], cascade)
-    monkeypatch.setattr(detect, "_cascade", lambda path: shuffled)
+    monkeypatch.setattr(cascade_module, "_cascade", lambda path: shuffled)
     assert lbpcascade(picture, 30, SWEEPS["full"], cascade) == expected
     assert len(expected) >= 30
 
@@ -257,8 +259,8 @@ def test_the_order_in_which_opencv_tells_windows_changes_nothing(crowd, cascade,
 def test_a_face_below_the_wanted_size_hides_no_other(monkeypatch, cascade):
     """The better scored one of two that overlap."""
     small, large = Face((0, 0, 47, 47), 0.0, 90.0), Face((0, 0, 60, 60), 0.0, 20.0)
-    monkeypatch.setattr(detect, "_proposals", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
-    monkeypatch.setattr(detect, "_look_closely", lambda pyramid, likely, cascade: [small, large])
+    monkeypatch.setattr(cascade_module, "_proposals", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
+    monkeypatch.setattr(cascade_module, "_refine", lambda pyramid, likely, cascade: [small, large])
     assert lbpcascade(np.full((200, 200, 3), 255, np.uint8), 48, SWEEPS["fast"], cascade) == [large]
 
 
@@ -273,11 +275,11 @@ def test_the_real_animeface_finds_the_drawn_faces(stand_in):
     """Where the package is installed, and Pillow is one that it can read."""
     pytest.importorskip("animeface")
     try:
-        detect.working_animeface(None)
+        animeface.working_animeface(None)
     except UserError as error:
         pytest.skip(str(error))
     for i in range(3):
         picture, truth = drawn(i, tilt=0)
-        (face, *_) = detect.animeface(picture, 48, None, "")
+        (face, *_) = animeface.animeface(picture, 48, None, "")
         assert np.hypot(*(center(face) - truth)) < 0.25 * side(face)
         assert abs(face.tilt) < 12

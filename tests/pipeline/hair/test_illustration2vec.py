@@ -14,7 +14,7 @@ from torch import nn
 
 from pipeline import assets
 from pipeline.errors import UserError
-from pipeline.faces.crop import Face
+from pipeline.faces.boxes import Face
 from pipeline.hair import caffemodel as reader
 from pipeline.hair import illustration2vec
 from pipeline.hair import tagging as hair

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 from safetensors.numpy import save
 
 from pipeline.errors import UserError
-from pipeline.faces.crop import Face
+from pipeline.faces.boxes import Face
 from pipeline.hair import color_names as hair_names
 from pipeline.hair import color_network as hair_color
 from pipeline.hair import tagging as hair

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipeline.images import collect as images
-from pipeline.images.collect import Rejected, decode, phash
+from pipeline.images import decode as decoding
+from pipeline.images.decode import Rejected, decode, phash
 from pipeline.sources.base import Post, Skipped
 
 
@@ -49,7 +50,7 @@ def test_every_mode_becomes_rgb_of_about_the_same_grey(mode):
         picture, expected = grey.convert("P", palette=Image.Palette.ADAPTIVE).convert(mode), 136
     else:
         picture, expected = grey.convert(mode), 136
-    flat = images._srgb(picture)
+    flat = decoding._srgb(picture)
     assert flat.shape == (8, 8, 3)
     assert np.abs(flat.astype(int) - expected).max() <= 2
 
@@ -96,7 +97,7 @@ def test_want_of_memory_is_not_the_pictures_fault(monkeypatch):
     def no_room(*_):
         raise MemoryError
 
-    monkeypatch.setattr(images, "_srgb", no_room)
+    monkeypatch.setattr(decoding, "_srgb", no_room)
     with pytest.raises(MemoryError):
         decode(encoded(gradient(), "PNG"))
 

@@ -15,7 +15,7 @@ from pipeline.datasets.splits import components, group, largest_of_copies, split
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample
 from pipeline.images import near_duplicates as near
-from pipeline.images.collect import load
+from pipeline.images.decode import load
 from pipeline.store import Store
 
 DRAWN = 24
@@ -308,4 +308,4 @@ def test_of_many_that_are_alike_only_the_likest_are_looked_at():
     rng = np.random.default_rng(0)
     alike = rng.standard_normal(near.TERMS**2) + 0.05 * rng.standard_normal((3000, near.TERMS**2))
     sketches = np.rint(near.UNIT * alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.int8)
-    assert len([*near.candidates(sketches)]) <= 2 * near.MOST * len(sketches)
+    assert len([*near.candidates(sketches)]) <= 2 * near.MAX_CANDIDATES * len(sketches)

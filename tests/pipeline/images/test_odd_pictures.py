@@ -15,8 +15,9 @@ from pipeline.faces import crop as faces
 from pipeline.faces import detect
 from pipeline.images import collect as images
 from pipeline.images import containers
-from pipeline.images.collect import Rejected, decode
+from pipeline.images import decode as decoding
 from pipeline.images.color_profiles import to_srgb
+from pipeline.images.decode import Rejected, decode
 from pipeline.sources.base import MAX_FILE_BYTES, FileTooLarge, Post, read_file
 from pipeline.sources.drawn import draw
 
@@ -361,11 +362,13 @@ def test_large_transparent_pictures_are_composited_in_strips(monkeypatch, pictur
     clear.putalpha(Image.linear_gradient("L").resize(picture.size))
     data = [encoded(clear, "PNG"), encoded(clear.quantize(), "PNG"), encoded(clear.convert("LA"), "PNG")]
     whole = [pixels_of(one) for one in data]
-    monkeypatch.setattr(images, "STRIP_PIXELS", 1000)
+    monkeypatch.setattr(decoding, "STRIP_PIXELS", 1000)
     largest = []
-    flatten = images._flatten
+    flatten = decoding._flatten
     monkeypatch.setattr(
-        images, "_flatten", lambda strip, *more: (largest.append(strip.width * strip.height), flatten(strip, *more))[1]
+        decoding,
+        "_flatten",
+        lambda strip, *more: (largest.append(strip.width * strip.height), flatten(strip, *more))[1],
     )
     assert all(np.array_equal(pixels_of(one), expected) for one, expected in zip(data, whole, strict=True))
     assert max(largest) <= 1000

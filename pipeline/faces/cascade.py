@@ -1,0 +1,123 @@
+"""nagadomi's LBP cascade, https://github.com/nagadomi/lbpcascade_animeface, over several views of a picture.
+
+The cascade finds upright faces only. Each picture is searched several times: upright, turned at half the resolution,
+and once small with a white border, since a face that fills its picture leaves no room for the cascade's window. Each
+proposal is then searched again at one size and at seven angles around the proposed one. The number of windows that
+pass there is the face's score, and their mean angle its tilt.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from pipeline.faces.boxes import Face, face_at, is_wanted, non_max_suppression, overlap, square
+from pipeline.faces.views import Pyramid, View, detection_views, sweep
+
+WINDOW = 24  # px: side of the cascade's window, hence of the smallest face it finds
+COARSE_RATIO, FINE_RATIO = 1.2, 1.1  # from one size of window to the next: to propose, and to judge
+REFINE_FACE_PX = 56  # px: a face in the refinement; the cascade steps more finely through windows above 48 px
+REFINE_ANGLES_DEG = range(-45, 46, 15)  # degrees; the cascade finds faces up to about 30 degrees off
+REFINE_VIEW_PX = 98  # px of the refinement: the largest window, and a fifth of the face to move on either side
+REFINE_WINDOWS_PX = 40, 76  # px: 0.7 to 1.35 of the face
+MAX_WINDOWS = 16_000  # windows that are gathered: those of some 2,000 faces; 256 MB
+MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face
+
+
+@functools.cache
+def _cascade(path: str) -> cv2.CascadeClassifier:
+    return cv2.CascadeClassifier(path)
+
+
+def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
+    """Return the faces that the cascade finds in (H, W, 3) uint8 RGB, on equalised grey, best first.
+
+    `angles`: degrees of the turned views, None for one upright pass. `asset`: path of the cascade's XML file."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    if angles is None:
+        return _plain(grey, min_face, _cascade(asset))
+    pyramid = Pyramid(cv2.equalizeHist(grey))
+    windows = functools.partial(_windows, _cascade(asset), sides=(WINDOW, 0), ratio=COARSE_RATIO)
+    wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles)
+    found: list[Face] = []
+    for likely in _proposals(sweep(pyramid, wanted, windows)):
+        if not any(overlap(likely, other) for other in found):
+            found += _refine(pyramid, likely, _cascade(asset))
+    return non_max_suppression(face for face in found if is_wanted(face, min_face))
+
+
+def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
+    """Return the faces of one upright pass, at the smallest scale at which a face of `min_face` px fills the window.
+
+    Most of the time goes into the finest scale."""
+    height, width = grey.shape
+    scale = WINDOW / min_face
+    small_size = max(1, round(width * scale)), max(1, round(height * scale))
+    filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = cv2.equalizeHist(cv2.resize(grey, small_size, interpolation=filter_))
+    boxes, _, weights = cascade.detectMultiScale3(
+        small, scaleFactor=FINE_RATIO, minNeighbors=5, minSize=(WINDOW, WINDOW), outputRejectLevels=True
+    )
+    by_x, by_y = width / small_size[0], height / small_size[1]
+    found = [
+        face_at((x + side / 2) * by_x, (y + side / 2) * by_y, side * (by_x + by_y) / 2, 0.0, weight)
+        for (x, y, side, _), weight in zip(boxes, weights, strict=True)
+    ]
+    return non_max_suppression(face for face in found if is_wanted(face, min_face))
+
+
+def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:
+    """Return (N, 5), the windows that pass the cascade: centre x and y, side, 0 degrees, 1.
+
+    `sides`: smallest and largest, px, 0 for no limit. The rows are sorted, as OpenCV returns them in thread order."""
+    smallest, largest = sides
+    boxes = cascade.detectMultiScale(
+        pixels, scaleFactor=ratio, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
+    )
+    boxes = np.reshape(boxes, (-1, 4))
+    boxes = boxes[np.lexsort(boxes.T)]
+    upright, one = np.zeros(len(boxes)), np.ones(len(boxes))
+    return np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2], upright, one])
+
+
+def _proposals(windows: np.ndarray) -> list[Face]:
+    """Return one proposed face for each cluster of agreeing windows, the largest clusters first."""
+    windows = windows[:: 1 + len(windows) // MAX_WINDOWS]
+    agree = np.empty((len(windows), len(windows)), bool)
+    for rows in np.array_split(np.arange(len(windows)), 1 + len(windows) ** 2 // 2**20):  # some 8 MB at a time
+        agree[rows] = _agree(windows[rows, None], windows)
+    faces, left, votes = [], np.ones(len(windows), bool), agree.sum(1)
+    while left.any():
+        gathered = agree[int((votes * left).argmax())] & left
+        faces.append(_mean(windows[gathered]))
+        left &= ~gathered
+        votes -= agree[:, gathered].sum(1)
+    return faces
+
+
+def _agree(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return whether windows, (…, 5), broadcast, agree: near in place and size, and in angle within 50 degrees."""
+    apart = np.hypot(a[..., 0] - b[..., 0], a[..., 1] - b[..., 1])
+    smaller, larger = np.minimum(a[..., 2], b[..., 2]), np.maximum(a[..., 2], b[..., 2])
+    turned = np.abs((a[..., 3] - b[..., 3] + 180) % 360 - 180)
+    return (apart <= 0.35 * smaller) & (larger <= 1.5 * smaller) & (turned <= 50)
+
+
+def _mean(windows: np.ndarray) -> Face:
+    """Return the mean of these windows as a face; its score is their number."""
+    x, y, side = windows[:, :3].mean(0)
+    angles = np.radians(windows[:, 3])
+    return face_at(x, y, side, math.degrees(math.atan2(np.sin(angles).sum(), np.cos(angles).sum())), len(windows))
+
+
+def _refine(pyramid: Pyramid, likely: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
+    """Return the proposed face, measured again at one size and seven angles, or nothing if too few windows pass."""
+    center, (side, _), tilt = square(likely)
+    near = [
+        View(center, (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX, tilt + angle)
+        for angle in REFINE_ANGLES_DEG
+    ]
+    windows = sweep(pyramid, near, functools.partial(_windows, cascade, sides=REFINE_WINDOWS_PX, ratio=FINE_RATIO))
+    return [_mean(windows)] if len(windows) >= MIN_SUPPORTING_WINDOWS else []
