@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from models import distributed
-from models.data.batches import Pictures, in_range
+from models.data.batches import Pictures, in_range, labelled
 from models.data.dataset import Dataset, UserError
 from models.data.labels import class_labels
 
@@ -179,7 +179,7 @@ def test_what_does_not_fit_a_gpu_is_fetched_one_batch_ahead(monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
     ahead, plain = (Pictures(numbered(40), 8, seed=0, device=CPU) for _ in range(2))
-    ahead._ahead = ThreadPoolExecutor(1)
+    ahead._pool = ThreadPoolExecutor(1)
     for i in (0, 1, 2, 7, 8, 3):  # a jump, as after resuming, finds another batch waiting
         assert torch.equal(ahead(i)["picture"], plain(i)["picture"])
         assert ahead._next[0] == i + 1
@@ -198,7 +198,6 @@ def test_class_folders_are_classes(tmp_path):
     """Article 004's set: a folder per class, and a loader that returns labels."""
     import luigi
 
-    from models.data import dataset as data
     from models.papers import dcgan
     from pipeline.sources.drawn import draw
     from workflows import BuildFaceDataset
@@ -214,7 +213,7 @@ def test_class_folders_are_classes(tmp_path):
     assert names == ["agiri", "sonya", "yasuna"]
     for source_id, number in zip(dataset.faces["source_id"].to_pylist(), classes, strict=True):
         assert source_id.split("/")[0] == names[number]
-    batch = data.labelled({"faces": dataset}, dcgan.PRESETS128["tiny"], seed=0, device=CPU, column="tags")(0)
+    batch = labelled({"faces": dataset}, dcgan.PRESETS128["tiny"], seed=0, device=CPU, column="tags")(0)
     assert batch["label"].shape == (4,)
     assert batch["picture"].shape == (4, 32, 32, 3)
 
