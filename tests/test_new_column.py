@@ -5,7 +5,8 @@ import pytest
 import torch
 
 import workflows
-from models.data.dataset import Dataset, pictures
+from models.data.batches import pictures
+from models.data.dataset import Dataset
 from models.zoo import MODELS
 from pipeline.datasets import recipe, retag, takedown
 from pipeline.datasets.pack import pack
@@ -30,8 +31,8 @@ def test_an_old_dataset_is_trained_on_rebuilt_exported_and_taken_down(root, tmp_
     assert dataset.faces[COLUMN.name].null_count == len(dataset.faces) == 16
 
     config, device = MODELS["dcgan128"].presets["tiny"], torch.device("cpu")
-    trainer = MODELS["dcgan128"].trainer(config, device, dataset.pixels("val", config.size))
-    assert trainer.step(pictures(dataset, config, seed=0, device=device)(0), 0)
+    trainer = MODELS["dcgan128"].trainer(config, device, {"faces": dataset.pixels("val", config.size)})
+    assert trainer.step(pictures({"faces": dataset}, config, seed=0, device=device)(0), 0)
 
     recipe._read.cache_clear()
     run(workflows.RebuildFaceDataset(data_root=root, manifest=root / "recipes/faces.parquet", name="after", jobs=1))

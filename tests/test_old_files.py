@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from models.data.dataset import Dataset
-from models.training.loop import read as read_checkpoint
+from models.training.checkpoint import read as read_checkpoint
 from pipeline.datasets import assemble, recipe
 from pipeline.manifest import FACES, read
 from tests.support.old_files import unpack

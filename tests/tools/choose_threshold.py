@@ -112,7 +112,7 @@ def judge(pictures: Iterable[Picture], weights: str) -> Judged:
     """What may be faces in them."""
     scores, owners, count = [], [], 0
     for picture in pictures:
-        for face in face_network.judged(picture.pixels, MIN_FACE, (0,), weights):
+        for face in face_network.scored_candidates(picture.pixels, MIN_FACE, (0,), weights):
             right = [k for k, marked in enumerate(picture.faces) if marked.is_of(face)]
             if right or not any(marked.is_of(face) for marked in picture.unclear):
                 scores.append(face.score)

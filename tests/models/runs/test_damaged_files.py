@@ -17,7 +17,7 @@ import torch
 
 from models import files
 from models.data.dataset import Dataset, UserError
-from models.runs import card, export, settings
+from models.runs import card, export, settings, worker
 from models.runs import folder as runs
 from models.sampling import attributes, save
 from models.training import checkpoint
@@ -134,7 +134,7 @@ def test_what_is_gone_or_of_another_kind_is_told_by_name(name, tmp_path):
         train.fit(Line(), no_batches, tmp_path, steps=4, sample_every=2, save_every=2)
     assert name in str(caught.value)
     if isinstance(caught.value, OSError):
-        assert caught.value.errno in runs._DISK_ERRORS
+        assert caught.value.errno in worker._DISK_ERRORS
 
 
 def test_losses_and_samples_that_are_gone_are_begun_anew(tmp_path):

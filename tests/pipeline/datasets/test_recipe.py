@@ -17,6 +17,8 @@ import pytest
 
 from pipeline import blocklist
 from pipeline.datasets import takedown
+from pipeline.datasets.kinds import KINDS
+from pipeline.datasets.takedown_index import Removal
 from tests.support.fake_site import InjectedFailure, StandIn
 from tests.support.run_luigi import last_line, luigi
 
@@ -354,7 +356,7 @@ def test_groups_that_were_named_by_it_are_named_anew():
     from pipeline.datasets.splits import split_of
 
     table = pa.table({"image_id": ["b", "c", "a", "d", "e"], "group": ["a", "a", "a", "d", "d"], "split": ["val"] * 5})
-    left = takedown._without(table, takedown.Note(images={"a"})).to_pydict()
+    left = takedown._remove_rows(table, Removal(images={"a"}), "image_id").to_pydict()
     assert left["image_id"] == ["b", "c", "d", "e"]
     assert left["group"] == ["b", "b", "d", "d"]
     assert left["split"] == [split_of("b")] * 2 + ["val"] * 2
@@ -467,8 +469,8 @@ def test_what_is_left_of_its_groups_is_named():
     held = pa.table(
         {"image_id": ["a", "b", "c"], "face_id": ["1", "2", "3"], "group": ["a", "a", "c"], "split": ["val"] * 3}
     )
-    note = takedown.Note(images={"a"})
-    words = takedown._near(held, takedown._without(held, note), note)
+    removal = Removal(images={"a"})
+    words = takedown._near_duplicates(KINDS["faces"], held, takedown._remove_rows(held, removal, "image_id"), removal)
     assert words.startswith("; 1 of them are near-duplicates")
 
 

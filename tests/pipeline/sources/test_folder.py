@@ -137,7 +137,7 @@ def test_names_that_become_the_same_text_are_told_apart(tmp_path):
 
 
 def test_a_time_that_no_calendar_holds_is_none(tmp_path):
-    assert folder._time(10**21) is None
+    assert folder._to_datetime(10**21) is None
 
 
 def test_tables_may_hold_odd_line_ends_and_paths(tmp_path):
