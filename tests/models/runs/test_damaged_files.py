@@ -18,7 +18,6 @@ import torch
 from models import files
 from models.data.dataset import Dataset, UserError
 from models.runs import card, export, settings, worker
-from models.runs import folder as runs
 from models.sampling import attributes, save
 from models.training import checkpoint
 from models.training import logger as journal
