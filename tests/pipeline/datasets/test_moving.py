@@ -21,7 +21,7 @@ from pipeline.datasets.pack import pack
 from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError
 from pipeline.store import Store
-from workflows import BuildFaceDataset, ExportRecipe, TagHairColor, TrainDCGAN
+from workflows import BuildFaceDataset, ExportRecipe, RetagDataset, TrainDCGAN
 from workflows.cli import pack as pack_command
 
 COUNT = 8
@@ -353,14 +353,14 @@ def test_what_is_damaged_is_told_with_the_cure_and_built_over_by_nobody(damage, 
     runs = [
         lambda: TrainDCGAN(data_root=here, preset="tiny"),
         lambda: ExportRecipe(data_root=here).run(),
-        lambda: TagHairColor(data_root=here, dataset="faces", hair_tagger="color").run(),
+        lambda: RetagDataset(data_root=here, dataset="faces", hair_tagger="color").run(),
         lambda: pack(here, "faces", here / "faces.tar"),
     ]
     for run in runs:
         with pytest.raises(ManifestError, match="move away what is there and build it again") as told:
             run()
         assert "\n" not in str(told.value)
-    assert not TagHairColor(data_root=here, dataset="faces", hair_tagger="color").complete()
+    assert not RetagDataset(data_root=here, dataset="faces", hair_tagger="color").complete()
     assert not (here / "faces.tar").exists()
     assert not (here / "recipes").exists() or not list((here / "recipes").iterdir())
 
