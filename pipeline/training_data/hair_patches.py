@@ -33,7 +33,7 @@ NONE = np.eye(len(HAIR_COLORS) + 1)[-1]
 
 
 class Head(NamedTuple):
-    """A patch, as `hair_color` cuts it."""
+    """A drawn head, cropped as the hair tagger does it, split into layers that can be recoloured."""
 
     picture: np.ndarray
     """(PATCH, PATCH, 3) float, 0..1: with grey hair."""
@@ -46,7 +46,7 @@ class Head(NamedTuple):
 
 
 class TrainingPatch(NamedTuple):
-    """A patch, and what to say of it."""
+    """A patch and its labels."""
 
     picture: np.ndarray
     """(PATCH, PATCH, 3) uint8, RGB."""
@@ -76,7 +76,7 @@ def _numbered(seed: int, style: str, i: int) -> tuple[int, list[TrainingPatch]]:
 
 
 def patches(seed: int, i: int, *, style: str = "character") -> Iterator[TrainingPatch]:
-    """COLORINGS of the i-th head of a seed."""
+    """Yield COLORINGS patches of the i-th head of a seed."""
     rng = np.random.default_rng((seed, i))
     head = draw_head(varied(sample(seed, i, style=style), rng), rng)
     for _ in range(COLORINGS):
@@ -84,10 +84,11 @@ def patches(seed: int, i: int, *, style: str = "character") -> Iterator[Training
 
 
 def varied(look: Look, rng: np.random.Generator) -> Look:
-    """A portrait's look at the size of a patch, with lines and leans of wider choice; icons stay as they are."""
+    """Scale a portrait's look to the size of a patch; widen the choice of lines and tilts, except of icons."""
     zoom = SIDE / look.side
-    size = tuple(max(40, round(length * zoom)) for length in look.size)
-    look = replace(look, size=size, side=float(SIDE), center=tuple(zoom * at for at in look.center))
+    width, height = (max(40, round(length * zoom)) for length in look.size)
+    x, y = (zoom * at for at in look.center)
+    look = replace(look, size=(width, height), side=float(SIDE), center=(x, y))
     if look.style == "icon":
         return look
     return replace(
@@ -100,8 +101,7 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
 
 
 def draw_head(look: Look, rng: np.random.Generator) -> Head:
-    """The patch round a face, as a detector might have it: its boxes are larger than the drawn ones, and never quite
-    true."""
+    """Return the patch around the box that a detector might find: larger than the drawn one, and inexact."""
     side = look.side * rng.uniform(0.9, 1.5)
     x, y = look.center[0] + rng.normal(0, 3), look.center[1] + rng.normal(-2, 4)
     face = Face((x - side / 2, y - side / 2, x + side / 2, y + side / 2), look.tilt + rng.normal(0, 6), 1.0)
@@ -118,7 +118,7 @@ def draw_head(look: Look, rng: np.random.Generator) -> Head:
 
 
 def colored(head: Head, rng: np.random.Generator) -> TrainingPatch:
-    """The head with hair of some colour, in some light."""
+    """Return the head with a random hair colour, in random light."""
     color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.8 else any_color(rng)
     said = np.append(shares(color), 0.0)
     depth = rng.uniform(0, 0.22) if rng.random() < 0.7 else rng.uniform(0.2, 0.45)
@@ -146,19 +146,19 @@ def colored(head: Head, rng: np.random.Generator) -> TrainingPatch:
 
 
 def _mixed(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(…, C): `b` where the share (…) is 1."""
+    """Return `a` blended with `b`, (…, C), by shares (…): `b` where the share is 1."""
     return a + (b - a) * np.asarray(share)[..., None]
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
-    """(PATCH, PATCH): smooth noise, its standard deviation about 1."""
+    """Return smooth noise, (PATCH, PATCH), with a standard deviation of about 1."""
     cells = int(rng.integers(2, 7))
     coarse = rng.standard_normal((cells, cells)).astype(np.float32)
     return cv2.resize(coarse, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
 
 
 def _slope(rng: np.random.Generator, *, sharp: bool = False) -> np.ndarray:
-    """(PATCH, PATCH) of 0..1: from one side to the other, either way."""
+    """Return a ramp of 0..1, (PATCH, PATCH), from one side to the opposite one."""
     at = np.linspace(-0.5, 1.5, PATCH)[:: rng.choice((1, -1))] + rng.uniform(-0.2, 0.2)
     line = (at > 0.5).astype(float) if sharp else np.clip(at, 0, 1)
     rows = np.repeat(line[:, None], PATCH, axis=1)
@@ -166,8 +166,7 @@ def _slope(rng: np.random.Generator, *, sharp: bool = False) -> np.ndarray:
 
 
 def _shaded(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(PATCH, PATCH, 3) of CIELAB: that colour where the light is 1; elsewhere darker and lighter ones, of turned
-    hue."""
+    """Return CIELAB, (PATCH, PATCH, 3): the colour where light is 1, elsewhere darker or lighter, of another hue."""
     lightness, chroma = color[0], color[1:]
     dark = [lightness * rng.uniform(0.45, 0.9), *_turned(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
     if rng.random() < 0.25:  # a shadow of a colour of its own
@@ -187,12 +186,12 @@ def _turned(chroma: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def _some_rgb(rng: np.random.Generator) -> np.ndarray:
-    """Half of them one of hair's, half any that a screen shows."""
+    """Draw a colour: in half of the cases one of hair, in the others any RGB."""
     return to_rgb(color_of(str(rng.choice(HAIR_COLORS)), rng)) if rng.random() < 0.5 else rng.random(3)
 
 
 def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """With a hat, ribbons, or what else is in front of hair, by lot; never over the face."""
+    """Cover hair with a random hat, ribbons or spots, never over the face; return picture and remaining hair."""
     ellipses = []  # centre, radii, turn, and whether the face stays free
     if rng.random() < 0.13:
         ellipses.append((rng.normal((32, 6), 5), rng.uniform((12, 6), (30, 18)), 0.0, False))
@@ -211,10 +210,11 @@ def _covered(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) ->
 
 
 def _on_ground(picture: np.ndarray, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With another ground, by lot: of one colour, or of two, which any hair may have too."""
+    """Replace the background at random: one or two colours, which may be those of hair."""
     if rng.random() < 0.4:
         return picture
-    colors = [np.full(3, rng.uniform(0.9, 1)) if rng.random() < 0.3 else _some_rgb(rng), _some_rgb(rng)]
+    first = np.full(3, rng.uniform(0.9, 1)) if rng.random() < 0.3 else _some_rgb(rng)
+    second = _some_rgb(rng)
     kind = rng.random()
     if kind < 0.5:
         share = np.zeros((PATCH, PATCH))
@@ -222,11 +222,11 @@ def _on_ground(picture: np.ndarray, ground: np.ndarray, rng: np.random.Generator
         share = _slope(rng, sharp=bool(rng.random() < 0.4))
     else:
         share = np.clip(0.5 + _clouds(rng), 0, 1)
-    return _mixed(picture, _mixed(*colors, share), ground)
+    return _mixed(picture, _mixed(first, second, share), ground)
 
 
 def _in_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """All colours of the picture stronger or weaker, cast in one colour, lighter or darker."""
+    """Change saturation, colour cast, contrast and lightness of the picture at random."""
     lab = to_lab(picture)
     strength = rng.uniform(0.75, 1.25) if rng.random() < 0.8 else rng.uniform(0.55, 1.5)
     cast = rng.normal(0, 3.5 if rng.random() < 0.85 else 8, 2)
@@ -236,7 +236,7 @@ def _in_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _framed(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """As if the original ended nearby, by lot, where a crop repeats its last pixels; and mirrored, by lot."""
+    """Repeat the border pixels at random, as a crop does at the end of the original; mirror at random."""
     rows, columns = np.arange(PATCH), np.arange(PATCH)
     if rng.random() < 0.4:
         (left, top), (right, bottom) = rng.integers((0, 0), (16, 18)), rng.integers((46, 40), PATCH)

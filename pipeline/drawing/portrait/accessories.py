@@ -11,6 +11,7 @@ from pipeline.drawing.portrait.sheet import Figure, brush, curve, direction, ell
 
 
 def accessory(f: Figure) -> None:
+    """Paint what the look wears on its head."""
     ACCESSORIES[f.look.accessory](f)
 
 

@@ -64,6 +64,7 @@ RIBBONED = {"sailor": (1.5, 0.28), "blazer": (1.02, 0.17), "frill": (0.95, 0.24)
 
 
 def body(f: Figure) -> None:
+    """Paint neck, shoulders and clothes."""
     look = f.look
     linen = (246, 244, 248)
     paints = {
@@ -106,7 +107,7 @@ def body(f: Figure) -> None:
 
 
 def ribbon(f: Figure, center: tuple[float, float], size: float, degrees: float) -> None:
-    """A bow with two loops, two ends and a knot; `size` is the half width."""
+    """Paint a bow with two loops, two ends and a knot; `size` is half its width."""
     angle = np.deg2rad(degrees)
     turn = size * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     color, dark = f.look.accent, shadow(f.look.accent, 1.2)

@@ -87,13 +87,13 @@ HAIRSTYLES = {  # name -> (back, tails)
 
 
 def dome(look: Look) -> np.ndarray:
-    """The right half of the hair's outer edge over the head, from the top's middle to the temple."""
+    """Return the right half of the hair's outer edge, (N, 2), from the middle of the top to the temple."""
     x, y = np.asarray(DOME).T
     return np.stack([x * (0.6 + 0.4 * look.volume), np.where(y < -0.3, -0.3 + (y + 0.3) * look.volume, y)], 1)
 
 
 def back_hair(f: Figure) -> None:
-    """What is behind head and body; the nape's hair is in shadow."""
+    """Paint the hair behind head and body; the hair at the nape is in shadow."""
     back, tails = HAIRSTYLES[f.look.hairstyle]
     if f.look.hairstyle == "buns":
         for x in (-0.5, 0.5):
@@ -102,8 +102,8 @@ def back_hair(f: Figure) -> None:
             f.stroke(((x - 0.1, -0.94), (x + 0.02, -1.0), (x + 0.12, -0.94)), (0, 0.02, 0), f.hair_dark)
     if tails and not TAILS[tails][0]:
         tail(f, *TAILS[tails][1:])
-    side, low = BACK[back]
-    low = [(x + f.jitter(k, 0.012) * (x > 0), y + f.jitter(k + 5, 0.02)) for k, (x, y) in enumerate(low)]
+    side, tips = BACK[back]
+    low = [(x + f.jitter(k, 0.012) * (x > 0), y + f.jitter(k + 5, 0.02)) for k, (x, y) in enumerate(tips)]
     right = curve(np.concatenate([dome(f.look), side, low[:1]]))
     edge = tufts(np.concatenate([low, mirror(low[-2::-1])]), tip=0)
     outline = np.concatenate([right, edge, mirror(right)[::-1]])
@@ -118,7 +118,7 @@ def back_hair(f: Figure) -> None:
 
 
 def tail(f: Figure, paired: bool, line, widths) -> None:
-    """A tail of hair, or two, with a tie at the root."""
+    """Paint a tail of hair, or a pair, with a tie at the root."""
     sides = (-1, 1) if paired else (f.look.flip,)
     sway = f.jitter(20, 0.06)
     for sign in sides:
@@ -131,12 +131,12 @@ def tail(f: Figure, paired: bool, line, widths) -> None:
             f.stroke(points - across, np.multiply(widths, 0.35), f.hair_dark, within)
             f.stroke(points + across * 0.6, (0, 0.007, 0.007, 0), f.hair_ink, within, 0.6)
             f.stroke(points[1:4] + across * 0.2, (0, 0.02, 0), tone(f.look.hair, 1.2, 0.6), within, 0.7)
-        root = points[0] + 0.12 * (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
-        f.shape(ellipse(*root, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
+        x, y = points[0] + 0.12 * (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
+        f.shape(ellipse(x, y, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
 
 
 def braid(f: Figure) -> None:
-    """Two plaits before the shoulders."""
+    """Paint two braids in front of the shoulders."""
     for sign in (-1, 1):
         for k in range(9):
             x, y = 0.58 + 0.02 * np.sin(k), 0.42 + 0.14 * k
@@ -149,19 +149,22 @@ def braid(f: Figure) -> None:
 
 
 def bangs_edge(f: Figure) -> np.ndarray:
-    """The notches and tips of this look's bangs from the left to the right; the temples stay where the locks begin."""
+    """Return the notches and tips of this look's bangs, (N, 2), from left to right.
+
+    The points at the temples have no jitter, so that they meet the sidelocks.
+    """
     edge = np.array(BANGS[f.look.bangs])
     edge[2:-2] += [(f.jitter(k, 0.014), f.jitter(k + 9, 0.016)) for k in range(2, len(edge) - 2)]
     return edge if f.look.flip > 0 else mirror(edge)[::-1]
 
 
 def bangs(f: Figure) -> np.ndarray:
-    """Their lower edge, from the left to the right."""
+    """Return the lower edge of the bangs, (N, 2), from left to right."""
     return tufts(bangs_edge(f), curl=0.25 * f.look.flip)
 
 
 def front_hair(f: Figure) -> None:
-    """Everything before the face: the locks, the crown with its bangs, tails that fall over the shoulders."""
+    """Paint the hair in front of the face: sidelocks, crown, bangs, and tails that fall over the shoulders."""
     look = f.look
     _, tails = HAIRSTYLES[look.hairstyle]
     if tails and TAILS[tails][0]:
@@ -194,12 +197,12 @@ def front_hair(f: Figure) -> None:
 
 
 def crown(f: Figure) -> tuple[float, float]:
-    """Where the strands part."""
+    """Return the point where the strands part."""
     return 0.1 * f.look.flip * (f.look.bangs in ("parted", "swept")), -0.3 - 0.62 * f.look.volume
 
 
 def shade_crown(f: Figure, within: np.ndarray) -> None:
-    """The head's round: darker at its sides, lighter or darker towards the tips."""
+    """Shade the crown as a round shape: darker at its sides and, in soft shading, lighter above the bangs' tips."""
     soft = 0.06 if f.look.shading == "soft" else 0
     for sign, depth in ((1, 0.2), (-1, 0.1)):
         sign *= f.look.flip
@@ -214,7 +217,7 @@ def shade_crown(f: Figure, within: np.ndarray) -> None:
 
 
 def strands(f: Figure, edge: np.ndarray, within: np.ndarray) -> None:
-    """Wedges of shade from the notches up to the crown."""
+    """Paint wedges of shade from the notches up to the parting."""
     top = np.array(crown(f))
     for notch in edge[2:-2:2]:
         middle = notch * (1.02, 0.5) + top * (0.05, 0.5) + (0, 0.02)
@@ -226,7 +229,7 @@ def strands(f: Figure, edge: np.ndarray, within: np.ndarray) -> None:
 
 
 def shine(f: Figure, within: np.ndarray) -> None:
-    """A band of light around the head with a ragged edge."""
+    """Paint a band of light with a ragged edge around the head."""
     look = f.look
     light = mix(tone(look.hair, 1.3, 0.55), WHITE, 0.3)
     spans = ((-62, 62),) if look.shine == "ring" else ((-58, -22), (-12, 6))

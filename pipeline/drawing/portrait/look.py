@@ -170,7 +170,7 @@ BROWS = {"arched": 3, "straight": 2, "raised": 1.5, "worried": 1, "stern": 1}
 
 
 def sample(seed: int, i: int, *, style: str = "character") -> Look:
-    """Every choice of the i-th picture of a seed. Each part has a stream of its own."""
+    """Return every choice of the i-th picture of a seed. Each part has its own random stream."""
     parts = {
         **_canvas(_rng(seed, i, 0)),
         **_hair(seed, i, _rng(seed, i, 1)),
@@ -189,7 +189,7 @@ def sample(seed: int, i: int, *, style: str = "character") -> Look:
 
 
 def tags(look: Look) -> tuple[str, ...]:
-    """What a booru would say of the picture."""
+    """Return the tags that a booru would give the picture."""
     hair = "grey" if look.hair_color == "silver" else look.hair_color
     chosen = [
         table[name][1]
@@ -213,19 +213,19 @@ def _rng(*key: int) -> np.random.Generator:
 
 
 def _pick(rng: np.random.Generator, table: dict) -> str:
-    """A key of a table by its weight."""
+    """Draw a key of the table with a chance in proportion to its weight."""
     weights = np.array([row[0] if isinstance(row, tuple) else row for row in table.values()], float)
     return list(table)[rng.choice(len(weights), p=weights / weights.sum())]
 
 
 def _hsv(hue: float, saturation: float, value: float) -> RGB:
-    """Hue in degrees -> RGB in 0..255."""
+    """Convert hue in degrees, saturation and value in 0..1 to RGB in 0..255."""
     red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value))
     return red, green, blue
 
 
 def _shade(rng: np.random.Generator, ranges: tuple) -> RGB:
-    """A colour out of one of the ranges of hue, saturation and value."""
+    """Draw a colour from one of the ranges of hue, saturation and value."""
     chosen = ranges[rng.integers(len(ranges))]
     return _hsv(*(rng.uniform(low, high) for low, high in chosen))
 
@@ -259,7 +259,7 @@ def _canvas(rng: np.random.Generator) -> dict:
 
 @cache
 def _hair_cycle(seed: int) -> tuple[str, ...]:
-    """The nine colours in the order of a seed: any nine pictures in a row have all of them."""
+    """Return the nine colours in this seed's order; any nine consecutive pictures have all of them."""
     return tuple(HAIR_COLORS[k] for k in _rng(seed, 7).permutation(len(HAIR_COLORS)))
 
 
@@ -306,7 +306,7 @@ def _dress(rng: np.random.Generator) -> dict:
 
 
 def _ground(rng: np.random.Generator, hair: RGB) -> dict:
-    """Mostly pale, sometimes strong or dark, sometimes near the hair's colour but never it."""
+    """Sample the background: mostly pale, sometimes strong or dark, sometimes near the hair's colour, never equal."""
     hue, kind = rng.uniform(0, 360), rng.random()
     if kind < 0.12:
         h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in hair))
@@ -329,7 +329,7 @@ def _ground(rng: np.random.Generator, hair: RGB) -> dict:
 
 
 def _icon(rng: np.random.Generator, look: dict) -> dict:
-    """What makes an icon of a portrait: square, leaning by 45 degrees, bold flat colours under a thick line."""
+    """Sample the choices that turn a portrait into an icon: square, tilted by 45 degrees, flat colours, thick lines."""
     width = int(rng.integers(320, 513))
     side = width * rng.uniform(0.32, 0.46)
     strong = [_hsv(rng.uniform(0, 360), rng.uniform(0.45, 0.8), rng.uniform(0.8, 1)) for _ in range(2)]

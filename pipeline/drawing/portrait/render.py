@@ -26,7 +26,7 @@ __all__ = ["eye_boxes", "render"]
 
 
 def render(look: Look) -> np.ndarray:
-    """The picture, uint8 RGB (height, width, 3)."""
+    """Return the picture, uint8 RGB (height, width, 3)."""
     width, height = look.size
     pixels = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
     GROUNDS[look.ground](Sheet(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)

@@ -29,7 +29,7 @@ class Ramp(NamedTuple):
 
 
 def curve(points, closed: bool = False, steps: int = 8) -> np.ndarray:
-    """A Catmull-Rom spline through the points."""
+    """Return a Catmull-Rom spline through the points, (N, 2), with `steps` points per segment."""
     p = np.asarray(points, float)
     p = np.concatenate([p[-1:], p, p[:2]]) if closed else np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
     t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
@@ -40,14 +40,14 @@ def curve(points, closed: bool = False, steps: int = 8) -> np.ndarray:
 
 
 def bow_line(a, b, c, steps: int = 7) -> np.ndarray:
-    """A quadratic Bezier from a to c, drawn towards b."""
+    """Return a quadratic Bezier curve from a to c with control point b, (steps, 2)."""
     t = np.linspace(0, 1, steps)[:, None]
     a, b, c = np.asarray(a, float), np.asarray(b, float), np.asarray(c, float)
     return (1 - t) ** 2 * a + 2 * t * (1 - t) * b + t**2 * c
 
 
 def brush(points, widths) -> np.ndarray:
-    """The outline of a stroke along a spline; half its width is given at as many places along it as one likes."""
+    """Return the outline of a stroke along a spline through the points; `widths` are half widths at equal distances."""
     line = curve(points, steps=9)
     along = np.gradient(line, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], 1) / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9)
@@ -56,24 +56,26 @@ def brush(points, widths) -> np.ndarray:
 
 
 def mirror(points) -> np.ndarray:
+    """Return the points mirrored at the axis x = 0, (N, 2)."""
     return np.asarray(points, float) * (-1, 1)
 
 
 def both(half) -> np.ndarray:
-    """The whole closed outline of a right half that starts and ends in the middle."""
+    """Return the closed outline of a shape from its right half, which starts and ends on the axis."""
     half = np.asarray(half, float)
     return np.concatenate([half, mirror(half)[::-1]])
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, n: int = 28) -> np.ndarray:
+    """Return n points of an ellipse, (n, 2)."""
     angle = np.linspace(0, 2 * np.pi, n, endpoint=False)
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1)
 
 
 def tufts(edge, tip: int = 1, curl: float = 0) -> np.ndarray:
-    """Hair's edge through notches and tips by turns, the first tip at index `tip`: round strands that end in points.
+    """Return the edge of hair through alternating notches and tips: strands that are round and end in points.
 
-    `curl` bends all strands to one side: 0 straight, 1 like claws.
+    The first tip has index `tip`. `curl` bends all strands to one side: 0 straight, 1 like claws.
     """
     edge = np.asarray(edge, float)
     parts = []
@@ -86,50 +88,57 @@ def tufts(edge, tip: int = 1, curl: float = 0) -> np.ndarray:
 
 
 def mix(a: RGB, b: RGB, t: float) -> RGB:
-    return tuple(round(x + (y - x) * t) for x, y in zip(a, b, strict=True))
+    """Return the colour at share t of the way from a to b."""
+    red, green, blue = (round(x + (y - x) * t) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def tone(color: RGB, value: float, saturation: float = 1, toward: float = 0) -> RGB:
-    """The colour with its HSV value and saturation multiplied, and its hue moved towards blue by `toward` turns."""
+    """Multiply the HSV value and saturation of a colour, and move its hue towards blue by at most `toward` turns."""
     h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in color))
     distance = (0.69 - h + 0.5) % 1 - 0.5
     h += np.clip(distance, -toward, toward)
     rgb = colorsys.hsv_to_rgb(h % 1, min(1, s * saturation), min(1, v * value))
-    return tuple(round(255 * c) for c in rgb)
+    red, green, blue = (round(255 * c) for c in rgb)
+    return red, green, blue
 
 
 def shadow(color: RGB, depth: float = 1) -> RGB:
+    """Return the colour in shadow: darker, more saturated and bluer."""
     return tone(color, 1 - 0.22 * depth, 1 + 0.22 * depth, 0.03 * depth)
 
 
 class Sheet:
     """Pixels with a frame: what is painted on it is given in the frame's coordinates."""
 
-    def __init__(self, pixels: np.ndarray, unit: float, origin: tuple[float, float], tilt: float = 0):
-        """`unit` in pixels of the sheet; `origin` in the same; `tilt` in degrees, clockwise."""
+    def __init__(self, pixels: np.ndarray, unit: float, origin: tuple[float, float] | np.ndarray, tilt: float = 0):
+        """Take `unit` and `origin` in pixels of the sheet, and `tilt` in degrees, clockwise."""
         angle = np.deg2rad(tilt)
         self.pixels, self.unit = pixels, unit
         self.turn = unit * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         self.origin = np.asarray(origin, float)
 
     def place(self, points) -> np.ndarray:
-        """Frame -> the sheet's pixels, where 0 is the first pixel's outer edge."""
+        """Convert points of the frame to pixels of the sheet, where 0 is the outer edge of the first pixel."""
         return np.asarray(points, float) @ self.turn + self.origin
 
     def _fixed(self, points) -> np.ndarray:
         return np.rint((self.place(points) - 0.5) * (1 << SHIFT)).astype(np.int32)
 
     def mask(self, points) -> np.ndarray:
+        """Return the mask of a polygon, uint8 (height, width), without antialiasing."""
         mask = np.zeros(self.pixels.shape[:2], np.uint8)
         return cv2.fillPoly(mask, [self._fixed(points)], 255, shift=SHIFT)
 
     def line(self, points, color: RGB, width: float, closed: bool = True) -> None:
-        """A line of even width; none if it is 0."""
+        """Draw a line of constant width; none if the width is 0."""
         if width:
             thick = max(1, round(width * self.unit))
             cv2.polylines(self.pixels, [self._fixed(points)], closed, color, thick, cv2.LINE_AA, SHIFT)
 
-    def fill(self, points, paint: "RGB | Ramp", within: np.ndarray | None = None, alpha: float = 1, soft: float = 0):
+    def fill(
+        self, points, paint: RGB | Ramp, within: np.ndarray | None = None, alpha: float = 1, soft: float = 0
+    ) -> None:
         """Paint a polygon: within a mask, translucent, or with an edge softened over `soft` units."""
         fixed = self._fixed(points)
         if within is None and alpha == 1 and not soft and not isinstance(paint, Ramp):
@@ -142,7 +151,7 @@ class Sheet:
         if x0 >= x1 or y0 >= y1:
             return
         region = self.pixels[y0:y1, x0:x1]
-        mask = np.zeros(region.shape[:2], np.uint8)
+        mask: np.ndarray = np.zeros(region.shape[:2], np.uint8)
         cv2.fillPoly(mask, [fixed - np.array([x0, y0], np.int32) * (1 << SHIFT)], 255, cv2.LINE_AA, SHIFT)
         if soft:
             size = 2 * round(soft * self.unit) + 1
@@ -174,20 +183,22 @@ class Figure(Sheet):
         self.ink = (28, 22, 34) if self.icon else mix(tone(look.hair, 0.32, 1.1, 0.05), (52, 30, 42), 0.5)
         self.hair_ink = self.ink if self.icon else tone(look.hair, 0.4, 1.25, 0.03)
 
-    def shape(self, points, paint: "RGB | Ramp", ink: RGB | None = None) -> None:
-        """A filled outline."""
+    def shape(self, points, paint: RGB | Ramp, ink: RGB | None = None) -> None:
+        """Paint a polygon and its outline."""
         self.fill(points, paint)
         self.line(points, ink or self.ink, self.look.line)
 
     def stroke(self, points, widths, color: RGB, within: np.ndarray | None = None, alpha: float = 1) -> None:
+        """Paint a stroke along a spline; `widths` are half widths at equal distances."""
         self.fill(brush(points, widths), color, within, alpha)
 
     def jitter(self, k: int, amount: float) -> float:
+        """Return the k-th irregularity of the look, scaled by `amount`."""
         return amount * self.look.jitter[k % len(self.look.jitter)]
 
 
 def head_frame(look: Look, scale: float) -> tuple[float, np.ndarray, float]:
-    """Unit, origin and tilt of the head's frame in a picture `scale` times its size."""
+    """Return unit, origin and tilt of the head's frame in a picture enlarged by `scale`."""
     unit = look.side / FACE
     angle = np.deg2rad(look.tilt)
     middle = unit * (CHIN - FACE / 2) * np.array([-np.sin(angle), np.cos(angle)])  # of the face box, from the origin
@@ -195,4 +206,5 @@ def head_frame(look: Look, scale: float) -> tuple[float, np.ndarray, float]:
 
 
 def direction(degrees: float) -> np.ndarray:
+    """Return the unit vector at an angle, clockwise from the right, (2,)."""
     return np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))])

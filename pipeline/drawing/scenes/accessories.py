@@ -1,4 +1,4 @@
-"""What is worn on the head or held before the face. Lengths are in the frame of the head."""
+"""Things worn on the head or held in front of the face. Lengths are in the frame of the head."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from pipeline.drawing.scenes.things import flower, hand
 
 
 def accessories(f: Figure) -> None:
-    """At most one on the head, at most one before the face, both of one colour."""
+    """Paint at most one thing on the head and one in front of the face, both of one colour."""
     color = any_color(f.sampler)
     f.sampler.pick(WORN)(f, color)
     f.sampler.pick(HELD)(f, color)
@@ -61,7 +61,8 @@ def _bows(f: Figure, color: RGB) -> None:
         center, size = np.array((sign * between(0.3, 0.5), between(-0.9, -0.4))), between(0.1, 0.35)
         for side in (-1, 1):
             f.thing(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
-        f.fill(ellipse(*center, 0.25 * size, 0.25 * size), tone(color, 0.8))
+        x, y = center
+        f.fill(ellipse(x, y, 0.25 * size, 0.25 * size), tone(color, 0.8))
 
 
 def _band(f: Figure, color: RGB) -> None:
@@ -88,13 +89,13 @@ def _hand(f: Figure, color: RGB) -> None:
 
 
 def _scarf(f: Figure, color: RGB) -> None:
-    """Or a mask, over the mouth."""
+    """Paint a scarf or a mask over the mouth."""
     sag = 0.25 + 0.3 * f.sampler.between(0.1, 0.3)
     f.fill(curve([(-0.5, 0.35), (0, sag), (0.5, 0.35), (0.4, 0.7), (-0.4, 0.7)], closed=True, steps=6), color)
 
 
 def _bar(f: Figure, color: RGB) -> None:
-    """A stick, a string, a beam of light: anything straight."""
+    """Paint something straight: a stick, a string, a beam of light."""
     between = f.sampler.between
     center, along = np.array((between(-0.4, 0.4), between(-0.2, 0.5))), 2 * direction(between(0, 180))
     f.line([center - along, center + along], color, between(0.02, 0.1), closed=False)

@@ -1,4 +1,4 @@
-"""Neck, shoulders and what they wear. Lengths are in the frame of the head."""
+"""Neck, shoulders and clothes. Lengths are in the frame of the head."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from pipeline.drawing.scenes.figure import Figure
 
 
 def body(f: Figure) -> None:
-    """A bust that leans to one side, clothed."""
+    """Paint a clothed bust that leans to one side."""
     sampler, style = f.sampler, f.style
     cloth, lean = any_color(sampler), sampler.between(-0.25, 0.25)
     neck = sampler.between(0.11, 0.2)
@@ -37,7 +37,7 @@ def _bust(f: Figure, lean: float) -> np.ndarray:
 
 
 def _flaps(f: Figure, lean: float, color: RGB) -> None:
-    """A collar's."""
+    """Paint the flaps of a collar."""
     between = f.sampler.between
     for sign in (-1, 1):
         middle, tip = (0.6 * lean, between(0.9, 1.1)), (sign * between(0.25, 0.5) + 0.8 * lean, between(0.9, 1.2))
@@ -51,7 +51,7 @@ def _bow(f: Figure, lean: float, color: RGB) -> None:
 
 
 def clothes(canvas: Canvas, within: np.ndarray, cloth: RGB, skin: RGB, lean: float) -> None:
-    """What is on the cloth of a torso: a pattern, a bosom, buttons, a neckline; in the frame of its head."""
+    """Paint on the cloth of a torso: a pattern, a bosom, buttons, a neckline."""
     sampler = canvas.sampler
     second = any_color(sampler)
     sampler.pick(PATTERNS)(canvas, within, cloth, second, lean)

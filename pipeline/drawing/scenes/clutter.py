@@ -1,6 +1,6 @@
-"""Bunches of things that are no face, most of them with something of one: dots in pairs, skin, hair, eyes, folds.
+"""Groups of things that are not faces but share something with them: pairs of dots, skin, hair, eyes, folds.
 
-A detector that never saw these takes them for faces. Lengths are in px.
+A detector trained without them mistakes them for faces. Lengths are in px.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from pipeline.drawing.scenes.things import flower, hand
 
 
 class Bunch(NamedTuple):
-    """What things of one kind have in common."""
+    """The properties that things of one group share."""
 
     canvas: Canvas
     sampler: Sampler
@@ -31,11 +31,11 @@ class Bunch(NamedTuple):
     line: int  # width of outlines
 
     def anywhere(self) -> np.ndarray:
-        """(2,), a place in the picture."""
+        """Draw a point of the picture, (2,)."""
         return self.sampler.point(0, self.canvas.size)
 
     def thing(self, points, paint) -> None:
-        """A filled polygon with an outline."""
+        """Paint a polygon and its outline."""
         self.canvas.shape(points, paint, self.ink, self.line)
 
 
@@ -43,7 +43,7 @@ Kind = Callable[[Bunch], None]
 
 
 def clutter(canvas: Canvas, kinds: tuple[Kind, ...]) -> None:
-    """Paint a bunch of things of one of these kinds, all of equal chance."""
+    """Paint a group of things of one of these kinds, chosen uniformly."""
     sampler = canvas.sampler
     kind = sampler.one(*kinds)
     color, second, ink = any_color(sampler), any_color(sampler), thing_ink(sampler)
@@ -52,7 +52,7 @@ def clutter(canvas: Canvas, kinds: tuple[Kind, ...]) -> None:
 
 
 def blobs(b: Bunch) -> None:
-    """Translucent splashes."""
+    """Paint translucent splashes."""
     for _ in range(b.sampler.whole(1, 8)):
         outline = curve(b.anywhere() + b.sampler.normal(b.size, (6, 2)), closed=b.sampler.chance(0.5), steps=6)
         b.canvas.fill(outline, any_color(b.sampler), alpha=b.sampler.between(0.4, 1))
@@ -61,7 +61,7 @@ def blobs(b: Bunch) -> None:
 
 
 def lines(b: Bunch) -> None:
-    """Long curves."""
+    """Paint long curves."""
     for _ in range(b.sampler.whole(2, 20)):
         points = b.sampler.rng.uniform(0, b.canvas.size, (b.sampler.whole(2, 5), 2))
         color = b.ink if b.sampler.chance(0.6) else any_color(b.sampler)
@@ -69,7 +69,7 @@ def lines(b: Bunch) -> None:
 
 
 def building(b: Bunch) -> None:
-    """Rows of windows."""
+    """Paint rows of windows."""
     pitch = b.sampler.point(5, 30)
     across, rows = b.sampler.whole(2, 9), b.sampler.whole(2, 9)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
@@ -82,13 +82,14 @@ def building(b: Bunch) -> None:
 
 
 def flowers(b: Bunch) -> None:
-    """Scattered blossoms."""
+    """Paint scattered flowers."""
     for _ in range(b.sampler.whole(1, 9)):
-        flower(b.canvas, *b.anywhere(), b.size * b.sampler.between(0.2, 0.7), b.color)
+        x, y = b.anywhere()
+        flower(b.canvas, x, y, b.size * b.sampler.between(0.2, 0.7), b.color)
 
 
 def leaves(b: Bunch) -> None:
-    """A heap of them."""
+    """Paint a heap of leaves."""
     for _ in range(b.sampler.whole(10, 60)):
         x, y = b.center + b.sampler.normal(1.5 * b.size, 2)
         outline = leaf(x, y, 0.3 * b.size, 0.12 * b.size, b.sampler.between(0, 3), 10)
@@ -96,7 +97,7 @@ def leaves(b: Bunch) -> None:
 
 
 def cloth(b: Bunch) -> None:
-    """A crumpled piece with folds in one direction."""
+    """Paint a crumpled piece of cloth with folds in one direction."""
     sampler = b.sampler
     outline = curve(b.center + sampler.normal(2 * b.size, (7, 2)), closed=True, steps=6)
     b.canvas.fill(outline, b.color)
@@ -110,14 +111,14 @@ def cloth(b: Bunch) -> None:
 
 
 def hands(b: Bunch) -> None:
-    """One or two that belong to nobody."""
+    """Paint one or two hands without a body."""
     for _ in range(b.sampler.whole(1, 3)):
         degrees = b.sampler.between(0, 360)
         hand(b.canvas, b.anywhere(), 0.35 * b.size, degrees, skin_color(b.sampler), b.ink, b.line)
 
 
 def signs(b: Bunch) -> None:
-    """Strokes in a grid, like kanji."""
+    """Paint strokes in a grid, like kanji."""
     sampler, width = b.sampler, b.size * b.sampler.between(0.15, 0.5)
     strokes = {(0.7, 0): 2, (0, 0.7): 2, (0.4, 0.4): 1, (-0.4, 0.4): 1}
     for i, j in np.ndindex(sampler.whole(1, 7), sampler.whole(1, 4)):
@@ -128,7 +129,7 @@ def signs(b: Bunch) -> None:
 
 
 def letters(b: Bunch) -> None:
-    """A word in one of OpenCV's eight fonts."""
+    """Write a word in one of OpenCV's eight fonts."""
     sampler, (x, y) = b.sampler, b.center
     word = bytes(sampler.rng.integers(33, 122, sampler.whole(2, 9), np.uint8)).decode("ascii")
     font, scale, thick = sampler.whole(0, 8), sampler.between(0.5, 3), sampler.whole(1, 6)
@@ -136,7 +137,7 @@ def letters(b: Bunch) -> None:
 
 
 def pair(b: Bunch) -> None:
-    """Two rounds beside each other, most on a larger one, often of skin: what is most easily taken for eyes."""
+    """Paint two ellipses side by side, mostly on a larger one, often of skin: the shape most easily taken for eyes."""
     sampler, (x, y) = b.sampler, b.center
     if sampler.chance(0.7):
         base = skin_color(sampler) if sampler.chance(0.6) else b.second
@@ -148,7 +149,7 @@ def pair(b: Bunch) -> None:
 
 
 def rounds(b: Bunch) -> None:
-    """Targets, wheels, bubbles."""
+    """Paint concentric circles: targets, wheels, bubbles."""
     for _ in range(b.sampler.whole(1, 6)):
         (x, y), radius = b.anywhere(), b.size * b.sampler.between(0.2, 0.6)
         for k in range(b.sampler.whole(2, 5)):
@@ -156,7 +157,7 @@ def rounds(b: Bunch) -> None:
 
 
 def limbs(b: Bunch) -> None:
-    """Arms and legs of one skin."""
+    """Paint arms and legs of one skin."""
     skin = skin_color(b.sampler)
     for _ in range(b.sampler.whole(1, 4)):
         start = b.anywhere()
@@ -169,7 +170,7 @@ TORSO = np.array(((-0.15, -0.6), (-0.2, -0.2), (-0.7, -0.1), (-0.6, 0.6), (-0.4,
 
 
 def torso(b: Bunch) -> None:
-    """A body without a head, in a swimsuit or not."""
+    """Paint a body without a head, with or without a swimsuit."""
     sampler, skin = b.sampler, skin_color(b.sampler)
     unit = 1.5 * b.size
     t = Canvas(b.canvas.pixels, sampler, unit, tuple(b.center), sampler.between(-40, 40))
@@ -185,7 +186,7 @@ def torso(b: Bunch) -> None:
 
 
 def strands(b: Bunch) -> None:
-    """Loose hair."""
+    """Paint loose strands of hair."""
     for _ in range(b.sampler.whole(5, 30)):
         start = b.center + b.sampler.normal(0.5 * b.size, 2)
         line = [start, start + b.sampler.normal(b.size, 2), start + b.sampler.normal(2 * b.size, 2)]
@@ -193,7 +194,7 @@ def strands(b: Bunch) -> None:
 
 
 def lone_eyes(b: Bunch) -> None:
-    """One or two eyes without a face."""
+    """Paint one or two eyes without a face."""
     for _ in range(b.sampler.whole(1, 3)):
         (x, y), size = b.anywhere(), b.size * b.sampler.between(0.3, 1)
         b.canvas.fill(ellipse(x, y, size, 0.6 * size), (250, 250, 250))
@@ -204,7 +205,7 @@ def lone_eyes(b: Bunch) -> None:
 
 
 def stripes(b: Bunch) -> None:
-    """A dozen in parallel; now and then one is missing."""
+    """Paint up to 13 parallel stripes; each is left out in one of ten cases."""
     degrees, pitch = b.sampler.between(0, 180), b.size * b.sampler.between(0.1, 0.5)
     across, along = pitch * direction(degrees), 4 * b.size * direction(degrees + 90)
     for k in range(-6, 7):
@@ -214,10 +215,11 @@ def stripes(b: Bunch) -> None:
 
 
 def frill(b: Bunch) -> None:
-    """A row of rounds: lace, buttons, beads."""
+    """Paint a row of circles: lace, buttons, beads."""
     step = 0.45 * b.size * direction(b.sampler.between(0, 360))
     for k in range(b.sampler.whole(3, 14)):
-        b.thing(ellipse(*(b.center + k * step), 0.3 * b.size, 0.3 * b.size), b.color)
+        x, y = b.center + k * step
+        b.thing(ellipse(x, y, 0.3 * b.size, 0.3 * b.size), b.color)
 
 
 HELD = (flowers, leaves, hands, limbs)  # what may come before a person

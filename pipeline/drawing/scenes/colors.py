@@ -1,4 +1,4 @@
-"""Colours by lot, RGB in 0..255. Wider than in nature, since artists are."""
+"""Random colours, RGB in 0..255. The ranges are wider than in nature, as they are in drawings."""
 
 import colorsys
 
@@ -35,50 +35,51 @@ Range = tuple[float, float]
 
 
 def hsv(hue: float, saturation: float, value: float) -> RGB:
-    """RGB of a hue in turns; saturation and value are cut to 0..1."""
+    """Convert hue in turns, saturation and value, both clipped to 0..1, to RGB."""
     rgb = colorsys.hsv_to_rgb(hue % 1, min(1, max(0, saturation)), min(1, max(0, value)))
-    return tuple(round(255 * c) for c in rgb)
+    red, green, blue = (round(255 * c) for c in rgb)
+    return red, green, blue
 
 
 def color_of(sampler: Sampler, ranges: tuple[Range, Range, Range]) -> RGB:
-    """A colour of these ranges of hue, saturation and value."""
+    """Draw a colour of these ranges of hue, saturation and value."""
     return hsv(*(sampler.between(*limits) for limits in ranges))
 
 
 def hue_turned(color: RGB, turns: float) -> RGB:
-    """The colour with its hue moved by so many turns."""
+    """Rotate the hue of a colour by `turns`."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in color))
     return hsv(hue + turns, saturation, value)
 
 
 def shaded(sampler: Sampler, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
-    """The colour with value and saturation multiplied and hue moved (turns), by a number of each range."""
+    """Multiply value and saturation of a colour and rotate its hue (turns), by a number of each range."""
     return tone(hue_turned(color, sampler.between(*hue)), sampler.between(*value), sampler.between(*saturation))
 
 
 def any_color(sampler: Sampler) -> RGB:
-    """Any colour, the bright ones more often than the dark."""
+    """Draw any colour, the bright ones more often than the dark."""
     return hsv(sampler.between(0, 1), sampler.between(0, 1) ** 1.3, 1 - 0.95 * sampler.between(0, 1) ** 1.6)
 
 
 def skin_color(sampler: Sampler) -> RGB:
-    """Mostly a human's, sometimes an elf's or an oni's."""
+    """Draw the colour of skin: mostly human, sometimes that of an elf or an oni."""
     if sampler.chance(0.08):
         return color_of(sampler, ODD_SKIN)
-    color = tuple(bytes.fromhex(sampler.pick(SKINS)))
-    return shaded(sampler, color, (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
+    red, green, blue = bytes.fromhex(sampler.pick(SKINS))
+    return shaded(sampler, (red, green, blue), (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
 
 
 def hair_color(sampler: Sampler) -> RGB:
-    """Dark, brown to blonde, silver, or of any hue."""
+    """Draw the colour of hair: dark, brown to blonde, silver, or of any hue."""
     return color_of(sampler, sampler.pick(HAIRS))
 
 
 def iris_color(sampler: Sampler) -> RGB:
-    """Bright in one half of the cases, anything in the other."""
+    """Draw the colour of an iris: bright in one half of the cases, anything in the other."""
     return any_color(sampler) if sampler.chance(0.5) else color_of(sampler, BRIGHT_IRIS)
 
 
 def thing_ink(sampler: Sampler) -> RGB:
-    """The outline of what is no figure: black or dark."""
+    """Draw the outline's colour of things other than figures: black or dark."""
     return (0, 0, 0) if sampler.chance(0.3) else tone(any_color(sampler), 0.5)

@@ -1,4 +1,4 @@
-"""Scenes: a ground, clutter, people before and behind each other, and what covers them; then the whole is treated."""
+"""Scenes: background, clutter, people in front of and behind each other, things that cover them, postprocessing."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -50,10 +50,10 @@ class Scene(NamedTuple):
 
 
 class Shown:
-    """A face on the canvas, and how much of it is left to see."""
+    """A face on the canvas, and the share of it that is hidden."""
 
     def __init__(self, spot: Spot, size: int, hidden: float):
-        """`size` of the picture, px; `hidden` 0..1."""
+        """Take the `size` of the picture, px, and the hidden share, 0..1."""
         self.spot, self.hidden = spot, hidden
         middle = ((spot.x, spot.y + 0.05 * spot.side), (0.7 * spot.side, 0.7 * spot.side), spot.tilt)
         mask = np.zeros((size, size), np.uint8)
@@ -61,7 +61,7 @@ class Shown:
 
 
 def draw(seed: int, i: int, size: int = 256) -> Scene:
-    """The i-th scene of a seed, a picture of `size` px; the same for the same arguments, always.
+    """Return the i-th scene of a seed, a picture of `size` px. Equal arguments give equal pixels.
 
     It shows 0 to 7 people with a face and others that are seen from behind, have no features or wrong ones. A mark's
     side is 0.11 to 0.57 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
@@ -85,9 +85,9 @@ def draw(seed: int, i: int, size: int = 256) -> Scene:
 
 
 def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
-    """Who is painted where, from behind to the front: the small ones first, but for a few."""
+    """Return painters and their spots, from back to front: the small ones first, with a few exceptions."""
     count = sampler.pick(FACES)
-    painters = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
+    painters: list[Painter] = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
     painters += [sampler.one(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(OTHERS))]
     placed: list[tuple[Painter, Spot]] = []
     for painter in painters:
@@ -99,7 +99,7 @@ def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
 
 
 def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
-    """A spot away from those taken and from the edge, or None if none was found soon."""
+    """Return a spot away from those taken and from the edge, or None if none was found in MAX_TRIES tries."""
     for _ in range(TRIES):
         side = size * float(np.exp(sampler.between(*np.log(sides))))
         x, y = sampler.point(0, size).tolist()
@@ -111,7 +111,7 @@ def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float
 
 
 def watched(canvas: Canvas, shown: list[Shown], paint: Callable, *wanted) -> Spot | None:
-    """What `paint(canvas, *wanted)` gives, once it is noted which faces that covers by how much."""
+    """Return `paint(canvas, *args)`; add the share that it covers of each shown face to its `hidden`."""
     before = canvas.pixels.copy()
     found = paint(canvas, *wanted)
     red, green, blue = cv2.split(cv2.absdiff(before, canvas.pixels))

@@ -1,4 +1,4 @@
-"""An eye on its canvas: open, half closed, shut, laughing, or a mere sign. `eyes` says what it looks like.
+"""An eye on its canvas: open, half closed, shut, laughing, or a simple symbol. `eyes` samples its shape and colours.
 
 Within an eye u runs outwards and v down, in its widths and heights.
 """
@@ -18,23 +18,23 @@ WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper l
 
 
 class Eye:
-    """One of the two on its canvas."""
+    """One of a figure's two eyes on its canvas."""
 
     def __init__(self, canvas: Canvas, eyes: Eyes, sign: int, skin_dark: RGB):
-        """`sign` 1 for the eye on the picture's right, -1 for the other."""
+        """Take `sign` 1 for the eye on the picture's right, -1 for the other."""
         self.canvas, self.sampler, self.eyes = canvas, canvas.sampler, eyes
         self.sign, self.skin_dark = sign, skin_dark
         self.center = np.array([eyes.x[sign > 0], eyes.y + eyes.uneven * sign])
         self.width, self.height = eyes.width * eyes.shares[sign > 0], eyes.height
 
     def at(self, u, v) -> np.ndarray:
-        """(N, 2) in the frame of the head."""
+        """Convert (u, v) of the eye to the frame of the head, (N, 2)."""
         u, v = np.asarray(u, float), np.asarray(v, float)
         across = self.sign * self.width * u
         return self.center + np.stack([across, self.height * (v + self.eyes.slant * u)], 1)
 
     def lid(self, v) -> None:
-        """A closed lid through these heights at LID_U."""
+        """Paint a closed lid through these heights at LID_U."""
         self.canvas.stroke(self.at(LID_U, v), LID_TAPER * self.eyes.lash_width, self.eyes.lash)
 
 
@@ -49,7 +49,7 @@ def _half_open(eye: Eye) -> None:
 
 
 def _open_eye(eye: Eye, upper_v: np.ndarray) -> None:
-    """An eye whose upper lid has these heights at LID_U."""
+    """Paint an open eye whose upper lid has these heights at LID_U."""
     canvas, eyes = eye.canvas, eye.eyes
     upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, eyes.lower))
     opening = np.concatenate([upper, lower[::-1]])
@@ -87,13 +87,13 @@ def _lights(eye: Eye, within: np.ndarray) -> None:
 
 
 def _iris_place(eye: Eye) -> tuple[np.ndarray, np.ndarray]:
-    """Its centre and its two radii."""
+    """Return the iris's centre and radii."""
     size = np.array([eye.width, eye.height])
     return eye.center + size * eye.eyes.gaze + (0, 0.02 * eye.height), size * eye.eyes.iris_size
 
 
 def _lashes(eye: Eye, upper: np.ndarray, lower: np.ndarray, outer_v: float) -> None:
-    """The lines at the lids (splines from the inner to the outer corner) and over them."""
+    """Paint the lines on and above the lids, which are splines from the inner to the outer corner."""
     canvas, eyes, bold = eye.canvas, eye.eyes, eye.eyes.lash_width
     if eyes.has_lower_line:
         line = lower[len(lower) // 4 :: 4]
@@ -125,7 +125,7 @@ def _shut(eye: Eye) -> None:
 
 
 def _squeezed(eye: Eye) -> None:
-    """> or <."""
+    """Paint > or <."""
     u = eye.sampler.one((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
     eye.canvas.line(eye.at(u, (-0.3, 0, 0.3)), eye.eyes.lash, 1.6 * eye.eyes.lash_width, closed=False)
 
@@ -157,7 +157,7 @@ KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
 
 
 def paint_eyes(canvas: Canvas, eyes: Eyes, skin_dark: RGB) -> None:
-    """Both, of one kind but for a few winks."""
+    """Paint both eyes, of one kind except for a few winks."""
     sampler = canvas.sampler
     kinds = [sampler.pick(KINDS)] * 2
     if sampler.chance(0.05):

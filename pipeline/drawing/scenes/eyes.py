@@ -1,4 +1,4 @@
-"""What the two eyes of a face have in common, by lot. `eye` draws them.
+"""The random choices that both eyes of a face share. `eye` paints them.
 
 Within an eye u runs outwards and v down, in its widths and heights.
 """
@@ -65,7 +65,7 @@ class Eyes:
 
 
 def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
-    """Eyes for a head turned and pitched like this, with the colours of its Style."""
+    """Sample the eyes of a head with this turn and pitch, with the colours of its Style."""
     scale = sampler.amount({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
     gap = sampler.between(0.195, 0.25)
     away = np.array([max(0, -turn), max(0, turn)])  # of the left and the right half
@@ -96,7 +96,7 @@ def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, col
 
 
 def sample_lids(sampler: Sampler) -> dict:
-    """The two lids, irregular as by hand."""
+    """Sample the two lids, irregular as if drawn by hand."""
     bend, hand = sampler.between(0.6, 1.1), sampler.normal(0.03, 5)
     inner, outer = sampler.between(-0.1, 0.16), sampler.between(-0.28, 0.1)
     lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * sampler.between(0.8, 1.05)
@@ -107,13 +107,13 @@ def sample_lids(sampler: Sampler) -> dict:
 
 
 def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:
-    """Colour and half width of the lash line."""
+    """Sample colour and half width of the lash line."""
     weights = {tone(ink, 0.7): 3, (25, 15, 25): 2, tone(hair, 0.4, 1.2): 1, tone(skin_dark, 0.5, 1.5): 0.7}
     return {"lash": sampler.pick(weights), "lash_width": sampler.amount(LASH_WIDTHS)}
 
 
 def sample_iris(sampler: Sampler, skin: RGB) -> dict:
-    """The white of the eye and what is on it."""
+    """Sample the white of the eye, the iris and its highlights."""
     iris = iris_color(sampler)
     light = mix(tone(iris, 1.3, 0.9), WHITE, sampler.between(0, 0.4))
     is_staring = sampler.chance(0.06)
@@ -136,7 +136,7 @@ def sample_iris(sampler: Sampler, skin: RGB) -> dict:
 
 
 def shuffled(sampler: Sampler, eyes: Eyes) -> Eyes:
-    """Eyes where no face has them: both at the mouth, or one over the other."""
+    """Move the eyes to impossible places: both to the mouth, or one above the other."""
     if sampler.chance(0.5):
         return replace(eyes, y=sampler.between(0.28, 0.4))
     left, _ = eyes.x

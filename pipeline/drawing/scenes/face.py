@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.drawing.portrait.face import SKULL
 from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import curve, ellipse, mix
+from pipeline.drawing.portrait.sheet import Ramp, curve, ellipse, mix
 from pipeline.drawing.scenes.canvas import down
 from pipeline.drawing.scenes.colors import shaded
 from pipeline.drawing.scenes.eye import paint_eyes
@@ -22,7 +22,10 @@ LIPS = (120, 50, 50)
 
 
 def head_outline(f: Figure) -> np.ndarray:
-    """(N, 2), closed; a turned head's chin lies to one side, and its far cheek is flatter."""
+    """Return the closed outline of the head, (N, 2).
+
+    The chin of a turned head lies to one side, and its far cheek is flatter.
+    """
     sampler, turn = f.sampler, f.style.turn
     jaw, chin, chin_width = (
         sampler.between(-0.05, 0.12),
@@ -40,7 +43,7 @@ def head_outline(f: Figure) -> np.ndarray:
 
 
 def ears(f: Figure) -> None:
-    """A pair in half of the cases, an elf's in some."""
+    """Paint a pair of ears in half of the cases, sometimes pointed ones."""
     sampler = f.sampler
     if not sampler.chance(0.5):
         return
@@ -53,11 +56,11 @@ def ears(f: Figure) -> None:
 
 
 def head(f: Figure, outline: np.ndarray, fringe: np.ndarray) -> np.ndarray:
-    """Skin within the outline, with the shadow of a fringe on it; returns the head's mask."""
+    """Paint skin within the outline, with the shadow of the fringe on it; return the head's mask."""
     sampler, style = f.sampler, f.style
-    skin = style.skin
+    skin: RGB | Ramp = style.skin
     if sampler.chance(0.3):
-        skin = down(outline, skin, mix(skin, style.skin_dark, sampler.between(0, 0.6)))
+        skin = down(outline, style.skin, mix(style.skin, style.skin_dark, sampler.between(0, 0.6)))
     f.fill(outline, skin)
     within = f.mask(outline)
     if sampler.chance(0.4):
@@ -77,7 +80,7 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
 
 
 def features(f: Figure, within: np.ndarray) -> None:
-    """What makes a face of a head: blush, eyes, nose, mouth."""
+    """Paint blush, eyes, nose and mouth."""
     sampler, style = f.sampler, f.style
     sampler.pick(BLUSHES)(f, within)
     paint_eyes(f, style.eyes, style.skin_dark)
@@ -117,7 +120,7 @@ BLUSHES = {_soft_blush: 0.4, _hatched_blush: 0.1, _broad_blush: 0.06, _nothing: 
 
 
 def _toward(f: Figure) -> int:
-    """Where a nose points: the side that the head is turned to."""
+    """Return the side that the head is turned to, and its nose points to."""
     return 1 if f.style.turn >= 0 else -1
 
 
@@ -149,7 +152,7 @@ NOSES = {_short_nose: 0.3, _dot_nose: 0.15, _shade_nose: 0.15, _long_nose: 0.15,
 
 
 def brows(f: Figure) -> None:
-    """A pair over the fringe, as is the custom."""
+    """Paint the brows over the fringe, as is usual in anime."""
     sampler, eyes = f.sampler, f.style.eyes
     color = shaded(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
     y = -0.25 + eyes.y + sampler.between(-0.03, 0.06)

@@ -1,4 +1,4 @@
-"""What a scene is painted on: one colour, patches or blends of some, or a cloth of two."""
+"""The background of a scene: one colour, patches or blends of several, or clouds of two."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from pipeline.drawing.scenes.colors import any_color
 
 
 def ground(sampler: Sampler, size: int) -> np.ndarray:
-    """Pixels uint8 (size, size, 3) to paint on."""
+    """Return a background, uint8 (size, size, 3)."""
     return sampler.pick(GROUNDS)(sampler, size)
 
 

@@ -1,4 +1,4 @@
-"""Hair behind and before the head, and the back of a head. Lengths are in the frame of the head."""
+"""Hair behind and in front of the head, and the back of a head. Lengths are in the frame of the head."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ RING, PATCHES = ((-60, 60),), ((-58, -22), (-12, 6), (20, 40))  # of shine, degr
 
 
 def _over_the_top(f: Figure) -> np.ndarray:
-    """The dome's edge from the left temple to the right."""
+    """Return the outer edge of the hair from the left temple to the right, (N, 2)."""
     return np.concatenate([mirror(f.style.dome)[::-1], f.style.dome[1:]])
 
 
 def back_hair(f: Figure) -> None:
-    """What is behind head and body: tails, buns, and a curtain to any length."""
+    """Paint the hair behind head and body: tails, buns, and a curtain of any length."""
     sampler, style = f.sampler, f.style
     length = sampler.amount(LENGTHS)
     for sign in sampler.pick({(): 5, (-1, 1): 2, (sampler.side(),): 1}):
@@ -44,7 +44,7 @@ def _tail(f: Figure, sign: int) -> None:
 
 
 def _curtain(f: Figure, length: float) -> np.ndarray:
-    """The outline of the hair behind the head, down to `length`, ragged there."""
+    """Return the outline of the hair behind the head, down to `length`, with a ragged lower edge."""
     sampler = f.sampler
     flare, tips = sampler.between(-0.12, 0.3), sampler.whole(3, 9)
     side = np.array([(0.62 + 0.3 * flare, 0.2 * length), (0.62 + 0.7 * flare, 0.6 * length), (0.6 + flare, length)])
@@ -58,7 +58,7 @@ def _curtain(f: Figure, length: float) -> np.ndarray:
 
 
 def back_of_head(f: Figure) -> None:
-    """Hair where a face would be."""
+    """Paint hair where the face would be."""
     sampler, style = f.sampler, f.style
     f.lock(np.concatenate([_over_the_top(f), NAPE]))
     for _ in range(sampler.whole(2, 9)):
@@ -68,7 +68,7 @@ def back_of_head(f: Figure) -> None:
 
 
 def front_hair(f: Figure, knots: np.ndarray, edge: np.ndarray) -> None:
-    """The locks before the ears, and the crown down to the fringe's edge."""
+    """Paint the sidelocks, and the crown down to the fringe's edge."""
     sampler, style = f.sampler, f.style
     if sampler.chance(0.75):
         _locks(f)
@@ -89,7 +89,7 @@ def front_hair(f: Figure, knots: np.ndarray, edge: np.ndarray) -> None:
 
 
 def _locks(f: Figure) -> None:
-    """Strands before the ears, of one length; now and then one is missing."""
+    """Paint sidelocks of one length; each is left out in one of ten cases."""
     sampler = f.sampler
     length, inner = sampler.between(0.1, 1.2), sampler.between(0.36, 0.45)
     for sign in (-1, 1):
@@ -113,7 +113,7 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
 
 
 def _strands(f: Figure, knots: np.ndarray, within: np.ndarray) -> None:
-    """Wedges from the fringe's notches to the parting, and single hairs."""
+    """Paint wedges from the fringe's notches to the parting, and single hairs."""
     sampler, style = f.sampler, f.style
     top = np.array((sampler.between(-0.15, 0.15), f.top))
     widths = (0.006 + 0.4 * style.line, 0.004 + 0.2 * style.line, 0)
@@ -129,7 +129,7 @@ def _strands(f: Figure, knots: np.ndarray, within: np.ndarray) -> None:
 
 
 def _shine(f: Figure, low: int, high: int, within: np.ndarray) -> None:
-    """A ragged band of light around the head, between two angles."""
+    """Paint a ragged band of light around the head between two angles, degrees from the top."""
     angle = np.deg2rad(np.linspace(low, high, 2 * max(3, round((high - low) / 8)) + 1))
     ragged = np.where(np.arange(len(angle)) % 2, 0.055, 0.015)
     x, y = 0.53 * np.sin(angle), -0.3 - 0.36 * f.style.volume + 0.2 * (1 - np.cos(angle))

@@ -1,4 +1,4 @@
-"""One person at a spot of the picture, or what is easily taken for one."""
+"""One person at a spot of the picture, with a face or without a proper one."""
 
 from dataclasses import replace
 
@@ -18,14 +18,14 @@ FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 
 def face(canvas: Canvas, spot: Spot) -> Spot:
-    """Paint a person who shows the face; where that is."""
+    """Paint a person who shows the face; return where the face is."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
 def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
-    """Paint a person whose eyes are not where eyes are, without brows; where the face is."""
+    """Paint a person with misplaced eyes and no brows; return where the face is."""
     style = sample_style(canvas.sampler)
     f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffled(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)
@@ -69,7 +69,7 @@ def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
 
 
 def _face_spot(f: Figure, spot: Spot) -> Spot:
-    """The spot, moved and stretched with the figure's frame."""
+    """Return the spot, moved and scaled with the figure's warp."""
     ((x, y),) = f.place([(0.25 * f.style.turn, FACE_CENTER)])
     side = spot.side * np.sqrt(f.style.warp.width * f.style.warp.height)
     return Spot(float(x), float(y), float(side), spot.tilt)

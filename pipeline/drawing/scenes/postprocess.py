@@ -1,4 +1,4 @@
-"""What a whole picture goes through once it is painted: light, a medium, and exposure."""
+"""Postprocessing of a whole picture: light, a medium, and exposure."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from pipeline.drawing.scenes.colors import any_color
 
 
 def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """uint8 (size, size, 3) -> the same shape and type."""
+    """Apply lights, one medium and exposure to a picture, uint8 RGB (size, size, 3); return another such."""
     for _ in range(sampler.pick({0: 3, 1: 2, 3: 2})):
         picture = light(sampler, picture)
     picture = sampler.pick(TREATMENTS)(sampler, picture)
@@ -24,7 +24,7 @@ def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def light(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """A coloured spot that darkens, lightens or covers, most with a soft edge."""
+    """Add a coloured spot that darkens, lightens or covers, mostly with a soft edge."""
     size = len(picture)
     spot = np.zeros((size, size), np.uint8)
     center, radii = sampler.rng.integers(0, size, 2).tolist(), (sampler.point(0.1, 0.5) * size).astype(int).tolist()
@@ -52,7 +52,7 @@ LIGHTS = {_darken: 0.5, _lighten: 0.3, _cover: 0.2}  # -> weight
 
 
 def none(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """As it was painted."""
+    """Return the picture as it was painted."""
     return picture
 
 
@@ -65,7 +65,7 @@ def _colored(gray: np.ndarray) -> np.ndarray:
 
 
 def _on_paper(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
-    """Grey turned into shades from a dark ink to a pale paper."""
+    """Map grey levels to shades from a dark ink to a pale paper."""
     ink = np.array(any_color(sampler)) * sampler.between(0, 0.5)
     paper = np.array((255, 250, 240)) * sampler.between(0.8, 1)
     return np.linspace(ink, paper, 256).astype(np.uint8)[gray]
@@ -76,17 +76,17 @@ def _printed(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
 
 
 def grey(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Shades of grey."""
+    """Convert to shades of grey."""
     return _colored(_gray(picture))
 
 
 def sepia(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Shades of one ink on paper."""
+    """Convert to shades of one ink on paper."""
     return _on_paper(sampler, _gray(picture))
 
 
 def screentone(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Dots as in a printed manga, or four greys."""
+    """Convert to dots as in a printed manga, or to four greys."""
     gray = _gray(picture)
     if not sampler.chance(0.6):
         return _printed(sampler, gray // 64 * 85)
@@ -101,7 +101,7 @@ def screentone(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def line_art(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Edges alone, in bold black."""
+    """Keep only the edges, in bold black."""
     smooth = cv2.GaussianBlur(_gray(picture), (3, 3), 0)
     method, kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY
     edges = cv2.adaptiveThreshold(smooth, 255, method, kind, sampler.one(7, 9, 13), sampler.between(3, 9))
@@ -109,20 +109,20 @@ def line_art(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def sketch(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Grey, over what surrounds it: thin pencil lines."""
+    """Divide grey by its blurred surroundings, which gives thin pencil lines."""
     gray = _gray(picture)
     around = cv2.GaussianBlur(gray, (0, 0), sampler.between(2, 6)).astype(int)
     return _printed(sampler, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
 
 
 def poster(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Few levels of each colour."""
+    """Reduce each channel to a few levels."""
     step = sampler.one(32, 48, 64, 85)
     return cv2.LUT(picture, (np.arange(256) // step * step + step // 2).clip(0, 255).astype(np.uint8))
 
 
 def paint(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Edges smoothed, kept or shaken, half of the time on canvas."""
+    """Smooth or distort edges as in a painting, in half of the cases with the weave of a canvas."""
     picture = sampler.pick({_median: 0.4, _bilateral: 0.3, _shaken: 0.3})(sampler, picture)
     if sampler.chance(0.5):
         size = len(picture)
@@ -150,13 +150,13 @@ def _shaken(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def mixed(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """The three channels run into each other."""
+    """Mix the three channels."""
     weights = np.eye(3) * sampler.between(0.3, 1) + sampler.rng.uniform(0, 0.5, (3, 3))
     return cv2.transform(picture, weights / weights.sum(1, keepdims=True))
 
 
 def turned_hue(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """All hues moved, by little or by anything."""
+    """Rotate all hues, by little or by any angle."""
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
     levels = np.arange(256)
     turn = sampler.one(sampler.whole(-15, 15), sampler.whole(0, 180))
@@ -166,12 +166,12 @@ def turned_hue(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def negative(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Light and dark exchanged."""
+    """Invert the picture."""
     return 255 - picture
 
 
 def tinted(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Seen through coloured glass or fog."""
+    """Blend with a colour, as seen through coloured glass or fog."""
     color, share = np.array(any_color(sampler)), sampler.between(0.15, 0.6)
     levels = np.arange(256)[:, None]
     table = levels * (1 - share) + share * (levels * color / 255 if sampler.chance(0.6) else color)

@@ -24,12 +24,12 @@ class Profile(Canvas):
         self.width = sampler.between(0.006, 0.025)
 
     def thing(self, points, color: RGB) -> None:
-        """A filled polygon with an outline."""
+        """Paint a polygon and its outline."""
         self.shape(points, color, self.ink, self.width)
 
 
 def profile(canvas: Canvas, spot: Spot) -> Spot:
-    """Paint a person who looks to the left or to the right; where the face is."""
+    """Paint a person who looks to the left or to the right; return where the face is."""
     p = Profile(canvas.pixels, canvas.sampler, spot)
     for paint in (_back, _face, _eye, _front):
         paint(p)
@@ -38,7 +38,7 @@ def profile(canvas: Canvas, spot: Spot) -> Spot:
 
 
 def _back(p: Profile) -> None:
-    """Hair, neck and body."""
+    """Paint hair, neck and body."""
     length = p.sampler.between(0.5, 2)
     tips = [(-0.75, 0.2), (-0.7 - 0.1 * length, length), (-0.2, length), (-0.1, 0.2)]
     p.thing(curve([(0.3, -0.75), (0, -0.95), (-0.5, -0.8), (-0.75, -0.3), *tips], closed=True, steps=6), p.hair_dark)
@@ -57,7 +57,7 @@ def _face(p: Profile) -> None:
 
 
 def _eye(p: Profile) -> None:
-    """Like a triangle, open or closed, and its brow."""
+    """Paint a triangular eye, open or closed, and its brow."""
     sampler = p.sampler
     x, y, width, height = EYE_X, sampler.between(0, 0.08), sampler.between(0.09, 0.14), sampler.between(0.1, 0.17)
     front = x + 0.5 * width
@@ -86,7 +86,7 @@ def _iris(p: Profile, opening: np.ndarray, x: float, y: float, width: float, hei
 
 
 def _front(p: Profile) -> None:
-    """The crown, its fringe and strands."""
+    """Paint the crown, its fringe and strands."""
     sampler = p.sampler
     y = [sampler.between(-0.2, 0.1) if k % 2 else sampler.between(-0.45, -0.2) for k in range(7)]
     fringe = np.stack([np.linspace(0.46, -0.25, 7), y], 1)

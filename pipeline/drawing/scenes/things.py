@@ -1,4 +1,4 @@
-"""A flower and a hand: worn, held before a face, or lying about. In the frame of the canvas that they are given."""
+"""A flower and a hand: worn, held in front of a face, or lying about. Lengths are in the frame of the canvas."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))
 
 
 def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
-    """Four to eight petals around (x, y), `size` from there to the middle of each."""
+    """Paint a flower of four to eight petals around (x, y), `size` from there to the middle of each."""
     sampler = canvas.sampler
     petals, first = sampler.whole(4, 9), sampler.between(0, 3)
     for k in range(petals):
@@ -25,7 +25,7 @@ def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
 
 
 def hand(canvas: Canvas, center, size: float, degrees: float, skin: RGB, ink: RGB, line: float) -> None:
-    """A hand with spread fingers that points to `degrees`, clockwise from the right; `size` is half its palm."""
+    """Paint a hand with spread fingers that points to `degrees`, clockwise from the right; `size` is half its palm."""
     sampler = canvas.sampler
     turn = size * np.array([direction(degrees), direction(degrees + 90)])
     for k in range(4):
