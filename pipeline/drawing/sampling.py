@@ -21,7 +21,7 @@ class Sampler:
         """Draw a number of [low, high), uniformly."""
         return low + (high - low) * self.rng.random()
 
-    def whole(self, low: int, high: int) -> int:
+    def integer(self, low: int, high: int) -> int:
         """Draw an integer of [low, high), uniformly."""
         return int(self.rng.integers(low, high))
 
@@ -29,20 +29,20 @@ class Sampler:
         """Return True with this probability, 0..1."""
         return self.rng.random() < share
 
-    def one(self, *options: Choice) -> Choice:
+    def choice(self, *options: Choice) -> Choice:
         """Draw one of the options, uniformly."""
-        return options[self.whole(0, len(options))]
+        return options[self.integer(0, len(options))]
 
     def side(self) -> int:
         """Draw -1, the picture's left, or 1, its right."""
-        return self.one(-1, 1)
+        return self.choice(-1, 1)
 
     def pick(self, weights: Mapping[Key, float]) -> Key:
         """Draw a key of the table with a chance in proportion to its weight."""
         edges = list(accumulate(weights.values()))
         return list(weights)[bisect(edges, edges[-1] * self.rng.random(), hi=len(edges) - 1)]
 
-    def amount(self, ranges: Mapping[tuple[float, float], float]) -> float:
+    def from_ranges(self, ranges: Mapping[tuple[float, float], float]) -> float:
         """Draw one of the ranges (low, high) by its weight, then a number of it."""
         return self.between(*self.pick(ranges))
 

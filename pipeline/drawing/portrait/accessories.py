@@ -1,4 +1,4 @@
-"""What is worn on the head. Coordinates are those of the head's frame."""
+"""Things worn on the head. Coordinates are those of the head's frame."""
 
 from collections.abc import Callable
 

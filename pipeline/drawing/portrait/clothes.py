@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import Figure, both, curve, ellipse, mirror, shadow
+from pipeline.drawing.portrait.sheet import Figure, curve, ellipse, mirror, shadow, symmetric
 
 NECK = ((0, 0.39), (0.15, 0.39), (0.145, 0.71), (0.2, 0.83), (0.4, 0.9), (0.59, 0.97), (0.7, 1.12), (0.755, 1.5),
         (0.77, 2.2), (0.78, 5))  # fmt: skip
@@ -79,15 +79,15 @@ def body(f: Figure) -> None:
         "collar": look.cloth if look.clothes == "shirt" else linen,
     }
     if look.clothes == "hoodie":
-        f.shape(both(curve(CLOTHES["hoodie"][0][1])), paints["hood"])
-    outline = both(curve(NECK))
+        f.shape(symmetric(curve(CLOTHES["hoodie"][0][1])), paints["hood"])
+    outline = symmetric(curve(NECK))
     f.shape(outline, look.skin)
-    f.fill(both(((0, 0.3), (0.3, 0.3), (0.2, 0.62), (0, 0.76))), f.skin_dark, f.mask(outline))
+    f.fill(symmetric(((0, 0.3), (0.3, 0.3), (0.2, 0.62), (0, 0.76))), f.skin_dark, f.mask(outline))
     for sign in (-1, 1):
         f.stroke(((sign * 0.08, 0.96), (sign * 0.2, 0.935), (sign * 0.3, 0.94)), (0, 0.007, 0), f.skin_dark)
     for paint, half in CLOTHES[look.clothes][look.clothes == "hoodie" :]:
         if half[0][0] == 0:
-            f.shape(both(half), paints[paint])
+            f.shape(symmetric(half), paints[paint])
         else:
             f.shape(half, paints[paint])
             f.shape(mirror(half), paints[paint])

@@ -12,12 +12,12 @@ from pipeline.drawing.portrait.sheet import (
     Figure,
     Ramp,
     Sheet,
-    both,
     brush,
     curve,
     ellipse,
     head_frame,
     mix,
+    symmetric,
     tone,
 )
 
@@ -68,7 +68,7 @@ def head(f: Figure) -> None:
             )
             f.shape(ear, look.skin)
             f.stroke(np.multiply(((0.475, -0.03), (0.515, -0.05), (0.5, 0.06)), (sign, 1)), (0, 0.008, 0), f.skin_dark)
-    outline = both(jaw_line(look))
+    outline = symmetric(jaw_line(look))
     f.shape(outline, look.skin)
     within = f.mask(outline)
     if not f.icon:

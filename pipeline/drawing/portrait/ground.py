@@ -1,11 +1,11 @@
-"""What is behind the figure. Coordinates are in shorter sides of the picture, from its middle."""
+"""The background. Coordinates are in shorter sides of the picture, from its middle."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import Ramp, Sheet, both, direction, ellipse
+from pipeline.drawing.portrait.sheet import Ramp, Sheet, direction, ellipse, symmetric
 
 
 def _plain(sheet: Sheet, look: Look) -> None:
@@ -14,7 +14,7 @@ def _plain(sheet: Sheet, look: Look) -> None:
 
 def _gradient(sheet: Sheet, look: Look) -> None:
     end = 0.7 * direction(look.ground_angle)
-    sheet.fill(both(((0, -2), (2, -2), (2, 2), (0, 2))), Ramp(tuple(-end), tuple(end), look.ground_colors))
+    sheet.fill(symmetric(((0, -2), (2, -2), (2, 2), (0, 2))), Ramp(tuple(-end), tuple(end), look.ground_colors))
 
 
 def _dots(sheet: Sheet, look: Look) -> None:

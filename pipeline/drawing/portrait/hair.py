@@ -32,7 +32,7 @@ BANGS = {
                 (0.47, 0.1), (0.54, 0.1)),
 }  # fmt: skip
 
-LOCKS = {  # strands before the ears: outer and inner edge, both down to the tip
+LOCKS = {  # strands in front of the ears: outer and inner edge, both down to the tip
     "short": (((0.59, -0.2), (0.6, 0.05), (0.5, 0.3)), ((0.42, -0.2), (0.44, 0.05), (0.5, 0.3))),
     "jaw": (((0.59, -0.2), (0.62, 0.1), (0.6, 0.35), (0.47, 0.62)), ((0.41, -0.2), (0.45, 0.15), (0.47, 0.35),
             (0.47, 0.62))),
@@ -55,7 +55,7 @@ BACK = {
              ((0.95, 2.1), (0.78, 1.9), (0.58, 2.2), (0, 2.1))),
 }  # fmt: skip
 
-# Tails: before the body?, mirrored?, centre line from root to tip, its half width along it.
+# Tails: in front of the body?, a pair?, centre line from root to tip, its half width along it.
 TAILS = {
     "twintails": (False, True, ((0.56, -0.56), (0.86, -0.62), (1.06, -0.2), (1.02, 0.5), (1.1, 1.3)),
                   (0.06, 0.17, 0.2, 0.19, 0)),

@@ -1,4 +1,4 @@
-"""What a portrait shows: every choice that is made by lot, and what a booru would say of it.
+"""What a portrait shows: every random choice, and the tags that a booru would give it.
 
 `sample` draws every random number and is cheap; no pixel is painted here.
 """
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """All that is drawn by lot for one picture. Lengths are in the units of `portrait`, unless px is said."""
+    """The random choices of one picture. Lengths are in units of the head's frame (see `render`), unless in px."""
 
     style: str
     size: tuple[int, int]  # width, height, px
@@ -29,12 +29,12 @@ class Look:
     shading: str  # flat, cel, soft
     flip: int  # 1, or -1: what is not symmetric is mirrored
     turn: float  # how far the features are shifted sideways, as in a face slightly turned
-    jitter: tuple[float, ...]  # standard normal, JITTERS of them: the small irregularities
+    jitter: tuple[float, ...]  # JITTER_COUNT standard normal numbers, clipped to -2..2: small irregularities
     hair_color: str
     hair: RGB
     hairstyle: str
     bangs: str
-    locks: str  # the strands before the ears
+    locks: str  # the strands in front of the ears
     ahoge: bool
     shine: str  # the highlight of the hair: ring, patch, none
     volume: float  # of the hair, 1 as in the tables
@@ -59,10 +59,10 @@ class Look:
     ground_angle: float  # degrees
 
 
-JITTERS = 32
+JITTER_COUNT = 32
 
 # Hue in degrees, saturation and value in 0..1, each (low, high). A colour may have several ranges of equal chance.
-# Between any two names there is a gap, so that a human (and a tagger) can tell them.
+# There is a gap between any two names, so that a human (and a tagger) can tell them apart.
 HAIR = {
     "blonde": (((44, 50), (0.48, 0.64), (0.93, 1.0)), ((44, 52), (0.32, 0.42), (0.92, 0.98))),
     "brown": (((16, 24), (0.50, 0.64), (0.36, 0.50)), ((22, 28), (0.42, 0.54), (0.48, 0.60))),
@@ -84,7 +84,7 @@ EYES = {
     "aqua": (((178, 192), (0.55, 0.75), (0.70, 0.88)),),
     "pink": (((328, 342), (0.50, 0.65), (0.85, 0.95)),),
 }
-# The darker tones are few and no skin is darker than its hair, as the cascade that finds the faces misses many such.
+# Dark tones are rare and no skin is darker than its hair, because the face cascade misses many such faces.
 SKIN = {
     "#ffeee4": 6,
     "#ffe6d8": 7,
@@ -96,7 +96,7 @@ SKIN = {
     "#c4926c": 0.25,
 }
 
-# What is chosen by lot: name -> (weight, the tags it brings).
+# The random choices: name -> (weight, the tags that it adds).
 HAIRSTYLES = {
     "short": (3, ("short_hair",)),
     "messy": (2, ("short_hair", "messy_hair")),
@@ -176,7 +176,7 @@ def sample(seed: int, i: int, *, style: str = "character") -> Look:
         **_hair(seed, i, _rng(seed, i, 1)),
         **_dress(_rng(seed, i, 3)),
         "style": style,
-        "jitter": tuple(_rng(seed, i, 4).standard_normal(JITTERS).clip(-2, 2).tolist()),
+        "jitter": tuple(_rng(seed, i, 4).standard_normal(JITTER_COUNT).clip(-2, 2).tolist()),
     }
     parts |= _face(_rng(seed, i, 2), parts["hair"])
     parts |= _ground(_rng(seed, i, 5), parts["hair"])

@@ -1,11 +1,11 @@
-"""Pixels of a sampled `Look`. It decides nothing by lot: the same look gives the same pixels.
+"""The pixels of a sampled `Look`. Nothing here is random: equal looks give equal pixels.
 
 Shapes are tables of points in the head's frame: x from the face's axis to the picture's right, y down from between the
 eyes, the chin at CHIN. The face box is the square of side FACE whose bottom edge touches the chin. One similarity
-(lean, scale, place) takes the frame to the picture, hence a lean is exact geometry. Painted from behind to the front:
+(tilt, scale, place) maps the frame to the picture, so a tilt is exact geometry. Painted from back to front:
 
-ground       a plain, patterned or graded sheet
-hair         behind the head; later the fringe, the locks and their shine
+ground       the background: plain, patterned or graded
+hair         behind the head; later bangs, sidelocks and shine
 clothes      neck, shoulders, garments
 face         head, eyes, mouth, and over the hair the brows
 accessories  what is worn on top

@@ -39,7 +39,7 @@ def curve(points, closed: bool = False, steps: int = 8) -> np.ndarray:
     return sampled if closed else np.concatenate([sampled, p[-2:-1]])
 
 
-def bow_line(a, b, c, steps: int = 7) -> np.ndarray:
+def bezier(a, b, c, steps: int = 7) -> np.ndarray:
     """Return a quadratic Bezier curve from a to c with control point b, (steps, 2)."""
     t = np.linspace(0, 1, steps)[:, None]
     a, b, c = np.asarray(a, float), np.asarray(b, float), np.asarray(c, float)
@@ -60,7 +60,7 @@ def mirror(points) -> np.ndarray:
     return np.asarray(points, float) * (-1, 1)
 
 
-def both(half) -> np.ndarray:
+def symmetric(half) -> np.ndarray:
     """Return the closed outline of a shape from its right half, which starts and ends on the axis."""
     half = np.asarray(half, float)
     return np.concatenate([half, mirror(half)[::-1]])
@@ -83,7 +83,7 @@ def tufts(edge, tip: int = 1, curl: float = 0) -> np.ndarray:
         at, notch = (k, k + 1) if (k - tip) % 2 == 0 else (k + 1, k)
         other = min(max(2 * at - notch, 0), len(edge) - 1)  # the notch on the strand's other side
         bulge = (0.35 + curl * (notch - at)) * 0.5 * (edge[notch] - edge[other])
-        parts.append(bow_line(edge[k], (edge[k] + edge[k + 1]) / 2 + 0.5 * bulge, edge[k + 1]))
+        parts.append(bezier(edge[k], (edge[k] + edge[k + 1]) / 2 + 0.5 * bulge, edge[k + 1]))
     return np.concatenate(parts)
 
 
@@ -122,25 +122,25 @@ class Sheet:
         """Convert points of the frame to pixels of the sheet, where 0 is the outer edge of the first pixel."""
         return np.asarray(points, float) @ self.turn + self.origin
 
-    def _fixed(self, points) -> np.ndarray:
+    def _fixed_point(self, points) -> np.ndarray:
         return np.rint((self.place(points) - 0.5) * (1 << SHIFT)).astype(np.int32)
 
     def mask(self, points) -> np.ndarray:
         """Return the mask of a polygon, uint8 (height, width), without antialiasing."""
         mask = np.zeros(self.pixels.shape[:2], np.uint8)
-        return cv2.fillPoly(mask, [self._fixed(points)], 255, shift=SHIFT)
+        return cv2.fillPoly(mask, [self._fixed_point(points)], 255, shift=SHIFT)
 
     def line(self, points, color: RGB, width: float, closed: bool = True) -> None:
         """Draw a line of constant width; none if the width is 0."""
         if width:
             thick = max(1, round(width * self.unit))
-            cv2.polylines(self.pixels, [self._fixed(points)], closed, color, thick, cv2.LINE_AA, SHIFT)
+            cv2.polylines(self.pixels, [self._fixed_point(points)], closed, color, thick, cv2.LINE_AA, SHIFT)
 
     def fill(
         self, points, paint: RGB | Ramp, within: np.ndarray | None = None, alpha: float = 1, soft: float = 0
     ) -> None:
         """Paint a polygon: within a mask, translucent, or with an edge softened over `soft` units."""
-        fixed = self._fixed(points)
+        fixed = self._fixed_point(points)
         if within is None and alpha == 1 and not soft and not isinstance(paint, Ramp):
             cv2.fillPoly(self.pixels, [fixed], paint, cv2.LINE_AA, SHIFT)
             return

@@ -43,7 +43,7 @@ def _animal_ears(f: Figure, color: RGB) -> None:
     for sign in (-1, 1):
         tip = (0.45, f.top - f.sampler.between(0.2, 0.5))
         ear = np.array([(0.25, f.top + 0.1), tip, (0.6, f.top + 0.4)]) * (sign, 1)
-        f.thing(ear, f.style.hair)
+        f.paint(ear, f.style.hair)
         f.fill((ear + ear.mean(0)) / 2, mix(f.style.skin, (240, 130, 140), 0.5))
 
 
@@ -51,8 +51,8 @@ def _hat(f: Figure, color: RGB) -> None:
     between, top = f.sampler.between, f.top
     y, brim, thick = between(-0.62, -0.3), between(0.6, 1.1), between(0.06, 0.16)
     left, right = (-0.3, top - between(0.05, 0.5)), (0.3, top - between(0.05, 0.5))
-    f.thing(curve([(-0.62, y), (-0.6, top + 0.1), left, right, (0.6, top + 0.1), (0.62, y)], steps=6), color)
-    f.thing(ellipse(0, y, brim, thick), tone(color, 0.85))
+    f.paint(curve([(-0.62, y), (-0.6, top + 0.1), left, right, (0.6, top + 0.1), (0.62, y)], steps=6), color)
+    f.paint(ellipse(0, y, brim, thick), tone(color, 0.85))
 
 
 def _bows(f: Figure, color: RGB) -> None:
@@ -60,7 +60,7 @@ def _bows(f: Figure, color: RGB) -> None:
     for sign in f.sampler.pick({(-1, 1): 1, (1,): 2, (-1,): 1}):
         center, size = np.array((sign * between(0.3, 0.5), between(-0.9, -0.4))), between(0.1, 0.35)
         for side in (-1, 1):
-            f.thing(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
+            f.paint(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
         x, y = center
         f.fill(ellipse(x, y, 0.25 * size, 0.25 * size), tone(color, 0.8))
 
@@ -79,7 +79,7 @@ def _flower(f: Figure, color: RGB) -> None:
 
 def _headphones(f: Figure, color: RGB) -> None:
     for sign in (-1, 1):
-        f.thing(ellipse(0.58 * sign, 0, 0.12, 0.2), color)
+        f.paint(ellipse(0.58 * sign, 0, 0.12, 0.2), color)
 
 
 def _hand(f: Figure, color: RGB) -> None:

@@ -1,6 +1,6 @@
 """The surface that scenes are painted on: the portrait's sheet with a sampler and a frame that may be warped.
 
-Unlike portraits, scenes are painted at their own size: that is fast, and a detector sees such edges in real pictures.
+Unlike portraits, scenes are painted at their final size: that is fast, and real pictures have such edges too.
 """
 
 from typing import NamedTuple
@@ -67,7 +67,7 @@ class Canvas(Sheet):
     def mask(self, points) -> np.ndarray:
         """Return the mask of a polygon, uint8 (size, size), antialiased."""
         mask = np.zeros(self.pixels.shape[:2], np.uint8)
-        return cv2.fillPoly(mask, [self._fixed(points)], 255, cv2.LINE_AA, SHIFT)
+        return cv2.fillPoly(mask, [self._fixed_point(points)], 255, cv2.LINE_AA, SHIFT)
 
     def stroke(self, points, widths, color: RGB, within: np.ndarray | None = None, alpha: float = 1) -> None:
         """Paint a stroke along a spline; `widths` are half widths at equal distances."""
@@ -86,7 +86,7 @@ def face_frame(spot: Spot) -> tuple[float, np.ndarray, float]:
     return unit, np.array([spot.x, spot.y]) - below, spot.tilt
 
 
-def down(points, top: RGB, bottom: RGB) -> Ramp:
+def vertical_ramp(points, top: RGB, bottom: RGB) -> Ramp:
     """Return a vertical ramp from one colour at the top of the points to another at their bottom."""
     (x0, y0), (_, y1) = np.min(points, 0), np.max(points, 0)
     return Ramp((float(x0), float(y0)), (float(x0), float(y1)), (top, bottom))

@@ -34,50 +34,50 @@ BRIGHT_IRIS = ((0, 1), (0.4, 0.9), (0.4, 1))
 Range = tuple[float, float]
 
 
-def hsv(hue: float, saturation: float, value: float) -> RGB:
+def hsv_to_rgb(hue: float, saturation: float, value: float) -> RGB:
     """Convert hue in turns, saturation and value, both clipped to 0..1, to RGB."""
     rgb = colorsys.hsv_to_rgb(hue % 1, min(1, max(0, saturation)), min(1, max(0, value)))
     red, green, blue = (round(255 * c) for c in rgb)
     return red, green, blue
 
 
-def color_of(sampler: Sampler, ranges: tuple[Range, Range, Range]) -> RGB:
+def sample_color(sampler: Sampler, ranges: tuple[Range, Range, Range]) -> RGB:
     """Draw a colour of these ranges of hue, saturation and value."""
-    return hsv(*(sampler.between(*limits) for limits in ranges))
+    return hsv_to_rgb(*(sampler.between(*limits) for limits in ranges))
 
 
-def hue_turned(color: RGB, turns: float) -> RGB:
+def rotate_hue(color: RGB, turns: float) -> RGB:
     """Rotate the hue of a colour by `turns`."""
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in color))
-    return hsv(hue + turns, saturation, value)
+    return hsv_to_rgb(hue + turns, saturation, value)
 
 
-def shaded(sampler: Sampler, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
+def vary_shade(sampler: Sampler, color: RGB, value: Range, saturation: Range = (1, 1), hue: Range = (0, 0)) -> RGB:
     """Multiply value and saturation of a colour and rotate its hue (turns), by a number of each range."""
-    return tone(hue_turned(color, sampler.between(*hue)), sampler.between(*value), sampler.between(*saturation))
+    return tone(rotate_hue(color, sampler.between(*hue)), sampler.between(*value), sampler.between(*saturation))
 
 
 def any_color(sampler: Sampler) -> RGB:
     """Draw any colour, the bright ones more often than the dark."""
-    return hsv(sampler.between(0, 1), sampler.between(0, 1) ** 1.3, 1 - 0.95 * sampler.between(0, 1) ** 1.6)
+    return hsv_to_rgb(sampler.between(0, 1), sampler.between(0, 1) ** 1.3, 1 - 0.95 * sampler.between(0, 1) ** 1.6)
 
 
 def skin_color(sampler: Sampler) -> RGB:
     """Draw the colour of skin: mostly human, sometimes that of an elf or an oni."""
     if sampler.chance(0.08):
-        return color_of(sampler, ODD_SKIN)
+        return sample_color(sampler, ODD_SKIN)
     red, green, blue = bytes.fromhex(sampler.pick(SKINS))
-    return shaded(sampler, (red, green, blue), (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
+    return vary_shade(sampler, (red, green, blue), (0.88, 1.03), (0.6, 1.4), (-0.015, 0.015))
 
 
 def hair_color(sampler: Sampler) -> RGB:
     """Draw the colour of hair: dark, brown to blonde, silver, or of any hue."""
-    return color_of(sampler, sampler.pick(HAIRS))
+    return sample_color(sampler, sampler.pick(HAIRS))
 
 
 def iris_color(sampler: Sampler) -> RGB:
     """Draw the colour of an iris: bright in one half of the cases, anything in the other."""
-    return any_color(sampler) if sampler.chance(0.5) else color_of(sampler, BRIGHT_IRIS)
+    return any_color(sampler) if sampler.chance(0.5) else sample_color(sampler, BRIGHT_IRIS)
 
 
 def thing_ink(sampler: Sampler) -> RGB:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.drawing.portrait.face import LID_U
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import WHITE, brush, curve, ellipse, mix, tone
-from pipeline.drawing.scenes.canvas import Canvas, down
+from pipeline.drawing.scenes.canvas import Canvas, vertical_ramp
 from pipeline.drawing.scenes.eyes import Eyes
 
 LID_TAPER = np.array([0.3, 0.8, 1, 1, 0.3])  # of a closed lid
@@ -72,7 +72,7 @@ def _iris(eye: Eye, within: np.ndarray) -> None:
         fill(ellipse(x, y, rx, ry), eyes.iris_deep, within)
     inner = 0.86 if eyes.is_ringed else 1
     disc = ellipse(x, y, inner * rx, inner * ry)
-    fill(disc, down(disc, eyes.iris_deep, eyes.iris_light) if eyes.is_graded else eyes.iris, within)
+    fill(disc, vertical_ramp(disc, eyes.iris_deep, eyes.iris_light) if eyes.is_graded else eyes.iris, within)
     if eyes.is_aglow:
         fill(ellipse(x, y + 0.5 * ry, 0.6 * rx, 0.35 * ry), eyes.iris_light, within, 0.7)
     if eyes.pupil:
@@ -118,7 +118,7 @@ def _shut(eye: Eye) -> None:
     eye.lid(np.array([0.05, 0.25, 0.33, 0.27, 0.08]) + eye.eyes.shut_v)
     if eye.sampler.chance(0.5):
         (corner,) = eye.at([0.5], [0.08 + eye.eyes.shut_v])
-        for k in range(eye.sampler.whole(1, 4)):
+        for k in range(eye.sampler.integer(1, 4)):
             root = corner - (eye.sign * 0.05 * k, -0.01 * k)
             tip = np.add(corner, (eye.sign * (0.05 - 0.03 * k), 0.05))
             eye.canvas.stroke((root, tip), (0.6 * eye.eyes.lash_width, 0), eye.eyes.lash)
@@ -126,7 +126,7 @@ def _shut(eye: Eye) -> None:
 
 def _squeezed(eye: Eye) -> None:
     """Paint > or <."""
-    u = eye.sampler.one((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
+    u = eye.sampler.choice((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
     eye.canvas.line(eye.at(u, (-0.3, 0, 0.3)), eye.eyes.lash, 1.6 * eye.eyes.lash_width, closed=False)
 
 
@@ -161,6 +161,6 @@ def paint_eyes(canvas: Canvas, eyes: Eyes, skin_dark: RGB) -> None:
     sampler = canvas.sampler
     kinds = [sampler.pick(KINDS)] * 2
     if sampler.chance(0.05):
-        kinds[sampler.whole(0, 2)] = sampler.one(_laughing, _shut, _squeezed)
+        kinds[sampler.integer(0, 2)] = sampler.choice(_laughing, _shut, _squeezed)
     for sign, kind in zip((-1, 1), kinds, strict=True):
         kind(Eye(canvas, eyes, sign, skin_dark))

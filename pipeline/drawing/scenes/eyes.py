@@ -26,7 +26,7 @@ LIGHTS = {
 
 @dataclass(frozen=True)
 class Eyes:
-    """A pair of eyes. Lengths are in the frame of the head, unless eye or iris is said."""
+    """A pair of eyes. Lengths are in the frame of the head, unless a comment names the eye or the iris."""
 
     x: tuple[float, float]  # of the centres, left and right in the picture
     y: float
@@ -43,7 +43,7 @@ class Eyes:
     wing: tuple[float, float]  # u, v from the outer corner to the end of the lash line
     lashes: int  # single ones at the outer corner
     shut_v: float  # where closed lids lie
-    dot: float  # radius of an eye that is a mere dot, in eye widths
+    dot: float  # radius of an eye that is a dot, in eye widths
     dot_is_lit: bool
     dot_has_lid: bool
     sclera: RGB
@@ -66,7 +66,7 @@ class Eyes:
 
 def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
     """Sample the eyes of a head with this turn and pitch, with the colours of its Style."""
-    scale = sampler.amount({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
+    scale = sampler.from_ranges({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
     gap = sampler.between(0.195, 0.25)
     away = np.array([max(0, -turn), max(0, turn)])  # of the left and the right half
     return Eyes(
@@ -77,7 +77,7 @@ def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, col
         width=sampler.between(0.24, 0.32) * scale,
         height=sampler.between(0.18, 0.36) * scale * (1.15 if is_chibi else 1),
         slant=sampler.between(-0.18, 0.18),
-        openness=sampler.amount({(1, 1): 4, (0.5, 1): 1}),
+        openness=sampler.from_ranges({(1, 1): 4, (0.5, 1): 1}),
         wing=(sampler.between(0, 0.14), sampler.between(-0.1, 0.1)),
         lashes=sampler.pick({0: 2, 1: 1, 2: 1, 3: 0.5}),
         shut_v=sampler.between(0, 0.15),
@@ -109,7 +109,7 @@ def sample_lids(sampler: Sampler) -> dict:
 def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:
     """Sample colour and half width of the lash line."""
     weights = {tone(ink, 0.7): 3, (25, 15, 25): 2, tone(hair, 0.4, 1.2): 1, tone(skin_dark, 0.5, 1.5): 0.7}
-    return {"lash": sampler.pick(weights), "lash_width": sampler.amount(LASH_WIDTHS)}
+    return {"lash": sampler.pick(weights), "lash_width": sampler.from_ranges(LASH_WIDTHS)}
 
 
 def sample_iris(sampler: Sampler, skin: RGB) -> dict:
@@ -126,7 +126,7 @@ def sample_iris(sampler: Sampler, skin: RGB) -> dict:
         "iris_deep": tone(iris, sampler.between(0.3, 0.6), 1.2),
         "iris_light": light,
         "iris_size": (sampler.between(*across), sampler.between(*along)),
-        "pupil": sampler.amount({(0, 0): 1, (0.25, 0.6): 4}),
+        "pupil": sampler.from_ranges({(0, 0): 1, (0.25, 0.6): 4}),
         "pupil_color": sampler.pick({tone(iris, 0.2, 1.2): 3, (20, 10, 20): 1, light: 0.5}),
         "lights": sampler.pick(LIGHTS),
         "is_ringed": sampler.chance(0.6),
@@ -135,7 +135,7 @@ def sample_iris(sampler: Sampler, skin: RGB) -> dict:
     }
 
 
-def shuffled(sampler: Sampler, eyes: Eyes) -> Eyes:
+def shuffle(sampler: Sampler, eyes: Eyes) -> Eyes:
     """Move the eyes to impossible places: both to the mouth, or one above the other."""
     if sampler.chance(0.5):
         return replace(eyes, y=sampler.between(0.28, 0.4))

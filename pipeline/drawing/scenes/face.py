@@ -5,8 +5,8 @@ import numpy as np
 from pipeline.drawing.portrait.face import SKULL
 from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import Ramp, curve, ellipse, mix
-from pipeline.drawing.scenes.canvas import down
-from pipeline.drawing.scenes.colors import shaded
+from pipeline.drawing.scenes.canvas import vertical_ramp
+from pipeline.drawing.scenes.colors import vary_shade
 from pipeline.drawing.scenes.eye import paint_eyes
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.mouth import paint_mouth
@@ -47,7 +47,7 @@ def ears(f: Figure) -> None:
     sampler = f.sampler
     if not sampler.chance(0.5):
         return
-    length = sampler.amount({(0, 0): 5, (0.1, 0.4): 1})
+    length = sampler.from_ranges({(0, 0): 5, (0.1, 0.4): 1})
     for sign in (-1, 1):
         ear = EAR.copy()
         ear[2] += (length, -0.3 * length)
@@ -60,14 +60,14 @@ def head(f: Figure, outline: np.ndarray, fringe: np.ndarray) -> np.ndarray:
     sampler, style = f.sampler, f.style
     skin: RGB | Ramp = style.skin
     if sampler.chance(0.3):
-        skin = down(outline, style.skin, mix(style.skin, style.skin_dark, sampler.between(0, 0.6)))
+        skin = vertical_ramp(outline, style.skin, mix(style.skin, style.skin_dark, sampler.between(0, 0.6)))
     f.fill(outline, skin)
     within = f.mask(outline)
     if sampler.chance(0.4):
         _side_shade(f, within)
     if sampler.chance(0.6):
         shadow = np.concatenate([np.add(fringe, (0.015, 0.06)), [(1, -1), (-1, -1)]])
-        f.fill(shadow, style.skin_dark, within, soft=sampler.one(0, 0.015))
+        f.fill(shadow, style.skin_dark, within, soft=sampler.choice(0, 0.015))
     f.line(outline, style.ink if style.line else style.skin_dark, style.line or 0.012)
     return within
 
@@ -76,7 +76,7 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
     sampler = f.sampler
     x = (0.8, sampler.between(0.15, 0.4), sampler.between(0.1, 0.4), sampler.between(0, 0.3), 0.8)
     shade = curve(np.stack([x, (-0.9, -0.4, 0.2, 0.7, 0.8)], 1) * (sampler.side(), 1), steps=6)
-    f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.one(0, 0.04))
+    f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.choice(0, 0.04))
 
 
 def features(f: Figure, within: np.ndarray) -> None:
@@ -154,7 +154,7 @@ NOSES = {_short_nose: 0.3, _dot_nose: 0.15, _shade_nose: 0.15, _long_nose: 0.15,
 def brows(f: Figure) -> None:
     """Paint the brows over the fringe, as is usual in anime."""
     sampler, eyes = f.sampler, f.style.eyes
-    color = shaded(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
+    color = vary_shade(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
     y = -0.25 + eyes.y + sampler.between(-0.03, 0.06)
     bend, tilt, width = sampler.between(-0.02, 0.1), sampler.between(-0.12, 0.12), sampler.between(0.004, 0.022)
     u = np.linspace(-0.5, 0.5, 5)

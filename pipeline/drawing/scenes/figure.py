@@ -21,10 +21,10 @@ class Figure(Canvas):
         """Return y of the hair's parting."""
         return -0.3 - 0.62 * self.style.volume
 
-    def thing(self, points, paint: RGB | Ramp) -> None:
+    def paint(self, points, paint: RGB | Ramp) -> None:
         """Paint a polygon with the figure's outline."""
         self.shape(points, paint, self.style.ink, self.style.line)
 
-    def lock(self, points) -> None:
+    def paint_hair(self, points) -> None:
         """Paint a polygon in the hair's colour with the hair's outline."""
         self.shape(points, self.style.hair, self.style.hair_ink, self.style.line)

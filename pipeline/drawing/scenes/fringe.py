@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import bow_line
+from pipeline.drawing.portrait.sheet import bezier
 from pipeline.drawing.sampling import Sampler
 
 
@@ -14,7 +14,7 @@ def fringe_knots(sampler: Sampler, covered: int) -> np.ndarray:
 
     Hair may fall over the `covered` eye.
     """
-    tips = sampler.whole(2, 9)
+    tips = sampler.integer(2, 9)
     x = np.linspace(-0.54, 0.54, 2 * tips + 1) + sampler.normal(0.012, 2 * tips + 1)
     x[0], x[-1] = -0.55, 0.55
     low = sampler.between(-0.3, 0)
@@ -35,7 +35,7 @@ def fringe_edge(sampler: Sampler, knots: np.ndarray) -> np.ndarray:
     parts = []
     for a, b in pairwise(knots):
         width, height = np.abs(b - a)
-        parts.append(bow_line(a, (a + b) / 2 + (curl * height, fat * width), b, steps=5)[:-1])
+        parts.append(bezier(a, (a + b) / 2 + (curl * height, fat * width), b, steps=5)[:-1])
     return np.concatenate([*parts, knots[-1:]])
 
 

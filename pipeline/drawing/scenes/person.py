@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.drawing.scenes.accessories import accessories
 from pipeline.drawing.scenes.body import body
 from pipeline.drawing.scenes.canvas import Canvas, Spot
-from pipeline.drawing.scenes.eyes import shuffled
+from pipeline.drawing.scenes.eyes import shuffle
 from pipeline.drawing.scenes.face import brows, ears, features, head, head_outline
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.fringe import fringe_edge, fringe_knots
@@ -27,7 +27,7 @@ def face(canvas: Canvas, spot: Spot) -> Spot:
 def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
     """Paint a person with misplaced eyes and no brows; return where the face is."""
     style = sample_style(canvas.sampler)
-    f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffled(canvas.sampler, style.eyes)))
+    f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffle(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)
     return _face_spot(f, spot)
 

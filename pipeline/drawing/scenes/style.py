@@ -9,7 +9,7 @@ from pipeline.drawing.portrait.look import RGB
 from pipeline.drawing.portrait.sheet import WHITE, curve, mix, tone
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import Warp
-from pipeline.drawing.scenes.colors import any_color, hair_color, shaded, skin_color
+from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color, vary_shade
 from pipeline.drawing.scenes.eyes import Eyes, sample_eyes
 
 LINES = {(0, 0): 1, (0.008, 0.016): 3, (0.014, 0.03): 2, (0.03, 0.045): 0.5}
@@ -69,16 +69,16 @@ def sample_warp(sampler: Sampler, is_chibi: bool) -> Warp:
 def sample_colors(sampler: Sampler) -> dict:
     """Sample the line and the colours of a Style, which depend on each other."""
     skin, hair = skin_color(sampler), hair_color(sampler)
-    line = sampler.amount(LINES)
+    line = sampler.from_ranges(LINES)
     ink = sampler.pick(
         {(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(sampler): 0.5}
     )
-    hair_dark = shaded(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
+    hair_dark = vary_shade(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
     return {
         "line": line,
         "ink": ink,
         "skin": skin,
-        "skin_dark": shaded(sampler, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
+        "skin_dark": vary_shade(sampler, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
         "hair": hair,
         "hair_dark": hair_dark,
         "hair_light": mix(tone(hair, 1.3, 0.6), WHITE, sampler.between(0, 0.5)),

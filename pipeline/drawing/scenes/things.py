@@ -14,7 +14,7 @@ THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))
 def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
     """Paint a flower of four to eight petals around (x, y), `size` from there to the middle of each."""
     sampler = canvas.sampler
-    petals, first = sampler.whole(4, 9), sampler.between(0, 3)
+    petals, first = sampler.integer(4, 9), sampler.between(0, 3)
     for k in range(petals):
         turn = first + 2 * np.pi * k / petals
         petal = leaf(x + size * np.cos(turn), y + size * np.sin(turn), 0.75 * size, 0.45 * size, turn)
