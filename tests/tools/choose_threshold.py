@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.drawing import scenes
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, clutter
 from pipeline.drawing.scenes.ground import ground
 from pipeline.drawing.scenes.person import back_view, blank_face
@@ -37,9 +37,9 @@ class Picture(NamedTuple):
     """Neither to be found nor false."""
 
 
-def busy(sampler: Sampler) -> Canvas:
+def busy(sampler: Sampler) -> SceneCanvas:
     """A ground with clutter, and people without a face."""
-    canvas = Canvas(ground(sampler, SIZE), sampler)
+    canvas = SceneCanvas(ground(sampler, SIZE), sampler)
     for _ in range(sampler.integer(0, 16)):
         clutter(canvas, CLUTTER)
     for _ in range(sampler.integer(0, 4)):

@@ -5,21 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.drawing.canvas import Canvas, Ramp
+from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.portrait.figure import Figure, head_frame
 from pipeline.drawing.portrait.hair import bangs
 from pipeline.drawing.portrait.look import Box, Look
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    Figure,
-    Ramp,
-    Sheet,
-    brush,
-    curve,
-    ellipse,
-    head_frame,
-    mix,
-    symmetric,
-    tone,
-)
+from pipeline.drawing.shapes import brush, curve, ellipse, symmetric
 
 # Half outlines run from the top's middle over the picture's right side to the bottom's middle; `both` mirrors them.
 # SKULL and CHEEK are one outline, of the head; DOME is the outer edge of the hair over it.
@@ -66,10 +57,10 @@ def head(f: Figure) -> None:
                 np.multiply(((0.44, -0.06), (0.51, -0.11), (0.555, -0.04), (0.52, 0.1), (0.44, 0.15)), (sign, 1)),
                 closed=True,
             )
-            f.shape(ear, look.skin)
+            f.paint(ear, look.skin)
             f.stroke(np.multiply(((0.475, -0.03), (0.515, -0.05), (0.5, 0.06)), (sign, 1)), (0, 0.008, 0), f.skin_dark)
     outline = symmetric(jaw_line(look))
-    f.shape(outline, look.skin)
+    f.paint(outline, look.skin)
     within = f.mask(outline)
     if not f.icon:
         shade = np.concatenate([np.add(bangs(f), (0.015, 0.055)), [(1, -1), (-1, -1)]])
@@ -135,7 +126,7 @@ def lash(eye: Eye, openness: float) -> np.ndarray:
 
 def eye_boxes(look: Look) -> tuple[Box, Box]:
     """Return the boxes of the open eyes on the picture's left and right, lashes included, px."""
-    frame = Sheet(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
+    frame = Canvas(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
     boxes: list[Box] = []
     for sign in (-1, 1):
         eye = eye_shape(look, sign, 1)

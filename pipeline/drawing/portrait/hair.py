@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.portrait.figure import Figure
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import WHITE, Figure, brush, curve, ellipse, mirror, mix, tone, tufts
+from pipeline.drawing.shapes import brush, curve, ellipse, mirror, tufts
 
 DOME = ((0, -0.93), (0.22, -0.91), (0.42, -0.78), (0.56, -0.55), (0.6, -0.27), (0.6, -0.05))
 
@@ -97,7 +99,7 @@ def back_hair(f: Figure) -> None:
     back, tails = HAIRSTYLES[f.look.hairstyle]
     if f.look.hairstyle == "buns":
         for x in (-0.5, 0.5):
-            f.shape(ellipse(x, -0.86, 0.25, 0.24, 40), f.look.hair, f.hair_ink)
+            f.paint(ellipse(x, -0.86, 0.25, 0.24, 40), f.look.hair, f.hair_ink)
             f.stroke(((x - 0.12, -0.76), (x, -0.72), (x + 0.14, -0.82)), (0, 0.012, 0), f.hair_ink)
             f.stroke(((x - 0.1, -0.94), (x + 0.02, -1.0), (x + 0.12, -0.94)), (0, 0.02, 0), f.hair_dark)
     if tails and not TAILS[tails][0]:
@@ -107,7 +109,7 @@ def back_hair(f: Figure) -> None:
     right = curve(np.concatenate([dome(f.look), side, low[:1]]))
     edge = tufts(np.concatenate([low, mirror(low[-2::-1])]), tip=0)
     outline = np.concatenate([right, edge, mirror(right)[::-1]])
-    f.shape(outline, f.hair_dark, f.hair_ink)
+    f.paint(outline, f.hair_dark, f.hair_ink)
     if not f.icon:
         within = f.mask(outline)
         for k in range(5):  # strands, seen beside the neck
@@ -124,7 +126,7 @@ def tail(f: Figure, paired: bool, line, widths) -> None:
     for sign in sides:
         points = np.array([(sign * x + sway * k / 4, y) for k, (x, y) in enumerate(line)])
         outline = brush(points, widths)
-        f.shape(outline, f.look.hair, f.hair_ink)
+        f.paint(outline, f.look.hair, f.hair_ink)
         if not f.icon:
             within = f.mask(outline)
             across = np.array([sign * 0.09, 0.02])
@@ -132,7 +134,7 @@ def tail(f: Figure, paired: bool, line, widths) -> None:
             f.stroke(points + across * 0.6, (0, 0.007, 0.007, 0), f.hair_ink, within, 0.6)
             f.stroke(points[1:4] + across * 0.2, (0, 0.02, 0), tone(f.look.hair, 1.2, 0.6), within, 0.7)
         x, y = points[0] + 0.12 * (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
-        f.shape(ellipse(x, y, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
+        f.paint(ellipse(x, y, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
 
 
 def braid(f: Figure) -> None:
@@ -142,10 +144,10 @@ def braid(f: Figure) -> None:
             x, y = 0.58 + 0.02 * np.sin(k), 0.42 + 0.14 * k
             for side in (-1, 1):
                 lobe = ellipse(sign * x + 0.05 * side, y + 0.07 * (side > 0), 0.085, 0.1, 20)
-                f.shape(lobe, f.look.hair if side * sign > 0 else f.hair_dark, f.hair_ink)
+                f.paint(lobe, f.look.hair if side * sign > 0 else f.hair_dark, f.hair_ink)
         end = ellipse(sign * x, 0.42 + 0.14 * 9, 0.07, 0.05)
-        f.shape(np.add(end, (0, 0.1)), f.look.hair, f.hair_ink)
-        f.shape(end, f.look.accent)
+        f.paint(np.add(end, (0, 0.1)), f.look.hair, f.hair_ink)
+        f.paint(end, f.look.accent)
 
 
 def bangs_edge(f: Figure) -> np.ndarray:
@@ -175,12 +177,12 @@ def front_hair(f: Figure) -> None:
         outer, inner = LOCKS[look.locks]
         for sign in (-1, 1):
             outline = np.concatenate([curve(outer), curve(inner)[::-1]]) * (sign, 1)
-            f.shape(outline, look.hair, f.hair_ink)
+            f.paint(outline, look.hair, f.hair_ink)
             f.stroke(np.add(inner, (0.02, 0)) * (sign, 1), (0.02, 0.04, 0), f.hair_dark, f.mask(outline))
     edge = bangs_edge(f)
     right = curve(np.concatenate([dome(look), edge[-1:]]))
     outline = np.concatenate([mirror(right)[::-1], right[1:], bangs(f)[::-1]])
-    f.shape(outline, look.hair, f.hair_ink)
+    f.paint(outline, look.hair, f.hair_ink)
     within = f.mask(outline)
     if look.shading != "flat":
         shade_crown(f, within)
@@ -193,7 +195,7 @@ def front_hair(f: Figure) -> None:
         points = np.multiply(
             ((0.0, top + 0.03), (0.02, top - 0.14), (0.14, top - 0.24), (0.26, top - 0.17)), (look.flip, 1)
         )
-        f.shape(brush(points, (0.035, 0.04, 0.03, 0)), look.hair, f.hair_ink)
+        f.paint(brush(points, (0.035, 0.04, 0.03, 0)), look.hair, f.hair_ink)
 
 
 def crown(f: Figure) -> tuple[float, float]:

@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.drawing.colors import RGB
 from pipeline.manifest import HAIR_COLORS
 
-RGB = tuple[int, int, int]
 Box = tuple[float, float, float, float]
 
 

@@ -14,13 +14,14 @@ accessories  what is worn on top
 import cv2
 import numpy as np
 
+from pipeline.drawing.canvas import Canvas
 from pipeline.drawing.portrait.accessories import accessory
 from pipeline.drawing.portrait.clothes import body
 from pipeline.drawing.portrait.face import brows, eye_boxes, features, head
+from pipeline.drawing.portrait.figure import SCALE, Figure
 from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.hair import back_hair, front_hair
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import SCALE, Figure, Sheet
 
 __all__ = ["eye_boxes", "render"]
 
@@ -29,7 +30,7 @@ def render(look: Look) -> np.ndarray:
     """Return the picture, uint8 RGB (height, width, 3)."""
     width, height = look.size
     pixels = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
-    GROUNDS[look.ground](Sheet(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)
+    GROUNDS[look.ground](Canvas(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)
     figure = Figure(pixels, look)
     for paint in (back_hair, body, head, features, front_hair, brows, accessory):
         paint(figure)

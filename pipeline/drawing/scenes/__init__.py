@@ -1,6 +1,5 @@
 """Painted scenes to train a face detector on: widely varied faces among things that are not faces.
 
-colors               random colours
 canvas, figure       the surface, and the frame of one head
 style, eyes          the random choices of one person
 face, eye, mouth, fringe, hair, body, accessories, things, person, profile    people

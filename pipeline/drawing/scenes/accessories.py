@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, direction, ellipse, mix, tone
-from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.colors import RGB, WHITE, any_color, mix, tone
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.things import flower, hand
+from pipeline.drawing.shapes import curve, direction, ellipse
 
 
 def accessories(f: Figure) -> None:

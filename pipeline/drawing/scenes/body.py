@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import curve, ellipse, tone
-from pipeline.drawing.scenes.canvas import Canvas, vertical_ramp
-from pipeline.drawing.scenes.colors import any_color, vary_shade
+from pipeline.drawing.canvas import vertical_ramp
+from pipeline.drawing.colors import RGB, any_color, tone, vary_shade
+from pipeline.drawing.scenes.canvas import SceneCanvas
 from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.shapes import curve, ellipse
 
 
 def body(f: Figure) -> None:
@@ -50,7 +50,7 @@ def _bow(f: Figure, lean: float, color: RGB) -> None:
         f.paint(curve(np.add(loop, (0.7 * lean, 0)), closed=True, steps=6), color)
 
 
-def clothes(canvas: Canvas, within: np.ndarray, cloth: RGB, skin: RGB, lean: float) -> None:
+def clothes(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, skin: RGB, lean: float) -> None:
     """Paint on the cloth of a torso: a pattern, a bosom, buttons, a neckline."""
     sampler = canvas.sampler
     second = any_color(sampler)
@@ -65,7 +65,7 @@ def clothes(canvas: Canvas, within: np.ndarray, cloth: RGB, skin: RGB, lean: flo
         canvas.fill(curve(neckline, closed=True, steps=6), skin, within)
 
 
-def _bosom(canvas: Canvas, within: np.ndarray, cloth: RGB, lean: float) -> None:
+def _bosom(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, lean: float) -> None:
     between = canvas.sampler.between
     y, rx, ry = between(1.3, 1.6), between(0.2, 0.4), between(0.15, 0.4)
     for sign in (-1, 1):
@@ -73,23 +73,23 @@ def _bosom(canvas: Canvas, within: np.ndarray, cloth: RGB, lean: float) -> None:
         canvas.fill(half, vertical_ramp(half, tone(cloth, 0.9), tone(cloth, 1.05)), within)
 
 
-def _plain(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
+def _plain(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
     pass
 
 
-def _stripes(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
+def _stripes(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
     for x in np.linspace(-1, 1, canvas.sampler.integer(3, 12), endpoint=False):
         stripe = ((x, 0.5), (x + 0.08, 0.5), (x + 0.08 + lean, 3.5), (x + lean, 3.5))
         canvas.fill(stripe, second, within)
 
 
-def _dots(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
+def _dots(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
     sampler = canvas.sampler
     for _ in range(sampler.integer(5, 30)):
         canvas.fill(ellipse(sampler.between(-1, 1), sampler.between(0.8, 2.5), 0.05, 0.05, 12), second, within)
 
 
-def _folds(canvas: Canvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
+def _folds(canvas: SceneCanvas, within: np.ndarray, cloth: RGB, second: RGB, lean: float) -> None:
     sampler, between = canvas.sampler, canvas.sampler.between
     for _ in range(sampler.integer(2, 10)):
         start = np.array((between(-1, 1), between(0.7, 1.6)))

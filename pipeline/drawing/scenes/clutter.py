@@ -9,19 +9,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import brush, curve, direction, ellipse, tone
+from pipeline.drawing.canvas import vertical_ramp
+from pipeline.drawing.colors import RGB, any_color, skin_color, thing_ink, tone, vary_shade
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.body import clothes
-from pipeline.drawing.scenes.canvas import Canvas, leaf, vertical_ramp
-from pipeline.drawing.scenes.colors import any_color, skin_color, thing_ink, vary_shade
+from pipeline.drawing.scenes.canvas import SceneCanvas
 from pipeline.drawing.scenes.things import flower, hand
+from pipeline.drawing.shapes import brush, curve, direction, ellipse, leaf
 
 
 class Group(NamedTuple):
     """The properties that things of one group share."""
 
-    canvas: Canvas
+    canvas: SceneCanvas
     sampler: Sampler
     color: RGB
     second: RGB
@@ -42,7 +42,7 @@ class Group(NamedTuple):
 Kind = Callable[[Group], None]
 
 
-def clutter(canvas: Canvas, kinds: tuple[Kind, ...]) -> None:
+def clutter(canvas: SceneCanvas, kinds: tuple[Kind, ...]) -> None:
     """Paint a group of things of one of these kinds, chosen uniformly."""
     sampler = canvas.sampler
     kind = sampler.choice(*kinds)
@@ -173,11 +173,11 @@ def torso(b: Group) -> None:
     """Paint a body without a head, with or without a swimsuit."""
     sampler, skin = b.sampler, skin_color(b.sampler)
     unit = 1.5 * b.size
-    t = Canvas(b.canvas.pixels, sampler, unit, tuple(b.center), sampler.between(-40, 40))
+    t = SceneCanvas(b.canvas.pixels, sampler, unit, tuple(b.center), sampler.between(-40, 40))
     outline = curve(np.concatenate([TORSO, TORSO[::-1] * (-1, 1)]), closed=True, steps=6)
     t.fill(outline, sampler.choice(skin, b.color))
     within = t.mask(outline)
-    clothes(Canvas(b.canvas.pixels, sampler, unit, tuple(b.center - (0, unit))), within, b.color, skin, 0)
+    clothes(SceneCanvas(b.canvas.pixels, sampler, unit, tuple(b.center - (0, unit))), within, b.color, skin, 0)
     for sign in (-1, 1):
         half = ellipse(0.28 * sign, 0.35, 0.27, 0.3)
         t.fill(half, vertical_ramp(half, tone(b.second, 0.9), b.second), within)

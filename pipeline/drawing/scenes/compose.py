@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.ground import ground
 from pipeline.drawing.scenes.person import back_view, blank_face, face, shuffled_face
@@ -29,7 +29,7 @@ MAX_HIDDEN_OF_CLEAR, MAX_HIDDEN_OF_MARKED = 0.3, 0.8
 MAX_UNSEEN_CHANGE = 6  # levels: a smaller change is not visible
 SHUFFLED_HIDDEN = 0.4  # a shuffled face is never clear: a detector may find it or not
 
-Painter = Callable[[Canvas, Spot], Spot | None]
+Painter = Callable[[SceneCanvas, Spot], Spot | None]
 
 
 class Mark(NamedTuple):
@@ -68,7 +68,7 @@ def draw(seed: int, i: int, size: int = 256) -> Scene:
     covered for the most part has no mark.
     """
     sampler = Sampler(np.random.default_rng((seed, i)))
-    canvas = Canvas(ground(sampler, size), sampler)
+    canvas = SceneCanvas(ground(sampler, size), sampler)
     for _ in range(sampler.pick(CLUTTER_COUNTS)):
         clutter(canvas, CLUTTER)
     shown: list[ShownFace] = []
@@ -112,7 +112,7 @@ def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float
     return None
 
 
-def paint_over(canvas: Canvas, shown: list[ShownFace], paint: Callable, *args) -> Spot | None:
+def paint_over(canvas: SceneCanvas, shown: list[ShownFace], paint: Callable, *args) -> Spot | None:
     """Return `paint(canvas, *args)`; add the share that it covers of each shown face to its `hidden`."""
     before = canvas.pixels.copy()
     found = paint(canvas, *args)

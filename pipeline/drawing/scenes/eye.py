@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pipeline.drawing.canvas import vertical_ramp
+from pipeline.drawing.colors import RGB, WHITE, mix, tone
 from pipeline.drawing.portrait.face import LID_U
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, brush, curve, ellipse, mix, tone
-from pipeline.drawing.scenes.canvas import Canvas, vertical_ramp
+from pipeline.drawing.scenes.canvas import SceneCanvas
 from pipeline.drawing.scenes.eyes import Eyes
+from pipeline.drawing.shapes import brush, curve, ellipse
 
 LID_TAPER = np.array([0.3, 0.8, 1, 1, 0.3])  # of a closed lid
 WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper lid and its wing
@@ -20,7 +21,7 @@ WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper l
 class Eye:
     """One of a figure's two eyes on its canvas."""
 
-    def __init__(self, canvas: Canvas, eyes: Eyes, sign: int, skin_dark: RGB):
+    def __init__(self, canvas: SceneCanvas, eyes: Eyes, sign: int, skin_dark: RGB):
         """Take `sign` 1 for the eye on the picture's right, -1 for the other."""
         self.canvas, self.sampler, self.eyes = canvas, canvas.sampler, eyes
         self.sign, self.skin_dark = sign, skin_dark
@@ -156,7 +157,7 @@ KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
 }
 
 
-def paint_eyes(canvas: Canvas, eyes: Eyes, skin_dark: RGB) -> None:
+def paint_eyes(canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB) -> None:
     """Paint both eyes, of one kind except for a few winks."""
     sampler = canvas.sampler
     kinds = [sampler.pick(KINDS)] * 2

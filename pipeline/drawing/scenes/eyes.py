@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, mix, tone
+from pipeline.drawing.colors import RGB, WHITE, any_color, iris_color, mix, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color, iris_color
 
 LASH_WIDTHS = {(0.008, 0.018): 2, (0.016, 0.032): 3, (0.03, 0.045): 1}
 

@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from pipeline.drawing.canvas import Ramp, vertical_ramp
+from pipeline.drawing.colors import RGB, mix, vary_shade
 from pipeline.drawing.portrait.face import SKULL
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import Ramp, curve, ellipse, mix
-from pipeline.drawing.scenes.canvas import vertical_ramp
-from pipeline.drawing.scenes.colors import vary_shade
 from pipeline.drawing.scenes.eye import paint_eyes
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.mouth import paint_mouth
+from pipeline.drawing.shapes import curve, ellipse
 
 # The right half of an outline from the skull's top to the chin, and how a broad jaw and a turn change its x.
 HALF = np.array((*SKULL, (0.44, 0.16), (0.35, 0.34), (0.2, 0.49)))

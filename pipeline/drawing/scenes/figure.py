@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import Ramp
+from pipeline.drawing.canvas import Ramp
+from pipeline.drawing.colors import RGB
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot, face_frame
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot, face_frame
 from pipeline.drawing.scenes.style import Style
 
 
-class Figure(Canvas):
+class Figure(SceneCanvas):
     """A canvas in the head's frame, warped by the style."""
 
     def __init__(self, pixels: np.ndarray, sampler: Sampler, spot: Spot, style: Style):

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import bezier
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.shapes import bezier
 
 
 def fringe_knots(sampler: Sampler, covered: int) -> np.ndarray:

@@ -3,9 +3,8 @@
 import cv2
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import WHITE
+from pipeline.drawing.colors import WHITE, any_color
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color
 
 
 def ground(sampler: Sampler, size: int) -> np.ndarray:

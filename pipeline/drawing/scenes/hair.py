@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import brush, curve, ellipse, mirror
-from pipeline.drawing.scenes.canvas import vertical_ramp
-from pipeline.drawing.scenes.colors import vary_shade
+from pipeline.drawing.canvas import vertical_ramp
+from pipeline.drawing.colors import vary_shade
 from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.shapes import brush, curve, ellipse, mirror
 
 LENGTHS = {(0.2, 0.5): 3, (0.5, 1.2): 3, (1.2, 3): 3}
 NAPE = ((0.62, 0.3), (0.5, 0.62), (0.2, 0.7), (-0.2, 0.7), (-0.5, 0.62), (-0.62, 0.3))

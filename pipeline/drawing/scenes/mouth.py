@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, ellipse, mix
-from pipeline.drawing.scenes.canvas import Canvas
+from pipeline.drawing.colors import RGB, WHITE, mix
+from pipeline.drawing.scenes.canvas import SceneCanvas
+from pipeline.drawing.shapes import curve, ellipse
 
 TEETH, TONGUE = (250, 248, 248), (255, 130, 130)
 INSIDES = {(150, 52, 60): 3, (200, 110, 110): 1, (90, 30, 40): 1, (30, 20, 25): 0.5}
@@ -18,7 +18,7 @@ LINE_TAPER = np.array([0.2, 0.8, 1, 0.8, 0.2])
 class Mouth(NamedTuple):
     """Where a mouth goes, and its paints."""
 
-    canvas: Canvas
+    canvas: SceneCanvas
     center: np.ndarray
     scale: float  # 0.5..1.3
     ink: RGB
@@ -31,7 +31,7 @@ class Mouth(NamedTuple):
         return self.center + self.scale * np.asarray(points)
 
 
-def paint_mouth(canvas: Canvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
+def paint_mouth(canvas: SceneCanvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
     """Paint a random mouth with lines of `ink`; `shade` is the shadow colour of the skin."""
     sampler = canvas.sampler
     scale, width, inside = sampler.between(0.5, 1.3), sampler.between(0.006, 0.012), sampler.pick(INSIDES)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.drawing.scenes.accessories import accessories
 from pipeline.drawing.scenes.body import body
-from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.eyes import shuffle
 from pipeline.drawing.scenes.face import brows, ears, features, head, head_outline
 from pipeline.drawing.scenes.figure import Figure
@@ -17,14 +17,14 @@ from pipeline.drawing.scenes.style import sample_style
 FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 
-def face(canvas: Canvas, spot: Spot) -> Spot:
+def face(canvas: SceneCanvas, spot: Spot) -> Spot:
     """Paint a person who shows the face; return where the face is."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
-def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
+def shuffled_face(canvas: SceneCanvas, spot: Spot) -> Spot:
     """Paint a person with misplaced eyes and no brows; return where the face is."""
     style = sample_style(canvas.sampler)
     f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffle(canvas.sampler, style.eyes)))
@@ -32,13 +32,13 @@ def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
     return _face_spot(f, spot)
 
 
-def blank_face(canvas: Canvas, spot: Spot) -> None:
+def blank_face(canvas: SceneCanvas, spot: Spot) -> None:
     """Paint a person without eyes, brows, nose and mouth."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=False, has_brows=False)
 
 
-def back_view(canvas: Canvas, spot: Spot) -> None:
+def back_view(canvas: SceneCanvas, spot: Spot) -> None:
     """Paint a person from behind."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _behind(f)

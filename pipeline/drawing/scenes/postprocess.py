@@ -5,8 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from pipeline.drawing.colors import any_color
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color
 
 
 def postprocess(sampler: Sampler, picture: np.ndarray) -> np.ndarray:

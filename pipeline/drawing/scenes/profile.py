@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import FACE, WHITE, curve, ellipse, tone
+from pipeline.drawing.canvas import FACE, Warp, vertical_ramp
+from pipeline.drawing.colors import RGB, WHITE, any_color, hair_color, skin_color, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot, Warp, vertical_ramp
-from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
+from pipeline.drawing.shapes import curve, ellipse
 
 EYE_X = 0.28
 FACE_CENTER = (0.15, 0.0)
 
 
-class Profile(Canvas):
+class Profile(SceneCanvas):
     """A canvas in the head's frame, with the colours of one person."""
 
     def __init__(self, pixels: np.ndarray, sampler: Sampler, spot: Spot):
@@ -28,7 +28,7 @@ class Profile(Canvas):
         self.shape(points, color, self.ink, self.width)
 
 
-def profile(canvas: Canvas, spot: Spot) -> Spot:
+def profile(canvas: SceneCanvas, spot: Spot) -> Spot:
     """Paint a person who looks to the left or to the right; return where the face is."""
     p = Profile(canvas.pixels, canvas.sampler, spot)
     for paint in (_back, _face, _eye, _front):

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.drawing.canvas import Warp
+from pipeline.drawing.colors import RGB, WHITE, any_color, hair_color, mix, skin_color, tone, vary_shade
 from pipeline.drawing.portrait.hair import DOME
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, mix, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Warp
-from pipeline.drawing.scenes.colors import any_color, hair_color, skin_color, vary_shade
 from pipeline.drawing.scenes.eyes import Eyes, sample_eyes
+from pipeline.drawing.shapes import curve
 
 LINES = {(0, 0): 1, (0.008, 0.016): 3, (0.014, 0.03): 2, (0.03, 0.045): 0.5}
 

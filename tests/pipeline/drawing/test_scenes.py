@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.drawing import scenes
-from pipeline.drawing.portrait.sheet import CHIN, direction
+from pipeline.drawing.canvas import CHIN, Warp, vertical_ramp
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes import (
     accessories,
@@ -22,10 +22,11 @@ from pipeline.drawing.scenes import (
     postprocess,
     profile,
 )
-from pipeline.drawing.scenes.canvas import Canvas, Spot, Warp, face_frame, vertical_ramp
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot, face_frame
 from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.style import sample_style
+from pipeline.drawing.shapes import direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)
@@ -39,8 +40,8 @@ def sampler(i: int) -> Sampler:
     return Sampler(np.random.default_rng((4, i)))
 
 
-def canvas(i: int) -> Canvas:
-    return Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i))
+def canvas(i: int) -> SceneCanvas:
+    return SceneCanvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i))
 
 
 def figure(i: int) -> Figure:
@@ -48,7 +49,7 @@ def figure(i: int) -> Figure:
     return Figure(np.full((SIZE, SIZE, 3), 127, np.uint8), chance, MIDDLE, sample_style(chance))
 
 
-def changed_by(sheet: Canvas, paint) -> np.ndarray:
+def changed_by(sheet: SceneCanvas, paint) -> np.ndarray:
     """(size, size), where `paint()` changes the canvas."""
     before = sheet.pixels.copy()
     paint()
@@ -146,7 +147,7 @@ def test_the_mark_of_a_face_is_where_its_features_are(monkeypatch, tilt, i):
 
 @pytest.mark.parametrize("tilt", [0, 90, -30])
 def test_a_spot_is_the_square_from_the_brow_to_the_chin(tilt):
-    sheet = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), sampler(0), *face_frame(MIDDLE._replace(tilt=tilt)))
+    sheet = SceneCanvas(np.zeros((SIZE, SIZE, 3), np.uint8), sampler(0), *face_frame(MIDDLE._replace(tilt=tilt)))
     chin = (MIDDLE.x, MIDDLE.y) + MIDDLE.side / 2 * direction(tilt + 90)
     np.testing.assert_allclose(sheet.place([(0, CHIN)])[0], chin)
 
@@ -212,11 +213,11 @@ def test_shuffled_faces_are_not_asked_for(monkeypatch, i):
 
 @pytest.mark.parametrize(("cover", "faces"), [(0, [True]), (0.5, [False]), (1, [])])
 def test_a_face_that_is_covered_is_not_asked_for_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
-    def curtain(sheet: Canvas, spot: Spot) -> None:
+    def curtain(sheet: SceneCanvas, spot: Spot) -> None:
         width = int(SIZE * cover)
         sheet.pixels[:, :width] = sheet.pixels[:, :width] + np.uint8(100)  # wraps around, so that all pixels change
 
-    def still(sheet: Canvas, spot: Spot) -> Spot:
+    def still(sheet: SceneCanvas, spot: Spot) -> Spot:
         return spot
 
     monkeypatch.setattr(compose, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
@@ -326,7 +327,7 @@ def test_the_outer_corners_of_the_eyes_point_away_from_each_other():
 @pytest.mark.parametrize("kind", mouth.MOUTHS, ids=name)
 def test_every_mouth_paints_at_its_place(kind):
     for i in range(6):
-        sheet = Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i), 100, (128, 128))
+        sheet = SceneCanvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i), 100, (128, 128))
         lips = mouth.Mouth(sheet, np.array((0.1, 0.4)), 1, (0, 0, 0), 0.01, (200, 150, 150), (150, 50, 50))
         painted = changed_by(sheet, lambda lips=lips: kind(lips))
         y, x = np.nonzero(painted)
@@ -396,12 +397,12 @@ def test_numbers_stay_in_their_range():
 
 
 def test_a_mirrored_frame_paints_on_the_other_side():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0), 10, (20, 20), warp=Warp(width=-1))
+    sheet = SceneCanvas(np.zeros((40, 40, 3), np.uint8), sampler(0), 10, (20, 20), warp=Warp(width=-1))
     np.testing.assert_allclose(sheet.place([(1, 0.5)]), [(10, 25)])
 
 
 def test_a_graded_shape_goes_from_one_color_to_the_other():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0))
+    sheet = SceneCanvas(np.zeros((40, 40, 3), np.uint8), sampler(0))
     square = ((0, 0), (40, 0), (40, 40), (0, 40))
     sheet.fill(square, vertical_ramp(square, (200, 0, 0), (0, 0, 200)))
     assert sheet.pixels[1, 20, 0] > 180 > 20 > sheet.pixels[38, 20, 0]

@@ -1,11 +1,17 @@
-"""Random colours, RGB in 0..255. The ranges are wider than in nature, as they are in drawings."""
+"""Colours, RGB in 0..255: mixed, shaded, random. The ranges are wider than in nature, as they are in drawings."""
 
 import colorsys
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import tone
+import numpy as np
+
 from pipeline.drawing.sampling import Sampler
 
+RGB = tuple[int, int, int]
+Range = tuple[float, float]
+
+WHITE = (255, 255, 255)
+
+# RGB in hex -> weight.
 SKINS = {
     "ffeee4": 5,
     "ffe6d8": 6,
@@ -21,7 +27,7 @@ SKINS = {
     "ffffff": 2,
 }
 
-# Ranges of hue (turns), saturation and value -> their weight.
+# Ranges of hue (turns), saturation and value -> weight.
 HAIRS = {
     ((0, 1), (0, 0.35), (0.08, 0.35)): 0.3,  # dark
     ((0.03, 0.15), (0.2, 0.7), (0.4, 1)): 0.25,  # brown to blonde
@@ -31,7 +37,26 @@ HAIRS = {
 ODD_SKIN = ((0, 1), (0.05, 0.35), (0.6, 1))
 BRIGHT_IRIS = ((0, 1), (0.4, 0.9), (0.4, 1))
 
-Range = tuple[float, float]
+
+def mix(a: RGB, b: RGB, t: float) -> RGB:
+    """Return the colour at share t of the way from a to b."""
+    red, green, blue = (round(x + (y - x) * t) for x, y in zip(a, b, strict=True))
+    return red, green, blue
+
+
+def tone(color: RGB, value: float, saturation: float = 1, toward: float = 0) -> RGB:
+    """Multiply the HSV value and saturation of a colour, and move its hue towards blue by at most `toward` turns."""
+    h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in color))
+    distance = (0.69 - h + 0.5) % 1 - 0.5
+    h += np.clip(distance, -toward, toward)
+    rgb = colorsys.hsv_to_rgb(h % 1, min(1, s * saturation), min(1, v * value))
+    red, green, blue = (round(255 * c) for c in rgb)
+    return red, green, blue
+
+
+def shadow(color: RGB, depth: float = 1) -> RGB:
+    """Return the colour in shadow: darker, more saturated and bluer."""
+    return tone(color, 1 - 0.22 * depth, 1 + 0.22 * depth, 0.03 * depth)
 
 
 def hsv_to_rgb(hue: float, saturation: float, value: float) -> RGB:
