@@ -13,7 +13,7 @@ CHIN, FACE = 0.6, 1.18  # y of the chin, side of the face's square, in the frame
 
 
 class Ramp(NamedTuple):
-    """A paint that goes from one colour at one point to another at another."""
+    """A paint that blends from one colour at `start` to another at `end`."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -54,10 +54,10 @@ class Canvas:
         warp: Warp | None = None,
         has_smooth_masks: bool = False,
     ):
-        """Take `pixels`, uint8 RGB (height, width, 3), painted in place; `unit` and `origin` in px; `tilt` in degrees,
-        clockwise.
+        """Take `pixels`, uint8 RGB (height, width, 3), painted in place; `unit` and `origin` in px; `tilt` in degrees.
 
-        `warp` deforms the frame before it is placed; `has_smooth_masks`: the edges of masks are antialiased.
+        A positive tilt is clockwise. `warp` deforms the frame before it is placed. With `has_smooth_masks`, masks are
+        antialiased.
         """
         angle = np.deg2rad(tilt)
         self.pixels, self.unit, self.warp = pixels, unit, warp

@@ -26,9 +26,8 @@ def draw_all(seed: int, count: int, out: Path, *, jobs: int = 0) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         start = file.tell()
         for i, scene in map_items(functools.partial(_draw_numbered, seed), range(count), jobs=jobs):
-            file.seek(
-                start + i * scene.picture.nbytes
-            )  # no memory map: a full disk would crash the process instead of raising
+            # no memory map: a full disk would crash the process instead of raising an error
+            file.seek(start + i * scene.picture.nbytes)
             file.write(scene.picture.tobytes())
             rows += [(i, face.x, face.y, face.side, face.tilt, face.is_clear) for face in scene.faces]
             progress.advance()

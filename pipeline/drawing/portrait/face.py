@@ -12,13 +12,14 @@ from pipeline.drawing.portrait.hair import bangs
 from pipeline.drawing.portrait.look import Box, Look
 from pipeline.drawing.shapes import brush, curve, ellipse, symmetric
 
-# Half outlines run from the top's middle over the picture's right side to the bottom's middle; `both` mirrors them.
+# Half outlines run from the middle of the top over the picture's right side to that of the bottom; `symmetric`
+# mirrors them.
 # SKULL and CHEEK are one outline, of the head; DOME is the outer edge of the hair over it.
 SKULL = ((0, -0.8), (0.24, -0.8), (0.4, -0.6), (0.47, -0.3), (0.47, -0.02))
 
 CHEEK = ((0.44, 0.16), (0.36, 0.34), (0.22, 0.49), (0.09, 0.58), (0, 0.6))
 
-# Eyes, in widths (u, outwards) and heights (v, down) of the eye: the lids at u = -0.5, -0.25, 0, 0.25, 0.5.
+# Eyes, in widths (u, outwards) and heights (v, down) of the eye: v of the lids at LID_U.
 LID_U = (-0.5, -0.28, 0, 0.28, 0.5)
 
 LID_CLOSED = (0.14, 0.33, 0.40, 0.34, 0.16)

@@ -181,7 +181,7 @@ def sample(seed: int, i: int, *, style: str = "character") -> Look:
     parts |= _face(_rng(seed, i, 2), parts["hair"])
     parts |= _ground(_rng(seed, i, 5), parts["hair"])
     if (parts["hairstyle"], parts["accessory"]) == ("buns", "cat_ears"):
-        parts["accessory"] = "none"  # they would grow out of each other
+        parts["accessory"] = "none"  # they would overlap
     parts["ahoge"] &= parts["accessory"] != "big_bow"
     if style == "icon":
         parts |= _icon(_rng(seed, i, 6), parts)

@@ -12,7 +12,7 @@ from pipeline.drawing.sampling import Sampler
 
 LASH_WIDTHS = {(0.008, 0.018): 2, (0.016, 0.032): 3, (0.03, 0.045): 1}
 
-# Lights on the iris: places and radius in its radii, sets of them -> their weight.
+# Sets of highlights on the iris -> weight. A highlight is x, y and radius in radii of the iris.
 LIGHTS = {
     (): 0.2,
     ((-0.35, -0.4, 0.33),): 0.25,
@@ -26,21 +26,21 @@ LIGHTS = {
 class Eyes:
     """A pair of eyes. Lengths are in the frame of the head, unless a comment names the eye or the iris."""
 
-    x: tuple[float, float]  # of the centres, left and right in the picture
+    x: tuple[float, float]  # of the centres of the picture's left and right eye
     y: float
     uneven: float  # how far the right one lies below y and the left one above
-    shares: tuple[float, float]  # of its full width that each shows: the far eye of a turned head is the narrower
+    shares: tuple[float, float]  # of the full width that is visible: the far eye of a turned head is narrower
     width: float
     height: float
     slant: float  # how far the outer corner is down, in eye heights per eye width
-    upper: np.ndarray  # (5,) v of the lids at LID_U
+    upper: np.ndarray  # (5,), v of the lid at LID_U
     lower: np.ndarray
     openness: float  # 0.5..1
     lash: RGB
-    lash_width: float  # half
+    lash_width: float  # half the width of the lash line
     wing: tuple[float, float]  # u, v from the outer corner to the end of the lash line
-    lashes: int  # single ones at the outer corner
-    shut_v: float  # where closed lids lie
+    lashes: int  # number of single lashes at the outer corner
+    shut_v: float  # v of closed lids
     dot: float  # radius of an eye that is a dot, in eye widths
     dot_is_lit: bool
     dot_has_lid: bool
@@ -54,8 +54,8 @@ class Eyes:
     pupil_color: RGB
     lights: tuple[tuple[float, float, float], ...]
     is_ringed: bool  # the iris has a dark edge
-    is_graded: bool  # it goes from dark to light
-    is_aglow: bool  # it is lit from below
+    is_graded: bool  # the iris goes from dark to light
+    is_aglow: bool  # the iris is lit from below
     has_lid_shade: bool
     has_lower_line: bool
     has_crease: bool

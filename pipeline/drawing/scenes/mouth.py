@@ -22,7 +22,7 @@ class Mouth(NamedTuple):
     center: np.ndarray
     scale: float  # 0.5..1.3
     ink: RGB
-    width: float  # half, of its lines
+    width: float  # half the width of its lines
     shade: RGB  # of the lip's shadow
     inside: RGB
 

@@ -18,14 +18,14 @@ FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 
 def face(canvas: SceneCanvas, spot: Spot) -> Spot:
-    """Paint a person who shows the face; return where the face is."""
+    """Paint a person with a visible face; return the spot of the face."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
 def shuffled_face(canvas: SceneCanvas, spot: Spot) -> Spot:
-    """Paint a person with misplaced eyes and no brows; return where the face is."""
+    """Paint a person with misplaced eyes and no brows; return the spot of the face."""
     style = sample_style(canvas.sampler)
     f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffle(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)

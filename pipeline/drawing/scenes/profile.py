@@ -29,7 +29,7 @@ class Profile(SceneCanvas):
 
 
 def profile(canvas: SceneCanvas, spot: Spot) -> Spot:
-    """Paint a person who looks to the left or to the right; return where the face is."""
+    """Paint a person who looks to the left or to the right; return the spot of the face."""
     p = Profile(canvas.pixels, canvas.sampler, spot)
     for paint in (_back, _face, _eye, _front):
         paint(p)
