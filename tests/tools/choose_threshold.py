@@ -13,11 +13,11 @@ import numpy as np
 
 from pipeline.drawing import scenes
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, clutter
 from pipeline.drawing.scenes.ground import ground
 from pipeline.drawing.scenes.person import back_view, blank_face
-from pipeline.drawing.scenes.postprocess import treat
+from pipeline.drawing.scenes.postprocess import postprocess
 from pipeline.faces import network as face_network
 from pipeline.sources.drawn import draw
 from tests.benchmarks.detectors import MIN_FACE, Marked
@@ -37,14 +37,14 @@ class Picture(NamedTuple):
     """Neither to be found nor false."""
 
 
-def busy(sampler: Sampler) -> Canvas:
+def busy(sampler: Sampler) -> SceneCanvas:
     """A ground with clutter, and people without a face."""
-    canvas = Canvas(ground(sampler, SIZE), sampler)
-    for _ in range(sampler.whole(0, 16)):
+    canvas = SceneCanvas(ground(sampler, SIZE), sampler)
+    for _ in range(sampler.integer(0, 16)):
         clutter(canvas, CLUTTER)
-    for _ in range(sampler.whole(0, 4)):
+    for _ in range(sampler.integer(0, 4)):
         x, y = sampler.point(0.15 * SIZE, 0.85 * SIZE)
-        sampler.one(back_view, blank_face)(canvas, Spot(x, y, sampler.between(55, 145), sampler.between(-50, 50)))
+        sampler.choice(back_view, blank_face)(canvas, Spot(x, y, sampler.between(55, 145), sampler.between(-50, 50)))
     return canvas
 
 
@@ -52,27 +52,27 @@ def portraits(i: int) -> Picture:
     """One to three of the project's own portraits on a busy ground, and all of it treated."""
     sampler = Sampler(np.random.default_rng((SEED, i)))
     canvas, faces, taken = busy(sampler), [], np.zeros((SIZE, SIZE), bool)
-    for k in range(sampler.whole(1, 4)):
+    for k in range(sampler.integer(1, 4)):
         style = "icon" if sampler.chance(0.15) else "character"
         portrait, truth = draw(SEED, 10 * i + k, tilt=sampler.rng.normal(0, 14), style=style)
         x0, y0, x1, y1 = truth.face_box
         scale = sampler.between(50, 170) / (x1 - x0)
         card = cv2.resize(np.asarray(portrait), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
         height, width = card.shape[:2]
-        left, top = sampler.whole(0, SIZE - width + 1), sampler.whole(0, SIZE - height + 1)
+        left, top = sampler.integer(0, SIZE - width + 1), sampler.integer(0, SIZE - height + 1)
         place = slice(top, top + height), slice(left, left + width)
         if taken[place].any() or x1 * scale > width or y1 * scale > height:
             continue
         taken[place], canvas.pixels[place] = True, card
         center = (x0 + x1) / 2 * scale + left, (y0 + y1) / 2 * scale + top
         faces.append(Marked(card, *center, (x1 - x0) * scale, truth.tilt))
-    return Picture(treat(sampler, canvas.pixels), faces, [])
+    return Picture(postprocess(sampler, canvas.pixels), faces, [])
 
 
 def grounds(i: int) -> Picture:
     """Without a face."""
     sampler = Sampler(np.random.default_rng((SEED + 1, i)))
-    return Picture(treat(sampler, busy(sampler).pixels), [], [])
+    return Picture(postprocess(sampler, busy(sampler).pixels), [], [])
 
 
 def unseen(i: int) -> Picture:

@@ -1,1 +1,1 @@
-"""An anime-style portrait: `look` chooses what it shows, `paint` turns that into pixels."""
+"""An anime-style portrait: `look` samples what it shows, `render` paints it."""

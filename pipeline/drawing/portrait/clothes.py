@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import Figure, both, curve, ellipse, mirror, shadow
+from pipeline.drawing.colors import shadow
+from pipeline.drawing.portrait.figure import Figure
+from pipeline.drawing.shapes import curve, ellipse, mirror, symmetric
 
 NECK = ((0, 0.39), (0.15, 0.39), (0.145, 0.71), (0.2, 0.83), (0.4, 0.9), (0.59, 0.97), (0.7, 1.12), (0.755, 1.5),
         (0.77, 2.2), (0.78, 5))  # fmt: skip
@@ -64,6 +66,7 @@ RIBBONED = {"sailor": (1.5, 0.28), "blazer": (1.02, 0.17), "frill": (0.95, 0.24)
 
 
 def body(f: Figure) -> None:
+    """Paint neck, shoulders and clothes."""
     look = f.look
     linen = (246, 244, 248)
     paints = {
@@ -78,22 +81,22 @@ def body(f: Figure) -> None:
         "collar": look.cloth if look.clothes == "shirt" else linen,
     }
     if look.clothes == "hoodie":
-        f.shape(both(curve(CLOTHES["hoodie"][0][1])), paints["hood"])
-    outline = both(curve(NECK))
-    f.shape(outline, look.skin)
-    f.fill(both(((0, 0.3), (0.3, 0.3), (0.2, 0.62), (0, 0.76))), f.skin_dark, f.mask(outline))
+        f.paint(symmetric(curve(CLOTHES["hoodie"][0][1])), paints["hood"])
+    outline = symmetric(curve(NECK))
+    f.paint(outline, look.skin)
+    f.fill(symmetric(((0, 0.3), (0.3, 0.3), (0.2, 0.62), (0, 0.76))), f.skin_dark, f.mask(outline))
     for sign in (-1, 1):
         f.stroke(((sign * 0.08, 0.96), (sign * 0.2, 0.935), (sign * 0.3, 0.94)), (0, 0.007, 0), f.skin_dark)
     for paint, half in CLOTHES[look.clothes][look.clothes == "hoodie" :]:
         if half[0][0] == 0:
-            f.shape(both(half), paints[paint])
+            f.paint(symmetric(half), paints[paint])
         else:
-            f.shape(half, paints[paint])
-            f.shape(mirror(half), paints[paint])
+            f.paint(half, paints[paint])
+            f.paint(mirror(half), paints[paint])
     if look.clothes == "kimono":
         for sign in (-1, 1):
             lapel = ((sign * 0.18, 0.76), (sign * 0.3, 0.83), (-sign * 0.22, 2.0), (-sign * 0.36, 1.9))
-            f.shape(np.multiply(lapel, (look.flip, 1)), look.trim)
+            f.paint(np.multiply(lapel, (look.flip, 1)), look.trim)
     for sign in (-1, 1):
         f.stroke(
             ((sign * 0.56, 1.28), (sign * 0.6, 1.6), (sign * 0.6, 2.4)),
@@ -106,18 +109,18 @@ def body(f: Figure) -> None:
 
 
 def ribbon(f: Figure, center: tuple[float, float], size: float, degrees: float) -> None:
-    """A bow with two loops, two ends and a knot; `size` is the half width."""
+    """Paint a bow with two loops, two ends and a knot; `size` is half its width."""
     angle = np.deg2rad(degrees)
     turn = size * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     color, dark = f.look.accent, shadow(f.look.accent, 1.2)
     for sign in (-1, 1):
         end = np.multiply(((0.05, 0), (0.3, 0.35), (0.5, 1.0), (0.3, 0.9), (0.12, 1.05)), (sign, 1)) @ turn + center
-        f.shape(end, dark)
+        f.paint(end, dark)
         loop = curve(((0, 0), (0.45, -0.45), (0.95, -0.5), (1.0, 0.05), (0.9, 0.45), (0.45, 0.3)), closed=True)
-        f.shape(loop * (sign, 1) @ turn + center, color)
+        f.paint(loop * (sign, 1) @ turn + center, color)
         f.stroke(
             np.multiply(((0.1, 0.02), (0.4, 0.0), (0.62, -0.08)), (sign, 1)) @ turn + center,
             (0.07 * size, 0.03 * size, 0),
             dark,
         )
-    f.shape(ellipse(0, 0, 0.17, 0.2, 20) @ turn + center, color)
+    f.paint(ellipse(0, 0, 0.17, 0.2, 20) @ turn + center, color)

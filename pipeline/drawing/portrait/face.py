@@ -5,29 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.drawing.canvas import Canvas, Ramp
+from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.portrait.figure import Figure, head_frame
 from pipeline.drawing.portrait.hair import bangs
 from pipeline.drawing.portrait.look import Box, Look
-from pipeline.drawing.portrait.sheet import (
-    WHITE,
-    Figure,
-    Ramp,
-    Sheet,
-    both,
-    brush,
-    curve,
-    ellipse,
-    head_frame,
-    mix,
-    tone,
-)
+from pipeline.drawing.shapes import brush, curve, ellipse, symmetric
 
-# Half outlines run from the top's middle over the picture's right side to the bottom's middle; `both` mirrors them.
+# Half outlines run from the middle of the top over the picture's right side to that of the bottom; `symmetric`
+# mirrors them.
 # SKULL and CHEEK are one outline, of the head; DOME is the outer edge of the hair over it.
 SKULL = ((0, -0.8), (0.24, -0.8), (0.4, -0.6), (0.47, -0.3), (0.47, -0.02))
 
 CHEEK = ((0.44, 0.16), (0.36, 0.34), (0.22, 0.49), (0.09, 0.58), (0, 0.6))
 
-# Eyes, in widths (u, outwards) and heights (v, down) of the eye: the lids at u = -0.5, -0.25, 0, 0.25, 0.5.
+# Eyes, in widths (u, outwards) and heights (v, down) of the eye: v of the lids at LID_U.
 LID_U = (-0.5, -0.28, 0, 0.28, 0.5)
 
 LID_CLOSED = (0.14, 0.33, 0.40, 0.34, 0.16)
@@ -51,14 +43,14 @@ BROWS = {  # y at u = -0.5 (inner) .. 0.5, in eye widths over the brow's place
 
 
 def jaw_line(look: Look) -> np.ndarray:
-    """The right half of the head's outline, from the skull's top to the chin."""
+    """Return the right half of the head's outline, (N, 2), from the top of the skull to the chin."""
     narrow = 1 - 0.06 * (1 - look.jaw) * np.array([0.3, 1, 1.6, 1, 1])
     cheek = np.array(CHEEK) * np.stack([narrow, np.ones(5)], 1)
     return curve(np.concatenate([SKULL, cheek]))
 
 
 def head(f: Figure) -> None:
-    """Skin, ears, and the shadow that the hair throws on the forehead."""
+    """Paint skin, ears, and the shadow of the hair on the forehead."""
     look = f.look
     if look.ears:
         for sign in (-1, 1):
@@ -66,10 +58,10 @@ def head(f: Figure) -> None:
                 np.multiply(((0.44, -0.06), (0.51, -0.11), (0.555, -0.04), (0.52, 0.1), (0.44, 0.15)), (sign, 1)),
                 closed=True,
             )
-            f.shape(ear, look.skin)
+            f.paint(ear, look.skin)
             f.stroke(np.multiply(((0.475, -0.03), (0.515, -0.05), (0.5, 0.06)), (sign, 1)), (0, 0.008, 0), f.skin_dark)
-    outline = both(jaw_line(look))
-    f.shape(outline, look.skin)
+    outline = symmetric(jaw_line(look))
+    f.paint(outline, look.skin)
     within = f.mask(outline)
     if not f.icon:
         shade = np.concatenate([np.add(bangs(f), (0.015, 0.055)), [(1, -1), (-1, -1)]])
@@ -79,6 +71,7 @@ def head(f: Figure) -> None:
 
 
 def blush(f: Figure) -> None:
+    """Paint the blush on both cheeks."""
     color = mix(f.look.skin, (244, 96, 104), 0.5)
     for sign in (-1, 1):
         x = sign * 0.29 + 0.3 * f.look.turn
@@ -90,6 +83,7 @@ def blush(f: Figure) -> None:
 
 
 def features(f: Figure) -> None:
+    """Paint eyes, nose and mouth."""
     for sign in (-1, 1):
         (icon_eye if f.icon else eye)(f, sign)
     x = f.look.turn
@@ -111,7 +105,7 @@ class Eye(NamedTuple):
 
 
 def eye_shape(look: Look, sign: int, openness: float) -> Eye:
-    """The eye on the right (sign 1) or left (-1) of the picture."""
+    """Return the eye on the right (sign 1) or left (-1) of the picture."""
     width, height, upper, lower = EYES[look.eye]
     foreshortened = 1 - 0.9 * max(0, sign * look.turn)  # the far eye of a turned face
     size = np.array([sign * width * look.eye_size * foreshortened, height * look.eye_size])
@@ -124,7 +118,7 @@ def eye_shape(look: Look, sign: int, openness: float) -> Eye:
 
 
 def lash(eye: Eye, openness: float) -> np.ndarray:
-    """The upper lashes: a stroke along the lid that ends in a wing beyond the outer corner."""
+    """Return the outline of the upper lashes: a stroke along the lid that ends in a wing beyond the outer corner."""
     wing = eye.upper[-1] + eye.size * (0.09, 0.07 - 0.13 * openness)
     return brush(
         np.concatenate([eye.upper[::4], [wing]]), np.array([0.2, 0.6, 0.8, 0.9, 1, 1, 1.1, 1.1, 0.9, 0]) * 0.022
@@ -132,17 +126,19 @@ def lash(eye: Eye, openness: float) -> np.ndarray:
 
 
 def eye_boxes(look: Look) -> tuple[Box, Box]:
-    """The boxes of the open eyes on the picture's left and right, lashes included, px."""
-    frame = Sheet(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
-    boxes = []
+    """Return the boxes of the open eyes on the picture's left and right, lashes included, px."""
+    frame = Canvas(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
+    boxes: list[Box] = []
     for sign in (-1, 1):
         eye = eye_shape(look, sign, 1)
         points = frame.place(np.concatenate([lash(eye, 1), eye.lower]))
-        boxes.append(tuple(float(v) for v in (*points.min(0), *points.max(0))))
+        (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
+        boxes.append((x0, y0, x1, y1))
     return boxes[0], boxes[1]
 
 
 def eye(f: Figure, sign: int) -> None:
+    """Paint the eye on the right (sign 1) or left (-1) of the picture."""
     look, openness = f.look, f.look.openness
     e = eye_shape(look, sign, openness)
     dark = mix(f.ink, (30, 16, 28), 0.5)
@@ -161,6 +157,7 @@ def eye(f: Figure, sign: int) -> None:
 
 
 def iris(f: Figure, e: Eye, within: np.ndarray) -> None:
+    """Paint the iris, the shadow of the upper lid and two highlights."""
     color = f.look.iris
     x, y = e.center + e.size * (-0.03, 0.03)
     rx, ry = 0.33 * abs(e.size[0]), 0.47 * e.size[1]
@@ -176,7 +173,7 @@ def iris(f: Figure, e: Eye, within: np.ndarray) -> None:
 
 
 def icon_eye(f: Figure, sign: int) -> None:
-    """A dark oval with one light; a line when closed."""
+    """Paint an icon's eye: a dark oval with one highlight, or a line when it is closed."""
     e = eye_shape(f.look, sign, f.look.openness)
     rx, ry = 0.3 * abs(e.size[0]), 0.46 * e.size[1] * f.look.openness
     if ry < 0.02:
@@ -190,7 +187,7 @@ def icon_eye(f: Figure, sign: int) -> None:
 
 
 def brows(f: Figure) -> None:
-    """Over the bangs, as is the custom, but faint where hair covers them."""
+    """Paint the brows over the bangs, slightly transparent, as is usual in anime."""
     shape = np.array(BROWS[f.look.brow])
     color = f.ink if f.icon else tone(f.look.hair, 0.5, 1.2, 0.02)
     for sign in (-1, 1):
@@ -236,7 +233,7 @@ def _round(f: Figure, x: float) -> None:
 
 
 def _lips(f: Figure) -> tuple[float, ...]:
-    """Half widths along a closed mouth."""
+    """Return half widths along a closed mouth."""
     return (0.5 * f.look.line,) * 2 if f.icon else (0.002, 0.007, 0.008, 0.007, 0.002)
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.portrait.figure import Figure
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import WHITE, Figure, brush, curve, ellipse, mirror, mix, tone, tufts
+from pipeline.drawing.shapes import brush, curve, ellipse, mirror, tufts
 
 DOME = ((0, -0.93), (0.22, -0.91), (0.42, -0.78), (0.56, -0.55), (0.6, -0.27), (0.6, -0.05))
 
@@ -32,7 +34,7 @@ BANGS = {
                 (0.47, 0.1), (0.54, 0.1)),
 }  # fmt: skip
 
-LOCKS = {  # strands before the ears: outer and inner edge, both down to the tip
+LOCKS = {  # strands in front of the ears: outer and inner edge, both down to the tip
     "short": (((0.59, -0.2), (0.6, 0.05), (0.5, 0.3)), ((0.42, -0.2), (0.44, 0.05), (0.5, 0.3))),
     "jaw": (((0.59, -0.2), (0.62, 0.1), (0.6, 0.35), (0.47, 0.62)), ((0.41, -0.2), (0.45, 0.15), (0.47, 0.35),
             (0.47, 0.62))),
@@ -55,7 +57,7 @@ BACK = {
              ((0.95, 2.1), (0.78, 1.9), (0.58, 2.2), (0, 2.1))),
 }  # fmt: skip
 
-# Tails: before the body?, mirrored?, centre line from root to tip, its half width along it.
+# Tails: in front of the body?, a pair?, centre line from root to tip, its half width along it.
 TAILS = {
     "twintails": (False, True, ((0.56, -0.56), (0.86, -0.62), (1.06, -0.2), (1.02, 0.5), (1.1, 1.3)),
                   (0.06, 0.17, 0.2, 0.19, 0)),
@@ -87,27 +89,27 @@ HAIRSTYLES = {  # name -> (back, tails)
 
 
 def dome(look: Look) -> np.ndarray:
-    """The right half of the hair's outer edge over the head, from the top's middle to the temple."""
+    """Return the right half of the hair's outer edge, (N, 2), from the middle of the top to the temple."""
     x, y = np.asarray(DOME).T
     return np.stack([x * (0.6 + 0.4 * look.volume), np.where(y < -0.3, -0.3 + (y + 0.3) * look.volume, y)], 1)
 
 
 def back_hair(f: Figure) -> None:
-    """What is behind head and body; the nape's hair is in shadow."""
+    """Paint the hair behind head and body; the hair at the nape is in shadow."""
     back, tails = HAIRSTYLES[f.look.hairstyle]
     if f.look.hairstyle == "buns":
         for x in (-0.5, 0.5):
-            f.shape(ellipse(x, -0.86, 0.25, 0.24, 40), f.look.hair, f.hair_ink)
+            f.paint(ellipse(x, -0.86, 0.25, 0.24, 40), f.look.hair, f.hair_ink)
             f.stroke(((x - 0.12, -0.76), (x, -0.72), (x + 0.14, -0.82)), (0, 0.012, 0), f.hair_ink)
             f.stroke(((x - 0.1, -0.94), (x + 0.02, -1.0), (x + 0.12, -0.94)), (0, 0.02, 0), f.hair_dark)
     if tails and not TAILS[tails][0]:
         tail(f, *TAILS[tails][1:])
-    side, low = BACK[back]
-    low = [(x + f.jitter(k, 0.012) * (x > 0), y + f.jitter(k + 5, 0.02)) for k, (x, y) in enumerate(low)]
+    side, tips = BACK[back]
+    low = [(x + f.jitter(k, 0.012) * (x > 0), y + f.jitter(k + 5, 0.02)) for k, (x, y) in enumerate(tips)]
     right = curve(np.concatenate([dome(f.look), side, low[:1]]))
     edge = tufts(np.concatenate([low, mirror(low[-2::-1])]), tip=0)
     outline = np.concatenate([right, edge, mirror(right)[::-1]])
-    f.shape(outline, f.hair_dark, f.hair_ink)
+    f.paint(outline, f.hair_dark, f.hair_ink)
     if not f.icon:
         within = f.mask(outline)
         for k in range(5):  # strands, seen beside the neck
@@ -118,50 +120,53 @@ def back_hair(f: Figure) -> None:
 
 
 def tail(f: Figure, paired: bool, line, widths) -> None:
-    """A tail of hair, or two, with a tie at the root."""
+    """Paint a tail of hair, or a pair, with a tie at the root."""
     sides = (-1, 1) if paired else (f.look.flip,)
     sway = f.jitter(20, 0.06)
     for sign in sides:
         points = np.array([(sign * x + sway * k / 4, y) for k, (x, y) in enumerate(line)])
         outline = brush(points, widths)
-        f.shape(outline, f.look.hair, f.hair_ink)
+        f.paint(outline, f.look.hair, f.hair_ink)
         if not f.icon:
             within = f.mask(outline)
             across = np.array([sign * 0.09, 0.02])
             f.stroke(points - across, np.multiply(widths, 0.35), f.hair_dark, within)
             f.stroke(points + across * 0.6, (0, 0.007, 0.007, 0), f.hair_ink, within, 0.6)
             f.stroke(points[1:4] + across * 0.2, (0, 0.02, 0), tone(f.look.hair, 1.2, 0.6), within, 0.7)
-        root = points[0] + 0.12 * (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
-        f.shape(ellipse(*root, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
+        x, y = points[0] + 0.12 * (points[1] - points[0]) / np.linalg.norm(points[1] - points[0])
+        f.paint(ellipse(x, y, widths[0] + 0.02, widths[0] + 0.02), f.look.accent)
 
 
 def braid(f: Figure) -> None:
-    """Two plaits before the shoulders."""
+    """Paint two braids in front of the shoulders."""
     for sign in (-1, 1):
         for k in range(9):
             x, y = 0.58 + 0.02 * np.sin(k), 0.42 + 0.14 * k
             for side in (-1, 1):
                 lobe = ellipse(sign * x + 0.05 * side, y + 0.07 * (side > 0), 0.085, 0.1, 20)
-                f.shape(lobe, f.look.hair if side * sign > 0 else f.hair_dark, f.hair_ink)
+                f.paint(lobe, f.look.hair if side * sign > 0 else f.hair_dark, f.hair_ink)
         end = ellipse(sign * x, 0.42 + 0.14 * 9, 0.07, 0.05)
-        f.shape(np.add(end, (0, 0.1)), f.look.hair, f.hair_ink)
-        f.shape(end, f.look.accent)
+        f.paint(np.add(end, (0, 0.1)), f.look.hair, f.hair_ink)
+        f.paint(end, f.look.accent)
 
 
 def bangs_edge(f: Figure) -> np.ndarray:
-    """The notches and tips of this look's bangs from the left to the right; the temples stay where the locks begin."""
+    """Return the notches and tips of this look's bangs, (N, 2), from left to right.
+
+    The points at the temples have no jitter, so that they meet the sidelocks.
+    """
     edge = np.array(BANGS[f.look.bangs])
     edge[2:-2] += [(f.jitter(k, 0.014), f.jitter(k + 9, 0.016)) for k in range(2, len(edge) - 2)]
     return edge if f.look.flip > 0 else mirror(edge)[::-1]
 
 
 def bangs(f: Figure) -> np.ndarray:
-    """Their lower edge, from the left to the right."""
+    """Return the lower edge of the bangs, (N, 2), from left to right."""
     return tufts(bangs_edge(f), curl=0.25 * f.look.flip)
 
 
 def front_hair(f: Figure) -> None:
-    """Everything before the face: the locks, the crown with its bangs, tails that fall over the shoulders."""
+    """Paint the hair in front of the face: sidelocks, crown, bangs, and tails that fall over the shoulders."""
     look = f.look
     _, tails = HAIRSTYLES[look.hairstyle]
     if tails and TAILS[tails][0]:
@@ -172,12 +177,12 @@ def front_hair(f: Figure) -> None:
         outer, inner = LOCKS[look.locks]
         for sign in (-1, 1):
             outline = np.concatenate([curve(outer), curve(inner)[::-1]]) * (sign, 1)
-            f.shape(outline, look.hair, f.hair_ink)
+            f.paint(outline, look.hair, f.hair_ink)
             f.stroke(np.add(inner, (0.02, 0)) * (sign, 1), (0.02, 0.04, 0), f.hair_dark, f.mask(outline))
     edge = bangs_edge(f)
     right = curve(np.concatenate([dome(look), edge[-1:]]))
     outline = np.concatenate([mirror(right)[::-1], right[1:], bangs(f)[::-1]])
-    f.shape(outline, look.hair, f.hair_ink)
+    f.paint(outline, look.hair, f.hair_ink)
     within = f.mask(outline)
     if look.shading != "flat":
         shade_crown(f, within)
@@ -190,16 +195,16 @@ def front_hair(f: Figure) -> None:
         points = np.multiply(
             ((0.0, top + 0.03), (0.02, top - 0.14), (0.14, top - 0.24), (0.26, top - 0.17)), (look.flip, 1)
         )
-        f.shape(brush(points, (0.035, 0.04, 0.03, 0)), look.hair, f.hair_ink)
+        f.paint(brush(points, (0.035, 0.04, 0.03, 0)), look.hair, f.hair_ink)
 
 
 def crown(f: Figure) -> tuple[float, float]:
-    """Where the strands part."""
+    """Return the point where the strands part."""
     return 0.1 * f.look.flip * (f.look.bangs in ("parted", "swept")), -0.3 - 0.62 * f.look.volume
 
 
 def shade_crown(f: Figure, within: np.ndarray) -> None:
-    """The head's round: darker at its sides, lighter or darker towards the tips."""
+    """Shade the crown as a round shape: darker at its sides and, in soft shading, lighter above the bangs' tips."""
     soft = 0.06 if f.look.shading == "soft" else 0
     for sign, depth in ((1, 0.2), (-1, 0.1)):
         sign *= f.look.flip
@@ -214,7 +219,7 @@ def shade_crown(f: Figure, within: np.ndarray) -> None:
 
 
 def strands(f: Figure, edge: np.ndarray, within: np.ndarray) -> None:
-    """Wedges of shade from the notches up to the crown."""
+    """Paint wedges of shade from the notches up to the parting."""
     top = np.array(crown(f))
     for notch in edge[2:-2:2]:
         middle = notch * (1.02, 0.5) + top * (0.05, 0.5) + (0, 0.02)
@@ -226,7 +231,7 @@ def strands(f: Figure, edge: np.ndarray, within: np.ndarray) -> None:
 
 
 def shine(f: Figure, within: np.ndarray) -> None:
-    """A band of light around the head with a ragged edge."""
+    """Paint a band of light with a ragged edge around the head."""
     look = f.look
     light = mix(tone(look.hair, 1.3, 0.55), WHITE, 0.3)
     spans = ((-62, 62),) if look.shine == "ring" else ((-58, -22), (-12, 6))

@@ -1,4 +1,4 @@
-"""What a portrait shows: every choice that is made by lot, and what a booru would say of it.
+"""What a portrait shows: every random choice, and the tags that a booru would give it.
 
 `sample` draws every random number and is cheap; no pixel is painted here.
 """
@@ -9,15 +9,15 @@ from functools import cache
 
 import numpy as np
 
+from pipeline.drawing.colors import RGB
 from pipeline.manifest import HAIR_COLORS
 
-RGB = tuple[int, int, int]
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Look:
-    """All that is drawn by lot for one picture. Lengths are in the units of `portrait`, unless px is said."""
+    """The random choices of one picture. Lengths are in units of the head's frame (see `render`), unless in px."""
 
     style: str
     size: tuple[int, int]  # width, height, px
@@ -29,12 +29,12 @@ class Look:
     shading: str  # flat, cel, soft
     flip: int  # 1, or -1: what is not symmetric is mirrored
     turn: float  # how far the features are shifted sideways, as in a face slightly turned
-    jitter: tuple[float, ...]  # standard normal, JITTERS of them: the small irregularities
+    jitter: tuple[float, ...]  # JITTER_COUNT standard normal numbers, clipped to -2..2: small irregularities
     hair_color: str
     hair: RGB
     hairstyle: str
     bangs: str
-    locks: str  # the strands before the ears
+    locks: str  # the strands in front of the ears
     ahoge: bool
     shine: str  # the highlight of the hair: ring, patch, none
     volume: float  # of the hair, 1 as in the tables
@@ -59,10 +59,10 @@ class Look:
     ground_angle: float  # degrees
 
 
-JITTERS = 32
+JITTER_COUNT = 32
 
 # Hue in degrees, saturation and value in 0..1, each (low, high). A colour may have several ranges of equal chance.
-# Between any two names there is a gap, so that a human (and a tagger) can tell them.
+# There is a gap between any two names, so that a human (and a tagger) can tell them apart.
 HAIR = {
     "blonde": (((44, 50), (0.48, 0.64), (0.93, 1.0)), ((44, 52), (0.32, 0.42), (0.92, 0.98))),
     "brown": (((16, 24), (0.50, 0.64), (0.36, 0.50)), ((22, 28), (0.42, 0.54), (0.48, 0.60))),
@@ -84,7 +84,7 @@ EYES = {
     "aqua": (((178, 192), (0.55, 0.75), (0.70, 0.88)),),
     "pink": (((328, 342), (0.50, 0.65), (0.85, 0.95)),),
 }
-# The darker tones are few and no skin is darker than its hair, as the cascade that finds the faces misses many such.
+# Dark tones are rare and no skin is darker than its hair, because the face cascade misses many such faces.
 SKIN = {
     "#ffeee4": 6,
     "#ffe6d8": 7,
@@ -96,7 +96,7 @@ SKIN = {
     "#c4926c": 0.25,
 }
 
-# What is chosen by lot: name -> (weight, the tags it brings).
+# The random choices: name -> (weight, the tags that it adds).
 HAIRSTYLES = {
     "short": (3, ("short_hair",)),
     "messy": (2, ("short_hair", "messy_hair")),
@@ -170,18 +170,18 @@ BROWS = {"arched": 3, "straight": 2, "raised": 1.5, "worried": 1, "stern": 1}
 
 
 def sample(seed: int, i: int, *, style: str = "character") -> Look:
-    """Every choice of the i-th picture of a seed. Each part has a stream of its own."""
+    """Return every choice of the i-th picture of a seed. Each part has its own random stream."""
     parts = {
         **_canvas(_rng(seed, i, 0)),
         **_hair(seed, i, _rng(seed, i, 1)),
         **_dress(_rng(seed, i, 3)),
         "style": style,
-        "jitter": tuple(_rng(seed, i, 4).standard_normal(JITTERS).clip(-2, 2).tolist()),
+        "jitter": tuple(_rng(seed, i, 4).standard_normal(JITTER_COUNT).clip(-2, 2).tolist()),
     }
     parts |= _face(_rng(seed, i, 2), parts["hair"])
     parts |= _ground(_rng(seed, i, 5), parts["hair"])
     if (parts["hairstyle"], parts["accessory"]) == ("buns", "cat_ears"):
-        parts["accessory"] = "none"  # they would grow out of each other
+        parts["accessory"] = "none"  # they would overlap
     parts["ahoge"] &= parts["accessory"] != "big_bow"
     if style == "icon":
         parts |= _icon(_rng(seed, i, 6), parts)
@@ -189,7 +189,7 @@ def sample(seed: int, i: int, *, style: str = "character") -> Look:
 
 
 def tags(look: Look) -> tuple[str, ...]:
-    """What a booru would say of the picture."""
+    """Return the tags that a booru would give the picture."""
     hair = "grey" if look.hair_color == "silver" else look.hair_color
     chosen = [
         table[name][1]
@@ -213,19 +213,19 @@ def _rng(*key: int) -> np.random.Generator:
 
 
 def _pick(rng: np.random.Generator, table: dict) -> str:
-    """A key of a table by its weight."""
+    """Draw a key of the table with a chance in proportion to its weight."""
     weights = np.array([row[0] if isinstance(row, tuple) else row for row in table.values()], float)
     return list(table)[rng.choice(len(weights), p=weights / weights.sum())]
 
 
 def _hsv(hue: float, saturation: float, value: float) -> RGB:
-    """Hue in degrees -> RGB in 0..255."""
+    """Convert hue in degrees, saturation and value in 0..1 to RGB in 0..255."""
     red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value))
     return red, green, blue
 
 
 def _shade(rng: np.random.Generator, ranges: tuple) -> RGB:
-    """A colour out of one of the ranges of hue, saturation and value."""
+    """Draw a colour from one of the ranges of hue, saturation and value."""
     chosen = ranges[rng.integers(len(ranges))]
     return _hsv(*(rng.uniform(low, high) for low, high in chosen))
 
@@ -259,7 +259,7 @@ def _canvas(rng: np.random.Generator) -> dict:
 
 @cache
 def _hair_cycle(seed: int) -> tuple[str, ...]:
-    """The nine colours in the order of a seed: any nine pictures in a row have all of them."""
+    """Return the nine colours in this seed's order; any nine consecutive pictures have all of them."""
     return tuple(HAIR_COLORS[k] for k in _rng(seed, 7).permutation(len(HAIR_COLORS)))
 
 
@@ -306,7 +306,7 @@ def _dress(rng: np.random.Generator) -> dict:
 
 
 def _ground(rng: np.random.Generator, hair: RGB) -> dict:
-    """Mostly pale, sometimes strong or dark, sometimes near the hair's colour but never it."""
+    """Sample the background: mostly pale, sometimes strong or dark, sometimes near the hair's colour, never equal."""
     hue, kind = rng.uniform(0, 360), rng.random()
     if kind < 0.12:
         h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in hair))
@@ -329,7 +329,7 @@ def _ground(rng: np.random.Generator, hair: RGB) -> dict:
 
 
 def _icon(rng: np.random.Generator, look: dict) -> dict:
-    """What makes an icon of a portrait: square, leaning by 45 degrees, bold flat colours under a thick line."""
+    """Sample the choices that turn a portrait into an icon: square, tilted by 45 degrees, flat colours, thick lines."""
     width = int(rng.integers(320, 513))
     side = width * rng.uniform(0.32, 0.46)
     strong = [_hsv(rng.uniform(0, 360), rng.uniform(0.45, 0.8), rng.uniform(0.8, 1)) for _ in range(2)]

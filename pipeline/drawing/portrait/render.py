@@ -1,11 +1,11 @@
-"""Pixels of a sampled `Look`. It decides nothing by lot: the same look gives the same pixels.
+"""The pixels of a sampled `Look`. Nothing here is random: equal looks give equal pixels.
 
 Shapes are tables of points in the head's frame: x from the face's axis to the picture's right, y down from between the
 eyes, the chin at CHIN. The face box is the square of side FACE whose bottom edge touches the chin. One similarity
-(lean, scale, place) takes the frame to the picture, hence a lean is exact geometry. Painted from behind to the front:
+(tilt, scale, place) maps the frame to the picture, so a tilt is exact geometry. Painted from back to front:
 
-ground       a plain, patterned or graded sheet
-hair         behind the head; later the fringe, the locks and their shine
+ground       the background: plain, patterned or graded
+hair         behind the head; later bangs, sidelocks and shine
 clothes      neck, shoulders, garments
 face         head, eyes, mouth, and over the hair the brows
 accessories  what is worn on top
@@ -14,22 +14,23 @@ accessories  what is worn on top
 import cv2
 import numpy as np
 
+from pipeline.drawing.canvas import Canvas
 from pipeline.drawing.portrait.accessories import accessory
 from pipeline.drawing.portrait.clothes import body
 from pipeline.drawing.portrait.face import brows, eye_boxes, features, head
+from pipeline.drawing.portrait.figure import SCALE, Figure
 from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.hair import back_hair, front_hair
 from pipeline.drawing.portrait.look import Look
-from pipeline.drawing.portrait.sheet import SCALE, Figure, Sheet
 
 __all__ = ["eye_boxes", "render"]
 
 
 def render(look: Look) -> np.ndarray:
-    """The picture, uint8 RGB (height, width, 3)."""
+    """Return the picture, uint8 RGB (height, width, 3)."""
     width, height = look.size
     pixels = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
-    GROUNDS[look.ground](Sheet(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)
+    GROUNDS[look.ground](Canvas(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)
     figure = Figure(pixels, look)
     for paint in (back_hair, body, head, features, front_hair, brows, accessory):
         paint(figure)

@@ -1,12 +1,11 @@
-"""Painted scenes to train a face detector on: faces as varied as lot can make them, among things that are none.
+"""Painted scenes to train a face detector on: widely varied faces among things that are not faces.
 
-lot, colors          chance, and colours by chance
 canvas, figure       the surface, and the frame of one head
-style, eyes          what is drawn by lot for one person
+style, eyes          the random choices of one person
 face, eye, mouth, fringe, hair, body, accessories, things, person, profile    people
 ground, clutter      what is around them
-treatment            what the whole picture goes through
-scene                puts them together and says where the faces are
+postprocess          light, medium and exposure of the whole picture
+compose              puts them together and returns the places of the faces
 """
 
 from pipeline.drawing.scenes.compose import Mark, Scene, draw

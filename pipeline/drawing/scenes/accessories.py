@@ -1,18 +1,17 @@
-"""What is worn on the head or held before the face. Lengths are in the frame of the head."""
+"""Things worn on the head or held in front of the face. Lengths are in the frame of the head."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, direction, ellipse, mix, tone
-from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.colors import RGB, WHITE, any_color, mix, tone
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.things import flower, hand
+from pipeline.drawing.shapes import curve, direction, ellipse
 
 
 def accessories(f: Figure) -> None:
-    """At most one on the head, at most one before the face, both of one colour."""
+    """Paint at most one thing on the head and one in front of the face, both of one colour."""
     color = any_color(f.sampler)
     f.sampler.pick(WORN)(f, color)
     f.sampler.pick(HELD)(f, color)
@@ -43,7 +42,7 @@ def _animal_ears(f: Figure, color: RGB) -> None:
     for sign in (-1, 1):
         tip = (0.45, f.top - f.sampler.between(0.2, 0.5))
         ear = np.array([(0.25, f.top + 0.1), tip, (0.6, f.top + 0.4)]) * (sign, 1)
-        f.thing(ear, f.style.hair)
+        f.paint(ear, f.style.hair)
         f.fill((ear + ear.mean(0)) / 2, mix(f.style.skin, (240, 130, 140), 0.5))
 
 
@@ -51,8 +50,8 @@ def _hat(f: Figure, color: RGB) -> None:
     between, top = f.sampler.between, f.top
     y, brim, thick = between(-0.62, -0.3), between(0.6, 1.1), between(0.06, 0.16)
     left, right = (-0.3, top - between(0.05, 0.5)), (0.3, top - between(0.05, 0.5))
-    f.thing(curve([(-0.62, y), (-0.6, top + 0.1), left, right, (0.6, top + 0.1), (0.62, y)], steps=6), color)
-    f.thing(ellipse(0, y, brim, thick), tone(color, 0.85))
+    f.paint(curve([(-0.62, y), (-0.6, top + 0.1), left, right, (0.6, top + 0.1), (0.62, y)], steps=6), color)
+    f.paint(ellipse(0, y, brim, thick), tone(color, 0.85))
 
 
 def _bows(f: Figure, color: RGB) -> None:
@@ -60,8 +59,9 @@ def _bows(f: Figure, color: RGB) -> None:
     for sign in f.sampler.pick({(-1, 1): 1, (1,): 2, (-1,): 1}):
         center, size = np.array((sign * between(0.3, 0.5), between(-0.9, -0.4))), between(0.1, 0.35)
         for side in (-1, 1):
-            f.thing(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
-        f.fill(ellipse(*center, 0.25 * size, 0.25 * size), tone(color, 0.8))
+            f.paint(center + size * np.array([(0, 0), (side, -0.6), (side, 0.6)]), color)
+        x, y = center
+        f.fill(ellipse(x, y, 0.25 * size, 0.25 * size), tone(color, 0.8))
 
 
 def _band(f: Figure, color: RGB) -> None:
@@ -78,7 +78,7 @@ def _flower(f: Figure, color: RGB) -> None:
 
 def _headphones(f: Figure, color: RGB) -> None:
     for sign in (-1, 1):
-        f.thing(ellipse(0.58 * sign, 0, 0.12, 0.2), color)
+        f.paint(ellipse(0.58 * sign, 0, 0.12, 0.2), color)
 
 
 def _hand(f: Figure, color: RGB) -> None:
@@ -88,13 +88,13 @@ def _hand(f: Figure, color: RGB) -> None:
 
 
 def _scarf(f: Figure, color: RGB) -> None:
-    """Or a mask, over the mouth."""
+    """Paint a scarf or a mask over the mouth."""
     sag = 0.25 + 0.3 * f.sampler.between(0.1, 0.3)
     f.fill(curve([(-0.5, 0.35), (0, sag), (0.5, 0.35), (0.4, 0.7), (-0.4, 0.7)], closed=True, steps=6), color)
 
 
 def _bar(f: Figure, color: RGB) -> None:
-    """A stick, a string, a beam of light: anything straight."""
+    """Paint something straight: a stick, a string, a beam of light."""
     between = f.sampler.between
     center, along = np.array((between(-0.4, 0.4), between(-0.2, 0.5))), 2 * direction(between(0, 180))
     f.line([center - along, center + along], color, between(0.02, 0.1), closed=False)

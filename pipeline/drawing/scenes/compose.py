@@ -1,4 +1,4 @@
-"""Scenes: a ground, clutter, people before and behind each other, and what covers them; then the whole is treated."""
+"""Scenes: background, clutter, people in front of and behind each other, things that cover them, postprocessing."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,29 +7,29 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.ground import ground
 from pipeline.drawing.scenes.person import back_view, blank_face, face, shuffled_face
-from pipeline.drawing.scenes.postprocess import treat
+from pipeline.drawing.scenes.postprocess import postprocess
 from pipeline.drawing.scenes.profile import profile
 
-SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
-CROWD, CROWD_SIDES = 4, (34 / 256, 68 / 256)  # so many people or more are small
-APART = 0.62  # least distance of two faces, in the sum of their sides
-MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
-TRIES = 12
+FACE_SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
+MIN_CROWD, CROWD_FACE_SIDES = 4, (34 / 256, 68 / 256)  # with at least MIN_CROWD people, all are small
+MIN_DISTANCE = 0.62  # least distance of two faces, in the sum of their sides
+MIN_MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
+MAX_TRIES = 12
 
-FACES = {0: 0.15, 1: 0.45, 2: 0.25, 4: 0.1, 7: 0.05}  # how many people with a face -> weight
-OTHERS = {0: 5, 1: 2, 2: 1, 3: 0.5}  # how many without a proper one
-BUNCHES = {0: 2, 2: 3, 5: 3, 10: 1.5}  # of clutter behind them
+FACE_COUNTS = {0: 0.15, 1: 0.45, 2: 0.25, 4: 0.1, 7: 0.05}  # people with a face -> weight
+FACELESS_COUNTS = {0: 5, 1: 2, 2: 1, 3: 0.5}  # people without a proper one -> weight
+CLUTTER_COUNTS = {0: 2, 2: 3, 5: 3, 10: 1.5}  # groups of clutter behind them -> weight
 
-# Shares of a face's middle that something else was painted over since.
-HIDDEN, GONE = 0.3, 0.8
-CHANGED = 6  # levels: less is not seen
-SHUFFLED = 0.4  # what is no proper face starts as hidden: it is neither to be found nor to be ruled out
+# Shares of a face's middle that may be painted over: for a clear face, for a face that has a mark at all.
+MAX_HIDDEN_OF_CLEAR, MAX_HIDDEN_OF_MARKED = 0.3, 0.8
+MAX_UNSEEN_CHANGE = 6  # levels: a smaller change is not visible
+SHUFFLED_HIDDEN = 0.4  # a shuffled face is never clear: a detector may find it or not
 
-Painter = Callable[[Canvas, Spot], Spot | None]
+Painter = Callable[[SceneCanvas, Spot], Spot | None]
 
 
 class Mark(NamedTuple):
@@ -39,7 +39,7 @@ class Mark(NamedTuple):
     y: float
     side: float  # px
     tilt: float  # degrees, clockwise
-    is_clear: bool  # False: too hidden to be asked for
+    is_clear: bool  # False: hidden so far that a detector need not find it
 
 
 class Scene(NamedTuple):
@@ -49,11 +49,11 @@ class Scene(NamedTuple):
     faces: list[Mark]
 
 
-class Shown:
-    """A face on the canvas, and how much of it is left to see."""
+class ShownFace:
+    """A face on the canvas, and the share of it that is hidden."""
 
     def __init__(self, spot: Spot, size: int, hidden: float):
-        """`size` of the picture, px; `hidden` 0..1."""
+        """Take the `size` of the picture, px, and the hidden share, 0..1."""
         self.spot, self.hidden = spot, hidden
         middle = ((spot.x, spot.y + 0.05 * spot.side), (0.7 * spot.side, 0.7 * spot.side), spot.tilt)
         mask = np.zeros((size, size), np.uint8)
@@ -61,37 +61,39 @@ class Shown:
 
 
 def draw(seed: int, i: int, size: int = 256) -> Scene:
-    """The i-th scene of a seed, a picture of `size` px; the same for the same arguments, always.
+    """Return the i-th scene of a seed, a picture of `size` px. Equal arguments give equal pixels.
 
     It shows 0 to 7 people with a face and others that are seen from behind, have no features or wrong ones. A mark's
     side is 0.11 to 0.57 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
     covered for the most part has no mark.
     """
     sampler = Sampler(np.random.default_rng((seed, i)))
-    canvas = Canvas(ground(sampler, size), sampler)
-    for _ in range(sampler.pick(BUNCHES)):
+    canvas = SceneCanvas(ground(sampler, size), sampler)
+    for _ in range(sampler.pick(CLUTTER_COUNTS)):
         clutter(canvas, CLUTTER)
-    shown: list[Shown] = []
+    shown: list[ShownFace] = []
     for paint, spot in people(sampler, size):
-        found = watched(canvas, shown, paint, spot)
+        found = paint_over(canvas, shown, paint, spot)
         if found:
-            shown.append(Shown(found, size, SHUFFLED if paint is shuffled_face else 0))
+            shown.append(ShownFace(found, size, SHUFFLED_HIDDEN if paint is shuffled_face else 0))
         if sampler.chance(0.12):
-            watched(canvas, shown, clutter, HELD)
+            paint_over(canvas, shown, clutter, HELD)
     if sampler.chance(0.25):
-        watched(canvas, shown, clutter, WRITTEN)
-    marks = [Mark(*one.spot, one.hidden < HIDDEN) for one in shown if one.hidden < GONE]
-    return Scene(treat(sampler, canvas.pixels), marks)
+        paint_over(canvas, shown, clutter, WRITTEN)
+    marks = [Mark(*one.spot, one.hidden < MAX_HIDDEN_OF_CLEAR) for one in shown if one.hidden < MAX_HIDDEN_OF_MARKED]
+    return Scene(postprocess(sampler, canvas.pixels), marks)
 
 
 def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
-    """Who is painted where, from behind to the front: the small ones first, but for a few."""
-    count = sampler.pick(FACES)
-    painters = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
-    painters += [sampler.one(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(OTHERS))]
+    """Return painters and their spots, from back to front: the small ones first, with a few exceptions."""
+    count = sampler.pick(FACE_COUNTS)
+    painters: list[Painter] = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
+    painters += [sampler.choice(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(FACELESS_COUNTS))]
     placed: list[tuple[Painter, Spot]] = []
     for painter in painters:
-        spot = free_spot(sampler, [other for _, other in placed], size, CROWD_SIDES if count >= CROWD else SIDES)
+        spot = free_spot(
+            sampler, [other for _, other in placed], size, CROWD_FACE_SIDES if count >= MIN_CROWD else FACE_SIDES
+        )
         if spot:
             placed.append((painter, spot))
     depth = [spot.side if sampler.chance(0.9) else 0 for _, spot in placed]
@@ -99,23 +101,23 @@ def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
 
 
 def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
-    """A spot away from those taken and from the edge, or None if none was found soon."""
-    for _ in range(TRIES):
+    """Return a spot away from those taken and from the edge, or None if none was found in MAX_TRIES tries."""
+    for _ in range(MAX_TRIES):
         side = size * float(np.exp(sampler.between(*np.log(sides))))
         x, y = sampler.point(0, size).tolist()
-        if min(x, y, size - x, size - y) < MARGIN * side:
+        if min(x, y, size - x, size - y) < MIN_MARGIN * side:
             continue
-        if all(np.hypot(x - other.x, y - other.y) > APART * (side + other.side) for other in taken):
-            return Spot(x, y, side, sampler.amount({(-12, 12): 0.5, (-60, 60): 0.5}))
+        if all(np.hypot(x - other.x, y - other.y) > MIN_DISTANCE * (side + other.side) for other in taken):
+            return Spot(x, y, side, sampler.from_ranges({(-12, 12): 0.5, (-60, 60): 0.5}))
     return None
 
 
-def watched(canvas: Canvas, shown: list[Shown], paint: Callable, *wanted) -> Spot | None:
-    """What `paint(canvas, *wanted)` gives, once it is noted which faces that covers by how much."""
+def paint_over(canvas: SceneCanvas, shown: list[ShownFace], paint: Callable, *args) -> Spot | None:
+    """Return `paint(canvas, *args)`; add the share that it covers of each shown face to its `hidden`."""
     before = canvas.pixels.copy()
-    found = paint(canvas, *wanted)
+    found = paint(canvas, *args)
     red, green, blue = cv2.split(cv2.absdiff(before, canvas.pixels))
-    changed = cv2.max(cv2.max(red, green), blue) > CHANGED
+    changed = cv2.max(cv2.max(red, green), blue) > MAX_UNSEEN_CHANGE
     for one in shown:
         one.hidden += float(changed[one.middle].mean())
     return found

@@ -1,4 +1,4 @@
-"""An eye on its canvas: open, half closed, shut, laughing, or a mere sign. `eyes` says what it looks like.
+"""An eye on its canvas: open, half closed, shut, laughing, or a simple symbol. `eyes` samples its shape and colours.
 
 Within an eye u runs outwards and v down, in its widths and heights.
 """
@@ -7,34 +7,35 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pipeline.drawing.canvas import vertical_ramp
+from pipeline.drawing.colors import RGB, WHITE, mix, tone
 from pipeline.drawing.portrait.face import LID_U
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, brush, curve, ellipse, mix, tone
-from pipeline.drawing.scenes.canvas import Canvas, down
+from pipeline.drawing.scenes.canvas import SceneCanvas
 from pipeline.drawing.scenes.eyes import Eyes
+from pipeline.drawing.shapes import brush, curve, ellipse
 
 LID_TAPER = np.array([0.3, 0.8, 1, 1, 0.3])  # of a closed lid
 WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper lid and its wing
 
 
 class Eye:
-    """One of the two on its canvas."""
+    """One of a figure's two eyes on its canvas."""
 
-    def __init__(self, canvas: Canvas, eyes: Eyes, sign: int, skin_dark: RGB):
-        """`sign` 1 for the eye on the picture's right, -1 for the other."""
+    def __init__(self, canvas: SceneCanvas, eyes: Eyes, sign: int, skin_dark: RGB):
+        """Take `sign` 1 for the eye on the picture's right, -1 for the other."""
         self.canvas, self.sampler, self.eyes = canvas, canvas.sampler, eyes
         self.sign, self.skin_dark = sign, skin_dark
         self.center = np.array([eyes.x[sign > 0], eyes.y + eyes.uneven * sign])
         self.width, self.height = eyes.width * eyes.shares[sign > 0], eyes.height
 
     def at(self, u, v) -> np.ndarray:
-        """(N, 2) in the frame of the head."""
+        """Convert (u, v) of the eye to the frame of the head, (N, 2)."""
         u, v = np.asarray(u, float), np.asarray(v, float)
         across = self.sign * self.width * u
         return self.center + np.stack([across, self.height * (v + self.eyes.slant * u)], 1)
 
     def lid(self, v) -> None:
-        """A closed lid through these heights at LID_U."""
+        """Paint a closed lid through these heights at LID_U."""
         self.canvas.stroke(self.at(LID_U, v), LID_TAPER * self.eyes.lash_width, self.eyes.lash)
 
 
@@ -49,7 +50,7 @@ def _half_open(eye: Eye) -> None:
 
 
 def _open_eye(eye: Eye, upper_v: np.ndarray) -> None:
-    """An eye whose upper lid has these heights at LID_U."""
+    """Paint an open eye whose upper lid has these heights at LID_U."""
     canvas, eyes = eye.canvas, eye.eyes
     upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, eyes.lower))
     opening = np.concatenate([upper, lower[::-1]])
@@ -72,7 +73,7 @@ def _iris(eye: Eye, within: np.ndarray) -> None:
         fill(ellipse(x, y, rx, ry), eyes.iris_deep, within)
     inner = 0.86 if eyes.is_ringed else 1
     disc = ellipse(x, y, inner * rx, inner * ry)
-    fill(disc, down(disc, eyes.iris_deep, eyes.iris_light) if eyes.is_graded else eyes.iris, within)
+    fill(disc, vertical_ramp(disc, eyes.iris_deep, eyes.iris_light) if eyes.is_graded else eyes.iris, within)
     if eyes.is_aglow:
         fill(ellipse(x, y + 0.5 * ry, 0.6 * rx, 0.35 * ry), eyes.iris_light, within, 0.7)
     if eyes.pupil:
@@ -87,13 +88,13 @@ def _lights(eye: Eye, within: np.ndarray) -> None:
 
 
 def _iris_place(eye: Eye) -> tuple[np.ndarray, np.ndarray]:
-    """Its centre and its two radii."""
+    """Return the iris's centre and radii."""
     size = np.array([eye.width, eye.height])
     return eye.center + size * eye.eyes.gaze + (0, 0.02 * eye.height), size * eye.eyes.iris_size
 
 
 def _lashes(eye: Eye, upper: np.ndarray, lower: np.ndarray, outer_v: float) -> None:
-    """The lines at the lids (splines from the inner to the outer corner) and over them."""
+    """Paint the lines on and above the lids, which are splines from the inner to the outer corner."""
     canvas, eyes, bold = eye.canvas, eye.eyes, eye.eyes.lash_width
     if eyes.has_lower_line:
         line = lower[len(lower) // 4 :: 4]
@@ -118,15 +119,15 @@ def _shut(eye: Eye) -> None:
     eye.lid(np.array([0.05, 0.25, 0.33, 0.27, 0.08]) + eye.eyes.shut_v)
     if eye.sampler.chance(0.5):
         (corner,) = eye.at([0.5], [0.08 + eye.eyes.shut_v])
-        for k in range(eye.sampler.whole(1, 4)):
+        for k in range(eye.sampler.integer(1, 4)):
             root = corner - (eye.sign * 0.05 * k, -0.01 * k)
             tip = np.add(corner, (eye.sign * (0.05 - 0.03 * k), 0.05))
             eye.canvas.stroke((root, tip), (0.6 * eye.eyes.lash_width, 0), eye.eyes.lash)
 
 
 def _squeezed(eye: Eye) -> None:
-    """> or <."""
-    u = eye.sampler.one((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
+    """Paint > or <."""
+    u = eye.sampler.choice((-0.35, 0.3, -0.35), (0.4, -0.3, 0.4))
     eye.canvas.line(eye.at(u, (-0.3, 0, 0.3)), eye.eyes.lash, 1.6 * eye.eyes.lash_width, closed=False)
 
 
@@ -156,11 +157,11 @@ KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
 }
 
 
-def paint_eyes(canvas: Canvas, eyes: Eyes, skin_dark: RGB) -> None:
-    """Both, of one kind but for a few winks."""
+def paint_eyes(canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB) -> None:
+    """Paint both eyes, of one kind except for a few winks."""
     sampler = canvas.sampler
     kinds = [sampler.pick(KINDS)] * 2
     if sampler.chance(0.05):
-        kinds[sampler.whole(0, 2)] = sampler.one(_laughing, _shut, _squeezed)
+        kinds[sampler.integer(0, 2)] = sampler.choice(_laughing, _shut, _squeezed)
     for sign, kind in zip((-1, 1), kinds, strict=True):
         kind(Eye(canvas, eyes, sign, skin_dark))

@@ -1,4 +1,4 @@
-"""What the two eyes of a face have in common, by lot. `eye` draws them.
+"""The random choices that both eyes of a face share. `eye` paints them.
 
 Within an eye u runs outwards and v down, in its widths and heights.
 """
@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, mix, tone
+from pipeline.drawing.colors import RGB, WHITE, any_color, iris_color, mix, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color, iris_color
 
 LASH_WIDTHS = {(0.008, 0.018): 2, (0.016, 0.032): 3, (0.03, 0.045): 1}
 
-# Lights on the iris: places and radius in its radii, sets of them -> their weight.
+# Sets of highlights on the iris -> weight. A highlight is x, y and radius in radii of the iris.
 LIGHTS = {
     (): 0.2,
     ((-0.35, -0.4, 0.33),): 0.25,
@@ -26,24 +24,24 @@ LIGHTS = {
 
 @dataclass(frozen=True)
 class Eyes:
-    """A pair of eyes. Lengths are in the frame of the head, unless eye or iris is said."""
+    """A pair of eyes. Lengths are in the frame of the head, unless a comment names the eye or the iris."""
 
-    x: tuple[float, float]  # of the centres, left and right in the picture
+    x: tuple[float, float]  # of the centres of the picture's left and right eye
     y: float
     uneven: float  # how far the right one lies below y and the left one above
-    shares: tuple[float, float]  # of its full width that each shows: the far eye of a turned head is the narrower
+    shares: tuple[float, float]  # of the full width that is visible: the far eye of a turned head is narrower
     width: float
     height: float
     slant: float  # how far the outer corner is down, in eye heights per eye width
-    upper: np.ndarray  # (5,) v of the lids at LID_U
+    upper: np.ndarray  # (5,), v of the lid at LID_U
     lower: np.ndarray
     openness: float  # 0.5..1
     lash: RGB
-    lash_width: float  # half
+    lash_width: float  # half the width of the lash line
     wing: tuple[float, float]  # u, v from the outer corner to the end of the lash line
-    lashes: int  # single ones at the outer corner
-    shut_v: float  # where closed lids lie
-    dot: float  # radius of an eye that is a mere dot, in eye widths
+    lashes: int  # number of single lashes at the outer corner
+    shut_v: float  # v of closed lids
+    dot: float  # radius of an eye that is a dot, in eye widths
     dot_is_lit: bool
     dot_has_lid: bool
     sclera: RGB
@@ -56,8 +54,8 @@ class Eyes:
     pupil_color: RGB
     lights: tuple[tuple[float, float, float], ...]
     is_ringed: bool  # the iris has a dark edge
-    is_graded: bool  # it goes from dark to light
-    is_aglow: bool  # it is lit from below
+    is_graded: bool  # the iris goes from dark to light
+    is_aglow: bool  # the iris is lit from below
     has_lid_shade: bool
     has_lower_line: bool
     has_crease: bool
@@ -65,8 +63,8 @@ class Eyes:
 
 
 def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
-    """Eyes for a head turned and pitched like this, with the colours of its Style."""
-    scale = sampler.amount({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
+    """Sample the eyes of a head with this turn and pitch, with the colours of its Style."""
+    scale = sampler.from_ranges({(0.8, 1.2): 0.85, (0.5, 0.8): 0.15})  # the small ones look mature
     gap = sampler.between(0.195, 0.25)
     away = np.array([max(0, -turn), max(0, turn)])  # of the left and the right half
     return Eyes(
@@ -77,7 +75,7 @@ def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, col
         width=sampler.between(0.24, 0.32) * scale,
         height=sampler.between(0.18, 0.36) * scale * (1.15 if is_chibi else 1),
         slant=sampler.between(-0.18, 0.18),
-        openness=sampler.amount({(1, 1): 4, (0.5, 1): 1}),
+        openness=sampler.from_ranges({(1, 1): 4, (0.5, 1): 1}),
         wing=(sampler.between(0, 0.14), sampler.between(-0.1, 0.1)),
         lashes=sampler.pick({0: 2, 1: 1, 2: 1, 3: 0.5}),
         shut_v=sampler.between(0, 0.15),
@@ -96,7 +94,7 @@ def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, col
 
 
 def sample_lids(sampler: Sampler) -> dict:
-    """The two lids, irregular as by hand."""
+    """Sample the two lids, irregular as if drawn by hand."""
     bend, hand = sampler.between(0.6, 1.1), sampler.normal(0.03, 5)
     inner, outer = sampler.between(-0.1, 0.16), sampler.between(-0.28, 0.1)
     lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * sampler.between(0.8, 1.05)
@@ -107,13 +105,13 @@ def sample_lids(sampler: Sampler) -> dict:
 
 
 def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:
-    """Colour and half width of the lash line."""
+    """Sample colour and half width of the lash line."""
     weights = {tone(ink, 0.7): 3, (25, 15, 25): 2, tone(hair, 0.4, 1.2): 1, tone(skin_dark, 0.5, 1.5): 0.7}
-    return {"lash": sampler.pick(weights), "lash_width": sampler.amount(LASH_WIDTHS)}
+    return {"lash": sampler.pick(weights), "lash_width": sampler.from_ranges(LASH_WIDTHS)}
 
 
 def sample_iris(sampler: Sampler, skin: RGB) -> dict:
-    """The white of the eye and what is on it."""
+    """Sample the white of the eye, the iris and its highlights."""
     iris = iris_color(sampler)
     light = mix(tone(iris, 1.3, 0.9), WHITE, sampler.between(0, 0.4))
     is_staring = sampler.chance(0.06)
@@ -126,7 +124,7 @@ def sample_iris(sampler: Sampler, skin: RGB) -> dict:
         "iris_deep": tone(iris, sampler.between(0.3, 0.6), 1.2),
         "iris_light": light,
         "iris_size": (sampler.between(*across), sampler.between(*along)),
-        "pupil": sampler.amount({(0, 0): 1, (0.25, 0.6): 4}),
+        "pupil": sampler.from_ranges({(0, 0): 1, (0.25, 0.6): 4}),
         "pupil_color": sampler.pick({tone(iris, 0.2, 1.2): 3, (20, 10, 20): 1, light: 0.5}),
         "lights": sampler.pick(LIGHTS),
         "is_ringed": sampler.chance(0.6),
@@ -135,8 +133,8 @@ def sample_iris(sampler: Sampler, skin: RGB) -> dict:
     }
 
 
-def shuffled(sampler: Sampler, eyes: Eyes) -> Eyes:
-    """Eyes where no face has them: both at the mouth, or one over the other."""
+def shuffle(sampler: Sampler, eyes: Eyes) -> Eyes:
+    """Move the eyes to impossible places: both to the mouth, or one above the other."""
     if sampler.chance(0.5):
         return replace(eyes, y=sampler.between(0.28, 0.4))
     left, _ = eyes.x

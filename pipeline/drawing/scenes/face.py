@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from pipeline.drawing.canvas import Ramp, vertical_ramp
+from pipeline.drawing.colors import RGB, mix, vary_shade
 from pipeline.drawing.portrait.face import SKULL
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import curve, ellipse, mix
-from pipeline.drawing.scenes.canvas import down
-from pipeline.drawing.scenes.colors import shaded
 from pipeline.drawing.scenes.eye import paint_eyes
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.mouth import paint_mouth
+from pipeline.drawing.shapes import curve, ellipse
 
 # The right half of an outline from the skull's top to the chin, and how a broad jaw and a turn change its x.
 HALF = np.array((*SKULL, (0.44, 0.16), (0.35, 0.34), (0.2, 0.49)))
@@ -22,7 +21,10 @@ LIPS = (120, 50, 50)
 
 
 def head_outline(f: Figure) -> np.ndarray:
-    """(N, 2), closed; a turned head's chin lies to one side, and its far cheek is flatter."""
+    """Return the closed outline of the head, (N, 2).
+
+    The chin of a turned head lies to one side, and its far cheek is flatter.
+    """
     sampler, turn = f.sampler, f.style.turn
     jaw, chin, chin_width = (
         sampler.between(-0.05, 0.12),
@@ -40,11 +42,11 @@ def head_outline(f: Figure) -> np.ndarray:
 
 
 def ears(f: Figure) -> None:
-    """A pair in half of the cases, an elf's in some."""
+    """Paint a pair of ears in half of the cases, sometimes pointed ones."""
     sampler = f.sampler
     if not sampler.chance(0.5):
         return
-    length = sampler.amount({(0, 0): 5, (0.1, 0.4): 1})
+    length = sampler.from_ranges({(0, 0): 5, (0.1, 0.4): 1})
     for sign in (-1, 1):
         ear = EAR.copy()
         ear[2] += (length, -0.3 * length)
@@ -53,18 +55,18 @@ def ears(f: Figure) -> None:
 
 
 def head(f: Figure, outline: np.ndarray, fringe: np.ndarray) -> np.ndarray:
-    """Skin within the outline, with the shadow of a fringe on it; returns the head's mask."""
+    """Paint skin within the outline, with the shadow of the fringe on it; return the head's mask."""
     sampler, style = f.sampler, f.style
-    skin = style.skin
+    skin: RGB | Ramp = style.skin
     if sampler.chance(0.3):
-        skin = down(outline, skin, mix(skin, style.skin_dark, sampler.between(0, 0.6)))
+        skin = vertical_ramp(outline, style.skin, mix(style.skin, style.skin_dark, sampler.between(0, 0.6)))
     f.fill(outline, skin)
     within = f.mask(outline)
     if sampler.chance(0.4):
         _side_shade(f, within)
     if sampler.chance(0.6):
         shadow = np.concatenate([np.add(fringe, (0.015, 0.06)), [(1, -1), (-1, -1)]])
-        f.fill(shadow, style.skin_dark, within, soft=sampler.one(0, 0.015))
+        f.fill(shadow, style.skin_dark, within, soft=sampler.choice(0, 0.015))
     f.line(outline, style.ink if style.line else style.skin_dark, style.line or 0.012)
     return within
 
@@ -73,11 +75,11 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
     sampler = f.sampler
     x = (0.8, sampler.between(0.15, 0.4), sampler.between(0.1, 0.4), sampler.between(0, 0.3), 0.8)
     shade = curve(np.stack([x, (-0.9, -0.4, 0.2, 0.7, 0.8)], 1) * (sampler.side(), 1), steps=6)
-    f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.one(0, 0.04))
+    f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.choice(0, 0.04))
 
 
 def features(f: Figure, within: np.ndarray) -> None:
-    """What makes a face of a head: blush, eyes, nose, mouth."""
+    """Paint blush, eyes, nose and mouth."""
     sampler, style = f.sampler, f.style
     sampler.pick(BLUSHES)(f, within)
     paint_eyes(f, style.eyes, style.skin_dark)
@@ -117,7 +119,7 @@ BLUSHES = {_soft_blush: 0.4, _hatched_blush: 0.1, _broad_blush: 0.06, _nothing: 
 
 
 def _toward(f: Figure) -> int:
-    """Where a nose points: the side that the head is turned to."""
+    """Return the side that the head is turned to, and its nose points to."""
     return 1 if f.style.turn >= 0 else -1
 
 
@@ -149,9 +151,9 @@ NOSES = {_short_nose: 0.3, _dot_nose: 0.15, _shade_nose: 0.15, _long_nose: 0.15,
 
 
 def brows(f: Figure) -> None:
-    """A pair over the fringe, as is the custom."""
+    """Paint the brows over the fringe, as is usual in anime."""
     sampler, eyes = f.sampler, f.style.eyes
-    color = shaded(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
+    color = vary_shade(sampler, f.style.hair, (0.35, 0.8), (1.2, 1.2)) if sampler.chance(0.8) else f.style.ink
     y = -0.25 + eyes.y + sampler.between(-0.03, 0.06)
     bend, tilt, width = sampler.between(-0.02, 0.1), sampler.between(-0.12, 0.12), sampler.between(0.004, 0.022)
     u = np.linspace(-0.5, 0.5, 5)

@@ -1,16 +1,16 @@
-"""The canvas of one figure: the frame of its head, and the style that its parts have in common."""
+"""The canvas of one figure: the frame of its head, and the style that its parts share."""
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import Ramp
+from pipeline.drawing.canvas import Ramp
+from pipeline.drawing.colors import RGB
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Canvas, Spot, face_frame
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot, face_frame
 from pipeline.drawing.scenes.style import Style
 
 
-class Figure(Canvas):
-    """A canvas in the head's frame, bent as the style wants it."""
+class Figure(SceneCanvas):
+    """A canvas in the head's frame, warped by the style."""
 
     def __init__(self, pixels: np.ndarray, sampler: Sampler, spot: Spot, style: Style):
         super().__init__(pixels, sampler, *face_frame(spot), style.warp)
@@ -18,13 +18,13 @@ class Figure(Canvas):
 
     @property
     def top(self) -> float:
-        """How high the hair's parting lies."""
+        """Return y of the hair's parting."""
         return -0.3 - 0.62 * self.style.volume
 
-    def thing(self, points, paint: RGB | Ramp) -> None:
-        """A filled polygon with the figure's outline."""
+    def paint(self, points, paint: RGB | Ramp) -> None:
+        """Paint a polygon with the figure's outline."""
         self.shape(points, paint, self.style.ink, self.style.line)
 
-    def lock(self, points) -> None:
-        """The same, of hair."""
+    def paint_hair(self, points) -> None:
+        """Paint a polygon in the hair's colour with the hair's outline."""
         self.shape(points, self.style.hair, self.style.hair_ink, self.style.line)

@@ -5,13 +5,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import bow_line
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.shapes import bezier
 
 
 def fringe_knots(sampler: Sampler, covered: int) -> np.ndarray:
-    """(2 n + 1, 2): notch, tip, notch, ... from the left temple to the right; hair may fall over the `covered` eye."""
-    tips = sampler.whole(2, 9)
+    """Return notch, tip, notch, ... from the left temple to the right, (2 n + 1, 2).
+
+    Hair may fall over the `covered` eye.
+    """
+    tips = sampler.integer(2, 9)
     x = np.linspace(-0.54, 0.54, 2 * tips + 1) + sampler.normal(0.012, 2 * tips + 1)
     x[0], x[-1] = -0.55, 0.55
     low = sampler.between(-0.3, 0)
@@ -27,12 +30,12 @@ def fringe_knots(sampler: Sampler, covered: int) -> np.ndarray:
 
 
 def fringe_edge(sampler: Sampler, knots: np.ndarray) -> np.ndarray:
-    """(N, 2) through the knots: strands that are straight, curled to one side, or fat."""
+    """Return the edge through the knots, (N, 2): strands that are straight, curled to one side, or bulging."""
     curl, fat = sampler.between(-0.16, 0.16), sampler.between(0, 0.35)
     parts = []
     for a, b in pairwise(knots):
         width, height = np.abs(b - a)
-        parts.append(bow_line(a, (a + b) / 2 + (curl * height, fat * width), b, steps=5)[:-1])
+        parts.append(bezier(a, (a + b) / 2 + (curl * height, fat * width), b, steps=5)[:-1])
     return np.concatenate([*parts, knots[-1:]])
 
 

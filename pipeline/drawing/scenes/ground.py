@@ -1,15 +1,14 @@
-"""What a scene is painted on: one colour, patches or blends of some, or a cloth of two."""
+"""The background of a scene: one colour, patches or blends of several, or clouds of two."""
 
 import cv2
 import numpy as np
 
-from pipeline.drawing.portrait.sheet import WHITE
+from pipeline.drawing.colors import WHITE, any_color
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color
 
 
 def ground(sampler: Sampler, size: int) -> np.ndarray:
-    """Pixels uint8 (size, size, 3) to paint on."""
+    """Return a background, uint8 (size, size, 3)."""
     return sampler.pick(GROUNDS)(sampler, size)
 
 
@@ -18,13 +17,13 @@ def _plain(sampler: Sampler, size: int) -> np.ndarray:
 
 
 def _patches(sampler: Sampler, size: int) -> np.ndarray:
-    n = sampler.whole(2, 5)
+    n = sampler.integer(2, 5)
     colors = np.array([any_color(sampler) for _ in range(n * n)], np.uint8).reshape(n, n, 3)
     return cv2.resize(colors, (size, size), interpolation=sampler.pick({cv2.INTER_CUBIC: 3, cv2.INTER_NEAREST: 1}))
 
 
 def _clouds(sampler: Sampler, size: int) -> np.ndarray:
-    n = sampler.whole(4, 40)
+    n = sampler.integer(4, 40)
     a, b = np.array(any_color(sampler), np.float32), np.array(any_color(sampler), np.float32)
     coarse = sampler.rng.random((n, n), np.float32)
     share = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)[..., None].clip(0, 1)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, ellipse, mix
-from pipeline.drawing.scenes.canvas import Canvas
+from pipeline.drawing.colors import RGB, WHITE, mix
+from pipeline.drawing.scenes.canvas import SceneCanvas
+from pipeline.drawing.shapes import curve, ellipse
 
 TEETH, TONGUE = (250, 248, 248), (255, 130, 130)
 INSIDES = {(150, 52, 60): 3, (200, 110, 110): 1, (90, 30, 40): 1, (30, 20, 25): 0.5}
@@ -18,21 +18,21 @@ LINE_TAPER = np.array([0.2, 0.8, 1, 0.8, 0.2])
 class Mouth(NamedTuple):
     """Where a mouth goes, and its paints."""
 
-    canvas: Canvas
+    canvas: SceneCanvas
     center: np.ndarray
     scale: float  # 0.5..1.3
     ink: RGB
-    width: float  # half, of its lines
+    width: float  # half the width of its lines
     shade: RGB  # of the lip's shadow
     inside: RGB
 
     def at(self, points) -> np.ndarray:
-        """Points in mouth sizes -> the frame of the head."""
+        """Convert points in mouth sizes to the frame of the head."""
         return self.center + self.scale * np.asarray(points)
 
 
-def paint_mouth(canvas: Canvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
-    """A mouth by lot; `ink` for its lines, `shade` is the skin's."""
+def paint_mouth(canvas: SceneCanvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
+    """Paint a random mouth with lines of `ink`; `shade` is the shadow colour of the skin."""
     sampler = canvas.sampler
     scale, width, inside = sampler.between(0.5, 1.3), sampler.between(0.006, 0.012), sampler.pick(INSIDES)
     sampler.pick(MOUTHS)(Mouth(canvas, np.array(center), scale, ink, width, shade, inside))
@@ -43,7 +43,7 @@ def _none(mouth: Mouth) -> None:
 
 
 def _line(mouth: Mouth, heights: tuple[float, ...]) -> None:
-    """Closed lips through five heights, which do not grow with the mouth; they may be tilted or pout."""
+    """Paint closed lips through five heights, which do not scale with the mouth; they may be tilted or pout."""
     sampler = mouth.canvas.sampler
     along = np.array([-1, -0.5, 0, 0.5, 1])
     tilt = sampler.between(-0.02, 0.02)
@@ -79,10 +79,12 @@ def _open(mouth: Mouth) -> None:
     canvas.fill(outline, mouth.inside)
     within = canvas.mask(outline)
     if sampler.chance(0.6):
-        tongue = ellipse(*mouth.at((0, height)), 0.06 * scale, 0.045 * scale)
+        x, y = mouth.at((0, height))
+        tongue = ellipse(x, y, 0.06 * scale, 0.045 * scale)
         canvas.fill(tongue, mix(mouth.inside, TONGUE, 0.6), within)
     if sampler.chance(0.4):
-        teeth = ellipse(*mouth.at((0, -corner)), 0.08 * scale, 0.025 * scale)
+        x, y = mouth.at((0, -corner))
+        teeth = ellipse(x, y, 0.08 * scale, 0.025 * scale)
         canvas.fill(teeth, WHITE, within)
     canvas.line(outline, mouth.ink, 0.9 * mouth.width)
 

@@ -1,4 +1,4 @@
-"""One person at a spot of the picture, or what is easily taken for one."""
+"""One person at a spot of the picture, with a face or without a proper one."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from pipeline.drawing.scenes.accessories import accessories
 from pipeline.drawing.scenes.body import body
-from pipeline.drawing.scenes.canvas import Canvas, Spot
-from pipeline.drawing.scenes.eyes import shuffled
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
+from pipeline.drawing.scenes.eyes import shuffle
 from pipeline.drawing.scenes.face import brows, ears, features, head, head_outline
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.fringe import fringe_edge, fringe_knots
@@ -17,28 +17,28 @@ from pipeline.drawing.scenes.style import sample_style
 FACE_CENTER = 0.01  # y of the face square's centre; its x follows the turn
 
 
-def face(canvas: Canvas, spot: Spot) -> Spot:
-    """Paint a person who shows the face; where that is."""
+def face(canvas: SceneCanvas, spot: Spot) -> Spot:
+    """Paint a person with a visible face; return the spot of the face."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
     return _face_spot(f, spot)
 
 
-def shuffled_face(canvas: Canvas, spot: Spot) -> Spot:
-    """Paint a person whose eyes are not where eyes are, without brows; where the face is."""
+def shuffled_face(canvas: SceneCanvas, spot: Spot) -> Spot:
+    """Paint a person with misplaced eyes and no brows; return the spot of the face."""
     style = sample_style(canvas.sampler)
-    f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffled(canvas.sampler, style.eyes)))
+    f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffle(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)
     return _face_spot(f, spot)
 
 
-def blank_face(canvas: Canvas, spot: Spot) -> None:
+def blank_face(canvas: SceneCanvas, spot: Spot) -> None:
     """Paint a person without eyes, brows, nose and mouth."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=False, has_brows=False)
 
 
-def back_view(canvas: Canvas, spot: Spot) -> None:
+def back_view(canvas: SceneCanvas, spot: Spot) -> None:
     """Paint a person from behind."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _behind(f)
@@ -69,7 +69,7 @@ def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
 
 
 def _face_spot(f: Figure, spot: Spot) -> Spot:
-    """The spot, moved and stretched with the figure's frame."""
+    """Return the spot, moved and scaled with the figure's warp."""
     ((x, y),) = f.place([(0.25 * f.style.turn, FACE_CENTER)])
     side = spot.side * np.sqrt(f.style.warp.width * f.style.warp.height)
     return Spot(float(x), float(y), float(side), spot.tilt)

@@ -1,18 +1,18 @@
-"""What a whole picture goes through once it is painted: light, a medium, and exposure."""
+"""Postprocessing of a whole picture: light, a medium, and exposure."""
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from pipeline.drawing.colors import any_color
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.colors import any_color
 
 
-def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """uint8 (size, size, 3) -> the same shape and type."""
+def postprocess(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Apply lights, one medium and exposure to a picture, uint8 RGB (size, size, 3); return another such."""
     for _ in range(sampler.pick({0: 3, 1: 2, 3: 2})):
-        picture = light(sampler, picture)
+        picture = add_light(sampler, picture)
     picture = sampler.pick(TREATMENTS)(sampler, picture)
     if sampler.chance(0.35):
         gamma = sampler.between(0.55, 1.6)
@@ -23,8 +23,8 @@ def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return picture
 
 
-def light(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """A coloured spot that darkens, lightens or covers, most with a soft edge."""
+def add_light(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Add a coloured spot that darkens, lightens or covers, mostly with a soft edge."""
     size = len(picture)
     spot = np.zeros((size, size), np.uint8)
     center, radii = sampler.rng.integers(0, size, 2).tolist(), (sampler.point(0.1, 0.5) * size).astype(int).tolist()
@@ -51,8 +51,8 @@ def _cover(picture: np.ndarray, color: np.ndarray, share: np.ndarray) -> np.ndar
 LIGHTS = {_darken: 0.5, _lighten: 0.3, _cover: 0.2}  # -> weight
 
 
-def none(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """As it was painted."""
+def identity(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Return the picture as it was painted."""
     return picture
 
 
@@ -60,36 +60,36 @@ def _gray(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
-def _colored(gray: np.ndarray) -> np.ndarray:
+def _to_rgb(gray: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
 
 
 def _on_paper(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
-    """Grey turned into shades from a dark ink to a pale paper."""
+    """Map grey levels to shades from a dark ink to a pale paper."""
     ink = np.array(any_color(sampler)) * sampler.between(0, 0.5)
     paper = np.array((255, 250, 240)) * sampler.between(0.8, 1)
     return np.linspace(ink, paper, 256).astype(np.uint8)[gray]
 
 
-def _printed(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
-    return _on_paper(sampler, gray) if sampler.chance(0.3) else _colored(gray)
+def _print(sampler: Sampler, gray: np.ndarray) -> np.ndarray:
+    return _on_paper(sampler, gray) if sampler.chance(0.3) else _to_rgb(gray)
 
 
-def grey(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Shades of grey."""
-    return _colored(_gray(picture))
+def grayscale(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Convert to shades of grey."""
+    return _to_rgb(_gray(picture))
 
 
 def sepia(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Shades of one ink on paper."""
+    """Convert to shades of one ink on paper."""
     return _on_paper(sampler, _gray(picture))
 
 
 def screentone(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Dots as in a printed manga, or four greys."""
+    """Convert to dots as in a printed manga, or to four greys."""
     gray = _gray(picture)
     if not sampler.chance(0.6):
-        return _printed(sampler, gray // 64 * 85)
+        return _print(sampler, gray // 64 * 85)
     y, x = np.mgrid[: len(gray), : len(gray)].astype(np.float32)
     turn, pitch = sampler.between(0, np.pi / 2), sampler.between(1.2, 3)
     across, along = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
@@ -97,33 +97,33 @@ def screentone(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     toned = np.where(gray > dots, 255, 30).astype(np.uint8)
     toned[gray < 0.25 * 255] = 0
     toned[gray > 255 * sampler.between(0.75, 0.92)] = 255
-    return _printed(sampler, toned)
+    return _print(sampler, toned)
 
 
 def line_art(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Edges alone, in bold black."""
+    """Keep only the edges, in bold black."""
     smooth = cv2.GaussianBlur(_gray(picture), (3, 3), 0)
     method, kind = cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY
-    edges = cv2.adaptiveThreshold(smooth, 255, method, kind, sampler.one(7, 9, 13), sampler.between(3, 9))
-    return _printed(sampler, cv2.GaussianBlur(edges, (3, 3), 0))
+    edges = cv2.adaptiveThreshold(smooth, 255, method, kind, sampler.choice(7, 9, 13), sampler.between(3, 9))
+    return _print(sampler, cv2.GaussianBlur(edges, (3, 3), 0))
 
 
 def sketch(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Grey, over what surrounds it: thin pencil lines."""
+    """Divide grey by its blurred surroundings, which gives thin pencil lines."""
     gray = _gray(picture)
     around = cv2.GaussianBlur(gray, (0, 0), sampler.between(2, 6)).astype(int)
-    return _printed(sampler, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
+    return _print(sampler, np.minimum(255, gray.astype(int) * 256 // (around + 1)).astype(np.uint8))
 
 
-def poster(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Few levels of each colour."""
-    step = sampler.one(32, 48, 64, 85)
+def posterize(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Reduce each channel to a few levels."""
+    step = sampler.choice(32, 48, 64, 85)
     return cv2.LUT(picture, (np.arange(256) // step * step + step // 2).clip(0, 255).astype(np.uint8))
 
 
-def paint(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Edges smoothed, kept or shaken, half of the time on canvas."""
-    picture = sampler.pick({_median: 0.4, _bilateral: 0.3, _shaken: 0.3})(sampler, picture)
+def make_painting(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Smooth or distort edges as in a painting, in half of the cases with the weave of a canvas."""
+    picture = sampler.pick({_median: 0.4, _bilateral: 0.3, _distort: 0.3})(sampler, picture)
     if sampler.chance(0.5):
         size = len(picture)
         weave = cv2.resize(sampler.normal(1, (size // 3, size)).astype(np.float32), (size, size)) * sampler.between(
@@ -134,14 +134,14 @@ def paint(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def _median(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    return cv2.medianBlur(picture, sampler.one(3, 5))
+    return cv2.medianBlur(picture, sampler.choice(3, 5))
 
 
 def _bilateral(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return cv2.bilateralFilter(picture, 7, sampler.between(30, 90), 4)
 
 
-def _shaken(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+def _distort(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     size = len(picture)
     shifts = cv2.resize(sampler.normal(1, (size // 6, size // 6, 2)).astype(np.float32), (size, size))
     shifts *= sampler.between(0.5, 2)
@@ -149,29 +149,29 @@ def _shaken(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return cv2.remap(picture, x + shifts[..., 0], y + shifts[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
-def mixed(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """The three channels run into each other."""
+def mix_channels(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Mix the three channels."""
     weights = np.eye(3) * sampler.between(0.3, 1) + sampler.rng.uniform(0, 0.5, (3, 3))
     return cv2.transform(picture, weights / weights.sum(1, keepdims=True))
 
 
-def turned_hue(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """All hues moved, by little or by anything."""
+def rotate_hue(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Rotate all hues, by little or by any angle."""
     hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
     levels = np.arange(256)
-    turn = sampler.one(sampler.whole(-15, 15), sampler.whole(0, 180))
+    turn = sampler.choice(sampler.integer(-15, 15), sampler.integer(0, 180))
     hues, saturations = (levels + turn) % 180, (levels * sampler.between(0.3, 1.2)).clip(0, 255)
     table = np.stack([hues, saturations, levels], 1)[None].astype(np.uint8)
     return cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB)
 
 
-def negative(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Light and dark exchanged."""
+def invert(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Invert the picture."""
     return 255 - picture
 
 
-def tinted(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Seen through coloured glass or fog."""
+def tint(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Blend with a colour, as seen through coloured glass or fog."""
     color, share = np.array(any_color(sampler)), sampler.between(0.15, 0.6)
     levels = np.arange(256)[:, None]
     table = levels * (1 - share) + share * (levels * color / 255 if sampler.chance(0.6) else color)
@@ -179,16 +179,16 @@ def tinted(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 TREATMENTS: dict[Callable[[Sampler, np.ndarray], np.ndarray], float] = {  # -> weight
-    none: 7,
-    grey: 2,
+    identity: 7,
+    grayscale: 2,
     screentone: 1,
     line_art: 1.3,
-    poster: 1,
-    paint: 2.5,
+    posterize: 1,
+    make_painting: 2.5,
     sepia: 0.7,
-    mixed: 1.5,
-    turned_hue: 2,
-    negative: 0.3,
-    tinted: 1.5,
+    mix_channels: 1.5,
+    rotate_hue: 2,
+    invert: 0.3,
+    tint: 1.5,
     sketch: 0.7,
 }

@@ -1,23 +1,22 @@
-"""What the parts of one figure share, all by lot. Lengths are in the frame of the head (see portrait.paint)."""
+"""The random choices that the parts of one figure share. Lengths are in the frame of the head (see portrait.render)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.drawing.canvas import Warp
+from pipeline.drawing.colors import RGB, WHITE, any_color, hair_color, mix, skin_color, tone, vary_shade
 from pipeline.drawing.portrait.hair import DOME
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import WHITE, curve, mix, tone
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import Warp
-from pipeline.drawing.scenes.colors import any_color, hair_color, shaded, skin_color
 from pipeline.drawing.scenes.eyes import Eyes, sample_eyes
+from pipeline.drawing.shapes import curve
 
 LINES = {(0, 0): 1, (0.008, 0.016): 3, (0.014, 0.03): 2, (0.03, 0.045): 0.5}
 
 
 @dataclass(frozen=True)
 class Style:
-    """What one figure looks like, as far as more than one of its parts must know it."""
+    """The properties of one figure that more than one of its parts depend on."""
 
     warp: Warp  # wide or narrow, short or long, slanted
     is_chibi: bool
@@ -39,7 +38,7 @@ class Style:
 
 
 def sample_style(sampler: Sampler) -> Style:
-    """All that is drawn by lot before the first stroke."""
+    """Sample all that is chosen before the first stroke."""
     is_chibi = sampler.chance(0.18)
     turn = float(np.clip(sampler.normal(0.13), -0.33, 0.33)) if sampler.chance(0.75) else 0.0
     colors = sample_colors(sampler)
@@ -60,25 +59,25 @@ def sample_style(sampler: Sampler) -> Style:
 
 
 def sample_warp(sampler: Sampler, is_chibi: bool) -> Warp:
-    """Chibi are wide and short."""
+    """Sample a warp; chibi are wide and short."""
     width, height = ((1.0, 1.25), (0.85, 1.0)) if is_chibi else ((0.78, 1.1), (0.92, 1.1))
     slants = (sampler.between(-0.06, 0.06), sampler.between(-0.06, 0.06), sampler.between(-0.12, 0.12))
     return Warp(sampler.between(*width), sampler.between(*height), *slants)
 
 
 def sample_colors(sampler: Sampler) -> dict:
-    """The line and the colours of a Style, which depend on each other."""
+    """Sample the line and the colours of a Style, which depend on each other."""
     skin, hair = skin_color(sampler), hair_color(sampler)
-    line = sampler.amount(LINES)
+    line = sampler.from_ranges(LINES)
     ink = sampler.pick(
         {(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(sampler): 0.5}
     )
-    hair_dark = shaded(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
+    hair_dark = vary_shade(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
     return {
         "line": line,
         "ink": ink,
         "skin": skin,
-        "skin_dark": shaded(sampler, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
+        "skin_dark": vary_shade(sampler, skin, (0.75, 0.95), (1.1, 1.7), (-0.03, 0.01)),
         "hair": hair,
         "hair_dark": hair_dark,
         "hair_light": mix(tone(hair, 1.3, 0.6), WHITE, sampler.between(0, 0.5)),
@@ -87,7 +86,7 @@ def sample_colors(sampler: Sampler) -> dict:
 
 
 def sample_dome(sampler: Sampler, volume: float) -> np.ndarray:
-    """Smooth, or in three of ten cases spiky."""
+    """Sample the outer edge of the hair, (N, 2): smooth, or in three of ten cases spiky."""
     x, y = np.transpose(DOME)
     dome = np.stack([x * (0.5 + 0.5 * volume), np.where(y < -0.3, -0.3 + (y + 0.3) * volume, y)], 1)
     if not sampler.chance(0.3):

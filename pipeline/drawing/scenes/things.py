@@ -1,20 +1,19 @@
-"""A flower and a hand: worn, held before a face, or lying about. In the frame of the canvas that they are given."""
+"""A flower and a hand: worn, held in front of a face, or lying about. Lengths are in the frame of the canvas."""
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import RGB
-from pipeline.drawing.portrait.sheet import brush, curve, direction, ellipse, tone
-from pipeline.drawing.scenes.canvas import Canvas, leaf
-from pipeline.drawing.scenes.colors import any_color
+from pipeline.drawing.colors import RGB, any_color, tone
+from pipeline.drawing.scenes.canvas import SceneCanvas
+from pipeline.drawing.shapes import brush, curve, direction, ellipse, leaf
 
 PALM = ((-2.5, -0.5), (-0.8, -0.6), (0.2, -0.9), (0.5, 0), (0.2, 0.9), (-0.6, 0.9), (-2.5, 0.5))  # with the wrist
 THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))
 
 
-def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
-    """Four to eight petals around (x, y), `size` from there to the middle of each."""
+def flower(canvas: SceneCanvas, x: float, y: float, size: float, color: RGB) -> None:
+    """Paint a flower of four to eight petals around (x, y), `size` from there to the middle of each."""
     sampler = canvas.sampler
-    petals, first = sampler.whole(4, 9), sampler.between(0, 3)
+    petals, first = sampler.integer(4, 9), sampler.between(0, 3)
     for k in range(petals):
         turn = first + 2 * np.pi * k / petals
         petal = leaf(x + size * np.cos(turn), y + size * np.sin(turn), 0.75 * size, 0.45 * size, turn)
@@ -24,8 +23,8 @@ def flower(canvas: Canvas, x: float, y: float, size: float, color: RGB) -> None:
     canvas.fill(ellipse(x, y, 0.4 * size, 0.4 * size, 12), any_color(sampler))
 
 
-def hand(canvas: Canvas, center, size: float, degrees: float, skin: RGB, ink: RGB, line: float) -> None:
-    """A hand with spread fingers that points to `degrees`, clockwise from the right; `size` is half its palm."""
+def hand(canvas: SceneCanvas, center, size: float, degrees: float, skin: RGB, ink: RGB, line: float) -> None:
+    """Paint a hand with spread fingers that points to `degrees`, clockwise from the right; `size` is half its palm."""
     sampler = canvas.sampler
     turn = size * np.array([direction(degrees), direction(degrees + 90)])
     for k in range(4):

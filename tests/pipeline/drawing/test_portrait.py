@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.drawing.portrait import accessories, clothes, face, ground, hair, look, sheet
+from pipeline.drawing.canvas import Canvas
+from pipeline.drawing.portrait import accessories, clothes, face, figure, ground, hair, look
 from pipeline.drawing.portrait import render as paint
 from pipeline.errors import UserError
 from pipeline.sources import drawn
@@ -86,7 +87,7 @@ def test_the_face_box_is_a_square_within_the_picture_with_both_eyes_inside(i):
 
 def test_the_bottom_of_the_face_box_is_the_chin():
     look = drawn.sample(0, 0)
-    frame = sheet.Sheet(np.empty((0, 0, 3), np.uint8), *sheet.head_frame(look, 1))
+    frame = Canvas(np.empty((0, 0, 3), np.uint8), *figure.head_frame(look, 1))
     chin = frame.place(face.jaw_line(look)[-1])
     turn = np.deg2rad(look.tilt)
     np.testing.assert_allclose(chin, look.center + look.side / 2 * np.array([-np.sin(turn), np.cos(turn)]))

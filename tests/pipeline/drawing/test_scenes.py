@@ -7,15 +7,26 @@ import numpy as np
 import pytest
 
 from pipeline.drawing import scenes
-from pipeline.drawing.portrait.sheet import CHIN, direction
+from pipeline.drawing.canvas import CHIN, Warp, vertical_ramp
 from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes import accessories, body, eye, face, fringe, ground, mouth, person, profile
-from pipeline.drawing.scenes import compose as scene
-from pipeline.drawing.scenes import postprocess as treatment
-from pipeline.drawing.scenes.canvas import Canvas, Spot, Warp, down, face_frame
+from pipeline.drawing.scenes import (
+    accessories,
+    body,
+    compose,
+    eye,
+    face,
+    fringe,
+    ground,
+    mouth,
+    person,
+    postprocess,
+    profile,
+)
+from pipeline.drawing.scenes.canvas import SceneCanvas, Spot, face_frame
 from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.style import sample_style
+from pipeline.drawing.shapes import direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)
@@ -29,8 +40,8 @@ def sampler(i: int) -> Sampler:
     return Sampler(np.random.default_rng((4, i)))
 
 
-def canvas(i: int) -> Canvas:
-    return Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i))
+def canvas(i: int) -> SceneCanvas:
+    return SceneCanvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i))
 
 
 def figure(i: int) -> Figure:
@@ -38,7 +49,7 @@ def figure(i: int) -> Figure:
     return Figure(np.full((SIZE, SIZE, 3), 127, np.uint8), chance, MIDDLE, sample_style(chance))
 
 
-def changed_by(sheet: Canvas, paint) -> np.ndarray:
+def changed_by(sheet: SceneCanvas, paint) -> np.ndarray:
     """(size, size), where `paint()` changes the canvas."""
     before = sheet.pixels.copy()
     paint()
@@ -136,7 +147,7 @@ def test_the_mark_of_a_face_is_where_its_features_are(monkeypatch, tilt, i):
 
 @pytest.mark.parametrize("tilt", [0, 90, -30])
 def test_a_spot_is_the_square_from_the_brow_to_the_chin(tilt):
-    sheet = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), sampler(0), *face_frame(MIDDLE._replace(tilt=tilt)))
+    sheet = SceneCanvas(np.zeros((SIZE, SIZE, 3), np.uint8), sampler(0), *face_frame(MIDDLE._replace(tilt=tilt)))
     chin = (MIDDLE.x, MIDDLE.y) + MIDDLE.side / 2 * direction(tilt + 90)
     np.testing.assert_allclose(sheet.place([(0, CHIN)])[0], chin)
 
@@ -177,7 +188,7 @@ def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
 
 def test_a_scene_marks_the_faces_that_were_painted(monkeypatch):
     seen = watch(monkeypatch, person, "features")
-    monkeypatch.setattr(scene, "profile", person.face)
+    monkeypatch.setattr(compose, "profile", person.face)
     found = 0
     for i in range(12):
         seen.clear()
@@ -196,42 +207,42 @@ def test_backs_and_blank_faces_have_no_features_and_no_mark(monkeypatch):
 
 @pytest.mark.parametrize("i", range(4))
 def test_shuffled_faces_are_not_asked_for(monkeypatch, i):
-    monkeypatch.setattr(scene, "people", lambda *_: [(person.shuffled_face, MIDDLE)])
+    monkeypatch.setattr(compose, "people", lambda *_: [(person.shuffled_face, MIDDLE)])
     assert not any(mark.is_clear for mark in scenes.draw(0, i).faces)
 
 
 @pytest.mark.parametrize(("cover", "faces"), [(0, [True]), (0.5, [False]), (1, [])])
 def test_a_face_that_is_covered_is_not_asked_for_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
-    def curtain(sheet: Canvas, spot: Spot) -> None:
+    def curtain(sheet: SceneCanvas, spot: Spot) -> None:
         width = int(SIZE * cover)
         sheet.pixels[:, :width] = sheet.pixels[:, :width] + np.uint8(100)  # wraps around, so that all pixels change
 
-    def still(sheet: Canvas, spot: Spot) -> Spot:
+    def still(sheet: SceneCanvas, spot: Spot) -> Spot:
         return spot
 
-    monkeypatch.setattr(scene, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
-    monkeypatch.setattr(scene, "clutter", lambda *_: None)
+    monkeypatch.setattr(compose, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
+    monkeypatch.setattr(compose, "clutter", lambda *_: None)
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == faces
 
 
 def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
-    monkeypatch.setattr(scene, "clutter", lambda *_: None)
-    monkeypatch.setattr(scene, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
+    monkeypatch.setattr(compose, "clutter", lambda *_: None)
+    monkeypatch.setattr(compose, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == [True]
 
 
 def test_people_stand_apart_within_the_picture():
-    everyone = [[spot for _, spot in scene.people(sampler(i), SIZE)] for i in range(60)]
+    everyone = [[spot for _, spot in compose.people(sampler(i), SIZE)] for i in range(60)]
     assert max(map(len, everyone)) > 5
     for spots in everyone:
         for k, one in enumerate(spots):
-            assert min(one.x, one.y, SIZE - one.x, SIZE - one.y) >= scene.MARGIN * one.side
+            assert min(one.x, one.y, SIZE - one.x, SIZE - one.y) >= compose.MIN_MARGIN * one.side
             for other in spots[:k]:
-                assert np.hypot(one.x - other.x, one.y - other.y) > scene.APART * (one.side + other.side)
+                assert np.hypot(one.x - other.x, one.y - other.y) > compose.MIN_DISTANCE * (one.side + other.side)
 
 
 def test_the_larger_ones_stand_before_most_of_the_smaller():
-    rows = [[spot.side for _, spot in scene.people(sampler(i), SIZE)] for i in range(60)]
+    rows = [[spot.side for _, spot in compose.people(sampler(i), SIZE)] for i in range(60)]
     pairs = [pair for sides in rows for pair in pairwise(sides)]
     assert 0.75 < np.mean([behind <= before for behind, before in pairs]) < 1
 
@@ -239,7 +250,7 @@ def test_the_larger_ones_stand_before_most_of_the_smaller():
 def test_there_are_17_kinds_of_clutter_and_12_treatments():
     assert len(set(CLUTTER)) == 17
     assert set(HELD) | set(WRITTEN) < set(CLUTTER)
-    assert len(treatment.TREATMENTS) == 12
+    assert len(postprocess.TREATMENTS) == 12
 
 
 @pytest.mark.parametrize("kind", CLUTTER, ids=name)
@@ -249,7 +260,7 @@ def test_every_kind_of_clutter_paints(kind):
     assert not all((pixels == painted[0]).all() for pixels in painted)
 
 
-@pytest.mark.parametrize("kind", treatment.TREATMENTS, ids=name)
+@pytest.mark.parametrize("kind", postprocess.TREATMENTS, ids=name)
 def test_every_treatment_changes_the_picture_and_keeps_its_shape(kind):
     sheet = canvas(0)
     person.face(sheet, MIDDLE)
@@ -257,23 +268,23 @@ def test_every_treatment_changes_the_picture_and_keeps_its_shape(kind):
         before = sheet.pixels.copy()
         treated = kind(sampler(i), sheet.pixels)
         assert (treated.shape, treated.dtype) == (sheet.pixels.shape, np.uint8)
-        assert (treated == sheet.pixels).all() == (kind is treatment.none)
+        assert (treated == sheet.pixels).all() == (kind is postprocess.identity)
         assert (sheet.pixels == before).all()
 
 
 def test_a_negative_is_the_opposite_and_grey_has_no_color():
     picture = scenes.draw(1, 1).picture
-    assert (treatment.negative(sampler(0), picture) + picture == 255).all()
-    grey = treatment.grey(sampler(0), picture)
+    assert (postprocess.invert(sampler(0), picture) + picture == 255).all()
+    grey = postprocess.grayscale(sampler(0), picture)
     assert (grey == grey[..., :1]).all()
 
 
 def test_screentone_and_line_art_have_few_levels():
     sheet = canvas(0)
     person.face(sheet, MIDDLE)
-    assert len(np.unique(treatment.poster(sampler(1), sheet.pixels))) <= 8
+    assert len(np.unique(postprocess.posterize(sampler(1), sheet.pixels))) <= 8
     for i in range(6):
-        toned = treatment.screentone(sampler(i), sheet.pixels)
+        toned = postprocess.screentone(sampler(i), sheet.pixels)
         assert len(np.unique(toned.reshape(-1, 3), axis=0)) <= 4
 
 
@@ -316,7 +327,7 @@ def test_the_outer_corners_of_the_eyes_point_away_from_each_other():
 @pytest.mark.parametrize("kind", mouth.MOUTHS, ids=name)
 def test_every_mouth_paints_at_its_place(kind):
     for i in range(6):
-        sheet = Canvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i), 100, (128, 128))
+        sheet = SceneCanvas(np.full((SIZE, SIZE, 3), 127, np.uint8), sampler(i), 100, (128, 128))
         lips = mouth.Mouth(sheet, np.array((0.1, 0.4)), 1, (0, 0, 0), 0.01, (200, 150, 150), (150, 50, 50))
         painted = changed_by(sheet, lambda lips=lips: kind(lips))
         y, x = np.nonzero(painted)
@@ -380,19 +391,19 @@ def test_a_key_is_picked_as_often_as_its_weight_says():
 def test_numbers_stay_in_their_range():
     chance = sampler(0)
     assert all(2 <= chance.between(2, 3) < 3 for _ in range(200))
-    assert {chance.whole(2, 5) for _ in range(200)} == {2, 3, 4}
+    assert {chance.integer(2, 5) for _ in range(200)} == {2, 3, 4}
     assert {chance.side() for _ in range(50)} == {-1, 1}
-    assert all(0 <= chance.amount({(0, 1): 1, (4, 5): 1}) % 4 < 1 for _ in range(50))
+    assert all(0 <= chance.from_ranges({(0, 1): 1, (4, 5): 1}) % 4 < 1 for _ in range(50))
 
 
 def test_a_mirrored_frame_paints_on_the_other_side():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0), 10, (20, 20), warp=Warp(width=-1))
+    sheet = SceneCanvas(np.zeros((40, 40, 3), np.uint8), sampler(0), 10, (20, 20), warp=Warp(width=-1))
     np.testing.assert_allclose(sheet.place([(1, 0.5)]), [(10, 25)])
 
 
 def test_a_graded_shape_goes_from_one_color_to_the_other():
-    sheet = Canvas(np.zeros((40, 40, 3), np.uint8), sampler(0))
+    sheet = SceneCanvas(np.zeros((40, 40, 3), np.uint8), sampler(0))
     square = ((0, 0), (40, 0), (40, 40), (0, 40))
-    sheet.fill(square, down(square, (200, 0, 0), (0, 0, 200)))
+    sheet.fill(square, vertical_ramp(square, (200, 0, 0), (0, 0, 200)))
     assert sheet.pixels[1, 20, 0] > 180 > 20 > sheet.pixels[38, 20, 0]
     assert sheet.pixels[38, 20, 2] > 180
