@@ -413,7 +413,8 @@ def check_folder(folder: Path, *schemas: pa.Schema) -> pa.Schema:
             for schema, missing in zip(schemas, lacking, strict=True):
                 if not missing:
                     return schema
-            found = f"has a manifest.parquet without {', '.join(sorted(min(lacking, key=len)))}"
+            fewest = min(lacking, key=len)
+            found = f"has a manifest.parquet without {', '.join(sorted(fewest))}"
         except (OSError, ValueError) as error:
             found = f"has a manifest.parquet that cannot be read ({error})"
     cure = "copy it here again, whole, or move away what is there and build it again"

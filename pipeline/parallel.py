@@ -1,4 +1,4 @@
-"""`map_items`: a function over many items on all cores, with what was done before remembered.
+"""Apply a function to many items on all cores (`map_items`), with cached results (`cached_map`).
 
 joblib's loky runs the chunks here; `joblib.parallel_config(backend="dask")` around the same call runs them on Dask.
 """
@@ -30,7 +30,7 @@ R = TypeVar("R")
 OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data root, and run again"
 _WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")  # of Pillow, torch and libc
 
-BATCH = 4096  # items whose remembered results are held at once
+BATCH = 4096  # items whose cached results are in memory at once
 MAX_HELD_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
@@ -39,10 +39,10 @@ logger = logging.getLogger("luigi-interface")
 
 
 def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) -> Iterator[R]:
-    """function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
+    """Yield function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
 
-    `jobs` processes, 0: one per core. A handful of items is done right here: a pool takes longer to start.
-    Raises UserError if a worker dies, as it does when memory runs out."""
+    `jobs`: number of processes, 0 for one per core. Fewer than CHUNK items are done in this process: a pool takes
+    longer to start. Raise UserError if a worker dies, as it does when memory runs out."""
     items = iter(items)
     first = list(itertools.islice(items, CHUNK))
     if len(first) < CHUNK or jobs == 1:
@@ -55,8 +55,8 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     all_items = itertools.chain(first, items)
+    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     parallel = functools.partial(
         Parallel, n_jobs=jobs or -1, batch_size=1, initializer=end_with_parent, initargs=(os.getpid(),)
     )
@@ -133,9 +133,9 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def _give_back_memory() -> None:
-    """Freed pictures go back to the system. Left alone, glibc's heap grows with each larger picture that comes by."""
-    if _libc():
-        _libc().malloc_trim(0)
+    """Return freed memory to the system: glibc's heap would keep the size of the largest picture so far."""
+    if libc := _libc():
+        libc.malloc_trim(0)
 
 
 def cached_map(
@@ -148,7 +148,7 @@ def cached_map(
     still: Callable[[R], bool] = lambda value: True,
     held_bytes: Callable[[T], int] = lambda item: 0,
 ) -> Iterator[tuple[str, R]]:
-    """(key, function(item)) for each (key, item), in any order; what `memory` holds is not done again.
+    """Yield (key, function(item)) for each (key, item), in any order; results that `memory` has are not computed again.
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
     too, its result is None, and is not remembered. Other results are JSON values. `what` names the items in the
@@ -213,7 +213,7 @@ class _Keyed:
 
 
 def is_want_of_memory(error: Exception) -> bool:
-    """Return whether that is why an item failed, in whatever words a library says so."""
+    """Return whether an item failed for want of memory: libraries raise different errors for it."""
     is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
     is_other = isinstance(error, (OSError, RuntimeError)) and any(words in str(error) for words in _WANT_OF_MEMORY)
     return isinstance(error, MemoryError) or is_cv2 or is_other

@@ -107,7 +107,7 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """Return a lock between processes; the operating system frees it when its holder dies."""
-        return FileLock(self.work / f"{name}.lock")
+        return FileLock(str(self.work / f"{name}.lock"))
 
     @contextlib.contextmanager
     def memory(self, name: str, shape: object) -> Iterator["ResultCache"]:

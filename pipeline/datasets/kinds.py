@@ -13,7 +13,7 @@ from pipeline import manifest
 from pipeline.datasets import plots
 from pipeline.errors import UserError
 from pipeline.hair import color_network
-from pipeline.images import collect
+from pipeline.images import decode
 from pipeline.manifest import CLIP_FRAMES, CLIPS, FACES, HAIR_COLORS, IMAGE_DATASET, ITEM_FOLDERS, SPLITS, ManifestError
 from pipeline.markup import table_rows
 
@@ -137,7 +137,7 @@ def _load_image(folder: Path, row: dict) -> Image.Image:
     if problem:
         raise ManifestError(file, problem, "the original", "remove the dataset and build it again")
     try:
-        return Image.fromarray(collect.load(file))
+        return Image.fromarray(decode.load(file))
     except UserError as error:
         raise ManifestError(file, "is damaged", "the original", "remove the dataset and build it again") from error
 

@@ -73,10 +73,10 @@ def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple
 
     `sides`: smallest and largest, px, 0 for no limit. The rows are sorted, as OpenCV returns them in thread order."""
     smallest, largest = sides
-    boxes = cascade.detectMultiScale(
+    found = cascade.detectMultiScale(
         pixels, scaleFactor=ratio, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
     )
-    boxes = np.reshape(boxes, (-1, 4))
+    boxes = np.reshape(found, (-1, 4))
     boxes = boxes[np.lexsort(boxes.T)]
     upright, one = np.zeros(len(boxes)), np.ones(len(boxes))
     return np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2], upright, one])

@@ -4,8 +4,8 @@ A caffemodel is one message of protocol buffers, `NetParameter`: layers with a n
 form (`layers`) or the present one (`layer`). Fields: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto;
 how they lie in bytes: https://protobuf.dev/programming-guides/encoding/.
 
-Such a file is a stranger's. Every length is held against the bytes that are left and every blob against the shape that
-the network wants; nothing is copied, and what the network does not ask for is passed over.
+The file is not trusted: every length is compared with the bytes that are left, and every blob with the shape of the
+network's parameter. Nothing is copied, and other layers are skipped.
 """
 
 import contextlib
@@ -44,16 +44,17 @@ logger = logging.getLogger("luigi-interface")
 
 
 class _Damaged(Exception):
-    """What is wrong with the file."""
+    """A file that is not a whole caffemodel of the network; args: why."""
 
 
 def load_into(network: nn.Module, path: Path) -> None:
-    """Give each convolution and linear layer of `network`, which may be on the meta device, the weights of the
-    caffemodel's layer of its name. They are converted to safetensors, once, in the user's cache. Raises UserError."""
+    """Load into each convolution and linear layer of `network`, which may be on the meta device, the weights of the
+    caffemodel's layer of the same name. They are converted to safetensors once, in the user's cache. Raise
+    UserError."""
     kept = cache_folder() / f"{type(network).__name__.lower()}-{sha256(path)}.safetensors"
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(kept.with_suffix(".lock")):
+        with FileLock(str(kept.with_suffix(".lock"))):
             weights = _whole(kept, network)
             if weights is None:
                 _convert(path, network, kept)
@@ -65,7 +66,7 @@ def load_into(network: nn.Module, path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of the file, piece by piece. Raises UserError."""
+    """Return the sha256 of a file, in hex. Raise UserError."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -102,18 +103,19 @@ def _convert(path: Path, network: nn.Module, kept: Path) -> None:
 
 def _shapes(network: nn.Module) -> Shapes:
     layers = {name: layer for name, layer in network.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
-    return {name: (tuple(of.weight.shape), tuple(of.bias.shape)) for name, of in layers.items()}
+    parts = {name: (layer.weight, layer.bias) for name, layer in layers.items()}
+    return {name: tuple(tuple(part.shape) for part in pair if part is not None) for name, pair in parts.items()}
 
 
 def check(path: Path, network: nn.Module) -> None:
-    """Raises UserError if the file is at first sight no caffemodel of the network: by its first bytes and its size."""
+    """Raise UserError if the first bytes or the size of the file are not those of a caffemodel of the network."""
     with _opened(path, _shapes(network)):
         pass
 
 
 def read(path: Path, shapes: Shapes) -> dict[str, list[np.ndarray]]:
-    """The float32 blobs of each layer in `shapes`, as views of the mapped file. Raises UserError unless all of them are
-    there, of these shapes, and finite."""
+    """Return the float32 blobs of each layer in `shapes`, as views of the mapped file. Raise UserError unless all of
+    them are there, of these shapes, and finite."""
     with _opened(path, shapes) as file:
         return _weights(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), shapes)
 
@@ -181,15 +183,16 @@ def _shape(blob: dict[tuple[int, int], list]) -> tuple[int, ...]:
 
 
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without the ones before it: the first form has four dimensions for everything."""
+    """Return the shape without leading ones: the first form has four dimensions for everything."""
     while shape[:1] == (1,):
         shape = shape[1:]
     return shape
 
 
 def _fields(message: memoryview) -> dict[tuple[int, int], list]:
-    """(number, wire type) -> the values of that field in their order: ints of varints, views of all others."""
-    fields = defaultdict(list)
+    """Return {(number, wire type): values of that field in their order}, varints as ints, all others as views."""
+    fields: dict[tuple[int, int], list] = defaultdict(list)
+    value: int | memoryview
     at = count = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -210,7 +213,7 @@ def _fields(message: memoryview) -> dict[tuple[int, int], list]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """(the number that begins there, where it ends): seven bits a byte, the lowest first."""
+    """Return (the number that begins at `at`, where it ends): seven bits a byte, the lowest first."""
     value = 0
     for shift, byte in enumerate(message[at : at + 10]):
         value |= (byte & 127) << (7 * shift)

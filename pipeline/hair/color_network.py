@@ -1,9 +1,8 @@
 """A face's pixels -> hair colour: a probability for each of the nine.
 
-A small network looks where hair is and which colour it has there, beside skin, eyes and ground. It was trained by
-TrainHairTagger on nothing but drawn heads (`hair_patches`). It is so small that NumPy runs it: a build needs no torch,
-and its results do not depend on how many threads work.
-"""
+A small network predicts where hair is and which colour it has there, as opposed to skin, eyes and background. It was
+trained by TrainHairTagger on drawn heads alone (`hair_patches`). It is so small that NumPy runs it: a build needs no
+torch, and its results do not depend on how many threads work."""
 
 import functools
 import hashlib
@@ -29,20 +28,20 @@ _CENTER, _RANGE = (50.0, 0.0, 0.0), (30.0, 20.0, 20.0)  # of lightness, a and b
 
 
 def color_scores(picture: np.ndarray, face: Face) -> list[float]:
-    """Nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is left to 1
-    is that of none."""
+    """Return nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is
+    left to 1 is that of none."""
     patch = crop(picture, face, size=PATCH, box_scale=2.0)
     both = [_probabilities(normalised(view), _weights()) for view in (patch, patch[:, ::-1])]
     return [float(share) for share in np.mean(both, axis=0)[:-1]]
 
 
 def normalised(patch: np.ndarray) -> np.ndarray:
-    """(…, 3) uint8 RGB -> (…, 3) float32: CIELAB, about -1..1."""
-    return (to_lab(np.float32(patch) / 255) - np.float32(_CENTER)) / np.float32(_RANGE)
+    """Return (…, 3) uint8 RGB as (…, 3) float32: CIELAB, about -1..1."""
+    return (to_lab(np.float32(patch) / 255) - np.array(_CENTER, np.float32)) / np.array(_RANGE, np.float32)
 
 
 class Bin(NamedTuple):
-    """Faces that the network is about as sure of."""
+    """Faces for which the network has about the same confidence."""
 
     confidence: float
     """Mean probability of the likeliest name."""
@@ -53,7 +52,8 @@ class Bin(NamedTuple):
 
 @functools.cache
 def reliability() -> list[Bin]:
-    """Of drawn faces of a style that the network did not learn from, as its training found it. Raises UserError."""
+    """Return the network's reliability on drawn faces of a style that it was not trained on, measured when it was
+    trained. Raise UserError."""
     try:
         with safe_open(WEIGHTS, "np") as file:
             return [Bin(*row) for row in json.loads(file.metadata()["about"])["reliability"]]
@@ -62,13 +62,14 @@ def reliability() -> list[Bin]:
 
 
 def calibration_error(bins: list[Bin]) -> float:
-    """Expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
+    """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
     return sum(abs(bin.confidence - bin.right) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
 
 
 @functools.cache
 def version() -> str:
-    """Of the code and of the weights: what the probabilities depend on besides the picture. Raises UserError."""
+    """Return the version of the code and the weights, on which probabilities depend besides the picture. Raise
+    UserError."""
     try:
         return f"{VERSION}.{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
     except OSError as error:
@@ -77,7 +78,7 @@ def version() -> str:
 
 @functools.cache
 def _weights() -> dict[str, np.ndarray]:
-    """In double precision: sums in another order are the same to the digits that are kept."""
+    """Return the weights in double precision: sums in another order are the same in the digits that are stored."""
     try:
         weights = {name: array.astype(np.float64) for name, array in load_file(WEIGHTS).items()}
         _probabilities(np.zeros((PATCH, PATCH, 3)), weights)  # all of them are there, and fit
@@ -91,7 +92,7 @@ def _not_ours(error: Exception) -> UserError:
 
 
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """(PATCH, PATCH, 3) -> (10,): `models.annotators.hair_tagger.HairTagger`, step by step."""
+    """Return (10,) of (PATCH, PATCH, 3): `models.annotators.hair_tagger.HairTagger`, step by step."""
     colors = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
     for name in ("color.0", "color.2"):
         colors = np.maximum(colors @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"], 0)
@@ -111,7 +112,7 @@ def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
-    """(H, W, C) * (O, C, K, K) -> (H / stride, W / stride, O), with zeros beyond the edges."""
+    """Return (H / stride, W / stride, O) of (H, W, C) * (O, C, K, K), with zeros beyond the edges."""
     reach = dilation * (weight.shape[-1] // 2)
     padded = np.pad(x, [(reach, reach)] * 2 + [(0, 0)])
     windows = sliding_window_view(padded, (2 * reach + 1,) * 2, axis=(0, 1))  # (H, W, C, …)

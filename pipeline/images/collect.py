@@ -1,4 +1,4 @@
-"""Posts -> verified image files named by their sha256. The one decoder of this project lives here."""
+"""Read the pictures of posts, and store the verified files under their sha256."""
 
 import functools
 import hashlib
@@ -27,7 +27,7 @@ _NOTHING = BlockList()
 
 
 def examine(data: bytes) -> dict:
-    """The columns of IMAGES that a file itself tells, or {reason, detail, image_id} of what is no picture for us."""
+    """Return the columns of IMAGES that depend on the file alone, or {reason, detail, image_id} if it is rejected."""
     image_id = hashlib.sha256(data).hexdigest()
     try:
         picture, format_ = decode(data)
@@ -47,7 +47,7 @@ def examine(data: bytes) -> dict:
 
 
 def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dict:
-    """Read, examine and keep one post's picture, unless its sha256 is blocked: as `examine`."""
+    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns."""
     try:
         data = post.read()
     except FileTooLarge as error:
@@ -63,7 +63,7 @@ def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dic
 
 
 def kept(store: Store, image_id: str) -> Path | None:
-    """The original of that sha256, if it is here."""
+    """Return the path of the original with that sha256, or None."""
     return next((store.root / "images" / image_id[:2]).glob(f"{image_id}.*"), None)
 
 
@@ -82,7 +82,7 @@ _TAKEN = {
 
 
 def memory(store: Store):
-    """What is known of posts' pictures, by their fingerprints."""
+    """Give the cached results of `take`, by the fingerprint of the post."""
     return store.memory(f"images/{VERSION}", (_TAKEN, _REJECTED))
 
 
@@ -95,9 +95,9 @@ def collect(
     blocked: BlockList = _NOTHING,
     jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:
-    """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
+    """Return (IMAGES, rows of FUNNEL) of the first `limit` posts (0: all) of `source` that are not blocked.
 
-    The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
+    The same bytes under two ids give one row, of the first id in order, and a drop."""
     posts: dict[str, list[dict]] = {}  # fingerprint -> provenance of the posts under way: several may be of one file
     drops: list[dict] = []
 
@@ -155,7 +155,7 @@ def _held_bytes(post: Post) -> int:
 
 
 class _Rows:
-    """Rows of IMAGES as they come, kept as Arrow: as Python objects, they would take ten times the room."""
+    """Rows of IMAGES as they come, stored as Arrow: Python objects would take ten times the memory."""
 
     def __init__(self):
         self._tables = [IMAGES.empty_table()]

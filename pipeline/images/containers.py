@@ -29,7 +29,7 @@ class TooCostly(Exception):
 def reduced(data: bytes) -> tuple[bytes, bytes | None]:
     """Return (the file with no more than a decoder of pixels needs, its ICC profile if that was taken out of it).
 
-    Damaged files come back as far as they can be followed. Raises TooCostly."""
+    Damaged files are returned up to the damage. Raise TooCostly."""
     if data.startswith(PNG_MAGIC):
         return _reduced_png(data)
     if data.startswith(JPEG_MAGIC):
@@ -44,7 +44,7 @@ def reduced(data: bytes) -> tuple[bytes, bytes | None]:
 
 def repaired(data: bytes) -> bytes | None:
     """Return the file without any metadata, for a decoder that failed at it; None if there is no such way for its
-    format. Damage to its pixels is still there. Raises TooCostly."""
+    format. Damaged pixels stay damaged. Raise TooCostly."""
     if data.startswith(JPEG_MAGIC):
         return _bare_jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -142,8 +142,8 @@ _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment up to the end marker, which is not told. Entropy-coded data and bytes
-    between segments are passed over. Raises TooCostly."""
+    """Yield (marker, start, end) of each segment before the end marker. Entropy-coded data and bytes between segments
+    are skipped. Raise TooCostly."""
     at = 2
     for _ in range(MAX_SEGMENTS):
         found = _JPEG_MARKER.search(data, at)
@@ -175,7 +175,7 @@ def _check_scans(data: bytes) -> None:
 
 
 def _reduced_jpeg(data: bytes) -> bytes:
-    """Without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each of their tags whole."""
+    """Return the JPEG without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each tag."""
     view, kept, kept_to, has_exif = memoryview(data), [], 0, False
     for marker, start, end in _jpeg_segments(data):
         if marker == _SOS:
@@ -189,7 +189,8 @@ def _reduced_jpeg(data: bytes) -> bytes:
 
 
 def _bare_jpeg(data: bytes) -> bytes:
-    """Frame, tables and scans, and of metadata what changes colours: JFIF, Adobe and ICC segments."""
+    """Return the JPEG's frame, tables and scans, and the metadata that changes colours: JFIF, Adobe and ICC
+    segments."""
     kept = [data[:2]]
     for marker, start, end in _jpeg_segments(data):
         body = data[start + 4 : end]
@@ -228,8 +229,8 @@ def jpeg_endings(data: bytes) -> list[bytes]:
 
 
 def _reduced_gif(data: bytes) -> bytes:
-    """Without the extensions before the first frame, but for its own control block, if they are large: Pillow joins
-    comments in quadratic time."""
+    """Return the GIF without the extensions before the first frame, except its own control block, if they are large:
+    Pillow joins comments in quadratic time."""
     if len(data) < 13:
         return data
     first = at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
@@ -316,8 +317,9 @@ _TIFF_SMALL = frozenset((
 
 
 def _reduced_tiff(data: bytes, only_needed: bool = False) -> bytes:
-    """Without tags that no pixel needs and that are large or tables of their own, and then without further pages:
-    Pillow reads each tag whole, and many tags may name the same bytes. Raises TooCostly."""
+    """Return the TIFF without tags that pixels do not need and that are large or tables of their own, and, if any was
+    removed, without further pages: Pillow reads each tag whole, and many tags may name the same bytes. Raise
+    TooCostly."""
     order, place, offset_format, count_format, entry_format = _TIFF_LAYOUTS[data[:4]]
     try:
         (at,) = struct.unpack_from(order + offset_format, data, place)
@@ -372,7 +374,7 @@ _WEBP_HAS_ALPHA = 0x10
 
 
 def _bare_webp(data: bytes) -> bytes | None:
-    """The still picture of a WebP, with its alpha if it has that, in a container of its own; None if there is none."""
+    """Return the still picture of a WebP, with its alpha if any, in a new container; None if there is none."""
     at, kept, size = 12, b"", b""
     for _ in range(MAX_SEGMENTS):
         if at + 8 > len(data):
@@ -390,7 +392,7 @@ def _bare_webp(data: bytes) -> bytes | None:
     return None
 
 
-# Other formats, by their first bytes: what they are called, for people who offer them.
+# Formats that are not decoded, by their first bytes: their names, for error messages.
 
 _OTHERS = {
     "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
@@ -421,7 +423,7 @@ _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 
 
 def name_of_other(data: bytes) -> str | None:
-    """Return what a file is called that is of a known format, but of none that is decoded here; None of others."""
+    """Return the name of a known format that is not decoded here; None for all other files."""
     for name, magics in _OTHERS.items():
         if data.startswith(magics):
             return name

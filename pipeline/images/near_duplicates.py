@@ -1,7 +1,7 @@
-"""Pictures -> pairs of which one is a copy of the other: a sketch of each proposes, aligned pixels confirm.
+"""Pairs of pictures of which one is a copy of the other: sketches propose them, aligned pixels confirm them.
 
-A copy may be recompressed, resized, mirrored, cropped by a few % of each side, or shifted in colour as a whole. All
-that is known of a picture here is a thumbnail of it, remembered: one new picture costs one picture.
+A copy may be recompressed, resized, mirrored, cropped by a few % of each side, or shifted in colour as a whole. Only
+a cached thumbnail of each picture is compared: a new picture costs one decoding.
 """
 
 import base64
@@ -39,8 +39,8 @@ _CLIPPED = (14, 241)  # channels beyond that may have been clipped: they do not 
 
 
 def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) -> Iterator[tuple[str, str]]:
-    """The pairs of keys of `files` that hold the same picture. A key stands for the file's content; `what` they are
-    is for the progress bar."""
+    """Yield the pairs of keys of `files` that hold the same picture. A key identifies the file's content; `what` names
+    the files in the progress bar."""
     keys = sorted(files)
     version = f"{images_version}.{VERSION}"
     with (
@@ -67,46 +67,51 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
 
         for key, is_copy in cached_map(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
             if is_copy:
-                yield tuple(key.split(" "))
+                first, second = key.split(" ")
+                yield first, second
 
 
 def look_at(file: Path) -> dict[str, str]:
-    """Of a picture: SIDE × SIDE px of it, whatever its shape (a crop changes that), as PNG; and its sketch. Base64."""
+    """Return the thumbnail, SIDE × SIDE px whatever the picture's shape (a crop changes that), as PNG, and the sketch
+    of a picture; both in Base64."""
     small = cv2.resize(load(file), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     thumbnail, ours = cv2.imencode(".png", small)[1].tobytes(), sketch(small.astype(np.float32)).tobytes()
     return {"thumbnail": base64.b64encode(thumbnail).decode(), "sketch": base64.b64encode(ours).decode()}
 
 
 def unpacked(text: str) -> np.ndarray:
-    """(SIDE, SIDE, 3) float32, 0 to 255."""
-    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR).astype(np.float32)
+    """Return the thumbnail, (SIDE, SIDE, 3) float32, 0 to 255. Raise ValueError if it is damaged."""
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError("not a picture")
+    return pixels.astype(np.float32)
 
 
 def _is_thumbnail(text: str) -> bool:
-    """Return whether the cache has kept it whole."""
+    """Return whether a cached thumbnail is whole."""
     try:
         return unpacked(text).shape == (SIDE, SIDE, 3)
-    except (ValueError, AttributeError, cv2.error):
+    except (ValueError, cv2.error):
         return False
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:
-    """Luma and lightness of (…, 3) pixels, (2, …), 0 to 255: turning all hues changes one of them, but never both."""
-    luma = pixels @ np.float32([0.299, 0.587, 0.114])
+    """Return luma and lightness of (…, 3) pixels, (2, …), 0 to 255: a hue shift changes one of them, but never both."""
+    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     low, high = _extremes(pixels)
     return np.stack([luma, (low + high) / 2])
 
 
 def _extremes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest channel of (…, 3) pixels. NumPy's own reduction of so short an axis is slow."""
+    """Return the smallest and the largest channel of (…, 3) pixels. NumPy's reduction of so short an axis is slow."""
     red, green, blue = np.moveaxis(pixels, -1, 0)
     return np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
 
 
 def sketch(pixels: np.ndarray) -> np.ndarray:
-    """The lowest DCT terms of the brightness, int8 of length UNIT; zeros if there is nothing to be seen.
+    """Return the lowest DCT terms of the brightness, int8 of length UNIT; zeros for a picture of one brightness.
 
-    Terms are raised by the root of their frequency, as pictures have less of the higher."""
+    Terms are weighted by the root of their frequency, as pictures have less of the higher."""
     low = cv2.dct(_brightness(pixels).mean(0))[:TERMS, :TERMS] * _rise()
     length = np.linalg.norm(low)
     return np.rint(low.ravel() * (UNIT / length if length > SIDE else 0)).astype(np.int8)  # SIDE: 1 grey level rms
@@ -119,18 +124,18 @@ def _rise() -> np.ndarray:
 
 
 def mirrored(sketches: np.ndarray) -> np.ndarray:
-    """Sketches of the mirror images: of the cosines, every other one is odd."""
-    return sketches * np.resize(np.int8([1, -1]), TERMS * TERMS)
+    """Return the sketches of the mirror images: every other cosine is odd."""
+    return sketches * np.resize(np.array([1, -1], np.int8), TERMS * TERMS)
 
 
 def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
-    """(row, higher row) of sketches that may be of one picture, in order.
+    """Yield (row, higher row) of sketches that may be of one picture, in order.
 
     Up to 2^15 different sketches, every pair is looked at. More are sorted into cells, each round one of them, and only
     the PROBES nearest cells are searched: of a million, 98 of 100 planted copies are proposed (tests/benchmarks), and
     most of the others are not LIKE."""
     different, first, which = np.unique(sketches, axis=0, return_index=True, return_inverse=True)
-    is_blank = ~different.any(1)
+    is_blank = np.asarray(~different.any(1))
     rows = np.argsort(which.ravel(), kind="stable")
     rows = rows[~is_blank[which.ravel()[rows]]]
     found = [np.zeros((0, 2), np.int32)]
@@ -163,7 +168,7 @@ def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
 
 
 def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, members: list) -> np.ndarray:
-    """(pairs, 2): row of `queries`, row of `sketches`."""
+    """Return (pairs, 2): row of `queries`, row of `sketches`."""
     probes = min(PROBES, len(centers))
     number = np.arange(len(centers), dtype=np.int32)  # 32 bits hold it up to 130,000 cells
     distance = (-(queries @ centers.T)).astype(np.int32) * np.int32(len(centers)) + number  # without ties
@@ -181,14 +186,14 @@ def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, memb
                 is_like[row, np.argsort(-likeness[row], kind="stable")[MAX_CANDIDATES + 1 :]] = False
             y, x = np.divmod(np.flatnonzero(is_like), max(len(inside), 1))
             found.append(np.stack([rows[y], -likeness[y, x].astype(int), inside[x]], axis=1))
-    found = np.concatenate(found)
-    found = found[np.lexsort(found.T[::-1])]
-    rank = np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
-    return found[rank <= MAX_CANDIDATES][:, [0, 2]]  # one of them may be itself
+    table = np.concatenate(found)
+    table = table[np.lexsort(table.T[::-1])]
+    rank = np.arange(len(table)) - np.searchsorted(table[:, 0], table[:, 0])
+    return table[rank <= MAX_CANDIDATES][:, [0, 2]]  # one of them may be itself
 
 
 def confirm(pair: tuple[str, str]) -> bool:
-    """Whether the second thumbnail, or its mirror image, is the first with another frame and other colours."""
+    """Return whether the second thumbnail, or its mirror image, is the first with another frame and other colours."""
     a, b = map(unpacked, pair)
     of_a, of_b = (sketch(pixels).astype(int) for pixels in (a, b))
     if of_a @ of_b >= LIKE * UNIT**2 and is_copy(a, b):
@@ -197,9 +202,9 @@ def confirm(pair: tuple[str, str]) -> bool:
 
 
 def is_copy(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two thumbnails, upright both, show one drawing in the same colours, or in colours all shifted alike.
+    """Return whether two upright thumbnails show one drawing in the same colours, or in colours all shifted alike.
 
-    Its lines alone would not tell a character from another one in the same pose with other hair; its colours do."""
+    Lines alone do not distinguish a character from another one in the same pose with other hair; colours do."""
     if (aligned := _aligned(a, b)) is None:
         return False
     b, is_shared = aligned
@@ -217,19 +222,22 @@ def is_copy(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of the luma or of the lightness of (N, 3) pixels, whichever agrees better."""
+    """Return the correlation of the luma or of the lightness of (N, 3) pixels, whichever is higher."""
     pairs = [(x, y) for x, y in zip(_brightness(a), _brightness(b), strict=True) if x.std() and y.std()]
     return max((float(np.corrcoef(x, y)[0, 1]) for x, y in pairs), default=0.0)
 
 
 def _aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(b in a's frame, where that is known), by enhanced correlation (https://doi.org/10.1109/TPAMI.2008.113); None if
-    they do not fit, or only by more than the crop of a few % that a copy may have."""
+    """Return (b in a's frame, (SIDE, SIDE) bool where that is known), by enhanced correlation
+    (https://doi.org/10.1109/TPAMI.2008.113); None if they do not fit, or only by more than the crop of a few % that a
+    copy may have."""
     try:
         grey_a, grey_b = (_brightness(pixels).mean(0) for pixels in (a, b))
         stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-4)
         start = np.eye(2, 3, dtype=np.float32)
-        _, map_ = cv2.findTransformECC(grey_a, grey_b, start, cv2.MOTION_AFFINE, stop, None, 5)
+        _, map_ = cv2.findTransformECC(  # type: ignore[call-overload]  # OpenCV's stubs lack None for no mask
+            grey_a, grey_b, start, cv2.MOTION_AFFINE, stop, None, 5
+        )
     except cv2.error:  # it does not converge
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -243,8 +251,8 @@ _HUES = np.exp(2j * np.pi * np.arange(3) / 3)  # a colour's hue and chroma as a 
 
 
 def _share_recolored(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Of (N, 3) pixels, 0 to 1: those whose colour is shifted otherwise than the others'. None if there is too little
-    colour.
+    """Return the share of (N, 3) pixels, 0 to 1, whose colour is shifted otherwise than that of the others; None if
+    there is too little colour.
 
     The shift is one turn of hue, one gain of chroma and one cast, fitted to all pixels and then, by trimming, to the
     three quarters that it explains best: the better of them counts."""

@@ -59,7 +59,7 @@ class FromRun(NamedRun):
         """Do the work."""
         from models.runs import export
 
-        network = export.load(self.run_folder)
+        network = export.load_network(self.run_folder)
         with disk_errors_as_user_errors(self.data_root):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.make(network, {"run": self.run_name, **self.digest_inputs()})
@@ -98,7 +98,7 @@ class OfHairColor(FromRun):
         """Return the labels of a conditional run, with the count of faces that had each; empty for a DCGAN."""
         from models.runs import export
 
-        return export.about(self.run_folder)["labels"]
+        return export.read_about(self.run_folder)["labels"]
 
     def z(self, network, seeds: list[int], truncation: float = 0.0):
         """Return z (N, Z) of the seeds. Raise UserError if z of this network cannot be truncated."""

@@ -55,7 +55,7 @@ class Dataset(luigi.Task):
         from pipeline.datasets import publish as datasets
 
         held = datasets.request_of(self.data_root, self.name)
-        if held and held != BuildFaceDataset(data_root=self.data_root).asked:
+        if held and held != BuildFaceDataset(data_root=self.data_root).request:
             made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
             raise UserError(
                 self.folder,
