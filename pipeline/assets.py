@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 from pipeline.errors import UserError
 from pipeline.store import remove
 
-CLIENT_SECONDS = 300  # npm or pip, for one package
+CLIENT_TIMEOUT_S = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
 
 
@@ -149,7 +149,7 @@ def find(name: str, folder: Path | None = None) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def bring(*names: str, folder: Path | None = None) -> list[Path]:
+def find_all(*names: str, folder: Path | None = None) -> list[Path]:
     """Return the path of each file. Raise UserError if some are missing: where to get them, and where to put them."""
     found = {name: find(name, folder) for name in names}
     if missing := [name for name, path in found.items() if path is None]:
@@ -249,14 +249,14 @@ def _downloaded(command: list[str]) -> Iterator[Path]:
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                timeout=CLIENT_SECONDS,
+                timeout=CLIENT_TIMEOUT_S,
                 check=False,
                 stdin=subprocess.DEVNULL,
             )
         except FileNotFoundError as error:
             raise Unavailable(f"{command[0]} is not installed") from error
         except subprocess.TimeoutExpired as error:
-            raise Unavailable(f"{command[0]} took more than {CLIENT_SECONDS} s") from error
+            raise Unavailable(f"{command[0]} took more than {CLIENT_TIMEOUT_S} s") from error
         files = list(Path(folder).iterdir())
         if done.returncode or len(files) != 1:
             last_words = (done.stderr.strip() or done.stdout.strip() or "said nothing").splitlines()[-1]

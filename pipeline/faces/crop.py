@@ -28,7 +28,7 @@ from pipeline.stored import HEX64, NUMBER
 logger = logging.getLogger("luigi-interface")
 
 CROP_VERSION = 1
-LARGEST_WINDOW = 4096  # px: side of what is cut out at once
+MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
@@ -42,7 +42,7 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
     face leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its
     last pixels are repeated: a plain background stays plain and no corner is black."""
     x0, y0, x1, y1 = face.box
-    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / LARGEST_WINDOW))
+    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
     if shrink > 1:  # far more pixels than are wanted: averages of them will do, and fit into memory
         picture = np.asarray(Image.fromarray(picture).reduce(shrink))
         x0, y0, x1, y1 = (value / shrink for value in face.box)
@@ -56,7 +56,7 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
     if angle:
         # Sample at the original's own density or finer, so that turning blurs nothing, then shrink with the filter.
         dense = size * max(1, math.ceil(1.5 * side / size))
-        window = _turned(window, center_x, center_y, side / dense, angle, dense)
+        window = _rotate(window, center_x, center_y, side / dense, angle, dense)
         box: tuple[float, float, float, float] = (0, 0, dense, dense)
     else:
         box = (center_x - side / 2, center_y - side / 2, center_x + side / 2, center_y + side / 2)
@@ -70,7 +70,7 @@ def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarr
     return np.ascontiguousarray(picture[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns])
 
 
-def _turned(window: np.ndarray, center_x: float, center_y: float, step: float, angle: float, size: int) -> np.ndarray:
+def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, angle: float, size: int) -> np.ndarray:
     """Return (size, size, 3) samples of `window`, `step` px apart, turned by `angle` radians round (center_x,
     center_y)."""
     cos, sin = math.cos(angle) * step, math.sin(angle) * step
@@ -153,13 +153,13 @@ def per_face(
     shape: list,
     what: str,
     jobs: int,
-    still: Callable = bool,
+    is_valid: Callable = bool,
 ) -> list:
     """Return one result per face, in the table's order, of work((path, faces of one picture)); None for each face of a
     picture for which there was not enough memory. Results are cached; `shape` is that of one picture's results."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     with store.memory(memory_name, shape) as memory:
-        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, still=still))
+        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, is_valid=is_valid))
     return [result for key in images for result in results[key] or [None] * len(images[key][1])]
 
 
@@ -170,7 +170,7 @@ def cut(
 
     Two crops of equal bytes are one row, the first's."""
 
-    def still_there(crops: list[dict]) -> bool:
+    def are_stored(crops: list[dict]) -> bool:
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
         return all(whole)  # after each was looked at: all that are damaged are removed
 
@@ -182,7 +182,7 @@ def cut(
         shape=[_CROP],
         what="cutting",
         jobs=jobs,
-        still=still_there,
+        is_valid=are_stored,
     )
     first: dict[str, int] = {}
     for row, result in enumerate(crops):

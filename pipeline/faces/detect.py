@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from pipeline import assets
 from pipeline.errors import UserError
-from pipeline.faces.animeface import animeface, working_animeface
+from pipeline.faces.animeface import animeface, check_animeface
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.cascade import lbpcascade
 from pipeline.faces.crop import rows_of
-from pipeline.faces.views import LARGEST, in_parts
+from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
@@ -59,7 +59,7 @@ class Detector(NamedTuple):
 
 DETECTORS = {
     "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
-    "animeface": Detector(animeface, working_animeface, "Apache-2.0"),
+    "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, _network_weights, "MIT"),
 }
 DETECTOR_CHOICES = {
@@ -78,7 +78,7 @@ def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: 
     def look(part: np.ndarray) -> list[Face]:
         return DETECTORS[finder].find(part, min_face, SWEEPS[sweep], asset)
 
-    return in_parts(picture, look, min_face) if max(picture.shape[:2]) > LARGEST else look(picture)
+    return find_in_parts(picture, look, min_face) if max(picture.shape[:2]) > MAX_WARP_PX else look(picture)
 
 
 def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:

@@ -6,7 +6,7 @@ the cell, and the face's size and tilt. Every other residual block is dilated, s
 
 It was trained on pictures of `pipeline.drawing.scenes` alone: `luigi --module workflows
 TrainFaceDetector` makes `runs/NAME/model.safetensors`, which lies here as `network.safetensors`. With other weights,
-raise `detect.VERSION` and choose THRESHOLD anew.
+raise `detect.VERSION` and choose FACE_LOGIT anew.
 
 In shapes: N pictures, H × W px.
 """
@@ -32,18 +32,19 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 STRIDE = 8  # px: side of a cell
 SIDE = 40  # px: of a face whose predicted log size is 0
-KNOWN = 17, 75  # px: sides of the faces that it learned to see
-LEAN = 60  # degrees, either way, of the faces that it learned to see
+FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
+MAX_TILT_DEG = 60  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
-THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
-SMALLEST = 24  # px: the smallest wanted face in the finest copy
-COARSER = 1.7  # from one copy to the next
-COARSEST = 70  # px: longer side of the picture below which no coarser copy is made
-LARGEST = 4096  # px: longer side of the finest copy; 1 GB of memory
-MARGIN = 16  # px of white about a copy, at least
-PATCH, CLOSE = 96, (30, 40, 52)  # px: side of the second look's patches, and of the face in them
-MIDDLE = slice(3, 9)  # of the 12 cells of a patch
+FACE_LOGIT = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
+MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
+VIEW_RATIO = 1.7  # of the steps of successive copies
+MIN_PICTURE_PX = 70  # px: longer side of the picture below which no coarser copy is made
+MAX_VIEW_PX = 4096  # px: longer side of the finest copy; 1 GB of memory
+MARGIN_PX = 16  # px of white about a copy, at least
+SECOND_LOOK_PX = 96  # px: side of the second look's patches
+SECOND_LOOK_FACES_PX = 30, 40, 52  # px: sides of the face in them
+CENTER_CELLS = slice(3, 9)  # of the 12 cells of a patch
 
 
 class Block(nn.Module):
@@ -112,7 +113,7 @@ def peaks(maps: np.ndarray) -> np.ndarray:
     x, y = (np.array([column, row]) + 0.5 + np.clip([x, y], -2, 2)) * STRIDE
     side = SIDE * np.exp(size.clip(-1.5, 1.5))
     found = np.column_stack([x, y, side, np.degrees(np.arctan2(sine, cosine)), logit[row, column]])
-    return found[(side > KNOWN[0]) & (side < KNOWN[1])]
+    return found[(side > FACE_SIDES_PX[0]) & (side < FACE_SIDES_PX[1])]
 
 
 @functools.cache
@@ -131,11 +132,11 @@ def load(path: str) -> FaceNetwork:
 
 
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
-    """Return the faces of `min_face` px and more, best first. Those that lean further than LEAN are found only if
-    `angles` has an angle beyond it."""
-    turns = (0, 90, 180, 270) if any(abs(angle) > LEAN for angle in angles) else (0,)
+    """Return the faces of `min_face` px and more, best first. Those that lean further than MAX_TILT_DEG are found only
+    if `angles` has an angle beyond it."""
+    turns = (0, 90, 180, 270) if any(abs(angle) > MAX_TILT_DEG for angle in angles) else (0,)
     return non_max_suppression(
-        face for face in scored_candidates(picture, min_face, turns, weights) if face.score >= THRESHOLD
+        face for face in scored_candidates(picture, min_face, turns, weights) if face.score >= FACE_LOGIT
     )
 
 
@@ -154,19 +155,22 @@ def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[
     center, longer = (pyramid.width / 2, pyramid.height / 2), max(pyramid.width, pyramid.height)
     for turn in turns:
         width, height = (pyramid.height, pyramid.width) if turn % 180 else (pyramid.width, pyramid.height)
-        step = max(min_face / SMALLEST, longer / LARGEST)
+        step = max(min_face / MIN_FACE_PX, longer / MAX_VIEW_PX)
         while True:
-            size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN for side in (width, height))
+            size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN_PX for side in (width, height))
             yield View(center, size, step, turn)
-            if longer / step < COARSEST:
+            if longer / step < MIN_PICTURE_PX:
                 break
-            step *= COARSER
+            step *= VIEW_RATIO
 
 
 def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
     """Return the mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
     middle."""
     center, (side, _), tilt = square(face)
-    patches = [pyramid.show(View(center, (PATCH, PATCH), side / close, tilt)) for close in CLOSE]
-    logits = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))[:, 0, MIDDLE, MIDDLE]
-    return float(logits.max((1, 2)).mean())
+    patches = [
+        pyramid.show(View(center, (SECOND_LOOK_PX, SECOND_LOOK_PX), side / face_px, tilt))
+        for face_px in SECOND_LOOK_FACES_PX
+    ]
+    maps = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))
+    return float(maps[:, 0, CENTER_CELLS, CENTER_CELLS].max((1, 2)).mean())

@@ -10,10 +10,10 @@ import numpy as np
 
 from pipeline.faces.boxes import Face, non_max_suppression
 
-COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
-FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
-PART = 4096  # px: a part of a strip that is too long has at least this length
-LARGEST = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
+TURNED_STEP_RATIO = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
+FRAMED_WINDOWS = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
+MIN_PART_PX = 4096  # px: a part of a strip that is too long has at least this length
+MAX_WARP_PX = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
 WHITE = 255  # what lies beyond a picture's edge
 
 
@@ -43,7 +43,7 @@ class Pyramid:
     def __init__(self, pixels: np.ndarray):
         self.width, self.height = pixels.shape[1], pixels.shape[0]
         self._levels = [pixels]  # each half the one before; the first ones, if too large for cv2, are not kept
-        self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / LARGEST)))
+        self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / MAX_WARP_PX)))
         for _ in range(self._first):
             self._levels = [_half(self._levels[0])]
 
@@ -72,15 +72,15 @@ def detection_views(width: int, height: int, smallest: float, window: int, angle
     """Return the copies of a picture of that size in which a detector with that window finds faces of `smallest` px and
     more: upright, turned by each of `angles`, and small with a white frame. All in px."""
     center, longer = (width / 2, height / 2), max(width, height)
-    step = max(smallest / window, longer / LARGEST)
+    step = max(smallest / window, longer / MAX_WARP_PX)
 
     def whole(step: float, angle: float = 0.0, room: float = 1.0) -> View:
         cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
         size = (width * cos + height * sin) * room / step, (width * sin + height * cos) * room / step
         return View(center, (max(1, round(size[0])), max(1, round(size[1]))), step, angle)
 
-    turned = [whole(step * COARSER, angle) for angle in angles]
-    return [whole(step), *turned, whole(longer / (FRAMED * window), room=2.0)]
+    turned = [whole(step * TURNED_STEP_RATIO, angle) for angle in angles]
+    return [whole(step), *turned, whole(longer / (FRAMED_WINDOWS * window), room=2.0)]
 
 
 def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -97,7 +97,7 @@ def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray],
     return np.concatenate(seen)
 
 
-def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
+def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
     """Return the faces that `find` finds in a strip, (H, W, 3) and too long for cv2, best first.
 
     It is searched in parts, each of which overlaps the next by the strip's shorter side: every face is whole in one."""
@@ -106,7 +106,7 @@ def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_
     if shorter < min_face:
         return []
     found = []
-    for start, end, first, last in parts(longer, shorter):
+    for start, end, first, last in split_strip(longer, shorter):
         part = picture[:, start:end] if is_wide else picture[start:end]
         for face in find(np.ascontiguousarray(part)):
             shift = (start, 0, start, 0) if is_wide else (0, start, 0, start)
@@ -117,10 +117,10 @@ def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_
     return non_max_suppression(found)
 
 
-def parts(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
+def split_strip(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
     """Yield (start, end, first, last) of each part of a strip, px along it. Faces with centres from `first` to `last`
     are taken from this part."""
-    length = min(longer, max(PART, 2 * shorter))
+    length = min(longer, max(MIN_PART_PX, 2 * shorter))
     count = max(1, math.ceil((longer - shorter) / (length - shorter)))
     starts = [round(number * (longer - length) / max(1, count - 1)) for number in range(count)]
     middles = [(start + length + following) / 2 for start, following in itertools.pairwise(starts)]

@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.manifest import HAIR_COLORS
 
-BLUR = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
-LIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
-REAL = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
+NAME_SPREAD = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
+LIGHTNESS_WEIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
+MAX_HAIR_DISTANCE = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
 
 
 class LabRegion(NamedTuple):
@@ -109,7 +109,9 @@ def distances(lab: np.ndarray) -> np.ndarray:
         turn = min(abs((hue - end + 180) % 360 - 180) for end in place.hue)
         is_inside = (hue - low) % 360 <= high - low
         aside = 0.0 if is_inside else 2 * math.sin(math.radians(min(turn, 90)) / 2) * chroma
-        return math.hypot(aside, _outside(chroma, place.chroma), LIGHT * _outside(lightness, place.lightness))
+        return math.hypot(
+            aside, _outside(chroma, place.chroma), LIGHTNESS_WEIGHT * _outside(lightness, place.lightness)
+        )
 
     return np.array([min(map(beyond, PLACES[name])) for name in HAIR_COLORS])
 
@@ -121,7 +123,7 @@ def _outside(value: float, ends: tuple[float, float]) -> float:
 def shares(lab: np.ndarray) -> np.ndarray:
     """Return (9,), summing to 1: the share of people who call the colour by each name."""
     squares = np.square(distances(lab))
-    likely = np.exp((squares.min() - squares) / (2 * BLUR**2))
+    likely = np.exp((squares.min() - squares) / (2 * NAME_SPREAD**2))
     return likely / likely.sum()
 
 
@@ -141,5 +143,5 @@ def any_color(rng: np.random.Generator) -> np.ndarray:
     """Return a random colour that hair may have, also one between the names; CIELAB."""
     while True:
         lab = to_lab(rng.random(3)).astype(float)
-        if distances(lab).min() < REAL:
+        if distances(lab).min() < MAX_HAIR_DISTANCE:
             return lab

@@ -31,11 +31,11 @@ def color_scores(picture: np.ndarray, face: Face) -> list[float]:
     """Return nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is
     left to 1 is that of none."""
     patch = crop(picture, face, size=PATCH, box_scale=2.0)
-    both = [_probabilities(normalised(view), _weights()) for view in (patch, patch[:, ::-1])]
+    both = [_probabilities(normalize(view), _weights()) for view in (patch, patch[:, ::-1])]
     return [float(share) for share in np.mean(both, axis=0)[:-1]]
 
 
-def normalised(patch: np.ndarray) -> np.ndarray:
+def normalize(patch: np.ndarray) -> np.ndarray:
     """Return (…, 3) uint8 RGB as (…, 3) float32: CIELAB, about -1..1."""
     return (to_lab(np.float32(patch) / 255) - np.array(_CENTER, np.float32)) / np.array(_RANGE, np.float32)
 
@@ -45,7 +45,7 @@ class Bin(NamedTuple):
 
     confidence: float
     """Mean probability of the likeliest name."""
-    right: float
+    accuracy: float
     """Share of the faces whose likeliest name is the right one."""
     faces: int
 
@@ -58,12 +58,12 @@ def reliability() -> list[Bin]:
         with safe_open(WEIGHTS, "np") as file:
             return [Bin(*row) for row in json.loads(file.metadata()["about"])["reliability"]]
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
 
 
 def calibration_error(bins: list[Bin]) -> float:
     """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
-    return sum(abs(bin.confidence - bin.right) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
+    return sum(abs(bin.confidence - bin.accuracy) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def version() -> str:
     try:
         return f"{VERSION}.{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
     except OSError as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
 
 
 @functools.cache
@@ -83,11 +83,11 @@ def _weights() -> dict[str, np.ndarray]:
         weights = {name: array.astype(np.float64) for name, array in load_file(WEIGHTS).items()}
         _probabilities(np.zeros((PATCH, PATCH, 3)), weights)  # all of them are there, and fit
     except (OSError, SafetensorError, LookupError, ValueError) as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
     return weights
 
 
-def _not_ours(error: Exception) -> UserError:
+def _weights_error(error: Exception) -> UserError:
     return UserError(WEIGHTS, repr(error)[:200], "the weights that this package ships", "install it again")
 
 
@@ -97,7 +97,7 @@ def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     for name in ("color.0", "color.2"):
         colors = np.maximum(colors @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"], 0)
     for name, stride, dilation in (("first", 2, 1), ("second", 2, 1), ("third", 1, 2), ("fourth", 1, 4)):
-        x = np.maximum(_convolved(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
+        x = np.maximum(_convolve(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
     look = x @ weights["look.weight"][0, :, 0, 0] + weights["look.bias"] + weights["place"][0]
     hair = 1 / (1 + np.exp(-look))  # (CELLS, CELLS)
     there, elsewhere = (
@@ -111,7 +111,7 @@ def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     return likely / likely.sum()
 
 
-def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
+def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
     """Return (H / stride, W / stride, O) of (H, W, C) * (O, C, K, K), with zeros beyond the edges."""
     reach = dilation * (weight.shape[-1] // 2)
     padded = np.pad(x, [(reach, reach)] * 2 + [(0, 0)])

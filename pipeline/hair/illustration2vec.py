@@ -47,7 +47,7 @@ THRESHOLD = 0.25  # probability above which a tag is plausible
 WIDTHS = ((64,), (128,), (256, 256), (512, 512), (512, 512), (1024, 1024, 1024))  # of each stage's convolutions
 SIDE = 224  # px: 7 × 2⁵, so that every halving comes out even
 MEAN = (164.76139251, 167.47864617, 181.13838569)  # blue, green, red, 0..255
-MOST_TAG_BYTES = 1 << 20  # the list has 30 kB
+MAX_TAG_LIST_BYTES = 1 << 20  # the list has 30 kB
 BATCH = 16  # pictures at once: 0.4 GB of activations
 
 # Which tags of the list say which of the nine: its part of `hair.HAIR_TAGS`. It spells grey in one of the two ways.
@@ -99,11 +99,11 @@ def prepare(pictures: Sequence[Picture]) -> Tensor:
     training pictures were; channels blue, green, red, less their means."""
     pixels = np.empty((len(pictures), SIDE, SIDE, 3), np.float32)
     for row, picture in zip(pixels, pictures, strict=True):
-        row[:] = _squashed(picture)[:, :, ::-1] - MEAN
+        row[:] = _resize(picture)[:, :, ::-1] - MEAN
     return torch.from_numpy(pixels).movedim(3, 1)
 
 
-def _squashed(picture: Picture) -> np.ndarray:
+def _resize(picture: Picture) -> np.ndarray:
     pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture, np.float32)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
@@ -170,14 +170,14 @@ class Illustration2Vec:
 
     def tag_faces(self, crops: Sequence[Picture], threshold: float = THRESHOLD) -> list[FaceTags]:
         """Return the hair scores and the tags of each crop of a face."""
-        said = []
+        results = []
         for row in self.probabilities(crops):
             general = dict(self._top(row, "general"))
             nine = [max(general.get(tag, 0.0) for tag in HAIR_TAGS[color]) for color in HAIR_COLORS]
             likely = [tag for kind in KINDS if kind != "rating" for tag, p in self._top(row, kind) if p > threshold]
             tags = list(dict.fromkeys(tag.replace(" ", "_") for tag in likely))
-            said.append(FaceTags([score / max(1.0, sum(nine)) for score in nine], tags))
-        return said
+            results.append(FaceTags([score / max(1.0, sum(nine)) for score in nine], tags))
+        return results
 
     def _outputs(self, pictures: Sequence[Picture]) -> np.ndarray:
         # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
@@ -197,14 +197,14 @@ class Illustration2Vec:
 def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illustration2Vec:
     """Return the tagger with the files that the user supplied. Raise UserError if they are missing, with where to get
     and to put them, or damaged."""
-    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     return make_i2v_with_torch(weights, tags, device)
 
 
 def digest(folder: Path | None = None) -> str:
     """Return the digest of the weights and tags that `load` would load. Raise UserError if one of them is missing or
     fails `caffemodel.check`."""
-    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     with torch.device("meta"):
         caffemodel.check(weights, Tagger())
     causes = [caffemodel.sha256(weights), *read_tags(tags)]
@@ -226,10 +226,10 @@ def make_i2v_with_torch(
 def read_tags(path: Path) -> list[str]:
     """Return the 1,539 names of tag_list.json, gzipped or not. Raise UserError."""
     try:
-        data = path.read_bytes() if path.stat().st_size < MOST_TAG_BYTES else b""
+        data = path.read_bytes() if path.stat().st_size < MAX_TAG_LIST_BYTES else b""
         if data.startswith(b"\x1f\x8b"):  # gzip's first bytes
             with gzip.open(io.BytesIO(data)) as unpacked:
-                data = unpacked.read(MOST_TAG_BYTES)
+                data = unpacked.read(MAX_TAG_LIST_BYTES)
         tags = json.loads(data)
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise ValueError("no list of names")

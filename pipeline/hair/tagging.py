@@ -222,7 +222,7 @@ def version_of(tagger: str, folder: Path | None) -> list:
     asked = tagger_chain(tagger, folder)
     versions: list = [VERSION, color_version(), *asked]
     if "i2v" in asked:
-        assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
+        assets.find_all(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
         from pipeline.hair import illustration2vec  # imports torch
 
         versions.append(illustration2vec.digest(folder))

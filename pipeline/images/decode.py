@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile
 from pipeline.errors import UserError
 from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
-from pipeline.parallel import is_want_of_memory
+from pipeline.parallel import is_out_of_memory
 
 MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 700 MB to decode
 MAX_COPIED_PIXELS = 64_000_000  # of formats whose decoders keep several copies: 1 GB
@@ -58,12 +58,12 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
     if not data:
         raise Rejected("empty", "")
     try:
-        reduced, profile = containers.reduced(data)
+        stripped, profile = containers.strip_unneeded(data)
         try:
-            return _decode(reduced, profile)
+            return _decode(stripped, profile)
         except Rejected as rejected:
             if rejected.args[0] in ("not_an_image", "truncated"):
-                for candidate in _candidates(reduced, rejected.args[0]):
+                for candidate in _repair_candidates(stripped, rejected.args[0]):
                     with contextlib.suppress(Rejected):
                         return _decode(candidate, profile)
             raise
@@ -71,13 +71,13 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
         raise Rejected("too_costly", str(error)) from error
 
 
-def _candidates(data: bytes, reason: str) -> Iterator[bytes]:
+def _repair_candidates(data: bytes, reason: str) -> Iterator[bytes]:
     """Yield what may be decoded in place of a file that was rejected for that reason, and shows the same pixels."""
     is_jpeg = data.startswith(containers.JPEG_MAGIC)
     if not is_jpeg or reason == "not_an_image":
-        data = containers.repaired(data) or b""
+        data = containers.strip_metadata(data) or b""
         yield data
-    if is_jpeg and (whole := _with_end_marker(data)):
+    if is_jpeg and (whole := _complete_jpeg(data)):
         yield whole
 
 
@@ -96,7 +96,7 @@ def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
         del picture
         return np.ascontiguousarray(_TURNS[turn](pixels)) if turn in _TURNS else pixels, format_
     except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):  # not a property of the picture: must not be cached
+        if is_out_of_memory(error):  # not a property of the picture: must not be cached
             raise MemoryError from error
         raise Rejected("truncated", error_text(error)) from error
 
@@ -106,9 +106,9 @@ def _open_image(data: bytes) -> ImageFile.ImageFile:
     try:
         picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):
+        if is_out_of_memory(error):
             raise MemoryError from error
-        name = containers.name_of_other(data)
+        name = containers.unsupported_format(data)
         detail = f"{name}, which is not decoded here; {_CURE}" if name else error_text(error)
         raise Rejected("not_an_image", detail) from error
     pixels = picture.width * picture.height
@@ -121,7 +121,7 @@ def _open_image(data: bytes) -> ImageFile.ImageFile:
     return picture
 
 
-def _with_end_marker(data: bytes) -> bytes | None:
+def _complete_jpeg(data: bytes) -> bytes | None:
     """Return the JPEG with an end marker if that is all that it lacks, else None."""
     endings, seen = containers.jpeg_endings(data), set()
     for ending in endings:
@@ -226,7 +226,7 @@ def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = 
     """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white. `profile`: its ICC profile;
     `is_opaque`: what looks like transparency is none."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _eight_bits(picture)
+        picture = _to_8_bits(picture)
     if picture.width * picture.height <= STRIP_PIXELS:
         return np.asarray(_flatten(picture, profile, is_opaque))
     pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
@@ -259,7 +259,7 @@ def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Im
     return colors if colors.mode == "RGB" else colors.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _to_8_bits(picture: Image.Image) -> Image.Image:
     """Return grey of 8 bits, from 16 or 32 bits or floats, the transparent value white. Pillow's convert() would clip
     instead of scale."""
     values = np.asarray(picture)

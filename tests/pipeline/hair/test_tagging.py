@@ -224,7 +224,7 @@ def test_numpy_does_what_torch_has_learned():
     network = HairTagger(Config.width, Config.hidden)
     network.load_state_dict(weights)
     patches = np.random.default_rng(0).integers(0, 256, (8, hair_color.PATCH, hair_color.PATCH, 3), np.uint8)
-    x = hair_color.normalised(patches)
+    x = hair_color.normalize(patches)
     with torch.no_grad():
         names, _ = network(torch.from_numpy(x).movedim(3, 1))
     ours = np.stack([hair_color._probabilities(patch, hair_color._weights()) for patch in x])
