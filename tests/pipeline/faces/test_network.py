@@ -140,7 +140,7 @@ def test_a_view_shows_a_face_where_it_says():
     for _ in range(12):
         view = random_view(rng, 256, face, 128)
         (where,) = view.transform(face)
-        crop = face_crops.shown(np.random.default_rng(0), picture, view, 128)[..., 0]
+        crop = face_crops.render(np.random.default_rng(0), picture, view, 128)[..., 0]
         mirrors.add(view.mirror)
         if (np.abs(where[:2] - 64) < 40).all():
             row, column = np.unravel_index(crop.argmin(), crop.shape)
