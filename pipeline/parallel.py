@@ -1,4 +1,4 @@
-"""`map_items`: a function over many items on all cores, with what was done before remembered.
+"""Apply a function to many items on all cores (`map_items`), with cached results (`cached_map`).
 
 joblib's loky runs the chunks here; `joblib.parallel_config(backend="dask")` around the same call runs them on Dask.
 """
@@ -28,10 +28,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data root, and run again"
-_WANT_OF_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory")  # of Pillow, torch and libc
+# Parts of the errors of Pillow, torch and libc.
+_OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
-BATCH = 4096  # items whose remembered results are held at once
-MAX_HELD_BYTES = 128 << 20  # that the items of a batch may hold
+BATCH = 4096  # items whose cached results are in memory at once
+MAX_BATCH_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 
@@ -39,10 +40,10 @@ logger = logging.getLogger("luigi-interface")
 
 
 def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) -> Iterator[R]:
-    """function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
+    """Yield function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
 
-    `jobs` processes, 0: one per core. A handful of items is done right here: a pool takes longer to start.
-    Raises UserError if a worker dies, as it does when memory runs out."""
+    `jobs`: number of processes, 0 for one per core. Fewer than CHUNK items are done in this process: a pool takes
+    longer to start. Raise UserError if a worker dies, as it does when memory runs out."""
     items = iter(items)
     first = list(itertools.islice(items, CHUNK))
     if len(first) < CHUNK or jobs == 1:
@@ -55,8 +56,8 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     all_items = itertools.chain(first, items)
+    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
     parallel = functools.partial(
         Parallel, n_jobs=jobs or -1, batch_size=1, initializer=end_with_parent, initargs=(os.getpid(),)
     )
@@ -83,7 +84,7 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
         raise UserError(
             "--jobs", "there was not enough memory for a picture", "more of it", "use fewer jobs"
         ) from error
-    _give_back_memory()
+    _release_memory()
     return results
 
 
@@ -132,10 +133,10 @@ def _libc() -> ctypes.CDLL | None:
     return ctypes.CDLL("libc.so.6") if platform.libc_ver()[0] == "glibc" else None
 
 
-def _give_back_memory() -> None:
-    """Freed pictures go back to the system. Left alone, glibc's heap grows with each larger picture that comes by."""
-    if _libc():
-        _libc().malloc_trim(0)
+def _release_memory() -> None:
+    """Return freed memory to the system: glibc's heap would keep the size of the largest picture so far."""
+    if libc := _libc():
+        libc.malloc_trim(0)
 
 
 def cached_map(
@@ -145,27 +146,27 @@ def cached_map(
     *,
     what: str,
     jobs: int = 0,
-    still: Callable[[R], bool] = lambda value: True,
-    held_bytes: Callable[[T], int] = lambda item: 0,
+    is_valid: Callable[[R], bool] = lambda value: True,
+    item_bytes: Callable[[T], int] = lambda item: 0,
 ) -> Iterator[tuple[str, R]]:
-    """(key, function(item)) for each (key, item), in any order; what `memory` holds is not done again.
+    """Yield (key, function(item)) for each (key, item), in any order; results that `memory` has are not computed again.
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
-    too, its result is None, and is not remembered. Other results are JSON values. `what` names the items in the
-    progress bar; `still` says of a remembered result whether the files it speaks of are there; `held_bytes`, how
-    many bytes an item holds in memory."""
+    too, its result is None, and is not cached. Other results are JSON values. `what` names the items in the
+    progress bar; `is_valid`: whether a cached result can be used, as its files are there; `item_bytes`: how
+    many bytes an item takes in memory."""
     items, progress = iter(items), Progress(what)
-    while batch := _batch(items, held_bytes):
+    while batch := _batch(items, item_bytes):
         unknown = []
         for key, item in batch:
             value = memory.get(key)
-            if value is None or not still(value):
+            if value is None or not is_valid(value):
                 unknown.append((key, item))
             else:
                 yield key, value
         keyed, failed = _Keyed(function), []
-        small = [pair for pair in unknown if held_bytes(pair[1]) <= MAX_SENT_BYTES]
-        large = [pair for pair in unknown if held_bytes(pair[1]) > MAX_SENT_BYTES]
+        small = [pair for pair in unknown if item_bytes(pair[1]) <= MAX_SENT_BYTES]
+        large = [pair for pair in unknown if item_bytes(pair[1]) > MAX_SENT_BYTES]
         for key, value in itertools.chain(map_items(keyed, small, jobs=jobs), map_items(keyed, large, jobs=1)):
             if value is None:
                 failed.append(key)
@@ -174,7 +175,7 @@ def cached_map(
             progress.advance()
             yield key, value
         if failed:
-            _give_back_memory()
+            _release_memory()
         items_of = dict(unknown) if failed else {}
         for key, value in map_items(keyed, [(key, items_of[key]) for key in failed], jobs=1):
             if value is not None:
@@ -185,13 +186,13 @@ def cached_map(
     progress.close()
 
 
-def _batch(items: Iterator[tuple[str, T]], held_bytes: Callable[[T], int]) -> list[tuple[str, T]]:
-    """Return the next BATCH items, fewer once they hold MAX_HELD_BYTES."""
-    batch, held = [], 0
+def _batch(items: Iterator[tuple[str, T]], item_bytes: Callable[[T], int]) -> list[tuple[str, T]]:
+    """Return the next BATCH items, fewer once they hold MAX_BATCH_BYTES."""
+    batch, size = [], 0
     for key, item in itertools.islice(items, BATCH):
         batch.append((key, item))
-        held += held_bytes(item)
-        if held >= MAX_HELD_BYTES:
+        size += item_bytes(item)
+        if size >= MAX_BATCH_BYTES:
             break
     return batch
 
@@ -207,13 +208,15 @@ class _Keyed:
         try:
             return key, self.function(item)
         except Exception as error:
-            if is_want_of_memory(error):
+            if is_out_of_memory(error):
                 return key, None
             raise
 
 
-def is_want_of_memory(error: Exception) -> bool:
-    """Return whether that is why an item failed, in whatever words a library says so."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an item failed for want of memory: libraries raise different errors for it."""
     is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
-    is_other = isinstance(error, (OSError, RuntimeError)) and any(words in str(error) for words in _WANT_OF_MEMORY)
+    is_other = isinstance(error, (OSError, RuntimeError)) and any(
+        words in str(error) for words in _OUT_OF_MEMORY_MESSAGES
+    )
     return isinstance(error, MemoryError) or is_cv2 or is_other

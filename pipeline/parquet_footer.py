@@ -7,7 +7,7 @@ https://github.com/apache/parquet-format, parquet.thrift, in Thrift's compact pr
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 MAX_DEPTH = 16
 PAGE_HEADER_BYTES = (256, 1 << 16)  # that are read of a page's header; more if they do not hold it
@@ -40,10 +40,10 @@ def chunks(footer: bytes) -> Iterator[Chunk]:
             for chunk in group[_GROUP_COLUMNS]:
                 column = chunk[_CHUNK_METADATA]
                 path = b".".join(column[_COLUMN_PATH]).decode()
-                sizes = (int(column[name]) for name in (_COLUMN_VALUES, _COLUMN_UNCOMPRESSED))
+                values, unpacked = int(column[_COLUMN_VALUES]), int(column[_COLUMN_UNCOMPRESSED])
                 starts = (int(column.get(name) or 0) for name in (_COLUMN_DATA_PAGES, _COLUMN_DICTIONARY_PAGE))
                 start = min(filter(None, starts), default=0)
-                yield Chunk(path, *sizes, start, int(column[_COLUMN_COMPRESSED]))
+                yield Chunk(path, values, unpacked, start, int(column[_COLUMN_COMPRESSED]))
     except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ValueError(f"its footer is damaged ({type(error).__name__})") from error
 
@@ -84,7 +84,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("its footer is damaged (a number)")
 
 
-def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
+def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     """Return the value of that kind at `at`, structs as {number of the field: value}, and where the next begins."""
     if depth > MAX_DEPTH:
         raise ValueError("its footer is damaged (depth)")

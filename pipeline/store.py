@@ -26,8 +26,8 @@ from pipeline.stored import parse_json
 
 logger = logging.getLogger("luigi-interface")
 
-NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)  # what file systems without them say
-FLUSH_SECONDS = 1.0  # what a kill may cost: results since the last flush are computed again
+NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)  # errors of file systems without hard links
+FLUSH_INTERVAL_S = 1.0  # results since the last flush are lost if the process is killed
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Store:
 
     def lock(self, name: str) -> FileLock:
         """Return a lock between processes; the operating system frees it when its holder dies."""
-        return FileLock(self.work / f"{name}.lock")
+        return FileLock(str(self.work / f"{name}.lock"))
 
     @contextlib.contextmanager
     def memory(self, name: str, shape: object) -> Iterator["ResultCache"]:
@@ -152,8 +152,8 @@ class ResultCache:
         try:
             connection.text_factory = bytes  # what is no UTF-8 is for `parse_json` to find
             connection.execute("PRAGMA trusted_schema=OFF")
-            held = connection.execute("SELECT sql FROM sqlite_master").fetchall()
-            if held not in ([], [(_RESULTS.encode(),)]):
+            tables = connection.execute("SELECT sql FROM sqlite_master").fetchall()
+            if tables not in ([], [(_RESULTS.encode(),)]):
                 raise sqlite3.DatabaseError("it has other tables")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -165,8 +165,8 @@ class ResultCache:
         return connection
 
     def _recreate(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-        """Drop the damaged database and open an empty one, with the lock held; or open the one that another process has
-        begun since. Raises UserError if the error is of the machine."""
+        """Drop the damaged database and open an empty one, with the lock held; or open the one that another process
+        has created since. Raise UserError if the error is not damage (see `is_damage`)."""
         if self._inode not in (None, self._file.stat().st_ino if self._file.exists() else None):
             return self._connect()
         if not is_damage(error):
@@ -196,9 +196,9 @@ class ResultCache:
             return None
 
     def set(self, key: str, value) -> None:
-        """Store a value; it is on disk FLUSH_SECONDS later, at the next call."""
+        """Store a value; it is on disk FLUSH_INTERVAL_S later, at the next call."""
         self._unwritten.append((self._name, key, json.dumps(value)))
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+        if time.monotonic() - self._flushed > FLUSH_INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:

@@ -50,7 +50,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def check(value: object, shape: object, where: str = "the value") -> None:
+def check(value: Any, shape: object, where: str = "the value") -> None:
     """Raise ValueError unless `value`, parsed from JSON, has the shape.
 
     A shape is a type (`str`, `int` of 64 bits, `float`, `bool`), None, a compiled pattern that a whole string matches,

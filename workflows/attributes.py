@@ -41,7 +41,7 @@ class LearnAttributes(OfHairColor):
         from models.sampling import attributes, save
         from pipeline.hair import tagging as hair
 
-        if self.learned:
+        if self.label_counts:
             raise UserError(
                 self.run_folder,
                 "is conditioned on hair colour, so z does not encode it",
@@ -108,7 +108,7 @@ class ApplyAttributes(FromRun):
     @property
     def file(self) -> Path:
         """Return the file that is written last."""
-        return self.named(self.attribute, self.strength, self.noise, self.seed, self.count)
+        return self.generated_file(self.attribute, self.strength, self.noise, self.seed, self.count)
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""

@@ -92,7 +92,7 @@ class EvaluateGAN(OfHairColor):
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
         save.save_png(generated / "neighbours.png", neighbours, **about)
-        if colors := latent.learned_colors(self.learned):
+        if colors := latent.learned_colors(self.label_counts):
             box_scale = self.settings["dataset"]["box_scale"]
             rates, counts = evaluate.hair_accuracy(
                 evaluate.color_generator(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
@@ -105,16 +105,16 @@ class EvaluateGAN(OfHairColor):
         """Return the conditions (N, T) of the reference, without labels that the run never saw; None for a DCGAN."""
         from models.data.labels import conditions
 
-        if not self.learned:
+        if not self.label_counts:
             return None
         found = conditions(self.reference.split("train"), network.labels)
-        found *= [self.learned[label] > 0 for label in network.labels]
+        found *= [self.label_counts[label] > 0 for label in network.labels]
         found = found[found.any(1)]
         if not len(found):
             raise UserError(
                 self.reference.folder,
                 "no face has a label that the run learned",
-                " ".join(label for label, count in self.learned.items() if count),
+                " ".join(label for label, count in self.label_counts.items() if count),
                 "give another --dataset",
             )
         return found

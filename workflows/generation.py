@@ -46,7 +46,7 @@ class GenerateFaces(OfHairColor):
     @property
     def file(self) -> Path:
         """Return the file that is written last."""
-        return self.named("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
+        return self.generated_file("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""
@@ -55,11 +55,11 @@ class GenerateFaces(OfHairColor):
         from models.sampling import save
         from models.sampling.images import BATCH_SIZE, generate_images, grid
 
-        folder = self.named("faces", self.hair_color, _name_part(self.truncation)).with_suffix("")
+        folder = self.generated_file("faces", self.hair_color, _name_part(self.truncation)).with_suffix("")
         shown: list[np.ndarray] = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + BATCH_SIZE] for start in range(0, self.count, BATCH_SIZE)):
-            asked = self.asked("--hair-color", self.hair_color, list(seeds))
+            asked = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
             pictures = generate_images(network, z, *self.conditions(network, asked))
             shown += list(pictures[: MAX_ON_SHEET - len(shown)])
@@ -95,7 +95,7 @@ class InterpolateLatents(OfHairColor):
     @property
     def file(self) -> Path:
         """Return the file that is written last."""
-        return self.named("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
+        return self.generated_file("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""
@@ -105,9 +105,9 @@ class InterpolateLatents(OfHairColor):
         from models.sampling import save
         from models.sampling.images import generate_images, grid
 
-        asked = self.asked("--hair-color", self.hair_color, [self.start])
+        asked = self.mixtures_of("--hair-color", self.hair_color, [self.start])
         if self.end_hair_color:
-            asked += self.asked("--end-hair-color", self.end_hair_color, [self.end])
+            asked += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
         else:
             asked *= 2
         ends = [latent.sample_latents(network, [self.start, self.end]), *self.conditions(network, asked)]
@@ -136,7 +136,7 @@ class SweepHairColors(OfHairColor):
     @property
     def file(self) -> Path:
         """Return the file that is written last."""
-        return self.named("hair-colors", self.seed, self.count, _name_part(self.truncation))
+        return self.generated_file("hair-colors", self.seed, self.count, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""

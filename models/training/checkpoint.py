@@ -88,7 +88,7 @@ def read(path: Path) -> dict:
     try:
         check_regular(path)
         _check_archive(path)
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(path, "there is no such file", "a checkpoint", "train that run first") from None
     except Exception as error:  # torch raises anything at damaged bytes

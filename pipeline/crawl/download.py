@@ -27,7 +27,7 @@ def download_image(
 
     `urls` maps the file's addresses, the best first, to where each is fetched; `blocked` holds sha256 of files that are
     not stored. Raise HostUnavailable or BlockedByHost for a host of `own`: nothing is left to fetch then."""
-    if image.sha256 and (existing := images.kept(store, image.sha256)):
+    if image.sha256 and (existing := images.find_original(store, image.sha256)):
         columns = images.examine(existing.read_bytes())
         fetched_at = datetime.fromtimestamp(existing.stat().st_mtime, timezone.utc).isoformat()
         return File(FETCHED, "", columns["image_id"], columns["path"], columns["bytes"], True, fetched_at), columns

@@ -18,8 +18,8 @@ from pipeline.manifest import CLIP_FRAMES, CLIPS, FACES, HAIR_COLORS, IMAGE_DATA
 from pipeline.markup import table_rows
 
 CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
-LARGEST_SIDE = 1 << 20  # px, of a picture that a recipe names
-_PICTURE_SIDES: dict[str, tuple[float, float]] = {"width": (1, LARGEST_SIDE), "height": (1, LARGEST_SIDE)}
+MAX_SIDE_PX = 1 << 20  # px, of a picture that a recipe names
+_PICTURE_SIDES: dict[str, tuple[float, float]] = {"width": (1, MAX_SIDE_PX), "height": (1, MAX_SIDE_PX)}
 
 
 class Kind(NamedTuple):

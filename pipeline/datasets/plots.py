@@ -79,7 +79,7 @@ def reliability_chart(bins: list[Bin]) -> Image.Image:
 
     for bin in bins:
         low = min(int(10 * bin.confidence), 9) / 10
-        draw.rectangle((*at(low, bin.right), *at(low + 0.1, 0)), fill="#9db9e8", outline="#4a7fd0")
+        draw.rectangle((*at(low, bin.accuracy), *at(low + 0.1, 0)), fill="#9db9e8", outline="#4a7fd0")
         draw.text(at(low + 0.005, 0.045), f"{bin.faces}", "#333333", font)
     draw.line((*at(0, 0), *at(1, 1)), fill="#c8382f", width=2)
     draw.rectangle((*at(0, 1), *at(1, 0)), outline="#888888")

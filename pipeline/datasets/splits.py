@@ -47,9 +47,9 @@ def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs:
     Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
     crop of the other."""
     files = {key: store.root / path for key, path in rows_of(images, "image_id", "path")}
-    of_picture = components([(key, key) for key in files] + list(near.copies(files, "pictures", store, jobs=jobs)))
+    of_picture = components([(key, key) for key in files] + list(near.find_copies(files, "pictures", store, jobs=jobs)))
     files = {key: crops / path for key, path in rows_of(faces, "face_id", "path")}
-    same_faces = list(near.copies(files, "faces", store, jobs=jobs))
+    same_faces = list(near.find_copies(files, "faces", store, jobs=jobs))
     of_face = components([(key, key) for key in files] + same_faces)
     image_of = dict(rows_of(faces, "face_id", "image_id"))
     group_of = components([*of_picture.items(), *((image_of[a], image_of[b]) for a, b in same_faces)])

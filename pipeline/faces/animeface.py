@@ -15,7 +15,7 @@ from pipeline.faces.views import Pyramid, detection_views, sweep
 
 ANIMEFACE_VERSION = "2.0.3"
 ANIMEFACE_WINDOW = 48  # px: about the smallest face that it finds
-KNOWN_FACE = 0  # the drawn portrait, of seed 0, by which the package is checked
+CHECK_PORTRAIT = 0  # number of the drawn portrait, of seed 0, with which the package is checked
 
 
 def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
@@ -45,14 +45,14 @@ def _animefaces(pixels: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def working_animeface(folder: Path | None) -> str:
+def check_animeface(folder: Path | None) -> str:
     """Return "", as no asset is needed. Raise UserError if the package finds no face, as with Pillow 12 and later."""
     from pipeline.sources.drawn import draw
 
     cure = f"pip install 'animeface=={ANIMEFACE_VERSION}' 'pillow<12'"
     expected = f"the package animeface {ANIMEFACE_VERSION} and a Pillow before 12"
     try:
-        found = _animefaces(np.asarray(draw(0, KNOWN_FACE)[0]))
+        found = _animefaces(np.asarray(draw(0, CHECK_PORTRAIT)[0]))
     except ImportError as error:
         raise UserError("--detector", f"animeface is not installed: {error}", expected, cure) from error
     if not len(found):

@@ -20,8 +20,8 @@ class Face(NamedTuple):
 
 def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
     """Return the face of this centre and side, px, its tilt brought to -180..180 degrees."""
-    box = tuple(round(float(value), 2) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
-    return Face(box, round((float(tilt) + 180) % 360 - 180, 1), float(score))
+    x0, y0, x1, y1 = (round(float(end), 2) for end in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
+    return Face((x0, y0, x1, y1), round((float(tilt) + 180) % 360 - 180, 1), float(score))
 
 
 def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
@@ -37,18 +37,18 @@ def overlap(a: Face, b: Face) -> bool:
     """Return whether the two tilted squares share more than half of the smaller one.
 
     Unlike IoU, this also holds for a small square inside a large one."""
-    squares = [square(face) for face in (a, b)]
-    (center_a, (side_a, _), _), (center_b, (side_b, _), _) = squares
+    square_a, square_b = square(a), square(b)
+    (center_a, (side_a, _), _), (center_b, (side_b, _), _) = square_a, square_b
     if math.dist(center_a, center_b) >= (side_a + side_b) / math.sqrt(2):  # their corners do not reach each other
         return False
-    kind, corners = cv2.rotatedRectangleIntersection(*squares)
+    kind, corners = cv2.rotatedRectangleIntersection(square_a, square_b)
     if kind == cv2.INTERSECT_NONE:
         return False
-    smaller = min(side**2 for _, (side, _), _ in squares)
+    smaller = min(side_a**2, side_b**2)
     return cv2.contourArea(cv2.convexHull(corners)) > 0.5 * smaller
 
 
-def square(face: Face) -> tuple:
+def square(face: Face) -> tuple[tuple[float, float], tuple[float, float], float]:
     """Return the face as a rotated rectangle of OpenCV: centre and size, px, and degrees."""
     x0, y0, x1, y1 = face.box
     return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt

@@ -22,7 +22,7 @@ REFINE_FACE_PX = 56  # px: a face in the refinement; the cascade steps more fine
 REFINE_ANGLES_DEG = range(-45, 46, 15)  # degrees; the cascade finds faces up to about 30 degrees off
 REFINE_VIEW_PX = 98  # px of the refinement: the largest window, and a fifth of the face to move on either side
 REFINE_WINDOWS_PX = 40, 76  # px: 0.7 to 1.35 of the face
-MAX_WINDOWS = 16_000  # windows that are gathered: those of some 2,000 faces; 256 MB
+MAX_WINDOWS = 16_000  # windows that are clustered: those of some 2,000 faces; 256 MB
 MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face
 
 
@@ -37,18 +37,18 @@ def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | Non
     `angles`: degrees of the turned views, None for one upright pass. `asset`: path of the cascade's XML file."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if angles is None:
-        return _plain(grey, min_face, _cascade(asset))
+        return _detect_upright(grey, min_face, _cascade(asset))
     pyramid = Pyramid(cv2.equalizeHist(grey))
     windows = functools.partial(_windows, _cascade(asset), sides=(WINDOW, 0), ratio=COARSE_RATIO)
     wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles)
     found: list[Face] = []
-    for likely in _proposals(sweep(pyramid, wanted, windows)):
-        if not any(overlap(likely, other) for other in found):
-            found += _refine(pyramid, likely, _cascade(asset))
+    for proposal in _propose(sweep(pyramid, wanted, windows)):
+        if not any(overlap(proposal, other) for other in found):
+            found += _refine(pyramid, proposal, _cascade(asset))
     return non_max_suppression(face for face in found if is_wanted(face, min_face))
 
 
-def _plain(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
+def _detect_upright(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
     """Return the faces of one upright pass, at the smallest scale at which a face of `min_face` px fills the window.
 
     Most of the time goes into the finest scale."""
@@ -73,16 +73,16 @@ def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple
 
     `sides`: smallest and largest, px, 0 for no limit. The rows are sorted, as OpenCV returns them in thread order."""
     smallest, largest = sides
-    boxes = cascade.detectMultiScale(
+    found = cascade.detectMultiScale(
         pixels, scaleFactor=ratio, minNeighbors=0, minSize=(smallest, smallest), maxSize=(largest, largest)
     )
-    boxes = np.reshape(boxes, (-1, 4))
+    boxes = np.reshape(found, (-1, 4))
     boxes = boxes[np.lexsort(boxes.T)]
     upright, one = np.zeros(len(boxes)), np.ones(len(boxes))
     return np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2], upright, one])
 
 
-def _proposals(windows: np.ndarray) -> list[Face]:
+def _propose(windows: np.ndarray) -> list[Face]:
     """Return one proposed face for each cluster of agreeing windows, the largest clusters first."""
     windows = windows[:: 1 + len(windows) // MAX_WINDOWS]
     agree = np.empty((len(windows), len(windows)), bool)
@@ -112,9 +112,9 @@ def _mean(windows: np.ndarray) -> Face:
     return face_at(x, y, side, math.degrees(math.atan2(np.sin(angles).sum(), np.cos(angles).sum())), len(windows))
 
 
-def _refine(pyramid: Pyramid, likely: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
+def _refine(pyramid: Pyramid, proposal: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
     """Return the proposed face, measured again at one size and seven angles, or nothing if too few windows pass."""
-    center, (side, _), tilt = square(likely)
+    center, (side, _), tilt = square(proposal)
     near = [
         View(center, (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX, tilt + angle)
         for angle in REFINE_ANGLES_DEG

@@ -28,21 +28,21 @@ from pipeline.stored import HEX64, NUMBER
 logger = logging.getLogger("luigi-interface")
 
 CROP_VERSION = 1
-LARGEST_WINDOW = 4096  # px: side of what is cut out at once
+MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:
-    """The values of these columns, row by row."""
+    """Return the values of these columns, row by row."""
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
 def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, rotation: float = 0.0) -> np.ndarray:
-    """(size, size, 3) uint8: the square of `box_scale` × the face's side round its centre, turned so that the face
-    leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its last
-    pixels go on: a plain ground stays plain and no corner is black."""
+    """Return (size, size, 3) uint8: the square of `box_scale` × the face's side round its centre, turned so that the
+    face leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its
+    last pixels are repeated: a plain background stays plain and no corner is black."""
     x0, y0, x1, y1 = face.box
-    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / LARGEST_WINDOW))
+    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
     if shrink > 1:  # far more pixels than are wanted: averages of them will do, and fit into memory
         picture = np.asarray(Image.fromarray(picture).reduce(shrink))
         x0, y0, x1, y1 = (value / shrink for value in face.box)
@@ -56,22 +56,23 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
     if angle:
         # Sample at the original's own density or finer, so that turning blurs nothing, then shrink with the filter.
         dense = size * max(1, math.ceil(1.5 * side / size))
-        window = _turned(window, center_x, center_y, side / dense, angle, dense)
-        box = (0, 0, dense, dense)
+        window = _rotate(window, center_x, center_y, side / dense, angle, dense)
+        box: tuple[float, float, float, float] = (0, 0, dense, dense)
     else:
         box = (center_x - side / 2, center_y - side / 2, center_x + side / 2, center_y + side / 2)
     return np.asarray(Image.fromarray(window).resize((size, size), Image.Resampling.LANCZOS, box=box))
 
 
 def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
-    """picture[y0:y1, x0:x1] where that may lie partly outside, in which case the edge pixels are repeated."""
+    """Return picture[y0:y1, x0:x1], which may lie partly outside: edge pixels are repeated."""
     columns = np.clip(np.arange(x0, x1), 0, picture.shape[1] - 1)
     rows = np.clip(np.arange(y0, y1), 0, picture.shape[0] - 1)
     return np.ascontiguousarray(picture[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns])
 
 
-def _turned(window: np.ndarray, center_x: float, center_y: float, step: float, angle: float, size: int) -> np.ndarray:
-    """(size, size, 3) samples of `window`, `step` px apart, round its point (center_x, center_y)."""
+def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, angle: float, size: int) -> np.ndarray:
+    """Return (size, size, 3) samples of `window`, `step` px apart, turned by `angle` radians round (center_x,
+    center_y)."""
     cos, sin = math.cos(angle) * step, math.sin(angle) * step
     middle = (size - 1) / 2
     from_output = np.array(
@@ -85,7 +86,7 @@ def _turned(window: np.ndarray, center_x: float, center_y: float, step: float, a
 
 
 def _cut_one(image: tuple[str, list[Face]], store: Store, size: int, box_scale: float, rotation: float) -> list[dict]:
-    """Cut one picture's faces into the cache: for each its columns of FACES."""
+    """Cut one picture's faces into the cache. Return the columns of FACES of each crop."""
     path, faces = image
     picture = load(store.root / path)
     return [_keep(crop(picture, face, size=size, box_scale=box_scale, rotation=rotation), store) for face in faces]
@@ -121,7 +122,7 @@ _CROP = {
 
 
 def _is_whole(file: Path, sha256: str) -> bool:
-    """Whether the file is there, with those bytes. One that is damaged is removed: it is cut again."""
+    """Return whether the file is there, with those bytes. Remove it if it is damaged: it is cut again."""
     if has_sha256(file, sha256):
         return True
     if os.path.lexists(file):
@@ -131,7 +132,7 @@ def _is_whole(file: Path, sha256: str) -> bool:
 
 
 def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
-    """image_id -> (path of the original, its faces), in the table's order: a stage decodes each picture once."""
+    """Return {image_id: (path of the original, its faces)}, in the table's order: a stage decodes each picture once."""
     images: dict[str, tuple[str, list[Face]]] = {}
     for image_id, path, box, tilt, score in rows_of(faces, "image_id", "image_path", "box", "tilt", "score"):
         images.setdefault(image_id, (path, []))[1].append(Face(tuple(box), tilt, score))
@@ -139,7 +140,7 @@ def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
 
 
 def image_key(image_id: str, faces: list[Face]) -> str:
-    """What a result about these faces of this picture depends on."""
+    """Return the cache key of results about these faces of this picture."""
     return f"{image_id} {[(*face.box, face.tilt) for face in faces]}"
 
 
@@ -152,24 +153,24 @@ def per_face(
     shape: list,
     what: str,
     jobs: int,
-    still: Callable = bool,
+    is_valid: Callable = bool,
 ) -> list:
-    """work((path, faces of one picture)) -> one result per face, in the table's order, remembered; None of each face
-    of a picture for which there was not enough memory. `shape`: of the results of one picture."""
+    """Return one result per face, in the table's order, of work((path, faces of one picture)); None for each face of a
+    picture for which there was not enough memory. Results are cached; `shape` is that of one picture's results."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     with store.memory(memory_name, shape) as memory:
-        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, still=still))
+        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, is_valid=is_valid))
     return [result for key in images for result in results[key] or [None] * len(images[key][1])]
 
 
 def cut(
     faces: pa.Table, store: Store, *, size: int, box_scale: float, rotation: float, jobs: int = 0
 ) -> tuple[pa.Table, list[dict]]:
-    """Detected faces -> (the same with their crops' columns, rows of FUNNEL). The PNGs lie in the cache.
+    """Return (the detected faces with their crops' columns, rows of FUNNEL). The PNGs are written into the cache.
 
     Two crops of equal bytes are one row, the first's."""
 
-    def still_there(crops: list[dict]) -> bool:
+    def are_stored(crops: list[dict]) -> bool:
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
         return all(whole)  # after each was looked at: all that are damaged are removed
 
@@ -181,7 +182,7 @@ def cut(
         shape=[_CROP],
         what="cutting",
         jobs=jobs,
-        still=still_there,
+        is_valid=are_stored,
     )
     first: dict[str, int] = {}
     for row, result in enumerate(crops):

@@ -3,18 +3,18 @@
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline import assets
 from pipeline.errors import UserError
-from pipeline.faces.animeface import animeface, working_animeface
+from pipeline.faces.animeface import animeface, check_animeface
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.cascade import lbpcascade
 from pipeline.faces.crop import rows_of
-from pipeline.faces.views import LARGEST, in_parts
+from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
@@ -30,9 +30,9 @@ SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120,
 
 
 def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
-    """Our own network, see `face_network`. It sees faces that lean by up to 60 degrees by itself, of any size and
-    tight ones too, so `off` and `fast` are the same to it. For `full` it sees the picture also on its sides and on its
-    head."""
+    """Return the faces that our own network finds, see `faces/network.py`, best first. It finds faces of any size that
+    lean by up to 60 degrees, so `off` and `fast` give the same. For `full`, the picture is also searched turned by 90,
+    180 and 270 degrees."""
     from pipeline.faces import network as face_network  # torch takes long to import, and nothing else here needs it
 
     return face_network.find(picture, min_face, angles or (), asset)
@@ -43,7 +43,7 @@ def _cascade_file(folder: Path | None) -> str:
 
 
 def _network_weights(folder: Path | None) -> str:
-    """They are shipped: what is wrong with them is said when they are read."""
+    """Return the path of the shipped weights; `network.load` checks them."""
     return str(Path(__file__).with_name("network.safetensors"))
 
 
@@ -59,7 +59,7 @@ class Detector(NamedTuple):
 
 DETECTORS = {
     "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
-    "animeface": Detector(animeface, working_animeface, "Apache-2.0"),
+    "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, _network_weights, "MIT"),
 }
 DETECTOR_CHOICES = {
@@ -73,24 +73,24 @@ DETECTOR_CHOICES = {
 
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
-    """The faces that one of DETECTORS, with its asset, sees in a picture: best first."""
+    """Return the faces that one of DETECTORS, with its asset, finds in a picture, best first."""
 
     def look(part: np.ndarray) -> list[Face]:
         return DETECTORS[finder].find(part, min_face, SWEEPS[sweep], asset)
 
-    return in_parts(picture, look, min_face) if max(picture.shape[:2]) > LARGEST else look(picture)
+    return find_in_parts(picture, look, min_face) if max(picture.shape[:2]) > MAX_WARP_PX else look(picture)
 
 
 def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:
-    """What each of several finders found in a picture -> the faces, each with who found it: the first of those that
-    did."""
+    """Return (face, detector) of each face that several detectors found in a picture, with the first of those that
+    found it. `found`: detector -> faces."""
     kept: list[tuple[Face, str]] = []
     for name, faces in found.items():
         kept += [(face, name) for face in faces if not any(overlap(face, other) for other, _ in kept)]
     return kept
 
 
-def _find_one(path: str, store: Store, **settings) -> list[Face]:
+def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
     return find(load(store.root / path), **settings)
 
 
@@ -104,34 +104,34 @@ def detect(
     folder: Path | None = None,
     jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:
-    """IMAGES -> (the columns of FACES known by now, rows of FUNNEL for pictures without a face).
+    """Return (the columns of FACES that detection fills, rows of FUNNEL for pictures without a face).
 
-    `folder` is where assets are looked for first. Raises UserError if there is no face at all."""
+    `images`: IMAGES; `folder`: where assets are looked for first. Raise UserError if there is no face at all."""
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
     failed: set[str] = set()  # image_ids for which there was not enough memory
     for name in DETECTOR_CHOICES[detector]:
-        settings = {"finder": name, "asset": DETECTORS[name].asset(folder), "sweep": sweep, "min_face": min_face}
-        work = functools.partial(_find_one, store=store, **settings)
+        asset = DETECTORS[name].asset(folder)
+        work = functools.partial(_find_one, store=store, finder=name, asset=asset, sweep=sweep, min_face=min_face)
         of_what = f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}"
         with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory:
             pictures = rows_of(images, "image_id", "path")
             known = cached_map(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
             found[name] = {}
             for image_id, faces in known:
-                found[name][image_id] = [Face(tuple(box), *rest) for box, *rest in faces or ()]
+                found[name][image_id] = [Face((x0, y0, x1, y1), *rest) for (x0, y0, x1, y1), *rest in faces or ()]
                 if faces is None:
                     failed.add(image_id)
-    drops, owners, faces = [], [], []
+    drops, owners, rows = [], [], []
     for row, (image_id, source, source_id) in enumerate(rows_of(images, "image_id", "source", "source_id")):
         if image_id in failed:
             drops.append(funnel_row("faces", source, source_id, "out_of_memory", OUT_OF_MEMORY, image_id))
             continue
         here = sorted((*face, name) for face, name in merge({name: of[image_id] for name, of in found.items()}))
         owners += [row] * len(here)
-        faces += here
+        rows += here
         if not here:
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
-    if not faces:
+    if not rows:
         raise UserError(
             f"{len(images)} pictures",
             f"{detector} found no face in them",
@@ -139,5 +139,5 @@ def detect(
             f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})",
         )
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
-    box, tilt, score, finder = (list(column) for column in zip(*faces, strict=True))
+    box, tilt, score, finder = (list(column) for column in zip(*rows, strict=True))
     return with_columns(table, box=box, tilt=tilt, score=score, detector=finder), drops

@@ -1,12 +1,12 @@
-"""A network of our own that sees drawn faces: how it is built, loaded and asked.
+"""The project's own face detection network: its layers, its weights, and its use.
 
 A fully convolutional detector after CenterNet, Zhou, Wang, Krähenbühl: "Objects as Points", 2019,
-https://arxiv.org/abs/1904.07850. Of each cell of 8 × 8 px it says how likely a face's centre lies there, where in it,
-how large the face is and how far it leans. Every other residual block is dilated, so that a cell sees 207 px around it.
+https://arxiv.org/abs/1904.07850. For each cell of 8 × 8 px it predicts whether a face's centre lies there, its place in
+the cell, and the face's size and tilt. Every other residual block is dilated, so that a cell sees 207 px around it.
 
-It learned from what `pipeline.drawing.scenes` draws and from nothing else: `luigi --module workflows
+It was trained on pictures of `pipeline.drawing.scenes` alone: `luigi --module workflows
 TrainFaceDetector` makes `runs/NAME/model.safetensors`, which lies here as `network.safetensors`. With other weights,
-raise `detect.VERSION` and choose THRESHOLD anew.
+raise `detect.VERSION` and choose FACE_LOGIT anew.
 
 In shapes: N pictures, H × W px.
 """
@@ -31,19 +31,20 @@ from pipeline.faces.views import Pyramid, View, sweep
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 STRIDE = 8  # px: side of a cell
-SIDE = 40  # px: of a face whose size is said to be 0
-KNOWN = 17, 75  # px: sides of the faces that it learned to see
-LEAN = 60  # degrees, either way, of the faces that it learned to see
+SIDE = 40  # px: of a face whose predicted log size is 0
+FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
+MAX_TILT_DEG = 60  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
-THRESHOLD = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
-SMALLEST = 24  # px: the smallest wanted face in the finest copy
-COARSER = 1.7  # from one copy to the next
-COARSEST = 70  # px: longer side of the picture below which no coarser copy is made
-LARGEST = 4096  # px: longer side of the finest copy; 1 GB of memory
-MARGIN = 16  # px of white about a copy, at least
-PATCH, CLOSE = 96, (30, 40, 52)  # px: side of the second look's patches, and of the face in them
-MIDDLE = slice(3, 9)  # of the 12 cells of a patch
+FACE_LOGIT = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
+MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
+VIEW_RATIO = 1.7  # of the steps of successive copies
+MIN_PICTURE_PX = 70  # px: longer side of the picture below which no coarser copy is made
+MAX_VIEW_PX = 4096  # px: longer side of the finest copy; 1 GB of memory
+MARGIN_PX = 16  # px of white about a copy, at least
+SECOND_LOOK_PX = 96  # px: side of the second look's patches
+SECOND_LOOK_FACES_PX = 30, 40, 52  # px: sides of the face in them
+CENTER_CELLS = slice(3, 9)  # of the 12 cells of a patch
 
 
 class Block(nn.Module):
@@ -57,12 +58,13 @@ class Block(nn.Module):
         self.second_norm = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W)."""
         inner = F.relu(self.first_norm(self.first(x)))
         return F.relu(x + self.second_norm(self.second(inner)))
 
 
 def _down(narrow: int, wide: int) -> tuple[nn.Module, ...]:
-    """(N, narrow, H, W) -> (N, wide, H/2, W/2)."""
+    """Return layers (N, narrow, H, W) -> (N, wide, H/2, W/2)."""
     return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
 
 
@@ -82,40 +84,42 @@ class FaceNetwork(nn.Module):
             Block(72),
             Block(72, dilation=2),  # (N, 72, H/8, W/8)
         )
-        self.head = nn.Sequential(nn.Conv2d(72, 72, 3, padding=1), nn.ReLU(), nn.Conv2d(72, 6, 1))
-        nn.init.zeros_(self.head[-1].bias)
-        nn.init.constant_(self.head[-1].bias[:1], -4.0)  # faces are rare: the paper's appendix D, RetinaNet's §4.1
+        self.head = nn.Sequential(nn.Conv2d(72, 72, 3, padding=1), nn.ReLU(), last := nn.Conv2d(72, 6, 1))
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+        nn.init.constant_(last.bias[:1], -4.0)  # faces are rare: the paper's appendix D, RetinaNet's §4.1
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the maps, (N, 6, H/8, W/8)."""
         return self.head(self.body(x))
 
     @torch.no_grad()
     def maps(self, pictures: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 -> (N, 6, H/8, W/8)."""
+        """Return the maps (N, 6, H/8, W/8) of (N, H, W, 3) uint8."""
         x = torch.tensor(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)  # channels last in memory
         return self(x).numpy()
 
     def peaks(self, picture: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (N, 5): x, y and side in px, tilt in degrees, logit of what may be faces."""
+        """Return (N, 5) of (H, W, 3) uint8: x, y and side in px, tilt in degrees, logit of each proposed face."""
         return peaks(self.maps(picture[None])[0])
 
 
 def peaks(maps: np.ndarray) -> np.ndarray:
-    """(6, H, W) -> (N, 5): x, y and side in px, tilt in degrees, logit where that is LIKELY and no less than in the
-    eight cells around."""
+    """Return (N, 5) of maps (6, H, W): x, y and side in px, tilt in degrees, logit, of each cell whose logit is above
+    PROPOSAL_LOGIT and no less than in the eight cells around."""
     logit = maps[0]
     row, column = np.nonzero((logit > PROPOSAL_LOGIT) & (logit >= cv2.dilate(logit, np.ones((3, 3), np.uint8))))
     x, y, size, sine, cosine = maps[1:, row, column]
     x, y = (np.array([column, row]) + 0.5 + np.clip([x, y], -2, 2)) * STRIDE
     side = SIDE * np.exp(size.clip(-1.5, 1.5))
     found = np.column_stack([x, y, side, np.degrees(np.arctan2(sine, cosine)), logit[row, column]])
-    return found[(side > KNOWN[0]) & (side < KNOWN[1])]
+    return found[(side > FACE_SIDES_PX[0]) & (side < FACE_SIDES_PX[1])]
 
 
 @functools.cache
 def load(path: str) -> FaceNetwork:
-    """The network with the weights of a file, for one thread: the processes fill the cores. Raises UserError if the
-    file is not there or damaged."""
+    """Return the network with the weights of a file, for one thread: the processes fill the cores. Raise UserError if
+    the file is missing or damaged."""
     torch.set_num_threads(1)
     network = FaceNetwork()
     try:
@@ -123,20 +127,22 @@ def load(path: str) -> FaceNetwork:
     except (OSError, SafetensorError, RuntimeError) as error:
         found = f"unreadable ({str(error).splitlines()[0][:120]})"
         raise UserError(path, found, "the weights of the face network", "install this package again") from error
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's stubs lack
+    return network.eval().requires_grad_(False)
 
 
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
-    """The faces of `min_face` px and more, best first; such as lean further than LEAN only if `angles` ask for them."""
-    turns = (0, 90, 180, 270) if any(abs(angle) > LEAN for angle in angles) else (0,)
+    """Return the faces of `min_face` px and more, best first. Those that lean further than MAX_TILT_DEG are found only
+    if `angles` has an angle beyond it."""
+    turns = (0, 90, 180, 270) if any(abs(angle) > MAX_TILT_DEG for angle in angles) else (0,)
     return non_max_suppression(
-        face for face in scored_candidates(picture, min_face, turns, weights) if face.score >= THRESHOLD
+        face for face in scored_candidates(picture, min_face, turns, weights) if face.score >= FACE_LOGIT
     )
 
 
 def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
-    """All that may be faces. What is seen in copies of several sizes, at these turns, is looked at once more; the score
-    is the mean logit of both looks."""
+    """Yield every proposed face in copies of several sizes, turned by `turns` degrees. The score is the mean of its
+    logit there and of `_second_look`."""
     network, pyramid = load(weights), Pyramid(picture)
     seen = sweep(pyramid, _views(pyramid, min_face, turns), network.peaks)
     for face in non_max_suppression(face_at(*row) for row in seen if row[2] >= min_face):
@@ -144,23 +150,27 @@ def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float]
 
 
 def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[View]:
-    """From the one in which the smallest wanted face is just large enough to one in which the picture is a face."""
+    """Yield copies from the finest, in which a face of `min_face` px is just large enough, to one in which a face may
+    fill the picture."""
     center, longer = (pyramid.width / 2, pyramid.height / 2), max(pyramid.width, pyramid.height)
     for turn in turns:
         width, height = (pyramid.height, pyramid.width) if turn % 180 else (pyramid.width, pyramid.height)
-        step = max(min_face / SMALLEST, longer / LARGEST)
+        step = max(min_face / MIN_FACE_PX, longer / MAX_VIEW_PX)
         while True:
-            size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN for side in (width, height))
+            size = tuple(math.ceil(side / step / STRIDE) * STRIDE + MARGIN_PX for side in (width, height))
             yield View(center, size, step, turn)
-            if longer / step < COARSEST:
+            if longer / step < MIN_PICTURE_PX:
                 break
-            step *= COARSER
+            step *= VIEW_RATIO
 
 
 def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
-    """The mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
+    """Return the mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
     middle."""
     center, (side, _), tilt = square(face)
-    patches = [pyramid.show(View(center, (PATCH, PATCH), side / close, tilt)) for close in CLOSE]
-    logits = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))[:, 0, MIDDLE, MIDDLE]
-    return float(logits.max((1, 2)).mean())
+    patches = [
+        pyramid.show(View(center, (SECOND_LOOK_PX, SECOND_LOOK_PX), side / face_px, tilt))
+        for face_px in SECOND_LOOK_FACES_PX
+    ]
+    maps = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))
+    return float(maps[:, 0, CENTER_CELLS, CENTER_CELLS].max((1, 2)).mean())

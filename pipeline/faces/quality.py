@@ -1,4 +1,4 @@
-"""Which faces are good enough: filters by what is measured of each, all of them off by default."""
+"""Filters of faces by their measured quality, all of them off by default."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ VERSION = 1
 
 
 class Limits(NamedTuple):
-    """What a face has to reach; the defaults keep all."""
+    """The limits that a face has to meet; the defaults keep all faces."""
 
     min_sharpness: float = 0.0
     """Variance of the crop's Laplacian, grey 0..255: blurred crops have little."""
@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     """Shorter side of the original, px."""
 
 
-# Reason -> (which faces fail, what is told of each); a face is dropped for the first that holds.
+# Reason -> (which faces fail, the value for the drop's detail); a face is dropped for the first that applies.
 _FAILS = {
     "small_original": lambda faces, limits: (
         pc.less(pc.min_element_wise(faces["width"], faces["height"]), limits.min_original),
@@ -40,12 +40,14 @@ _FAILS = {
 
 
 def select(faces: pa.Table, limits: Limits) -> tuple[pa.Table, list[dict]]:
-    """Faces with their crops' columns -> (those within the limits, rows of FUNNEL for the others)."""
+    """Return (the faces within the limits, rows of FUNNEL for the others). `faces` have their crops' columns."""
     drops: list[dict] = []
     for reason, judge in _FAILS.items():
-        fails, told = judge(faces, limits)
+        fails, values = judge(faces, limits)
         failed = faces.filter(fails)
-        details = [""] * len(failed) if told is None else [f"{value:.4g}" for value in told.filter(fails).to_pylist()]
+        details = (
+            [""] * len(failed) if values is None else [f"{value:.4g}" for value in values.filter(fails).to_pylist()]
+        )
         rows = rows_of(failed, "source", "source_id", "image_id")
         for (source, source_id, image_id), detail in zip(rows, details, strict=True):
             drops.append(funnel_row("quality", source, source_id, reason, detail, image_id))

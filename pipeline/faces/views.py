@@ -1,4 +1,4 @@
-"""A picture seen at several angles and scales, and what is seen brought back into the picture."""
+"""Copies of a picture at several angles and scales, and the way from their coordinates to those of the picture."""
 
 import itertools
 import math
@@ -10,15 +10,15 @@ import numpy as np
 
 from pipeline.faces.boxes import Face, non_max_suppression
 
-COARSER = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
-FRAMED = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
-PART = 4096  # px: a part of a strip that is too long has at least this length
-LARGEST = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
+TURNED_STEP_RATIO = 2  # how much coarser a turned copy is than the upright one: a quarter of the time
+FRAMED_WINDOWS = 8 / 3  # longer side of the small copy in white, in sides of the detector's window
+MIN_PART_PX = 4096  # px: a part of a strip that is too long has at least this length
+MAX_WARP_PX = 16_000  # px: side of what cv2 warps, of 32,766 at most after turning
 WHITE = 255  # what lies beyond a picture's edge
 
 
 class View(NamedTuple):
-    """A copy of a picture, or of a part of it, as a detector gets to see it."""
+    """A copy of a picture, or of a part of it, for a detector."""
 
     center: tuple[float, float]
     """x, y in px of the picture: what lies in the copy's middle."""
@@ -30,7 +30,7 @@ class View(NamedTuple):
     """Degrees, clockwise: a face that leans by it stands upright in the copy."""
 
     def to_picture(self) -> np.ndarray:
-        """(2, 3): a point of the copy -> of the picture, pixel centres at whole numbers, as cv2 counts."""
+        """Return the (2, 3) matrix from points of the copy to points of the picture, pixel centres at whole numbers."""
         cos, sin = (self.step * f(math.radians(self.angle)) for f in (math.cos, math.sin))
         turn = np.array([[cos, -sin], [sin, cos]])
         middle = (np.array(self.size) - 1) / 2
@@ -43,12 +43,12 @@ class Pyramid:
     def __init__(self, pixels: np.ndarray):
         self.width, self.height = pixels.shape[1], pixels.shape[0]
         self._levels = [pixels]  # each half the one before; the first ones, if too large for cv2, are not kept
-        self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / LARGEST)))
+        self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / MAX_WARP_PX)))
         for _ in range(self._first):
             self._levels = [_half(self._levels[0])]
 
     def show(self, copy: View) -> np.ndarray:
-        """The pixels of a copy."""
+        """Return the pixels of the copy, uint8."""
         level = max(0, int(math.log2(copy.step) + 1e-9) - self._first)
         while len(self._levels) <= level:
             self._levels.append(_half(self._levels[-1]))
@@ -69,23 +69,24 @@ def _half(pixels: np.ndarray) -> np.ndarray:
 
 
 def detection_views(width: int, height: int, smallest: float, window: int, angles: Iterable[float]) -> list[View]:
-    """All copies of a picture of that size in which a detector with that window shall look for faces of `smallest` px
-    and more: upright, turned, and framed in white."""
+    """Return the copies of a picture of that size in which a detector with that window finds faces of `smallest` px and
+    more: upright, turned by each of `angles`, and small with a white frame. All in px."""
     center, longer = (width / 2, height / 2), max(width, height)
-    step = max(smallest / window, longer / LARGEST)
+    step = max(smallest / window, longer / MAX_WARP_PX)
 
     def whole(step: float, angle: float = 0.0, room: float = 1.0) -> View:
         cos, sin = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
         size = (width * cos + height * sin) * room / step, (width * sin + height * cos) * room / step
         return View(center, (max(1, round(size[0])), max(1, round(size[1]))), step, angle)
 
-    turned = [whole(step * COARSER, angle) for angle in angles]
-    return [whole(step), *turned, whole(longer / (FRAMED * window), room=2.0)]
+    turned = [whole(step * TURNED_STEP_RATIO, angle) for angle in angles]
+    return [whole(step), *turned, whole(longer / (FRAMED_WINDOWS * window), room=2.0)]
 
 
 def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(N, 5): x, y, side, angle and score of what `find` sees in the copies. It tells px and degrees of a copy, which
-    become those of the picture."""
+    """Return (N, 5), x, y, side, angle and score of what `find` finds in all copies, in px and degrees of the picture.
+
+    `find` returns the same in px and degrees of one copy."""
     seen = [np.empty((0, 5))]
     for copy in wanted:
         found = find(pyramid.show(copy))
@@ -96,29 +97,30 @@ def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray],
     return np.concatenate(seen)
 
 
-def in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
-    """Return the faces that `find` sees in a strip, (H, W, 3) and too long for cv2, best first: in square parts or
-    longer ones, each of which shares its shorter side with the next, so that every face is whole in one of them."""
+def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
+    """Return the faces that `find` finds in a strip, (H, W, 3) and too long for cv2, best first.
+
+    It is searched in parts, each of which overlaps the next by the strip's shorter side: every face is whole in one."""
     is_wide = picture.shape[1] > picture.shape[0]
     longer, shorter = max(picture.shape[:2]), min(picture.shape[:2])
     if shorter < min_face:
         return []
     found = []
-    for start, end, first, last in parts(longer, shorter):
+    for start, end, first, last in split_strip(longer, shorter):
         part = picture[:, start:end] if is_wide else picture[start:end]
         for face in find(np.ascontiguousarray(part)):
             shift = (start, 0, start, 0) if is_wide else (0, start, 0, start)
-            box = tuple(round(value + by, 2) for value, by in zip(face.box, shift, strict=True))
-            center = (box[0] + box[2]) / 2 if is_wide else (box[1] + box[3]) / 2
+            x0, y0, x1, y1 = (round(value + by, 2) for value, by in zip(face.box, shift, strict=True))
+            center = (x0 + x1) / 2 if is_wide else (y0 + y1) / 2
             if first <= center < last:
-                found.append(face._replace(box=box))
+                found.append(face._replace(box=(x0, y0, x1, y1)))
     return non_max_suppression(found)
 
 
-def parts(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
-    """Yield (start, end, first, last) of each part of a strip, px along it: `first` to `last` is where the centres of
-    those faces lie that the part is asked for."""
-    length = min(longer, max(PART, 2 * shorter))
+def split_strip(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
+    """Yield (start, end, first, last) of each part of a strip, px along it. Faces with centres from `first` to `last`
+    are taken from this part."""
+    length = min(longer, max(MIN_PART_PX, 2 * shorter))
     count = max(1, math.ceil((longer - shorter) / (length - shorter)))
     starts = [round(number * (longer - length) / max(1, count - 1)) for number in range(count)]
     middles = [(start + length + following) / 2 for start, following in itertools.pairwise(starts)]

@@ -4,8 +4,8 @@ A caffemodel is one message of protocol buffers, `NetParameter`: layers with a n
 form (`layers`) or the present one (`layer`). Fields: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto;
 how they lie in bytes: https://protobuf.dev/programming-guides/encoding/.
 
-Such a file is a stranger's. Every length is held against the bytes that are left and every blob against the shape that
-the network wants; nothing is copied, and what the network does not ask for is passed over.
+The file is not trusted: every length is compared with the bytes that are left, and every blob with the shape of the
+network's parameter. Nothing is copied, and other layers are skipped.
 """
 
 import contextlib
@@ -36,36 +36,37 @@ Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 LAYERS = {2: (4, 6), 100: (1, 7)}  # field of NetParameter: layers, layer -> fields of the layer's name and blobs
 DIMENSIONS, DATA, SHAPE = (1, 2, 3, 4), 5, 7  # fields of BlobProto; the first four are the shape's first form
-MOST_FIELDS = 1_000  # of one message: a million of all layers; a network has some dozens of layers of some dozens
-MOST_BYTES = 320  # of a packed shape: 32 dimensions
-SPARE = 1 << 20  # bytes: names and settings; far more than any network has
+MAX_FIELDS = 1_000  # of one message: a million of all layers; a network has some dozens of layers of some dozens
+MAX_SHAPE_BYTES = 320  # of a packed shape: 32 dimensions
+MAX_SETTINGS_BYTES = 1 << 20  # bytes: names and settings; far more than any network has
 
 logger = logging.getLogger("luigi-interface")
 
 
 class _Damaged(Exception):
-    """What is wrong with the file."""
+    """A file that is not a whole caffemodel of the network; args: why."""
 
 
 def load_into(network: nn.Module, path: Path) -> None:
-    """Give each convolution and linear layer of `network`, which may be on the meta device, the weights of the
-    caffemodel's layer of its name. They are converted to safetensors, once, in the user's cache. Raises UserError."""
-    kept = cache_folder() / f"{type(network).__name__.lower()}-{sha256(path)}.safetensors"
+    """Load into each convolution and linear layer of `network`, which may be on the meta device, the weights of the
+    caffemodel's layer of the same name. They are converted to safetensors once, in the user's cache. Raise
+    UserError."""
+    converted = cache_folder() / f"{type(network).__name__.lower()}-{sha256(path)}.safetensors"
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(kept.with_suffix(".lock")):
-            weights = _whole(kept, network)
+        converted.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(converted.with_suffix(".lock"))):
+            weights = _load_converted(converted, network)
             if weights is None:
-                _convert(path, network, kept)
-                weights = load_file(kept)
+                _convert(path, network, converted)
+                weights = load_file(converted)
     except (OSError, SafetensorError) as error:
         expected = "a cache folder that can be written to, and has room"
-        raise UserError(kept, str(error), expected, "mend it, or set XDG_CACHE_HOME to one that is") from error
+        raise UserError(converted, str(error), expected, "mend it, or set XDG_CACHE_HOME to one that is") from error
     network.load_state_dict(weights, assign=True)
 
 
 def sha256(path: Path) -> str:
-    """Of the file, piece by piece. Raises UserError."""
+    """Return the sha256 of a file, in hex. Raise UserError."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -76,7 +77,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _whole(path: Path, network: nn.Module) -> dict[str, Tensor] | None:
+def _load_converted(path: Path, network: nn.Module) -> dict[str, Tensor] | None:
     try:
         weights = load_file(path)
     except (FileNotFoundError, SafetensorError):  # not made yet, or damaged since
@@ -85,41 +86,43 @@ def _whole(path: Path, network: nn.Module) -> dict[str, Tensor] | None:
     return weights if wanted == {name: weight.shape for name, weight in weights.items()} else None
 
 
-def _convert(path: Path, network: nn.Module, kept: Path) -> None:
+def _convert(path: Path, network: nn.Module, converted: Path) -> None:
     found = read(path, _shapes(network))
     weights = {f"{name}.weight": blobs[0] for name, blobs in found.items()}
     weights |= {f"{name}.bias": blobs[1] for name, blobs in found.items()}
-    work = kept.with_suffix(".work")  # safetensors writes under names of its own: this sweeps what a kill left of them
+    # safetensors writes under names of its own: a folder makes it possible to remove what a killed process left.
+    work = converted.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     try:
-        save_file(weights, work / kept.name)
-        os.replace(work / kept.name, kept)
+        save_file(weights, work / converted.name)
+        os.replace(work / converted.name, converted)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    logger.info("converted %s into %s", path, kept)
+    logger.info("converted %s into %s", path, converted)
 
 
 def _shapes(network: nn.Module) -> Shapes:
     layers = {name: layer for name, layer in network.named_children() if isinstance(layer, nn.Conv2d | nn.Linear)}
-    return {name: (tuple(of.weight.shape), tuple(of.bias.shape)) for name, of in layers.items()}
+    parts = {name: (layer.weight, layer.bias) for name, layer in layers.items()}
+    return {name: tuple(tuple(part.shape) for part in pair if part is not None) for name, pair in parts.items()}
 
 
 def check(path: Path, network: nn.Module) -> None:
-    """Raises UserError if the file is at first sight no caffemodel of the network: by its first bytes and its size."""
-    with _opened(path, _shapes(network)):
+    """Raise UserError if the first bytes or the size of the file are not those of a caffemodel of the network."""
+    with _open_model(path, _shapes(network)):
         pass
 
 
 def read(path: Path, shapes: Shapes) -> dict[str, list[np.ndarray]]:
-    """The float32 blobs of each layer in `shapes`, as views of the mapped file. Raises UserError unless all of them are
-    there, of these shapes, and finite."""
-    with _opened(path, shapes) as file:
+    """Return the float32 blobs of each layer in `shapes`, as views of the mapped file. Raise UserError unless all of
+    them are there, of these shapes, and finite."""
+    with _open_model(path, shapes) as file:
         return _weights(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), shapes)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, shapes: Shapes) -> Iterator[BinaryIO]:
+def _open_model(path: Path, shapes: Shapes) -> Iterator[BinaryIO]:
     least = 4 * sum(math.prod(shape) for layer in shapes.values() for shape in layer)
     try:
         with open(path, "rb") as file:
@@ -127,7 +130,7 @@ def _opened(path: Path, shapes: Shapes) -> Iterator[BinaryIO]:
             file.seek(0)
             if file.read(512).lstrip()[:1] == b"<":  # no message begins so
                 raise _Damaged("a web page")
-            if not least <= size <= 2 * least + SPARE:  # one layer more than is wanted may be in it
+            if not least <= size <= 2 * least + MAX_SETTINGS_BYTES:  # one layer more than is wanted may be in it
                 raise _Damaged(f"{size:,} bytes, and its weights alone are {least:,}")
             yield file
     except OSError as error:
@@ -156,8 +159,8 @@ def _weights(net: memoryview, shapes: Shapes) -> dict[str, list[np.ndarray]]:
 
 def _blob(name: str, message: memoryview, shape: tuple[int, ...]) -> np.ndarray:
     fields = _fields(message)
-    if _bare(held := _shape(fields)) != _bare(shape):
-        raise _Damaged(f"{name} has a blob of shape {str(held)[:80]} instead of {shape}")
+    if _strip_ones(found := _shape(fields)) != _strip_ones(shape):
+        raise _Damaged(f"{name} has a blob of shape {str(found)[:80]} instead of {shape}")
     sizes = [len(data) for data in fields[DATA, BYTES]]
     if sizes != [4 * math.prod(shape)]:
         raise _Damaged(f"{name} has a blob of {sum(sizes):,} bytes instead of {4 * math.prod(shape):,}")
@@ -173,23 +176,24 @@ def _shape(blob: dict[tuple[int, int], list]) -> tuple[int, ...]:
     fields = _fields(blob[SHAPE, BYTES][-1])
     sizes = list(fields[1, VARINT])
     for packed in fields[1, BYTES]:
-        at, packed = 0, packed[:MOST_BYTES]
+        at, packed = 0, packed[:MAX_SHAPE_BYTES]
         while at < len(packed):
             size, at = _varint(packed, at)
             sizes.append(size)
     return tuple(sizes)
 
 
-def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Without the ones before it: the first form has four dimensions for everything."""
+def _strip_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape without leading ones: the first form has four dimensions for everything."""
     while shape[:1] == (1,):
         shape = shape[1:]
     return shape
 
 
 def _fields(message: memoryview) -> dict[tuple[int, int], list]:
-    """(number, wire type) -> the values of that field in their order: ints of varints, views of all others."""
-    fields = defaultdict(list)
+    """Return {(number, wire type): values of that field in their order}, varints as ints, all others as views."""
+    fields: dict[tuple[int, int], list] = defaultdict(list)
+    value: int | memoryview
     at = count = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -203,14 +207,14 @@ def _fields(message: memoryview) -> dict[tuple[int, int], list]:
             value, at = message[at : at + size], at + size
         else:
             raise _Damaged("no message of protocol buffers")
-        if (count := count + 1) > MOST_FIELDS:
-            raise _Damaged(f"more than {MOST_FIELDS:,} fields in one message")
+        if (count := count + 1) > MAX_FIELDS:
+            raise _Damaged(f"more than {MAX_FIELDS:,} fields in one message")
         fields[number, wire].append(value)
     return fields
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """(the number that begins there, where it ends): seven bits a byte, the lowest first."""
+    """Return (the number that begins at `at`, where it ends): seven bits a byte, the lowest first."""
     value = 0
     for shift, byte in enumerate(message[at : at + 10]):
         value |= (byte & 127) << (7 * shift)

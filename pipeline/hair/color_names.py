@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.manifest import HAIR_COLORS
 
-BLUR = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
-LIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
-REAL = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
+NAME_SPREAD = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
+LIGHTNESS_WEIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
+MAX_HAIR_DISTANCE = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
 
 
 class LabRegion(NamedTuple):
@@ -89,19 +89,19 @@ PLACES = {
 
 
 def to_lab(rgb: np.ndarray) -> np.ndarray:
-    """(…, 3) of sRGB, 0..1 -> of CIELAB, float32: lightness 0..100, a and b."""
+    """Return (…, 3) of sRGB, 0..1, as CIELAB, float32: lightness 0..100, a and b."""
     flat = np.ascontiguousarray(rgb, np.float32).reshape(1, -1, 3)
     return cv2.cvtColor(flat, cv2.COLOR_RGB2LAB).reshape(np.shape(rgb))
 
 
 def to_rgb(lab: np.ndarray) -> np.ndarray:
-    """The other way; what no screen shows becomes the nearest that it does."""
+    """Return (…, 3) of CIELAB as sRGB, 0..1; colours outside sRGB become the nearest in it."""
     flat = np.ascontiguousarray(lab, np.float32).reshape(1, -1, 3)
     return cv2.cvtColor(flat, cv2.COLOR_LAB2RGB).reshape(np.shape(lab))
 
 
 def distances(lab: np.ndarray) -> np.ndarray:
-    """(9,): how far a colour of CIELAB lies from the places of each name."""
+    """Return (9,), the distance of a colour of CIELAB from the nearest place of each name."""
     lightness, chroma, hue = lab[0], math.hypot(lab[1], lab[2]), math.degrees(math.atan2(lab[2], lab[1])) % 360
 
     def beyond(place: LabRegion) -> float:
@@ -109,7 +109,9 @@ def distances(lab: np.ndarray) -> np.ndarray:
         turn = min(abs((hue - end + 180) % 360 - 180) for end in place.hue)
         is_inside = (hue - low) % 360 <= high - low
         aside = 0.0 if is_inside else 2 * math.sin(math.radians(min(turn, 90)) / 2) * chroma
-        return math.hypot(aside, _outside(chroma, place.chroma), LIGHT * _outside(lightness, place.lightness))
+        return math.hypot(
+            aside, _outside(chroma, place.chroma), LIGHTNESS_WEIGHT * _outside(lightness, place.lightness)
+        )
 
     return np.array([min(map(beyond, PLACES[name])) for name in HAIR_COLORS])
 
@@ -119,14 +121,14 @@ def _outside(value: float, ends: tuple[float, float]) -> float:
 
 
 def shares(lab: np.ndarray) -> np.ndarray:
-    """(9,), summing to 1: how many of those who look at a colour call it by each name."""
+    """Return (9,), summing to 1: the share of people who call the colour by each name."""
     squares = np.square(distances(lab))
-    likely = np.exp((squares.min() - squares) / (2 * BLUR**2))
+    likely = np.exp((squares.min() - squares) / (2 * NAME_SPREAD**2))
     return likely / likely.sum()
 
 
 def color_of(name: str, rng: np.random.Generator) -> np.ndarray:
-    """A colour of that name, CIELAB."""
+    """Return a random colour of that name, CIELAB."""
     places = PLACES[name]
     weights = np.array([place.weight for place in places])
     while True:
@@ -138,8 +140,8 @@ def color_of(name: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def any_color(rng: np.random.Generator) -> np.ndarray:
-    """A colour that hair may have, of those between the names too. CIELAB."""
+    """Return a random colour that hair may have, also one between the names; CIELAB."""
     while True:
         lab = to_lab(rng.random(3)).astype(float)
-        if distances(lab).min() < REAL:
+        if distances(lab).min() < MAX_HAIR_DISTANCE:
             return lab

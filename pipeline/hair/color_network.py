@@ -1,9 +1,8 @@
 """A face's pixels -> hair colour: a probability for each of the nine.
 
-A small network looks where hair is and which colour it has there, beside skin, eyes and ground. It was trained by
-TrainHairTagger on nothing but drawn heads (`hair_patches`). It is so small that NumPy runs it: a build needs no torch,
-and its results do not depend on how many threads work.
-"""
+A small network predicts where hair is and which colour it has there, as opposed to skin, eyes and background. It was
+trained by TrainHairTagger on drawn heads alone (`hair_patches`). It is so small that NumPy runs it: a build needs no
+torch, and its results do not depend on how many threads work."""
 
 import functools
 import hashlib
@@ -29,74 +28,76 @@ _CENTER, _RANGE = (50.0, 0.0, 0.0), (30.0, 20.0, 20.0)  # of lightness, a and b
 
 
 def color_scores(picture: np.ndarray, face: Face) -> list[float]:
-    """Nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is left to 1
-    is that of none."""
+    """Return nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is
+    left to 1 is that of none."""
     patch = crop(picture, face, size=PATCH, box_scale=2.0)
-    both = [_probabilities(normalised(view), _weights()) for view in (patch, patch[:, ::-1])]
+    both = [_probabilities(normalize(view), _weights()) for view in (patch, patch[:, ::-1])]
     return [float(share) for share in np.mean(both, axis=0)[:-1]]
 
 
-def normalised(patch: np.ndarray) -> np.ndarray:
-    """(…, 3) uint8 RGB -> (…, 3) float32: CIELAB, about -1..1."""
-    return (to_lab(np.float32(patch) / 255) - np.float32(_CENTER)) / np.float32(_RANGE)
+def normalize(patch: np.ndarray) -> np.ndarray:
+    """Return (…, 3) uint8 RGB as (…, 3) float32: CIELAB, about -1..1."""
+    return (to_lab(np.float32(patch) / 255) - np.array(_CENTER, np.float32)) / np.array(_RANGE, np.float32)
 
 
 class Bin(NamedTuple):
-    """Faces that the network is about as sure of."""
+    """Faces for which the network has about the same confidence."""
 
     confidence: float
     """Mean probability of the likeliest name."""
-    right: float
+    accuracy: float
     """Share of the faces whose likeliest name is the right one."""
     faces: int
 
 
 @functools.cache
 def reliability() -> list[Bin]:
-    """Of drawn faces of a style that the network did not learn from, as its training found it. Raises UserError."""
+    """Return the network's reliability on drawn faces of a style that it was not trained on, measured when it was
+    trained. Raise UserError."""
     try:
         with safe_open(WEIGHTS, "np") as file:
             return [Bin(*row) for row in json.loads(file.metadata()["about"])["reliability"]]
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
 
 
 def calibration_error(bins: list[Bin]) -> float:
-    """Expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
-    return sum(abs(bin.confidence - bin.right) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
+    """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
+    return sum(abs(bin.confidence - bin.accuracy) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
 
 
 @functools.cache
 def version() -> str:
-    """Of the code and of the weights: what the probabilities depend on besides the picture. Raises UserError."""
+    """Return the version of the code and the weights, on which probabilities depend besides the picture. Raise
+    UserError."""
     try:
         return f"{VERSION}.{hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]}"
     except OSError as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
 
 
 @functools.cache
 def _weights() -> dict[str, np.ndarray]:
-    """In double precision: sums in another order are the same to the digits that are kept."""
+    """Return the weights in double precision: sums in another order are the same in the digits that are stored."""
     try:
         weights = {name: array.astype(np.float64) for name, array in load_file(WEIGHTS).items()}
         _probabilities(np.zeros((PATCH, PATCH, 3)), weights)  # all of them are there, and fit
     except (OSError, SafetensorError, LookupError, ValueError) as error:
-        raise _not_ours(error) from error
+        raise _weights_error(error) from error
     return weights
 
 
-def _not_ours(error: Exception) -> UserError:
+def _weights_error(error: Exception) -> UserError:
     return UserError(WEIGHTS, repr(error)[:200], "the weights that this package ships", "install it again")
 
 
 def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """(PATCH, PATCH, 3) -> (10,): `models.annotators.hair_tagger.HairTagger`, step by step."""
+    """Return (10,) of (PATCH, PATCH, 3): `models.annotators.hair_tagger.HairTagger`, step by step."""
     colors = x.reshape(CELLS, PATCH // CELLS, CELLS, PATCH // CELLS, 3).mean((1, 3))
     for name in ("color.0", "color.2"):
         colors = np.maximum(colors @ weights[f"{name}.weight"][:, :, 0, 0].T + weights[f"{name}.bias"], 0)
     for name, stride, dilation in (("first", 2, 1), ("second", 2, 1), ("third", 1, 2), ("fourth", 1, 4)):
-        x = np.maximum(_convolved(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
+        x = np.maximum(_convolve(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, dilation), 0)
     look = x @ weights["look.weight"][0, :, 0, 0] + weights["look.bias"] + weights["place"][0]
     hair = 1 / (1 + np.exp(-look))  # (CELLS, CELLS)
     there, elsewhere = (
@@ -110,8 +111,8 @@ def _probabilities(x: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
     return likely / likely.sum()
 
 
-def _convolved(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
-    """(H, W, C) * (O, C, K, K) -> (H / stride, W / stride, O), with zeros beyond the edges."""
+def _convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int, dilation: int) -> np.ndarray:
+    """Return (H / stride, W / stride, O) of (H, W, C) * (O, C, K, K), with zeros beyond the edges."""
     reach = dilation * (weight.shape[-1] // 2)
     padded = np.pad(x, [(reach, reach)] * 2 + [(0, 0)])
     windows = sliding_window_view(padded, (2 * reach + 1,) * 2, axis=(0, 1))  # (H, W, C, …)

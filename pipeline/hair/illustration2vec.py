@@ -4,8 +4,8 @@ Saito, Matsui: "Illustration2Vec: A Semantic Vector Representation of Illustrati
 Briefs, https://doi.org/10.1145/2820903.2820907. The authors' weights are Caffe's, https://github.com/rezoo/illustration2vec
 (MIT); the calls `estimate_…` and `extract_…` are those of their package `i2v`, and so are the shapes of their results.
 
-Nobody here has seen the weights, so no sha256 of them is known: the user brings them (`assets.USER_SUPPLIED`), they are
-held against the network's shapes, and their own sha256 names what is made of them.
+The sha256 of the weights is not known here: the user supplies them (`assets.USER_SUPPLIED`), their shapes are compared
+with the network's, and their own sha256 is part of the cache names of results.
 
 In shapes: N pictures. Departs from the package where it enlarges: beyond a picture's edge its last pixels go on, where
 the package of 2015 had the picture's darkest value.
@@ -42,12 +42,12 @@ KINDS = {
 }
 RATINGS = ["safe", "questionable", "explicit"]
 TAGS, FEATURES = 1539, 4096
-THRESHOLD = 0.25  # a tag is said when it is more probable than this
+THRESHOLD = 0.25  # probability above which a tag is plausible
 
 WIDTHS = ((64,), (128,), (256, 256), (512, 512), (512, 512), (1024, 1024, 1024))  # of each stage's convolutions
 SIDE = 224  # px: 7 × 2⁵, so that every halving comes out even
 MEAN = (164.76139251, 167.47864617, 181.13838569)  # blue, green, red, 0..255
-MOST_TAG_BYTES = 1 << 20  # the list has 30 kB
+MAX_TAG_LIST_BYTES = 1 << 20  # the list has 30 kB
 BATCH = 16  # pictures at once: 0.4 GB of activations
 
 # Which tags of the list say which of the nine: its part of `hair.HAIR_TAGS`. It spells grey in one of the two ways.
@@ -59,7 +59,7 @@ HAIR_TAGS = {color: (f"{color} hair",) for color in HAIR_COLORS} | {
 
 
 def _trunk(widths: Sequence[Sequence[int]]) -> OrderedDict[str, nn.Module]:
-    """(N, 3, 224, 224) -> (N, 1024, 7, 7). The layers have the names that they have in the caffemodel."""
+    """Return layers (N, 3, 224, 224) -> (N, 1024, 7, 7), with the names that they have in the caffemodel."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     width = 3
     for stage, wides in enumerate(widths, start=1):
@@ -95,15 +95,15 @@ Picture = Image.Image | np.ndarray
 
 
 def prepare(pictures: Sequence[Picture]) -> Tensor:
-    """(N, 3, 224, 224) float32: squashed to a square, bilinear between pixel centres without antialiasing, as what the
-    network has learned from; blue, green, red, less their means."""
+    """Return (N, 3, 224, 224) float32: resized to a square, bilinear between pixel centres without antialiasing, as the
+    training pictures were; channels blue, green, red, less their means."""
     pixels = np.empty((len(pictures), SIDE, SIDE, 3), np.float32)
     for row, picture in zip(pixels, pictures, strict=True):
-        row[:] = _squashed(picture)[:, :, ::-1] - MEAN
+        row[:] = _resize(picture)[:, :, ::-1] - MEAN
     return torch.from_numpy(pixels).movedim(3, 1)
 
 
-def _squashed(picture: Picture) -> np.ndarray:
+def _resize(picture: Picture) -> np.ndarray:
     pixels = np.asarray(picture.convert("RGB") if isinstance(picture, Image.Image) else picture, np.float32)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, None], 3, axis=2)
@@ -113,7 +113,7 @@ def _squashed(picture: Picture) -> np.ndarray:
 
 
 class FaceTags(NamedTuple):
-    """What is said of one face."""
+    """The predictions for one face."""
 
     hair_scores: list[float]
     """Of the nine in the order of HAIR_COLORS: 0..1, summing to 1 or less."""
@@ -125,57 +125,59 @@ class Illustration2Vec:
     """A network and, if it is the tagger, the names of its tags."""
 
     def __init__(self, network: nn.Module, tags: Sequence[str] | None = None, device: torch.device | str = "cpu"):
-        self.network = network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        self.network = network.requires_grad_(False).eval().to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's stubs lack
         self.device = device
         self.tags = None if tags is None else list(tags)
         self.index = {tag: number for number, tag in enumerate(tags or ())}  # of two of one name the last, as in `i2v`
 
     def probabilities(self, pictures: Sequence[Picture]) -> np.ndarray:
-        """(N, 1539) float32 of 0..1, in the order of `tags`. They are rounded otherwise, in the sixth place, when other
-        pictures are asked about in the same call: who wants the same bytes again must ask in the same groups."""
+        """Return (N, 1539) float32 of 0..1, in the order of `tags`. In the sixth decimal they depend on the other
+        pictures of the call: the same bytes need the same groups of pictures. Raise UserError for an encoder."""
         if self.tags is None:
             raise UserError("illustration2vec", "the network for features", f"the one for tags, {TAGGER}", "load that")
         return self._outputs(pictures)
 
     def estimate_specific_tags(self, images: Sequence[Picture], tags: Sequence[str]) -> list[dict[str, float]]:
-        """{tag: probability} of each picture. Raises KeyError for what is no tag of the list."""
+        """Return {tag: probability} of each picture. Raise KeyError for a tag that is not in the list."""
         found = self.probabilities(images)
         return [{tag: float(row[self.index[tag]]) for tag in tags} for row in found]
 
     def estimate_top_tags(self, images: Sequence[Picture], n_tag: int = 10) -> list[dict[str, list]]:
-        """{kind: [(tag, probability), …]} of each picture: the likeliest `n_tag` of a kind, and all three ratings."""
+        """Return {kind: [(tag, probability), …]} of each picture: the likeliest `n_tag` of a kind, all three
+        ratings."""
         return [
             {kind: self._top(row, kind)[: None if kind == "rating" else n_tag] for kind in KINDS}
             for row in self.probabilities(images)
         ]
 
     def estimate_plausible_tags(self, images: Sequence[Picture], threshold: float = THRESHOLD) -> list[dict[str, list]]:
-        """{kind: [(tag, probability), …]} of each picture: those above the threshold, and all three ratings."""
+        """Return {kind: [(tag, probability), …]} of each picture: those above the threshold, all three ratings."""
         return [
             {kind: [pair for pair in self._top(row, kind) if kind == "rating" or pair[1] > threshold] for kind in KINDS}
             for row in self.probabilities(images)
         ]
 
     def extract_feature(self, images: Sequence[Picture]) -> np.ndarray:
-        """(N, 4096) float32."""
+        """Return (N, 4096) float32. Raise UserError for a tagger."""
         if self.tags is not None:
             raise UserError("illustration2vec", "the network for tags", f"the one for features, {ENCODER}", "load that")
         return self._outputs(images)
 
     def extract_binary_feature(self, images: Sequence[Picture]) -> np.ndarray:
-        """(N, 512) uint8: the signs of the features, eight in a byte, the first in its highest bit."""
+        """Return (N, 512) uint8: the signs of the features, eight in a byte, the first in its highest bit."""
         return np.packbits(self.extract_feature(images) > 0, axis=1)
 
     def tag_faces(self, crops: Sequence[Picture], threshold: float = THRESHOLD) -> list[FaceTags]:
-        """What is said of each crop of a face."""
-        said = []
+        """Return the hair scores and the tags of each crop of a face."""
+        results = []
         for row in self.probabilities(crops):
             general = dict(self._top(row, "general"))
             nine = [max(general.get(tag, 0.0) for tag in HAIR_TAGS[color]) for color in HAIR_COLORS]
             likely = [tag for kind in KINDS if kind != "rating" for tag, p in self._top(row, kind) if p > threshold]
             tags = list(dict.fromkeys(tag.replace(" ", "_") for tag in likely))
-            said.append(FaceTags([score / max(1.0, sum(nine)) for score in nine], tags))
-        return said
+            results.append(FaceTags([score / max(1.0, sum(nine)) for score in nine], tags))
+        return results
 
     def _outputs(self, pictures: Sequence[Picture]) -> np.ndarray:
         # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
@@ -188,21 +190,21 @@ class Illustration2Vec:
             return torch.cat(parts).numpy()
 
     def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:
-        row = probabilities[KINDS[kind]]
-        return [(self.tags[KINDS[kind]][number], float(row[number])) for number in np.argsort(-row, kind="stable")]
+        row, tags = probabilities[KINDS[kind]], (self.tags or [])[KINDS[kind]]
+        return [(tags[number], float(row[number])) for number in np.argsort(-row, kind="stable")]
 
 
 def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illustration2Vec:
-    """The tagger, of the user's own files (`assets.bring`). Raises UserError that says where to get them and where to
-    put them, or what is wrong with them."""
-    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    """Return the tagger with the files that the user supplied. Raise UserError if they are missing, with where to get
+    and to put them, or damaged."""
+    weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     return make_i2v_with_torch(weights, tags, device)
 
 
 def digest(folder: Path | None = None) -> str:
-    """Of what `load` would load: other weights or tags, other results. Raises UserError, also if one of them is at
-    first sight something else."""
-    weights, tags = assets.bring(TAGGER, TAG_LIST, folder=folder)
+    """Return the digest of the weights and tags that `load` would load. Raise UserError if one of them is missing or
+    fails `caffemodel.check`."""
+    weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     with torch.device("meta"):
         caffemodel.check(weights, Tagger())
     causes = [caffemodel.sha256(weights), *read_tags(tags)]
@@ -212,7 +214,8 @@ def digest(folder: Path | None = None) -> str:
 def make_i2v_with_torch(
     param_path: Path | str, tag_path: Path | str | None = None, device: torch.device | str = "cpu"
 ) -> Illustration2Vec:
-    """The tagger if a list of tags is given, the encoder if not, as with `make_i2v_with_chainer`. Raises UserError."""
+    """Return the tagger if a list of tags is given, else the encoder, as `make_i2v_with_chainer` does. Raise
+    UserError."""
     with torch.device("meta"):  # shapes alone: no memory before the file is known to hold them
         network = Encoder() if tag_path is None else Tagger()
     tags = None if tag_path is None else read_tags(Path(tag_path))
@@ -221,12 +224,12 @@ def make_i2v_with_torch(
 
 
 def read_tags(path: Path) -> list[str]:
-    """The 1,539 names of tag_list.json, packed or not. Raises UserError."""
+    """Return the 1,539 names of tag_list.json, gzipped or not. Raise UserError."""
     try:
-        data = path.read_bytes() if path.stat().st_size < MOST_TAG_BYTES else b""
+        data = path.read_bytes() if path.stat().st_size < MAX_TAG_LIST_BYTES else b""
         if data.startswith(b"\x1f\x8b"):  # gzip's first bytes
             with gzip.open(io.BytesIO(data)) as unpacked:
-                data = unpacked.read(MOST_TAG_BYTES)
+                data = unpacked.read(MAX_TAG_LIST_BYTES)
         tags = json.loads(data)
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise ValueError("no list of names")

@@ -1,7 +1,7 @@
-"""Faces -> hair colour: a probability for each of the nine, by whoever knows best.
+"""Faces -> hair colour: a probability for each of the nine, by the most reliable tagger that applies.
 
-A site's tags know, where a picture has one face and one colour is said of it. Illustration2Vec, if its weights are
-here, was trained on such tags. The colours of the pixels are always there.
+A site's tags apply where a picture has one face and tags of one hair colour. Illustration2Vec, if its weights are
+there, was trained on such tags. The colour network, which needs the pixels alone, always applies.
 """
 
 import functools
@@ -30,15 +30,14 @@ from pipeline.store import Store
 from pipeline.stored import NUMBER
 
 VERSION = 4
-TOLD = "hair colours"  # so begin the lines of a card that tell of the taggers
-MIN_COLOR_PROBABILITY = (
-    1 / 3
-)  # a colour is named when it is this probable, and more so than any other and than "none" …
-MIN_I2V_PROBABILITY = 0.25  # … or this, by Illustration2Vec: the article's threshold
-SURE = 0.95  # what a site's tag is worth: people tag well, but of another face in the picture now and then
+CARD_PREFIX = "hair colours"  # of the names of a card's lines about the taggers
+# A colour is named when it is this probable, and more so than any other and than "none".
+MIN_COLOR_PROBABILITY = 1 / 3
+MIN_I2V_PROBABILITY = 0.25  # the same for Illustration2Vec: the article's threshold
+SITE_TAG_PROBABILITY = 0.95  # of a site's tag: people tag well, but sometimes another face in the picture
 I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
-I2V_PICTURES = 16  # whose faces are asked about at once
-I2V_HEADING = "illustration2vec:"  # among the tags of a row: what follows is the network's word, not the source's
+I2V_PICTURES = 16  # whose faces are tagged at once
+I2V_HEADING = "illustration2vec:"  # among the tags of a row: those after it are the network's, not the source's
 
 HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
     "aqua_hair": "blue",
@@ -60,8 +59,8 @@ HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
     "platinum_blonde_hair": "blonde",
     "light_blonde_hair": "blonde",
 }
-"""As sites say it -> one of the nine."""
-_MANY = re.compile(
+"""Tag as sites spell it -> one of the nine colours."""
+_SEVERAL_COLORS = re.compile(
     "(multi_?colou?red|two_toned?|split_colou?r(ed)?|gradient|streaked|rainbow|colou?red_(inner|tips))_hair"
 )
 
@@ -73,14 +72,14 @@ _NINE = [NUMBER] * len(HAIR_COLORS)
 
 
 def name(scores: Scores, tagger: str = "color") -> str | None:
-    """The colour that the nine probabilities of that tagger say, or None."""
+    """Return the colour that the nine probabilities of that tagger name, or None."""
     best = max(range(len(scores)), key=scores.__getitem__)
     least = MIN_I2V_PROBABILITY if tagger == "i2v" else max(MIN_COLOR_PROBABILITY, 1 - sum(scores))
     return HAIR_COLORS[best] if scores[best] >= least else None
 
 
 def names(crops: np.ndarray, box_scale: float) -> list[str | None]:
-    """The colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`, by their pixels."""
+    """Return the colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`, by their pixels."""
     size = crops.shape[1]
     margin = (size - size / box_scale) / 2
     face = Face(box=(margin, margin, size - margin, size - margin), tilt=0.0, score=0.0)
@@ -88,7 +87,7 @@ def names(crops: np.ndarray, box_scale: float) -> list[str | None]:
 
 
 class TaggerContext(NamedTuple):
-    """What taggers need."""
+    """The arguments that all taggers share."""
 
     store: Store
     folder: Path | None
@@ -99,85 +98,88 @@ class TaggerContext(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What a tagger says of a face."""
+    """A tagger's result for one face."""
 
     scores: Scores
     tags: list[str]
-    """What else it saw, spelled as sites do."""
+    """Other tags that it predicts, spelled as sites do."""
 
 
-def sites_tags(tags: Iterable[str] | None) -> list[str]:
-    """What the source said, without what Illustration2Vec added."""
+def site_tags(tags: Iterable[str] | None) -> list[str]:
+    """Return the source's tags, without those that Illustration2Vec added."""
     return list(itertools.takewhile(lambda tag: tag != I2V_HEADING, tags or ()))
 
 
-def _by_tags(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
-    """What the site's tags say, of pictures with one face and of one colour; None of others."""
-    count = Counter([*faces["image_id"].to_pylist(), *asked.more_faces])
-    said: list[Prediction | None] = []
+def _predict_by_tags(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
+    """Predict from the site's tags, for pictures with one face and tags of one colour; None for others."""
+    count = Counter([*faces["image_id"].to_pylist(), *context.more_faces])
+    predictions: list[Prediction | None] = []
     for image_id, tags in rows_of(faces, "image_id", "tags"):
-        spelled = {re.sub("[ -]", "_", tag.strip().lower()) for tag in sites_tags(tags)}
+        spelled = {re.sub("[ -]", "_", tag.strip().lower()) for tag in site_tags(tags)}
         colors = {HAIR_TAGS[tag] for tag in spelled & HAIR_TAGS.keys()}
-        if count[image_id] == 1 and len(colors) == 1 and not any(map(_MANY.fullmatch, spelled)):
-            said.append(Prediction([SURE * (color in colors) for color in HAIR_COLORS], []))
+        if count[image_id] == 1 and len(colors) == 1 and not any(map(_SEVERAL_COLORS.fullmatch, spelled)):
+            predictions.append(Prediction([SITE_TAG_PROBABILITY * (color in colors) for color in HAIR_COLORS], []))
         else:
-            said.append(None)
-    return said
+            predictions.append(None)
+    return predictions
 
 
-def _by_color(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
+def _predict_by_color(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
     scores = per_face(
         faces,
-        asked.store,
+        context.store,
         f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
-        functools.partial(_color_one, store=asked.store),
+        functools.partial(_score_picture, store=context.store),
         shape=[_NINE],
         what="looking at hair",
-        jobs=asked.jobs,
+        jobs=context.jobs,
     )
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
     return [Prediction(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
 
 
-def _color_one(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
+def _score_picture(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
     path, faces = image
     picture = load(store.root / path)
-    return [_rounded(color_scores(picture, face)) for face in faces]
+    return [_round_down(color_scores(picture, face)) for face in faces]
 
 
-def _by_i2v(faces: pa.Table, asked: TaggerContext) -> list[Prediction | None]:
-    """In this process: the network takes 0.6 GB, and all cores or the GPU. Raises UserError without its files."""
+def _predict_by_i2v(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
+    """Predict in this process: the network takes 0.6 GB, and all cores or the GPU. Raise UserError without its
+    files."""
     from pipeline.hair import illustration2vec
 
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(asked.folder)}"
+    version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(context.folder)}"
     progress = Progress("asking Illustration2Vec")
-    with asked.store.memory(f"hair/{version}/i2v", [[_NINE, [str]]]) as memory:
-        said = {key: memory.get(key) for key in images_of}
-        unknown = iter([key for key in images_of if said[key] is None])
+    with context.store.memory(f"hair/{version}/i2v", [[_NINE, [str]]]) as memory:
+        predictions = {key: memory.get(key) for key in images_of}
+        unknown = iter([key for key in images_of if predictions[key] is None])
         while some := list(itertools.islice(unknown, I2V_PICTURES)):
-            for key, told in zip(some, _ask_i2v([images_of[key] for key in some], asked), strict=True):
-                said[key] = told
-                memory.set(key, told)
+            for key, result in zip(some, _run_i2v([images_of[key] for key in some], context), strict=True):
+                predictions[key] = result
+                memory.set(key, result)
                 progress.advance()
     progress.close()
-    return [Prediction(scores, tags) for key in images_of for scores, tags in said[key]]
+    return [Prediction(scores, tags) for key in images_of for scores, tags in predictions[key]]
 
 
-def _ask_i2v(pictures: list[tuple[str, list[Face]]], asked: TaggerContext) -> Iterator[list[tuple[Scores, list[str]]]]:
-    """Of each picture what is said of each of its faces. Always so many at once as the network takes: with fewer it
-    rounds otherwise, and what a killed build left to do would come out in other digits."""
+def _run_i2v(
+    pictures: list[tuple[str, list[Face]]], context: TaggerContext
+) -> Iterator[list[tuple[Scores, list[str]]]]:
+    """Yield (scores, tags) of each face of each picture. Batches are padded to the network's batch size: it rounds
+    differently in smaller ones, and a resumed build would get other digits."""
     from pipeline.hair.illustration2vec import BATCH
 
     crops = []
     for path, faces in pictures:
-        picture = load(asked.store.root / path)
+        picture = load(context.store.root / path)
         crops += [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
     blank = np.zeros((I2V_SIZE, I2V_SIZE, 3), np.uint8)
-    told = iter(_illustration2vec(asked.folder).tag_faces([*crops, *[blank] * (-len(crops) % BATCH)]))
+    results = iter(_illustration2vec(context.folder).tag_faces([*crops, *[blank] * (-len(crops) % BATCH)]))
     for _, faces in pictures:
-        yield [(_rounded(one.hair_scores), one.tags) for one in itertools.islice(told, len(faces))]
+        yield [(_round_down(one.hair_scores), one.tags) for one in itertools.islice(results, len(faces))]
 
 
 @functools.cache
@@ -189,24 +191,24 @@ def _illustration2vec(folder: Path | None):
     return illustration2vec.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _rounded(scores: Sequence[float]) -> Scores:
-    """Down: they are 1 together at most, and stay so."""
+def _round_down(scores: Sequence[float]) -> Scores:
+    """Return the scores rounded down to four decimals: their sum, 1 at most, must not grow."""
     return [math.floor(1e4 * score) / 1e4 for score in scores]
 
 
-_TELL: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
-    "tags": _by_tags,
-    "i2v": _by_i2v,
-    "color": _by_color,
+_PREDICT: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
+    "tags": _predict_by_tags,
+    "i2v": _predict_by_i2v,
+    "color": _predict_by_color,
 }
 TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
-"""--hair-tagger -> who is asked, those first whose word counts more."""
+"""--hair-tagger -> the taggers to run, by falling precedence."""
 
 
 def tagger_chain(tagger: str, folder: Path | None) -> tuple[str, ...]:
-    """Of TAGGERS; auto goes on without Illustration2Vec where its files are not."""
+    """Return the taggers of a row of TAGGERS; auto omits Illustration2Vec if its files are missing."""
     if tagger == "auto" and _missing(folder):
-        return tuple(who for who in TAGGERS[tagger] if who != "i2v")
+        return tuple(name for name in TAGGERS[tagger] if name != "i2v")
     return TAGGERS[tagger]
 
 
@@ -215,11 +217,12 @@ def _missing(folder: Path | None) -> list[str]:
 
 
 def version_of(tagger: str, folder: Path | None) -> list:
-    """What the result depends on besides the faces, JSON values. Raises UserError if a tagger's files are missing."""
+    """Return what the result depends on besides the faces, JSON values. Raise UserError if a tagger's files are
+    missing."""
     asked = tagger_chain(tagger, folder)
     versions: list = [VERSION, color_version(), *asked]
     if "i2v" in asked:
-        assets.bring(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
+        assets.find_all(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
         from pipeline.hair import illustration2vec  # imports torch
 
         versions.append(illustration2vec.digest(folder))
@@ -235,21 +238,23 @@ def tag(
     jobs: int = 0,
     more_faces: Iterable[str] = (),
 ) -> tuple[pa.Table, dict[str, str]]:
-    """Faces with their crops' columns -> (the same with the three columns of hair, what the card says of the taggers).
+    """Return (the faces with the three columns of hair, lines for the card about the taggers).
 
-    `folder` is where assets are looked for first; `more_faces` are the image_ids of faces that were found too, and
-    dropped. Tags that Illustration2Vec saw are added to `tags`, behind I2V_HEADING."""
-    asked, who = TaggerContext(store, folder, jobs, frozenset(more_faces)), tagger_chain(tagger, folder)
-    if who != TAGGERS[tagger]:
+    `faces` have their crops' columns; `folder` is where assets are looked for first; `more_faces` are the image_ids of
+    faces that were found too, and dropped. Tags of Illustration2Vec are added to `tags`, after I2V_HEADING."""
+    context, chain = TaggerContext(store, folder, jobs, frozenset(more_faces)), tagger_chain(tagger, folder)
+    if chain != TAGGERS[tagger]:
         missing = " nor ".join(_missing(folder))
         logger.info("no %s of Illustration2Vec here: hair colours come from sites' tags and from the pixels", missing)
-    said: dict[str, list[Prediction | None]] = {}
-    for one in who:
-        # Illustration2Vec is slow: it is asked about what nobody knows yet
-        is_open = [one != "i2v" or not any(words) for words in zip(*said.values(), strict=True)] or [True] * len(faces)
-        told = iter(_TELL[one](faces.filter(pa.array(is_open, pa.bool_())), asked))
-        said[one] = [next(told) if is_asked else None for is_asked in is_open]
-    decided = [_decide(dict(zip(who, words, strict=True))) for words in zip(*said.values(), strict=True)]
+    predictions: dict[str, list[Prediction | None]] = {}
+    for tagger_name in chain:
+        # Illustration2Vec is slow: it runs on faces without a prediction
+        is_open = [tagger_name != "i2v" or not any(words) for words in zip(*predictions.values(), strict=True)] or [
+            True
+        ] * len(faces)
+        answers = iter(_PREDICT[tagger_name](faces.filter(pa.array(is_open, pa.bool_())), context))
+        predictions[tagger_name] = [next(answers) if is_asked else None for is_asked in is_open]
+    decided = [_decide(dict(zip(chain, words, strict=True))) for words in zip(*predictions.values(), strict=True)]
     faces = with_columns(
         faces,
         hair_color=[row.color for row in decided],
@@ -259,17 +264,17 @@ def tag(
     index = faces.schema.get_field_index("tags")
     field = faces.schema.field(index)
     tags = [_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]
-    return faces.set_column(index, field, pa.array(tags, field.type)), _told(said)
+    return faces.set_column(index, field, pa.array(tags, field.type)), _count_disagreements(predictions)
 
 
 def _tags(old: Sequence[str] | None, seen: Sequence[str]) -> list[str]:
-    site = sites_tags(old)
+    site = site_tags(old)
     seen = [tag for tag in seen if tag not in site]
     return [*site, I2V_HEADING, *seen] if seen else site
 
 
 class Decision(NamedTuple):
-    """What counts of what was said of a face."""
+    """The prediction that is used for a face, and the tags of all taggers."""
 
     who: str
     scores: Scores
@@ -277,11 +282,11 @@ class Decision(NamedTuple):
     tags: list[str]
 
 
-def _decide(said: dict[str, Prediction | None]) -> Decision:
-    """The first who names a colour counts; if none does, the last who said anything."""
-    tags = [tag for words in said.values() if words for tag in words.tags]
-    last = Decision(next(iter(said)), [0.0] * len(HAIR_COLORS), None, tags)
-    for who, words in said.items():
+def _decide(predictions: dict[str, Prediction | None]) -> Decision:
+    """Return the prediction of the first tagger that names a colour; if none does, the last prediction."""
+    tags = [tag for words in predictions.values() if words for tag in words.tags]
+    last = Decision(next(iter(predictions)), [0.0] * len(HAIR_COLORS), None, tags)
+    for who, words in predictions.items():
         if words is not None:
             last = Decision(who, words.scores, name(words.scores, who), tags)
             if last.color:
@@ -289,16 +294,16 @@ def _decide(said: dict[str, Prediction | None]) -> Decision:
     return last
 
 
-def _told(said: dict[str, list[Prediction | None]]) -> dict[str, str]:
-    """How often any two taggers who both name a colour of the same face disagree."""
+def _count_disagreements(predictions: dict[str, list[Prediction | None]]) -> dict[str, str]:
+    """Return, for each two taggers, how often they name different colours for the same face, as lines for the card."""
     named = {
         who: [None if words is None else name(words.scores, who) for words in all_words]
-        for who, all_words in said.items()
+        for who, all_words in predictions.items()
     }
-    told = {}
+    lines = {}
     for a, b in itertools.combinations(named, 2):
         pairs = [(x, y) for x, y in zip(named[a], named[b], strict=True) if x and y]
         if pairs:
             differ = sum(x != y for x, y in pairs)
-            told[f"{TOLD} by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
-    return told
+            lines[f"{CARD_PREFIX} by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
+    return lines

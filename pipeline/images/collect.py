@@ -1,4 +1,4 @@
-"""Posts -> verified image files named by their sha256. The one decoder of this project lives here."""
+"""Read the pictures of posts, and store the verified files under their sha256."""
 
 import functools
 import hashlib
@@ -21,13 +21,13 @@ from pipeline.stored import HEX64
 VERSION = 2
 
 
-_PASSING = ("unreadable", "blocked")  # permissions and lists can be mended, bad bytes cannot
-_BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # it is to stand nowhere but in the list
-_NOTHING = BlockList()
+_RETRIED_REASONS = ("unreadable", "blocked")  # as permissions and lists change
+_BLOCKED_BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # the sha256 stays in the list alone
+_NO_BLOCKS = BlockList()
 
 
 def examine(data: bytes) -> dict:
-    """The columns of IMAGES that a file itself tells, or {reason, detail, image_id} of what is no picture for us."""
+    """Return the columns of IMAGES that depend on the file alone, or {reason, detail, image_id} if it is rejected."""
     image_id = hashlib.sha256(data).hexdigest()
     try:
         picture, format_ = decode(data)
@@ -47,7 +47,7 @@ def examine(data: bytes) -> dict:
 
 
 def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dict:
-    """Read, examine and keep one post's picture, unless its sha256 is blocked: as `examine`."""
+    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns."""
     try:
         data = post.read()
     except FileTooLarge as error:
@@ -56,19 +56,19 @@ def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dic
         return {"reason": "unreadable", "detail": error_text(error), "image_id": None}
     result = examine(data)
     if result["image_id"] in blocked:
-        return _BY_HASH
+        return _BLOCKED_BY_HASH
     if "path" in result:
         store.put(result["path"], data)
     return result
 
 
-def kept(store: Store, image_id: str) -> Path | None:
-    """The original of that sha256, if it is here."""
+def find_original(store: Store, image_id: str) -> Path | None:
+    """Return the path of the original with that sha256, or None."""
     return next((store.root / "images" / image_id[:2]).glob(f"{image_id}.*"), None)
 
 
-_REJECTED = {"reason": re.compile("|".join(REASONS)), "detail": str, "image_id": (HEX64, None)}
-_TAKEN = {
+_REJECTION_SHAPE = {"reason": re.compile("|".join(REASONS)), "detail": str, "image_id": (HEX64, None)}
+_IMAGE_SHAPE = {
     "image_id": HEX64,
     "path": re.compile("images/[0-9a-f]{2}/[0-9a-f]{64}[.][a-z0-9]{1,5}"),
     "bytes": int,
@@ -82,8 +82,8 @@ _TAKEN = {
 
 
 def memory(store: Store):
-    """What is known of posts' pictures, by their fingerprints."""
-    return store.memory(f"images/{VERSION}", (_TAKEN, _REJECTED))
+    """Give the cached results of `take`, by the fingerprint of the post."""
+    return store.memory(f"images/{VERSION}", (_IMAGE_SHAPE, _REJECTION_SHAPE))
 
 
 def collect(
@@ -92,12 +92,12 @@ def collect(
     limit: int,
     store: Store,
     *,
-    blocked: BlockList = _NOTHING,
+    blocked: BlockList = _NO_BLOCKS,
     jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:
-    """The first `limit` posts (0: all) of `source`, but for those that are blocked -> (IMAGES, rows of FUNNEL).
+    """Return (IMAGES, rows of FUNNEL) of the first `limit` posts (0: all) of `source` that are not blocked.
 
-    The same bytes under two ids are one row, the first's in the order of ids, and a drop."""
+    The same bytes under two ids give one row, of the first id in order, and a drop."""
     posts: dict[str, list[dict]] = {}  # fingerprint -> provenance of the posts under way: several may be of one file
     drops: list[dict] = []
 
@@ -118,16 +118,16 @@ def collect(
             if taken == limit:
                 return
 
-    def still_there(result: dict) -> bool:
+    def is_stored(result: dict) -> bool:
         if "reason" in result:
-            return result["reason"] not in _PASSING
+            return result["reason"] not in _RETRIED_REASONS
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
     with memory(store) as known:
-        taking = functools.partial(take, store=store, blocked=blocked.hashes)
+        work = functools.partial(take, store=store, blocked=blocked.hashes)
         for key, result in cached_map(
-            known, taking, wanted(), still=still_there, held_bytes=_held_bytes, what="pictures", jobs=jobs
+            known, work, wanted(), is_valid=is_stored, item_bytes=_item_bytes, what="pictures", jobs=jobs
         ):
             post = posts[key].pop()
             if not posts[key]:
@@ -135,8 +135,8 @@ def collect(
             if result is None:
                 drop(post["source_id"], "out_of_memory", OUT_OF_MEMORY)
                 continue
-            if result["image_id"] in blocked.hashes:  # it may have been taken before it was
-                result = _BY_HASH
+            if result["image_id"] in blocked.hashes:  # a cached result may be older than the rule
+                result = _BLOCKED_BY_HASH
             if "reason" in result:
                 drop(post["source_id"], **result)
             else:
@@ -150,12 +150,12 @@ def collect(
     return images.take(pa.array(first.values(), pa.int64())), drops
 
 
-def _held_bytes(post: Post) -> int:
+def _item_bytes(post: Post) -> int:
     return len(post.read.data) if isinstance(post.read, BytesReader) else 0
 
 
 class _Rows:
-    """Rows of IMAGES as they come, kept as Arrow: as Python objects, they would take ten times the room."""
+    """Rows of IMAGES as they come, stored as Arrow: Python objects would take ten times the memory."""
 
     def __init__(self):
         self._tables = [IMAGES.empty_table()]

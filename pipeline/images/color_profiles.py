@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from pipeline.images.containers import MAX_PROFILE_BYTES
 
-SAME = 2  # of 255: a profile that moves no colour further is that of sRGB, spelled otherwise
+MAX_SRGB_ERROR = 2  # of 255: a profile that changes no colour by more is taken for sRGB
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of a profile -> mode of the pixels
 _CLASSES = ("scnr", "mntr", "prtr", "spac")  # of devices and spaces; the others are no description of pixels
 
@@ -28,10 +28,10 @@ def to_srgb(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform] | None:
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
-    return None if mode != "CMYK" and _is_same(transform, mode) else (mode, transform)
+    return None if mode != "CMYK" and _is_srgb(transform, mode) else (mode, transform)
 
 
-def _is_same(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     greys = np.arange(256, dtype=np.uint8)
     if mode == "L":
         probe, expected = Image.fromarray(greys[None]), np.repeat(greys[:, None], 3, 1)
@@ -40,4 +40,4 @@ def _is_same(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
         expected = np.concatenate([grid, np.repeat(greys[:, None], 3, 1)])
         probe = Image.fromarray(expected[None])
     seen = np.asarray(ImageCms.applyTransform(probe, transform))[0]
-    return bool(np.abs(seen.astype(int) - expected).max() <= SAME)
+    return bool(np.abs(seen.astype(int) - expected).max() <= MAX_SRGB_ERROR)

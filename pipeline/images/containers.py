@@ -26,31 +26,31 @@ class TooCostly(Exception):
     """A file that would take too much time or memory to decode; args: why, in words."""
 
 
-def reduced(data: bytes) -> tuple[bytes, bytes | None]:
+def strip_unneeded(data: bytes) -> tuple[bytes, bytes | None]:
     """Return (the file with no more than a decoder of pixels needs, its ICC profile if that was taken out of it).
 
-    Damaged files come back as far as they can be followed. Raises TooCostly."""
+    Damaged files are returned up to the damage. Raise TooCostly."""
     if data.startswith(PNG_MAGIC):
-        return _reduced_png(data)
+        return _strip_png(data)
     if data.startswith(JPEG_MAGIC):
         _check_scans(data)
-        return _reduced_jpeg(data), None
+        return _strip_jpeg(data), None
     if data.startswith((b"GIF87a", b"GIF89a")):
-        return _reduced_gif(data), None
+        return _strip_gif(data), None
     if data.startswith(tuple(_TIFF_LAYOUTS)):
-        return _reduced_tiff(data), None
+        return _strip_tiff(data), None
     return data, None
 
 
-def repaired(data: bytes) -> bytes | None:
+def strip_metadata(data: bytes) -> bytes | None:
     """Return the file without any metadata, for a decoder that failed at it; None if there is no such way for its
-    format. Damage to its pixels is still there. Raises TooCostly."""
+    format. Damaged pixels stay damaged. Raise TooCostly."""
     if data.startswith(JPEG_MAGIC):
         return _bare_jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _bare_webp(data)
     if data.startswith(tuple(_TIFF_LAYOUTS)):
-        return _reduced_tiff(data, only_needed=True)
+        return _strip_tiff(data, only_needed=True)
     return None
 
 
@@ -73,7 +73,7 @@ def _png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def _reduced_png(data: bytes) -> tuple[bytes, bytes | None]:
+def _strip_png(data: bytes) -> tuple[bytes, bytes | None]:
     view = memoryview(data)
     if data[12:16] != b"IHDR" or len(data) < 33:
         return data, None
@@ -90,15 +90,15 @@ def _reduced_png(data: bytes) -> tuple[bytes, bytes | None]:
             if data[end - 4 : end] != struct.pack(">I", zlib.crc32(kind + body)):
                 continue
             if kind == b"iCCP":
-                profile = profile or _inflated(body.partition(b"\0")[2], MAX_PROFILE_BYTES)
+                profile = profile or _inflate(body.partition(b"\0")[2], MAX_PROFILE_BYTES)
             elif kind == b"tRNS":
                 kept.append(_transparency(body, depth, color_type))
-            elif kind == b"eXIf" or _tells_orientation(kind, body):
+            elif kind == b"eXIf" or _has_orientation(kind, body):
                 kept.append(view[start:end])
     return b"".join([*kept, _png_chunk(b"IEND", b"")]), profile
 
 
-def _inflated(method_and_data: bytes, limit: int) -> bytes | None:
+def _inflate(method_and_data: bytes, limit: int) -> bytes | None:
     """Return what the compressed field of a chunk holds; None if it is damaged or has more than `limit` bytes."""
     inflater = zlib.decompressobj()
     try:
@@ -120,17 +120,17 @@ def _transparency(body: bytes, depth: int, color_type: int) -> bytes:
     return _png_chunk(b"tRNS", body)
 
 
-def _tells_orientation(kind: bytes, body: bytes) -> bool:
+def _has_orientation(kind: bytes, body: bytes) -> bool:
     """Return whether a text chunk is one of those where Pillow looks for the EXIF orientation, and whole."""
     keyword, _, rest = body.partition(b"\0")
     if len(body) > MAX_METADATA_BYTES or keyword not in (b"XML:com.adobe.xmp", b"Raw profile type exif"):
         return False
     if kind == b"zTXt":
-        return _inflated(rest, MAX_METADATA_BYTES) is not None
+        return _inflate(rest, MAX_METADATA_BYTES) is not None
     if rest[:1] == b"\0":
         return True
     compressed = rest[2:].split(b"\0", 2)
-    return len(compressed) == 3 and _inflated(rest[1:2] + compressed[2], MAX_METADATA_BYTES) is not None
+    return len(compressed) == 3 and _inflate(rest[1:2] + compressed[2], MAX_METADATA_BYTES) is not None
 
 
 # JPEG: https://www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B
@@ -142,8 +142,8 @@ _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, start, end) of each segment up to the end marker, which is not told. Entropy-coded data and bytes
-    between segments are passed over. Raises TooCostly."""
+    """Yield (marker, start, end) of each segment before the end marker. Entropy-coded data and bytes between segments
+    are skipped. Raise TooCostly."""
     at = 2
     for _ in range(MAX_SEGMENTS):
         found = _JPEG_MARKER.search(data, at)
@@ -174,8 +174,8 @@ def _check_scans(data: bytes) -> None:
                 raise TooCostly(f"a JPEG of {scans:,} scans or more, each of {pixels:,} pixels")
 
 
-def _reduced_jpeg(data: bytes) -> bytes:
-    """Without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each of their tags whole."""
+def _strip_jpeg(data: bytes) -> bytes:
+    """Return the JPEG without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each tag."""
     view, kept, kept_to, has_exif = memoryview(data), [], 0, False
     for marker, start, end in _jpeg_segments(data):
         if marker == _SOS:
@@ -189,7 +189,8 @@ def _reduced_jpeg(data: bytes) -> bytes:
 
 
 def _bare_jpeg(data: bytes) -> bytes:
-    """Frame, tables and scans, and of metadata what changes colours: JFIF, Adobe and ICC segments."""
+    """Return the JPEG's frame, tables and scans, and the metadata that changes colours: JFIF, Adobe and ICC
+    segments."""
     kept = [data[:2]]
     for marker, start, end in _jpeg_segments(data):
         body = data[start + 4 : end]
@@ -227,9 +228,9 @@ def jpeg_endings(data: bytes) -> list[bytes]:
 # GIF: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
 
 
-def _reduced_gif(data: bytes) -> bytes:
-    """Without the extensions before the first frame, but for its own control block, if they are large: Pillow joins
-    comments in quadratic time."""
+def _strip_gif(data: bytes) -> bytes:
+    """Return the GIF without the extensions before the first frame, except its own control block, if they are large:
+    Pillow joins comments in quadratic time."""
     if len(data) < 13:
         return data
     first = at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
@@ -259,7 +260,7 @@ _TIFF_TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
 }  # fmt: skip
 _STRIP_BYTES = (279, 325)
-_TIFF_NEEDED = frozenset(
+_TIFF_PIXEL_TAGS = frozenset(
     (
         254,
         256,
@@ -309,15 +310,16 @@ _TIFF_NEEDED = frozenset(
     )
 )
 """Tags that change pixels."""
-_TIFF_SMALL = frozenset((
+_TIFF_METADATA_TAGS = frozenset((
     255, 269, 270, 271, 272, 280, 281, 282, 283, 285, 286, 287, 296, 305, 306, 315, 316, 700, 33432,
 ))  # fmt: skip
 """Tags without other tables in them that ordinary writers add."""
 
 
-def _reduced_tiff(data: bytes, only_needed: bool = False) -> bytes:
-    """Without tags that no pixel needs and that are large or tables of their own, and then without further pages:
-    Pillow reads each tag whole, and many tags may name the same bytes. Raises TooCostly."""
+def _strip_tiff(data: bytes, only_needed: bool = False) -> bytes:
+    """Return the TIFF without tags that pixels do not need and that are large or tables of their own, and, if any was
+    removed, without further pages: Pillow reads each tag whole, and many tags may name the same bytes. Raise
+    TooCostly."""
     order, place, offset_format, count_format, entry_format = _TIFF_LAYOUTS[data[:4]]
     try:
         (at,) = struct.unpack_from(order + offset_format, data, place)
@@ -335,8 +337,10 @@ def _reduced_tiff(data: bytes, only_needed: bool = False) -> bytes:
         if type_ not in _TIFF_TYPE_BYTES:
             continue
         size = values * _TIFF_TYPE_BYTES[type_]
-        limit = MAX_PROFILE_BYTES if tag == 34675 else MAX_TAG_BYTES if tag in _TIFF_NEEDED else MAX_METADATA_BYTES >> 4
-        if tag not in _TIFF_NEEDED and (only_needed or tag not in _TIFF_SMALL or size > limit):
+        limit = (
+            MAX_PROFILE_BYTES if tag == 34675 else MAX_TAG_BYTES if tag in _TIFF_PIXEL_TAGS else MAX_METADATA_BYTES >> 4
+        )
+        if tag not in _TIFF_PIXEL_TAGS and (only_needed or tag not in _TIFF_METADATA_TAGS or size > limit):
             continue
         if size > limit and tag != 34675:
             raise TooCostly(f"a TIFF whose tag {tag} has {size:,} bytes")
@@ -372,7 +376,7 @@ _WEBP_HAS_ALPHA = 0x10
 
 
 def _bare_webp(data: bytes) -> bytes | None:
-    """The still picture of a WebP, with its alpha if it has that, in a container of its own; None if there is none."""
+    """Return the still picture of a WebP, with its alpha if any, in a new container; None if there is none."""
     at, kept, size = 12, b"", b""
     for _ in range(MAX_SEGMENTS):
         if at + 8 > len(data):
@@ -390,9 +394,9 @@ def _bare_webp(data: bytes) -> bytes | None:
     return None
 
 
-# Other formats, by their first bytes: what they are called, for people who offer them.
+# Formats that are not decoded, by their first bytes: their names, for error messages.
 
-_OTHERS = {
+_UNSUPPORTED_FORMATS = {
     "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     "JPEG 2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     "JPEG XR": (b"II\xbc\x01",),
@@ -420,9 +424,9 @@ _OTHERS = {
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
 
 
-def name_of_other(data: bytes) -> str | None:
-    """Return what a file is called that is of a known format, but of none that is decoded here; None of others."""
-    for name, magics in _OTHERS.items():
+def unsupported_format(data: bytes) -> str | None:
+    """Return the name of a known format that is not decoded here; None for all other files."""
+    for name, magics in _UNSUPPORTED_FORMATS.items():
         if data.startswith(magics):
             return name
     if data[4:8] == b"ftyp":

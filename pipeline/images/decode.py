@@ -15,14 +15,14 @@ from PIL import ExifTags, Image, ImageCms, ImageFile
 from pipeline.errors import UserError
 from pipeline.images import containers
 from pipeline.images.color_profiles import to_srgb
-from pipeline.parallel import is_want_of_memory
+from pipeline.parallel import is_out_of_memory
 
 MAX_PIXELS = 100_000_000  # a 10,000 × 10,000 scan is real; it takes 700 MB to decode
 MAX_COPIED_PIXELS = 64_000_000  # of formats whose decoders keep several copies: 1 GB
 MAX_SLOW_PIXELS = 4_000_000  # of what Pillow decodes in Python: 2 to 10 s
 STRIP_PIXELS = 4_000_000  # that are converted at once
 MAX_EXIF_BYTES = 1 << 16  # each of its tags may name all of them again
-# By content. Left out on purpose: formats that run programs (EPS), that decode before they tell their size (ICO), or
+# By content. Left out on purpose: formats that run programs (EPS), whose size is known only after decoding (ICO), or
 # that no site serves.
 EXTENSIONS = {
     "JPEG": "jpg",
@@ -48,22 +48,22 @@ warnings.filterwarnings("ignore", category=UserWarning, module="PIL[.]")  # of e
 
 
 class Rejected(Exception):
-    """Bytes that are no picture we take; args: a reason of REASONS, and the library's own words."""
+    """Bytes that are not accepted as a picture; args: a reason of REASONS, and the library's message."""
 
 
 def decode(data: bytes) -> tuple[np.ndarray, str]:
     """Return (the first frame, upright, (H, W, 3) uint8 sRGB; its format). Transparency lies on white.
 
-    Raises Rejected, and MemoryError if this machine lacks the memory."""
+    Raise Rejected, or MemoryError if this machine lacks the memory."""
     if not data:
         raise Rejected("empty", "")
     try:
-        reduced, profile = containers.reduced(data)
+        stripped, profile = containers.strip_unneeded(data)
         try:
-            return _decode(reduced, profile)
+            return _decode(stripped, profile)
         except Rejected as rejected:
             if rejected.args[0] in ("not_an_image", "truncated"):
-                for candidate in _candidates(reduced, rejected.args[0]):
+                for candidate in _repair_candidates(stripped, rejected.args[0]):
                     with contextlib.suppress(Rejected):
                         return _decode(candidate, profile)
             raise
@@ -71,44 +71,44 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
         raise Rejected("too_costly", str(error)) from error
 
 
-def _candidates(data: bytes, reason: str) -> Iterator[bytes]:
+def _repair_candidates(data: bytes, reason: str) -> Iterator[bytes]:
     """Yield what may be decoded in place of a file that was rejected for that reason, and shows the same pixels."""
     is_jpeg = data.startswith(containers.JPEG_MAGIC)
     if not is_jpeg or reason == "not_an_image":
-        data = containers.repaired(data) or b""
+        data = containers.strip_metadata(data) or b""
         yield data
-    if is_jpeg and (whole := _with_end_marker(data)):
+    if is_jpeg and (whole := _complete_jpeg(data)):
         yield whole
 
 
 def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
-    """As `decode`, of a file that containers.reduced() has seen; `profile`: an ICC profile that is not in it."""
+    """Decode a stripped file as `decode` does. `profile`: the ICC profile that was removed from it, if any."""
     picture = _open_image(data)
     try:
         profile = profile or picture.info.get("icc_profile")
         # Of RGB with 16 bits Pillow keeps 8, but not of the colour that is transparent.
         key = picture.info.pop("transparency", None) if _has_16_bit_rgb(picture) else None
         picture.load()
-        turn, format_ = _orientation(picture), picture.format
+        turn, format_ = _orientation(picture), str(picture.format)
         pixels = _srgb(picture, profile, _is_opaque(picture, data))
         if key is not None:
             pixels = np.where(_is_of_color(data, picture, key)[..., None], np.uint8(255), pixels)
         del picture
         return np.ascontiguousarray(_TURNS[turn](pixels)) if turn in _TURNS else pixels, format_
     except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):  # the machine's fault, not the picture's: not to be remembered
+        if is_out_of_memory(error):  # not a property of the picture: must not be cached
             raise MemoryError from error
         raise Rejected("truncated", error_text(error)) from error
 
 
 def _open_image(data: bytes) -> ImageFile.ImageFile:
-    """Return the picture of which nothing is decoded yet, within all limits. Raises Rejected."""
+    """Return the picture of which nothing is decoded yet, within all limits. Raise Rejected."""
     try:
         picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Exception as error:  # hostile bytes make decoders raise anything
-        if is_want_of_memory(error):
+        if is_out_of_memory(error):
             raise MemoryError from error
-        name = containers.name_of_other(data)
+        name = containers.unsupported_format(data)
         detail = f"{name}, which is not decoded here; {_CURE}" if name else error_text(error)
         raise Rejected("not_an_image", detail) from error
     pixels = picture.width * picture.height
@@ -121,7 +121,7 @@ def _open_image(data: bytes) -> ImageFile.ImageFile:
     return picture
 
 
-def _with_end_marker(data: bytes) -> bytes | None:
+def _complete_jpeg(data: bytes) -> bytes | None:
     """Return the JPEG with an end marker if that is all that it lacks, else None."""
     endings, seen = containers.jpeg_endings(data), set()
     for ending in endings:
@@ -140,7 +140,8 @@ def _with_end_marker(data: bytes) -> bytes | None:
 
 
 def load(path: Path) -> np.ndarray:
-    """The verified original at `path`, upright: (H, W, 3) uint8 RGB. Raises UserError if it has gone since."""
+    """Return the verified original at `path`, upright: (H, W, 3) uint8 RGB. Raise UserError if it is gone or
+    damaged."""
     try:
         return decode(path.read_bytes())[0]
     except (FileNotFoundError, Rejected) as error:
@@ -153,6 +154,7 @@ def load(path: Path) -> np.ndarray:
 
 
 def error_text(error: Exception) -> str:
+    """Return the type and text of an error, 200 characters at most, without paths and addresses of this machine."""
     text = getattr(error, "strerror", None) or str(error)  # an OSError's whole text holds a path of this machine
     text = re.sub("<_io[.]BytesIO object at 0x[0-9a-f]+>", "the file", text)  # an address, other in each run
     return f"{type(error).__name__}: {text}"[:200]
@@ -193,10 +195,12 @@ def _has_16_bit_rgb(picture: ImageFile.ImageFile) -> bool:
 
 
 def _is_of_color(data: bytes, picture: Image.Image, key: tuple[int, int, int]) -> np.ndarray:
-    """(H, W) bool: which pixels of a PNG of 16-bit RGB have exactly that colour. `picture` has their high bytes."""
+    """Return (H, W) bool: whether a pixel of a PNG of 16-bit RGB has exactly that colour. `picture` has the high
+    bytes."""
     low = _open_image(data)
     codec, box, offset, _ = low.tile[0]
-    low.tile = [(codec, box, offset, "RGB;16L")]  # read as little-endian, the low bytes are the high ones
+    # Read as little-endian, the low bytes are the high ones.
+    low.tile = [(codec, box, offset, "RGB;16L")]  # type: ignore[list-item]  # before Pillow 11 it is a plain tuple
     low.info.pop("transparency")
     low.load()
     strips = zip(_strips(picture), _strips(low), strict=True)
@@ -222,7 +226,7 @@ def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = 
     """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white. `profile`: its ICC profile;
     `is_opaque`: what looks like transparency is none."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _eight_bits(picture)
+        picture = _to_8_bits(picture)
     if picture.width * picture.height <= STRIP_PIXELS:
         return np.asarray(_flatten(picture, profile, is_opaque))
     pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
@@ -234,9 +238,11 @@ def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = 
 
 def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Image.Image:
     """Return a picture of 8 bits in RGB; see `_srgb`."""
-    if picture.mode == "LAB":  # the one colour mode that convert() does not know
+    if picture.mode == "LAB":  # the one colour mode that convert() does not support
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+        converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+        assert converted is not None  # as it is not in place
+        return converted
     has_alpha = picture.has_transparency_data and not is_opaque
     colors = picture.convert("RGBA") if has_alpha else picture
     if profile and (known := to_srgb(profile)):
@@ -244,6 +250,7 @@ def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Im
         is_grey, is_cmyk = picture.mode in ("1", "L", "LA"), picture.mode == "CMYK"
         if {"RGB": not is_cmyk, "L": is_grey, "CMYK": is_cmyk}[mode]:
             managed = ImageCms.applyTransform(colors.convert(mode), transform)
+            assert managed is not None  # as it is not in place
             if has_alpha:
                 managed.putalpha(colors.getchannel("A"))
             colors = managed
@@ -252,9 +259,9 @@ def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Im
     return colors if colors.mode == "RGB" else colors.convert("RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits, or floats, -> grey of 8, the transparent one white. Pillow's own convert() clips instead
-    of scaling."""
+def _to_8_bits(picture: Image.Image) -> Image.Image:
+    """Return grey of 8 bits, from 16 or 32 bits or floats, the transparent value white. Pillow's convert() would clip
+    instead of scale."""
     values = np.asarray(picture)
     if picture.mode == "F":
         white = 1.0 if values.max(initial=0) <= 1 else 255.0
@@ -271,8 +278,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def phash(picture: np.ndarray) -> str:
-    """64-bit perceptual hash of (H, W, 3) uint8, 16 hex digits: signs of the 8 × 8 lowest DCT terms about their
-    median, as in http://www.phash.org."""
+    """Return the 64-bit perceptual hash of (H, W, 3) uint8 as 16 hex digits: signs of the 8 × 8 lowest DCT terms about
+    their median, as in http://www.phash.org."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:8, :8].ravel()

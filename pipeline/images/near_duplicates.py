@@ -1,7 +1,7 @@
-"""Pictures -> pairs of which one is a copy of the other: a sketch of each proposes, aligned pixels confirm.
+"""Pairs of pictures of which one is a copy of the other: sketches propose them, aligned pixels confirm them.
 
-A copy may be recompressed, resized, mirrored, cropped by a few % of each side, or shifted in colour as a whole. All
-that is known of a picture here is a thumbnail of it, remembered: one new picture costs one picture.
+A copy may be recompressed, resized, mirrored, cropped by a few % of each side, or shifted in colour as a whole. Only
+a cached thumbnail of each picture is compared: a new picture costs one decoding.
 """
 
 import base64
@@ -23,33 +23,36 @@ logger = logging.getLogger("luigi-interface")
 
 VERSION = 2
 SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any more
-TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
-LIKE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
+DCT_TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
+MIN_SKETCH_COSINE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
 MAX_CANDIDATES = 16  # candidates that are looked at for a picture and for its mirror image, the likest first
-_SEEN = {"thumbnail": re.compile("iVBORw0KGgo[A-Za-z0-9+/]+={0,2}"), "sketch": re.compile("[A-Za-z0-9+/]{86}==")}
-"""The shape of what `look_at` returns: a PNG, and TERMS² bytes."""
-PROBES = 24  # cells that are searched for what is like one sketch; see `candidates`
-UNIT = 127  # length of a sketch, which is of 8-bit integers: sums of their products are exact in any order
-STRUCTURE = 0.92  # correlation of copies' brightness, at least; 0.98 and more but where colours are clipped
-STRUCTURE_ALONE = 0.97  # the same, if there is no colour to compare
-RECOLORED = 0.06  # share of pixels of copies that are not recoloured as the others are, at most
-RECOLORED_BY = 27  # and more: so far is a pixel's colour (chroma is 0 to 255) from what the shift makes of it …
-RECOLORED_BY_SPREAD = 1.0  # … or by as many standard deviations, where all colours are pale, if that is less
-_CLIPPED = (14, 241)  # channels beyond that may have been clipped: they do not tell how a colour was shifted
+_SUMMARY_SHAPE = {
+    "thumbnail": re.compile("iVBORw0KGgo[A-Za-z0-9+/]+={0,2}"),
+    "sketch": re.compile("[A-Za-z0-9+/]{86}=="),
+}
+"""The shape of what `summarize` returns: a PNG, and TERMS² bytes."""
+PROBED_CELLS = 24  # cells that are searched for what is like one sketch; see `candidates`
+SKETCH_LENGTH = 127  # length of a sketch, which is of 8-bit integers: sums of their products are exact in any order
+MIN_CORRELATION = 0.92  # correlation of copies' brightness, at least; 0.98 and more but where colours are clipped
+MIN_GREY_CORRELATION = 0.97  # the same, if there is no colour to compare
+MAX_RECOLORED_SHARE = 0.06  # share of pixels of copies that are not recoloured as the others are, at most
+RECOLOR_DISTANCE = 27  # and more: so far is a pixel's colour (chroma is 0 to 255) from what the shift makes of it …
+RECOLOR_DISTANCE_SD = 1.0  # … or by as many standard deviations, where all colours are pale, if that is less
+_UNCLIPPED_RANGE = (14, 241)  # channels beyond that may have been clipped: they do not tell how a colour was shifted
 
 
-def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) -> Iterator[tuple[str, str]]:
-    """The pairs of keys of `files` that hold the same picture. A key stands for the file's content; `what` they are
-    is for the progress bar."""
+def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of keys of `files` that hold the same picture. A key identifies the file's content; `what` names
+    the files in the progress bar."""
     keys = sorted(files)
     version = f"{images_version}.{VERSION}"
     with (
-        store.memory(f"thumbnails/{version}", _SEEN) as thumbnails,
+        store.memory(f"thumbnails/{version}", _SUMMARY_SHAPE) as thumbnails,
         store.memory(f"copies/{version}", bool) as compared,
     ):
         row = {key: index for index, key in enumerate(keys)}
-        sketches = np.zeros((len(keys), TERMS * TERMS), np.int8)
-        for key, seen in cached_map(thumbnails, look_at, files.items(), what=f"sketching {what}", jobs=jobs):
+        sketches = np.zeros((len(keys), DCT_TERMS * DCT_TERMS), np.int8)
+        for key, seen in cached_map(thumbnails, summarize, files.items(), what=f"sketching {what}", jobs=jobs):
             if seen is None:
                 logger.warning("%s: not enough memory to look for its copies", files[key].name)
                 continue
@@ -59,7 +62,7 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
         @functools.lru_cache(4096)
         def thumbnail(key: str) -> str:
             text = thumbnails.get(key)["thumbnail"]
-            return text if _is_thumbnail(text) else look_at(files[key])["thumbnail"]
+            return text if _is_thumbnail(text) else summarize(files[key])["thumbnail"]
 
         def pairs():
             for a, b in candidates(sketches):
@@ -67,70 +70,78 @@ def copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 0) ->
 
         for key, is_copy in cached_map(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
             if is_copy:
-                yield tuple(key.split(" "))
+                first, second = key.split(" ")
+                yield first, second
 
 
-def look_at(file: Path) -> dict[str, str]:
-    """Of a picture: SIDE × SIDE px of it, whatever its shape (a crop changes that), as PNG; and its sketch. Base64."""
+def summarize(file: Path) -> dict[str, str]:
+    """Return the thumbnail, SIDE × SIDE px whatever the picture's shape (a crop changes that), as PNG, and the sketch
+    of a picture; both in Base64."""
     small = cv2.resize(load(file), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     thumbnail, ours = cv2.imencode(".png", small)[1].tobytes(), sketch(small.astype(np.float32)).tobytes()
     return {"thumbnail": base64.b64encode(thumbnail).decode(), "sketch": base64.b64encode(ours).decode()}
 
 
-def unpacked(text: str) -> np.ndarray:
-    """(SIDE, SIDE, 3) float32, 0 to 255."""
-    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR).astype(np.float32)
+def decode_thumbnail(text: str) -> np.ndarray:
+    """Return the thumbnail, (SIDE, SIDE, 3) float32, 0 to 255. Raise ValueError if it is damaged."""
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError("not a picture")
+    return pixels.astype(np.float32)
 
 
 def _is_thumbnail(text: str) -> bool:
-    """Return whether the cache has kept it whole."""
+    """Return whether a cached thumbnail is whole."""
     try:
-        return unpacked(text).shape == (SIDE, SIDE, 3)
-    except (ValueError, AttributeError, cv2.error):
+        return decode_thumbnail(text).shape == (SIDE, SIDE, 3)
+    except (ValueError, cv2.error):
         return False
 
 
 def _brightness(pixels: np.ndarray) -> np.ndarray:
-    """Luma and lightness of (…, 3) pixels, (2, …), 0 to 255: turning all hues changes one of them, but never both."""
-    luma = pixels @ np.float32([0.299, 0.587, 0.114])
+    """Return luma and lightness of (…, 3) pixels, (2, …), 0 to 255: a hue shift changes one of them, but never both."""
+    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     low, high = _extremes(pixels)
     return np.stack([luma, (low + high) / 2])
 
 
 def _extremes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest channel of (…, 3) pixels. NumPy's own reduction of so short an axis is slow."""
+    """Return the smallest and the largest channel of (…, 3) pixels. NumPy's reduction of so short an axis is slow."""
     red, green, blue = np.moveaxis(pixels, -1, 0)
     return np.minimum(np.minimum(red, green), blue), np.maximum(np.maximum(red, green), blue)
 
 
 def sketch(pixels: np.ndarray) -> np.ndarray:
-    """The lowest DCT terms of the brightness, int8 of length UNIT; zeros if there is nothing to be seen.
+    """Return the lowest DCT terms of the brightness, int8 of length SKETCH_LENGTH; zeros for a picture of one
+    brightness.
 
-    Terms are raised by the root of their frequency, as pictures have less of the higher."""
-    low = cv2.dct(_brightness(pixels).mean(0))[:TERMS, :TERMS] * _rise()
+    Terms are weighted by the root of their frequency, as pictures have less of the higher."""
+    low = cv2.dct(_brightness(pixels).mean(0))[:DCT_TERMS, :DCT_TERMS] * _frequency_weights()
     length = np.linalg.norm(low)
-    return np.rint(low.ravel() * (UNIT / length if length > SIDE else 0)).astype(np.int8)  # SIDE: 1 grey level rms
+    return np.rint(low.ravel() * (SKETCH_LENGTH / length if length > SIDE else 0)).astype(
+        np.int8
+    )  # SIDE: 1 grey level rms
 
 
 @functools.cache
-def _rise() -> np.ndarray:
-    y, x = np.mgrid[:TERMS, :TERMS]
+def _frequency_weights() -> np.ndarray:
+    y, x = np.mgrid[:DCT_TERMS, :DCT_TERMS]
     return np.sqrt(np.hypot(y, x)).astype(np.float32)  # the mean's is 0
 
 
-def mirrored(sketches: np.ndarray) -> np.ndarray:
-    """Sketches of the mirror images: of the cosines, every other one is odd."""
-    return sketches * np.resize(np.int8([1, -1]), TERMS * TERMS)
+def mirror(sketches: np.ndarray) -> np.ndarray:
+    """Return the sketches of the mirror images: every other cosine is odd."""
+    return sketches * np.resize(np.array([1, -1], np.int8), DCT_TERMS * DCT_TERMS)
 
 
 def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
-    """(row, higher row) of sketches that may be of one picture, in order.
+    """Yield (row, higher row) of sketches that may be of one picture, in order.
 
     Up to 2^15 different sketches, every pair is looked at. More are sorted into cells, each round one of them, and only
-    the PROBES nearest cells are searched: of a million, 98 of 100 planted copies are proposed (tests/benchmarks), and
-    most of the others are not LIKE."""
+    the PROBED_CELLS nearest cells are searched: of a million, 98 of 100 planted copies are proposed (tests/benchmarks),
+    and most of the others are not MIN_SKETCH_COSINE."""
     different, first, which = np.unique(sketches, axis=0, return_index=True, return_inverse=True)
-    is_blank = ~different.any(1)
+    is_blank = np.asarray(~different.any(1))
     rows = np.argsort(which.ravel(), kind="stable")
     rows = rows[~is_blank[which.ravel()[rows]]]
     found = [np.zeros((0, 2), np.int32)]
@@ -139,14 +150,14 @@ def candidates(sketches: np.ndarray) -> Iterator[tuple[int, int]]:
         found.append(pairs[which.ravel()[pairs[:, 0]] == which.ravel()[pairs[:, 1]]])
     different, first = different[~is_blank], first[~is_blank].astype(np.int32)
     if len(different):
-        found += [np.sort(first[block], axis=1) for block in _like(different)]
+        found += [np.sort(first[block], axis=1) for block in _similar_pairs(different)]
     pairs = np.unique(np.concatenate(found), axis=0)
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     for at in range(0, len(pairs), 1 << 16):
         yield from map(tuple, pairs[at : at + (1 << 16)].tolist())
 
 
-def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
+def _similar_pairs(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
     """Yield (pairs, 2) rows: the first, or its mirror image, is like the second; at most MAX_CANDIDATES of each."""
     count = len(sketches)
     cells = 1 if count <= 1 << 15 else 2 * int(count**0.5)
@@ -156,15 +167,15 @@ def _like(sketches: np.ndarray, block: int = 1 << 15) -> Iterator[np.ndarray]:
     )
     members = np.split(np.argsort(home, kind="stable"), np.cumsum(np.bincount(home, minlength=len(centers)))[:-1])
     for at in range(0, count, block):
-        for queries in (sketches[at : at + block], mirrored(sketches[at : at + block])):
-            pairs = _likest(queries.astype(np.float32), sketches, centers, members)
+        for queries in (sketches[at : at + block], mirror(sketches[at : at + block])):
+            pairs = _nearest_pairs(queries.astype(np.float32), sketches, centers, members)
             pairs[:, 0] += at
             yield pairs
 
 
-def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, members: list) -> np.ndarray:
-    """(pairs, 2): row of `queries`, row of `sketches`."""
-    probes = min(PROBES, len(centers))
+def _nearest_pairs(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, members: list) -> np.ndarray:
+    """Return (pairs, 2): row of `queries`, row of `sketches`."""
+    probes = min(PROBED_CELLS, len(centers))
     number = np.arange(len(centers), dtype=np.int32)  # 32 bits hold it up to 130,000 cells
     distance = (-(queries @ centers.T)).astype(np.int32) * np.int32(len(centers)) + number  # without ties
     nearest = np.argpartition(distance, probes - 1, axis=1)[:, :probes]
@@ -176,60 +187,67 @@ def _likest(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarray, memb
         there = sketches[inside].astype(np.float32)
         for rows in np.array_split(asking, 1 + len(asking) * len(inside) // 2**24):  # 64 MB at a time
             likeness = queries[rows] @ there.T
-            is_like = likeness >= LIKE * UNIT**2
+            is_like = likeness >= MIN_SKETCH_COSINE * SKETCH_LENGTH**2
             for row in np.flatnonzero(np.count_nonzero(is_like, axis=1) > MAX_CANDIDATES + 1):
                 is_like[row, np.argsort(-likeness[row], kind="stable")[MAX_CANDIDATES + 1 :]] = False
             y, x = np.divmod(np.flatnonzero(is_like), max(len(inside), 1))
             found.append(np.stack([rows[y], -likeness[y, x].astype(int), inside[x]], axis=1))
-    found = np.concatenate(found)
-    found = found[np.lexsort(found.T[::-1])]
-    rank = np.arange(len(found)) - np.searchsorted(found[:, 0], found[:, 0])
-    return found[rank <= MAX_CANDIDATES][:, [0, 2]]  # one of them may be itself
+    table = np.concatenate(found)
+    table = table[np.lexsort(table.T[::-1])]
+    rank = np.arange(len(table)) - np.searchsorted(table[:, 0], table[:, 0])
+    return table[rank <= MAX_CANDIDATES][:, [0, 2]]  # one of them may be itself
 
 
 def confirm(pair: tuple[str, str]) -> bool:
-    """Whether the second thumbnail, or its mirror image, is the first with another frame and other colours."""
-    a, b = map(unpacked, pair)
+    """Return whether the second thumbnail, or its mirror image, is the first with another frame and other colours."""
+    a, b = map(decode_thumbnail, pair)
     of_a, of_b = (sketch(pixels).astype(int) for pixels in (a, b))
-    if of_a @ of_b >= LIKE * UNIT**2 and is_copy(a, b):
+    if of_a @ of_b >= MIN_SKETCH_COSINE * SKETCH_LENGTH**2 and is_copy(a, b):
         return True
-    return bool(of_a @ mirrored(of_b) >= LIKE * UNIT**2 and is_copy(a, b[:, ::-1].copy()))
+    return bool(of_a @ mirror(of_b) >= MIN_SKETCH_COSINE * SKETCH_LENGTH**2 and is_copy(a, b[:, ::-1].copy()))
 
 
 def is_copy(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two thumbnails, upright both, show one drawing in the same colours, or in colours all shifted alike.
+    """Return whether two upright thumbnails show one drawing in the same colours, or in colours all shifted alike.
 
-    Its lines alone would not tell a character from another one in the same pose with other hair; its colours do."""
-    if (aligned := _aligned(a, b)) is None:
+    Lines alone do not distinguish a character from another one in the same pose with other hair; colours do."""
+    if (aligned := _align(a, b)) is None:
         return False
     b, is_shared = aligned
     a, b = (cv2.GaussianBlur(pixels, (5, 5), 0) for pixels in (a, b))
     (low_a, high_a), (low_b, high_b) = _extremes(a), _extremes(b)
-    is_whole = is_shared & (np.minimum(low_a, low_b) > _CLIPPED[0]) & (np.maximum(high_a, high_b) < _CLIPPED[1])
+    is_whole = (
+        is_shared
+        & (np.minimum(low_a, low_b) > _UNCLIPPED_RANGE[0])
+        & (np.maximum(high_a, high_b) < _UNCLIPPED_RANGE[1])
+    )
     is_colored = is_whole.sum() > 0.05 * SIDE * SIDE
     structure = _correlation(a[is_shared], b[is_shared])
     if is_colored:
         structure = max(structure, _correlation(a[is_whole], b[is_whole]))
-    if structure < STRUCTURE:
+    if structure < MIN_CORRELATION:
         return False
     share = _share_recolored(a[is_whole], b[is_whole]) if is_colored else None
-    return structure >= STRUCTURE_ALONE if share is None else share <= RECOLORED
+    return structure >= MIN_GREY_CORRELATION if share is None else share <= MAX_RECOLORED_SHARE
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of the luma or of the lightness of (N, 3) pixels, whichever agrees better."""
+    """Return the correlation of the luma or of the lightness of (N, 3) pixels, whichever is higher."""
     pairs = [(x, y) for x, y in zip(_brightness(a), _brightness(b), strict=True) if x.std() and y.std()]
     return max((float(np.corrcoef(x, y)[0, 1]) for x, y in pairs), default=0.0)
 
 
-def _aligned(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(b in a's frame, where that is known), by enhanced correlation (https://doi.org/10.1109/TPAMI.2008.113); None if
-    they do not fit, or only by more than the crop of a few % that a copy may have."""
+def _align(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (b in a's frame, (SIDE, SIDE) bool where that is known), by enhanced correlation
+    (https://doi.org/10.1109/TPAMI.2008.113); None if they do not fit, or only by more than the crop of a few % that a
+    copy may have."""
     try:
         grey_a, grey_b = (_brightness(pixels).mean(0) for pixels in (a, b))
         stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-4)
         start = np.eye(2, 3, dtype=np.float32)
-        _, map_ = cv2.findTransformECC(grey_a, grey_b, start, cv2.MOTION_AFFINE, stop, None, 5)
+        _, map_ = cv2.findTransformECC(  # type: ignore[call-overload]  # OpenCV's stubs lack None for no mask
+            grey_a, grey_b, start, cv2.MOTION_AFFINE, stop, None, 5
+        )
     except cv2.error:  # it does not converge
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -243,15 +261,15 @@ _HUES = np.exp(2j * np.pi * np.arange(3) / 3)  # a colour's hue and chroma as a 
 
 
 def _share_recolored(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Of (N, 3) pixels, 0 to 1: those whose colour is shifted otherwise than the others'. None if there is too little
-    colour.
+    """Return the share of (N, 3) pixels, 0 to 1, whose colour is shifted otherwise than that of the others; None if
+    there is too little colour.
 
     The shift is one turn of hue, one gain of chroma and one cast, fitted to all pixels and then, by trimming, to the
     three quarters that it explains best: the better of them counts."""
     x, y = a @ _HUES, b @ _HUES
     if min(x.std(), y.std()) < 6:
         return None
-    limit = min(RECOLORED_BY, RECOLORED_BY_SPREAD * x.std())
+    limit = min(RECOLOR_DISTANCE, RECOLOR_DISTANCE_SD * x.std())
     is_most, shares = np.ones(len(x), bool), []
     for _ in range(4):
         from_mean, to_mean = x[is_most].mean(), y[is_most].mean()

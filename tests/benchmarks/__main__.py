@@ -171,9 +171,9 @@ def groups(count: int = 1_000_000) -> None:
     scatter = np.linalg.cholesky(np.cov(drawn.T) + np.eye(len(drawn[0]))).T.astype(np.float32)
     sketches = rng.standard_normal((count, len(scatter)), np.float32) @ scatter + drawn.mean(0)
     sketches[-copies:] = sketches[:copies] + 0.35 * rng.standard_normal((copies, len(scatter)), np.float32) @ scatter
-    sketches *= near.UNIT / np.linalg.norm(sketches, axis=1, keepdims=True)
+    sketches *= near.SKETCH_LENGTH / np.linalg.norm(sketches, axis=1, keepdims=True)
     sketches = np.rint(sketches).astype(np.int8)
-    sketches[-copies::2] = near.mirrored(sketches[-copies::2])
+    sketches[-copies::2] = near.mirror(sketches[-copies::2])
     start, found, proposed = time.perf_counter(), 0, 0
     for a, b in near.candidates(sketches):
         proposed += 1

@@ -46,7 +46,7 @@ def hair_works(count: int = 96) -> dict[str, Work]:
     works = {
         "nearest swatch": Work(lambda: [nearest_swatch(*face) for face in faces], truth),
         "color": Work(lambda: [hair.name(hair_color.color_scores(*face)) for face in faces], truth),
-        "tags": Work(lambda: _by_tags(truth), truth * MANY),
+        "tags": Work(lambda: _predict_by_tags(truth), truth * MANY),
     }
     crops = [crop(*face, size=hair.I2V_SIZE, box_scale=hair.I2V_SCALE) for face in faces]
     for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
@@ -54,7 +54,7 @@ def hair_works(count: int = 96) -> dict[str, Work]:
         few = slice(0, 2 * illustration2vec.BATCH if device == "cpu" else None)
         for batch in (1, illustration2vec.BATCH):
             works[f"i2v, {weights} weights, {device}, {batch} at once"] = Work(
-                lambda tagger=tagger, few=few, batch=batch: _by_i2v(tagger, crops[few], batch),
+                lambda tagger=tagger, few=few, batch=batch: _predict_by_i2v(tagger, crops[few], batch),
                 truth[few],
                 is_judged=weights == "its own",
             )
@@ -69,7 +69,7 @@ def nearest_swatch(picture: np.ndarray, face: Face) -> str:
     return HAIR_COLORS[np.linalg.norm(swatches - seen, axis=1).argmin()]
 
 
-def _by_tags(truth: list[str]) -> list[str | None]:
+def _predict_by_tags(truth: list[str]) -> list[str | None]:
     schema = pa.schema([FACES.field("image_id"), FACES.field("tags")])
     tags = [["1girl", "smile", f"{color}_hair"] for color in truth * MANY]
     faces = pa.table({"image_id": [f"{i}" for i in range(len(tags))], "tags": tags}, schema)
@@ -77,7 +77,7 @@ def _by_tags(truth: list[str]) -> list[str | None]:
         return hair.tag(faces, Store(Path(root)), tagger="tags")[0]["hair_color"].to_pylist()
 
 
-def _by_i2v(tagger: illustration2vec.Illustration2Vec, crops: list[np.ndarray], batch: int) -> list[str | None]:
+def _predict_by_i2v(tagger: illustration2vec.Illustration2Vec, crops: list[np.ndarray], batch: int) -> list[str | None]:
     told = [tagger.tag_faces(crops[at : at + batch]) for at in range(0, len(crops), batch)]
     return [hair.name(face.hair_scores, "i2v") for some in told for face in some]
 

@@ -1,4 +1,4 @@
-"""`python -m tests.tools.choose_threshold [WEIGHTS]`: how `face_network.THRESHOLD` was chosen.
+"""`python -m tests.tools.choose_threshold [WEIGHTS]`: how `face_network.FACE_LOGIT` was chosen.
 
 Of the thresholds of 98 % precision or more on drawn pictures that nothing was trained on, the one of most recall; of
 equal ones the middle.

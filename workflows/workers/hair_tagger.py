@@ -17,7 +17,7 @@ from models.runs.folder import lock_run, open_folder
 from models.runs.worker import run_worker
 from models.seeds import seed_for
 from models.training.loop import fit
-from pipeline.hair.color_network import normalised
+from pipeline.hair.color_network import normalize
 
 
 def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
@@ -25,12 +25,12 @@ def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: b
     config, seed, folder = Config(**settings["config"]), settings["seed"], Path(run)
     learned, held_out = (_patches(Path(drawn[name])) for name in ("learned", "held_out"))
     torch.manual_seed(seed_for(seed, "weights"))
-    trainer = HairTaggerTraining(config, to_batch(held_out, normalised), held_out.pictures)
+    trainer = HairTaggerTraining(config, to_batch(held_out, normalize), held_out.pictures)
     with lock_run(folder):
         open_folder(folder, settings, fresh=fresh)
         fit(
             trainer,
-            Batches(learned, normalised, config.batch_size, seed=seed),
+            Batches(learned, normalize, config.batch_size, seed=seed),
             folder,
             steps=config.steps,
             pictures=config.batch_size,

@@ -186,17 +186,17 @@ def stand_in(monkeypatch):
 
     def put(module: types.ModuleType | None) -> None:
         monkeypatch.setitem(sys.modules, "animeface", module)  # None: importing it fails
-        animeface.working_animeface.cache_clear()
+        animeface.check_animeface.cache_clear()
 
     yield put
-    animeface.working_animeface.cache_clear()
+    animeface.check_animeface.cache_clear()
 
 
 def test_an_animeface_that_is_blind_or_not_there_says_what_to_install(stand_in):
     for module in (None, StandIn(blind=True)):
         stand_in(module)
         with pytest.raises(UserError, match=r"pip install 'animeface==2\.0\.3' 'pillow<12'"):
-            animeface.working_animeface(None)
+            animeface.check_animeface(None)
 
 
 def test_animefaces_boxes_and_lean_come_back_into_the_picture(stand_in):
@@ -259,8 +259,8 @@ def test_the_order_in_which_opencv_tells_windows_changes_nothing(crowd, cascade,
 def test_a_face_below_the_wanted_size_hides_no_other(monkeypatch, cascade):
     """The better scored one of two that overlap."""
     small, large = Face((0, 0, 47, 47), 0.0, 90.0), Face((0, 0, 60, 60), 0.0, 20.0)
-    monkeypatch.setattr(cascade_module, "_proposals", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
-    monkeypatch.setattr(cascade_module, "_refine", lambda pyramid, likely, cascade: [small, large])
+    monkeypatch.setattr(cascade_module, "_propose", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
+    monkeypatch.setattr(cascade_module, "_refine", lambda pyramid, proposal, cascade: [small, large])
     assert lbpcascade(np.full((200, 200, 3), 255, np.uint8), 48, SWEEPS["fast"], cascade) == [large]
 
 
@@ -275,7 +275,7 @@ def test_the_real_animeface_finds_the_drawn_faces(stand_in):
     """Where the package is installed, and Pillow is one that it can read."""
     pytest.importorskip("animeface")
     try:
-        animeface.working_animeface(None)
+        animeface.check_animeface(None)
     except UserError as error:
         pytest.skip(str(error))
     for i in range(3):

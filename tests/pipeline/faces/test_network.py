@@ -139,7 +139,7 @@ def test_a_view_shows_a_face_where_it_says():
     mirrors = set()
     for _ in range(12):
         view = random_view(rng, 256, face, 128)
-        (where,) = view.of(face)
+        (where,) = view.transform(face)
         crop = face_crops.render(np.random.default_rng(0), picture, view, 128)[..., 0]
         mirrors.add(view.mirror)
         if (np.abs(where[:2] - 64) < 40).all():
@@ -151,7 +151,7 @@ def test_a_view_shows_a_face_where_it_says():
 def test_a_mirrored_face_leans_the_other_way_and_a_turned_one_further():
     face = np.array([(10, 0, 40, 30, 1)], float)
     matrix = np.array([(0.0, -2, 0), (-2, 0, 0)])  # mirrored, then a quarter turn, twice as large
-    assert View(matrix, 2.0, 90.0, -1).of(face).tolist() == [[0, -20, 80, 60, 1]]
+    assert View(matrix, 2.0, 90.0, -1).transform(face).tolist() == [[0, -20, 80, 60, 1]]
 
 
 def some_scenes(count: int = 12) -> Scenes:
@@ -188,7 +188,7 @@ def test_a_part_of_the_scenes_has_their_faces():
     scenes = some_scenes(4)
     part = scenes.part(1, 3)
     assert len(part.pictures) == 2
-    assert part.of(1).tolist() == scenes.of(2).tolist()
+    assert part.faces_of(1).tolist() == scenes.faces_of(2).tolist()
 
 
 # --- how it is trained
@@ -252,7 +252,7 @@ def test_scenes_are_drawn_in_their_order_however_many_draw(tmp_path):
     scenes = Scenes(np.load(tmp_path / "1" / "pictures.npy", mmap_mode="r"), np.load(tmp_path / "1" / "faces.npy"))
     picture, faces = face_scenes.scenes.draw(5, 7, size=face_scenes.SIZE)
     assert np.array_equal(scenes.pictures[7], picture)
-    assert {tuple(row) for row in scenes.of(7)} == {(f.x, f.y, f.side, f.tilt, f.is_clear) for f in faces}
+    assert {tuple(row) for row in scenes.faces_of(7)} == {(f.x, f.y, f.side, f.tilt, f.is_clear) for f in faces}
 
 
 @pytest.mark.full

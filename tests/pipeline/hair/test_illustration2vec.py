@@ -382,8 +382,8 @@ def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_
     faces = [(f"{i}.png", [Face((40.0, 40.0, 200.0, 200.0), 0.0, 1.0)] * (1 + i % 3)) for i in range(6)]
     sizes = set()
     hair._illustration2vec(weights).network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
-    whole = list(hair._ask_i2v(faces, asked))
-    assert [told for face in reversed(faces) for told in hair._ask_i2v([face], asked)] == whole[::-1]
+    whole = list(hair._run_i2v(faces, asked))
+    assert [told for face in reversed(faces) for told in hair._run_i2v([face], asked)] == whole[::-1]
     assert sizes == {illustration2vec.BATCH}  # of another size some would differ, on some numbers of threads
 
 

@@ -99,8 +99,8 @@ def told(monkeypatch, store):
 
             return tell
 
-        monkeypatch.setitem(hair._TELL, "i2v", by("i2v", i2v or {}))
-        monkeypatch.setitem(hair._TELL, "color", by("color", color or {}))
+        monkeypatch.setitem(hair._PREDICT, "i2v", by("i2v", i2v or {}))
+        monkeypatch.setitem(hair._PREDICT, "color", by("color", color or {}))
         monkeypatch.setattr(hair.assets, "find", lambda name, folder=None: i2v and name)
         table, words = hair.tag(faces, store, tagger=tagger)
         return table.to_pylist(), words, asked
@@ -121,7 +121,7 @@ def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
     found, _, _ = told(faces, "tags")
     assert [row["hair_color"] for row in found] == ["blue", None, None, None, None, None, "silver"]
     assert {row["hair_tagger"] for row in found} == {"tags"}
-    assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SURE)
+    assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SITE_TAG_PROBABILITY)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_illustration2vec_added_is_no_sites_word_and_is_replaced(told):
 def test_rounded_scores_are_one_together_at_most():
     rng = np.random.default_rng(0)
     for scores in rng.dirichlet(np.full(9, 0.3), 500):
-        assert sum(hair._rounded(scores)) <= 1
+        assert sum(hair._round_down(scores)) <= 1
 
 
 def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_they_differ(told):
@@ -224,7 +224,7 @@ def test_numpy_does_what_torch_has_learned():
     network = HairTagger(Config.width, Config.hidden)
     network.load_state_dict(weights)
     patches = np.random.default_rng(0).integers(0, 256, (8, hair_color.PATCH, hair_color.PATCH, 3), np.uint8)
-    x = hair_color.normalised(patches)
+    x = hair_color.normalize(patches)
     with torch.no_grad():
         names, _ = network(torch.from_numpy(x).movedim(3, 1))
     ours = np.stack([hair_color._probabilities(patch, hair_color._weights()) for patch in x])

@@ -81,7 +81,7 @@ def drawn() -> list[Image.Image]:
 def text(picture: Image.Image, folder: Path) -> str:
     """Its thumbnail, by way of a file."""
     picture.save(folder / "picture.png", compress_level=1)
-    return near.look_at(folder / "picture.png")["thumbnail"]
+    return near.summarize(folder / "picture.png")["thumbnail"]
 
 
 @pytest.mark.parametrize("kind", COPIES)
@@ -110,7 +110,7 @@ def test_the_same_drawing_with_hair_of_another_color_is_none(tmp_path):
 def test_pictures_without_anything_to_see_are_copies_of_nothing(tmp_path):
     white = text(Image.new("RGB", (300, 300), "white"), tmp_path)
     assert not near.confirm((white, white))
-    sketch = near.sketch(near.unpacked(white))
+    sketch = near.sketch(near.decode_thumbnail(white))
     assert not sketch.any()
     assert list(near.candidates(np.stack([sketch] * 1000))) == []
 
@@ -119,25 +119,25 @@ def test_a_sketch_of_the_mirror_image_is_the_sketch_mirrored(drawn):
     for picture in drawn:
         small = cv2.resize(np.asarray(picture), (near.SIDE, near.SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
         of_mirrored = near.sketch(np.ascontiguousarray(small[:, ::-1])).astype(int)
-        assert np.abs(of_mirrored - near.mirrored(near.sketch(small))).max() <= 1
+        assert np.abs(of_mirrored - near.mirror(near.sketch(small))).max() <= 1
 
 
 def planted(count: int, copies: int, noise: float) -> np.ndarray:
     """Sketches, the last `copies` of which are of copies of the first, every second one mirrored."""
     rng = np.random.default_rng(1)
-    vectors = rng.standard_normal((count, near.TERMS**2))
-    vectors[-copies:] = vectors[:copies] + noise * rng.standard_normal((copies, near.TERMS**2))
+    vectors = rng.standard_normal((count, near.DCT_TERMS**2))
+    vectors[-copies:] = vectors[:copies] + noise * rng.standard_normal((copies, near.DCT_TERMS**2))
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    sketches = np.rint(near.UNIT * vectors / lengths).astype(np.int8)
-    sketches[-copies::2] = near.mirrored(sketches[-copies::2])
+    sketches = np.rint(near.SKETCH_LENGTH * vectors / lengths).astype(np.int8)
+    sketches[-copies::2] = near.mirror(sketches[-copies::2])
     return sketches
 
 
 def test_candidates_are_those_of_comparing_all():
     sketches = planted(400, 150, 0.3)
-    upright, mirrored = sketches.astype(int), near.mirrored(sketches).astype(int)
+    upright, mirrored = sketches.astype(int), near.mirror(sketches).astype(int)
     likeness = np.maximum(upright @ upright.T, upright @ mirrored.T)
-    y, x = np.nonzero(np.triu(likeness >= near.LIKE * near.UNIT**2, 1))
+    y, x = np.nonzero(np.triu(likeness >= near.MIN_SKETCH_COSINE * near.SKETCH_LENGTH**2, 1))
     assert list(near.candidates(sketches)) == list(zip(y.tolist(), x.tolist(), strict=True))
     assert len(y) > 100
 
@@ -179,7 +179,7 @@ def test_planted_copies_are_grouped_and_hardly_anything_else(sprites, tmp_path):
             files[f"{name}|{kind}".replace(" ", "_")] = file = tmp_path / f"{len(files)}.png"
             copy.save(file, compress_level=1)
     (tmp_path / "stages/.work").mkdir(parents=True)
-    pairs = list(near.copies(files, "pictures", Store(tmp_path, "d")))
+    pairs = list(near.find_copies(files, "pictures", Store(tmp_path, "d")))
     group_of = components([(key, key) for key in files] + pairs)
 
     def drawing(key: str) -> str:
@@ -298,14 +298,14 @@ def test_copies_are_found_beside_another_picture_of_the_same_sketch(drawn, tmp_p
     red = np.stack([np.clip(grey * 1.5, 0, 255), grey * 0.6, grey * 0.6], axis=2).astype(np.uint8)
     for name, pixels in {"0": red, "1": np.asarray(drawn[0]), "2": np.asarray(drawn[0])}.items():
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    sketch = near.sketch(near.unpacked(text(drawn[0], tmp_path)))
+    sketch = near.sketch(near.decode_thumbnail(text(drawn[0], tmp_path)))
     assert [*near.candidates(np.stack([sketch] * 3))] == [(0, 1), (0, 2), (1, 2)]
     files = {name: tmp_path / f"{name}.png" for name in "012"}
-    assert [*near.copies(files, "pictures", Store(tmp_path, "d"))] == [("1", "2")]
+    assert [*near.find_copies(files, "pictures", Store(tmp_path, "d"))] == [("1", "2")]
 
 
 def test_of_many_that_are_alike_only_the_likest_are_looked_at():
     rng = np.random.default_rng(0)
-    alike = rng.standard_normal(near.TERMS**2) + 0.05 * rng.standard_normal((3000, near.TERMS**2))
-    sketches = np.rint(near.UNIT * alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.int8)
+    alike = rng.standard_normal(near.DCT_TERMS**2) + 0.05 * rng.standard_normal((3000, near.DCT_TERMS**2))
+    sketches = np.rint(near.SKETCH_LENGTH * alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.int8)
     assert len([*near.candidates(sketches)]) <= 2 * near.MAX_CANDIDATES * len(sketches)
