@@ -373,7 +373,7 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
 
 @pytest.mark.slow
 def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(hair, "_rounded", list)  # all of them
+    monkeypatch.setattr(hair, "_round_down", list)  # all of them
     store = Store(tmp_path / "data")
     store.root.mkdir()
     for i in range(6):

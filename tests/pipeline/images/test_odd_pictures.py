@@ -443,7 +443,7 @@ def test_a_picture_without_memory_is_a_row_of_the_stage(store, monkeypatch, stag
 @pytest.mark.parametrize("finder", ["lbpcascade", "network"])
 @pytest.mark.parametrize(("sweep", "is_wide"), [("off", False), ("fast", True)])
 def test_faces_are_found_all_along_a_strip(monkeypatch, finder, sweep, is_wide):
-    monkeypatch.setattr(detect, "LARGEST", 900)
+    monkeypatch.setattr(detect, "MAX_WARP_PX", 900)
     monkeypatch.setattr("pipeline.faces.views.MIN_PART_PX", 500)
     side, count = 200, 5
     strip = np.full((count * side, side, 3), 255, np.uint8)
