@@ -283,7 +283,7 @@ def test_a_checkpoint_that_is_no_archive_of_ours_is_told_with_its_cure(damage, t
 def weights_of(run: Path, name: str = "dcgan96", **changes) -> None:
     entry = MODELS[name]
     config = entry.presets["tiny"]
-    network = entry.networks[entry.exported](config)
+    network = entry.networks[entry.exported[0]](config)
     about = {"model": name, "config": asdict(config), "steps": 3}
     if hasattr(config, "labels"):
         about["labels"] = dict.fromkeys(config.labels, 5)
@@ -308,7 +308,7 @@ def test_every_preset_gives_layers_within_the_limit(model):
     entry = MODELS[model]
     for config in entry.presets.values():
         with torch.device("meta"):
-            plan = entry.networks[entry.exported](config)
+            plan = entry.networks[entry.exported[0]](config)
         export._check_output(plan, config.size)
 
 
