@@ -133,7 +133,7 @@ class Stage(luigi.Task):
                 raise _told(error, self.data_root) from error
             with disk_errors_told(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
-                    self._mend_inputs()
+                    self._restore_inputs()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
@@ -149,8 +149,8 @@ class Stage(luigi.Task):
                 stage._forget_own()
             raise
 
-    def _mend_inputs(self) -> None:
-        """Make again those before this stage of which something is gone, as originals are needed beyond the first."""
+    def _restore_inputs(self) -> None:
+        """Make each earlier stage again whose files are gone: originals are read by later stages than the next, too."""
         for stage in reversed([*self.chain()][1:]):
             _ = stage.made
 
