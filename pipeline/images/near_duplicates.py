@@ -59,7 +59,7 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
             sketches[row[key]] = np.frombuffer(base64.b64decode(seen["sketch"]), np.int8)
         thumbnails.flush()
 
-        @functools.lru_cache(4096)
+        @functools.lru_cache(4096)  # a picture is in several pairs
         def thumbnail(key: str) -> str:
             text = thumbnails.get(key)["thumbnail"]
             return text if _is_thumbnail(text) else summarize(files[key])["thumbnail"]

@@ -153,7 +153,7 @@ class Stage(luigi.Task):
                 raise _as_user_error(error, self.data_root) from error
             with disk_errors_as_user_errors(self.data_root), self.store.claim() as scratch:
                 if not self.is_made():  # another process may have made it meanwhile
-                    self._remake_inputs()
+                    self._restore_inputs()
                     made = scratch / "made"
                     made.mkdir()
                     self.make(made)
@@ -169,7 +169,7 @@ class Stage(luigi.Task):
                 stage._forget_own()
             raise
 
-    def _remake_inputs(self) -> None:
+    def _restore_inputs(self) -> None:
         """Make again the stages before this one of which files are missing: later stages need originals, too."""
         for stage in reversed([*self.chain()][1:]):
             _ = stage.made
