@@ -32,10 +32,10 @@ class ScrapeImages(Stage):
     drops = True
 
     source = luigi.Parameter(
-        default="drawn", description="source of the pictures: drawn, folder, archive, or a site of README.md"
+        default="drawn", description="source of the pictures: drawn, folder, archive, or a site of docs/sources.md"
     )
     path: Any = OptionalFilePath(  # Luigi types it as str, not Path
-        default=None, description="the folder, the archive, or the list: of urls, or of ids"
+        default=None, description="the folder or archive, or a list of URLs or ids"
     )
     query = luigi.Parameter(
         default="", description="query to the source; for drawn: character or icon; for web_page: its URL"
@@ -242,7 +242,7 @@ class RetagDataset(Stage):
     """New hair colours for an existing dataset, which becomes a new version; corrections by hand are applied."""
 
     hair_tagger = _hair_tagger()
-    dataset = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
+    dataset = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")
 
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
@@ -372,18 +372,18 @@ class SelectFaces(Stage):
     drops = True
 
     min_sharpness = Number(
-        default=0.0, description="variance of a crop's Laplacian, grey 0..255; blurred ones have little"
+        default=0.0, description="least variance of a crop's Laplacian, grey 0..255; blurred crops have little"
     )
-    min_brightness = Number(default=0.0, description="mean luma of a crop, 0 to 1")
-    max_brightness = Number(default=1.0, description="mean luma of a crop, 0 to 1")
+    min_brightness = Number(default=0.0, description="least mean luma of a crop, 0 to 1")
+    max_brightness = Number(default=1.0, description="greatest mean luma of a crop, 0 to 1")
     monochrome = Choice(
-        ("keep", "drop", "only"), default="keep", description="crops with hardly any colour: keep, drop, or only these"
+        ("keep", "drop", "only"), default="keep", description="grayscale crops: keep, drop, or keep only these"
     )
     min_original = WholeNumber(default=0, description="shorter side of an original, px")
     near_duplicates = Choice(
         ("keep", "drop"),
         default="keep",
-        description="keep: copies lie in one split; drop: of those that are good enough only the largest is in",
+        description="keep: near-duplicates share a split; drop: only the largest of them is kept",
     )
 
     def check(self) -> None:
@@ -437,7 +437,7 @@ MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
 class BuildFaceDataset(NamedDataset):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
-    name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
+    name = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")
 
     @property
     def request(self) -> dict:

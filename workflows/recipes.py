@@ -20,7 +20,7 @@ logger = logging.getLogger("luigi-interface")
 class ExportRecipe(luigi.Task):
     """recipes/NAME.parquet, to be shared: the manifest of datasets/NAME and how it was built, without pixels."""
 
-    name = luigi.Parameter(default="faces", description="of the dataset: datasets/NAME below the data root")
+    name = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")
     data_root = FilePath(default=Path("data"), significant=False, description="folder of the datasets")
 
     def __init__(self, *args, **kwargs):
@@ -137,7 +137,7 @@ class RestoreImages(Stage):
 class RebuildFaceDataset(NamedDataset):
     """Dataset rebuilt from a recipe: the same faces, as far as their pictures can still be fetched."""
 
-    name = luigi.Parameter(default="rebuilt", description="of the dataset: datasets/NAME below the data root")
+    name = luigi.Parameter(default="rebuilt", description="name of the dataset: datasets/NAME below the data root")
 
     @property
     def request(self) -> dict:

@@ -15,7 +15,7 @@ from workflows.base.stage import disk_errors_as_user_errors
 class FromRun(NamedRun):
     """Something made from runs/NAME: complete when it carries the sha256 of the run's weights."""
 
-    run_name = luigi.Parameter(description="which run: runs/NAME below the data root")
+    run_name = luigi.Parameter(description="name of the run: runs/NAME below the data root")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

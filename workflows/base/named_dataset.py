@@ -21,7 +21,7 @@ logger = logging.getLogger("luigi-interface")
 class NamedDataset(Stage):
     """datasets/NAME: a link to the version of this digest, replaced when that is complete."""
 
-    name = luigi.Parameter(description="of the dataset: datasets/NAME below the data root")
+    name = luigi.Parameter(description="name of the dataset: datasets/NAME below the data root")
     replace = luigi.BoolParameter(
         default=False,
         significant=False,

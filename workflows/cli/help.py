@@ -1,11 +1,14 @@
 """Help texts: the list of tasks, and the options of one."""
 
+import argparse
 import difflib
+import functools
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
 from types import ModuleType
+from typing import Any
 
 import luigi
 from luigi.task_register import Register
@@ -18,10 +21,10 @@ python -m workflows TASK --help                list its options
 python -m workflows hook on|off                let `luigi TASK` work without `--module workflows`
 python -m workflows pack NAME [FILE.tar]       write one dataset as one file"""
 LUIGI_OPTIONS = (
-    ("--workers N", "tasks that run at once (default 1)"),
-    ("--log-level LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL (default INFO)"),
-    ("--logging-conf-file FILE", "configuration of Python's logging"),
-    ("--help-all", "list all options of Luigi and of every task"),
+    ("--workers", "N", "tasks that run at once (default 1)"),
+    ("--log-level", "LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL (default INFO)"),
+    ("--logging-conf-file", "FILE", "configuration of Python's logging"),
+    ("--help-all", "", "list all options of Luigi and of every task"),
 )
 _METAVARS = {luigi.IntParameter: "N", luigi.FloatParameter: "X", luigi.PathParameter: "PATH"}
 _MAX_WIDTH = 110  # columns
@@ -56,16 +59,18 @@ def list_tasks(groups: Mapping[str, tuple[ModuleType, ...]]) -> str:
 def describe_task(name: str) -> str:
     """Return the help of a task: its docstring, and each of its options once with default and meaning."""
     cls = Register.get_task_cls(name)
-    rows = list(_options(cls))
-    rows_of_luigi = [*LUIGI_OPTIONS]
-    wide = max(len(option) for option, _ in rows + rows_of_luigi) + 4
-    lines = [f"python -m workflows {name} [--option value …]", "", *_wrapped(cls.__doc__ or ""), "", "options"]
-    for option, text in rows:
-        lines += _row(f"  {option:<{wide - 2}}", text)
-    lines += ["", "options of Luigi"]
-    for option, text in rows_of_luigi:
-        lines += _row(f"  {option:<{wide - 2}}", text)
-    return "\n".join(lines)
+    parser = argparse.ArgumentParser(
+        usage=f"python -m workflows {name} [--option value …]",
+        description="\n".join(_wrapped(cls.__doc__ or "")),
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=28, width=_width()),
+        add_help=False,
+    )
+    for heading, rows in (("options", _options(cls)), ("options of Luigi", LUIGI_OPTIONS)):
+        group = parser.add_argument_group(heading)
+        for option, metavar, text in rows:
+            kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
+            group.add_argument(option, help=text.replace("%", "%%"), **kind)
+    return parser.format_help().rstrip()
 
 
 def check_task_name(name: str) -> None:
@@ -83,21 +88,21 @@ def _is_defined_in(value: object, module: ModuleType) -> bool:
     return getattr(value, "__module__", None) == module.__name__
 
 
-def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str]]:
-    """Yield (option with its kind of value, meaning and default) of each parameter."""
+def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str, str]]:
+    """Yield (option, its kind of value, meaning and default) of each parameter."""
     for name, parameter in sorted(cls.get_params(), key=lambda row: row[0] not in vars(cls)):  # its own first
-        option = "--" + name.replace("_", "-")
-        if not isinstance(parameter, luigi.BoolParameter):
-            option += " " + _metavar(parameter)
         if not parameter.has_task_value(cls.get_task_family(), name):
             default = " (required)"
         else:
             value = parameter.task_value(cls.get_task_family(), name)
             default = "" if value is None or value == "" or value is False else f" (default {value})"
-        yield option, (parameter.description or "") + default
+        yield "--" + name.replace("_", "-"), _metavar(parameter), (parameter.description or "") + default
 
 
 def _metavar(parameter: luigi.Parameter) -> str:
+    """Return what stands for an option's value; nothing for a switch."""
+    if isinstance(parameter, luigi.BoolParameter):
+        return ""
     if choices := getattr(parameter, "choices", ()):
         return "|".join(choices)
     return next((metavar for kind, metavar in _METAVARS.items() if isinstance(parameter, kind)), "TEXT")
