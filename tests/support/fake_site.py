@@ -5,10 +5,9 @@ with StandIn(posts=60) as site:
 
 Sites lie below site.url + "/safebooru", "/gelbooru", "/danbooru", "/moebooru", web pages below "/gallery/", pictures
 without end at "/many/N.jpg". The files of post 1007 have "/1007/" in their path. Modules of their own have "/getchu",
-"/x", "/cse" and "/openverse". `python tests/support/fake_site.py --port N` serves the same until it is killed.
+"/x", "/cse" and "/openverse". `python -m tests.support --port N` serves the same until it is killed.
 """
 
-import argparse
 import base64
 import gzip
 import hashlib
@@ -699,16 +698,4 @@ def keeps_apart(times: list[float], seconds: float) -> bool:
     return all(later - earlier > 4 * seconds - 0.2 for earlier, later in pairs) and len(times) > 4
 
 
-sys.modules.setdefault("stand_in", sys.modules[__name__])  # when it is the program, its parts are to import it once
-from tests.support import fake_getchu as stand_in_getchu  # noqa: E402, F401  # these add to ROUTES and FAULTS
-from tests.support import fake_search as stand_in_search  # noqa: E402, F401
-from tests.support import fake_x as stand_in_x  # noqa: E402, F401
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--posts", type=int, default=60)
-    arguments = parser.parse_args()
-    with StandIn(arguments.posts, port=arguments.port) as site, suppress(KeyboardInterrupt):
-        print(site.url, flush=True)
-        threading.Event().wait()
+from tests.support import fake_getchu, fake_search, fake_x  # noqa: E402, F401  # they add to ROUTES and FAULTS

@@ -35,8 +35,8 @@ def get(site, path, headers=None, **asked):
 
 
 def test_the_program_serves_all_sites():
-    program = Path(__file__).with_name("fake_site.py")
-    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+    program = [sys.executable, "-m", "tests.support"]
+    with subprocess.Popen(program, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip()
             paths = {"/getchu/item/828803/": 200, "/x/2/users/1/tweets": 401, "/cse/customsearch/v1": 403}
