@@ -3,6 +3,7 @@
 import collections
 import itertools
 import os
+import shutil
 import signal
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import cv2
 import pytest
+from filelock import FileLock
 
 from pipeline import assets
 from pipeline.sources import drawn
 from pipeline.sources.base import LocalQuery
 from pipeline.store import Store
-from tests.support.run_luigi import luigi
+from tests.support.run_luigi import BUILT, luigi
 from tests.support.sprites import Unavailable, fetch
 
 cv2.setNumThreads(1)
@@ -68,9 +70,24 @@ def faces() -> list[bytes]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Path:
-    """From nothing: the default dataset, and a tiny run on it."""
+def built(tmp_path_factory) -> Path:
+    """A dataset of drawn pictures: one for all processes of pytest, which must not change it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    place = shared / "built"
+    with FileLock(shared / "built.lock"):
+        if not (place / "data/datasets/faces").exists():
+            place.mkdir(exist_ok=True)
+            luigi(place, "BuildFaceDataset", *BUILT, "--jobs", "2")
+    return place
+
+
+@pytest.fixture(scope="session")
+def trained(built, tmp_path_factory) -> Path:
+    """A copy of that dataset, and a tiny run on it."""
     place = tmp_path_factory.mktemp("trained")
+    shutil.copytree(built / "data/datasets", place / "data/datasets", symlinks=True)
     luigi(place, "TrainDCGAN", "--variant", "96", "--preset", "tiny", "--steps", "20")
     return place
 

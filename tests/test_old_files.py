@@ -27,6 +27,7 @@ def test_dataset_and_recipe_are_read(root):
     assert held.build.settings["hair_tagger"] == "auto"
 
 
+@pytest.mark.full
 def test_a_run_is_resumed_and_another_trains_on_the_old_dataset(root):
     train = ("TrainDCGAN", "--variant", "128", "--preset", "tiny", "--device", "cpu")
     luigi(root.parent, *train, "--run", "tiny", "--steps", "8")
@@ -38,6 +39,7 @@ def test_a_run_is_resumed_and_another_trains_on_the_old_dataset(root):
     assert read_checkpoint(root / "runs/another/last.pt")["step"] == 2
 
 
+@pytest.mark.full
 def test_a_recipe_is_rebuilt_with_the_old_cache_and_pictures_are_taken_down(root):
     faces = read(root / "datasets/faces/manifest.parquet", FACES)
     luigi(root.parent, "RebuildFaceDataset", "--manifest", "data/recipes/faces.parquet")

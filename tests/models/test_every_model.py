@@ -232,9 +232,8 @@ def test_micro_batches_are_summed(name):
             torch.testing.assert_close(*averages, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if number == 0 else pytest.mark.full) for number, name in enumerate(MODELS)]
-)
+@every_model
+@pytest.mark.full
 def test_two_processes_do_what_one_does(name, tmp_path):
     torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "two"), 2), nprocs=2)
     torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "one"), 1), nprocs=1)

@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from pipeline.funnel import REASONS
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw
-from tests.support.run_luigi import last_line, luigi
+from tests.support.run_luigi import BUILT, last_line, luigi
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,18 +43,10 @@ def manifest_bytes(place: Path, name: str = "faces") -> bytes:
     return (place / "data" / "datasets" / name / "manifest.parquet").read_bytes()
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
-    """The default build: 360 drawn pictures."""
-    place = tmp_path_factory.mktemp("built")
-    build(place)
-    return place
-
-
-def test_the_default_build_is_what_readme_promises(built):
+def test_a_build_of_drawn_pictures_is_what_readme_promises(built):
     faces = manifest(built)
     dataset = built / "data" / "datasets" / "faces"
-    assert len(faces) >= 340
+    assert len(faces) >= 114
     assert list(faces.columns) == FACES.names
     assert set(faces.hair_color.dropna()) == set(HAIR_COLORS)
     assert set(faces.split) == {"train", "val", "test"}
@@ -72,13 +64,14 @@ def test_the_default_build_is_what_readme_promises(built):
 
 
 @pytest.mark.full
-def test_against_what_is_known_of_the_drawings(built):
+def test_the_default_build_against_what_is_known_of_the_drawings(tmp_path):
     def overlap(a, b) -> float:
         width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
         shared = max(0, width) * max(0, height)
         return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
-    faces, found, right, overlaps = manifest(built), 0, 0, []
+    build(tmp_path)
+    faces, found, right, overlaps = manifest(tmp_path), 0, 0, []
     for i in range(360):
         truth = draw(0, i)[1]
         here = faces[faces.source_id == f"0/{i}"]
@@ -92,17 +85,15 @@ def test_against_what_is_known_of_the_drawings(built):
     assert right / 360 >= 0.98
 
 
-def test_a_second_run_does_nothing_and_is_soon_over(built):
+def test_a_second_run_does_nothing(built):
     before = sorted((path, path.stat().st_mtime_ns) for path in (built / "data").rglob("*"))
-    start = time.monotonic()
-    build(built)
-    assert time.monotonic() - start < 5
+    assert "Did not run any tasks" in build(built, *BUILT).stderr
     assert sorted((path, path.stat().st_mtime_ns) for path in (built / "data").rglob("*")) == before
 
 
 @pytest.mark.slow
 def test_a_build_in_another_data_root_gives_the_same_bytes(built, tmp_path):
-    build(tmp_path, "--data-root", "elsewhere/data", "--jobs", "1", "--name", "other")
+    build(tmp_path, *BUILT, "--data-root", "elsewhere/data", "--jobs", "1", "--name", "other")
     assert (tmp_path / "elsewhere/data/datasets/other/manifest.parquet").read_bytes() == manifest_bytes(built)
 
 
@@ -264,6 +255,7 @@ def test_a_name_is_not_built_over_by_another_request_unless_told(tmp_path, pictu
     assert before in kept
 
 
+@pytest.mark.full
 def test_one_new_picture_is_the_only_one_that_is_worked_on(tmp_path, pictures):
     folder = shutil.copytree(pictures, tmp_path / "pictures")
     build(tmp_path, "--source", "folder", "--path", str(folder))
@@ -350,7 +342,7 @@ def cut_the_thumbnails(data: Path) -> None:
     shutil.rmtree(data / "stages/GroupFaces")
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     "damage",
     [lose_originals, lose_originals_before_hair, lose_the_told, swap_the_told, swap_a_table, cut_the_thumbnails],
@@ -501,7 +493,7 @@ def test_two_requests_for_one_name_at_once_do_not_both_win(tmp_path, pictures):
     assert "holds a dataset made with" in next(w for w, process in zip(words, both, strict=True) if process.returncode)
 
 
-def test_in_one_process_a_mended_input_is_built(tmp_path):
+def test_in_one_process_a_repaired_input_is_built(tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("RGB", (200, 200), "white").save(tmp_path / "in" / "white.png")
     code = f"""
@@ -641,7 +633,7 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path, pictures):
 
 
 @pytest.mark.slow
-def test_killed_at_many_moments_gives_the_same_bytes(built, tmp_path):
+def test_killed_at_many_moments_gives_the_same_bytes(tmp_path):
     """Each kill hits a fresh data root at another moment of its life, then goes on; and one root is killed again and
     again."""
     start = time.monotonic()
@@ -652,11 +644,11 @@ def test_killed_at_many_moments_gives_the_same_bytes(built, tmp_path):
     for k in range(24):
         place = tmp_path / str(k)
         place.mkdir()
-        hits += kills(place, manifest_bytes(built), [whole * (k + 1) / 26])
+        hits += kills(place, manifest_bytes(tmp_path / "timed"), [whole * (k + 1) / 26])
         shutil.rmtree(place)
     assert hits >= 20
     (tmp_path / "often").mkdir()
-    assert kills(tmp_path / "often", manifest_bytes(built), [1.0 + 0.17 * k for k in range(24)]) >= 10
+    assert kills(tmp_path / "often", manifest_bytes(tmp_path / "timed"), [1.0 + 0.17 * k for k in range(24)]) >= 10
 
 
 @pytest.mark.full
@@ -696,6 +688,7 @@ print(json.dumps({"reads": reads, "broken": broken, "sizes": sorted(sizes)}))
 """
 
 
+@pytest.mark.full
 def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):
     build(tmp_path, "--name", "sprites", "--source", "folder", "--path", str(sprites))
     faces = manifest(tmp_path, "sprites")

@@ -38,7 +38,7 @@ def equal(a: Path, b: Path) -> None:
     assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
 
 
-def test_from_nothing_a_run_has_all_its_files(trained):
+def test_a_run_has_all_its_files(trained):
     run = trained / RUN
     used = {"generated", "evaluation.json"}  # by other tests
     assert {path.name for path in run.iterdir()} - used == {
@@ -59,6 +59,13 @@ def test_from_nothing_a_run_has_all_its_files(trained):
     settings = json.loads((run / "config.json").read_text())
     assert settings["config"]["steps"] == 20
     assert settings["dataset"]["name"] == "faces"
+
+
+@pytest.mark.full
+def test_from_nothing_the_default_dataset_is_built_first(tmp_path):
+    luigi(tmp_path, *TINY, "--steps", "2")
+    assert state(tmp_path / RUN)["step"] == 2
+    assert (tmp_path / "data/datasets/faces/manifest.parquet").exists()
 
 
 @pytest.mark.full

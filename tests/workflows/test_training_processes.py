@@ -101,6 +101,7 @@ def test_a_process_that_waits_for_one_that_failed_is_ended(tmp_path, monkeypatch
         processes.train_in_children(["waits"], Path("runs/r"), count=2)
 
 
+@pytest.mark.full
 def test_nothing_is_imported_from_the_current_folder(tmp_path, monkeypatch, capfd):
     for name in ("models", "json", "runpy", "torch", "pipeline"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('of the current folder')\n")

@@ -44,6 +44,7 @@ def alike(a: np.ndarray, b: np.ndarray) -> bool:
     return np.abs(a.astype(int) - b).max() <= 1
 
 
+@pytest.mark.full
 def test_faces_without_a_colour_are_left_out_and_counted(trained, tmp_path):
     folder = recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
@@ -161,6 +162,7 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
     assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16"] > 0
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     "options", [("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags")]
 )
@@ -183,6 +185,7 @@ def recoloured(trained: Path, place: Path, keep: tuple[str, ...]) -> Path:
     return folder
 
 
+@pytest.mark.full
 def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue",))
     line = last_line(luigi(tmp_path, *TINY, "--dataset", "some", check=False))

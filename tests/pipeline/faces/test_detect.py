@@ -92,6 +92,7 @@ def test_a_face_that_fills_its_picture_is_found(cascade):
     assert found >= 9
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_where_nothing_is_drawn_there_is_no_face(sweep, cascade):
     for size in ((30, 10), (8, 8), (1, 1), (500, 300), (20_000, 3)):

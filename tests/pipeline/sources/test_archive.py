@@ -225,6 +225,7 @@ def test_archives_within_share_the_budget(tmp_path, monkeypatch):
     assert "archive_bomb" in {reason for _, reason in drops(found)}
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_a_header_of_any_size_is_not_read(format_, tmp_path):
     file = io.BytesIO()
@@ -282,6 +283,7 @@ def test_too_many_members_end_it(tmp_path, monkeypatch):
     assert (len(ids(found)), drops(found)) == (3, [("dump", "archive_bomb")])
 
 
+@pytest.mark.full
 def test_a_large_archive_is_a_stream(tmp_path):
     path = tmp_path / "many.zip"
     path.write_bytes(zipped({f"{i}.png": PNG for i in range(20_000)}))
@@ -529,6 +531,7 @@ def test_a_member_behind_a_header_that_is_too_long_is_found(name, tmp_path):
     assert "dump!c.png" in ids(offers(tmp_path, tarred({"a.png": PNG, name: PNG, "c.png": PNG})))
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("headers", "kind"),
     [
