@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline.sources.web_source import RemoteImage
 from pipeline.tags import MAX_TAGS, split_tags
 from pipeline.terminal import sanitize_line
 from pipeline.web.messages import HttpResponse
+from pipeline.web.robots import AGENT, find_opt_out
 
 MAX_NESTING = 30  # of JSON
 MAX_PAGE_POSTS = 10_000  # sites have 1,000 at most
@@ -29,6 +30,16 @@ def bad_answer(
 ) -> BadAnswer:
     """Return the error of an answer that cannot be used."""
     return BadAnswer(answer.url[:300], sanitize_line(found), "a page of pictures", cure)
+
+
+def find_page_opt_out(answer: HttpResponse, metas: Iterable[tuple[str, str]] = ()) -> str | None:
+    """Return the words by which the headers of a page, or its <meta> elements (name in lower case, content), exclude
+    its pictures; None if none do."""
+    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
+    for name, content in metas:
+        if name in ("robots", AGENT) and find_opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
+            words = words or sanitize_line(f"meta {name}: {content}", 100)
+    return words
 
 
 def parse_md5(value: object) -> str | None:
