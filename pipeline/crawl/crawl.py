@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 from pipeline.blocklist import BlockList
 from pipeline.crawl.download import download_image
 from pipeline.crawl.ledger import FETCHED, CrawlSummary, Entry, File, Ledger, file_key, summarize
-from pipeline.crawl.pagination import Paginator
+from pipeline.crawl.pagination import BudgetExceeded, Paginator
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.progress import Progress
 from pipeline.sources.base import Post, Skipped
-from pipeline.sources.web_source import BudgetExceeded, Cursor, Query, RemoteImage, WebSource
+from pipeline.sources.web_source import Cursor, Query, RemoteImage, WebSource
 from pipeline.store import Store
 from pipeline.web.client import Client, CrawlPolicy, HostUnavailable, host_name
 from pipeline.web.partial_file import PartialFile

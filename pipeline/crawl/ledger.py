@@ -379,10 +379,9 @@ class Ledger:
 
     def add_cost(self, month: str, usd: float) -> None:
         """Add to the cost of a month; a negative amount gives back what an answer did not cost."""
-        self._db.execute(
-            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd",
-            (self._source, month, usd),
-        )
+        if usd:
+            statement = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd"
+            self._db.execute(statement, (self._source, month, usd))
 
     def finish(self, harvest: str, number: int) -> None:
         """Mark a round as finished."""

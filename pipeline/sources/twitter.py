@@ -35,7 +35,7 @@ from pipeline.sources.parsing import (
     skip_missing_url,
     skip_odd_post,
 )
-from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, RemoteImage
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
@@ -111,8 +111,7 @@ def _add_operators(words: str, previews: str | None) -> str:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
-    """Return the request for the page at the cursor. Raise UserError without a token, BudgetExceeded if the budget does
-    not pay for it."""
+    """Return the request for the page at the cursor. Raise UserError without a token."""
     token = query.keys.get("bearer_token")
     if not token:
         raise UserError(
@@ -122,15 +121,13 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
             "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
         )
     if cursor["user"] and not cursor["id"]:
-        _require_budget(
-            query, USER_PRICE + _TIMELINE.min_results * _TIMELINE.price
-        )  # an id alone would be money for nothing
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
-        return HttpRequest(query.base_url + path, bearer=token, cost=USER_PRICE / 1000)
+        # With the least page of posts: an id alone would be money for nothing.
+        cost = (USER_PRICE + _TIMELINE.min_results * _TIMELINE.price) / 1000
+        return HttpRequest(query.base_url + path, bearer=token, cost=cost)
     endpoint = _SEARCH if cursor["search"] else _TIMELINE
-    _require_budget(query, endpoint.min_results * endpoint.price)
     size = max(min(query.wanted or PER_PAGE, PER_PAGE), endpoint.min_results)  # a post may have no picture, or several
-    while size * endpoint.price / 1000 > query.budget_usd:
+    while size > endpoint.min_results and size * endpoint.price / 1000 > query.budget_usd:
         size -= 1
     parameters = {
         "max_results": size,
@@ -148,12 +145,6 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
     parameters |= {name: value for name, value in next_cursor.items() if value}
     url = f"{query.base_url}{path}?{urlencode(parameters, safe=',')}"
     return HttpRequest(url, bearer=token, cost=size * endpoint.price / 1000)
-
-
-def _require_budget(query: Query, price: int) -> None:
-    """Raise BudgetExceeded if the budget is lower than `price`, in thousandths of a USD."""
-    if price / 1000 > query.budget_usd:
-        raise BudgetExceeded(f"max_cost_usd leaves {query.budget_usd:g} USD, and to go on may cost {price / 1000:g}")
 
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
