@@ -151,7 +151,7 @@ def read_item(
     """Return the portraits of an item's page. `is_adult`: whether the user has confirmed their age. Raise BadAnswer if
     it is no item's page."""
     if _is_gate(page, answer):
-        return [Skipped(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
+        return [Skipped(item, "age_gate", "it is asked in spite of confirm_age" if is_adult else CONFIRM)]
     portraits = _portraits(base_url, item, page, answer)
     if not portraits and not page.select_one("#soft-title, #soft_table, .chara-name"):
         raise bad_answer(answer, "a page without an item: maintenance, or has the layout changed?", CHANGED)
