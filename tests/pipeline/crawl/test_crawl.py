@@ -475,7 +475,7 @@ def test_a_mirror_serves_files_whose_addresses_are_the_sites_own(ask, site):
     offer = dataclasses.replace(
         next(o for o in _offers(harvest)), file_url=f"https://cdn.donmai.us{site.posts[0].file('danbooru')}"
     )
-    assert harvest._address(offer.file_url) == site.url + site.posts[0].file("danbooru")
+    assert harvest._mirror_url(offer.file_url) == site.url + site.posts[0].file("danbooru")
 
 
 def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
