@@ -24,31 +24,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 JUNK = frozenset(
     (
-        "thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "found.000",
-        "msocache",
-        "__macosx",
-        "network trash folder",
-        "temporary items",
-        "lost+found",
-        "lost.dir",
-        "@eadir",
-        "@tmp",
-        "#recycle",
-        "#snapshot",
-        "~snapshot",
-        "@recycle",
-        "@recently-snapshot",
-        "@__thumb",
-        "@sharebin",
-        "@transcode",
-        "_gsdata_",
-    )
+        "thumbs.db|ehthumbs.db|desktop.ini|$recycle.bin|recycler|system volume information|found.000|msocache|"
+        "__macosx|network trash folder|temporary items|lost+found|lost.dir|@eadir|@tmp|#recycle|#snapshot|~snapshot|"
+        "@recycle|@recently-snapshot|@__thumb|@sharebin|@transcode|_gsdata_"
+    ).split("|")
 )
 
 
