@@ -153,9 +153,9 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     with contextlib.suppress(BadAnswer):  # a refusal may be a web page
         data = _expect_type(parse_json_body(answer), dict, answer)
     if answer.status != 200:
-        return _handle_refusal(query, cursor, answer, data)
+        return _handle_refusal(cursor, answer, data)
     if not data.keys() & {"data", "meta"}:
-        return _parse_errors(query, cursor, answer, data)
+        return _parse_errors(cursor, answer, data)
     if cursor["user"] and not cursor["id"]:
         return _parse_user(cursor, answer, data)
     return _parse_page(query, cursor, answer, data)
@@ -192,7 +192,7 @@ def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) 
     if not isinstance(token, str) or token == cursor["token"] != "":
         raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
-    shortfall = "" if token else _shortfall(query, after, _error_text(query, data))
+    shortfall = "" if token else _shortfall(query, after, _error_text(data))
     return Page(offers, after if token else None, shortfall, newest, cost)
 
 
@@ -258,20 +258,22 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
     return RemoteImage(source_id, urls[0], instead=tuple(filter(None, urls[1:])), **about)
 
 
-def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
+def _parse_errors(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of an answer without data: X answers 200 with `errors` for a user that is missing, suspended or
     protected."""
     if not data.get("errors"):
-        raise bad_answer(answer, f"neither data nor errors: {_redact(query, answer.body.decode('utf-8', 'replace'))}")
-    target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(query, data)
+        raise bad_answer(
+            answer, f"neither data nor errors: {sanitize_line(answer.body.decode('utf-8', 'replace'), 200)}"
+        )
+    target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(data)
     if _problem_type(_first_error(data)) == "not-authorized-for-resource":
         return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
     raise bad_answer(answer, f"{target}: X says: {error_text}", "correct the query")
 
 
-def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
+def _handle_refusal(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of a refusal that only ends the listing. Raise RetryLater or BadAnswer for others."""
-    error_text = _error_text(query, data) or _redact(query, answer.body.decode("utf-8", "replace")) or "no words"
+    error_text = _error_text(data) or sanitize_line(answer.body.decode("utf-8", "replace"), 200) or "no words"
     is_capped = _problem_type(data) == "usage-capped" or data.get("title") == "UsageCapExceeded"
     if answer.status == 429 and not is_capped:
         raise RetryLater(f"HTTP 429: {error_text}")
@@ -281,12 +283,12 @@ def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: di
     raise bad_answer(answer, f"HTTP {answer.status}: {error_text}", _CURES.get(answer.status, "try again later"))
 
 
-def _error_text(query: Query, data: dict) -> str:
+def _error_text(data: dict) -> str:
     """Return the site's message about an error; empty if there is none."""
     error = _first_error(data)
     texts = [data.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
     words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in texts if each))
-    return _redact(query, words)
+    return sanitize_line(words, 200)
 
 
 def _first_error(data: dict) -> dict:
@@ -297,12 +299,6 @@ def _first_error(data: dict) -> dict:
 def _problem_type(data: dict) -> str:
     """Return the end of the path of a problem's type; its host varies."""
     return str(data.get("type") or "").rstrip("/").rpartition("/")[2]
-
-
-def _redact(query: Query, value: object) -> str:
-    """Return a text of the site without the token, which it may repeat."""
-    token = query.keys.get("bearer_token")
-    return sanitize_line(str(value).replace(token, "…") if token else value, 200)
 
 
 def _expect_type(value: Any, kind: type, answer: HttpResponse) -> Any:

@@ -104,18 +104,11 @@ def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
                 raise UserError(query.path, f"more than {MAX_ROWS:,} rows", "a shorter list", "split it")
             yield row
     except UnicodeDecodeError as error:
-        line = next((number for number, line in enumerate(io.BytesIO(data), 1) if not _is_text(line)), 0)
+        lines = enumerate(io.BytesIO(data), 1)
+        line = next((number for number, line in lines if line.decode("utf-8", "ignore").encode() != line), 0)
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
     except DAMAGE as error:
         raise UserError(query.path, sanitize_line(error), FORMS, "correct the list") from error
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _txt_rows(data: bytes) -> Iterator[Row]:
