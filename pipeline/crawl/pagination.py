@@ -56,12 +56,9 @@ class Paginator:
             found = self._read(client, ledger, query, cursor, request)
         odd = [offer for offer in found.offers if isinstance(offer, Skipped) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not has_posts:
-            raise UserError(
-                request.url[:300] if request else self.source,
-                odd[0].detail,
-                "posts with all that is needed",
-                "try again later; if it stays, the site has changed",
-            )
+            where = request.url[:300] if request else self.source
+            cure = "try again later; if it stays, the site has changed"
+            raise UserError(where, odd[0].detail, "posts with all that is needed", cure)
         return found
 
     def _read(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, request: HttpRequest) -> Page:

@@ -98,12 +98,8 @@ def snapshot(request: LocalQuery) -> list:
             own = [[each, *files[each][:2], sidecars.VERSION] for each in present if files[each][2] is None]
             listing.append([path, size, mtime, own, None])
     if not listing:
-        raise UserError(
-            root,
-            f"an empty folder: no picture in it or below{_describe_problems(problems)}",
-            "pictures",
-            "look at --path",
-        )
+        found = f"an empty folder: no picture in it or below{_describe_problems(problems)}"
+        raise UserError(root, found, "pictures", "look at --path")
     unmatched = [path for path, (*_, problem) in files.items() if problem is None and path not in used]
     listing += [[path, 0, 0, [], problem] for path, problem in problems.items()]
     listing += [[folder, 0, 0, [], words] for folder, words in unused_sidecars(unmatched).items()]
@@ -163,9 +159,8 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
             entries = list(os.scandir(root / folder))
         except OSError as error:
             if not folder:
-                raise UserError(
-                    root, error.strerror or str(error), "a folder that may be read", "correct its permissions"
-                ) from error
+                found = error.strerror or str(error)
+                raise UserError(root, found, "a folder that may be read", "correct its permissions") from error
             yield folder, 0, 0, UNREADABLE_FOLDER
             continue
         for entry in entries:

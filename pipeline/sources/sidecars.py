@@ -185,8 +185,7 @@ class Sidecars:
             count += 1
             if count > MAX_ROWS:
                 raise ValueError(f"more than {MAX_ROWS:,} rows")
-            name = "" if isinstance(row, ValueError) else _file_name(row)
-            if isinstance(row, ValueError) or not name:
+            if isinstance(row, ValueError) or not (name := _file_name(row)):
                 bad = bad or (row if isinstance(row, ValueError) else ValueError(f"row {count} has no {FILE_KEYS[0]}"))
                 continue
             if self._pictures is not None and join(folder, name) not in self._pictures:
@@ -226,11 +225,9 @@ def _text_values(text: str, sidecar: str, path: str) -> dict:
     return values
 
 
-def _file_name(row: object) -> str:
+def _file_name(row: dict) -> str:
     """Return the picture that a row of a table describes; empty if it names none."""
-    if not isinstance(row, dict):
-        return ""
-    name = row.get(FILE_KEYS[0]) or next((row[key] for key in FILE_KEYS if row.get(key)), "")
+    name = next((row[key] for key in FILE_KEYS if row.get(key)), "")
     return normpath(str(name).replace("\\", "/")) if name else ""
 
 

@@ -84,12 +84,9 @@ def first_cursor(query: Query) -> Cursor:
     `seen`: posts so far. The newest comes first, so a --refresh may end at a known post (`is_keyed`)."""
     target = _QUERY.fullmatch(" ".join(query.text.split()))
     if not target:
-        raise UserError(
-            "--query",
-            sanitize_line(query.text) or "nothing",
-            "@NAME or from=NAME (a user), or search=WORDS",
-            "correct the query; a name has 1 to 15 letters a-z, digits and underscores",
-        )
+        expected = "@NAME or from=NAME (a user), or search=WORDS"
+        cure = "correct the query; a name has 1 to 15 letters a-z, digits and underscores"
+        raise UserError("--query", sanitize_line(query.text) or "nothing", expected, cure)
     search = _add_operators(target["words"], query.options.get("previews")) if target["words"] else ""
     cursor = {"user": target["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
     return cursor | {"is_keyed": True}
@@ -114,12 +111,8 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
     """Return the request for the page at the cursor. Raise UserError without a token."""
     token = query.keys.get("bearer_token")
     if not token:
-        raise UserError(
-            "bearer_token",
-            "it is not set",
-            "the Bearer Token of an app",
-            "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
-        )
+        cure = "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg"
+        raise UserError("bearer_token", "it is not set", "the Bearer Token of an app", cure)
     if cursor["user"] and not cursor["id"]:
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
         # With the least page of posts: an id alone would be money for nothing.
