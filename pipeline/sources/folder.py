@@ -140,11 +140,8 @@ def unused_sidecars(paths: Iterable[str]) -> dict[str, str]:
         folder, _, name = path.rpartition("/")
         if not is_junk(name) and os.path.splitext(name)[1].lower() in sidecars.EXTENSIONS:
             names.setdefault(folder or ".", []).append(name)
-    return {
-        folder: f"{len(those):,} of no picture's name: {escape_path(', '.join(those[:3]))}"
-        + (", …" if those[3:] else "")
-        for folder, those in names.items()
-    }
+    shown = {folder: escape_path(", ".join(those[:3])) + ", …" * bool(those[3:]) for folder, those in names.items()}
+    return {folder: f"{len(names[folder]):,} of no picture's name: {text}" for folder, text in shown.items()}
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | None]]:

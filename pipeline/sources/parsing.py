@@ -1,5 +1,6 @@
 """Readers of what sites answer: JSON, numbers, hashes, tags, and the posts of a page."""
 
+import functools
 import hashlib
 import json
 import re
@@ -42,19 +43,13 @@ def find_page_opt_out(answer: HttpResponse, metas: Iterable[tuple[str, str]] = (
     return words
 
 
-def parse_md5(value: object) -> str | None:
-    """Return a site's md5 in lower case; None if it is not one."""
-    return _hexadecimal(value, 32)
-
-
-def parse_sha256(value: object) -> str | None:
-    """Return a site's sha256 in lower case; None if it is not one."""
-    return _hexadecimal(value, 64)
-
-
-def _hexadecimal(value: object, digits: int) -> str | None:
+def parse_md5(value: object, digits: int = 32) -> str | None:
+    """Return a site's md5, or another hash of so many digits, in lower case; None if it is not one."""
     text = str(value or "").lower()
     return text if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) else None
+
+
+parse_sha256 = functools.partial(parse_md5, digits=64)
 
 
 def parse_integer(value: object) -> int | None:
