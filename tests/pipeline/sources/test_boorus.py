@@ -798,6 +798,7 @@ MEGABYTE = 1 << 20
         ("<" * MEGABYTE, "500,000 tags"),
         ("<img srcset='" + "," * 200_000 + "'>", "no picture"),
         ("<title>" + "x" * MEGABYTE, "no picture"),
+        ("<picture>" + "<source srcset='a 1w, b 2w'>" * 900 + "<img src=x>" * 5_001, "5,000 pictures"),
         ("data:" * 400_000, "no picture"),
         ("<base href='//[' >", "no picture"),
         ("\0" * 1000, "no picture"),
