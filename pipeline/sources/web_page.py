@@ -215,7 +215,7 @@ def _parse_page(answer: HttpResponse) -> HtmlPage:
     try:
         if text.count("<") > MAX_TAGS:
             raise PageTooLarge(f"{MAX_TAGS:,} tags")
-        etree.fromstring(text.encode(), etree.HTMLParser(target=page, encoding="utf-8"))
+        etree.fromstring(text.encode("utf-8", "replace"), etree.HTMLParser(target=page, encoding="utf-8"))
     except PageTooLarge as problem:
         raise bad_answer(answer, f"a page of more than {problem}", CURE) from None
     return page
