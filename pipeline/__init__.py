@@ -1,18 +1,13 @@
-"""From pictures to a labelled dataset of faces. The stages, in order:
+"""From pictures to a labelled dataset of faces. The packages, in the order of the stages:
 
-sources   a site, a folder, an archive or our own pencil offers posts: pictures with what is said of them
-harvest   what a site offers is fetched, politely (polite, budget, robots), and every file's fate kept (ledger)
-images    each post's bytes are read, really decoded, and kept under their sha256
-detect    a detector finds the faces, leaning ones too (sweep); one is our own (face_network, taught by scenes)
-faces     each is cut once from the original pixels
-hair      the colour of each face's hair, as a probability for each of nine names
-groups    copies (near) and faces of one picture become groups; a group lies in one split
-quality   faces that are not good enough are left out, if that is asked for
-report    the dataset card, the contact sheet, and where every picture went
-manifest  the rows of all that: every column's name, type, unit and meaning
+sources   posts that a site, a folder or an archive offers, or portraits that are drawn (drawing)
+crawl     what a site offers is fetched politely (web), and the outcome of each file is kept in the ledger
+images    the bytes of each post are decoded, and stored under their sha256; near-duplicates form groups
+faces     faces are detected, also leaning ones, and each is cut once from the original pixels
+hair      the color of each face's hair, as a probability for each of nine names
+datasets  splits, the dataset card, and where every picture went; recipes, takedowns and corrections
 
-What people say goes over it: blocklist keeps pictures out, takedown removes them, corrections mends labels. A recipe is
-a dataset without its pixels, to be shared and made again.
+manifest.py names every column of a dataset, with its type, unit and meaning.
 """
 
 import os

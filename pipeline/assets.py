@@ -235,7 +235,7 @@ def _keep(path: Path, data: bytes) -> None:
             path,
             error.strerror or str(error),
             "a writable cache folder",
-            "mend it, or set XDG_CACHE_HOME to one that is",
+            "correct it, or set XDG_CACHE_HOME to one that is",
         ) from error
 
 

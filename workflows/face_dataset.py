@@ -81,13 +81,13 @@ class ScrapeImages(Stage):
     def harvest(self):
         """The crawl of a web source; None for a source on this machine."""
         from pipeline.sources.web_source import WebSource
-        from workflows.cli.site_config import harvest_of
+        from workflows.cli.site_config import build_crawl
 
         if not isinstance(self.source_row, WebSource):
             return None
         from pipeline.store import Store
 
-        return harvest_of(self.source, self.query, self.path, Store(self.data_root))
+        return build_crawl(self.source, self.query, self.path, Store(self.data_root))
 
     @functools.cached_property
     def snapshot(self):

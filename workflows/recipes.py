@@ -88,7 +88,7 @@ class RestoreImages(Stage):
         from pipeline.sources import SOURCES
         from pipeline.sources.web_source import WebSource
         from pipeline.store import Store
-        from workflows.cli.site_config import harvest_of
+        from workflows.cli.site_config import build_crawl
 
         by_policy: dict[str, set[str]] = {}
         for row in recipe.read_faces(self.manifest).pictures.values():
@@ -97,12 +97,12 @@ class RestoreImages(Stage):
                 by_policy.setdefault(policy, set()).add(row["source"])
         harvests = {}
         for policy, sources in sorted(by_policy.items()):
-            asked = harvest_of(policy, "", self.manifest, Store(self.data_root), needs_site=False)
+            crawl = build_crawl(policy, "", self.manifest, Store(self.data_root), needs_site=False)
             harvests[policy] = dataclasses.replace(
-                asked,
-                site=asked.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
+                crawl,
+                site=crawl.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
                 query=dataclasses.replace(
-                    asked.query, options={"sources": json.dumps(sorted(sources)), "blocked": self.blocked.digest or ""}
+                    crawl.query, options={"sources": json.dumps(sorted(sources)), "blocked": self.blocked.digest or ""}
                 ),
             )
         return harvests
@@ -122,14 +122,14 @@ class RestoreImages(Stage):
         from pipeline.datasets import recipe
         from pipeline.images import collect as images
 
-        asked = recipe.read_faces(self.manifest)
-        posts = list(recipe.redraw(asked))
+        contents = recipe.read_faces(self.manifest)
+        posts = list(recipe.redraw(contents))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
             again = self.retry_failed  # to list it anew costs nothing, and the block list may be another
             posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
         table, drops = images.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
-        found, drops = recipe.compare(asked, table, drops)
+        found, drops = recipe.compare(contents, table, drops)
         self.save(out, images=found, drops=drops)
 
 
@@ -163,19 +163,19 @@ class RebuildFaceDataset(NamedDataset):
 
         restored = self.first(RestoreImages)
         path = restored.manifest
-        asked = recipe.read_faces(path)
+        contents = recipe.read_faces(path)
         drops = restored.table("funnel").to_pylist()
-        table = recipe.recrop(asked, restored.table("images"), self.store, self.jobs)
+        table = recipe.recrop(contents, restored.table("images"), self.store, self.jobs)
         if not len(table):
             raise UserError(
                 path,
-                f"none of its {len(asked.pictures)} pictures can be fetched{first_drop(drops)}",
+                f"none of its {len(contents.pictures)} pictures can be fetched{first_drop(drops)}",
                 "pictures that are there",
                 "try again later, with --retry-failed",
             )
-        report = recipe.report(asked, table, drops)
+        report = recipe.report(contents, table, drops)
         logger.info("%s", report)
         (out / REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
-        settings = {name: value for name, value in asked.build.settings.items() if name != "harvest"}
+        settings = {name: value for name, value in contents.build.settings.items() if name != "harvest"}
         settings |= {"recipe": recipe.sha256(path)[:16], "rebuild": str(report)}
         self.assemble(out, table, drops, settings, originals=report.pictures, items=self.store.root / "cache")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -22,12 +23,12 @@ from urllib.parse import urlsplit
 from pipeline.blocklist import BlockList
 from pipeline.crawl.download import download_image
 from pipeline.crawl.ledger import FETCHED, CrawlSummary, Entry, File, Ledger, file_key, summarize
-from pipeline.crawl.pagination import Paginator
+from pipeline.crawl.pagination import BudgetExceeded, Paginator
 from pipeline.errors import UserError
 from pipeline.images import collect as images
 from pipeline.progress import Progress
 from pipeline.sources.base import Post, Skipped
-from pipeline.sources.web_source import BudgetExceeded, Cursor, Query, RemoteImage, WebSource
+from pipeline.sources.web_source import Cursor, Query, RemoteImage, WebSource
 from pipeline.store import Store
 from pipeline.web.client import Client, CrawlPolicy, HostUnavailable, host_name
 from pipeline.web.partial_file import PartialFile
@@ -202,13 +203,11 @@ class Crawl:
                 new, known = ledger.add_page(self.key, number, offers, page.next, page.shortfall, page.newest)
                 wanted, cursor = wanted + new, page.next
                 empty_pages = 0 if new or (number and known) or self.site.is_bounded else empty_pages + 1
-                if number and cursor and not relist_known and _has_caught_up(cursor, new, known):
-                    cursor = None
-                    ledger.add_page(self.key, number, [], None, "")
-                elif cursor and empty_pages == MAX_EMPTY_PAGES:
-                    cursor = None
+                has_caught_up = number and cursor and not relist_known and _has_caught_up(cursor, new, known)
+                if has_caught_up or (cursor and empty_pages == MAX_EMPTY_PAGES):
                     shortfall = f"{MAX_EMPTY_PAGES} pages in a row brought no picture that is taken"
-                    ledger.add_page(self.key, number, [], None, shortfall)
+                    cursor = None
+                    ledger.add_page(self.key, number, [], None, "" if has_caught_up else shortfall)
 
     def _fetch_files(self, client: Client, ledger: Ledger, number: int, limit: int, stop: threading.Event) -> None:
         missing = {file_key(image): image for image in self._missing_images(ledger, number, limit)}
@@ -231,12 +230,8 @@ class Crawl:
                         partial_file.discard()
                     progress.advance()
             except HostUnavailable as down:
-                raise UserError(
-                    self.source,
-                    down.detail,
-                    "answers",
-                    "what was fetched is kept; run the same command again to go on, or later",
-                ) from down
+                cure = "what was fetched is kept; run the same command again to go on, or later"
+                raise UserError(self.source, down.detail, "answers", cure) from down
             finally:
                 stop.set()  # before the pool waits for its threads
                 progress.close()
@@ -248,9 +243,9 @@ class Crawl:
                 continue
             if entry.file and entry.file.path and not (self.store.root / entry.file.path).exists():
                 ledger.forget_file(entry.image)
-                yield entry.image
-            elif not entry.file:
-                yield entry.image
+            elif entry.file:
+                continue
+            yield entry.image
 
     def _own_hosts(self, missing: list[RemoteImage]) -> set[str]:
         """Return the hosts whose failure ends the crawl: the site's, and that of most of its files."""
@@ -293,7 +288,12 @@ class Crawl:
         return f"; {about}never more than {left:.3f} USD, which is left of this month's max_cost_usd"
 
     def _describe_plan(self, pages: int, files: int, size: int) -> str:
-        return describe_plan(pages, files, size, self.policy.rate, self.connections)
+        """Return the requests, bytes (`size`, of all files), rate and time of the crawl in words."""
+        rate = self.policy.rate
+        seconds = (pages + files) * (1 / rate if rate else ASSUMED_LATENCY_S / self.connections)
+        parts = [f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in ((pages, "page"), (files, "file")) if count]
+        pace = f"{rate:g} requests a second to a host" if rate else "no limit of rate"
+        return f"{' and '.join(parts)}, about {size / 1e6:,.0f} MB; {pace}: about {_duration(seconds)}"
 
 
 def _has_caught_up(cursor: Cursor, new: int, known: int) -> bool:
@@ -306,35 +306,17 @@ def _map_unordered(
     pool: ThreadPoolExecutor, work: Callable[[RemoteImage], Result], items: Iterable[RemoteImage], ahead: int
 ) -> Iterator[tuple[RemoteImage, Result]]:
     """Yield (item, work(item)) as they are finished, with at most `ahead` under way."""
-    under_way: dict[Future[Result], RemoteImage] = {}
     waiting = iter(items)
-    while True:
-        while len(under_way) < ahead and (item := next(waiting, None)):
-            under_way[pool.submit(work, item)] = item
-        if not under_way:
-            return
-        try:
+    under_way: dict[Future[Result], RemoteImage] = {pool.submit(work, item): item for item in islice(waiting, ahead)}
+    try:
+        while under_way:
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in done:
                 yield under_way.pop(future), future.result()
-        except BaseException:
-            for future in under_way:
-                future.cancel()
-            raise
-
-
-def describe_plan(pages: int, files: int, size: int, rate: float, connections: int) -> str:
-    """Return the requests, bytes, rate and time of a crawl in words.
-
-    `size` is in bytes, of all files; `rate` in requests a second to one host, 0: no limit."""
-    interval = 1 / rate if rate else ASSUMED_LATENCY_S / connections
-    parts = [_many(count, noun) for count, noun in ((pages, "page"), (files, "file")) if count]
-    pace = f"{rate:g} requests a second to a host" if rate else "no limit of rate"
-    return f"{' and '.join(parts)}, about {size / 1e6:,.0f} MB; {pace}: about {_duration((pages + files) * interval)}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + "s" * (count != 1)
+                under_way |= {pool.submit(work, item): item for item in islice(waiting, 1)}
+    finally:
+        for future in under_way:
+            future.cancel()
 
 
 def _duration(seconds: float) -> str:

@@ -49,10 +49,9 @@ def download_image(
     except (HostUnavailable, BlockedByHost) as closed:
         if host_name(url) in own:
             raise
-        reason, detail = (
-            ("unreachable", closed.detail) if isinstance(closed, HostUnavailable) else ("refused", str(closed))
-        )
-        return File(reason, detail[:200]), None
+        if isinstance(closed, HostUnavailable):
+            return File("unreachable", closed.detail[:200]), None
+        return File("refused", str(closed)[:200]), None
     except RequestFailed as failure:
         return File(failure.reason, failure.detail[:200]), None
     if columns["image_id"] in blocked:

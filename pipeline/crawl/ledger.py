@@ -147,45 +147,6 @@ def _damaged(file: Path, found: str) -> UserError:
     return UserError(file, f"damaged ({' '.join(found.split())[:200]})", _LEDGER, cure)
 
 
-class _Cursor(sqlite3.Cursor):
-    """A cursor that raises UserError, with the name of the file, where SQLite finds it damaged or may not open it."""
-
-    connection: "_Connection"
-
-    def execute(self, *arguments: Any) -> "_Cursor":
-        with self.connection.errors_as_user_errors():
-            return super().execute(*arguments)
-
-    def fetchone(self) -> Any:
-        with self.connection.errors_as_user_errors():
-            return super().fetchone()
-
-    def fetchall(self) -> list[Any]:
-        with self.connection.errors_as_user_errors():
-            return super().fetchall()
-
-    def __next__(self) -> Any:
-        with self.connection.errors_as_user_errors():
-            return super().__next__()
-
-
-class _Connection(sqlite3.Connection):
-    file: Path
-
-    def execute(self, *arguments: Any) -> _Cursor:
-        return self.cursor(_Cursor).execute(*arguments)
-
-    @contextlib.contextmanager
-    def errors_as_user_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:  # locked, no permission, a full disk; or other tables
-            cure = "correct its permissions or free some space, or move it away: then the sites are asked anew"
-            raise UserError(self.file, str(error), _LEDGER, cure) from error
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self.file, str(error)) from error
-
-
 class Ledger:
     """The ledger, open for one source. For one thread; other processes may have it open too."""
 
@@ -195,15 +156,13 @@ class Ledger:
         self._file = file
         if os.path.lexists(file) and not file.is_file():
             raise UserError(file, "it is no regular file", _LEDGER, "move it away: then the sites are asked anew")
-        self._db = sqlite3.connect(file, timeout=60, isolation_level=None, factory=_Connection)
-        self._db.file = file
+        self._db = sqlite3.connect(file, timeout=60, isolation_level=None)
         try:
-            self._db.execute("PRAGMA trusted_schema=OFF")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            for pragma in ("trusted_schema=OFF", "journal_mode=WAL", "synchronous=NORMAL"):
+                self._change(f"PRAGMA {pragma}")
             with self._transaction():
                 for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
+                    self._change(statement)
             self._check_tables()
         except BaseException:
             self._db.close()
@@ -215,26 +174,65 @@ class Ledger:
             ours.executescript(_TABLES)
             for (name,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
                 wanted = [row[1] for row in ours.execute(f"PRAGMA table_info({name})")]
-                if wanted != [row[1] for row in self._db.execute(f"PRAGMA table_info({name})").fetchall()]:
+                if wanted != [row[1] for row in self._rows(f"PRAGMA table_info({name})")]:
                     raise _damaged(self._file, f"its table {name} has other columns")
 
     @property
     def id(self) -> str:
         """Return the id of this file; a new ledger has another."""
-        row = self._db.execute("SELECT id FROM ledger").fetchone()
-        if not row or not isinstance(row[0], str):
+        rows = self._rows("SELECT id FROM ledger")
+        if not rows or not isinstance(rows[0][0], str):
             raise _damaged(self._file, "it has no id")
-        return row[0]
+        return rows[0][0]
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
+    def _execute(self, statement: str, values: tuple) -> tuple[list[Any], int]:
+        """Return (the rows, how many were changed). Raise UserError, with the name of the file, where SQLite finds it
+        damaged or may not open it."""
+        try:
+            cursor = self._db.execute(statement, values)
+            return cursor.fetchall(), cursor.rowcount
+        except sqlite3.OperationalError as error:  # locked, no permission, a full disk; or other tables
+            cure = "correct its permissions or free some space, or move it away: then the sites are asked anew"
+            raise UserError(self._file, str(error), _LEDGER, cure) from error
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self._file, str(error)) from error
+
+    def _rows(self, statement: str, *values: object) -> list[Any]:
+        return self._execute(statement, values)[0]
+
+    def _change(self, statement: str, *values: object) -> int:
+        """Return how many rows the statement has changed."""
+        return self._execute(statement, values)[1]
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make one transaction of the context. It begins as a writer: it cannot fail halfway because of another."""
+        self._change("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._change("ROLLBACK")
+            raise
+        self._change("COMMIT")
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raise UserError for a ValueError, of a value that has not the shape of what is stored."""
+        try:
+            yield
+        except ValueError as error:
+            raise _damaged(self._file, str(error)) from error
+
     def last_finished_round(self, harvest: str) -> int | None:
         """Return the number of the last round that was finished, at any limit; None if the first was not."""
-        rows = self._db.execute("SELECT max(number) FROM round WHERE harvest = ? AND is_done", (harvest,))
-        number: int | None = self._check_value(rows.fetchone()[0], (int, None), "number")
-        return number
+        ((number,),) = self._rows("SELECT max(number) FROM round WHERE harvest = ? AND is_done", harvest)
+        with self._reading():
+            check(number, (int, None), "number")
+        return None if number is None else int(number)
 
     def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
         """Open a round, or go on with it.
@@ -242,59 +240,35 @@ class Ledger:
         `first` is the cursor of a new listing; None: no listing. A retry deletes the outcomes of files that failed.
         Each of the two is done once in a round, also if the round was opened for the other. A new listing deletes the
         posts that the block list dropped, and then goes on past known posts to find them again."""
-        is_listed = first is not None
+        here = "harvest = ? AND number = ?"
+        listing = f"UPDATE round SET cursor = ?, is_listed = TRUE WHERE {here} AND NOT is_listed"
+        retry = f"UPDATE round SET is_retry = TRUE WHERE {here} AND NOT is_retry"
+        fresh = "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE, FALSE)"
         with self._transaction():
             text = json.dumps(about, ensure_ascii=False)
-            self._db.execute("INSERT OR IGNORE INTO harvest VALUES (?, ?)", (harvest, text))
-            self._db.execute(
-                "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE, FALSE)",
-                (harvest, number),
-            )
-            here = "harvest = ? AND number = ?"
-            listed = is_listed and self._db.execute(
-                f"UPDATE round SET cursor = ?, is_listed = TRUE WHERE {here} AND NOT is_listed",
-                (json.dumps(first), harvest, number),
-            )
-            if listed and listed.rowcount and number:  # the block list may be another now
-                kept_out = self._db.execute("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", (harvest,))
-                relist_known = bool(kept_out.rowcount)
-                self._db.execute(f"UPDATE round SET is_whole = ? WHERE {here}", (relist_known, harvest, number))
-            marked = is_retry and self._db.execute(
-                f"UPDATE round SET is_retry = TRUE WHERE {here} AND NOT is_retry", (harvest, number)
-            )
-            if marked and marked.rowcount:
-                self._db.execute(
-                    "DELETE FROM file WHERE source = ? AND outcome != ? AND url IN "
-                    "(SELECT url FROM post WHERE harvest = ?)",
-                    (self._source, FETCHED, harvest),
-                )
+            self._change("INSERT OR IGNORE INTO harvest VALUES (?, ?)", harvest, text)
+            self._change(fresh, harvest, number)
+            if first is not None and self._change(listing, json.dumps(first), harvest, number) and number:
+                dropped = self._change("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", harvest)
+                self._change(f"UPDATE round SET is_whole = ? WHERE {here}", bool(dropped), harvest, number)
+            if is_retry and self._change(retry, harvest, number):
+                urls = "SELECT url FROM post WHERE harvest = ?"
+                failed = f"DELETE FROM file WHERE source = ? AND outcome != ? AND url IN ({urls})"
+                self._change(failed, self._source, FETCHED, harvest)
 
     def rounds(self, harvest: str, upto: int) -> list[Round]:
         """Return the rounds up to that number, in order."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT number, cursor, wanted, shortfall, newest, is_whole FROM round "
             "WHERE harvest = ? AND number <= ? ORDER BY number",
-            (harvest, upto),
+            harvest,
+            upto,
         )
-        rounds = [Round(number, self._parse_cell(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
-        for each in rounds:
-            self._check_value(each._asdict(), _ROUND_SHAPE)
+        with self._reading():
+            rounds = [Round(number, parse_json(cursor, ({}, None)), *rest) for number, cursor, *rest in rows]
+            for each in rounds:
+                check(each._asdict(), _ROUND_SHAPE)
         return rounds
-
-    def _parse_cell(self, text: str | bytes, shape: object) -> Any:
-        """Return the JSON value of a cell. Raise UserError unless it is of the shape."""
-        try:
-            return parse_json(text, shape)
-        except ValueError as error:
-            raise _damaged(self._file, str(error)) from error
-
-    def _check_value(self, value: Any, shape: object, name: str = "a row") -> Any:
-        """Return the value that was read. Raise UserError, with its name, unless it is of the shape."""
-        try:
-            check(value, shape, name)
-        except ValueError as error:
-            raise _damaged(self._file, str(error)) from error
-        return value
 
     def add_page(
         self,
@@ -307,89 +281,85 @@ class Ledger:
     ) -> tuple[int, int]:
         """Store a page with the cursor of the next. Return the number of new images, and of posts that were known."""
         with self._transaction():
-            (rank,) = self._db.execute(
-                "SELECT wanted FROM round WHERE harvest = ? AND number = ?", (harvest, number)
-            ).fetchone()
-            first, known = self._check_value(rank, int, "wanted"), 0
+            here = "harvest = ? AND number = ?"
+            ((rank,),) = self._rows(f"SELECT wanted FROM round WHERE {here}", harvest, number)
+            with self._reading():
+                check(rank, int, "wanted")
+            first, known = rank, 0
             for offer in offers:
                 values = (
                     (file_key(offer), json.dumps(asdict(offer)), None, None)
                     if isinstance(offer, RemoteImage)
                     else (None, None, offer.reason, offer.detail[:200])
                 )
-                is_new = self._db.execute(
-                    "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (harvest, offer.source_id, number, rank, *values),
-                ).rowcount
+                statement = "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                is_new = self._change(statement, harvest, offer.source_id, number, rank, *values)
                 known += not is_new and not (isinstance(offer, Skipped) and offer.is_odd)  # equal ones may be others
                 rank += bool(is_new and isinstance(offer, RemoteImage))
-            self._db.execute(
-                "UPDATE round SET cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest) "
-                "WHERE harvest = ? AND number = ?",
-                (json.dumps(cursor), rank, shortfall, newest, harvest, number),
-            )
+            state = "cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest)"
+            change = f"UPDATE round SET {state} WHERE {here}"
+            self._change(change, json.dumps(cursor), rank, shortfall, newest, harvest, number)
         return rank - first, known
 
     def has_posts(self, harvest: str) -> bool:
         """Return whether a page of posts was stored: at least one of them was then a valid post of the site."""
-        return bool(self._db.execute("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", (harvest,)).fetchone())
+        return bool(self._rows("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", harvest))
 
     def entries(self, harvest: str, upto: int, limit: int) -> Iterator[Entry | Skipped]:
         """Yield the first `limit` images (0: all) of each round up to that one, and what was skipped between them, in
         the order of the listing."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT source_id, offer, post.reason, post.detail, outcome, file.detail, image_id, path, bytes, "
             "is_as_promised, fetched_at, came_from FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
             "WHERE harvest = ? AND round <= ? AND rank < ? ORDER BY round, rank, offer IS NOT NULL, source_id",
-            (self._source, harvest, upto, limit or 1 << 62),
+            *(self._source, harvest, upto, limit or 1 << 62),
         )
-        for source_id, offer, reason, detail, *file in rows.fetchall():
-            if offer is None:
-                skipped = Skipped(source_id, reason, detail)
-                self._check_value(vars(skipped), _SKIPPED_SHAPE)
-                yield skipped
-            else:
-                values = self._parse_cell(offer, _IMAGE_SHAPE)
-                lists = {name: tuple(values[name]) for name, shape in _IMAGE_SHAPE.items() if shape == [str]}
-                image = RemoteImage(**({name: values.get(name) for name in _IMAGE_SHAPE} | lists))
-                if file[0] is not None:
-                    self._check_file(File(*file))
-                yield Entry(image, File(*file) if file[0] else None)
-
-    def _check_file(self, file: File) -> None:
-        try:
-            check(file._asdict(), _FILE_SHAPE)
-            _ = file.fetched_at and datetime.fromisoformat(file.fetched_at)
-        except ValueError as error:
-            raise _damaged(self._file, str(error)) from error
+        for source_id, offer, reason, detail, *columns in rows:
+            with self._reading():
+                entry = _parse_entry(offer, columns) if offer is not None else Skipped(source_id, reason, detail)
+                if isinstance(entry, Skipped):
+                    check(vars(entry), _SKIPPED_SHAPE)
+            yield entry
 
     def record_file(self, image: RemoteImage, file: File) -> None:
         """Store the outcome of a file."""
-        values = (self._source, file_key(image), *file)
-        self._db.execute("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        statement = "REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        self._change(statement, self._source, file_key(image), *file)
 
     def forget_file(self, image: RemoteImage) -> None:
         """Delete the outcome of a file, so that it is fetched again."""
-        self._db.execute("DELETE FROM file WHERE source = ? AND url = ?", (self._source, file_key(image)))
+        self._change("DELETE FROM file WHERE source = ? AND url = ?", self._source, file_key(image))
 
     def cost_in_month(self, month: str) -> float:
         """Return what this source has cost in a month (`2026-11`), in USD."""
-        row = self._db.execute("SELECT usd FROM spent WHERE source = ? AND month = ?", (self._source, month)).fetchone()
-        return float(self._check_value(row[0], float, "usd")) if row else 0.0
+        usd = 0.0
+        for (usd,) in self._rows("SELECT usd FROM spent WHERE source = ? AND month = ?", self._source, month):
+            with self._reading():
+                check(usd, float, "usd")
+        return usd
 
     def add_cost(self, month: str, usd: float) -> None:
         """Add to the cost of a month; a negative amount gives back what an answer did not cost."""
-        self._db.execute(
-            "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd",
-            (self._source, month, usd),
-        )
+        if usd:
+            statement = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd"
+            self._change(statement, self._source, month, usd)
 
     def finish(self, harvest: str, number: int) -> None:
         """Mark a round as finished."""
-        self._db.execute("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", (harvest, number))
+        self._change("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", harvest, number)
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
+
+def _parse_entry(offer: str, columns: list[Any]) -> Entry:
+    """Return the entry of a row: its offer as JSON, and the columns of its file. Raise ValueError."""
+    values = parse_json(offer, _IMAGE_SHAPE)
+    lists = {name: tuple(values[name]) for name, shape in _IMAGE_SHAPE.items() if shape == [str]}
+    image = RemoteImage(**({name: values.get(name) for name in _IMAGE_SHAPE} | lists))
+    file = File(*columns)
+    if file.outcome is None:
+        return Entry(image, None)
+    check(file._asdict(), _FILE_SHAPE)
+    _ = file.fetched_at and datetime.fromisoformat(file.fetched_at)
+    return Entry(image, file)
 
 
 def file_key(image: RemoteImage) -> str:
@@ -411,16 +381,3 @@ def _kind_of(entry: Entry | Skipped) -> str:
     if entry.file is None:
         return "not yet asked"
     return FETCHED if entry.file.outcome == FETCHED else KINDS.get(entry.file.outcome, "failed")
-
-
-class _Transaction:
-    """A transaction that begins as a writer, so that it cannot fail halfway because of another one."""
-
-    def __init__(self, db: sqlite3.Connection):
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")

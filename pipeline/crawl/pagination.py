@@ -1,4 +1,9 @@
-"""One page of a site's listing: requested, paid for, parsed."""
+"""One page of a site's listing: requested, paid for, parsed.
+
+The rule of what may be spent is here: before a request its highest price is recorded in the ledger, as a kill must not
+lose it; afterwards what the answer did not cost is given back. A request whose price the month's rest does not pay for
+is not sent.
+"""
 
 import contextlib
 from dataclasses import dataclass, replace
@@ -8,20 +13,17 @@ from pipeline.crawl.ledger import Ledger
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import bad_answer, parse_bounded_json
-from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, WebSource
+from pipeline.sources.web_source import Cursor, Page, Query, WebSource
 from pipeline.web.client import Client
 from pipeline.web.http import RequestFailed
 from pipeline.web.messages import HttpRequest, HttpResponse
 
 PERMANENT = {"robots", "bad_url", "private_address", "redirects", "too_large"}  # another try does not help
-UNCHARGED = {
-    "robots",
-    "bad_url",
-    "private_address",
-    "unreachable",
-    "rate_limited",
-    "server_error",
-}  # nothing was answered
+UNCHARGED = {"robots", "bad_url", "private_address", "unreachable", "rate_limited", "server_error"}  # no answer
+
+
+class BudgetExceeded(Exception):
+    """A page for which the month's budget does not pay; args: why. The same cursor leads on when it does."""
 
 
 @dataclass(frozen=True)
@@ -48,60 +50,43 @@ class Paginator:
         if request is None:
             found = self.site.engine.parse(query, cursor, None)
         elif request.cost > query.budget_usd:
-            raise BudgetExceeded(f"{query.budget_usd:g} USD do not pay for another page")
+            left, cost = query.budget_usd, request.cost
+            raise BudgetExceeded(f"max_cost_usd leaves {left:g} USD, and to go on may cost {cost:g}")
         else:
-            arguments = (client, ledger, query, cursor, request)
-            found = self._read_paid(*arguments) if request.cost else self._read(client, query, cursor, request)
+            found = self._read(client, ledger, query, cursor, request)
         odd = [offer for offer in found.offers if isinstance(offer, Skipped) and offer.is_odd]
         if odd and len(odd) == len(found.offers) and not has_posts:
-            raise UserError(
-                request.url[:300] if request else self.source,
-                odd[0].detail,
-                "posts with all that is needed",
-                "try again later; if it stays, the site has changed",
-            )
+            where = request.url[:300] if request else self.source
+            cure = "try again later; if it stays, the site has changed"
+            raise UserError(where, odd[0].detail, "posts with all that is needed", cure)
         return found
 
-    def _read_paid(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
-        """Return the page. Its highest price is recorded before the request, as a kill must not lose it; the difference
-        is given back afterwards."""
-        month = _current_month()
-        ledger.add_cost(month, request.cost)
-        try:
-            found = self._read(client, query, cursor, request)
-        except UserError as error:
-            failure = error.__cause__
-            if isinstance(error, _Refused) or (
-                isinstance(failure, RequestFailed) and {failure.reason, *failure.before} <= UNCHARGED
-            ):
-                ledger.add_cost(month, -request.cost)
-            raise
-        if found.cost is not None and found.cost < request.cost:
-            ledger.add_cost(month, found.cost - request.cost)
-        return found
+    def _read(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
+        month, cost, is_refusal = _current_month(), request.cost, False
 
-    def _read(self, client: Client, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
         def read(answer: HttpResponse) -> Page:
-            if answer.status < 400:
-                return self.site.engine.parse(query, cursor, answer)
-            if not self.site.reads_refusals:
+            nonlocal is_refusal
+            is_refusal = answer.status >= 400  # for which no site charges
+            if is_refusal and not self.site.reads_refusals:
                 raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
-            try:
-                return self.site.engine.parse(query, cursor, answer)
-            except UserError as error:
-                raise _Refused.of_line(str(error)) from error
+            return self.site.engine.parse(query, cursor, answer)
 
+        ledger.add_cost(month, cost)
         try:
-            return client.fetch_page(
+            page = client.fetch_page(
                 request, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
             )
+            cost = cost if page.cost is None else min(page.cost, cost)
+            return page
         except RequestFailed as failure:
+            cost = 0.0 if {failure.reason, *failure.before} <= UNCHARGED else cost
             cure = "ask for something else" if failure.reason in PERMANENT else "run the same command again to go on"
             raise UserError(request.url[:300], str(failure), "a page of the listing", cure) from failure
-
-
-class _Refused(UserError):
-    """An error that an engine raises for an answer of 4xx, which no site charges for."""
+        except UserError:
+            cost = 0.0 if is_refusal else cost
+            raise
+        finally:
+            ledger.add_cost(month, cost - request.cost)
 
 
 def _current_month() -> str:

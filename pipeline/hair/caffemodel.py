@@ -61,7 +61,7 @@ def load_into(network: nn.Module, path: Path) -> None:
                 weights = load_file(converted)
     except (OSError, SafetensorError) as error:
         expected = "a cache folder that can be written to, and has room"
-        raise UserError(converted, str(error), expected, "mend it, or set XDG_CACHE_HOME to one that is") from error
+        raise UserError(converted, str(error), expected, "correct it, or set XDG_CACHE_HOME to one that is") from error
     network.load_state_dict(weights, assign=True)
 
 

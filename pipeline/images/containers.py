@@ -259,60 +259,20 @@ _TIFF_LAYOUTS = {  # magic -> byte order, of the first offset its place, formats
 _TIFF_TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
 }  # fmt: skip
-_STRIP_BYTES = (279, 325)
+_STRIP_BYTES, _PROFILE = (279, 325), 34675
 _TIFF_PIXEL_TAGS = frozenset(
-    (
-        254,
-        256,
-        257,
-        258,
-        259,
-        262,
-        266,
-        273,
-        274,
-        277,
-        278,
-        279,
-        284,
-        292,
-        293,
-        301,
-        317,
-        318,
-        319,
-        320,
-        322,
-        323,
-        324,
-        325,
-        332,
-        338,
-        339,
-        340,
-        341,
-        342,
-        347,
-        512,
-        513,
-        514,
-        515,
-        517,
-        518,
-        519,
-        520,
-        521,
-        529,
-        530,
-        531,
-        532,
-        34675,
+    map(
+        int,
+        (
+            "254 256 257 258 259 262 266 273 274 277 278 279 284 292 293 301 317 318 319 320 322 323 324 325 332 338 "
+            "339 340 341 342 347 512 513 514 515 517 518 519 520 521 529 530 531 532 34675"
+        ).split(),
     )
 )
 """Tags that change pixels."""
-_TIFF_METADATA_TAGS = frozenset((
-    255, 269, 270, 271, 272, 280, 281, 282, 283, 285, 286, 287, 296, 305, 306, 315, 316, 700, 33432,
-))  # fmt: skip
+_TIFF_METADATA_TAGS = frozenset(
+    map(int, "255 269 270 271 272 280 281 282 283 285 286 287 296 305 306 315 316 700 33432".split())
+)
 """Tags without other tables in them that ordinary writers add."""
 
 
@@ -337,26 +297,22 @@ def _strip_tiff(data: bytes, only_needed: bool = False) -> bytes:
         if type_ not in _TIFF_TYPE_BYTES:
             continue
         size = values * _TIFF_TYPE_BYTES[type_]
-        limit = (
-            MAX_PROFILE_BYTES if tag == 34675 else MAX_TAG_BYTES if tag in _TIFF_PIXEL_TAGS else MAX_METADATA_BYTES >> 4
-        )
-        if tag not in _TIFF_PIXEL_TAGS and (only_needed or tag not in _TIFF_METADATA_TAGS or size > limit):
-            continue
-        if size > limit and tag != 34675:
-            raise TooCostly(f"a TIFF whose tag {tag} has {size:,} bytes")
-        if (
-            tag in _STRIP_BYTES
-            and size > len(where)
-            and _total(data, order, type_, values, where) > (MAX_STRIP_OVERLAP * len(data))
-        ):
+        if tag == _PROFILE:
+            is_kept = size <= MAX_PROFILE_BYTES
+        elif is_kept := tag in _TIFF_PIXEL_TAGS:
+            if size > MAX_TAG_BYTES:
+                raise TooCostly(f"a TIFF whose tag {tag} has {size:,} bytes")
+        else:
+            is_kept = not only_needed and tag in _TIFF_METADATA_TAGS and size <= MAX_METADATA_BYTES >> 4
+        is_table = tag in _STRIP_BYTES and size > len(where)
+        if is_table and _total(data, order, type_, values, where) > MAX_STRIP_OVERLAP * len(data):
             raise TooCostly("a TIFF whose strips are larger together than the file")
-        if size <= limit:
+        if is_kept:
             kept[tag] = struct.pack(order + entry_format, tag, type_, values, where)
     if len(kept) == len(entries):
         return data
-    table = (
-        struct.pack(order + count_format, len(kept)) + b"".join(kept.values()) + bytes(struct.calcsize(offset_format))
-    )
+    head, tail = struct.pack(order + count_format, len(kept)), bytes(struct.calcsize(offset_format))
+    table = b"".join([head, *kept.values(), tail])
     view = memoryview(data)
     return b"".join([view[:at], table, view[at + len(table) :]])
 

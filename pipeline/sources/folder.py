@@ -24,31 +24,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
 JUNK = frozenset(
     (
-        "thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "found.000",
-        "msocache",
-        "__macosx",
-        "network trash folder",
-        "temporary items",
-        "lost+found",
-        "lost.dir",
-        "@eadir",
-        "@tmp",
-        "#recycle",
-        "#snapshot",
-        "~snapshot",
-        "@recycle",
-        "@recently-snapshot",
-        "@__thumb",
-        "@sharebin",
-        "@transcode",
-        "_gsdata_",
-    )
+        "thumbs.db|ehthumbs.db|desktop.ini|$recycle.bin|recycler|system volume information|found.000|msocache|"
+        "__macosx|network trash folder|temporary items|lost+found|lost.dir|@eadir|@tmp|#recycle|#snapshot|~snapshot|"
+        "@recycle|@recently-snapshot|@__thumb|@sharebin|@transcode|_gsdata_"
+    ).split("|")
 )
 
 
@@ -119,12 +98,8 @@ def snapshot(request: LocalQuery) -> list:
             own = [[each, *files[each][:2], sidecars.VERSION] for each in present if files[each][2] is None]
             listing.append([path, size, mtime, own, None])
     if not listing:
-        raise UserError(
-            root,
-            f"an empty folder: no picture in it or below{_describe_problems(problems)}",
-            "pictures",
-            "look at --path",
-        )
+        found = f"an empty folder: no picture in it or below{_describe_problems(problems)}"
+        raise UserError(root, found, "pictures", "look at --path")
     unmatched = [path for path, (*_, problem) in files.items() if problem is None and path not in used]
     listing += [[path, 0, 0, [], problem] for path, problem in problems.items()]
     listing += [[folder, 0, 0, [], words] for folder, words in unused_sidecars(unmatched).items()]
@@ -165,11 +140,8 @@ def unused_sidecars(paths: Iterable[str]) -> dict[str, str]:
         folder, _, name = path.rpartition("/")
         if not is_junk(name) and os.path.splitext(name)[1].lower() in sidecars.EXTENSIONS:
             names.setdefault(folder or ".", []).append(name)
-    return {
-        folder: f"{len(those):,} of no picture's name: {escape_path(', '.join(those[:3]))}"
-        + (", …" if those[3:] else "")
-        for folder, those in names.items()
-    }
+    shown = {folder: escape_path(", ".join(those[:3])) + ", …" * bool(those[3:]) for folder, those in names.items()}
+    return {folder: f"{len(names[folder]):,} of no picture's name: {text}" for folder, text in shown.items()}
 
 
 def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | None]]:
@@ -184,9 +156,8 @@ def _walk(root: Path, skip: Path | None) -> Iterator[tuple[str, int, int, str | 
             entries = list(os.scandir(root / folder))
         except OSError as error:
             if not folder:
-                raise UserError(
-                    root, error.strerror or str(error), "a folder that may be read", "correct its permissions"
-                ) from error
+                found = error.strerror or str(error)
+                raise UserError(root, found, "a folder that may be read", "correct its permissions") from error
             yield folder, 0, 0, UNREADABLE_FOLDER
             continue
         for entry in entries:

@@ -12,6 +12,7 @@ login) is left out.
 `ratings` lists unsafe ratings, in the site's words, that are allowed; files without a rating always are.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -21,7 +22,6 @@ import sys
 import tempfile
 import time
 from typing import IO, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
@@ -38,24 +38,9 @@ MAX_BYTES = 64 << 20  # of what it prints
 TIMEOUT_S = 3600.0  # that it may take
 GRACE_S = 10.0  # after SIGINT, in which it prints what it has
 MIN_FILES, MAX_FILES = 20, 5000  # files that one run lists
-POLL_S = 0.1  # seconds
+POLL_S = 0.1
+PAUSE_S = (1.0, 2.0)  # between two of its requests, at random; longer where it makes longer ones of itself
 
-# Seconds between two of its requests. The option replaces its own pauses, so the hosts with longer ones are listed.
-PAUSE = "1.0-2.0"
-LONGER_PAUSES = {
-    "instagram.com": "6.0-12.0",
-    "twibooru.org": "6.0-6.1",
-    "exhentai.org": "3.0-6.0",
-    "e-hentai.org": "3.0-6.0",
-    "bilibili.com": "3.0-6.0",
-    "joyreactor.com": "3.0-6.0",
-    "joyreactor.cc": "3.0-6.0",
-    "reactor.cc": "3.0-6.0",
-    "behance.net": "2.0-4.0",
-    "imagefap.com": "2.0-4.0",
-    "nijie.info": "2.0-4.0",
-    "pholder.com": "2.0-4.0",
-}
 # Settings that override its configuration: no browser's identity, no false address of ours, no further URLs, and
 # messages in the form that is parsed here.
 FORCED_SETTINGS = (
@@ -92,7 +77,7 @@ _UNKNOWN_URL = "gallery-dl --list-extractors lists the sites it supports; --sour
 class RunResult(NamedTuple):
     """The result of a run."""
 
-    messages: list
+    printed: bytes
     last_line: str
     code: int
     cut: str
@@ -114,15 +99,21 @@ def parse(query: Query, cursor: Cursor, answer: None) -> Page:
     as all runs before it."""
     after = cursor["after"]
     count = min(max(query.wanted or MAX_FILES, after, MIN_FILES), MAX_FILES)
-    run = _run(_command(query, after, count))
-    failure = next((message for message in run.messages if _is_message(message, ERROR, 2)), None)
-    listed = [message for message in run.messages if isinstance(message, list) and message[:1] == [FILE]]
-    others = [message for message in run.messages if _is_message(message, QUEUE, 3)]
-    if not listed and not after:
-        _raise_for_nothing(query, run, failure, others)
-    offers = _parse_files(query, listed) + [_skip_queue(message) for message in others]
-    exit_problem = f"exit status {run.code}: {run.last_line}" if run.code else ""
-    problem = run.cut or (_describe_failure(failure) if failure else exit_problem)
+    span = f"{after + 1}-{after + count}"
+    pause = f"extractor.sleep-request={_pause(query)}"
+    run = _run(query, "--dump-json", "--no-input", "--no-colors", "--range", span, "--option", pause)
+    messages = _messages(run)
+    listed = [message for message in messages if isinstance(message, list) and message[:1] == [FILE]]
+    others = [message[1] for message in messages if _is_message(message, QUEUE, 3)]
+    problem, cure = _problem(run, [message[1] for message in messages if _is_message(message, ERROR, 2)])
+    if not listed and not after and (problem or others):
+        some = " ".join(_hide_queries(url) for url in others[:3])
+        found = f"listed nothing: {problem}" if problem else f"no pictures but {len(others):,} other addresses: {some}"
+        where, cure = _hide_queries(_url(query)), cure or "give one of them as --query"
+        raise UserError(where, f"gallery-dl {found}", "a page with pictures", cure)
+    offers = _parse_files(query, listed)
+    # A page that is not followed: it may lead to thousands of others, each of them a run.
+    offers += [Skipped(sanitize_line(url), "not_a_picture", "a page of its own: give it as --query") for url in others]
     if problem:
         return Page(offers, None, f"gallery-dl listed {after + len(listed):,} files, then: {problem}")
     return Page(offers, {"after": after + len(listed)} if len(listed) >= count else None)
@@ -133,73 +124,54 @@ def _url(query: Query) -> str:
     (`recursive:`, `oauth:`), and a dash would begin an option."""
     text = query.text.strip()
     if not re.match("https?://", text, re.IGNORECASE) or re.search(r"[\s\0]", text) or not absolute_url(text):
-        raise UserError(
-            "--query",
-            f"{sanitize_line(text, 100) or 'nothing'} is no URL",
-            "the page's URL, with https://",
-            "correct it",
-        )
+        found = f"{sanitize_line(text, 100) or 'nothing'} is no URL"
+        raise UserError("--query", found, "the page's URL, with https://", "correct it")
     return text
 
 
-def _command(query: Query, after: int, count: int) -> list[str]:
-    settings = [*FORCED_SETTINGS, f"extractor.sleep-request={_pause(_url(query))}", f"user-agent={query.agent}"]
-    return [
-        _program(query),
-        "--dump-json",
-        "--no-input",
-        "--no-colors",
-        "--range",
-        f"{after + 1}-{after + count}",
-        *(word for setting in settings for word in ("--option", setting)),
-        "--",
-        _url(query),
-    ]
+def _pause(query: Query) -> str:
+    """Return the seconds between two requests: the option replaces its own pauses, so longer ones are kept."""
+    printed = _run(query, "--extractor-info").printed
+    own = re.search(rb"Request interval \(default\):\s+\[?(\d+\.?\d*)(?:,\s*(\d+\.?\d*))?", printed)
+    low, high = max(PAUSE_S, (float(own[1]), float(own[2] or own[1]))) if own else PAUSE_S
+    return f"{low}-{high}"
 
 
-def _program(query: Query) -> str:
-    """Return the program's path: on PATH, or beside this Python, where pip installs it. Raise UserError."""
+def _run(query: Query, *words: str) -> RunResult:
+    """Return the result of a run. Raise UserError if the program, which is on PATH or beside this Python, where pip
+    installs it, cannot be run or prints too much."""
     name = os.path.expanduser(query.options.get("program") or OPTIONS["program"])
     path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
     if path is None:
         raise UserError(sanitize_line(name), "there is no such program", "gallery-dl", _INSTALL)
-    return path
-
-
-def _pause(url: str) -> str:
-    host = f".{urlsplit(url).hostname}"
-    return next((pause for name, pause in LONGER_PAUSES.items() if host.endswith(f".{name}")), PAUSE)
-
-
-def _run(command: list[str]) -> RunResult:
-    """Return the result of a run. Raise UserError if the program cannot be run, or prints something else than
-    messages."""
+    options = [word for setting in (*FORCED_SETTINGS, f"user-agent={query.agent}") for word in ("--option", setting)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        command = [path, *words, *options, "--", _url(query)]
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         except OSError as error:
-            raise UserError(command[0], error.strerror or str(error), "a program that runs", _INSTALL) from error
+            raise UserError(path, error.strerror or str(error), "a program that runs", _INSTALL) from error
         try:
             cut = _wait_bounded(process, (out, err))
         finally:  # whatever comes, Ctrl-C too
             process.kill()
             code = process.wait()
-        printed, last_line = _read_start(out), _read_last_line(err)
+        out.seek(0)
+        err.seek(max(os.fstat(err.fileno()).st_size - 10_000, 0))
+        printed, lines = out.read(MAX_BYTES + 1), err.read(10_000).decode("utf-8", "replace").strip().splitlines()
     if len(printed) > MAX_BYTES:
         found, cure = f"more than {MAX_BYTES:,} bytes of messages", "ask for less of the site"
-        raise UserError(command[0], found, "a shorter list", cure)
-    messages = _messages(printed)
-    if messages is None and not cut:
-        start = sanitize_line(printed[:60].decode("utf-8", "replace"))
-        found = f"it printed {start!r}" + (f", and said: {last_line}" if last_line else "")
-        raise UserError(command[0], found, "the messages of gallery-dl --dump-json", "update it; look at program")
-    return RunResult(messages or [], last_line, code, cut)
+        raise UserError(path, found, "a shorter list", cure)
+    return RunResult(printed, _hide_queries(lines[-1]) if lines else "", code, cut)
 
 
 def _wait_bounded(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> str:
     """Wait until it ends, of itself or, if it takes or prints too much, because it is stopped: then why."""
     due, cut = time.monotonic() + TIMEOUT_S, ""
-    while not _has_ended(process, POLL_S):
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+            return cut
         if any(os.fstat(file.fileno()).st_size > MAX_BYTES for file in files):
             return f"it was stopped after {MAX_BYTES:,} bytes"
         if cut and time.monotonic() > due:
@@ -207,27 +179,6 @@ def _wait_bounded(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> st
         if not cut and time.monotonic() > due:
             due, cut = time.monotonic() + GRACE_S, f"it was stopped after {TIMEOUT_S:,.0f} s"
             process.send_signal(signal.SIGINT)  # as by Ctrl-C: then it prints what it has
-    return cut
-
-
-def _has_ended(process: subprocess.Popen, seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _read_start(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read(MAX_BYTES + 1)
-
-
-def _read_last_line(file: IO[bytes]) -> str:
-    """Return the last line of the file, safe to print and without keys."""
-    file.seek(max(os.fstat(file.fileno()).st_size - 10_000, 0))
-    lines = file.read(10_000).decode("utf-8", "replace").strip().splitlines()
-    return _hide_queries(lines[-1]) if lines else ""
 
 
 def _hide_queries(text: object) -> str:
@@ -235,13 +186,16 @@ def _hide_queries(text: object) -> str:
     return re.sub(r"\?[^\s'\"]*", "?…", sanitize_line(text))
 
 
-def _messages(printed: bytes) -> list | None:
-    """Return the messages that were printed; None if the output is not a JSON list."""
-    try:
-        messages = parse_bounded_json(printed) if printed.strip() else []
-    except (ValueError, RecursionError):
-        return None
-    return messages if isinstance(messages, list) else None
+def _messages(run: RunResult) -> list:
+    """Return the messages that were printed. Raise UserError if the output is something else."""
+    messages = None
+    with contextlib.suppress(ValueError, RecursionError):
+        messages = parse_bounded_json(run.printed) if run.printed.strip() else []
+    if not isinstance(messages, list) and not run.cut:
+        start = sanitize_line(run.printed[:60].decode("utf-8", "replace"))
+        found = f"it printed {start!r}" + (f", and reported: {run.last_line}" if run.last_line else "")
+        raise UserError("gallery-dl", found, "the messages of gallery-dl --dump-json", "update it; look at program")
+    return messages if isinstance(messages, list) else []
 
 
 def _is_message(message: Any, kind: int, length: int) -> bool:
@@ -249,32 +203,16 @@ def _is_message(message: Any, kind: int, length: int) -> bool:
     return isinstance(message, list) and len(message) == length and message[0] == kind and isinstance(message[-1], dict)
 
 
-def _describe_failure(failure: list) -> str:
-    fields = failure[1]
-    return _hide_queries(f"{fields.get('error') or 'an error'}: {fields.get('message') or 'no reason given'}")
-
-
-def _raise_for_nothing(query: Query, run: RunResult, failure: list | None, others: list) -> None:
-    """Raise UserError for a run that listed nothing, unless the site just has nothing there."""
-    where, expected = _hide_queries(_url(query)), "a page with pictures"
-    if failure:
-        cure = _CURES.get(str(failure[1].get("error")), "try again later, or run gallery-dl by hand to see more")
-        raise UserError(where, f"gallery-dl failed: {_describe_failure(failure)}", expected, cure)
+def _problem(run: RunResult, failures: list[dict]) -> tuple[str, str]:
+    """Return (why the listing broke off, what to do about it), both empty if it did not."""
+    for fields in failures:
+        cure = _CURES.get(str(fields.get("error")), "try again later, or run gallery-dl by hand to see more")
+        error, message = fields.get("error") or "an error", fields.get("message") or "no reason given"
+        return _hide_queries(f"{error}: {message}"), cure
     if run.cut:
-        raise UserError(where, f"gallery-dl listed nothing: {run.cut}", expected, "ask for less of the site")
-    if run.code:
-        cure = _UNKNOWN_URL if run.code == UNSUPPORTED else "run gallery-dl by hand to see more"
-        raise UserError(where, f"gallery-dl exited {run.code}: {run.last_line or 'no word'}", expected, cure)
-    if others:
-        some = " ".join(_hide_queries(url) for _, url, _ in others[:3])
-        found = f"no pictures but {len(others):,} other addresses: {some}"
-        raise UserError(where, found, expected, "give one of them as --query")
-
-
-def _skip_queue(message: list) -> Skipped:
-    """Return the row of a page that is not followed: it may lead to thousands of others, each of them a run."""
-    url = sanitize_line(message[1])
-    return Skipped(url, "not_a_picture", "a page of its own: give it as --query")
+        return run.cut, "ask for less of the site"
+    cure = _UNKNOWN_URL if run.code == UNSUPPORTED else "run gallery-dl by hand to see more"
+    return (f"it exited {run.code}: {run.last_line or 'no reason given'}", cure) if run.code else ("", "")
 
 
 def _parse_files(query: Query, listed: list) -> list[RemoteImage | Skipped]:
@@ -286,8 +224,8 @@ def _parse_files(query: Query, listed: list) -> list[RemoteImage | Skipped]:
             offers[len(offers)] = skip_odd_post(message)
             continue
         _, url, values = message
-        name, address = _source_id(values), sanitize_line(url, 500)
-        name = address if not name or name in offers else name
+        name = _source_id(values)
+        name = sanitize_line(url, 500) if not name or name in offers else name
         offers[name] = _parse_file(query, name, url, values)
     return number_odd_posts(list(offers.values()))
 
@@ -311,11 +249,14 @@ def _parse_file(query: Query, name: str, url: object, values: dict) -> RemoteIma
     if found := non_picture_type(values.get("extension"), address):
         return Skipped(name, "not_a_picture", found)
     fields = provenance(values, find_tags(values))
-    rating = sanitize_line(fields.get("rating") or _nsfw_mark(values), 40)
-    if _is_unsafe(rating, values) and rating.lower() not in {each.lower() for each in query.ratings}:
+    mark = "nsfw" if any(str(values.get(key)).lower() in ("true", "nsfw", "1") for key in NSFW_KEYS) else ""
+    rating = sanitize_line(fields.get("rating") or mark, 40)
+    unsafe = UNSAFE_ON.get(str(values.get("category")), UNSAFE)
+    if rating.lower() in unsafe - {each.lower() for each in query.ratings}:
         return Skipped(name, "rating", rating)
     pages = (absolute_url(values.get(key)) for key in PAGE_KEYS)
     hashes = (parse_md5(values.get(key)) for key in HASH_KEYS)
+    tags = find_tags({key: value for key, value in values.items() if key.startswith("tag")})  # no captions or comments
     return RemoteImage(
         name,
         address,
@@ -324,21 +265,6 @@ def _parse_file(query: Query, name: str, url: object, values: dict) -> RemoteIma
         artist=fields.get("artist"),
         rating=rating or None,
         license=fields.get("license"),
-        tags=_tags(values),
+        tags=tuple(dict.fromkeys(normal_tags(tags))),
         md5=next(filter(None, hashes), None),
     )
-
-
-def _nsfw_mark(values: dict) -> str:
-    """Return `nsfw` if a site without ratings marks the post so; else an empty text."""
-    return "nsfw" if any(str(values.get(key)).lower() in ("true", "nsfw", "1") for key in NSFW_KEYS) else ""
-
-
-def _is_unsafe(rating: str, values: dict) -> bool:
-    return rating.lower() in UNSAFE_ON.get(str(values.get("category")), UNSAFE)
-
-
-def _tags(values: dict) -> tuple[str, ...]:
-    """Return the tags, without captions and comments."""
-    found = find_tags({key: value for key, value in values.items() if key.startswith("tag")})
-    return tuple(dict.fromkeys(normal_tags(found)))

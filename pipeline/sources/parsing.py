@@ -1,10 +1,11 @@
 """Readers of what sites answer: JSON, numbers, hashes, tags, and the posts of a page."""
 
+import functools
 import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.sources.web_source import RemoteImage
 from pipeline.tags import MAX_TAGS, split_tags
 from pipeline.terminal import sanitize_line
 from pipeline.web.messages import HttpResponse
+from pipeline.web.robots import AGENT, find_opt_out
 
 MAX_NESTING = 30  # of JSON
 MAX_PAGE_POSTS = 10_000  # sites have 1,000 at most
@@ -31,19 +33,23 @@ def bad_answer(
     return BadAnswer(answer.url[:300], sanitize_line(found), "a page of pictures", cure)
 
 
-def parse_md5(value: object) -> str | None:
-    """Return a site's md5 in lower case; None if it is not one."""
-    return _hexadecimal(value, 32)
+def find_page_opt_out(answer: HttpResponse, metas: Iterable[tuple[str, str]] = ()) -> str | None:
+    """Return the words by which the headers of a page, or its <meta> elements (name in lower case, content), exclude
+    its pictures; None if none do."""
+    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
+    for name, content in metas:
+        if name in ("robots", AGENT) and find_opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
+            words = words or sanitize_line(f"meta {name}: {content}", 100)
+    return words
 
 
-def parse_sha256(value: object) -> str | None:
-    """Return a site's sha256 in lower case; None if it is not one."""
-    return _hexadecimal(value, 64)
-
-
-def _hexadecimal(value: object, digits: int) -> str | None:
+def parse_md5(value: object, digits: int = 32) -> str | None:
+    """Return a site's md5, or another hash of so many digits, in lower case; None if it is not one."""
     text = str(value or "").lower()
     return text if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) else None
+
+
+parse_sha256 = functools.partial(parse_md5, digits=64)
 
 
 def parse_integer(value: object) -> int | None:

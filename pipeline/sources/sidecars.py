@@ -14,15 +14,14 @@ All of it comes from outside: a wrong type is passed over, a file that cannot be
 neither keeps the picture out.
 """
 
-import io
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
-from itertools import islice
+from itertools import chain, islice
 from posixpath import dirname, join, normpath, splitext
 from typing import Any
 
-from pipeline.sources.tables import DAMAGE, MAX_TABLE_BYTES, csv_rows, jsonl_row, parquet_rows, row_of
+from pipeline.sources.tables import DAMAGE, MAX_TABLE_BYTES, csv_rows, jsonl_rows, parquet_rows, row_of
 from pipeline.tags import (
     MAX_DEPTH,
     MAX_TAGS,
@@ -71,29 +70,11 @@ _BOARD_KEYS = frozenset(
 )
 TEXT_KEYS = ("text", "caption", "captions")  # of tags or of sentences
 TAG_KEYS = (
-    "tags",
-    "tag_string",
-    "tags_general",
-    "tags_character",
-    "tags_copyright",
+    *"tags tag_string tags_general tags_character tags_copyright".split(),
     *TEXT_KEYS,
-    "tags_copyright_other",
-    "tags_genre",
-    "tags_medium",
-    "tags_object",
-    "tags_reference",
-    "tags_species",
-    "tags_studio",
+    *"tags_copyright_other tags_genre tags_medium tags_object tags_reference tags_species tags_studio".split(),
 )
-PROVENANCE_KEYS = (
-    *TAG_KEYS,
-    *ARTIST_KEYS,
-    *POSTER_KEYS,
-    "category",
-    *_BOARD_KEYS,
-    *(key for keys in KEYS.values() for key in keys),
-)
-
+PROVENANCE_KEYS = (*TAG_KEYS, *ARTIST_KEYS, *POSTER_KEYS, "category", *_BOARD_KEYS, *chain(*KEYS.values()))
 
 Read = Callable[[str], bytes]
 """Path of a file beside the pictures -> its bytes; raises OSError."""
@@ -204,8 +185,7 @@ class Sidecars:
             count += 1
             if count > MAX_ROWS:
                 raise ValueError(f"more than {MAX_ROWS:,} rows")
-            name = "" if isinstance(row, ValueError) else _file_name(row)
-            if isinstance(row, ValueError) or not name:
+            if isinstance(row, ValueError) or not (name := _file_name(row)):
                 bad = bad or (row if isinstance(row, ValueError) else ValueError(f"row {count} has no {FILE_KEYS[0]}"))
                 continue
             if self._pictures is not None and join(folder, name) not in self._pictures:
@@ -245,11 +225,9 @@ def _text_values(text: str, sidecar: str, path: str) -> dict:
     return values
 
 
-def _file_name(row: object) -> str:
+def _file_name(row: dict) -> str:
     """Return the picture that a row of a table describes; empty if it names none."""
-    if not isinstance(row, dict):
-        return ""
-    name = row.get(FILE_KEYS[0]) or next((row[key] for key in FILE_KEYS if row.get(key)), "")
+    name = next((row[key] for key in FILE_KEYS if row.get(key)), "")
     return normpath(str(name).replace("\\", "/")) if name else ""
 
 
@@ -325,15 +303,8 @@ def _check_columns(names: Collection[str]) -> None:
 
 def _jsonl_table(data: bytes) -> Iterator[dict | ValueError]:
     """Yield the rows, with an error in place of a row that cannot be read."""
-    for number, line in enumerate(io.BytesIO(data), 1):
-        try:
-            for _, value in jsonl_row(number, line):
-                if isinstance(value, dict):
-                    yield row_of(map(str.lower, value), value.values())
-                else:
-                    yield ValueError(f"line {number}: no mapping")
-        except ValueError as error:
-            yield error
+    for number, value in jsonl_rows(data):
+        yield value if isinstance(value, (dict, ValueError)) else ValueError(f"line {number}: no mapping")
 
 
 def _parquet_table(data: bytes) -> Iterator[dict]:

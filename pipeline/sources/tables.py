@@ -4,12 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 MAX_TABLE_BYTES = 200 << 20
 MAX_ROW = 1 << 18  # characters of a table's row
 MAX_BATCH = 32 << 20  # bytes that are taken from a Parquet file at a time
 MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
-
 
 # What parsers raise: Arrow's and JSON's errors are ValueErrors, a time that no calendar holds overflows.
 DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError)
@@ -47,23 +47,22 @@ def row_of(header: Iterable[str], cells: Iterable) -> dict:
     return row
 
 
-def jsonl_rows(data: bytes) -> Iterator[tuple[int, object]]:
-    """Yield (line number, value). Raise ValueError, which names the line."""
+def jsonl_rows(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield (line number, value) of each line that is not empty: a mapping with its keys in lower case, another value,
+    or a ValueError, which names the line, in place of one that cannot be read."""
     for number, line in enumerate(io.BytesIO(data), 1):
-        yield from jsonl_row(number, line)
-
-
-def jsonl_row(number: int, line: bytes) -> list[tuple[int, object]]:
-    """Return [(line number, value)], or an empty list for an empty line. Raise ValueError."""
-    try:
-        if len(line) > MAX_ROW:
-            raise ValueError(f"more than {MAX_ROW:,} bytes")
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        return [(number, json.loads(text))] if text else []
-    except UnicodeDecodeError:
-        raise ValueError(f"line {number}: no UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"line {number}: {error}") from error
+        value: Any = None
+        try:
+            if len(line) > MAX_ROW:
+                raise ValueError(f"more than {MAX_ROW:,} bytes")
+            if not (text := line.decode("utf-8-sig" if number == 1 else "utf-8").strip()):
+                continue
+            value = json.loads(text)
+        except UnicodeDecodeError:
+            value = ValueError(f"line {number}: no UTF-8")
+        except (ValueError, RecursionError) as error:
+            value = ValueError(f"line {number}: {error}")
+        yield number, row_of(map(str.lower, value), value.values()) if isinstance(value, dict) else value
 
 
 def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:

@@ -35,7 +35,7 @@ from pipeline.sources.parsing import (
     skip_missing_url,
     skip_odd_post,
 )
-from pipeline.sources.web_source import BudgetExceeded, Cursor, Page, Query, RemoteImage
+from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
@@ -84,12 +84,9 @@ def first_cursor(query: Query) -> Cursor:
     `seen`: posts so far. The newest comes first, so a --refresh may end at a known post (`is_keyed`)."""
     target = _QUERY.fullmatch(" ".join(query.text.split()))
     if not target:
-        raise UserError(
-            "--query",
-            sanitize_line(query.text) or "nothing",
-            "@NAME or from=NAME (a user), or search=WORDS",
-            "correct the query; a name has 1 to 15 letters a-z, digits and underscores",
-        )
+        expected = "@NAME or from=NAME (a user), or search=WORDS"
+        cure = "correct the query; a name has 1 to 15 letters a-z, digits and underscores"
+        raise UserError("--query", sanitize_line(query.text) or "nothing", expected, cure)
     search = _add_operators(target["words"], query.options.get("previews")) if target["words"] else ""
     cursor = {"user": target["user"] or "", "search": search, "id": "", "token": "", "since": "", "seen": 0, "total": 0}
     return cursor | {"is_keyed": True}
@@ -111,26 +108,19 @@ def _add_operators(words: str, previews: str | None) -> str:
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
-    """Return the request for the page at the cursor. Raise UserError without a token, BudgetExceeded if the budget does
-    not pay for it."""
+    """Return the request for the page at the cursor. Raise UserError without a token."""
     token = query.keys.get("bearer_token")
     if not token:
-        raise UserError(
-            "bearer_token",
-            "it is not set",
-            "the Bearer Token of an app",
-            "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg",
-        )
+        cure = "make one in X's developer console and set bearer_token in [twitter] of luigi.cfg"
+        raise UserError("bearer_token", "it is not set", "the Bearer Token of an app", cure)
     if cursor["user"] and not cursor["id"]:
-        _require_budget(
-            query, USER_PRICE + _TIMELINE.min_results * _TIMELINE.price
-        )  # an id alone would be money for nothing
         path = f"/2/users/by/username/{cursor['user']}?user.fields=id,name,protected,public_metrics"
-        return HttpRequest(query.base_url + path, bearer=token, cost=USER_PRICE / 1000)
+        # With the least page of posts: an id alone would be money for nothing.
+        cost = (USER_PRICE + _TIMELINE.min_results * _TIMELINE.price) / 1000
+        return HttpRequest(query.base_url + path, bearer=token, cost=cost)
     endpoint = _SEARCH if cursor["search"] else _TIMELINE
-    _require_budget(query, endpoint.min_results * endpoint.price)
     size = max(min(query.wanted or PER_PAGE, PER_PAGE), endpoint.min_results)  # a post may have no picture, or several
-    while size * endpoint.price / 1000 > query.budget_usd:
+    while size > endpoint.min_results and size * endpoint.price / 1000 > query.budget_usd:
         size -= 1
     parameters = {
         "max_results": size,
@@ -150,21 +140,15 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
     return HttpRequest(url, bearer=token, cost=size * endpoint.price / 1000)
 
 
-def _require_budget(query: Query, price: int) -> None:
-    """Raise BudgetExceeded if the budget is lower than `price`, in thousandths of a USD."""
-    if price / 1000 > query.budget_usd:
-        raise BudgetExceeded(f"max_cost_usd leaves {query.budget_usd:g} USD, and to go on may cost {price / 1000:g}")
-
-
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
     data: dict = {}
     with contextlib.suppress(BadAnswer):  # a refusal may be a web page
         data = _expect_type(parse_json_body(answer), dict, answer)
     if answer.status != 200:
-        return _handle_refusal(query, cursor, answer, data)
+        return _handle_refusal(cursor, answer, data)
     if not data.keys() & {"data", "meta"}:
-        return _parse_errors(query, cursor, answer, data)
+        return _parse_errors(cursor, answer, data)
     if cursor["user"] and not cursor["id"]:
         return _parse_user(cursor, answer, data)
     return _parse_page(query, cursor, answer, data)
@@ -201,7 +185,7 @@ def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) 
     if not isinstance(token, str) or token == cursor["token"] != "":
         raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
-    shortfall = "" if token else _shortfall(query, after, _error_text(query, data))
+    shortfall = "" if token else _shortfall(query, after, _error_text(data))
     return Page(offers, after if token else None, shortfall, newest, cost)
 
 
@@ -267,20 +251,22 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
     return RemoteImage(source_id, urls[0], instead=tuple(filter(None, urls[1:])), **about)
 
 
-def _parse_errors(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
+def _parse_errors(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of an answer without data: X answers 200 with `errors` for a user that is missing, suspended or
     protected."""
     if not data.get("errors"):
-        raise bad_answer(answer, f"neither data nor errors: {_redact(query, answer.body.decode('utf-8', 'replace'))}")
-    target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(query, data)
+        raise bad_answer(
+            answer, f"neither data nor errors: {sanitize_line(answer.body.decode('utf-8', 'replace'), 200)}"
+        )
+    target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(data)
     if _problem_type(_first_error(data)) == "not-authorized-for-resource":
         return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
     raise bad_answer(answer, f"{target}: X says: {error_text}", "correct the query")
 
 
-def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
+def _handle_refusal(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of a refusal that only ends the listing. Raise RetryLater or BadAnswer for others."""
-    error_text = _error_text(query, data) or _redact(query, answer.body.decode("utf-8", "replace")) or "no words"
+    error_text = _error_text(data) or sanitize_line(answer.body.decode("utf-8", "replace"), 200) or "no words"
     is_capped = _problem_type(data) == "usage-capped" or data.get("title") == "UsageCapExceeded"
     if answer.status == 429 and not is_capped:
         raise RetryLater(f"HTTP 429: {error_text}")
@@ -290,12 +276,12 @@ def _handle_refusal(query: Query, cursor: Cursor, answer: HttpResponse, data: di
     raise bad_answer(answer, f"HTTP {answer.status}: {error_text}", _CURES.get(answer.status, "try again later"))
 
 
-def _error_text(query: Query, data: dict) -> str:
+def _error_text(data: dict) -> str:
     """Return the site's message about an error; empty if there is none."""
     error = _first_error(data)
     texts = [data.get(name) for name in ("title", "detail", "reason", "required_enrollment")]
     words = error.get("message") or error.get("detail") or ", ".join(dict.fromkeys(str(each) for each in texts if each))
-    return _redact(query, words)
+    return sanitize_line(words, 200)
 
 
 def _first_error(data: dict) -> dict:
@@ -306,12 +292,6 @@ def _first_error(data: dict) -> dict:
 def _problem_type(data: dict) -> str:
     """Return the end of the path of a problem's type; its host varies."""
     return str(data.get("type") or "").rstrip("/").rpartition("/")[2]
-
-
-def _redact(query: Query, value: object) -> str:
-    """Return a text of the site without the token, which it may repeat."""
-    token = query.keys.get("bearer_token")
-    return sanitize_line(str(value).replace(token, "…") if token else value, 200)
 
 
 def _expect_type(value: Any, kind: type, answer: HttpResponse) -> Any:

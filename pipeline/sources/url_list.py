@@ -58,9 +58,8 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
         offer = _parse_row(where, row, query)
         room -= _bytes_of_tags(offer, tags) if isinstance(offer, RemoteImage) else 0
         if room < 0:
-            raise UserError(
-                query.path, f"{where}: more tags than fit in {MAX_KEPT:,} bytes", "a shorter list", "split it"
-            )
+            found = f"{where}: more tags than fit in {MAX_KEPT:,} bytes"
+            raise UserError(query.path, found, "a shorter list", "split it")
         offers.setdefault(offer.file_url if isinstance(offer, RemoteImage) else where, offer)
     if not offers:
         raise UserError(query.path, "an empty list", FORMS, "look at --path")
@@ -92,30 +91,20 @@ def _read_list(query: Query) -> bytes:
     return data
 
 
-def _suffix(query: Query) -> str:
-    return query.path.suffix.lower() if query.path else ""
-
-
 def _parse_rows(query: Query, data: bytes) -> Iterator[Row]:
     """Yield the rows. Raise UserError, which names the line where there are lines."""
+    assert query.path is not None  # as it was read
     try:
-        for number, row in enumerate(_READERS[_suffix(query)](data)):
+        for number, row in enumerate(_READERS[query.path.suffix.lower()](data)):
             if number == MAX_ROWS:
                 raise UserError(query.path, f"more than {MAX_ROWS:,} rows", "a shorter list", "split it")
             yield row
     except UnicodeDecodeError as error:
-        line = next((number for number, line in enumerate(io.BytesIO(data), 1) if not _is_text(line)), 0)
+        lines = enumerate(io.BytesIO(data), 1)
+        line = next((number for number, line in lines if line.decode("utf-8", "ignore").encode() != line), 0)
         raise UserError(query.path, f"line {line}: no UTF-8", FORMS, "save it as UTF-8") from error
     except DAMAGE as error:
         raise UserError(query.path, sanitize_line(error), FORMS, "correct the list") from error
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _txt_rows(data: bytes) -> Iterator[Row]:
@@ -144,12 +133,10 @@ def _addresses(line: str) -> list[dict]:
     words = [word for field in fields for word in ([field] if _is_single_address(field) else field.split())]
     found = [_strip_quotes(word) for word in words if _ADDRESS.fullmatch(word)]
     caption = " ".join(word for word in words if not _ADDRESS.fullmatch(word)).strip("\"' ,;")
+    if not found and len(fields) > 1:
+        return [{"url": _strip_quotes(fields[0]), "caption": " ".join(fields[1:])}]
     if not found:
-        return (
-            [{"url": _strip_quotes(fields[0]), "caption": " ".join(fields[1:])}]
-            if len(fields) > 1
-            else [{"url": _strip_quotes(line)}]
-        )
+        return [{"url": _strip_quotes(line)}]
     if caption:
         return [{"url": found[0], "caption": caption}]
     return [{"url": url} for url in found]
@@ -195,17 +182,15 @@ def _guess_header(cells: list[str]) -> list[str]:
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
         raise ValueError(f"its first line: no column is called {', '.join(URL_KEYS)}, or looks like URLs")
-    at = names.index("url")
-    other = "caption" if len(names) == 2 else ""
-    return ["url" if index == at else other for index, _ in enumerate(names)]
+    at, other = names.index("url"), "caption" if len(names) == 2 else ""
+    return ["url" if index == at else other for index in range(len(names))]
 
 
 def _jsonl_rows(data: bytes) -> Iterator[Row]:
     for number, value in jsonl_rows(data):
-        if isinstance(value, dict):
-            yield f"line {number}", row_of(map(str.lower, value), value.values())
-        else:
-            yield f"line {number}", {"url": value}
+        if isinstance(value, ValueError):
+            raise value
+        yield f"line {number}", value if isinstance(value, dict) else {"url": value}
 
 
 def _parquet_rows(data: bytes) -> Iterator[Row]:

@@ -1,39 +1,38 @@
 """The pictures of any gallery on the web: a page, and those to which it links as the next.
 
-Pages are parsed by Python's own parser, as a stream: a tree of hostile HTML takes gigabytes (with BeautifulSoup:
-120 MB and 3 s for each million bytes of nested tags, 10 s for 30 kB of a tag that does not end).
+lxml reads a page as a stream of tags: no tree is built, and MAX_BYTES of hostile HTML take 2 s and 70 MB at most.
 """
 
 import codecs
 import contextlib
 import functools
+import heapq
 import itertools
 import re
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from lxml import etree
+
 from pipeline.errors import UserError
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import bad_answer, is_picture_url, normal_tags
+from pipeline.sources.parsing import bad_answer, find_page_opt_out, is_picture_url, normal_tags
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line, split_tags
 from pipeline.terminal import sanitize_line
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpRequest, HttpResponse
-from pipeline.web.robots import AGENT, find_opt_out
+from pipeline.web.robots import AGENT
 
 VERSION = 1
 MAX_BYTES = 4 << 20  # of a page
-MAX_TAG_CHARACTERS = 256 << 10  # characters of one tag, without pictures written into it
-MAX_PARTS = 500_000  # tags and attributes of a page
+MAX_TAGS = 500_000
+MAX_DEPTH = 1_000  # of nested tags: each end tag is looked for among all that are open
 MAX_PICTURES = 5_000
 MAX_CANDIDATES = 8  # of a srcset, the largest
-CHUNK_CHARACTERS = 32 << 10  # characters that are parsed at a time: the limits are checked in between
 MIN_SIDE_PX = 48  # a picture that is smaller in both directions is an icon
 LAZY_ATTRIBUTES = ("data-original", "data-lazy-src", "data-src")  # attributes from which scripts fill in `src`
-UNWANTED_EXTENSIONS = (".svg", ".ico")
 PAGE_TYPES = ("", "text/html", "application/xhtml+xml")
 CURE = "give the address of a page that shows pictures"
 
@@ -54,10 +53,7 @@ _KNOWN_CODECS = re.compile(
     "utf-(8|16|32)|euc_|shift_jis|cp9|cp125|iso8859|iso2022|gb|big5|koi8|mac"
 )  # idna takes hours
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
-
-# What the parser rejects or, unlike browsers, misreads: marked sections, `&copy=` within an address, endless numbers.
-_NO_ENTITY = re.compile(r"&(?=[A-Za-z]\w{0,40}=|#[0-9]{8})")
-_INLINE = re.compile(r"(?<=[\"'=\s])data:[^\"'\s>]*")
+_UNWANTED = re.compile(r"\.(?:svg|ico)$", re.IGNORECASE)
 _CANDIDATE = re.compile(r"([^\s,]\S*)(?:\s+([0-9]{1,6}(?:\.[0-9]{1,4})?)[wx](?=[\s,]|$))?")
 
 
@@ -78,17 +74,17 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     """Return the images of a page and the cursor of the next. Raise BadAnswer."""
     visited = [*cursor["visited"], cursor["url"]]
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
     if kind.startswith("image/") and not kind.startswith("image/svg"):
         url = absolute_url(answer.url) or cursor["url"]
+        words = find_page_opt_out(answer)
         return Page([Skipped(url, "opted_out", words) if words else RemoteImage(url, url)], None)
     if kind not in PAGE_TYPES:
         raise bad_answer(answer, f"no web page but {kind}", CURE)
     page = _parse_page(answer)
-    next_page = _next_page(page, answer, visited)
-    words = words or page.opt_out
-    offers: list[RemoteImage | Skipped] = [*_offers(page, cursor["url"], answer)]
-    if words:
+    base = absolute_url(page.base, answer.url) or answer.url
+    next_page = _next_page(page, answer, base, visited)
+    offers: list[RemoteImage | Skipped] = [*_offers(page, cursor["url"], base, answer)]
+    if words := find_page_opt_out(answer, page.metas):
         offers = [Skipped(cursor["url"], "opted_out", words)]
     if not offers and len(visited) == 1:
         raise bad_answer(answer, f"no picture on the page: {page.title or sanitize_line(decode(answer), 100)}", CURE)
@@ -109,34 +105,35 @@ class PageTooLarge(Exception):
     """A page beyond a limit; args: the limit."""
 
 
-class HtmlPage(HTMLParser):
-    """A parser of the pictures, links and metadata of a page."""
+class HtmlPage:
+    """The pictures, links and metadata of a page: the target of lxml's parser, which builds no tree for it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.title = ""
         self.base = ""
         self.next = ""
         self.license = ""
-        self.meta: dict[str, str] = {}
+        self.metas: list[tuple[str, str]] = []
+        """(name in lower case, content)."""
         self.pictures: list[Picture] = []
-        self.opt_out: str | None = None
-        self._parts = 0
+        self._depth = 0
         self._link = ""
         """The picture to which the open link leads."""
-        self._sources: list[str] | None = None
-        """srcset of the sources of the open <picture>."""
+        self._sources: list[tuple[float, str]] | None = None
+        """(size, address), the largest first, of the sources of the open <picture>."""
         self._is_title = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def start(self, tag: str, attrs: dict[str, str]) -> None:
         """Read a start tag."""
-        self._count(1 + len(attrs))
-        if tag in _HANDLERS:
-            _HANDLERS[tag](self, {name: value or "" for name, value in reversed(attrs)})  # the first of a name counts
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise PageTooLarge(f"{MAX_DEPTH:,} nested tags")
+        if handle := getattr(self, f"_on_{tag}", None):
+            handle(attrs)
 
-    def handle_endtag(self, tag: str) -> None:
-        """Read an end tag."""
-        self._count(1)
+    def end(self, tag: str) -> None:
+        """Read an end tag, or the end of a tag that another one closes."""
+        self._depth -= 1
         if tag == "a":
             self._link = ""
         elif tag == "picture":
@@ -144,95 +141,81 @@ class HtmlPage(HTMLParser):
         elif tag == "title":
             self._is_title = False
 
-    def handle_data(self, data: str) -> None:
+    def data(self, text: str) -> None:
         """Read text: only the title's is used."""
         if self._is_title and len(self.title) < MAX_TEXT:
-            self.title += data[:MAX_TEXT]
+            self.title += text[:MAX_TEXT]
 
-    def handle_comment(self, data: str) -> None:
-        """Count a comment."""
-        self._count(1)
+    def close(self) -> None:
+        """End the page."""
 
-    def handle_decl(self, decl: str) -> None:
-        """Count a declaration."""
-        self._count(1)
-
-    def handle_pi(self, data: str) -> None:
-        """Count a processing instruction."""
-        self._count(1)
-
-    def _count(self, parts: int) -> None:
-        self._parts += parts
-        if self._parts > MAX_PARTS:
-            raise PageTooLarge(f"{MAX_PARTS:,} tags and attributes")
-
-    def _on_title(self, attrs: dict) -> None:
+    def _on_title(self, attrs: dict[str, str]) -> None:
         self._is_title = not self.title  # drawings have titles too
 
-    def _on_base(self, attrs: dict) -> None:
+    def _on_base(self, attrs: dict[str, str]) -> None:
         self.base = self.base or attrs.get("href", "")
 
-    def _on_link(self, attrs: dict) -> None:
+    def _on_link(self, attrs: dict[str, str]) -> None:
         relations = attrs.get("rel", "").lower().split()
         if "next" in relations:
             self.next = self.next or attrs.get("href", "")
         if "license" in relations:
             self.license = self.license or attrs.get("href", "")
 
-    def _on_a(self, attrs: dict) -> None:
+    def _on_a(self, attrs: dict[str, str]) -> None:
         self._on_link(attrs)
         href = attrs.get("href", "")
         # A colon: what a wiki calls File:x.jpg is a page.
         self._link = href if is_picture_url(href) and ":" not in href.rpartition("/")[2] else ""
 
-    def _on_meta(self, attrs: dict) -> None:
+    def _on_meta(self, attrs: dict[str, str]) -> None:
         name, content = (attrs.get("name") or attrs.get("property", "")).strip().lower(), attrs.get("content", "")
         if name == "og:image":
-            self._show([content])
-        elif name in ("robots", AGENT):
-            is_against = find_opt_out([content if name == "robots" else f"{AGENT}: {content}"])
-            self.opt_out = self.opt_out or (sanitize_line(f"meta {name}: {content}", 100) if is_against else None)
-        elif name in ("author", "keywords"):
-            self.meta.setdefault(name, content)
+            self._add_picture([content])
+        elif name in ("author", "keywords", "robots", AGENT):
+            self.metas.append((name, content))
 
-    def _on_picture(self, attrs: dict) -> None:
+    def _on_picture(self, attrs: dict[str, str]) -> None:
         self._sources = []
 
-    def _on_source(self, attrs: dict) -> None:
+    def _on_source(self, attrs: dict[str, str]) -> None:
         if self._sources is not None:  # or it is of a film
-            self._sources.append(attrs.get("srcset", ""))
+            self._sources = _largest(self._sources, _candidates(attrs.get("srcset", "")))
 
-    def _on_img(self, attrs: dict) -> None:
+    def _on_img(self, attrs: dict[str, str]) -> None:
         sizes = [re.fullmatch(r"\s*([0-9]{1,5})(px)?\s*", attrs.get(side, "")) for side in ("width", "height")]
         if not self._link and all(size and int(size[1]) < MIN_SIDE_PX for size in sizes):
             return
-        candidates = [attrs.get("data-srcset", ""), attrs.get("srcset", ""), *(self._sources or [])]
-        found = [(float(size or 1), url.rstrip(",")) for text in candidates for url, size in _CANDIDATE.findall(text)]
-        largest = [url for _, url in sorted(found, key=lambda pair: -pair[0])[:MAX_CANDIDATES]]
+        own = [_candidates(attrs.get(name, "")) for name in ("data-srcset", "srcset")]
+        largest = [url for _, url in _largest(*own, self._sources or [])]
         lazy = [attrs.get(name, "") for name in LAZY_ATTRIBUTES]
-        self._show([self._link, *lazy, *largest, attrs.get("src", "")], attrs.get("alt", ""))
+        self._add_picture([self._link, *lazy, *largest, attrs.get("src", "")], attrs.get("alt", ""))
 
-    def _show(self, addresses: list[str], alt: str = "") -> None:
+    def _add_picture(self, addresses: list[str], alt: str = "") -> None:
         if len(self.pictures) >= MAX_PICTURES:
             raise PageTooLarge(f"{MAX_PICTURES:,} pictures")
         self.pictures.append(Picture(tuple(filter(None, addresses)), alt))
 
 
-_HANDLERS = {name: getattr(HtmlPage, f"_on_{name}") for name in "title base link a meta picture source img".split()}
+def _candidates(srcset: str) -> Iterator[tuple[float, str]]:
+    """Yield (size, address) of each candidate of a srcset."""
+    for found in _CANDIDATE.finditer(srcset):
+        yield float(found[2] or 1), found[1].rstrip(",")
+
+
+def _largest(*candidates: Iterable[tuple[float, str]]) -> list[tuple[float, str]]:
+    return heapq.nlargest(MAX_CANDIDATES, itertools.chain(*candidates), key=lambda pair: pair[0])
 
 
 def _parse_page(answer: HttpResponse) -> HtmlPage:
     """Return the page; a tag that is cut off at its end is left out. Raise BadAnswer."""
     if len(answer.body) > MAX_BYTES:
         raise bad_answer(answer, f"a page of {len(answer.body):,} bytes, at most {MAX_BYTES:,}", CURE)
-    text = _INLINE.sub("data:", _NO_ENTITY.sub("&amp;", decode(answer).replace("<![", "<!x")))
-    page = HtmlPage()
+    page, text = HtmlPage(), decode(answer)
     try:
-        for start in range(0, len(text), CHUNK_CHARACTERS):
-            page.feed(text[start : start + CHUNK_CHARACTERS])
-            is_tag = not page.cdata_elem and re.match("<[a-zA-Z/]", page.rawdata)  # and no script or comment
-            if is_tag and len(page.rawdata) > MAX_TAG_CHARACTERS:
-                raise PageTooLarge(f"{MAX_TAG_CHARACTERS:,} characters in a tag")
+        if text.count("<") > MAX_TAGS:
+            raise PageTooLarge(f"{MAX_TAGS:,} tags")
+        etree.fromstring(text.encode("utf-8", "replace"), etree.HTMLParser(target=page, encoding="utf-8"))
     except PageTooLarge as problem:
         raise bad_answer(answer, f"a page of more than {problem}", CURE) from None
     return page
@@ -245,14 +228,12 @@ def decode(answer: HttpResponse) -> str:
             return answer.body.decode(name, "replace")
     head = answer.body[:4096].decode("latin-1")
     declared = _CHARSET.search(answer.headers.get("content-type", "")) or _CHARSET.search(head)
-    names = _codecs(declared[1] if declared else "utf-8")
-    for name in names:
+    for name in _codecs(declared[1] if declared else "utf-8"):
         with contextlib.suppress(UnicodeDecodeError):
-            return _to_browsers_reading(answer.body.decode(name), name)
-    return _to_browsers_reading(answer.body.decode(names[-1], "replace"), names[-1])
-
-
-def _to_browsers_reading(text: str, name: str) -> str:
+            text = answer.body.decode(name)
+            break
+    else:
+        text = answer.body.decode(name, "replace")
     return text.translate(_ibm_extensions()) if name == "euc_jis_2004" else text
 
 
@@ -278,40 +259,32 @@ def _codecs(charset: str) -> tuple[str, ...]:
     return CODECS.get(name, (name if _KNOWN_CODECS.match(name) else "utf-8",))
 
 
-def _base(page: HtmlPage, answer: HttpResponse) -> str:
-    return absolute_url(page.base, answer.url) or answer.url
-
-
-def _next_page(page: HtmlPage, answer: HttpResponse, visited: list[str]) -> str | None:
+def _next_page(page: HtmlPage, answer: HttpResponse, base: str, visited: list[str]) -> str | None:
     """Return the URL of the next page, if it is on the same host and was not read yet."""
-    url = absolute_url(page.next, _base(page, answer))
-    if url is None or urlsplit(url).netloc != urlsplit(absolute_url(answer.url) or "").netloc:
-        return None
-    return None if url in (*visited, absolute_url(answer.url)) else url
+    own, url = absolute_url(answer.url), absolute_url(page.next, base)
+    is_new = url is not None and url not in (*visited, own)
+    return url if is_new and urlsplit(url).netloc == urlsplit(own or "").netloc else None
 
 
-def _offers(page: HtmlPage, page_url: str, answer: HttpResponse) -> Iterator[RemoteImage]:
+def _offers(page: HtmlPage, page_url: str, base: str, answer: HttpResponse) -> Iterator[RemoteImage]:
     """Yield each picture once, at its best URL; none that is a smaller version of another."""
-    base, own = _base(page, answer), absolute_url(answer.url)
+    own = absolute_url(answer.url)
     titles: dict[str, str] = {}  # URL -> what the page calls it
     smaller: set[str] = set()
     for picture in page.pictures:
         urls = [absolute_url(address, base) for address in picture.addresses]
-        wanted = [url for url in urls if url and url != own and not _is_unwanted(url)]
+        wanted = [url for url in urls if url and url != own and not _UNWANTED.search(urlsplit(url).path)]
         if wanted:
             best, *others = wanted
             smaller |= {*others} - {best}
             titles[best] = titles.get(best) or picture.alt
+    metas = dict(reversed(page.metas))  # the first of a name counts
     fields: dict[str, Any] = {
         "page_url": page_url,
-        "artist": one_line(page.meta.get("author")),
+        "artist": one_line(metas.get("author")),
         "license": absolute_url(page.license, base),
-        "tags": normal_tags(split_tags(page.meta.get("keywords"))),
+        "tags": normal_tags(split_tags(metas.get("keywords"))),
     }
     for url, title in titles.items():
         if url not in smaller:
             yield RemoteImage(url, url, title=one_line(title) or one_line(page.title), **fields)
-
-
-def _is_unwanted(url: str) -> bool:
-    return urlsplit(url).path.lower().endswith(UNWANTED_EXTENSIONS)

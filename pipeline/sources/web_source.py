@@ -131,8 +131,3 @@ class WebSource(NamedTuple):
     """Posts on a page, for the plan; 0: unknown."""
     typical_bytes: int = 1_000_000
     """Size of one file, for the plan."""
-
-
-class BudgetExceeded(Exception):
-    """A page that the budget does not pay for; `Engine.request` raises it; args: why. The listing ends here for now,
-    and can go on from the same cursor."""

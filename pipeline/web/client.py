@@ -143,11 +143,11 @@ class Client:
             if answer.status_code not in (200, 206):
                 head = b"".join(itertools.islice(web.iter_body(answer, 1 << 20), 4))
                 _raise_for_challenge(answer, head)
-                raise _refusal(answer)
-            if reason := robots.find_opt_out(
-                answer.raw.headers.getlist("X-Robots-Tag"), answer.headers.get("TDM-Reservation", "")
-            ):
-                raise RequestFailed("opted_out", reason)
+                reason = "gone" if answer.status_code in (404, 410, 451) else "refused"
+                raise RequestFailed(reason, f"HTTP {answer.status_code}")
+            tags, reservation = answer.raw.headers.getlist("X-Robots-Tag"), answer.headers.get("TDM-Reservation", "")
+            if words := robots.find_opt_out(tags, reservation):
+                raise RequestFailed("opted_out", words)
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind in ("text/html", "application/xhtml+xml"):
                 raise RequestFailed("wrong_type", "a web page (text/html) where a picture was expected")
@@ -167,7 +167,8 @@ class Client:
                 fetch,
                 seconds=self._policy.file_seconds,
                 obeys_robots=True,
-                more=lambda: _range_headers(partial_file),
+                # Uncompressed: lengths and ranges of compressed bytes do not apply to the file.
+                more=lambda: {"Accept-Encoding": "identity"} | partial_file.resume_state()[1],
             )
 
     def _request_with_retries(
@@ -185,10 +186,8 @@ class Client:
         if host.block:
             raise host.block
         if host.failures >= MAX_CONSECUTIVE_FAILURES:
-            raise HostUnavailable(
-                "unreachable",
-                f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; no more requests are sent",
-            )
+            detail = f"{host.name} failed {MAX_CONSECUTIVE_FAILURES} times in a row; no more requests are sent"
+            raise HostUnavailable("unreachable", detail)
 
         def send() -> T:
             with web.stream(
@@ -260,7 +259,6 @@ class Client:
         seconds = self._policy.page_seconds
         with web.stream(self._session, place, before=lambda _: host.limiter.wait(), seconds=seconds) as answer:
             _raise_if_temporary(answer)
-            _raise_for_challenge(answer, b"")
             if answer.status_code != 200:
                 return robots.Rules(b"")
             text = bytearray()
@@ -300,15 +298,8 @@ def _credentials(request: HttpRequest) -> Outgoing:
 def _hide_keys(answer: HttpResponse, keys: frozenset[str]) -> HttpResponse:
     """Return the answer without the keys that it repeats, in whatever spelling."""
     headers = {name: redaction.hide(value, keys) for name, value in answer.headers.items()}
-    return HttpResponse(
-        redaction.hide(answer.url, keys), answer.status, headers, redaction.hide_in_bytes(answer.body, keys)
-    )
-
-
-def _range_headers(partial_file: PartialFile) -> dict[str, str]:
-    """Return the headers for the rest of a file, uncompressed: lengths and ranges of compressed bytes do not apply to
-    the file."""
-    return {"Accept-Encoding": "identity"} | partial_file.resume_state()[1]
+    body = redaction.hide_in_bytes(answer.body, keys)
+    return HttpResponse(redaction.hide(answer.url, keys), answer.status, headers, body)
 
 
 def _is_remainder(answer: web.Response, start: int) -> bool:
@@ -321,9 +312,8 @@ def _validators(answer: web.Response) -> dict[str, str]:
     """Return the headers with which the rest of a file can be requested: none if it is compressed, or too small to
     resume."""
     length = answer.headers.get("Content-Length", "")
-    if "Content-Encoding" in answer.headers or (
-        length.isascii() and length.isdigit() and int(length[:18]) < MIN_RESUMABLE_BYTES
-    ):
+    is_small = length.isascii() and length.isdigit() and int(length[:18]) < MIN_RESUMABLE_BYTES
+    if is_small or "Content-Encoding" in answer.headers:
         return {}
     return {name: answer.headers[name] for name in VALIDATORS if name in answer.headers}
 
@@ -340,34 +330,22 @@ def _headers(answer: web.Response) -> dict[str, str]:
 
 
 def _raise_if_temporary(answer: web.Response) -> None:
-    """Raise RequestFailed for a status that a later try may not meet: 408, 425, 429, 5xx."""
+    """Raise RequestFailed for a status that a later try may not meet: 408, 425, 429, 5xx. Raise BlockedByHost."""
     status = answer.status_code
     if status == 429:
         raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_requested_wait(answer))
-    if status == 503 and answer.headers.get("cf-mitigated"):
-        raise _blocked_by_host(answer)
+    _raise_for_challenge(answer)
     if status in (408, 425) or status >= 500:
         raise RequestFailed("server_error", f"HTTP {status}", retryable=True, wait=_retry_after(answer))
 
 
-def _raise_for_challenge(answer: web.Response, data: bytes) -> None:
+def _raise_for_challenge(answer: web.Response, data: bytes = b"") -> None:
     """Raise BlockedByHost for a page that keeps programs out."""
-    if answer.status_code == 403 and (answer.headers.get("cf-mitigated") == "challenge" or b"_cf_chl_opt" in data):
-        raise _blocked_by_host(answer)
-
-
-def _blocked_by_host(answer: web.Response) -> BlockedByHost:
-    return BlockedByHost(
-        host_name(answer.url),
-        f"HTTP {answer.status_code}, a challenge that keeps programs out",
-        "an answer",
-        "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept",
-    )
-
-
-def _refusal(answer: web.Response) -> RequestFailed:
-    status = answer.status_code
-    return RequestFailed("gone" if status in (404, 410, 451) else "refused", f"HTTP {status}")
+    status, mitigation = answer.status_code, answer.headers.get("cf-mitigated")
+    if (status == 503 and mitigation) or (status == 403 and (mitigation == "challenge" or b"_cf_chl_opt" in data)):
+        found = f"HTTP {status}, a challenge that keeps programs out"
+        cure = "name yourself under contact in [web] of luigi.cfg, ask less, or ask the site; what was fetched is kept"
+        raise BlockedByHost(host_name(answer.url), found, "an answer", cure)
 
 
 def _requested_wait(answer: web.Response) -> float | None:
@@ -380,10 +358,9 @@ def _retry_after(answer: web.Response) -> float | None:
     """Return the seconds of Retry-After, also if it is a date; None without one."""
     text = answer.headers.get("Retry-After", "").strip()
     with suppress(ValueError, TypeError, OverflowError):
-        if text:
-            now = datetime.now(timezone.utc)
-            wait = float(text) if text.isdigit() else (email.utils.parsedate_to_datetime(text) - now).total_seconds()
-            return min(max(wait, 1.0), MAX_PAUSE_S)
+        if text.isdigit():
+            return _clip(float(text))
+        return _clip((email.utils.parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
     return None
 
 
@@ -392,9 +369,12 @@ def _until_reset(answer: web.Response) -> float | None:
         with suppress(ValueError):
             reset = float(answer.headers.get(name, ""))
             if math.isfinite(reset):
-                wait = reset - time.time() if reset > 1e9 else reset  # a time, or how far away it is
-                return min(max(wait, 1.0), MAX_PAUSE_S)
+                return _clip(reset - time.time() if reset > 1e9 else reset)  # a time, or how far away it is
     return None
+
+
+def _clip(wait: float) -> float:
+    return min(max(wait, 1.0), MAX_PAUSE_S)
 
 
 def _apply_rate_limit_headers(answer: web.Response, limiter: RateLimiter) -> None:

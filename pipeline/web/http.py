@@ -91,11 +91,9 @@ class Outgoing(NamedTuple):
     def strip_parameters(self, url: str) -> str:
         """Return the URL without our parameters, which a host may repeat in a redirect."""
         parts = urlsplit(url)
-        names = {name for name, _ in self.parameters}
-        if not names & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
-            return url
-        pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in names]
-        return parts._replace(query=urlencode(pairs)).geturl()
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        kept = [pair for pair in pairs if pair[0] not in dict(self.parameters)]
+        return url if len(kept) == len(pairs) else parts._replace(query=urlencode(kept)).geturl()
 
 
 _NO_CREDENTIALS = Outgoing()
@@ -389,9 +387,8 @@ def _translate_errors(session: Session, outgoing: Outgoing) -> Iterator[None]:
             raise RequestFailed("too_slow", "too slow: time was up", retryable=True) from None
         for kind, reason, retryable in _TRANSLATIONS:
             if isinstance(error, kind):  # the cause may show secrets
-                raise RequestFailed(
-                    reason, outgoing.hide(_innermost_message(error))[:200], retryable=retryable
-                ) from None
+                detail = outgoing.hide(_innermost_message(error))[:200]
+                raise RequestFailed(reason, detail, retryable=retryable) from None
         raise
 
 

@@ -23,9 +23,8 @@ class PartialFile:
 
     def __init__(self, folder: Path, url: str):
         stem = folder / hashlib.sha256(url.encode()).hexdigest()[:32]
-        self._validators_file, self._part, self.complete_path = (
-            stem.with_suffix(end) for end in (".json", ".part", ".whole")
-        )
+        self._validators_file, self._part = stem.with_suffix(".json"), stem.with_suffix(".part")
+        self.complete_path = stem.with_suffix(".whole")
 
     def is_complete(self) -> bool:
         """Return whether the whole file is there."""
@@ -46,12 +45,8 @@ class PartialFile:
         except (OSError, ValueError):
             return 0, {}
         # A weak ETag does not promise the same bytes.
-        validator = next(
-            (validators[name] for name in VALIDATORS if not validators.get(name, "W/").startswith("W/")), None
-        )
-        if not size or validator is None:
-            return 0, {}
-        return size, {"Range": f"bytes={size}-", "If-Range": validator}
+        strong = [validators[name] for name in VALIDATORS if not validators.get(name, "W/").startswith("W/")]
+        return (size, {"Range": f"bytes={size}-", "If-Range": strong[0]}) if size and strong else (0, {})
 
     def begin(self, validators: dict[str, str]) -> None:
         """Start from the first byte. Without validators the file cannot be resumed."""

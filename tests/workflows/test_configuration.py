@@ -14,7 +14,7 @@ from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
 from tests.support.run_luigi import ROOT, last_line, luigi
 from workflows.cli import configuration
-from workflows.cli.site_config import harvest_of
+from workflows.cli.site_config import build_crawl
 from workflows.face_dataset import assets_folder
 
 KEY = "SuperSecretKey0123456789"
@@ -108,7 +108,7 @@ def test_values_that_are_right_pass(config):
 @pytest.mark.parametrize("key", [f"{KEY}%", f"{KEY}%(x)s", f"{KEY}${{HOME}}", f"${KEY}%%", f"{KEY};#"])
 def test_a_key_is_used_as_it_is(config, tmp_path, key):
     config(f"[gelbooru]\napi_key = {key}\nuser_id = 5\n")
-    assert harvest_of("gelbooru", "solo", None, Store(tmp_path)).query.keys == {"api_key": key, "user_id": "5"}
+    assert build_crawl("gelbooru", "solo", None, Store(tmp_path)).query.keys == {"api_key": key, "user_id": "5"}
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_key_is_used_as_it_is(config, tmp_path, key):
 def test_an_address_that_is_none_is_told_without_its_password(config, tmp_path, url):
     config("")["gelbooru"] = {"base_url": url}
     with pytest.raises(UserError, match=r"\[gelbooru\] of luigi.cfg: base_url") as error:
-        harvest_of("gelbooru", "solo", None, Store(tmp_path))
+        build_crawl("gelbooru", "solo", None, Store(tmp_path))
     assert KEY not in str(error.value)
 
 

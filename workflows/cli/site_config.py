@@ -20,7 +20,7 @@ FILES = ("original", "sample")
 _BOOLEANS = ("false", "true")
 
 
-def harvest_of(source: str, query: str, path: Path | None, store: "Store", *, needs_site: bool = True) -> "Crawl":
+def build_crawl(source: str, query: str, path: Path | None, store: "Store", *, needs_site: bool = True) -> "Crawl":
     """Return the Crawl of a query to a web source, with the settings of luigi.cfg and the block list. Raise UserError.
 
     needs_site: whether the site itself is requested, and not only hosts of files."""
@@ -47,9 +47,7 @@ def harvest_of(source: str, query: str, path: Path | None, store: "Store", *, ne
             text=query,
             base_url=base_url,
             file_base_url=section.url("file_base_url", site.file_base_url),
-            ratings=tuple(re.split(r"[,\s]+", section.text("ratings").strip()))
-            if section.text("ratings")
-            else site.ratings,
+            ratings=tuple(re.findall(r"[^,\s]+", section.text("ratings"))) or site.ratings,
             files=section.one_of("files", FILES),
             keys=keys,
             path=path,
@@ -72,13 +70,11 @@ def _policy(section: "_Section", rate: float, user_id: str):
     web = _Section("web", WEB_SETTINGS)
     contact = web.text("contact")
     if not re.fullmatch(r"[ -~]{0,200}", contact) or set("()") & set(contact):
-        raise UserError(
-            "[web] of luigi.cfg", f"contact = {contact[:100]!r}", "plain letters without brackets", "mend it"
-        )
+        raise web.wrong("contact", "plain letters without brackets")
     about = ["dataset builder"] + ([f"contact: {contact}"] if contact else [])
     if user_id:  # Danbooru asks programs to name their user
         if not user_id.isdigit():
-            raise UserError(f"[{section.name}] of luigi.cfg", f"user_id = {user_id[:100]}", "a number", "mend it")
+            raise section.wrong("user_id", "a number")
         about.append(f"user #{user_id}")
     named = (section.text(name) for name in ("base_url", "file_base_url"))
     return CrawlPolicy(
@@ -101,7 +97,7 @@ class _Section:
         self._values = {key: config.get(name, key, "", raw=True) for key in options}  # a key may hold % and ${…}
         known = set(config[name]) - set(config.defaults()) if config.has_section(name) else set()
         for key in sorted(known - set(options)):
-            raise UserError(f"[{name}] of luigi.cfg", f"{key} is no setting", " ".join(options), "mend it")
+            raise UserError(f"[{name}] of luigi.cfg", f"{key} is no setting", " ".join(options), "correct it")
 
     def text(self, key: str) -> str:
         """Return the option as it is; empty if it is not set."""
@@ -130,7 +126,7 @@ class _Section:
             where, found = f"[{self.name}] of luigi.cfg", f"{key} holds a name or a password"
             raise UserError(where, found, "an address without them", "leave them out")
         if url and (absolute_url(url) is None or set("?#") & set(url)):
-            raise self._wrong(key, "an http or https address")
+            raise self.wrong(key, "an http or https address")
         return url.rstrip("/")
 
     def number(self, key: str, default: float, *, least: float, most: float = 1e12) -> float:
@@ -141,15 +137,16 @@ class _Section:
         except ValueError:
             value = float("nan")
         if not least <= value <= most:
-            raise self._wrong(key, f"a number, {least:g} or more")
+            raise self.wrong(key, f"a number, {least:g} or more")
         return value
 
     def one_of(self, key: str, choices: tuple[str, ...]) -> str:
         """Return the option, which is one of `choices`; the first if it is not set."""
         text = self.text(key) or choices[0]
         if text not in choices:
-            raise self._wrong(key, " or ".join(choices))
+            raise self.wrong(key, " or ".join(choices))
         return text
 
-    def _wrong(self, key: str, expected: str) -> UserError:
-        return UserError(f"[{self.name}] of luigi.cfg", f"{key} = {self.text(key)[:100]}", expected, "mend it")
+    def wrong(self, key: str, expected: str) -> UserError:
+        """Return the error of an option with a value that is not expected."""
+        return UserError(f"[{self.name}] of luigi.cfg", f"{key} = {self.text(key)[:100]}", expected, "correct it")

@@ -4,6 +4,8 @@ What it holds is hostile until checked. A member's name is only ever an id; what
 read, whatever it declares. An archive within the archive is read too, in memory; one within that is not.
 """
 
+import contextlib
+import dataclasses
 import io
 import itertools
 import os
@@ -96,6 +98,19 @@ def _other_archive(head: bytes) -> str | None:
     return next((kind for magic, kind in OTHER_ARCHIVES.items() if head.startswith(magic)), None)
 
 
+@contextlib.contextmanager
+def _damage_as_refusal() -> Iterator[None]:
+    """Raise Refused for whatever the libraries raise: hostile bytes make them raise anything."""
+    try:
+        yield
+    except (Refused, MemoryError):
+        raise
+    except rarfile.RarCannotExec as error:
+        raise Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
+    except Exception as error:
+        raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
+
+
 class _UnpackLimit:
     """A limit on the bytes and members to which an archive of `packed` bytes unpacks."""
 
@@ -118,9 +133,11 @@ class _UnpackLimit:
             raise Refused("archive_bomb", f"more than {MAX_MEMBERS:,} members")
 
     def read(self, member: Member, most: int) -> bytes:
-        """Return the member's bytes, counted while they are read. Raise Refused beyond `most` bytes."""
+        """Return the member's bytes, counted while they are read. Raise Refused, also beyond `most` bytes."""
+        if member.refused:
+            raise Refused(*member.refused)
         data = io.BytesIO()  # a list of chunks would be joined, and so take twice the memory
-        with member.open() as file:
+        with _damage_as_refusal(), member.open() as file:
             while chunk := file.read(CHUNK):
                 self.spend(0 if member.skips else len(chunk))  # a tar's are counted when they are met
                 if data.write(chunk) and data.tell() > most:
@@ -138,11 +155,11 @@ def snapshot(request: LocalQuery) -> list:
         with open(path, "rb") as file:
             head = file.read(512)
     except OSError as error:
-        raise UserError(
-            path, error.strerror or str(error), "an archive that may be read", "correct its permissions"
-        ) from error
+        found = error.strerror or str(error)
+        raise UserError(path, found, "an archive that may be read", "correct its permissions") from error
     if _reader(head) is None:
-        kind = f"a {_other_archive(head)} archive" if _other_archive(head) else "no zip, tar or rar"
+        other = _other_archive(head)
+        kind = f"a {other} archive" if other else "no zip, tar or rar"
         expected = "a zip, a rar, or a tar, also .gz, .bz2 or .xz"
         raise UserError(path, kind if head else "an empty file", expected, UNPACK)
     status = path.stat()
@@ -161,36 +178,30 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
         yield from _Archive(name, file, stamp, _UnpackLimit(size), _UnpackLimit(size), {}).posts()
 
 
+@dataclasses.dataclass
 class _Archive:
     """One archive, at the top or (`is_inner`) within another, with which it shares the limits of both passes, and the
     ids."""
 
-    def __init__(
-        self,
-        name: str,
-        file: IO[bytes],
-        stamp: str,
-        first: _UnpackLimit,
-        second: _UnpackLimit,
-        ids: dict[str, int],
-        *,
-        is_inner: bool = False,
-    ):
-        self._name, self._file, self._stamp, self._ids, self._is_inner = name, file, stamp, ids, is_inner
-        self._first, self._second = first, second
+    name: str
+    file: IO[bytes]
+    stamp: str
+    first: _UnpackLimit
+    second: _UnpackLimit
+    ids: dict[str, int]
+    is_inner: bool = False
 
     def posts(self) -> Iterator[Post | Skipped]:
         texts: dict[str, bytes] = {}
         yield from self._read_sidecars(texts)
         sidecars, used, left_out = Sidecars(lambda path: texts[path]), set(), set()
-        limit = self._second
-        for member in self._members(limit):
+        for member in self._members(self.second):
             if isinstance(member, Skipped):
                 yield member
                 continue
-            member_id = self._id(member.name)
+            member_id = make_unique(self._path(member.name), self.ids)
             try:
-                data = self._read_candidate(member, limit)
+                data = self._read_candidate(member)
             except Refused as refused:
                 yield Skipped(member_id, *refused.args)
                 continue
@@ -198,9 +209,8 @@ class _Archive:
                 junk = find_junk(member.name)
                 if junk and junk not in left_out:
                     left_out.add(junk)
-                    yield Skipped(escape_path(f"{self._name}!{junk}"), "system_file")
-                continue
-            if _reader(data[:512]) is not None:
+                    yield Skipped(self._path(junk), "system_file")
+            elif _reader(data[:512]) is not None:
                 yield from self._inner(member_id, data)
             elif kind := _other_archive(data):
                 yield Skipped(member_id, "other_packing", f"a {kind} archive: {UNPACK}")
@@ -209,41 +219,39 @@ class _Archive:
                 used.update(present)
                 fields, problems = sidecars.describe(member.name, present)
                 for problem in problems:
-                    yield Skipped(escape_path(f"{self._name}!{problem.args[0]}"), "bad_sidecar", problem.args[1])
-                yield Post(
-                    member_id, BytesReader(data), f"{self._stamp} {member_id}", fetched_at=member.mtime, **fields
-                )
+                    yield Skipped(self._path(problem.args[0]), "bad_sidecar", problem.args[1])
+                stamp = f"{self.stamp} {member_id}"
+                yield Post(member_id, BytesReader(data), stamp, fetched_at=member.mtime, **fields)
         strays = unused_sidecars(path for path, data in texts.items() if data and path not in used)
         for place, description in (*strays.items(), *sidecars.unused()):
-            yield Skipped(escape_path(f"{self._name}!{place}"), "bad_sidecar", description)
+            yield Skipped(self._path(place), "bad_sidecar", description)
+
+    def _path(self, name: str) -> str:
+        return escape_path(f"{self.name}!{name}")
 
     def _inner(self, member_id: str, data: bytes) -> Iterator[Post | Skipped]:
-        if self._is_inner:
+        if self.is_inner:
             yield Skipped(member_id, "nested_too_deep")
         else:
-            budgets = self._first, self._second
-            yield from _Archive(member_id, io.BytesIO(data), self._stamp, *budgets, self._ids, is_inner=True).posts()
+            yield from dataclasses.replace(self, name=member_id, file=io.BytesIO(data), is_inner=True).posts()
 
     def _members(self, limit: _UnpackLimit) -> Iterator[Member | Skipped]:
         """Yield the members up to where the archive ends, breaks or exceeds a limit: then a row."""
-        self._file.seek(0)
-        reader = _reader(self._file.read(512))
+        self.file.seek(0)
+        reader = _reader(self.file.read(512))
         assert reader is not None  # or it would not have been opened
-        self._file.seek(0)
+        self.file.seek(0)
         try:
-            for member in reader(cast(BinaryIO, self._file)):
-                limit.count(member)
-                yield member
-                if limit.is_exceeded:
-                    return
+            with _damage_as_refusal():
+                for member in reader(cast(BinaryIO, self.file)):
+                    limit.count(member)
+                    yield member
+                    if limit.is_exceeded:
+                        return
         except Refused as refused:
-            yield Skipped(self._name, *refused.args)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001  # hostile bytes make these libraries raise anything
-            yield Skipped(self._name, "archive_damaged", f"{type(error).__name__}: {error}")
+            yield Skipped(self.name, *refused.args)
 
-    def _read_candidate(self, member: Member, limit: _UnpackLimit) -> bytes | None:
+    def _read_candidate(self, member: Member) -> bytes | None:
         """Return the member's bytes, if it may be a picture or an archive. Raise Refused."""
         extension = os.path.splitext(member.name)[1].lower()
         if problem := _name_problem(member.name):
@@ -252,40 +260,22 @@ class _Archive:
             raise Refused("other_packing", f"{extension}: {UNPACK}")
         if any(is_junk(part) for part in member.name.split("/")) or (extension in OTHERS and extension not in ARCHIVES):
             return None
-        if member.refused:
-            raise Refused(*member.refused)
-        try:
-            return limit.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
-        except rarfile.RarCannotExec as error:
-            raise Refused("no_tool", "none of unar, unrar, bsdtar and 7z is installed") from error
-        except (Refused, MemoryError):
-            raise
-        except Exception as error:  # as above
-            raise Refused("archive_damaged", f"{type(error).__name__}: {error}") from error
+        return self.second.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
 
     def _read_sidecars(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
         """Read the sidecars into `texts`; yield a row for each that cannot be read. Problems of the whole archive are
         reported when the pictures are read."""
         room = MAX_SIDECARS
-        for member in self._members(self._first):
+        for member in self._members(self.first):
             if isinstance(member, Skipped) or not _may_be_sidecar(member.name) or _name_problem(member.name):
                 continue
             try:
-                if member.refused:
-                    raise Refused(*member.refused)
-                data = self._first.read(member, min(room, MAX_TABLE_BYTES))
-            except MemoryError:
-                raise
-            except Exception as error:  # noqa: BLE001  # as above
-                problem = " ".join(str(word) for word in error.args) if isinstance(error, Refused) else str(error)
-                yield Skipped(escape_path(f"{self._name}!{member.name}"), "bad_sidecar", problem)
+                data = self.first.read(member, min(room, MAX_TABLE_BYTES))
+            except Refused as refused:
+                yield Skipped(self._path(member.name), "bad_sidecar", " ".join(refused.args))
             else:
                 texts[member.name] = data
                 room -= len(data)
-
-    def _id(self, member_name: str) -> str:
-        """Return `archive!member`, numbered for a second member of the same name."""
-        return make_unique(escape_path(f"{self._name}!{member_name}"), self._ids)
 
 
 def _may_be_sidecar(name: str) -> bool:

@@ -104,7 +104,7 @@ def _sanitize_directory(directory: bytes) -> bytes | None:
         extra = name + name_length
         if plain[at + _VERSION] > zipfile.MAX_EXTRACT_VERSION:
             plain[at + _VERSION], is_changed = zipfile.DEFAULT_VERSION, True
-        if flags & UTF8 and not _is_utf8(directory[name:extra]):
+        if flags & UTF8 and directory[name:extra].decode("utf-8", "ignore").encode() != directory[name:extra]:
             struct.pack_into("<H", plain, at + _FLAGS, flags & ~UTF8)
             is_changed = True
         at = extra + extra_length
@@ -113,14 +113,6 @@ def _sanitize_directory(directory: bytes) -> bytes | None:
             is_changed = True
         at += comment_length
     return bytes(plain) if is_changed else None
-
-
-def _is_utf8(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _is_consistent(extra: bytes) -> bool:

@@ -17,21 +17,17 @@ from pipeline.web.messages import HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 200
-LAST_PAGE = 1000
 FIELDS = (
     "id,md5,rating,file_ext,file_size,file_url,large_file_url,image_width,image_height,is_deleted,is_banned,"
     "tag_string,tag_string_artist,tag_string_character"
 )
 RATINGS = {"general": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
-# Queries with these come in an order of their own, and cannot be keyed by id.
 ORDERED = ("order:", "id:", "md5:", "ordfav:", "ordpool:", "random:")
 
 
 def first_cursor(query: Query) -> Cursor:
     """Return the cursor of the first page. Raise UserError."""
-    common.check_ratings(query, RATINGS)
-    is_keyed = not any(word.lstrip("-").startswith(ORDERED) for word in query.text.split())
-    return {"below": None, "page": 1, "is_keyed": is_keyed}
+    return common.first_cursor(query, RATINGS, ORDERED)
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
@@ -55,14 +51,7 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
         return Page([_parse_post(items, query)], None)
     posts = parsing.parse_post_list(items, answer)
     offers = parsing.parse_items(posts, lambda item: _parse_post(item, query), answer)
-    if not posts:  # a short page is no end: hidden posts may be left out of it
-        return Page([], None)
-    after = common.next_cursor(cursor, posts, answer)
-    if after is None:
-        return Page(offers, None, common.WITHOUT_IDS)
-    if after["page"] > LAST_PAGE:
-        return Page(offers, None, f"the site shows no more than {LAST_PAGE:,} pages of an ordered query")
-    return Page(offers, after)
+    return common.make_page(offers, cursor, posts, answer)  # a short one is no end: hidden posts may be left out of it
 
 
 def _parse_post(item: dict, query: Query) -> RemoteImage | Skipped:

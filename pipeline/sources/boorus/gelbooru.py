@@ -106,9 +106,8 @@ def _parse_body(answer: HttpResponse) -> tuple[list | None, int | None]:
         raise _refused(answer, value)
     if isinstance(value, dict):
         if "post" not in value and "@attributes" not in value:
-            raise _refused(
-                answer, str(value.get("message") or value.get("reason") or f"keys: {parsing.list_keys(value)}")
-            )
+            message = value.get("message") or value.get("reason") or f"keys: {parsing.list_keys(value)}"
+            raise _refused(answer, str(message))
         attributes, posts = value.get("@attributes"), value.get("post") or []
         count = parsing.parse_integer(attributes.get("count")) if isinstance(attributes, dict) else None
         posts = [posts] if isinstance(posts, dict) else posts
@@ -143,9 +142,8 @@ def _parse_xml(text: str, answer: HttpResponse) -> tuple[list, int | None]:
 
 
 def _refused(answer: HttpResponse, message: str) -> parsing.BadAnswer:
-    return parsing.bad_answer(
-        answer, f"the site says: {message}", "correct the query, or give api_key and user_id in luigi.cfg"
-    )
+    cure = "correct the query, or give api_key and user_id in luigi.cfg"
+    return parsing.bad_answer(answer, f"the site says: {message}", cure)
 
 
 def _parse_post(item: dict, query: Query) -> RemoteImage | Skipped:

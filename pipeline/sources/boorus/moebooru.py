@@ -12,15 +12,12 @@ from pipeline.web.messages import HttpRequest, HttpResponse
 
 VERSION = 1
 PER_PAGE = 100
-LAST_PAGE = 1000  # of an ordered query: a site that ignores the number would be asked for ever
 RATINGS = {"safe": "s", "questionable": "q", "explicit": "e"}
 
 
 def first_cursor(query: Query) -> Cursor:
     """Return the cursor of the first page. Raise UserError."""
-    common.check_ratings(query, RATINGS)
-    is_keyed = not any(word.lstrip("-").startswith(("order:", "id:")) for word in query.text.split())
-    return {"below": None, "page": 1, "is_keyed": is_keyed}
+    return common.first_cursor(query, RATINGS, ("order:", "id:"))
 
 
 def request(query: Query, cursor: Cursor) -> HttpRequest:
@@ -44,14 +41,7 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
         items = items["posts"]
     posts = parsing.parse_post_list(items, answer)
     offers = parsing.parse_items(posts, lambda item: _parse_post(item, query), answer)
-    if not posts:
-        return Page([], None)
-    after = common.next_cursor(cursor, posts, answer)
-    if after is None:
-        return Page(offers, None, common.WITHOUT_IDS)
-    if after["page"] > LAST_PAGE:
-        return Page(offers, None, f"no more than {LAST_PAGE:,} pages of an ordered query are asked for")
-    return Page(offers, after)
+    return common.make_page(offers, cursor, posts, answer)
 
 
 def _parse_post(item: dict, query: Query) -> RemoteImage | Skipped:

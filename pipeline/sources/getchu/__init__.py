@@ -107,9 +107,8 @@ def _months(query: Query) -> list[str]:
     found = re.fullmatch(rf"month={month}(?:\.\.{month})?", query.text)
     start, end = (12 * int(found[n]) + int(found[n + 1]) - 1 for n in (1, 3 if found[3] else 1)) if found else (0, 0)
     if not 12 * 1997 <= start <= end < 12 * 2100:
-        raise UserError(
-            "--query", f"{query.text[:99]!r}", FORMS, "give a month since 1997-01, or two, the earlier first"
-        )
+        cure = "give a month since 1997-01, or two, the earlier first"
+        raise UserError("--query", f"{query.text[:99]!r}", FORMS, cure)
     return [f"{number // 12}-{number % 12 + 1:02}" for number in range(start, end + 1)]
 
 

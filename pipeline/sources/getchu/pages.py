@@ -18,13 +18,12 @@ from urllib.parse import parse_qs, urlsplit
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import bad_answer, normal_tags
+from pipeline.sources.parsing import bad_answer, find_page_opt_out, normal_tags
 from pipeline.sources.web_page import decode
 from pipeline.sources.web_source import RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpResponse
-from pipeline.web.robots import AGENT, find_opt_out
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
 MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters
@@ -152,11 +151,12 @@ def read_item(
     """Return the portraits of an item's page. `is_adult`: whether the user has confirmed their age. Raise BadAnswer if
     it is no item's page."""
     if _is_gate(page, answer):
-        return [Skipped(item, "age_gate", "in spite of confirm_age: it is told otherwise now" if is_adult else CONFIRM)]
+        return [Skipped(item, "age_gate", "it is asked in spite of confirm_age" if is_adult else CONFIRM)]
     portraits = _portraits(base_url, item, page, answer)
     if not portraits and not page.select_one("#soft-title, #soft_table, .chara-name"):
         raise bad_answer(answer, "a page without an item: maintenance, or has the layout changed?", CHANGED)
-    if words := _find_opt_out(page, answer):
+    metas = [(str(tag.get("name", "")).strip().lower(), str(tag.get("content", ""))) for tag in page.find_all("meta")]
+    if words := find_page_opt_out(answer, metas):
         return [Skipped(item, "opted_out", words)]
     meta = page.find("meta", property="og:title")
     titles = (_text_of(page.find(id="soft-title")), meta and meta.get("content"), _text_of(page.title))
@@ -172,15 +172,6 @@ def read_item(
         tags = dict.fromkeys(normal_tags([text for text in (title, brand, name) if text]))
         offers.append(RemoteImage(source_id, url, **fields, title=name or title, tags=tuple(tags)))
     return offers
-
-
-def _find_opt_out(page: BeautifulSoup, answer: HttpResponse) -> str | None:
-    words = find_opt_out(answer.headers.get("x-robots-tag", "").split("\n"), answer.headers.get("tdm-reservation", ""))
-    for meta in page.find_all("meta"):
-        name, content = str(meta.get("name", "")).strip().lower(), str(meta.get("content", ""))
-        if name in ("robots", AGENT) and find_opt_out([content if name == "robots" else f"{AGENT}: {content}"]):
-            words = words or f"meta {name}: {content[:100]}"
-    return words
 
 
 def _portraits(base_url: str, item: str, page: BeautifulSoup, answer: HttpResponse) -> dict[tuple[str, str], Tag]:

@@ -62,9 +62,8 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
     would step over the last of the 100. Raise UserError without keys."""
     missing = [name for name in ("api_key", "cx") if not query.keys.get(name)]
     if missing:
-        raise UserError(
-            "[google_images]", f"no {' and no '.join(missing)}", "the key and engine's id (cx)", _ALTERNATIVES
-        )
+        found = f"no {' and no '.join(missing)}"
+        raise UserError("[google_images]", found, "the key and engine's id (cx)", _ALTERNATIVES)
     data = {name: query.options.get(name, OPTIONS[name]).strip() for name in PARAMETERS}
     data["img_size"] = data["img_size"].upper()  # as the API's description has it; its prose has small letters
     parameters = {"q": query.text, "searchType": "image", "num": PER_PAGE, "start": cursor["start"]}
@@ -119,12 +118,8 @@ def _refusal(answer: HttpResponse) -> RetryLater | UserError:
     reasons = _reasons(error)
     period = _period(error)
     if period == "day":
-        return UserError(
-            "Google",
-            words,
-            "some of the day's quota",
-            "it is used up, and reset at midnight Pacific; run the same command again then",
-        )
+        cure = "it is used up, and reset at midnight Pacific; run the same command again then"
+        return UserError("Google", words, "some of the day's quota", cure)
     if answer.status == 429 or period == "minute":
         return RetryLater(words, QUOTA_WAIT_S)
     if "API_KEY_INVALID" in reasons or "api key" in words.lower():

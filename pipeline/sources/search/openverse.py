@@ -122,10 +122,8 @@ def _parse_hit(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
 
 def _license(item: dict) -> str | None:
     """Return the name and URL of a licence: `CC BY-SA 4.0 https://creativecommons.org/licenses/by-sa/4.0/`."""
-    code, version = (
-        sanitize_line(item.get("license") or "", 40).lower(),
-        sanitize_line(item.get("license_version") or "", 20),
-    )
+    code = sanitize_line(item.get("license") or "", 40).lower()
+    version = sanitize_line(item.get("license_version") or "", 20)
     name = _NAMES.get(code, f"CC {code.upper()}") if code else ""
     parts = [name, version if name else "", absolute_url(item.get("license_url")) or ""]
     return " ".join(part for part in parts if part) or None
