@@ -31,6 +31,7 @@ from pipeline import assets
 from pipeline.errors import UserError
 from pipeline.hair import caffemodel
 from pipeline.manifest import HAIR_COLORS
+from pipeline.store import sha256_of
 
 TAGGER, TAG_LIST = assets.ILLUSTRATION2VEC_TAGGER
 ENCODER = "illust2vec_ver200.caffemodel"
@@ -207,7 +208,7 @@ def digest(folder: Path | None = None) -> str:
     weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     with torch.device("meta"):
         caffemodel.check(weights, Tagger())
-    causes = [caffemodel.sha256(weights), *read_tags(tags)]
+    causes = [sha256_of(weights), *read_tags(tags)]
     return hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
 
 
