@@ -16,7 +16,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from pipeline.errors import UserError
-from pipeline.store import remove
+from pipeline.store import remove, replace_file
 
 CLIENT_TIMEOUT_S = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
@@ -225,11 +225,9 @@ def _keep(path: Path, data: bytes) -> None:
     """Write the file atomically; two processes at once write the same bytes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
         if not path.is_file():
             remove(path)
-        os.replace(file.name, path)
+        replace_file(path, data, scratch=path.parent)
     except OSError as error:
         raise UserError(
             path,

@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline import parquet_footer
+from pipeline.errors import DISK_ERRORS as DISK_ERRORS  # for models, which import nothing else of this package
 from pipeline.errors import UserError
-from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
+from pipeline.markup import code as code
 from pipeline.markup import inert as inert
 from pipeline.markup import table_rows as table_rows
+from pipeline.store import remove as remove
 from pipeline.store import sha256_of as sha256_of
-from pipeline.stored import check as check  # for models, too
+from pipeline.stored import check as check
 from pipeline.stored import parse_json as parse_json
 from pipeline.stored import read_json as read_json
 
@@ -436,6 +438,3 @@ def check_rows(table: pa.Table, where: Path) -> None:
     crossing = len(pairs) - pc.count_distinct(pairs["group"]).as_py()
     if crossing:
         raise ManifestError(where, f"{crossing} groups lie in more than one split", "each group in one split", cure)
-
-
-check_faces = check_rows  # the name by which models/data/dataset.py imports it

@@ -19,17 +19,12 @@ class LearnAttributes(OfHairColor):
 
     They are written to runs/NAME/attributes.json."""
 
-    samples = WholeNumber(default=4000, description="number of samples that are labelled, 2000 or more")
+    samples = WholeNumber(MIN_SAMPLES, default=4000, description="number of samples that are labelled, 2000 or more")
     seed = WholeNumber(default=0, description="seed of the samples")
 
     def digest_inputs(self) -> dict[str, object]:
         """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
 
     @property
     def file(self) -> Path:
@@ -66,25 +61,19 @@ class ApplyAttributes(FromRun):
         description="attribute of attributes.json, such as blue_hair, or several with commas between"
     )
     strength = Number(
+        -10,
+        10,
         default=0.5,
         description="s in z = noise·z0 + s·v, v the attribute's vector; the article uses 0.5, small runs up to 3",
     )
-    noise = Number(default=1.0, description="factor of z0, 0 to 1: the article's noise slider")
-    count = WholeNumber(default=8, description="number of faces")
+    noise = Number(0, 1, default=1.0, description="factor of z0, 0 to 1: the article's noise slider")
+    count = WholeNumber(1, 100, default=8, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
 
     def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(
-            self,
-            re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute) is not None,
-            "attribute",
-            "names such as blue_hair",
-        )
-        require(self, -10 <= self.strength <= 10, "strength", "-10 to 10")
-        require(self, 0 <= self.noise <= 1, "noise", "0 to 1")
-        require(self, 1 <= self.count <= 100, "count", "1 to 100")
-        require(self, self.seed >= 0, "seed", "0 or more")
+        """Raise UserError if a parameter is wrong, before anything runs."""
+        is_list = bool(re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute))
+        require(self, is_list, "attribute", "names such as blue_hair")
 
     @property
     def learned(self) -> LearnAttributes:

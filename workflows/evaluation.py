@@ -21,7 +21,11 @@ class EvaluateGAN(OfHairColor):
         default="", description="dataset whose train split is the reference; by default the run's own"
     )
     samples = WholeNumber(
-        default=0, description="number of samples, 16 or more; 0: as many as the reference, at most 10000"
+        16,
+        default=0,
+        # models.evaluation.MIN_SAMPLES
+        or_zero=True,
+        description="number of samples, 16 or more; 0: as many as the reference, at most 10000",
     )
     seed = WholeNumber(default=0, description="seed of the samples")
     inception = OptionalFilePath(
@@ -35,15 +39,6 @@ class EvaluateGAN(OfHairColor):
 
     def check(self) -> None:
         """Raise UserError if a parameter is out of range: before anything runs."""
-        from models import evaluation as evaluate
-
-        require(
-            self,
-            self.samples == 0 or self.samples >= evaluate.MIN_SAMPLES,
-            "samples",
-            f"0, or {evaluate.MIN_SAMPLES} or more",
-        )
-        require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
     @property

@@ -19,6 +19,8 @@ from workflows.cli.parameters import Choice, Number, OptionalFilePath, WholeNumb
 
 logger = logging.getLogger("luigi-interface")
 
+MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
+
 
 def assets_folder() -> Path | None:
     """Return the folder that luigi.cfg says to search for assets first; None if it names none."""
@@ -56,8 +58,6 @@ class ScrapeImages(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        require(self, self.limit >= 0, "limit", "0 or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
         from pipeline.sources import SOURCES
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
@@ -149,12 +149,9 @@ class DetectFaces(Stage):
         default="fast",
         description="off: upright faces; fast: also tilted and tightly cropped ones; full: at any angle",
     )
-    min_face = WholeNumber(default=48, description="side of the smallest face to keep, px of the original")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
-        super().check()
-        require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
+    min_face = WholeNumber(
+        12, 4096, "px", default=48, description="side of the smallest face to keep, px of the original"
+    )
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -186,16 +183,11 @@ class CropFaces(Stage):
 
     drops = True
 
-    size = WholeNumber(default=128, description="side of a crop, px")
-    box_scale = Number(default=1.5, description="side of the crop in the original, in sides of the face's box")
-    rotation = Number(default=0.0, description="tilt of the faces in the crops, degrees clockwise")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
-        super().check()
-        require(self, 8 <= self.size <= 4096, "size", "8 to 4096 px")
-        require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
-        require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
+    size = WholeNumber(8, 4096, "px", default=128, description="side of a crop, px")
+    box_scale = Number(0.25, 8, default=1.5, description="side of the crop in the original, in sides of the face's box")
+    rotation = Number(
+        -360, 360, "degrees", default=0.0, description="tilt of the faces in the crops, degrees clockwise"
+    )
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -372,14 +364,17 @@ class SelectFaces(Stage):
     drops = True
 
     min_sharpness = Number(
-        default=0.0, description="variance of a crop's Laplacian, grey 0..255; blurred ones have little"
+        0,
+        MAX_SHARPNESS,
+        default=0.0,
+        description="variance of a crop's Laplacian, grey 0..255; blurred ones have little",
     )
-    min_brightness = Number(default=0.0, description="mean luma of a crop, 0 to 1")
-    max_brightness = Number(default=1.0, description="mean luma of a crop, 0 to 1")
+    min_brightness = Number(0, 1, default=0.0, description="mean luma of a crop, 0 to 1")
+    max_brightness = Number(0, 1, default=1.0, description="mean luma of a crop, 0 to 1")
     monochrome = Choice(
         ("keep", "drop", "only"), default="keep", description="crops with hardly any colour: keep, drop, or only these"
     )
-    min_original = WholeNumber(default=0, description="shorter side of an original, px")
+    min_original = WholeNumber(0, 1_000_000, "px", default=0, description="shorter side of an original, px")
     near_duplicates = Choice(
         ("keep", "drop"),
         default="keep",
@@ -389,10 +384,7 @@ class SelectFaces(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        require(self, 0 <= self.min_sharpness <= MAX_SHARPNESS, "min_sharpness", f"0 to {MAX_SHARPNESS}")
-        require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
-        require(self, self.min_brightness <= self.max_brightness <= 1, "max_brightness", "--min-brightness to 1")
-        require(self, 0 <= self.min_original <= 1_000_000, "min_original", "0 to 1,000,000 px")
+        require(self, self.min_brightness <= self.max_brightness, "max_brightness", "--min-brightness to 1")
 
     @property
     def limits(self):
@@ -428,9 +420,6 @@ class SelectFaces(Stage):
                 "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
             )
         self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
-
-
-MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)

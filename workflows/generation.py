@@ -7,7 +7,7 @@ from typing import Any
 import luigi
 
 from workflows.base.from_run import OfHairColor
-from workflows.cli.parameters import Number, WholeNumber, require
+from workflows.cli.parameters import Number, WholeNumber
 
 MAX_ON_SHEET = 256  # faces on a sheet
 
@@ -29,19 +29,16 @@ _COLORS = "hair colour, or a mixture such as blue:0.7,pink:0.3; by default the c
 class GenerateFaces(OfHairColor):
     """Faces of consecutive seeds, as PNG files and one sheet in runs/NAME/generated/."""
 
-    count = WholeNumber(default=64, description="number of faces")
+    count = WholeNumber(1, 100_000, default=64, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
     hair_color = luigi.Parameter(default="", description=_COLORS)
     truncation = Number(
+        0.1,
+        10,
         default=0.0,
+        or_zero=True,
         description="largest |z|, such as 0.7: values beyond it are drawn again, for fewer odd faces; 0: no limit",
     )
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, 1 <= self.count <= 100_000, "count", "1 to 100000")
-        require(self, self.seed >= 0, "seed", "0 or more")
-        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
@@ -78,19 +75,13 @@ class InterpolateLatents(OfHairColor):
     end = WholeNumber(
         default=1, description="seed of the last face; equal to --start to interpolate between hair colours alone"
     )
-    count = WholeNumber(default=10, description="number of faces in the strip")
+    count = WholeNumber(2, 100, default=10, description="number of faces in the strip")
     hair_color = luigi.Parameter(
         default="", description="hair colour of the first face, or a mixture such as blue:0.7,pink:0.3"
     )
     end_hair_color = luigi.Parameter(
         default="", description="hair colour of the last face; by default that of the first"
     )
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, self.start >= 0, "start", "0 or more")
-        require(self, self.end >= 0, "end", "0 or more")
-        require(self, 2 <= self.count <= 100, "count", "2 to 100")
 
     @property
     def file(self) -> Path:
@@ -123,15 +114,9 @@ class InterpolateLatents(OfHairColor):
 class SweepHairColors(OfHairColor):
     """The same faces in every hair colour: a row per seed, a column per colour."""
 
-    count = WholeNumber(default=8, description="number of faces")
+    count = WholeNumber(1, 100, default=8, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
-    truncation = Number(default=0.0, description="largest |z|, such as 0.7; 0: no limit")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, 1 <= self.count <= 100, "count", "1 to 100")
-        require(self, self.seed >= 0, "seed", "0 or more")
-        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
+    truncation = Number(0.1, 10, default=0.0, or_zero=True, description="largest |z|, such as 0.7; 0: no limit")
 
     @property
     def file(self) -> Path:

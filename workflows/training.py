@@ -10,7 +10,7 @@ import luigi
 from pipeline.errors import UserError
 from workflows.base.run import Dataset, NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
-from workflows.cli.parameters import Choice, WholeNumber, require
+from workflows.cli.parameters import Choice, WholeNumber
 
 PRESETS = ("auto", "article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -50,14 +50,20 @@ class Training(NamedRun):
         "tests); auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
-    batch_size = WholeNumber(default=0, description="pictures per batch, over all processes; 0: the preset's")
+    batch_size = WholeNumber(
+        0, MAX_BATCH_SIZE, default=0, description="pictures per batch, over all processes; 0: the preset's"
+    )
     seed = WholeNumber(default=0, description="seed of the initial weights, noise, order and mirroring")
     device = luigi.Parameter(
         default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
     )
     precision = Choice(PRECISIONS, default="auto", description="number format; auto: bf16 on a GPU, fp32 on a CPU")
     processes = WholeNumber(
-        default=1, significant=False, description="processes that share each batch, each on a GPU of its own if any"
+        1,
+        MAX_PROCESSES,
+        default=1,
+        significant=False,
+        description="processes that share each batch, each on a GPU of its own if any",
     )
     sample_every = WholeNumber(
         default=0, significant=False, description="steps between sheets of samples; 0: the preset's"
@@ -80,15 +86,7 @@ class Training(NamedRun):
             self.preset = self._choose_preset()
         if not self.run_name:
             self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
-        self.check()
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
         check_run_name("--run", self.run_name)
-        for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
-            require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.batch_size <= MAX_BATCH_SIZE, "batch_size", f"at most {MAX_BATCH_SIZE}")
-        require(self, 1 <= self.processes <= MAX_PROCESSES, "processes", f"1 to {MAX_PROCESSES}")
 
     def _check_dataset_and_names(self) -> None:
         self.requires().check()

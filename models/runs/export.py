@@ -5,7 +5,6 @@ The main network is `model.safetensors`; each other one is `<network>.safetensor
 
 import contextlib
 import functools
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models.data.dataset import UserError, parse_json
+from models.data.dataset import UserError, parse_json, sha256_of
 from models.files import atomic_open, check_regular
 from models.nn.layers import to_channels_last
 from models.runs.card import model_card
@@ -155,11 +154,7 @@ def weights_sha256(run: Path) -> str:
     path = run / "model.safetensors"
     try:
         check_regular(path)
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while part := file.read(1 << 20):
-                digest.update(part)
-            return digest.hexdigest()
+        return sha256_of(path)
     except FileNotFoundError:
         raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
     except (OSError, ValueError) as error:

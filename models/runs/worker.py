@@ -5,8 +5,6 @@ processes find each other. It holds this process's stdin open: a byte on it is C
 """
 
 import contextlib
-import errno
-import hashlib
 import os
 import signal
 import sys
@@ -18,7 +16,7 @@ import numpy as np
 import torch
 
 from models import distributed
-from models.data.dataset import UserError
+from models.data.dataset import DISK_ERRORS, UserError, sha256_of
 from models.runs import export
 from models.runs.folder import lock_run, open_folder
 from models.runs.settings import Job, build_config, describe, load_datasets, resolve_device
@@ -30,20 +28,6 @@ from models.zoo import MODELS
 MAX_HELD_OUT = 512  # images that samples are compared with while training
 INTERRUPTED = "interrupted"  # the error text of a process that Ctrl-C ended
 EXIT_PROCESS_LOST = 75  # exit code of a process that cannot go on without another one; EX_TEMPFAIL of sysexits.h
-_DISK_ERRORS = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 
 
 def run_worker(training: Callable[[], None], run: str) -> int:
@@ -54,7 +38,7 @@ def run_worker(training: Callable[[], None], run: str) -> int:
     except UserError as error:
         return _report_error(str(error))
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno not in DISK_ERRORS:
             raise
         fix = "free some space there, or move away what is in the way"
         return _report_error(f"{error.filename or run}: {error.strerror}; to write a run; {fix}")
@@ -127,7 +111,7 @@ def _train(job: Job, device: torch.device) -> None:
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         checkpoint.load_state(trainer, checkpoint.read(path), path, only_networks=True)
-        settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        settings["init_from"]["sha256"] = sha256_of(path)
     distributed.on_rank_zero(lambda: open_folder(run, settings, fresh=job.fresh))
     fit(
         trainer,

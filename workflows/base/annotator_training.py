@@ -9,20 +9,14 @@ import luigi
 from workflows.base.run import NamedRun, check_run_name
 from workflows.base.stage import Stage
 from workflows.base.subprocess import train_in_children
-from workflows.cli.parameters import Choice, WholeNumber, require
+from workflows.cli.parameters import Choice, WholeNumber
 
 
 class Drawn(Stage):
     """Drawn pictures and their annotations, as arrays."""
 
-    count = WholeNumber(description="number of pictures")
+    count = WholeNumber(1, description="number of pictures")
     seed = WholeNumber(default=0, description="seed of the pictures")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        super().check()
-        require(self, self.count >= 1, "count", "1 or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
 
 
 Drawn._visible_in_registry = False  # it is no task by itself
@@ -57,8 +51,6 @@ class DrawnTraining(NamedRun):
         if not self.run_name:
             self.run_name = f"{self.model}-{self.preset}"
         check_run_name("--run", self.run_name)
-        for name in ("steps", "seed"):
-            require(self, getattr(self, name) >= 0, name, "0 or more")
 
     @functools.cached_property
     def config(self):
