@@ -34,19 +34,15 @@ class LearnAttributes(OfHairColor):
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""
         from models.sampling import attributes, save
-        from pipeline.hair import tagging as hair
+        from pipeline.hair import tagging
 
         if self.label_counts:
-            raise UserError(
-                self.run_folder,
-                "is conditioned on hair colour, so z does not encode it",
-                "a run of TrainDCGAN",
-                "see SweepHairColors, or give another --run",
-            )
+            found = "is conditioned on hair colour, so z does not encode it"
+            raise UserError(self.run_folder, found, "a run of TrainDCGAN", "see SweepHairColors, or give another --run")
         box_scale = self.settings["dataset"]["box_scale"]
 
         def label(pictures) -> list[set[str]]:
-            names = hair.names(pictures, box_scale)
+            names = tagging.names(pictures, box_scale)
             return [{f"{name}_hair"} if name else set() for name in names]
 
         vectors, counts = attributes.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
@@ -80,9 +76,9 @@ class ApplyAttributes(FromRun):
         """Return the task with the parameters that attributes.json was made with; the defaults if there is none."""
         from models.sampling import save
 
-        held = save.read_provenance(self.run_folder / "attributes.json")
+        saved = save.read_provenance(self.run_folder / "attributes.json")
         minimum = {"samples": MIN_SAMPLES, "seed": 0}
-        parameters = {key: held[key] for key in minimum if type(held.get(key)) is int and held[key] >= minimum[key]}
+        parameters = {key: saved[key] for key in minimum if type(saved.get(key)) is int and saved[key] >= minimum[key]}
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **parameters)
 
     def requires(self) -> LearnAttributes:
@@ -103,23 +99,21 @@ class ApplyAttributes(FromRun):
         """Write the file, and the pictures beside it."""
         import torch
 
-        from models.sampling import attributes, save
-        from models.sampling import latents as latent
+        from models.sampling import attributes, latents, save
         from models.sampling.images import generate_images, grid
 
         known = attributes.read_vectors(self.learned.file, network.latent)
-        asked = self.attribute.split(",")
-        for name in asked:
+        names = self.attribute.split(",")
+        for name in names:
             if name not in known:
                 there = " ".join(known) or "none: too few samples had one"
-                raise UserError(
-                    f"--attribute {name}", "no vector was learned for it", f"one of: {there}", "give another"
-                )
-        noise = latent.sample_latents(network, list(range(self.seed, self.seed + self.count)))
+                cure = "give another"
+                raise UserError(f"--attribute {name}", "no vector was learned for it", f"one of: {there}", cure)
+        noise = latents.sample_latents(network, list(range(self.seed, self.seed + self.count)))
         amounts = torch.linspace(0, self.strength, 6).tolist()
         columns = [
             attributes.apply_attributes(
-                noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise
+                noise, [(torch.tensor(known[name]), amount) for name in names], strength=self.noise
             )
             for amount in amounts
         ]

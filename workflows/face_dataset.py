@@ -98,16 +98,14 @@ class ScrapeImages(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.images import collect
 
-        from pipeline.images import collect as images
-
-        held = [self.blocked.digest] if self.blocked else []
-        return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
+        blocks = [self.blocked.digest] if self.blocked else []
+        return [collect.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.images import collect as images
+        from pipeline.images import collect
 
         limit = self.limit or self.source_row.default_limit
         if self.harvest:
@@ -117,15 +115,12 @@ class ScrapeImages(Stage):
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
             posts = self.source_row.posts(self._request, self.snapshot)
-        table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
+        table, drops = collect.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
             shortfall = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
-            raise UserError(
-                self.path or self.query or self.source,
-                f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}",
-                "pictures",
-                "give another --query" if self.harvest else "give other files",
-            )
+            found = f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}"
+            cure = "give another --query" if self.harvest else "give other files"
+            raise UserError(self.path or self.query or self.source, found, "pictures", cure)
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
@@ -155,14 +150,12 @@ class DetectFaces(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.faces import detect
 
         table, drops = detect.detect(
@@ -191,14 +184,12 @@ class CropFaces(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.faces import crop
 
-        from pipeline.faces import crop as faces
-
-        return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
+        return [crop.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
     def is_whole(self) -> bool:
         """Return whether all crops or originals are as they were made."""
-
         from pipeline.store import has_sha256
 
         crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
@@ -206,11 +197,10 @@ class CropFaces(Stage):
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.datasets.assemble import link_all
-        from pipeline.faces import crop as faces
+        from pipeline.faces import crop
 
-        table, drops = faces.cut(
+        table, drops = crop.cut(
             self.requires().table("faces"),
             self.store,
             size=self.size,
@@ -220,6 +210,9 @@ class CropFaces(Stage):
         )
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
+
+
+_TAGGER_LINES = "told.json"  # of TagHairColor; under another name stages that are stored already would lack it
 
 
 def _hair_tagger() -> Choice:
@@ -252,14 +245,12 @@ class RetagDataset(Stage):
 
     def complete(self) -> bool:
         """Return whether the result is there and is the requested one."""
-
         from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
         """Do the work."""
-
         from pipeline.datasets import retag
 
         with disk_errors_as_user_errors(self.data_root):
@@ -287,10 +278,9 @@ class TagHairColor(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.hair import tagging
 
-        from pipeline.hair import tagging as hair
-
-        return hair.version_of(self.hair_tagger, assets_folder())
+        return tagging.version_of(self.hair_tagger, assets_folder())
 
     def output(self) -> luigi.LocalTarget:
         """Return where the result lies."""
@@ -307,11 +297,10 @@ class TagHairColor(Stage):
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.hair import tagging as hair
+        from pipeline.hair import tagging
 
         crops = self.first(CropFaces)
-        table, tagger_lines = hair.tag(
+        table, tagger_lines = tagging.tag(
             crops.table("faces"),
             self.store,
             tagger=self.hair_tagger,
@@ -320,12 +309,12 @@ class TagHairColor(Stage):
             more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
         )
         self.save(out, faces=table)
-        (out / "told.json").write_text(json.dumps(tagger_lines), encoding="utf-8")
+        (out / _TAGGER_LINES).write_text(json.dumps(tagger_lines), encoding="utf-8")
 
     @property
     def tagger_lines(self) -> dict[str, str]:
         """Lines of the card on how often the taggers disagree."""
-        return json.loads((self.made / "told.json").read_text(encoding="utf-8"))
+        return json.loads((self.made / _TAGGER_LINES).read_text(encoding="utf-8"))
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
@@ -336,18 +325,16 @@ class GroupFaces(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.datasets import splits
+        from pipeline.images import near_duplicates
 
-        from pipeline.datasets import splits as groups
-        from pipeline.images import near_duplicates as near
-
-        return [groups.VERSION, near.VERSION]
+        return [splits.VERSION, near_duplicates.VERSION]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
+        from pipeline.datasets import splits
 
-        from pipeline.datasets import splits as groups
-
-        table = groups.group(
+        table = splits.group(
             self.first(TagHairColor).table("faces"),
             self.first(ScrapeImages).table("images"),
             self.store,
@@ -389,37 +376,31 @@ class SelectFaces(Stage):
     @property
     def limits(self):
         """The limits of quality."""
-
         from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
-        from pipeline.datasets import splits as groups
+        from pipeline.datasets import splits
         from pipeline.faces import quality
 
-        return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
+        return [quality.VERSION, splits.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.datasets import splits as groups
+        from pipeline.datasets import splits
         from pipeline.faces import quality
 
         table, drops = quality.select(self.requires().table("faces"), self.limits)
         if self.near_duplicates == "drop":
-            table, copies = groups.largest_of_copies(table)
+            table, copies = splits.largest_of_copies(table)
             drops += copies
         if not len(table):
-            raise UserError(
-                "SelectFaces",
-                f"none of {len(drops)} faces is within the limits{first_drop(drops)}",
-                "at least one",
-                "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
-            )
-        self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
+            found = f"none of {len(drops)} faces is within the limits{first_drop(drops)}"
+            cure = "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields)
+            raise UserError("SelectFaces", found, "at least one", cure)
+        self.save(out, faces=table.drop_columns(splits.COPIES), drops=drops)
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
@@ -462,8 +443,8 @@ class BuildFaceDataset(NamedDataset):
         if source.is_seeded:
             settings["seed"] = scrape.seed
         limits = self.first(SelectFaces).limits
-        asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
+        changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | changed
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -56,13 +56,13 @@ class GenerateFaces(OfHairColor):
         shown: list[np.ndarray] = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + BATCH_SIZE] for start in range(0, self.count, BATCH_SIZE)):
-            asked = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
+            mixtures = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
-            pictures = generate_images(network, z, *self.conditions(network, asked))
+            pictures = generate_images(network, z, *self.conditions(network, mixtures))
             shown += list(pictures[: MAX_ON_SHEET - len(shown)])
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
-                condition = _format_condition(asked[number : number + 1])
+                condition = _format_condition(mixtures[number : number + 1])
                 save.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=condition)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
         save.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
@@ -92,23 +92,24 @@ class InterpolateLatents(OfHairColor):
         """Write the file, and the pictures beside it."""
         import numpy as np
 
-        from models.sampling import latents as latent
-        from models.sampling import save
+        from models.sampling import latents, save
         from models.sampling.images import generate_images, grid
 
-        asked = self.mixtures_of("--hair-color", self.hair_color, [self.start])
+        mixtures = self.mixtures_of("--hair-color", self.hair_color, [self.start])
         if self.end_hair_color:
-            asked += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
+            mixtures += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
         else:
-            asked *= 2
-        ends = [latent.sample_latents(network, [self.start, self.end]), *self.conditions(network, asked)]
+            mixtures *= 2
+        ends = [latents.sample_latents(network, [self.start, self.end]), *self.conditions(network, mixtures)]
 
         def line(count: int) -> np.ndarray:
-            return generate_images(network, *(latent.interpolate(start, end, count) for start, end in ends))
+            return generate_images(network, *(latents.interpolate(start, end, count) for start, end in ends))
 
         save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        save.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_format_condition(asked))
+        save.save_png(
+            self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_format_condition(mixtures)
+        )
 
 
 class SweepHairColors(OfHairColor):

@@ -46,7 +46,6 @@ class Takedown(luigi.Task):
 
     def run(self) -> None:
         """Do the work."""
-
         from pipeline.datasets import takedown
 
         with disk_errors_as_user_errors(self.data_root):

@@ -96,9 +96,9 @@ class Training(NamedRun):
 
     def _choose_preset(self) -> str:
         """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which."""
-        if self.run_name and not self.fresh and (held := self._preset_of_run()):
-            logger.info("--preset auto: %s, as in config.json of the run %s", held, self.run_name)
-            return held
+        if self.run_name and not self.fresh and (preset := self._preset_of_run()):
+            logger.info("--preset auto: %s, as in config.json of the run %s", preset, self.run_name)
+            return preset
         from models.runs.settings import resolve_device
 
         small_cpu, article_cpu, article_gpu = DURATIONS[self.model]
@@ -115,10 +115,10 @@ class Training(NamedRun):
         from models.runs.settings import read_settings
 
         try:
-            held = read_settings(self.run_folder).get("preset")
+            preset = read_settings(self.run_folder).get("preset")
         except (FileNotFoundError, UserError):
             return None  # the training reports what is wrong
-        return held if held in PRESETS else None
+        return preset if preset in PRESETS else None
 
     def requires(self) -> Dataset:
         """Return the dataset."""
@@ -156,10 +156,9 @@ class Training(NamedRun):
         """Return whether the weights are of this training, with as many steps or more."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models.runs import folder as runs
-        from models.runs import settings
+        from models.runs import folder, settings
 
-        return runs.is_complete(settings.Job(**self.job))
+        return folder.is_complete(settings.Job(**self.job))
 
     def run(self) -> None:
         """Train, in processes of their own. Raise UserError."""

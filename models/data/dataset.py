@@ -22,7 +22,7 @@ from PIL import Image
 
 from models.files import atomic_open, check_regular
 from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, load_crop, read, remove
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, load_png, read, remove
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import inert as inert
@@ -87,13 +87,9 @@ class Dataset:
     def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
         path, stated = row
         if stated < size:
-            raise ManifestError(
-                self.folder,
-                f"faces of {stated} px",
-                f"{size} px or more, as the model is trained at",
-                f"build it again with --size {size}, or take a smaller --preset",
-            )
-        picture = load_crop(self.folder, path, stated)
+            found, cure = f"faces of {stated} px", f"build it again with --size {size}, or take a smaller --preset"
+            raise ManifestError(self.folder, found, f"{size} px or more, as the model is trained at", cure)
+        picture = load_png(self.folder, path, stated, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
 

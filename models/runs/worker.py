@@ -83,14 +83,14 @@ def train(job: Job) -> None:
     device = resolve_device(job.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         if (world_size := int(os.environ.get("WORLD_SIZE", 1))) > 1:
             backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
             # A file in a folder that only this user can read: what a server on a port holds, others could write.
             store, rank = torch.distributed.FileStore(os.environ["ANIME_STORE"], world_size), int(os.environ["RANK"])
             group = distributed.process_group(backend, store=store, rank=rank, world_size=world_size, device_id=own)
-            held.enter_context(group)
-        distributed.on_rank_zero(lambda: held.enter_context(lock_run(Path(job.run))))
+            stack.enter_context(group)
+        distributed.on_rank_zero(lambda: stack.enter_context(lock_run(Path(job.run))))
         _train(job, device)
 
 

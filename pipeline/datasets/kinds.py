@@ -88,7 +88,7 @@ def _by_source(row: dict) -> tuple[str, str]:
 
 
 def _load_face(folder: Path, row: dict) -> Image.Image:
-    return manifest.load_crop(folder, row["path"], row["size"])
+    return manifest.load_png(folder, row["path"], row["size"], row["size"])
 
 
 def _faces_by_color(rows: list[dict]) -> dict[str, list[dict]]:

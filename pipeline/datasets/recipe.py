@@ -19,7 +19,7 @@ from pipeline import manifest
 from pipeline.datasets import assemble
 from pipeline.datasets.assemble import Build
 from pipeline.datasets.kinds import FACE_KIND, KINDS, Kind, kind_of
-from pipeline.faces import crop as faces
+from pipeline.faces import crop
 from pipeline.funnel import funnel_row
 from pipeline.manifest import ManifestError
 from pipeline.sources.base import Post, Skipped
@@ -47,23 +47,12 @@ class Recipe:
         """`source source_id` -> the first row of each picture, in the recipe's order. Raise KeyError for a kind that
         has no such provenance."""
         rows: dict[str, dict] = {}
-        for row in self.rows.select([*_PICTURE_COLUMNS]).to_pylist():
+        for row in self.rows.select(_PICTURE_COLUMNS).to_pylist():
             rows.setdefault(f"{row['source']} {row['source_id']}", row)
         return rows
 
 
-_PICTURE_COLUMNS = (
-    "image_id",
-    "source",
-    "source_id",
-    "page_url",
-    "file_url",
-    "title",
-    "artist",
-    "rating",
-    "license",
-    "tags",
-)
+_PICTURE_COLUMNS = "image_id source source_id page_url file_url title artist rating license tags".split()
 
 
 def sha256(path: Path) -> str:
@@ -216,7 +205,7 @@ def recrop(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Tabl
         cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
-        table, _ = faces.cut(
+        table, _ = crop.cut(
             pa.Table.from_pylist(of_cut, schema=schema),
             store,
             size=size,

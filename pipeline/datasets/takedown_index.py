@@ -71,12 +71,8 @@ class Removal:
         except FileNotFoundError:
             return cls()
         except ValueError as error:
-            raise UserError(
-                path,
-                f"damaged ({error})",
-                "the note of a takedown that was killed",
-                "move it away, and give that takedown again",
-            ) from error
+            cure = "move it away, and give that takedown again"
+            raise UserError(path, f"damaged ({error})", "the note of a takedown that was killed", cure) from error
         removal = cls()
         for each in fields(cls):
             getattr(removal, each.name).update(tuple(v) if isinstance(v, list) else v for v in note[each.name])
@@ -177,10 +173,10 @@ def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBa
 def _clips_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
     """Raise ValueError, OSError."""
     names = {"image_id": "video_id", "face_id": "clip_id", "source_id": "video", "group": "group", "split": "split"}
-    held = schema_of(path).names
-    if missing := {"video_id", "video"}.difference(held):
+    present = schema_of(path).names
+    if missing := {"video_id", "video"}.difference(present):
         raise ValueError(f"lacks the column {min(missing)}")
-    wanted = [name for name in columns if names.get(name) in held]
+    wanted = [name for name in columns if names.get(name) in present]
     for batch in batches(path, pa.schema([CLIPS.field(names[name]) for name in wanted])):
         arrays = dict(zip(wanted, (batch[names[name]] for name in wanted), strict=True))
         if "source" in columns:

@@ -145,12 +145,8 @@ def load(path: Path) -> np.ndarray:
     try:
         return decode(path.read_bytes())[0]
     except (FileNotFoundError, Rejected) as error:
-        raise UserError(
-            path,
-            "the original is gone or damaged",
-            "the file that ScrapeImages kept",
-            "delete it if it is there, and give the same command again: it is read again",
-        ) from error
+        cure = "delete it if it is there, and give the same command again: it is read again"
+        raise UserError(path, "the original is gone or damaged", "the file that ScrapeImages kept", cure) from error
 
 
 def error_text(error: Exception) -> str:

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from pipeline import parquet_footer
 from pipeline.funnel import funnel_row
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_rows, load_crop, read, write
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_rows, load_png, read, write
 
 WHEN = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
 
@@ -311,7 +311,7 @@ def test_a_crop_is_a_png_of_the_stated_size_within_the_folder_or_one_clear_line(
     png(tmp_path / "b.png")
     make(tmp_path / "d/faces/a.png")
     with pytest.raises(ManifestError, match=words) as error:
-        load_crop(tmp_path / "d", "faces/a.png", 64)
+        load_png(tmp_path / "d", "faces/a.png", 64, 64)
     assert "a.png" in str(error.value)
 
 

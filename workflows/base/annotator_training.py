@@ -83,9 +83,9 @@ class DrawnTraining(NamedRun):
         """Return whether the output is of these settings."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models.runs import folder as runs
+        from models.runs import folder
 
-        return runs.is_trained(self.run_folder, self.settings)
+        return folder.is_trained(self.run_folder, self.settings)
 
     def run(self) -> None:
         """Do the work."""

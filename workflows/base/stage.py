@@ -242,12 +242,8 @@ def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         if error.filename is None or not Path(error.filename).absolute().is_relative_to(root.absolute()):
             raise
-        raise UserError(
-            error.filename,
-            "was removed while this program worked with it",
-            "that it stays there",
-            "give the same command again",
-        ) from error
+        found = "was removed while this program worked with it"
+        raise UserError(error.filename, found, "that it stays there", "give the same command again") from error
     except (OSError, sqlite3.OperationalError) as error:
         if isinstance(error, OSError) and error.errno not in DISK_ERRORS:
             raise

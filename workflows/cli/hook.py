@@ -51,6 +51,5 @@ def disable() -> str:
 
 
 def _read_only(file: Path, error: OSError) -> UserError:
-    return UserError(
-        file, error.strerror or str(error), "a writable environment", "activate a virtual environment of your own"
-    )
+    cure = "activate a virtual environment of your own"
+    return UserError(file, error.strerror or str(error), "a writable environment", cure)

@@ -72,9 +72,8 @@ def _policy(section: "_Section", rate: float, user_id: str):
     web = _Section("web", WEB_SETTINGS)
     contact = web.text("contact")
     if not re.fullmatch(r"[ -~]{0,200}", contact) or set("()") & set(contact):
-        raise UserError(
-            "[web] of luigi.cfg", f"contact = {contact[:100]!r}", "plain letters without brackets", "mend it"
-        )
+        cure = "mend it"
+        raise UserError("[web] of luigi.cfg", f"contact = {contact[:100]!r}", "plain letters without brackets", cure)
     about = ["dataset builder"] + ([f"contact: {contact}"] if contact else [])
     if user_id:  # Danbooru asks programs to name their user
         if not user_id.isdigit():
