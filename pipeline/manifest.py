@@ -281,18 +281,16 @@ def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
         count = Counter(file_schema.names)
         if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
             raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
-        schema = (
-            _without_string_views(file_schema)
-            if schema is None
-            else pa.schema([field for field in schema if field.name in count])
-        )
+        if schema is None:
+            schema = _without_string_views(file_schema)
+        else:
+            schema = pa.schema([field for field in schema if field.name in count])
         for field in schema:
             if count[field.name] > 1:
                 raise ValueError(f"the column {field.name[:40]} comes twice")
             if not _is_of_kind(file_schema.field(field.name).type, field.type):
-                raise ValueError(
-                    f"{field.name[:40]} is {str(file_schema.field(field.name).type)[:40]}, not {field.type}"
-                )
+                type_ = str(file_schema.field(field.name).type)
+                raise ValueError(f"{field.name[:40]} is {type_[:40]}, not {field.type}")
         leaves = [file.schema.column(index) for index in range(len(file.schema))]
     budget = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
     wanted = {*schema.names}

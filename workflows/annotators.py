@@ -71,7 +71,5 @@ class TrainHairTagger(DrawnTraining):
     def drawn(self) -> dict[str, Drawn]:
         """Return the tasks that draw the training set, by role."""
         same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
-        return {
-            "learned": DrawHair(count=self.config.patches, **same),
-            "held_out": DrawHair(count=self.config.held_out, style="icon", **same),
-        }
+        held_out = DrawHair(count=self.config.held_out, style="icon", **same)
+        return {"learned": DrawHair(count=self.config.patches, **same), "held_out": held_out}

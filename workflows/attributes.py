@@ -53,9 +53,7 @@ class LearnAttributes(OfHairColor):
 class ApplyAttributes(FromRun):
     """Faces with an attribute added step by step: a row per face, strongest on the right."""
 
-    attribute = luigi.Parameter(
-        description="attribute of attributes.json, such as blue_hair, or several with commas between"
-    )
+    attribute = luigi.Parameter(description="attribute of attributes.json, such as blue_hair, or several with commas")
     strength = Number(
         -10,
         10,
@@ -111,12 +109,8 @@ class ApplyAttributes(FromRun):
                 raise UserError(f"--attribute {name}", "no vector was learned for it", f"one of: {there}", cure)
         noise = latents.sample_latents(network, list(range(self.seed, self.seed + self.count)))
         amounts = torch.linspace(0, self.strength, 6).tolist()
-        columns = [
-            attributes.apply_attributes(
-                noise, [(torch.tensor(known[name]), amount) for name in names], strength=self.noise
-            )
-            for amount in amounts
-        ]
+        moves = [[(torch.tensor(known[name]), amount) for name in names] for amount in amounts]
+        columns = [attributes.apply_attributes(noise, each, strength=self.noise) for each in moves]
         pictures = generate_images(network, torch.stack(columns, dim=1).flatten(0, 1))
         about |= {"seed": self.seed, "condition": f"{self.attribute} 0 to {self.strength}"}
         save.save_png(self.file, grid(pictures, len(amounts)), **about)

@@ -17,9 +17,7 @@ class EvaluateGAN(OfHairColor):
 
     They are written to runs/NAME/evaluation.json, with pictures in runs/NAME/generated/."""
 
-    dataset = luigi.Parameter(
-        default="", description="dataset whose train split is the reference; by default the run's own"
-    )
+    dataset = luigi.Parameter(default="", description="dataset whose train split is the reference; else the run's own")
     samples = WholeNumber(
         16,
         default=0,
@@ -29,9 +27,7 @@ class EvaluateGAN(OfHairColor):
     )
     seed = WholeNumber(default=0, description="seed of the samples")
     inception = OptionalFilePath(
-        default=None,
-        significant=False,
-        description="file inception-2015-12-05.pt, to compute FID and KID by Inception too",
+        default=None, significant=False, description="inception-2015-12-05.pt, to compute FID and KID by Inception too"
     )
     device = luigi.Parameter(
         default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
@@ -48,11 +44,8 @@ class EvaluateGAN(OfHairColor):
 
     def digest_inputs(self) -> dict[str, object]:
         """Return what the result depends on and its name lacks, as JSON values."""
-        return super().digest_inputs() | {
-            "seed": self.seed,
-            "asked_samples": self.samples,
-            "reference_digest": self.reference.digest,
-        }
+        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest}
+        return super().digest_inputs() | own
 
     def complete(self) -> bool:
         """Return whether the output is of these settings."""
@@ -84,11 +77,8 @@ class EvaluateGAN(OfHairColor):
         save.save_png(generated / "neighbours.png", neighbours, **about)
         if colors := latents.learned_colors(self.label_counts):
             box_scale = self.settings["dataset"]["box_scale"]
-            rates, counts = evaluation.hair_accuracy(
-                evaluation.color_generator(network, self.seed),
-                colors,
-                lambda pictures: tagging.names(pictures, box_scale),
-            )
+            generate = evaluation.color_generator(network, self.seed)
+            rates, counts = evaluation.hair_accuracy(generate, colors, lambda crops: tagging.names(crops, box_scale))
             measures |= rates
             evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
         save.save_json(self.file, about | {"model": self.settings["model"]} | measures)

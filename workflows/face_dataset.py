@@ -144,9 +144,7 @@ class DetectFaces(Stage):
         default="fast",
         description="off: upright faces; fast: also tilted and tightly cropped ones; full: at any angle",
     )
-    min_face = WholeNumber(
-        12, 4096, "px", default=48, description="side of the smallest face to keep, px of the original"
-    )
+    min_face = WholeNumber(12, 4096, "px", default=48, description="side of the smallest face to keep, px of original")
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -178,9 +176,7 @@ class CropFaces(Stage):
 
     size = WholeNumber(8, 4096, "px", default=128, description="side of a crop, px")
     box_scale = Number(0.25, 8, default=1.5, description="side of the crop in the original, in sides of the face's box")
-    rotation = Number(
-        -360, 360, "degrees", default=0.0, description="tilt of the faces in the crops, degrees clockwise"
-    )
+    rotation = Number(-360, 360, "degrees", default=0.0, description="tilt of the faces in crops, degrees clockwise")
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -200,14 +196,8 @@ class CropFaces(Stage):
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop
 
-        table, drops = crop.cut(
-            self.requires().table("faces"),
-            self.store,
-            size=self.size,
-            box_scale=self.box_scale,
-            rotation=self.rotation,
-            jobs=self.jobs,
-        )
+        cut: dict[str, Any] = {"size": self.size, "box_scale": self.box_scale, "rotation": self.rotation}
+        table, drops = crop.cut(self.requires().table("faces"), self.store, **cut, jobs=self.jobs)
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
 
@@ -334,13 +324,8 @@ class GroupFaces(Stage):
         """Do the work, into the empty folder `out`."""
         from pipeline.datasets import splits
 
-        table = splits.group(
-            self.first(TagHairColor).table("faces"),
-            self.first(ScrapeImages).table("images"),
-            self.store,
-            crops=self.first(CropFaces).made,
-            jobs=self.jobs,
-        )
+        faces, images = self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images")
+        table = splits.group(faces, images, self.store, crops=self.first(CropFaces).made, jobs=self.jobs)
         self.save(out, faces=table)
 
 
@@ -351,10 +336,7 @@ class SelectFaces(Stage):
     drops = True
 
     min_sharpness = Number(
-        0,
-        MAX_SHARPNESS,
-        default=0.0,
-        description="variance of a crop's Laplacian, grey 0..255; blurred ones have little",
+        0, MAX_SHARPNESS, default=0.0, description="variance of a crop's Laplacian, grey 0..255; little if blurred"
     )
     min_brightness = Number(0, 1, default=0.0, description="mean luma of a crop, 0 to 1")
     max_brightness = Number(0, 1, default=1.0, description="mean luma of a crop, 0 to 1")

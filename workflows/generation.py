@@ -79,9 +79,7 @@ class InterpolateLatents(OfHairColor):
     hair_color = luigi.Parameter(
         default="", description="hair colour of the first face, or a mixture such as blue:0.7,pink:0.3"
     )
-    end_hair_color = luigi.Parameter(
-        default="", description="hair colour of the last face; by default that of the first"
-    )
+    end_hair_color = luigi.Parameter(default="", description="hair colour of the last face; by default the same")
 
     @property
     def file(self) -> Path:
@@ -107,9 +105,8 @@ class InterpolateLatents(OfHairColor):
 
         save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        save.save_png(
-            self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_format_condition(mixtures)
-        )
+        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures)
+        save.save_png(self.file, strip, **about, seed=seed, condition=condition)
 
 
 class SweepHairColors(OfHairColor):

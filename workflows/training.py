@@ -65,9 +65,7 @@ class Training(NamedRun):
         significant=False,
         description="processes that share each batch, each on a GPU of its own if any",
     )
-    sample_every = WholeNumber(
-        default=0, significant=False, description="steps between sheets of samples; 0: the preset's"
-    )
+    sample_every = WholeNumber(default=0, significant=False, description="steps between sheets of samples; 0: preset's")
     save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
     fresh = luigi.BoolParameter(
         default=False, significant=False, description="move an old run of that name aside and start again"

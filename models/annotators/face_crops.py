@@ -45,13 +45,10 @@ class Scenes(NamedTuple):
 class View(NamedTuple):
     """The transform from a scene to a crop."""
 
-    matrix: np.ndarray
-    """(2, 3): a point of the scene -> a point of the crop."""
+    matrix: np.ndarray  # (2, 3): a point of the scene -> a point of the crop
     zoom: float
-    turn: float
-    """Degrees, clockwise."""
-    mirror: int
-    """-1 if it is mirrored, before it is turned; else 1."""
+    turn: float  # degrees, clockwise
+    mirror: int  # -1 if it is mirrored, before it is turned; else 1
 
     def transform(self, faces: np.ndarray) -> np.ndarray:
         """Return (K, 5): the faces in the crop."""

@@ -84,9 +84,8 @@ class FaceDetector:
         loss_heat = focal_loss(output[:, 0], batch["heat"], batch["mask"])
         loss_shape = shape_loss(output[:, 1:], batch["shape"], batch["near"])
         c = self.config
-        set_learning_rate(
-            [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
-        )
+        rate = ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
+        set_learning_rate([self.optimizer], rate)
         update([self.optimizer], loss_heat + loss_shape)
         self.average.update(self.network, i)
         return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}

@@ -153,13 +153,8 @@ def describe(job: Job, config: Config, datasets: Mapping[str, Dataset]) -> dict[
 def _describe_dataset(dataset: Dataset, config: Config) -> dict[str, Any]:
     """Return name, digest and counts; for a conditional model also how many train faces have each label, and none."""
     first = dataset.faces.slice(0, 1).to_pylist()[0]
-    facts = {
-        "name": dataset.folder.name,
-        "digest": dataset.digest,
-        "faces": len(dataset.faces),
-        "size": first["size"],
-        "box_scale": first["box_scale"],
-    }
+    facts = {"name": dataset.folder.name, "digest": dataset.digest, "faces": len(dataset.faces)}
+    facts |= {"size": first["size"], "box_scale": first["box_scale"]}
     labels = getattr(config, "labels", ())
     if not labels:
         return facts
@@ -180,11 +175,8 @@ def differences(saved: dict[str, Any], requested: dict[str, Any]) -> list[str]:
         return rows | {key: value for key, value in settings["config"].items() if key not in SCHEDULE_FIELDS}
 
     before, now = flat(json.loads(json.dumps(saved))), flat(json.loads(json.dumps(requested)))
-    return [
-        f"{key.replace('_', ' ')} {_shorten(before.get(key))}, now {_shorten(now.get(key))}"
-        for key in now
-        if before.get(key) != now[key]
-    ]
+    changed = [(key, before.get(key), now[key]) for key in now if before.get(key) != now[key]]
+    return [f"{key.replace('_', ' ')} {_shorten(old)}, now {_shorten(new)}" for key, old, new in changed]
 
 
 def _shorten(value: object) -> str:

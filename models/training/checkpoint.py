@@ -78,11 +78,8 @@ def load(run: Path, trainer: Trainer) -> tuple[int, dict | None]:
 def _recovery_hint(path: Path) -> str:
     """Return how to go on without this checkpoint."""
     checkpoints = _checkpoints(path.parent)
-    return (
-        f"copy {checkpoints[-1]} to it to go on, or start anew with --fresh"
-        if checkpoints
-        else "start anew with --fresh"
-    )
+    anew = "start anew with --fresh"
+    return f"copy {checkpoints[-1]} to it to go on, or {anew}" if checkpoints else anew
 
 
 def read(path: Path) -> dict:

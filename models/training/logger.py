@@ -63,11 +63,8 @@ class RunLogger:
         rate = (self._step - self._reported_step) / seconds
         if self._bar.disable:
             left = (self._steps - self._step) / rate
-            print(
-                f"{self._run.name}: step {self._step} of {self._steps}, {rate:.2f} steps/s, "
-                f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left",
-                file=sys.stderr,
-            )
+            speed = f"{rate:.2f} steps/s, {rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left"
+            print(f"{self._run.name}: step {self._step} of {self._steps}, {speed}", file=sys.stderr)
         self._bar.set_postfix_str(f"{rate * self._pictures:.1f} images/s", refresh=False)
         self._board.add_scalar("speed/images per second", rate * self._pictures, self._step)
         self._reported, self._reported_step = time.monotonic(), self._step
@@ -118,10 +115,8 @@ def _read(path: Path) -> tuple[list[dict], int]:
             while line := file.readline(MAX_LINE_BYTES):
                 try:
                     record: Any = parse_json(line, {"step": int, "kind": str})
-                    kind, values = (
-                        record["kind"],
-                        {name: record[name] for name in record if name not in ("step", "kind")},
-                    )
+                    kind = record["kind"]
+                    values = {name: record[name] for name in record if name not in ("step", "kind")}
                     is_ours = record["step"] >= 0 and kind in LINE_KINDS and len(values) <= MAX_LINE_NAMES
                     if not is_ours or not all(_is_value(*item) for item in values.items()):
                         raise ValueError("not a line of this program")

@@ -34,10 +34,8 @@ class Corrected(NamedTuple):
     """A manifest with its corrections applied."""
 
     table: pa.Table
-    drops: list[dict]
-    """Rows of FUNNEL."""
-    counts: dict[str, int]
-    """How many of each kind were applied, and how many name an item that is not there."""
+    drops: list[dict]  # rows of FUNNEL
+    counts: dict[str, int]  # how many of each kind were applied, and how many name an item that is not there
 
 
 def file_below(root: Path, name: str) -> Path:

@@ -52,10 +52,8 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, digest_inputs]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
         place = place or publish.adopt(store, name)
-        faces, funnel = (
-            read(place / "manifest.parquet", FACE_KIND.schema),
-            read(place / "funnel.parquet", FUNNEL).to_pylist(),
-        )
+        faces = read(place / "manifest.parquet", FACE_KIND.schema)
+        funnel = read(place / "funnel.parquet", FUNNEL).to_pylist()
         dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
         table, taggers = tagging.tag(
             faces.drop_columns(_OF_HAIR), store, tagger=tagger, folder=folder, jobs=jobs, more_faces=dropped

@@ -163,7 +163,7 @@ def _remake(store: Store, version: Path, names: list[str], removal: Removal, lef
         rest = _remove_rows(old, removal, kind.original_column)
         table, words = _with_items(kind, version, rest), f"none of its {kind.items} is left"
         if len(table):
-            _publish_rest(store.root, kind, version, names, removal, old, table, left)
+            _publish_rest(kind, version, names, removal, old, table, left)
             lost = len(rest) - len(table)
             dropped = f"; {lost:,} are dropped, since their files are missing or damaged" if lost else ""
             near = _near_duplicates(kind, old, table, removal)
@@ -189,16 +189,10 @@ def _has_item(kind: Kind, version: Path, row: dict) -> bool:
 
 
 def _publish_rest(
-    root: Path,
-    kind: Kind,
-    version: Path,
-    names: list[str],
-    removal: Removal,
-    old: pa.Table,
-    table: pa.Table,
-    left: Left,
+    kind: Kind, version: Path, names: list[str], removal: Removal, old: pa.Table, table: pa.Table, left: Left
 ) -> None:
     """Assemble a version of the rows that are left, and let `names` stand for it."""
+    root = version.parents[2]
     funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
     is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
     dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
@@ -225,9 +219,8 @@ def _remaining_drops(kind: Kind, dropped: list[dict], old: pa.Table, removal: Re
     rows = [row for row in old.to_pylist() if row[kind.original_column] in removal.images]
     ids = {kind.provenance(row)[1] for row in rows} | {source_id for _, source_id in removal.posts}
     endings = tuple(f" {source_id}" for source_id in ids)
-    return [
-        row | {"detail": ""} if row["detail"].endswith(endings) else row for row in dropped if not is_of(row, removal)
-    ]
+    rest = [row for row in dropped if not is_of(row, removal)]
+    return [row | {"detail": ""} if row["detail"].endswith(endings) else row for row in rest]
 
 
 def _near_duplicates(kind: Kind, old: pa.Table, rest: pa.Table, removal: Removal) -> str:
@@ -279,10 +272,8 @@ def _remove_rows(table: pa.Table, removal: Removal, original: str) -> pa.Table:
         if group in removal.images:
             renamed[group] = min(image_id, renamed.get(group, image_id))
     groups = [renamed.get(group, group) for group in groups]
-    splits = [
-        split_of(group) if was in renamed else split
-        for group, was, split in zip(groups, table["group"].to_pylist(), table["split"].to_pylist(), strict=True)
-    ]
+    rows = zip(groups, table["group"].to_pylist(), table["split"].to_pylist(), strict=True)
+    splits = [split_of(group) if was in renamed else split for group, was, split in rows]
     for name, values in (("group", groups), ("split", splits)):
         index = table.schema.get_field_index(name)
         field = table.schema.field(name)  # of a recipe that others saved, perhaps a dictionary

@@ -86,14 +86,7 @@ def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
 
 
 def detect(
-    images: pa.Table,
-    store: Store,
-    *,
-    detector: str,
-    sweep: str,
-    min_face: int,
-    folder: Path | None = None,
-    jobs: int = 0,
+    images: pa.Table, store: Store, *, detector: str, sweep: str, min_face: int, folder: Path | None, jobs: int = 0
 ) -> tuple[pa.Table, list[dict]]:
     """Return (the columns of FACES that detection fills, rows of FUNNEL for pictures without a face).
 

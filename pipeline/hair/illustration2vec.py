@@ -184,10 +184,8 @@ class Illustration2Vec:
         # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
         full_precision = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), full_precision:
-            parts = [
-                self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu()
-                for at in range(0, max(1, len(pictures)), BATCH)
-            ]
+            starts = range(0, max(1, len(pictures)), BATCH)
+            parts = [self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu() for at in starts]
             return torch.cat(parts).numpy()
 
     def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:

@@ -89,19 +89,16 @@ class TaggerContext(NamedTuple):
     """The arguments that all taggers share."""
 
     store: Store
-    folder: Path | None
-    """Where assets are looked for first."""
+    folder: Path | None  # where assets are looked for first
     jobs: int
-    more_faces: frozenset[str] = frozenset()
-    """image_ids of faces that were found too, and are not in the table."""
+    more_faces: frozenset[str] = frozenset()  # image_ids of faces that were found too, and are not in the table
 
 
 class Prediction(NamedTuple):
     """A tagger's result for one face."""
 
     scores: Scores
-    tags: list[str]
-    """Other tags that it predicts, spelled as sites do."""
+    tags: list[str]  # other tags that it predicts, spelled as sites do
 
 
 def site_tags(tags: Iterable[str] | None) -> list[str]:
@@ -229,13 +226,7 @@ def version_of(tagger: str, folder: Path | None) -> list:
 
 
 def tag(
-    faces: pa.Table,
-    store: Store,
-    *,
-    tagger: str,
-    folder: Path | None = None,
-    jobs: int = 0,
-    more_faces: Iterable[str] = (),
+    faces: pa.Table, store: Store, *, tagger: str, folder: Path | None, jobs: int = 0, more_faces: Iterable[str] = ()
 ) -> tuple[pa.Table, dict[str, str]]:
     """Return (the faces with the three columns of hair, lines for the card about the taggers).
 

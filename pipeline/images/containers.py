@@ -282,10 +282,8 @@ def _strip_tiff(data: bytes, only_needed: bool = False) -> bytes:
         (count,) = struct.unpack_from(order + count_format, data, at)
         entries_at, entry_bytes = at + struct.calcsize(count_format), struct.calcsize("=" + entry_format)
         count = min(count, (len(data) - entries_at) // entry_bytes)
-        entries = [
-            struct.unpack_from(order + entry_format, data, entries_at + number * entry_bytes)
-            for number in range(min(count, 1 << 16))
-        ]
+        starts = (entries_at + number * entry_bytes for number in range(min(count, 1 << 16)))
+        entries = [struct.unpack_from(order + entry_format, data, start) for start in starts]
     except (struct.error, OverflowError):  # an offset beyond the file, or beyond all files
         return data
     parts: dict[int, bytes] = {}
@@ -310,9 +308,8 @@ def _strip_tiff(data: bytes, only_needed: bool = False) -> bytes:
             parts[tag] = struct.pack(order + entry_format, tag, type_, values, where)
     if len(parts) == len(entries):
         return data
-    table = (
-        struct.pack(order + count_format, len(parts)) + b"".join(parts.values()) + bytes(struct.calcsize(offset_format))
-    )
+    head, end = struct.pack(order + count_format, len(parts)), bytes(struct.calcsize(offset_format))
+    table = head + b"".join(parts.values()) + end
     view = memoryview(data)
     return b"".join([view[:at], table, view[at + len(table) :]])
 

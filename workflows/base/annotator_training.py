@@ -25,9 +25,7 @@ Drawn._visible_in_registry = False  # it is no task by itself
 class DrawnTraining(NamedRun):
     """A training on the CPU: runs/NAME/model.safetensors. Run again, it resumes from its last checkpoint."""
 
-    preset = Choice(
-        ("full", "tiny"), default="full", description="settings: full (the shipped weights), tiny (for tests)"
-    )
+    preset = Choice(("full", "tiny"), default="full", description="settings: full (the shipped weights), tiny (tests)")
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
     seed = WholeNumber(default=0, description="seed of the pictures, the initial weights and the order")
     jobs = WholeNumber(default=0, significant=False, description="processes that draw; 0: one per core")
@@ -35,8 +33,7 @@ class DrawnTraining(NamedRun):
         default=False, significant=False, description="move an old run of that name aside and start again"
     )
 
-    model = ""
-    """Name of the model; `workflows.workers.MODEL` trains it."""
+    model = ""  # name of the model; `workflows.workers.MODEL` trains it
 
     def presets(self) -> dict:
         """Return the training's Config by name."""
@@ -89,11 +86,7 @@ class DrawnTraining(NamedRun):
 
     def run(self) -> None:
         """Do the work."""
-        job = {
-            "run": str(self.run_folder),
-            "settings": self.settings,
-            "fresh": self.fresh,
-            "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
-        }
+        drawn = {name: str(task.folder) for name, task in self.drawn().items()}
+        job = {"run": str(self.run_folder), "settings": self.settings, "fresh": self.fresh, "drawn": drawn}
         train_in_children([f"workflows.workers.{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True

@@ -140,9 +140,8 @@ class OfHairColor(FromRun):
         """Return the hair colours that the run learned; of a run that learned none of them, its tags."""
         from models.sampling import latents
 
-        return latents.learned_colors(self.label_counts) or [
-            label for label, count in self.label_counts.items() if count
-        ]
+        learned = [label for label, count in self.label_counts.items() if count]
+        return latents.learned_colors(self.label_counts) or learned
 
     def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
         """Return what the network takes beside z (N, Z): y (N, T), or nothing."""

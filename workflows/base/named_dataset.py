@@ -28,8 +28,7 @@ class NamedDataset(Stage):
         description="build over a dataset of another source, query or path; the old version is kept",
     )
 
-    kind_name = "faces"
-    """Which of `pipeline.datasets.kinds.KINDS`."""
+    kind_name = "faces"  # which of `pipeline.datasets.kinds.KINDS`
 
     @property
     def dataset_kind(self) -> "Kind":

@@ -72,9 +72,7 @@ def check_run_name(option: str, name: str) -> None:
 class NamedRun(luigi.Task):
     """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
 
-    run_name = luigi.Parameter(
-        default="", description="run: runs/NAME below the data root; by default MODEL-DATASET-PRESET"
-    )
+    run_name = luigi.Parameter(default="", description="runs/NAME below the data root; by default MODEL-DATASET-PRESET")
     data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
 
     _visible_in_registry = False  # it is no task by itself …

@@ -40,8 +40,7 @@ class Stage(luigi.Task):
         0, MAX_JOBS, default=0, significant=False, description="processes; 0: one per core. Changes no result"
     )
 
-    drops = False
-    """Whether it writes a funnel."""
+    drops = False  # whether it writes a funnel
 
     _visible_in_registry = False  # it is no task by itself …
 

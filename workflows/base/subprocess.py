@@ -31,8 +31,7 @@ class _Ended(NamedTuple):
     """How a process of a training ended."""
 
     code: int
-    message: str
-    """One line about its end; empty if it left none."""
+    message: str  # one line about its end; empty if it left none
 
 
 def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
@@ -43,9 +42,7 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     # A process may be interrupted before it can leave the message; one that lost another one is not the cause.
     if any(one.message == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
         raise KeyboardInterrupt
-    failed = sorted(
-        (one for one in ended if one.code), key=lambda one: (one.code == EXIT_PROCESS_LOST, not one.message)
-    )
+    failed = sorted((one for one in ended if one.code), key=lambda e: (e.code == EXIT_PROCESS_LOST, not e.message))
     if failed and failed[0].message:
         raise UserError.of_line(failed[0].message)
     if failed:
@@ -83,14 +80,8 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
 
 
 def _start_child(module: list[str], store: Path, message: Path, rank: int, count: int) -> subprocess.Popen:
-    environment = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": count,
-        "LOCAL_WORLD_SIZE": count,
-        "ANIME_STORE": store,
-        "ANIME_ERRORS": message,
-    }
+    environment: dict[str, object] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    environment |= {"ANIME_STORE": store, "ANIME_ERRORS": message}
     path = import_path.drop_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(

@@ -16,8 +16,7 @@ _HELP = "see python -m workflows TASK --help"
 class UserErrorParameter(luigi.Parameter[T]):
     """A parameter whose parse error is a UserError that names the option."""
 
-    kind = ""
-    """What a value has to be, in words."""
+    kind = ""  # what a value has to be, in words
     _option = "an option"
 
     def __set_name__(self, owner: type, name: str) -> None:
