@@ -26,12 +26,11 @@ from models.training.loop import fit
 from models.zoo import MODELS
 
 MAX_HELD_OUT = 512  # images that samples are compared with while training
-INTERRUPTED = "interrupted"  # the error text of a process that Ctrl-C ended
-EXIT_PROCESS_LOST = 75  # exit code of a process that cannot go on without another one; EX_TEMPFAIL of sysexits.h
 
 
 def run_worker(training: Callable[[], None], run: str) -> int:
-    """Call `training`, and report an error that a user can fix, or an interrupt. Return the exit code."""
+    """Call `training`, and report an error that a user can fix, or an interrupt. Return the exit code:
+    128 + SIGINT after Ctrl-C, EX_TEMPFAIL if it cannot go on without another process."""
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
         training()
@@ -45,7 +44,7 @@ def run_worker(training: Callable[[], None], run: str) -> int:
     except distributed.ProcessLost as error:
         rank, world_size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         found = f"process {rank} of {world_size} lost the others ({error})"
-        return _report_error(f"{run}: {found}; all of them; run it again to go on", code=EXIT_PROCESS_LOST)
+        return _report_error(f"{run}: {found}; all of them; run it again to go on", code=os.EX_TEMPFAIL)
     except (MemoryError, RuntimeError) as error:
         # torch has a class of its own for GPUs; for CPUs there is only the text.
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "not enough memory" not in str(error):
@@ -53,7 +52,7 @@ def run_worker(training: Callable[[], None], run: str) -> int:
         fix = "give a smaller --batch-size or another --preset"
         return _report_error(f"{run}: there was not enough memory; more of it; {fix}")
     except KeyboardInterrupt:
-        return _report_error(INTERRUPTED)
+        return _report_error("interrupted", code=128 + signal.SIGINT)
     return 0
 
 
@@ -62,7 +61,7 @@ def _report_error(text: str, code: int = 1) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending already
     if "ANIME_ERRORS" in os.environ:
         Path(os.environ["ANIME_ERRORS"]).write_text(text, encoding="utf-8")
-    if os.environ.get("RANK", "0") == "0" and code != EXIT_PROCESS_LOST:
+    if os.environ.get("RANK", "0") == "0" and code != os.EX_TEMPFAIL:
         print(text, file=sys.stderr)
     return code
 

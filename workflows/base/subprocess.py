@@ -14,8 +14,6 @@ from typing import IO, NamedTuple
 from pipeline.errors import UserError
 from workflows.cli import import_path, process
 
-INTERRUPTED = "interrupted"  # models.runs.worker.INTERRUPTED
-EXIT_PROCESS_LOST = 75  # models.runs.worker.EXIT_PROCESS_LOST
 GRACE_S = 10  # for the other processes of a training to end by themselves, once one has failed
 POLL_S = 0.1
 # Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
@@ -40,9 +38,9 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     with tempfile.TemporaryDirectory(prefix="training-") as folder:  # others cannot look into it
         ended = _run_children(module, Path(folder), count)
     # A process may be interrupted before it can leave the message; one that lost another one is not the cause.
-    if any(one.message == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
+    if any(one.code in (128 + signal.SIGINT, -signal.SIGINT) for one in ended):
         raise KeyboardInterrupt
-    failed = sorted((one for one in ended if one.code), key=lambda e: (e.code == EXIT_PROCESS_LOST, not e.message))
+    failed = sorted((one for one in ended if one.code), key=lambda e: (e.code == os.EX_TEMPFAIL, not e.message))
     if failed and failed[0].message:
         raise UserError.of_line(failed[0].message)
     if failed:
@@ -74,7 +72,7 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
             child.wait()
             with contextlib.suppress(BrokenPipeError):
                 _stdin(child).close()
-    codes = [EXIT_PROCESS_LOST if child in waiting else child.returncode for child in children]
+    codes = [os.EX_TEMPFAIL if child in waiting else child.returncode for child in children]
     texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in messages]
     return list(map(_Ended, codes, texts))
 
