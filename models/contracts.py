@@ -88,8 +88,7 @@ class Generator(Protocol):
     It may have `labels: tuple[str, ...]`, and `normal: bool`: whether z is of N(0, 1), which can be truncated."""
 
     latent: int
-    middle: float
-    """The grey level, 0 to 255, that the network's 0 stands for; its -1 is black."""
+    middle: float  # the grey level, 0 to 255, that the network's 0 stands for; its -1 is black
 
     def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
         """Return latents (count, Z) on the network's device, drawn from `rng` if one is given."""

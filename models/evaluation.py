@@ -82,11 +82,8 @@ def measure_distances(
         if number == 0:
             near, rows = metrics.nearest_neighbors(of_fake[:SAMPLES_SHOWN], of_real, min(NEIGHBORS_SHOWN, len(real)))
             others = metrics.nearest_neighbors(extract_features(held_out, extractor, device), of_real, 1)[0]
-            measured["nearest"] = {
-                "network": name,
-                "samples": float(near[:, 0].median()),
-                "held_out": float(others.median()),
-            }
+            near_samples, near_held_out = float(near[:, 0].median()), float(others.median())
+            measured["nearest"] = {"network": name, "samples": near_samples, "held_out": near_held_out}
     beside = np.concatenate([[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)])
     return measured, grid(beside, columns=2 * (1 + rows.shape[1]))
 
@@ -132,9 +129,8 @@ def save_confusion_matrix(path: Path, colors: list[str], counts: np.ndarray, abo
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         if share:
-            axes.text(
-                column, row, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > 0.6 else "black"
-            )
+            color = "white" if share > 0.6 else "black"
+            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color)
     axes.set_xticks(range(len(HAIR_COLORS) + 1), [*HAIR_COLORS, "none"], rotation=45)
     axes.set_yticks(range(len(colors)), colors)
     axes.set(xlabel="named by the tagger", ylabel="asked for", title="hair colours, % of those asked for")

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,6 @@ def check_regular(path: Path) -> None:
     """Raise FileNotFoundError if `path` is missing, ValueError if it is a folder, a pipe or a device."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
-
-
-def discard(path: Path) -> None:
-    """Remove a file, a link or a folder, if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -54,9 +54,8 @@ def _pyramid(pictures: torch.Tensor) -> list[torch.Tensor]:
 def _project(patches: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
     """Return the patches' projections (N, DIRECTIONS), each column sorted."""
     rng = torch.Generator().manual_seed(1)
-    directions = F.normalize(
-        torch.randn(3 * PATCH_PX * PATCH_PX, DIRECTIONS, generator=rng, dtype=torch.float32), dim=0
-    )
+    weights = torch.randn(3 * PATCH_PX * PATCH_PX, DIRECTIONS, generator=rng, dtype=torch.float32)
+    directions = F.normalize(weights, dim=0)
     return (((patches - mean) / std).flatten(1) @ directions.to(patches.device)).sort(dim=0).values
 
 
@@ -64,10 +63,8 @@ def _sample_patches(level: torch.Tensor) -> torch.Tensor:
     """Return (N · PATCHES_PER_IMAGE, PATCH_PX, PATCH_PX, 3) at random places, the same for every set."""
     rng = torch.Generator().manual_seed(0)
     count, _, height, width = level.shape
-    y = (
-        torch.randint(height - PATCH_PX + 1, (count, PATCHES_PER_IMAGE, 1, 1), generator=rng)
-        + torch.arange(PATCH_PX)[:, None]
-    )
+    first = torch.randint(height - PATCH_PX + 1, (count, PATCHES_PER_IMAGE, 1, 1), generator=rng)
+    y = first + torch.arange(PATCH_PX)[:, None]
     x = torch.randint(width - PATCH_PX + 1, (count, PATCHES_PER_IMAGE, 1, 1), generator=rng) + torch.arange(PATCH_PX)
     rows, y, x = (index.to(level.device) for index in (torch.arange(count)[:, None, None, None], y, x))
     return level.permute(0, 2, 3, 1)[rows, y, x].flatten(0, 1)
@@ -95,11 +92,8 @@ def distances(real: torch.Tensor, fake: torch.Tensor, name: str) -> dict[str, fl
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of the subsets: equal features give equal numbers
         mean, std = kid.compute()
-    return {
-        f"fid_{name}": float(fid.compute()) if count >= MIN_FID_IMAGES else None,
-        f"kid_{name}": float(mean),
-        f"kid_{name}_std": float(std),
-    }
+    exact = float(fid.compute()) if count >= MIN_FID_IMAGES else None
+    return {f"fid_{name}": exact, f"kid_{name}": float(mean), f"kid_{name}_std": float(std)}
 
 
 def nearest_neighbors(some: torch.Tensor, others: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

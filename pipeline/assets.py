@@ -16,7 +16,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from pipeline.errors import UserError
-from pipeline.store import remove
+from pipeline.store import remove, replace_file
 
 CLIENT_TIMEOUT_S = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
@@ -34,11 +34,11 @@ class Url:
 
     def get(self, max_bytes: int) -> bytes:
         """Return the file's bytes. Raise Unavailable, also if it has more than `max_bytes`."""
-        from pipeline.web import http as web  # slow to import, and rarely needed
+        from pipeline.web import http  # slow to import, and rarely needed
 
         try:
-            return web.get(self.url, max_bytes=max_bytes)
-        except web.WebError as error:
+            return http.get(self.url, max_bytes=max_bytes)
+        except http.WebError as error:
             raise Unavailable(str(error)) from error
 
 
@@ -153,12 +153,10 @@ def find_all(*names: str, folder: Path | None = None) -> list[Path]:
     """Return the path of each file. Raise UserError if some are missing: where to get them, and where to put them."""
     found = {name: find(name, folder) for name in names}
     if missing := [name for name, path in found.items() if path is None]:
-        raise UserError(
-            " and ".join(missing),
-            "not in " + " nor ".join(str(place) for place in _own_places(folder)),
-            " and ".join(f"{USER_SUPPLIED[name].url} ({USER_SUPPLIED[name].license})" for name in missing),
-            f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names",
-        )
+        problem = "not in " + " nor ".join(str(place) for place in _own_places(folder))
+        expected = " and ".join(f"{USER_SUPPLIED[name].url} ({USER_SUPPLIED[name].license})" for name in missing)
+        cure = f"download what is missing and put it into {cache_folder()}, or into a folder that ANIME_ASSETS names"
+        raise UserError(" and ".join(missing), problem, expected, cure)
     return [path for path in found.values() if path]
 
 
@@ -206,12 +204,8 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         _keep(cached, data)
         logger.info("fetched %s (%s) into %s", name, asset.license, cached.parent)
         return cached
-    raise UserError(
-        name,
-        "not to be had: " + " | ".join(answers),
-        f"a file of sha256 {asset.sha256}",
-        f"put it into {cached.parent}, or into a folder that ANIME_ASSETS names",
-    )
+    cure = f"put it into {cached.parent}, or into a folder that ANIME_ASSETS names"
+    raise UserError(name, "not to be had: " + " | ".join(answers), f"a file of sha256 {asset.sha256}", cure)
 
 
 def _verify(asset: Asset, data: bytes) -> None:
@@ -225,18 +219,12 @@ def _keep(path: Path, data: bytes) -> None:
     """Write the file atomically; two processes at once write the same bytes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data)
         if not path.is_file():
             remove(path)
-        os.replace(file.name, path)
+        replace_file(path, data, scratch=path.parent)
     except OSError as error:
-        raise UserError(
-            path,
-            error.strerror or str(error),
-            "a writable cache folder",
-            "correct it, or set XDG_CACHE_HOME to one that is",
-        ) from error
+        cure = "correct it, or set XDG_CACHE_HOME to one that is"
+        raise UserError(path, error.strerror or str(error), "a writable cache folder", cure) from error
 
 
 @contextlib.contextmanager

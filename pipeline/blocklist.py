@@ -54,8 +54,7 @@ class HasProvenance(Protocol):
 class BlockList:
     """The rules of a block list: each filled cell is one."""
 
-    cells: frozenset[tuple[str, str]] = frozenset()
-    """(one of KINDS, the value in its plain form)"""
+    cells: frozenset[tuple[str, str]] = frozenset()  # (one of KINDS, the value in its plain form)
 
     def __bool__(self) -> bool:
         return bool(self.cells)
@@ -83,9 +82,8 @@ class BlockList:
             return None
         if any(("artist", name) in self.cells for name in artist_names(picture.artist, picture.tags)):
             return "artist"
-        urls = [
-            comparable_url(url) for url in (picture.page_url, picture.file_url, *getattr(picture, "instead", ())) if url
-        ]
+        places = (picture.page_url, picture.file_url, *getattr(picture, "instead", ()))
+        urls = [comparable_url(url) for url in places if url]
         if any(("domain", domain) in self.cells for url in urls for domain in _parent_domains(url)):
             return "domain"
         return "url_prefix" if self._prefixes and any(url.startswith(self._prefixes) for url in urls) else None

@@ -1,4 +1,10 @@
-"""The one exception class for errors that a user can fix."""
+"""Errors that a user can fix: their exception class, and which of the operating system's they are."""
+
+import errno
+
+DISK_ERRORS = {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP}
+DISK_ERRORS |= {errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS, errno.EXDEV}
+"""Errors of the disk or of what lies there, rather than of the program."""
 
 
 class UserError(Exception):

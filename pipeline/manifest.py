@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline import parquet_footer
+from pipeline.errors import DISK_ERRORS as DISK_ERRORS  # for models, which import nothing else of this package
 from pipeline.errors import UserError
-from pipeline.markup import code as code  # for the cards of models, which import nothing else of this package
+from pipeline.markup import code as code
 from pipeline.markup import inert as inert
 from pipeline.markup import table_rows as table_rows
+from pipeline.store import remove as remove
 from pipeline.store import sha256_of as sha256_of
-from pipeline.stored import check as check  # for models, too
+from pipeline.stored import check as check
 from pipeline.stored import parse_json as parse_json
 from pipeline.stored import read_json as read_json
 
@@ -151,10 +153,11 @@ ITEM_FOLDERS = {"face_id": "faces", "clip_id": "clips", "image_id": "images"}
 
 
 def with_columns(table: pa.Table, **columns: list) -> pa.Table:
-    """Return the table with some of FACES' columns appended."""
+    """Return the table with some of FACES' columns, each in the place of one of that name or else appended."""
     for name, values in columns.items():
-        field = FACES.field(name)
-        table = table.append_column(field, pa.array(values, field.type))
+        field, index = FACES.field(name), table.schema.get_field_index(name)
+        array = pa.array(values, field.type)
+        table = table.append_column(field, array) if index < 0 else table.set_column(index, field, array)
     return table
 
 
@@ -195,11 +198,10 @@ def read(path: Path, schema: pa.Schema, *, cure: str = "build the dataset again"
     try:
         names = schema_of(path).names
         if missing := required_columns(schema).difference(names):
-            raise ManifestError(
-                path, f"lacks the columns {', '.join(sorted(missing))}", "the columns of README.md", cure
-            )
-        held = pa.schema([field for field in schema if field.name in names])
-        table = conform(pa.Table.from_batches(batches(path, schema), held), schema).combine_chunks()
+            expected = "the columns of README.md"
+            raise ManifestError(path, f"lacks the columns {', '.join(sorted(missing))}", expected, cure)
+        file_schema = pa.schema([field for field in schema if field.name in names])
+        table = conform(pa.Table.from_batches(batches(path, schema), file_schema), schema).combine_chunks()
     except FileNotFoundError:
         raise ManifestError(path, "there is no such file", "a Parquet manifest", "build the dataset first") from None
     except ValueError as error:
@@ -275,20 +277,20 @@ def _footer(path: Path) -> bytes:
 
 def _batches(path: Path, schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
     with _open_parquet(path) as file:
-        metadata, held = file.metadata, file.schema_arrow
-        count = Counter(held.names)
+        metadata, file_schema = file.metadata, file.schema_arrow
+        count = Counter(file_schema.names)
         if len(file.schema) > MAX_COLUMNS or metadata.num_row_groups > MAX_ROW_GROUPS:
             raise ValueError(f"{len(file.schema):,} columns in {metadata.num_row_groups:,} row groups")
-        schema = (
-            _without_string_views(held)
-            if schema is None
-            else pa.schema([field for field in schema if field.name in count])
-        )
+        if schema is None:
+            schema = _without_string_views(file_schema)
+        else:
+            schema = pa.schema([field for field in schema if field.name in count])
         for field in schema:
             if count[field.name] > 1:
                 raise ValueError(f"the column {field.name[:40]} comes twice")
-            if not _is_of_kind(held.field(field.name).type, field.type):
-                raise ValueError(f"{field.name[:40]} is {str(held.field(field.name).type)[:40]}, not {field.type}")
+            if not _is_of_kind(file_schema.field(field.name).type, field.type):
+                type_ = str(file_schema.field(field.name).type)
+                raise ValueError(f"{field.name[:40]} is {type_[:40]}, not {field.type}")
         leaves = [file.schema.column(index) for index in range(len(file.schema))]
     budget = MAX_UNPACKED_BYTES + MAX_UNPACKED_RATIO * path.stat().st_size
     wanted = {*schema.names}
@@ -368,11 +370,6 @@ def is_within(path: Path, folder: Path) -> bool:
     return f"{os.path.realpath(path)}{os.sep}".startswith(f"{os.path.realpath(folder)}{os.sep}")
 
 
-def load_crop(folder: Path, path: str, size: int) -> Image.Image:
-    """Return the crop at `path` of the dataset in `folder`: RGB, `size` × `size`. Raise ManifestError as `load_png`."""
-    return load_png(folder, path, size, size)
-
-
 def load_png(folder: Path, path: str, width: int, height: int) -> Image.Image:
     """Return the picture at `path` of the dataset in `folder`: RGB, `width` × `height`. Raise ManifestError unless it
     is a PNG of that mode and size within the folder; nothing else is decoded."""
@@ -436,6 +433,3 @@ def check_rows(table: pa.Table, where: Path) -> None:
     crossing = len(pairs) - pc.count_distinct(pairs["group"]).as_py()
     if crossing:
         raise ManifestError(where, f"{crossing} groups lie in more than one split", "each group in one split", cure)
-
-
-check_faces = check_rows  # the name by which models/data/dataset.py imports it

@@ -66,12 +66,8 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
         for results in parallel(return_as="generator_unordered")(delayed(_run)(function, chunk) for chunk in chunks):
             yield from results
     except BrokenProcessPool as error:
-        raise UserError(
-            "--jobs",
-            "a worker process died, most likely for want of memory",
-            "enough memory for each",
-            "use fewer jobs",
-        ) from error
+        found = "a worker process died, most likely for want of memory"
+        raise UserError("--jobs", found, "enough memory for each", "use fewer jobs") from error
 
 
 def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
@@ -81,9 +77,8 @@ def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
     try:
         results = [function(item) for item in chunk]
     except MemoryError as error:
-        raise UserError(
-            "--jobs", "there was not enough memory for a picture", "more of it", "use fewer jobs"
-        ) from error
+        cure = "use fewer jobs"
+        raise UserError("--jobs", "there was not enough memory for a picture", "more of it", cure) from error
     _release_memory()
     return results
 
@@ -216,7 +211,6 @@ class _Keyed:
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether an item failed for want of memory: libraries raise different errors for it."""
     is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
-    is_other = isinstance(error, (OSError, RuntimeError)) and any(
-        words in str(error) for words in _OUT_OF_MEMORY_MESSAGES
-    )
+    is_message = any(words in str(error) for words in _OUT_OF_MEMORY_MESSAGES)
+    is_other = isinstance(error, (OSError, RuntimeError)) and is_message
     return isinstance(error, MemoryError) or is_cv2 or is_other

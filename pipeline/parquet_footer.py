@@ -24,12 +24,9 @@ class Chunk(NamedTuple):
 
     path: str
     values: int
-    unpacked: int
-    """Bytes."""
-    start: int
-    """Byte of the file at which its pages begin."""
-    length: int
-    """Bytes of its pages, as they are packed."""
+    unpacked: int  # bytes
+    start: int  # byte of the file at which its pages begin
+    length: int  # bytes of its pages, as they are packed
 
 
 def chunks(footer: bytes) -> Iterator[Chunk]:

@@ -35,8 +35,7 @@ class Store:
     """A data root. Small and picklable, as workers get a copy."""
 
     root: Path
-    digest: str = ""
-    """Digest of what is being made; it names the scratch folder."""
+    digest: str = ""  # digest of what is being made; it names the scratch folder
 
     @property
     def work(self) -> Path:

@@ -17,10 +17,8 @@ def absolute_url(url: object, base: str = "") -> str | None:
         parts = urlsplit(urljoin(base, text))
         host, port = parts.hostname or "", parts.port
         host = host if host.isascii() else host.encode("idna").decode()
-        path, query = (
-            quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", part), safe="!$%&'()*+,/:;=?@[]~")
-            for part in (parts.path or "/", parts.query)
-        )
+        parts_escaped = (re.sub("%(?![0-9A-Fa-f]{2})", "%25", part) for part in (parts.path or "/", parts.query))
+        path, query = (quote(part, safe="!$%&'()*+,/:;=?@[]~") for part in parts_escaped)
     except ValueError:  # each of these raises it, or a kind of it
         return None
     if parts.scheme not in ("http", "https") or "@" in parts.netloc or not re.fullmatch("[a-z0-9._:-]+", host):

@@ -11,15 +11,15 @@ class DrawScenes(Drawn):
 
     def digest_inputs(self) -> list:
         """Return what the pictures depend on, as JSON values."""
-        from pipeline.training_data import detector_scenes as face_scenes
+        from pipeline.training_data import detector_scenes
 
-        return [face_scenes.VERSION, face_scenes.SIZE, self.seed, self.count]
+        return [detector_scenes.VERSION, detector_scenes.SIZE, self.seed, self.count]
 
     def make(self, out: Path) -> None:
         """Draw the pictures into the empty folder `out`."""
-        from pipeline.training_data import detector_scenes as face_scenes
+        from pipeline.training_data import detector_scenes
 
-        face_scenes.draw_all(self.seed, self.count, out, jobs=self.jobs)
+        detector_scenes.draw_all(self.seed, self.count, out, jobs=self.jobs)
 
 
 class TrainFaceDetector(DrawnTraining):
@@ -46,13 +46,13 @@ class DrawHair(Drawn):
 
     def digest_inputs(self) -> list:
         """Return what the pictures depend on, as JSON values."""
-        from pipeline.training_data import hair_patches as hair_patches
+        from pipeline.training_data import hair_patches
 
         return [hair_patches.VERSION, self.style, self.seed, self.count]
 
     def make(self, out: Path) -> None:
         """Draw the pictures into the empty folder `out`."""
-        from pipeline.training_data import hair_patches as hair_patches
+        from pipeline.training_data import hair_patches
 
         hair_patches.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
 
@@ -71,7 +71,5 @@ class TrainHairTagger(DrawnTraining):
     def drawn(self) -> dict[str, Drawn]:
         """Return the tasks that draw the training set, by role."""
         same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
-        return {
-            "learned": DrawHair(count=self.config.patches, **same),
-            "held_out": DrawHair(count=self.config.held_out, style="icon", **same),
-        }
+        held_out = DrawHair(count=self.config.held_out, style="icon", **same)
+        return {"learned": DrawHair(count=self.config.patches, **same), "held_out": held_out}

@@ -19,17 +19,12 @@ class LearnAttributes(OfHairColor):
 
     They are written to runs/NAME/attributes.json."""
 
-    samples = WholeNumber(default=4000, description="number of samples that are labelled, 2000 or more")
+    samples = WholeNumber(MIN_SAMPLES, default=4000, description="number of samples that are labelled, 2000 or more")
     seed = WholeNumber(default=0, description="seed of the samples")
 
     def digest_inputs(self) -> dict[str, object]:
         """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, self.samples >= MIN_SAMPLES, "samples", f"{MIN_SAMPLES} or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
 
     @property
     def file(self) -> Path:
@@ -39,19 +34,15 @@ class LearnAttributes(OfHairColor):
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""
         from models.sampling import attributes, save
-        from pipeline.hair import tagging as hair
+        from pipeline.hair import tagging
 
         if self.label_counts:
-            raise UserError(
-                self.run_folder,
-                "is conditioned on hair colour, so z does not encode it",
-                "a run of TrainDCGAN",
-                "see SweepHairColors, or give another --run",
-            )
+            found = "is conditioned on hair colour, so z does not encode it"
+            raise UserError(self.run_folder, found, "a run of TrainDCGAN", "see SweepHairColors, or give another --run")
         box_scale = self.settings["dataset"]["box_scale"]
 
         def label(pictures) -> list[set[str]]:
-            names = hair.names(pictures, box_scale)
+            names = tagging.names(pictures, box_scale)
             return [{f"{name}_hair"} if name else set() for name in names]
 
         vectors, counts = attributes.attribute_vectors(network, label, samples=self.samples, seed=self.seed)
@@ -62,38 +53,30 @@ class LearnAttributes(OfHairColor):
 class ApplyAttributes(FromRun):
     """Faces with an attribute added step by step: a row per face, strongest on the right."""
 
-    attribute = luigi.Parameter(
-        description="attribute of attributes.json, such as blue_hair, or several with commas between"
-    )
+    attribute = luigi.Parameter(description="attribute of attributes.json, such as blue_hair, or several with commas")
     strength = Number(
+        -10,
+        10,
         default=0.5,
         description="s in z = noise·z0 + s·v, v the attribute's vector; the article uses 0.5, small runs up to 3",
     )
-    noise = Number(default=1.0, description="factor of z0, 0 to 1: the article's noise slider")
-    count = WholeNumber(default=8, description="number of faces")
+    noise = Number(0, 1, default=1.0, description="factor of z0, 0 to 1: the article's noise slider")
+    count = WholeNumber(1, 100, default=8, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
 
     def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(
-            self,
-            re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute) is not None,
-            "attribute",
-            "names such as blue_hair",
-        )
-        require(self, -10 <= self.strength <= 10, "strength", "-10 to 10")
-        require(self, 0 <= self.noise <= 1, "noise", "0 to 1")
-        require(self, 1 <= self.count <= 100, "count", "1 to 100")
-        require(self, self.seed >= 0, "seed", "0 or more")
+        """Raise UserError if a parameter is wrong, before anything runs."""
+        is_list = bool(re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute))
+        require(self, is_list, "attribute", "names such as blue_hair")
 
     @property
     def learned(self) -> LearnAttributes:
         """Return the task with the parameters that attributes.json was made with; the defaults if there is none."""
         from models.sampling import save
 
-        held = save.read_provenance(self.run_folder / "attributes.json")
+        saved = save.read_provenance(self.run_folder / "attributes.json")
         minimum = {"samples": MIN_SAMPLES, "seed": 0}
-        parameters = {key: held[key] for key in minimum if type(held.get(key)) is int and held[key] >= minimum[key]}
+        parameters = {key: saved[key] for key in minimum if type(saved.get(key)) is int and saved[key] >= minimum[key]}
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **parameters)
 
     def requires(self) -> LearnAttributes:
@@ -114,26 +97,20 @@ class ApplyAttributes(FromRun):
         """Write the file, and the pictures beside it."""
         import torch
 
-        from models.sampling import attributes, save
-        from models.sampling import latents as latent
+        from models.sampling import attributes, latents, save
         from models.sampling.images import generate_images, grid
 
         known = attributes.read_vectors(self.learned.file, network.latent)
-        asked = self.attribute.split(",")
-        for name in asked:
+        names = self.attribute.split(",")
+        for name in names:
             if name not in known:
                 there = " ".join(known) or "none: too few samples had one"
-                raise UserError(
-                    f"--attribute {name}", "no vector was learned for it", f"one of: {there}", "give another"
-                )
-        noise = latent.sample_latents(network, list(range(self.seed, self.seed + self.count)))
+                cure = "give another"
+                raise UserError(f"--attribute {name}", "no vector was learned for it", f"one of: {there}", cure)
+        noise = latents.sample_latents(network, list(range(self.seed, self.seed + self.count)))
         amounts = torch.linspace(0, self.strength, 6).tolist()
-        columns = [
-            attributes.apply_attributes(
-                noise, [(torch.tensor(known[name]), amount) for name in asked], strength=self.noise
-            )
-            for amount in amounts
-        ]
+        moves = [[(torch.tensor(known[name]), amount) for name in names] for amount in amounts]
+        columns = [attributes.apply_attributes(noise, each, strength=self.noise) for each in moves]
         pictures = generate_images(network, torch.stack(columns, dim=1).flatten(0, 1))
         about |= {"seed": self.seed, "condition": f"{self.attribute} 0 to {self.strength}"}
         save.save_png(self.file, grid(pictures, len(amounts)), **about)

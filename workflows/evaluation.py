@@ -17,17 +17,17 @@ class EvaluateGAN(OfHairColor):
 
     They are written to runs/NAME/evaluation.json, with pictures in runs/NAME/generated/."""
 
-    dataset = luigi.Parameter(
-        default="", description="dataset whose train split is the reference; by default the run's own"
-    )
+    dataset = luigi.Parameter(default="", description="dataset whose train split is the reference; else the run's own")
     samples = WholeNumber(
-        default=0, description="number of samples, 16 or more; 0: as many as the reference, at most 10000"
+        16,
+        default=0,
+        # models.evaluation.MIN_SAMPLES
+        or_zero=True,
+        description="number of samples, 16 or more; 0: as many as the reference, at most 10000",
     )
     seed = WholeNumber(default=0, description="seed of the samples")
     inception = OptionalFilePath(
-        default=None,
-        significant=False,
-        description="file inception-2015-12-05.pt, to compute FID and KID by Inception too",
+        default=None, significant=False, description="inception-2015-12-05.pt, to compute FID and KID by Inception too"
     )
     device = luigi.Parameter(
         default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
@@ -35,15 +35,6 @@ class EvaluateGAN(OfHairColor):
 
     def check(self) -> None:
         """Raise UserError if a parameter is out of range: before anything runs."""
-        from models import evaluation as evaluate
-
-        require(
-            self,
-            self.samples == 0 or self.samples >= evaluate.MIN_SAMPLES,
-            "samples",
-            f"0, or {evaluate.MIN_SAMPLES} or more",
-        )
-        require(self, self.seed >= 0, "seed", "0 or more")
         require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
     @property
@@ -53,11 +44,8 @@ class EvaluateGAN(OfHairColor):
 
     def digest_inputs(self) -> dict[str, object]:
         """Return what the result depends on and its name lacks, as JSON values."""
-        return super().digest_inputs() | {
-            "seed": self.seed,
-            "asked_samples": self.samples,
-            "reference_digest": self.reference.digest,
-        }
+        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest}
+        return super().digest_inputs() | own
 
     def complete(self) -> bool:
         """Return whether the output is of these settings."""
@@ -67,38 +55,32 @@ class EvaluateGAN(OfHairColor):
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file, and the pictures beside it."""
-        from models import evaluation as evaluate
+        from models import evaluation
         from models.runs import settings
-        from models.sampling import latents as latent
-        from models.sampling import save
-        from pipeline.hair import tagging as hair
+        from models.sampling import latents, save
+        from pipeline.hair import tagging
 
         device = settings.resolve_device(self.device)
         extractors, size = self.extractors(), self.settings["config"]["size"]
         real = self.reference.pixels("train", size)
-        if len(real) < evaluate.MIN_SAMPLES:
-            raise UserError(
-                self.reference.folder,
-                f"{len(real)} faces in the train split",
-                f"{evaluate.MIN_SAMPLES} or more",
-                "give another --dataset",
-            )
+        if len(real) < evaluation.MIN_SAMPLES:
+            found = f"{len(real)} faces in the train split"
+            raise UserError(self.reference.folder, found, f"{evaluation.MIN_SAMPLES} or more", "give another --dataset")
         splits = (self.reference.pixels(split, size) for split in ("val", "test", "train"))
-        held_out = next(pixels for pixels in splits if len(pixels))[: evaluate.MAX_HELD_OUT]
+        held_out = next(pixels for pixels in splits if len(pixels))[: evaluation.MAX_HELD_OUT]
         network = network.to(device)
-        count = self.samples or min(evaluate.MAX_SAMPLES, len(real))
-        fake = evaluate.generate_samples(network, count, self.conditions_to_ask(network), self.seed)
-        measures, neighbours = evaluate.measure_distances(fake, real, held_out, extractors, device)
+        count = self.samples or min(evaluation.MAX_SAMPLES, len(real))
+        fake = evaluation.generate_samples(network, count, self.conditions_to_ask(network), self.seed)
+        measures, neighbours = evaluation.measure_distances(fake, real, held_out, extractors, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
         save.save_png(generated / "neighbours.png", neighbours, **about)
-        if colors := latent.learned_colors(self.label_counts):
+        if colors := latents.learned_colors(self.label_counts):
             box_scale = self.settings["dataset"]["box_scale"]
-            rates, counts = evaluate.hair_accuracy(
-                evaluate.color_generator(network, self.seed), colors, lambda pictures: hair.names(pictures, box_scale)
-            )
+            generate = evaluation.color_generator(network, self.seed)
+            rates, counts = evaluation.hair_accuracy(generate, colors, lambda crops: tagging.names(crops, box_scale))
             measures |= rates
-            evaluate.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
+            evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
         save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
 
     def conditions_to_ask(self, network: Any) -> Any:
@@ -111,12 +93,9 @@ class EvaluateGAN(OfHairColor):
         found *= [self.label_counts[label] > 0 for label in network.labels]
         found = found[found.any(1)]
         if not len(found):
-            raise UserError(
-                self.reference.folder,
-                "no face has a label that the run learned",
-                " ".join(label for label, count in self.label_counts.items() if count),
-                "give another --dataset",
-            )
+            expected = " ".join(label for label, count in self.label_counts.items() if count)
+            cure = "give another --dataset"
+            raise UserError(self.reference.folder, "no face has a label that the run learned", expected, cure)
         return found
 
     @functools.cached_property
@@ -124,24 +103,20 @@ class EvaluateGAN(OfHairColor):
         """Return the dataset of --dataset, or the one that the run was trained on. Raise UserError."""
         from models.data.dataset import Dataset as Faces
 
-        held = self.settings["dataset"]
-        name = self.dataset or held["name"]
+        trained_on = self.settings["dataset"]
+        name = self.dataset or trained_on["name"]
         wanted = Dataset(name=name, data_root=self.data_root)
         wanted.check()
         faces = Faces(Path(wanted.output().path).parent, self.data_root / "cache")
-        if not self.dataset and faces.digest != held["digest"]:
-            raise UserError(
-                wanted.output().path,
-                "was built again since the run was trained",
-                "the faces it was trained on",
-                f"give --dataset {name} to use the new ones",
-            )
+        if not self.dataset and faces.digest != trained_on["digest"]:
+            expected, cure = "the faces it was trained on", f"give --dataset {name} to use the new ones"
+            raise UserError(wanted.output().path, "was built again since the run was trained", expected, cure)
         return faces
 
     def extractors(self) -> dict:
         """Return the feature extractors of FID and KID by name."""
-        from models import evaluation as evaluate
+        from models import evaluation
         from pipeline import assets
 
-        found = {"vgg16": evaluate.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
-        return found | ({"inception": evaluate.inception_extractor(self.inception)} if self.inception else {})
+        found = {"vgg16": evaluation.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
+        return found | ({"inception": evaluation.inception_extractor(self.inception)} if self.inception else {})

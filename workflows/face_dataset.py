@@ -19,6 +19,8 @@ from workflows.cli.parameters import Choice, Number, OptionalFilePath, WholeNumb
 
 logger = logging.getLogger("luigi-interface")
 
+MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
+
 
 def assets_folder() -> Path | None:
     """Return the folder that luigi.cfg says to search for assets first; None if it names none."""
@@ -56,8 +58,6 @@ class ScrapeImages(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        require(self, self.limit >= 0, "limit", "0 or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
         from pipeline.sources import SOURCES
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
@@ -98,16 +98,14 @@ class ScrapeImages(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.images import collect
 
-        from pipeline.images import collect as images
-
-        held = [self.blocked.digest] if self.blocked else []
-        return [images.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *held]
+        blocks = [self.blocked.digest] if self.blocked else []
+        return [collect.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.images import collect as images
+        from pipeline.images import collect
 
         limit = self.limit or self.source_row.default_limit
         if self.harvest:
@@ -117,15 +115,12 @@ class ScrapeImages(Stage):
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
             posts = self.source_row.posts(self._request, self.snapshot)
-        table, drops = images.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
+        table, drops = collect.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
             shortfall = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
-            raise UserError(
-                self.path or self.query or self.source,
-                f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}",
-                "pictures",
-                "give another --query" if self.harvest else "give other files",
-            )
+            found = f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}"
+            cure = "give another --query" if self.harvest else "give other files"
+            raise UserError(self.path or self.query or self.source, found, "pictures", cure)
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
@@ -149,23 +144,16 @@ class DetectFaces(Stage):
         default="fast",
         description="off: upright faces; fast: also tilted and tightly cropped ones; full: at any angle",
     )
-    min_face = WholeNumber(default=48, description="side of the smallest face to keep, px of the original")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
-        super().check()
-        require(self, 12 <= self.min_face <= 4096, "min_face", "12 to 4096 px")
+    min_face = WholeNumber(12, 4096, "px", default=48, description="side of the smallest face to keep, px of original")
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.faces import detect
 
         table, drops = detect.detect(
@@ -186,27 +174,18 @@ class CropFaces(Stage):
 
     drops = True
 
-    size = WholeNumber(default=128, description="side of a crop, px")
-    box_scale = Number(default=1.5, description="side of the crop in the original, in sides of the face's box")
-    rotation = Number(default=0.0, description="tilt of the faces in the crops, degrees clockwise")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
-        super().check()
-        require(self, 8 <= self.size <= 4096, "size", "8 to 4096 px")
-        require(self, 0.25 <= self.box_scale <= 8, "box_scale", "0.25 to 8")
-        require(self, -360 <= self.rotation <= 360, "rotation", "-360 to 360 degrees")
+    size = WholeNumber(8, 4096, "px", default=128, description="side of a crop, px")
+    box_scale = Number(0.25, 8, default=1.5, description="side of the crop in the original, in sides of the face's box")
+    rotation = Number(-360, 360, "degrees", default=0.0, description="tilt of the faces in crops, degrees clockwise")
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.faces import crop
 
-        from pipeline.faces import crop as faces
-
-        return [faces.CROP_VERSION, self.size, self.box_scale, self.rotation]
+        return [crop.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
     def is_whole(self) -> bool:
         """Return whether all crops or originals are as they were made."""
-
         from pipeline.store import has_sha256
 
         crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
@@ -214,20 +193,16 @@ class CropFaces(Stage):
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.datasets.assemble import link_all
-        from pipeline.faces import crop as faces
+        from pipeline.faces import crop
 
-        table, drops = faces.cut(
-            self.requires().table("faces"),
-            self.store,
-            size=self.size,
-            box_scale=self.box_scale,
-            rotation=self.rotation,
-            jobs=self.jobs,
-        )
+        cut: dict[str, Any] = {"size": self.size, "box_scale": self.box_scale, "rotation": self.rotation}
+        table, drops = crop.cut(self.requires().table("faces"), self.store, **cut, jobs=self.jobs)
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
+
+
+_TAGGER_LINES = "told.json"  # of TagHairColor; under another name stages that are stored already would lack it
 
 
 def _hair_tagger() -> Choice:
@@ -260,14 +235,12 @@ class RetagDataset(Stage):
 
     def complete(self) -> bool:
         """Return whether the result is there and is the requested one."""
-
         from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
         """Do the work."""
-
         from pipeline.datasets import retag
 
         with disk_errors_as_user_errors(self.data_root):
@@ -295,10 +268,9 @@ class TagHairColor(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.hair import tagging
 
-        from pipeline.hair import tagging as hair
-
-        return hair.version_of(self.hair_tagger, assets_folder())
+        return tagging.version_of(self.hair_tagger, assets_folder())
 
     def output(self) -> luigi.LocalTarget:
         """Return where the result lies."""
@@ -315,11 +287,10 @@ class TagHairColor(Stage):
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.hair import tagging as hair
+        from pipeline.hair import tagging
 
         crops = self.first(CropFaces)
-        table, tagger_lines = hair.tag(
+        table, tagger_lines = tagging.tag(
             crops.table("faces"),
             self.store,
             tagger=self.hair_tagger,
@@ -328,12 +299,12 @@ class TagHairColor(Stage):
             more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
         )
         self.save(out, faces=table)
-        (out / "told.json").write_text(json.dumps(tagger_lines), encoding="utf-8")
+        (out / _TAGGER_LINES).write_text(json.dumps(tagger_lines), encoding="utf-8")
 
     @property
     def tagger_lines(self) -> dict[str, str]:
         """Lines of the card on how often the taggers disagree."""
-        return json.loads((self.made / "told.json").read_text(encoding="utf-8"))
+        return json.loads((self.made / _TAGGER_LINES).read_text(encoding="utf-8"))
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
@@ -344,24 +315,17 @@ class GroupFaces(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
+        from pipeline.datasets import splits
+        from pipeline.images import near_duplicates
 
-        from pipeline.datasets import splits as groups
-        from pipeline.images import near_duplicates as near
-
-        return [groups.VERSION, near.VERSION]
+        return [splits.VERSION, near_duplicates.VERSION]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
+        from pipeline.datasets import splits
 
-        from pipeline.datasets import splits as groups
-
-        table = groups.group(
-            self.first(TagHairColor).table("faces"),
-            self.first(ScrapeImages).table("images"),
-            self.store,
-            crops=self.first(CropFaces).made,
-            jobs=self.jobs,
-        )
+        faces, images = self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images")
+        table = splits.group(faces, images, self.store, crops=self.first(CropFaces).made, jobs=self.jobs)
         self.save(out, faces=table)
 
 
@@ -372,14 +336,17 @@ class SelectFaces(Stage):
     drops = True
 
     min_sharpness = Number(
-        default=0.0, description="least variance of a crop's Laplacian, grey 0..255; blurred crops have little"
+        0,
+        MAX_SHARPNESS,
+        default=0.0,
+        description="least variance of a crop's Laplacian, grey 0..255; little if blurred",
     )
-    min_brightness = Number(default=0.0, description="least mean luma of a crop, 0 to 1")
-    max_brightness = Number(default=1.0, description="greatest mean luma of a crop, 0 to 1")
+    min_brightness = Number(0, 1, default=0.0, description="least mean luma of a crop, 0 to 1")
+    max_brightness = Number(0, 1, default=1.0, description="greatest mean luma of a crop, 0 to 1")
     monochrome = Choice(
         ("keep", "drop", "only"), default="keep", description="grayscale crops: keep, drop, or keep only these"
     )
-    min_original = WholeNumber(default=0, description="shorter side of an original, px")
+    min_original = WholeNumber(0, 1_000_000, "px", default=0, description="shorter side of an original, px")
     near_duplicates = Choice(
         ("keep", "drop"),
         default="keep",
@@ -389,48 +356,36 @@ class SelectFaces(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        require(self, 0 <= self.min_sharpness <= MAX_SHARPNESS, "min_sharpness", f"0 to {MAX_SHARPNESS}")
-        require(self, 0 <= self.min_brightness <= 1, "min_brightness", "0 to 1")
-        require(self, self.min_brightness <= self.max_brightness <= 1, "max_brightness", "--min-brightness to 1")
-        require(self, 0 <= self.min_original <= 1_000_000, "min_original", "0 to 1,000,000 px")
+        require(self, self.min_brightness <= self.max_brightness, "max_brightness", "--min-brightness to 1")
 
     @property
     def limits(self):
         """The limits of quality."""
-
         from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
-        from pipeline.datasets import splits as groups
+        from pipeline.datasets import splits
         from pipeline.faces import quality
 
-        return [quality.VERSION, groups.VERSION, *self.limits, self.near_duplicates]
+        return [quality.VERSION, splits.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
-        from pipeline.datasets import splits as groups
+        from pipeline.datasets import splits
         from pipeline.faces import quality
 
         table, drops = quality.select(self.requires().table("faces"), self.limits)
         if self.near_duplicates == "drop":
-            table, copies = groups.largest_of_copies(table)
+            table, copies = splits.largest_of_copies(table)
             drops += copies
         if not len(table):
-            raise UserError(
-                "SelectFaces",
-                f"none of {len(drops)} faces is within the limits{first_drop(drops)}",
-                "at least one",
-                "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields),
-            )
-        self.save(out, faces=table.drop_columns(groups.COPIES), drops=drops)
-
-
-MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
+            found = f"none of {len(drops)} faces is within the limits{first_drop(drops)}"
+            cure = "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields)
+            raise UserError("SelectFaces", found, "at least one", cure)
+        self.save(out, faces=table.drop_columns(splits.COPIES), drops=drops)
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
@@ -473,8 +428,8 @@ class BuildFaceDataset(NamedDataset):
         if source.is_seeded:
             settings["seed"] = scrape.seed
         limits = self.first(SelectFaces).limits
-        asked = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | asked
+        changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
+        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | changed
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -7,7 +7,7 @@ from typing import Any
 import luigi
 
 from workflows.base.from_run import OfHairColor
-from workflows.cli.parameters import Number, WholeNumber, require
+from workflows.cli.parameters import Number, WholeNumber
 
 MAX_ON_SHEET = 256  # faces on a sheet
 
@@ -29,19 +29,16 @@ _COLORS = "hair colour, or a mixture such as blue:0.7,pink:0.3; by default the c
 class GenerateFaces(OfHairColor):
     """Faces of consecutive seeds, as PNG files and one sheet in runs/NAME/generated/."""
 
-    count = WholeNumber(default=64, description="number of faces")
+    count = WholeNumber(1, 100_000, default=64, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
     hair_color = luigi.Parameter(default="", description=_COLORS)
     truncation = Number(
+        0.1,
+        10,
         default=0.0,
+        or_zero=True,
         description="largest |z|, such as 0.7: values beyond it are drawn again, for fewer odd faces; 0: no limit",
     )
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, 1 <= self.count <= 100_000, "count", "1 to 100000")
-        require(self, self.seed >= 0, "seed", "0 or more")
-        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
 
     @property
     def file(self) -> Path:
@@ -59,13 +56,13 @@ class GenerateFaces(OfHairColor):
         shown: list[np.ndarray] = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + BATCH_SIZE] for start in range(0, self.count, BATCH_SIZE)):
-            asked = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
+            mixtures = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
             z = self.z(network, list(seeds), self.truncation)
-            pictures = generate_images(network, z, *self.conditions(network, asked))
+            pictures = generate_images(network, z, *self.conditions(network, mixtures))
             shown += list(pictures[: MAX_ON_SHEET - len(shown)])
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
-                condition = _format_condition(asked[number : number + 1])
+                condition = _format_condition(mixtures[number : number + 1])
                 save.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=condition)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
         save.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
@@ -78,19 +75,11 @@ class InterpolateLatents(OfHairColor):
     end = WholeNumber(
         default=1, description="seed of the last face; equal to --start to interpolate between hair colours alone"
     )
-    count = WholeNumber(default=10, description="number of faces in the strip")
+    count = WholeNumber(2, 100, default=10, description="number of faces in the strip")
     hair_color = luigi.Parameter(
         default="", description="hair colour of the first face, or a mixture such as blue:0.7,pink:0.3"
     )
-    end_hair_color = luigi.Parameter(
-        default="", description="hair colour of the last face; by default that of the first"
-    )
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, self.start >= 0, "start", "0 or more")
-        require(self, self.end >= 0, "end", "0 or more")
-        require(self, 2 <= self.count <= 100, "count", "2 to 100")
+    end_hair_color = luigi.Parameter(default="", description="hair colour of the last face; by default the same")
 
     @property
     def file(self) -> Path:
@@ -101,37 +90,31 @@ class InterpolateLatents(OfHairColor):
         """Write the file, and the pictures beside it."""
         import numpy as np
 
-        from models.sampling import latents as latent
-        from models.sampling import save
+        from models.sampling import latents, save
         from models.sampling.images import generate_images, grid
 
-        asked = self.mixtures_of("--hair-color", self.hair_color, [self.start])
+        mixtures = self.mixtures_of("--hair-color", self.hair_color, [self.start])
         if self.end_hair_color:
-            asked += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
+            mixtures += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
         else:
-            asked *= 2
-        ends = [latent.sample_latents(network, [self.start, self.end]), *self.conditions(network, asked)]
+            mixtures *= 2
+        ends = [latents.sample_latents(network, [self.start, self.end]), *self.conditions(network, mixtures)]
 
         def line(count: int) -> np.ndarray:
-            return generate_images(network, *(latent.interpolate(start, end, count) for start, end in ends))
+            return generate_images(network, *(latents.interpolate(start, end, count) for start, end in ends))
 
         save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        save.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", condition=_format_condition(asked))
+        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures)
+        save.save_png(self.file, strip, **about, seed=seed, condition=condition)
 
 
 class SweepHairColors(OfHairColor):
     """The same faces in every hair colour: a row per seed, a column per colour."""
 
-    count = WholeNumber(default=8, description="number of faces")
+    count = WholeNumber(1, 100, default=8, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
-    truncation = Number(default=0.0, description="largest |z|, such as 0.7; 0: no limit")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        require(self, 1 <= self.count <= 100, "count", "1 to 100")
-        require(self, self.seed >= 0, "seed", "0 or more")
-        require(self, self.truncation == 0 or 0.1 <= self.truncation <= 10, "truncation", "0, or 0.1 to 10")
+    truncation = Number(0.1, 10, default=0.0, or_zero=True, description="largest |z|, such as 0.7; 0: no limit")
 
     @property
     def file(self) -> Path:

@@ -25,9 +25,9 @@ class ExportRecipe(luigi.Task):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        from pipeline.datasets import publish as datasets
+        from pipeline.datasets import publish
 
-        datasets.check_name(self.name)
+        publish.check_name(self.name)
 
     @property
     def _manifest(self) -> Path:
@@ -39,7 +39,6 @@ class ExportRecipe(luigi.Task):
 
     def complete(self) -> bool:
         """Return whether the result is there and is the requested one."""
-
         from pipeline.datasets import recipe
 
         try:
@@ -49,7 +48,6 @@ class ExportRecipe(luigi.Task):
 
     def run(self) -> None:
         """Do the work."""
-
         from pipeline.datasets import kinds, recipe
         from pipeline.store import Store
 
@@ -83,8 +81,7 @@ class RestoreImages(Stage):
     @functools.cached_property
     def harvest(self) -> dict:
         """Source whose crawl policy applies -> its crawl."""
-        from pipeline.datasets import recipe
-        from pipeline.datasets import recipe_source as engine
+        from pipeline.datasets import recipe, recipe_source
         from pipeline.sources import SOURCES
         from pipeline.sources.web_source import WebSource
         from pipeline.store import Store
@@ -100,7 +97,7 @@ class RestoreImages(Stage):
             crawl = build_crawl(policy, "", self.manifest, Store(self.data_root), needs_site=False)
             harvests[policy] = dataclasses.replace(
                 crawl,
-                site=crawl.site._replace(engine=engine, is_one_site=False, max_cost_usd=None),
+                site=crawl.site._replace(engine=recipe_source, is_one_site=False, max_cost_usd=None),
                 query=dataclasses.replace(
                     crawl.query, options={"sources": json.dumps(sorted(sources)), "blocked": self.blocked.digest or ""}
                 ),
@@ -109,27 +106,25 @@ class RestoreImages(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
         from pipeline.datasets import recipe
-        from pipeline.images import collect as images
+        from pipeline.images import collect
 
-        held = [self.blocked.digest] if self.blocked else []
-        return [images.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *held]
+        blocks = [self.blocked.digest] if self.blocked else []
+        return [collect.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.datasets import recipe
-        from pipeline.images import collect as images
+        from pipeline.images import collect
 
-        contents = recipe.read_faces(self.manifest)
-        posts = list(recipe.redraw(contents))
+        original = recipe.read_faces(self.manifest)
+        posts = list(recipe.redraw(original))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
             again = self.retry_failed  # to list it anew costs nothing, and the block list may be another
             posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
-        table, drops = images.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
-        found, drops = recipe.compare(contents, table, drops)
+        table, drops = collect.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
+        found, drops = recipe.compare(original, table, drops)
         self.save(out, images=found, drops=drops)
 
 
@@ -142,40 +137,33 @@ class RebuildFaceDataset(NamedDataset):
     @property
     def request(self) -> dict:
         """Source, query and path of the request."""
-
         from pipeline.datasets import recipe
 
         return {"source": "recipe", "query": recipe.sha256(self.first(RestoreImages).manifest), "path": None}
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
         from pipeline.datasets import recipe
-        from pipeline.faces import crop as faces
+        from pipeline.faces import crop
 
-        return [*super().digest_inputs(), recipe.VERSION, faces.CROP_VERSION]
+        return [*super().digest_inputs(), recipe.VERSION, crop.CROP_VERSION]
 
     def make(self, out: Path) -> None:
         """Do the work, into the empty folder `out`."""
-
         from pipeline.datasets import recipe
         from pipeline.datasets.assemble import REBUILD
 
         restored = self.first(RestoreImages)
         path = restored.manifest
-        contents = recipe.read_faces(path)
+        original = recipe.read_faces(path)
         drops = restored.table("funnel").to_pylist()
-        table = recipe.recrop(contents, restored.table("images"), self.store, self.jobs)
+        table = recipe.recrop(original, restored.table("images"), self.store, self.jobs)
         if not len(table):
-            raise UserError(
-                path,
-                f"none of its {len(contents.pictures)} pictures can be fetched{first_drop(drops)}",
-                "pictures that are there",
-                "try again later, with --retry-failed",
-            )
-        report = recipe.report(contents, table, drops)
+            found = f"none of its {len(original.pictures)} pictures can be fetched{first_drop(drops)}"
+            raise UserError(path, found, "pictures that are there", "try again later, with --retry-failed")
+        report = recipe.report(original, table, drops)
         logger.info("%s", report)
         (out / REBUILD).write_text(json.dumps(report._asdict(), indent=1) + "\n", encoding="utf-8")
-        settings = {name: value for name, value in contents.build.settings.items() if name != "harvest"}
+        settings = {name: value for name, value in original.build.settings.items() if name != "harvest"}
         settings |= {"recipe": recipe.sha256(path)[:16], "rebuild": str(report)}
         self.assemble(out, table, drops, settings, originals=report.pictures, items=self.store.root / "cache")

@@ -46,7 +46,6 @@ class Takedown(luigi.Task):
 
     def run(self) -> None:
         """Do the work."""
-
         from pipeline.datasets import takedown
 
         with disk_errors_as_user_errors(self.data_root):
@@ -71,6 +70,4 @@ class Takedown(luigi.Task):
         for name in outcome.runs:
             logger.warning("runs/%s was trained on them: remove it, or train it again", name)
         for name in outcome.unknown_runs:
-            logger.warning(
-                "runs/%s was trained on a dataset that is no longer there: what was in it is not known", name
-            )
+            logger.warning("runs/%s was trained on a dataset that is gone: what was in it is not known", name)

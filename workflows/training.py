@@ -10,7 +10,7 @@ import luigi
 from pipeline.errors import UserError
 from workflows.base.run import Dataset, NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
-from workflows.cli.parameters import Choice, WholeNumber, require
+from workflows.cli.parameters import Choice, WholeNumber
 
 PRESETS = ("auto", "article", "paper", "small", "tiny")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -50,18 +50,22 @@ class Training(NamedRun):
         "tests); auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
-    batch_size = WholeNumber(default=0, description="pictures per batch, over all processes; 0: the preset's")
+    batch_size = WholeNumber(
+        0, MAX_BATCH_SIZE, default=0, description="pictures per batch, over all processes; 0: the preset's"
+    )
     seed = WholeNumber(default=0, description="seed of the initial weights, noise, order and mirroring")
     device = luigi.Parameter(
         default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
     )
     precision = Choice(PRECISIONS, default="auto", description="number format; auto: bf16 on a GPU, fp32 on a CPU")
     processes = WholeNumber(
-        default=1, significant=False, description="processes that share each batch, each on a GPU of its own if any"
+        1,
+        MAX_PROCESSES,
+        default=1,
+        significant=False,
+        description="processes that share each batch, each on a GPU of its own if any",
     )
-    sample_every = WholeNumber(
-        default=0, significant=False, description="steps between sheets of samples; 0: the preset's"
-    )
+    sample_every = WholeNumber(default=0, significant=False, description="steps between sheets of samples; 0: preset's")
     save_every = WholeNumber(default=0, significant=False, description="steps between checkpoints; 0: the preset's")
     fresh = luigi.BoolParameter(
         default=False, significant=False, description="move an old run of that name aside and start again"
@@ -80,15 +84,7 @@ class Training(NamedRun):
             self.preset = self._choose_preset()
         if not self.run_name:
             self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
-        self.check()
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
         check_run_name("--run", self.run_name)
-        for name in ("steps", "batch_size", "seed", "sample_every", "save_every"):
-            require(self, getattr(self, name) >= 0, name, "0 or more")
-        require(self, self.batch_size <= MAX_BATCH_SIZE, "batch_size", f"at most {MAX_BATCH_SIZE}")
-        require(self, 1 <= self.processes <= MAX_PROCESSES, "processes", f"1 to {MAX_PROCESSES}")
 
     def _check_dataset_and_names(self) -> None:
         self.requires().check()
@@ -98,9 +94,9 @@ class Training(NamedRun):
 
     def _choose_preset(self) -> str:
         """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which."""
-        if self.run_name and not self.fresh and (held := self._preset_of_run()):
-            logger.info("--preset auto: %s, as in config.json of the run %s", held, self.run_name)
-            return held
+        if self.run_name and not self.fresh and (preset := self._preset_of_run()):
+            logger.info("--preset auto: %s, as in config.json of the run %s", preset, self.run_name)
+            return preset
         from models.runs.settings import resolve_device
 
         small_cpu, article_cpu, article_gpu = DURATIONS[self.model]
@@ -117,10 +113,10 @@ class Training(NamedRun):
         from models.runs.settings import read_settings
 
         try:
-            held = read_settings(self.run_folder).get("preset")
+            preset = read_settings(self.run_folder).get("preset")
         except (FileNotFoundError, UserError):
             return None  # the training reports what is wrong
-        return held if held in PRESETS else None
+        return preset if preset in PRESETS else None
 
     def requires(self) -> Dataset:
         """Return the dataset."""
@@ -158,10 +154,9 @@ class Training(NamedRun):
         """Return whether the weights are of this training, with as many steps or more."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models.runs import folder as runs
-        from models.runs import settings
+        from models.runs import folder, settings
 
-        return runs.is_complete(settings.Job(**self.job))
+        return folder.is_complete(settings.Job(**self.job))
 
     def run(self) -> None:
         """Train, in processes of their own. Raise UserError."""

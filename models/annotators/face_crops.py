@@ -45,13 +45,10 @@ class Scenes(NamedTuple):
 class View(NamedTuple):
     """The transform from a scene to a crop."""
 
-    matrix: np.ndarray
-    """(2, 3): a point of the scene -> a point of the crop."""
+    matrix: np.ndarray  # (2, 3): a point of the scene -> a point of the crop
     zoom: float
-    turn: float
-    """Degrees, clockwise."""
-    mirror: int
-    """-1 if it is mirrored, before it is turned; else 1."""
+    turn: float  # degrees, clockwise
+    mirror: int  # -1 if it is mirrored, before it is turned; else 1
 
     def transform(self, faces: np.ndarray) -> np.ndarray:
         """Return (K, 5): the faces in the crop."""
@@ -61,7 +58,7 @@ class View(NamedTuple):
 
 class Crops:
     """The map i -> {"picture": (B, 3, S, S) about -1..1, and with G = S / 8 cells a side "heat": (B, G, G), 1 at a
-    face's centre and less around it; "asked": (B, G, G), whether the heat counts; "near": (B, G, G), whether "shape":
+    face's centre and less around it; "mask": (B, G, G), whether the heat counts; "near": (B, G, G), whether "shape":
     (B, 5, G, G) counts, which is x, y, log size, sine and cosine of the tilt, as the network outputs them}."""
 
     def __init__(self, scenes: Scenes, size: int, batch_size: int, *, seed: int) -> None:
@@ -148,13 +145,13 @@ def targets(faces: np.ndarray, size: int) -> dict[str, np.ndarray]:
     """Return the targets for a crop of `size` px with these faces (K, 5), in its pixels: see `Crops`."""
     cells = size // STRIDE
     heat, shape = np.zeros((cells, cells), np.float32), np.zeros((5, cells, cells), np.float32)
-    asked, near = np.ones((cells, cells), bool), np.zeros((cells, cells), bool)
+    mask, near = np.ones((cells, cells), bool), np.zeros((cells, cells), bool)
     row, column = (np.mgrid[:cells, :cells] + 0.5) * STRIDE  # px: the cells' middles
     for x, y, side, tilt, is_clear in faces:
         apart = np.hypot(column - x, row - y) / side
         is_within = max(abs(x - size / 2), abs(y - size / 2)) < size / 2 - PEAK_SIGMA * side
         if not (is_clear and is_within and TARGET_SIDES[0] <= side <= TARGET_SIDES[1]):
-            asked &= apart >= MASK_RADIUS
+            mask &= apart >= MASK_RADIUS
             continue
         peak = np.exp(-((apart / PEAK_SIGMA) ** 2) / 2)  # CenterNet's Gaussian
         peak[int(y // STRIDE), int(x // STRIDE)] = 1
@@ -165,4 +162,4 @@ def targets(faces: np.ndarray, size: int) -> dict[str, np.ndarray]:
         values = *where, math.log(side / BASE_SIDE), math.sin(lean), math.cos(lean)
         for plane, value in zip(shape, values, strict=True):
             plane[here] = value[here] if isinstance(value, np.ndarray) else value
-    return {"heat": heat, "asked": asked, "near": near & asked, "shape": shape}
+    return {"heat": heat, "mask": mask, "near": near & mask, "shape": shape}

@@ -52,13 +52,13 @@ PRESETS = {
 }
 
 
-def focal_loss(logit: Tensor, heat: Tensor, asked: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss of CenterNet, eq. 1, with α = 2 and β = 4, over the cells that are `asked`;
+def focal_loss(logit: Tensor, heat: Tensor, mask: Tensor) -> Tensor:
+    """Return the penalty-reduced focal loss of CenterNet, eq. 1, with α = 2 and β = 4, over the cells of the `mask`;
     all (N, G, G). A centre is where the heat is 1."""
     probability, is_center = logit.sigmoid(), heat == 1
     at_centers = (1 - probability) ** 2 * F.logsigmoid(logit)
     elsewhere = (1 - heat) ** 4 * probability**2 * F.logsigmoid(-logit)
-    return -(torch.where(is_center, at_centers, elsewhere) * asked).sum() / (is_center & asked).sum().clamp(min=1)
+    return -(torch.where(is_center, at_centers, elsewhere) * mask).sum() / (is_center & mask).sum().clamp(min=1)
 
 
 def shape_loss(predicted: Tensor, shape: Tensor, near: Tensor) -> Tensor:
@@ -81,12 +81,11 @@ class FaceDetector:
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         """Return the losses of heat and shape."""
         output = self.network(batch["picture"].contiguous(memory_format=torch.channels_last))  # (N, 6, G, G)
-        loss_heat = focal_loss(output[:, 0], batch["heat"], batch["asked"])
+        loss_heat = focal_loss(output[:, 0], batch["heat"], batch["mask"])
         loss_shape = shape_loss(output[:, 1:], batch["shape"], batch["near"])
         c = self.config
-        set_learning_rate(
-            [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
-        )
+        rate = ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
+        set_learning_rate([self.optimizer], rate)
         update([self.optimizer], loss_heat + loss_shape)
         self.average.update(self.network, i)
         return {"heat": loss_heat.detach(), "shape": loss_shape.detach()}

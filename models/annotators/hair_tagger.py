@@ -97,12 +97,9 @@ Normalize = Callable[[np.ndarray], np.ndarray]
 class Patches(NamedTuple):
     """Patches with their targets."""
 
-    pictures: np.ndarray
-    """(N, 64, 64, 3) uint8, RGB."""
-    hair: np.ndarray
-    """(N, 16, 16) uint8: how much of a cell is hair, 0..255."""
-    shares: np.ndarray
-    """(N, 10) float32: the probability of each class."""
+    pictures: np.ndarray  # (N, 64, 64, 3) uint8, RGB
+    hair: np.ndarray  # (N, 16, 16) uint8: how much of a cell is hair, 0..255
+    shares: np.ndarray  # (N, 10) float32: the probability of each class
 
 
 class Batches:
@@ -125,11 +122,8 @@ class Batches:
 def to_batch(patches: Patches, normalize: Normalize) -> dict[str, Tensor]:
     """Return tensors of the patches; `normalize` maps (N, 64, 64, 3) uint8 to the network's input, channels last."""
     patch = torch.from_numpy(normalize(patches.pictures)).movedim(3, 1)
-    return {
-        "patch": patch,
-        "hair": torch.from_numpy(np.float32(patches.hair) / 255),
-        "shares": torch.from_numpy(np.array(patches.shares)),
-    }
+    hair, shares = torch.from_numpy(np.float32(patches.hair) / 255), torch.from_numpy(np.array(patches.shares))
+    return {"patch": patch, "hair": hair, "shares": shares}
 
 
 class HairTaggerTraining:
@@ -148,9 +142,8 @@ class HairTaggerTraining:
         loss_name = F.cross_entropy(names, batch["shares"])
         loss_look = F.binary_cross_entropy_with_logits(look, batch["hair"])
         c = self.config
-        set_learning_rate(
-            [self.optimizer], ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
-        )
+        rate = ramped_cosine(i, peak=c.learning_rate, warm_up=c.warm_up, horizon=c.horizon)
+        set_learning_rate([self.optimizer], rate)
         update([self.optimizer], loss_name + self.config.look_weight * loss_look)
         self.average.update(self.network, i)
         return {"name": loss_name.detach(), "look": loss_look.detach()}

@@ -123,12 +123,8 @@ def conditioned(datasets: Datasets, config: ConditionalConfig, *, seed: int, dev
     occurring = [name for name, column in zip(config.labels, np.any(have, axis=0), strict=True) if column]
     if len(occurring) < 2:
         found = f"{occurring[0]} alone" if occurring else "no face has any"
-        raise UserError(
-            dataset.folder,
-            f"{found} of the labels {' '.join(config.labels)}",
-            "faces of two labels or more",
-            "build a dataset with more kinds of faces",
-        )
+        expected, cure = "faces of two labels or more", "build a dataset with more kinds of faces"
+        raise UserError(dataset.folder, f"{found} of the labels {' '.join(config.labels)}", expected, cure)
     pixels = dataset.pixels("train", config.size)
     kept = np.flatnonzero(have.any(1))
     return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=have, kept=kept)

@@ -20,13 +20,15 @@ import pyarrow.compute as pc
 from filelock import FileLock
 from PIL import Image
 
-from models.files import atomic_open, check_regular, discard
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_faces, load_crop, read
+from models.files import atomic_open, check_regular
+from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, load_png, read, remove
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import inert as inert
 from pipeline.manifest import parse_json as parse_json
 from pipeline.manifest import read_json as read_json
+from pipeline.manifest import sha256_of as sha256_of
 from pipeline.manifest import table_rows as table_rows
 
 RESAMPLER = "lanczos 1"  # to be raised when the same crops give other pixels
@@ -47,10 +49,10 @@ class Dataset:
         self.folder, self._cache = folder, cache
         path = folder / "manifest.parquet"
         self.faces = read(path, FACES)
-        check_faces(self.faces, path)
+        check_rows(self.faces, path)
         if not len(self.faces):
             raise ManifestError(path, "holds no face", "at least one", "build the dataset again")
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.digest = sha256_of(path)
 
     def split(self, name: str) -> pa.Table:
         """Return the rows of train, val or test."""
@@ -68,7 +70,7 @@ class Dataset:
             faces = self.split(split)
             pixels = _open_array(path, (len(faces), size, size, 3))
             if pixels is None:
-                discard(path)
+                remove(path)
                 self._write(path, faces, size)
                 pixels = np.load(path, mmap_mode="r")
         return pixels
@@ -85,13 +87,9 @@ class Dataset:
     def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
         path, stated = row
         if stated < size:
-            raise ManifestError(
-                self.folder,
-                f"faces of {stated} px",
-                f"{size} px or more, as the model is trained at",
-                f"build it again with --size {size}, or take a smaller --preset",
-            )
-        picture = load_crop(self.folder, path, stated)
+            found, cure = f"faces of {stated} px", f"build it again with --size {size}, or take a smaller --preset"
+            raise ManifestError(self.folder, found, f"{size} px or more, as the model is trained at", cure)
+        picture = load_png(self.folder, path, stated, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
 

@@ -89,8 +89,8 @@ class Dropout(nn.Dropout):
         """Return x with some numbers dropped."""
         if not self.training or self.p == 0 or distributed.world_size() == 1:
             return super().forward(x)
-        kept = torch.empty((len(x) * distributed.world_size(), *x.shape[1:]), dtype=x.dtype, device=x.device)
-        return x * distributed.shard(kept.bernoulli_(1 - self.p)) / (1 - self.p)
+        mask = torch.empty((len(x) * distributed.world_size(), *x.shape[1:]), dtype=x.dtype, device=x.device)
+        return x * distributed.shard(mask.bernoulli_(1 - self.p)) / (1 - self.p)
 
 
 def to_channels_last(network: N) -> N:

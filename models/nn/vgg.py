@@ -47,26 +47,25 @@ def load_vgg16(path: Path) -> VGG16:
     network = VGG16()
     try:
         if path.suffix == ".pth":
-            held = torch.load(path, map_location="cpu", weights_only=True)
-            weights = {name.removeprefix("features."): held[name] for name in held if name.startswith("features.")}
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            weights = {name.removeprefix("features."): state[name] for name in state if name.startswith("features.")}
         else:
             convolutions = [name for name, layer in network.named_children() if isinstance(layer, nn.Conv2d)]
             weights = _weights_of_arrays(path, convolutions)
         network.load_state_dict(weights)
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
-        raise UserError(
-            path, f"damaged ({str(error)[:120]})", "the weights of VGG16", "remove it: it is fetched again"
-        ) from error
+        cure = "remove it: it is fetched again"
+        raise UserError(path, f"damaged ({str(error)[:120]})", "the weights of VGG16", cure) from error
     return network
 
 
 def _weights_of_arrays(path: Path, layers: list[str]) -> dict[str, Tensor]:
     """Return the state dict of a pickle of {"VGG16_0": {"Conv_0": {"kernel": (3, 3, in, out), "bias": (out,)}, …}}."""
     with open(path, "rb") as file:
-        held = next(iter(_ArraysOnly(file).load().values()))
+        arrays = next(iter(_ArraysOnly(file).load().values()))
     weights = {}
     for number, layer in enumerate(layers):
-        conv = held[f"Conv_{number}"]
+        conv = arrays[f"Conv_{number}"]
         weights[f"{layer}.weight"] = torch.from_numpy(conv["kernel"].transpose(3, 2, 0, 1).copy())
         weights[f"{layer}.bias"] = torch.from_numpy(conv["bias"].reshape(-1).copy())
     return weights

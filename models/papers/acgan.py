@@ -28,41 +28,13 @@ from models.papers.conditional import ConditionalGAN
 from models.papers.srresnet import SMALL, TINY, SRResNetConfig, SRResNetFeatures, SRResNetGenerator
 from models.training.update import Update, set_learning_rate
 
-TAGS = (
-    "blonde_hair",
-    "brown_hair",
-    "black_hair",
-    "blue_hair",
-    "pink_hair",
-    "purple_hair",
-    "green_hair",
-    "red_hair",
-    "silver_hair",
-    "white_hair",
-    "orange_hair",
-    "aqua_hair",
-    "grey_hair",
-    "long_hair",
-    "short_hair",
-    "twintails",
-    "drill_hair",
-    "ponytail",
-    "blush",
-    "smile",
-    "open_mouth",
-    "hat",
-    "ribbon",
-    "glasses",
-    "blue_eyes",
-    "red_eyes",
-    "brown_eyes",
-    "green_eyes",
-    "purple_eyes",
-    "yellow_eyes",
-    "pink_eyes",
-    "aqua_eyes",
-    "black_eyes",
-    "orange_eyes",
+TAGS = tuple(
+    """
+    blonde_hair brown_hair black_hair blue_hair pink_hair purple_hair green_hair red_hair silver_hair
+    white_hair orange_hair aqua_hair grey_hair long_hair short_hair twintails drill_hair ponytail blush smile
+    open_mouth hat ribbon glasses blue_eyes red_eyes brown_eyes green_eyes purple_eyes yellow_eyes pink_eyes
+    aqua_eyes black_eyes orange_eyes
+    """.split()
 )
 """The paper's 34, in its order."""
 

@@ -100,11 +100,8 @@ class Generator96(UniformGenerator):
         self.latent, self.middle = c.latent, c.middle
         side, first = c.size // 16, c.widths[0]
         units = first * side * side
-        normed: tuple[nn.Module, nn.Module] = (
-            (BatchNorm(units), nn.Unflatten(1, (first, side, side)))
-            if c.unit_norm
-            else (nn.Unflatten(1, (first, side, side)), BatchNorm(first))
-        )
+        fold, norm = nn.Unflatten(1, (first, side, side)), BatchNorm(units if c.unit_norm else first)
+        normed = (norm, fold) if c.unit_norm else (fold, norm)
         layers: list[nn.Module] = [
             nn.Linear(c.latent, units, bias=c.unit_norm),
             *normed,

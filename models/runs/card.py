@@ -13,12 +13,9 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     """Return the card of a run after `step`, from its settings and its last metrics."""
     model, dataset = settings["model"], settings["dataset"]
     last = {line["kind"]: line for line in read_metrics(run)}
-    metrics = ", ".join(
-        f"{inert(name.replace('_', ' '))} {'not finite' if value is None else f'{value:.4g}'}"
-        for line in last.values()
-        for name, value in line.items()
-        if name not in ("step", "kind")
-    )
+    values = [item for line in last.values() for item in line.items() if item[0] not in ("step", "kind")]
+    shown = [(inert(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}") for key, value in values]
+    metrics = ", ".join(map(" ".join, shown))
     sheets = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
     count = dataset.get("left_out", 0)
     left_out = f"{count:,} faces of the train split have none of the labels, and were left out. " if count else ""

@@ -5,7 +5,6 @@ The main network is `model.safetensors`; each other one is `<network>.safetensor
 
 import contextlib
 import functools
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from models.data.dataset import UserError, parse_json
+from models.data.dataset import UserError, parse_json, sha256_of
 from models.files import atomic_open, check_regular
 from models.nn.layers import to_channels_last
 from models.runs.card import model_card
@@ -126,15 +125,15 @@ def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, 
             if int.from_bytes(raw.read(8), "little") > MAX_HEADER_BYTES:
                 raise ValueError("no safetensors, or too long a header")
         with safe_open(path, "pt") as file:
-            held: Any = parse_json((file.metadata() or {})["about"], _ABOUT_SCHEMA)
-            counts = held["labels"] = held.get("labels") or {}
-            if held["steps"] < 0 or any(count < 0 for count in counts.values()):
+            about: Any = parse_json((file.metadata() or {})["about"], _ABOUT_SCHEMA)
+            counts = about["labels"] = about.get("labels") or {}
+            if about["steps"] < 0 or any(count < 0 for count in counts.values()):
                 raise ValueError("negative counts")
-            if held["model"] in MODELS and tuple(counts) != getattr(
-                config_from_json(held["model"], held["config"]), "labels", ()
+            if about["model"] in MODELS and tuple(counts) != getattr(
+                config_from_json(about["model"], about["config"]), "labels", ()
             ):
                 raise ValueError("other labels than its settings'")
-            yield file, held
+            yield file, about
     except FileNotFoundError:
         raise UserError(run, f"has no {path.name}", "a run that has saved once", "train it first") from None
     except Exception as error:  # odd settings make networks raise anything
@@ -146,8 +145,8 @@ def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, 
 def read_about(run: Path) -> dict[str, Any]:
     """Return the metadata of `model.safetensors`: model, config, steps, and labels with the number of faces of each
     that it was trained on, empty for an unconditional model. Raise UserError if the file is missing or damaged."""
-    with _open_weights(run) as (_, held):
-        return {key: held[key] for key in ("model", "config", "steps", "labels")}
+    with _open_weights(run) as (_, about):
+        return {key: about[key] for key in ("model", "config", "steps", "labels")}
 
 
 def weights_sha256(run: Path) -> str:
@@ -155,15 +154,10 @@ def weights_sha256(run: Path) -> str:
     path = run / "model.safetensors"
     try:
         check_regular(path)
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while part := file.read(1 << 20):
-                digest.update(part)
-            return digest.hexdigest()
+        return sha256_of(path)
     except FileNotFoundError:
         raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
     except (OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
-        raise UserError(
-            path, found, "the weights of a model of this program", "remove it, and train the run again"
-        ) from error
+        cure = "remove it, and train the run again"
+        raise UserError(path, found, "the weights of a model of this program", cure) from error

@@ -30,17 +30,17 @@ def lock_run(run: Path) -> Iterator[None]:
 def is_complete(job: Job) -> bool:
     """Return whether the run has the weights of this training, with as many steps or more."""
     try:
-        asked = describe(job, build_config(job), load_datasets(job))
+        requested = describe(job, build_config(job), load_datasets(job))
     except (FileNotFoundError, UserError):
         return False  # the training will raise it
-    return is_trained(Path(job.run), asked)
+    return is_trained(Path(job.run), requested)
 
 
-def is_trained(run: Path, asked: dict[str, Any]) -> bool:
+def is_trained(run: Path, requested: dict[str, Any]) -> bool:
     """Return whether the run has the weights of a training with these settings, with as many steps or more."""
     try:
-        is_same = not differences(read_settings(run), asked)
-        return is_same and bool(export.read_about(run)["steps"] >= asked["config"]["steps"])
+        is_same = not differences(read_settings(run), requested)
+        return is_same and bool(export.read_about(run)["steps"] >= requested["config"]["steps"])
     except (FileNotFoundError, UserError):
         return False  # the training will raise it
 
@@ -54,15 +54,11 @@ def open_folder(run: Path, settings: dict[str, Any], *, fresh: bool) -> None:
         run.rename(next(path for path in map(run.with_name, names) if not path.exists()))
     run.mkdir(parents=True, exist_ok=True)
     if (run / "last.pt").exists() and (run / "config.json").exists():
-        held = read_settings(run)
-        if changed := differences(held, settings):
-            raise UserError(
-                run,
-                f"was trained with {'; '.join(changed)}",
-                "the same settings, or a larger --steps",
-                "give those, another --run, or --fresh to move it aside",
-            )
-        settings["init_from"] = held.get("init_from")
-        settings["config"]["steps"] = max(settings["config"]["steps"], held["config"].get("steps", 0))
+        saved = read_settings(run)
+        if changed := differences(saved, settings):
+            found, expected = f"was trained with {'; '.join(changed)}", "the same settings, or a larger --steps"
+            raise UserError(run, found, expected, "give those, another --run, or --fresh to move it aside")
+        settings["init_from"] = saved.get("init_from")
+        settings["config"]["steps"] = max(settings["config"]["steps"], saved["config"].get("steps", 0))
     with atomic_open(run / "config.json", "w") as file:
         file.write(json.dumps(settings, indent=1) + "\n")

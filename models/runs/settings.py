@@ -126,12 +126,8 @@ def resolve_device(name: str) -> torch.device:
     if processes > 1 and found[1]:
         raise UserError("--device", f"{name} given for {processes} processes", "a GPU for each", "give cuda")
     if max(local, processes - 1, int(found[1] or 0)) >= gpus:
-        raise UserError(
-            "--device",
-            f"{name} given for {processes} processes, and torch sees {gpus} GPUs",
-            "one for each",
-            "give cpu or auto, or fewer --processes",
-        )
+        problem = f"{name} given for {processes} processes, and torch sees {gpus} GPUs"
+        raise UserError("--device", problem, "one for each", "give cpu or auto, or fewer --processes")
     return torch.device("cuda", int(found[1] or local))
 
 
@@ -157,13 +153,8 @@ def describe(job: Job, config: Config, datasets: Mapping[str, Dataset]) -> dict[
 def _describe_dataset(dataset: Dataset, config: Config) -> dict[str, Any]:
     """Return name, digest and counts; for a conditional model also how many train faces have each label, and none."""
     first = dataset.faces.slice(0, 1).to_pylist()[0]
-    facts = {
-        "name": dataset.folder.name,
-        "digest": dataset.digest,
-        "faces": len(dataset.faces),
-        "size": first["size"],
-        "box_scale": first["box_scale"],
-    }
+    facts = {"name": dataset.folder.name, "digest": dataset.digest, "faces": len(dataset.faces)}
+    facts |= {"size": first["size"], "box_scale": first["box_scale"]}
     labels = getattr(config, "labels", ())
     if not labels:
         return facts
@@ -172,8 +163,8 @@ def _describe_dataset(dataset: Dataset, config: Config) -> dict[str, Any]:
     return facts | {"labels": counts, "left_out": int((~have.any(1)).sum())}
 
 
-def differences(held: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Return 'name held, now asked' for each setting that changes the result and differs."""
+def differences(saved: dict[str, Any], requested: dict[str, Any]) -> list[str]:
+    """Return 'NAME SAVED, now REQUESTED' for each setting that changes the result and differs."""
 
     def flat(settings: dict[str, Any]) -> dict[str, Any]:
         rows = {key: settings.get(key) for key in ("model", "seed", "precision")}
@@ -183,12 +174,9 @@ def differences(held: dict[str, Any], asked: dict[str, Any]) -> list[str]:
         rows |= {f"dataset {role} digest": dataset.get("digest") for role, dataset in others}
         return rows | {key: value for key, value in settings["config"].items() if key not in SCHEDULE_FIELDS}
 
-    before, now = flat(json.loads(json.dumps(held))), flat(json.loads(json.dumps(asked)))
-    return [
-        f"{key.replace('_', ' ')} {_shorten(before.get(key))}, now {_shorten(now.get(key))}"
-        for key in now
-        if before.get(key) != now[key]
-    ]
+    before, now = flat(json.loads(json.dumps(saved))), flat(json.loads(json.dumps(requested)))
+    changed = [(key, before.get(key), now[key]) for key in now if before.get(key) != now[key]]
+    return [f"{key.replace('_', ' ')} {_shorten(old)}, now {_shorten(new)}" for key, old, new in changed]
 
 
 def _shorten(value: object) -> str:

@@ -5,8 +5,6 @@ processes find each other. It holds this process's stdin open: a byte on it is C
 """
 
 import contextlib
-import errno
-import hashlib
 import os
 import signal
 import sys
@@ -18,7 +16,7 @@ import numpy as np
 import torch
 
 from models import distributed
-from models.data.dataset import UserError
+from models.data.dataset import DISK_ERRORS, UserError, sha256_of
 from models.runs import export
 from models.runs.folder import lock_run, open_folder
 from models.runs.settings import Job, build_config, describe, load_datasets, resolve_device
@@ -28,40 +26,25 @@ from models.training.loop import fit
 from models.zoo import MODELS
 
 MAX_HELD_OUT = 512  # images that samples are compared with while training
-INTERRUPTED = "interrupted"  # the error text of a process that Ctrl-C ended
-EXIT_PROCESS_LOST = 75  # exit code of a process that cannot go on without another one; EX_TEMPFAIL of sysexits.h
-_DISK_ERRORS = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 
 
 def run_worker(training: Callable[[], None], run: str) -> int:
-    """Call `training`, and report an error that a user can fix, or an interrupt. Return the exit code."""
+    """Call `training`, and report an error that a user can fix, or an interrupt. Return the exit code:
+    128 + SIGINT after Ctrl-C, EX_TEMPFAIL if it cannot go on without another process."""
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
         training()
     except UserError as error:
         return _report_error(str(error))
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno not in DISK_ERRORS:
             raise
         fix = "free some space there, or move away what is in the way"
         return _report_error(f"{error.filename or run}: {error.strerror}; to write a run; {fix}")
     except distributed.ProcessLost as error:
         rank, world_size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         found = f"process {rank} of {world_size} lost the others ({error})"
-        return _report_error(f"{run}: {found}; all of them; run it again to go on", code=EXIT_PROCESS_LOST)
+        return _report_error(f"{run}: {found}; all of them; run it again to go on", code=os.EX_TEMPFAIL)
     except (MemoryError, RuntimeError) as error:
         # torch has a class of its own for GPUs; for CPUs there is only the text.
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "not enough memory" not in str(error):
@@ -69,7 +52,7 @@ def run_worker(training: Callable[[], None], run: str) -> int:
         fix = "give a smaller --batch-size or another --preset"
         return _report_error(f"{run}: there was not enough memory; more of it; {fix}")
     except KeyboardInterrupt:
-        return _report_error(INTERRUPTED)
+        return _report_error("interrupted", code=128 + signal.SIGINT)
     return 0
 
 
@@ -78,7 +61,7 @@ def _report_error(text: str, code: int = 1) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending already
     if "ANIME_ERRORS" in os.environ:
         Path(os.environ["ANIME_ERRORS"]).write_text(text, encoding="utf-8")
-    if os.environ.get("RANK", "0") == "0" and code != EXIT_PROCESS_LOST:
+    if os.environ.get("RANK", "0") == "0" and code != os.EX_TEMPFAIL:
         print(text, file=sys.stderr)
     return code
 
@@ -99,14 +82,14 @@ def train(job: Job) -> None:
     device = resolve_device(job.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         if (world_size := int(os.environ.get("WORLD_SIZE", 1))) > 1:
             backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
             # A file in a folder that only this user can read: what a server on a port holds, others could write.
             store, rank = torch.distributed.FileStore(os.environ["ANIME_STORE"], world_size), int(os.environ["RANK"])
             group = distributed.process_group(backend, store=store, rank=rank, world_size=world_size, device_id=own)
-            held.enter_context(group)
-        distributed.on_rank_zero(lambda: held.enter_context(lock_run(Path(job.run))))
+            stack.enter_context(group)
+        distributed.on_rank_zero(lambda: stack.enter_context(lock_run(Path(job.run))))
         _train(job, device)
 
 
@@ -127,7 +110,7 @@ def _train(job: Job, device: torch.device) -> None:
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         checkpoint.load_state(trainer, checkpoint.read(path), path, only_networks=True)
-        settings["init_from"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        settings["init_from"]["sha256"] = sha256_of(path)
     distributed.on_rank_zero(lambda: open_folder(run, settings, fresh=job.fresh))
     fit(
         trainer,

@@ -51,8 +51,8 @@ def apply_attributes(noise: Tensor, moves: list[tuple[Tensor, float]], *, streng
 def read_vectors(path: Path, length: int) -> dict[str, list[float]]:
     """Return the vectors of an attributes.json. Raise UserError unless each has `length` numbers."""
     try:
-        held: Any = read_json(path, {"vectors": {str: [(float, int)]}})
-        vectors: dict[str, list[float]] = held["vectors"]
+        content: Any = read_json(path, {"vectors": {str: [(float, int)]}})
+        vectors: dict[str, list[float]] = content["vectors"]
         if any(len(vector) != length for vector in vectors.values()):
             raise ValueError("vectors of another length")
     except (FileNotFoundError, ValueError) as error:

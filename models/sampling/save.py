@@ -17,8 +17,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     try:
         check_regular(path)
         if path.suffix == ".json":
-            held: Any = read_json(path, {})
-            return {**held}
+            return {**read_json(path, {})}
         with Image.open(path, formats=("PNG",)) as picture:
             picture.load()
             return {**picture.text}

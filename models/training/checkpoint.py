@@ -46,16 +46,16 @@ def write(path: Path, trainer: Trainer, done: int, best: dict | None) -> None:
 def save(run: Path, trainer: Trainer, done: int, best: dict | None = None) -> None:
     """Write `last.pt`, and a copy of it as `checkpoints/STEP.pt`, of which the last KEPT_CHECKPOINTS stay."""
     write(run / "last.pt", trainer, done, best)
-    kept = run / "checkpoints"
-    kept.mkdir(exist_ok=True)
-    with atomic_open(kept / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
+    folder = run / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    with atomic_open(folder / f"{done:06}.pt") as file, open(run / "last.pt", "rb") as last:
         shutil.copyfileobj(last, file)
-    if not kept.is_symlink():  # a link may lead to another run's checkpoints
-        for old in _kept_checkpoints(run)[:-KEPT_CHECKPOINTS]:
+    if not folder.is_symlink():  # a link may lead to another run's checkpoints
+        for old in _checkpoints(run)[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
 
-def _kept_checkpoints(run: Path) -> list[Path]:
+def _checkpoints(run: Path) -> list[Path]:
     """Return the files of `checkpoints/`, oldest first."""
     found = (path for path in (run / "checkpoints").glob("*.pt") if re.fullmatch("[0-9]+", path.stem))
     return sorted(found, key=lambda path: int(path.stem))
@@ -67,7 +67,7 @@ def load(run: Path, trainer: Trainer) -> tuple[int, dict | None]:
     Raise UserError if the file is damaged, another model's, or missing from a run that had one."""
     path = run / "last.pt"
     if not path.exists():
-        if _kept_checkpoints(run):
+        if _checkpoints(run):
             raise UserError(path, "it is missing", "the last checkpoint", _recovery_hint(path))
         return 0, None
     content = read(path)
@@ -77,8 +77,9 @@ def load(run: Path, trainer: Trainer) -> tuple[int, dict | None]:
 
 def _recovery_hint(path: Path) -> str:
     """Return how to go on without this checkpoint."""
-    kept = _kept_checkpoints(path.parent)
-    return f"copy {kept[-1]} to it to go on, or start anew with --fresh" if kept else "start anew with --fresh"
+    checkpoints = _checkpoints(path.parent)
+    anew = "start anew with --fresh"
+    return f"copy {checkpoints[-1]} to it to go on, or {anew}" if checkpoints else anew
 
 
 def read(path: Path) -> dict:
@@ -88,7 +89,7 @@ def read(path: Path) -> dict:
     try:
         check_regular(path)
         _check_archive(path)
-        held: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(path, "there is no such file", "a checkpoint", "train that run first") from None
     except Exception as error:  # torch raises anything at damaged bytes
@@ -96,14 +97,13 @@ def read(path: Path) -> dict:
         found = "holds more than tensors" if "Weights only load failed" in reason else f"damaged ({reason})"
         raise UserError(path, found, "a whole checkpoint", _recovery_hint(path)) from error
     try:
-        check(held, {"trainee": str, "step": int, "best": ({"step": int, "score": (int, float)}, None)})
-        if "best" not in held or not 0 <= held["step"] <= MAX_STEP:
+        check(content, {"trainee": str, "step": int, "best": ({"step": int, "score": (int, float)}, None)})
+        if "best" not in content or not 0 <= content["step"] <= MAX_STEP:
             raise ValueError("step or best out of range")
     except ValueError as error:
-        raise UserError(
-            path, "holds something else", "a checkpoint that was trained here", _recovery_hint(path)
-        ) from error
-    return held
+        cure = _recovery_hint(path)
+        raise UserError(path, "holds something else", "a checkpoint that was trained here", cure) from error
+    return content
 
 
 _OF_TENSORS = re.compile(r"collections OrderedDict|torch\._utils _rebuild_tensor_v2|torch [A-Z][A-Za-z0-9]*Storage")
@@ -135,62 +135,59 @@ def load_state(trainer: Trainer, content: dict, path: Path, *, only_networks: bo
         if only_networks and isinstance(part, Optimizer):
             continue
         try:
-            held = content[name]
+            state = content[name]
             if isinstance(part, Optimizer):
-                held = _checked_optimizer(held, part)
+                state = _checked_optimizer(state, part)
             else:
-                _check_like(held, part.state_dict())
-            part.load_state_dict(held)
+                _check_like(state, part.state_dict())
+            part.load_state_dict(state)
         except (KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-            raise UserError(
-                path,
-                f"made by {content['trainee'][:40]}, and its {name} does not fit",
-                f"a checkpoint of {type(trainer).__name__} with the same settings",
-                "give another run, or --fresh",
-            ) from error
+            found = f"made by {content['trainee'][:40]}, and its {name} does not fit"
+            expected = f"a checkpoint of {type(trainer).__name__} with the same settings"
+            raise UserError(path, found, expected, "give another run, or --fresh") from error
 
 
-def _check_like(held: object, ours: object) -> None:
-    """Raise ValueError unless `held` has the structure of `ours`, its types, and tensors of the same shapes."""
+def _check_like(found: object, ours: object) -> None:
+    """Raise ValueError unless `found` has the structure of `ours`, its types, and tensors of the same shapes."""
     if isinstance(ours, dict):
-        if not isinstance(held, dict) or held.keys() != ours.keys():
+        if not isinstance(found, dict) or found.keys() != ours.keys():
             raise ValueError("other keys")
         for key, value in ours.items():
-            _check_like(held[key], value)
+            _check_like(found[key], value)
     elif isinstance(ours, (list, tuple)):
-        if type(held) is not type(ours) or len(held) != len(ours):
+        if type(found) is not type(ours) or len(found) != len(ours):
             raise ValueError("another list")
-        for one, other in zip(held, ours, strict=True):
+        for one, other in zip(found, ours, strict=True):
             _check_like(one, other)
     elif isinstance(ours, torch.Tensor):
-        _check_tensor(held, ours.shape, ours.dtype)
-    elif not (type(held) is type(ours) or {type(held), type(ours)} <= {int, float}):
-        raise ValueError(f"{type(held).__name__}, not {type(ours).__name__}")
+        _check_tensor(found, ours.shape, ours.dtype)
+    elif not (type(found) is type(ours) or {type(found), type(ours)} <= {int, float}):
+        raise ValueError(f"{type(found).__name__}, not {type(ours).__name__}")
 
 
-def _check_tensor(held: object, shape: torch.Size, dtype: torch.dtype) -> None:
+def _check_tensor(found: object, shape: torch.Size, dtype: torch.dtype) -> None:
     """Raise ValueError unless it is a plain tensor, on the CPU, of this shape and type."""
-    if not isinstance(held, torch.Tensor) or held.layout != torch.strided or held.device.type != "cpu":
+    if not isinstance(found, torch.Tensor) or found.layout != torch.strided or found.device.type != "cpu":
         raise ValueError(f"not a plain tensor of {tuple(shape)}")
-    if held.shape != shape or held.dtype != dtype:
+    if found.shape != shape or found.dtype != dtype:
         raise ValueError(f"not a tensor of {tuple(shape)}")
 
 
-def _checked_optimizer(held: object, optimizer: Optimizer) -> dict:
+def _checked_optimizer(found: object, optimizer: Optimizer) -> dict:
     """Return the state of an optimizer, completed with settings that an older torch did not have.
 
     Raise ValueError unless it fits this optimizer: torch does not check, and a fused step crashes. Only the learning
     rate may differ."""
-    if not isinstance(held, dict) or not isinstance(held.get("state"), dict):
+    if not isinstance(found, dict) or not isinstance(found.get("state"), dict):
         raise ValueError("no state of an optimizer")
     groups = optimizer.state_dict()["param_groups"]
-    theirs = [{**ours, **group} for ours, group in zip(groups, held["param_groups"], strict=True)]
+    theirs = [{**ours, **group} for ours, group in zip(groups, found["param_groups"], strict=True)]
     _check_like(theirs, groups)
     for ours, group in zip(groups, theirs, strict=True):
         if not all(group[key] == ours[key] for key in group if key != "lr") or not 0 <= group["lr"] < math.inf:
             raise ValueError("other settings of an optimizer")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, state in held["state"].items():
+    for index, state in found["state"].items():
         if index not in range(len(parameters)):
             raise ValueError("a state of no parameter")
         if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)) and state.keys() != ADAM_STATE_KEYS:
@@ -200,4 +197,4 @@ def _checked_optimizer(held: object, optimizer: Optimizer) -> dict:
                 _check_tensor(value, torch.Size(), torch.float32)
             else:
                 _check_tensor(value, parameters[index].shape, parameters[index].dtype)
-    return {"state": held["state"], "param_groups": theirs}
+    return {"state": found["state"], "param_groups": theirs}

@@ -63,11 +63,8 @@ class RunLogger:
         rate = (self._step - self._reported_step) / seconds
         if self._bar.disable:
             left = (self._steps - self._step) / rate
-            print(
-                f"{self._run.name}: step {self._step} of {self._steps}, {rate:.2f} steps/s, "
-                f"{rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left",
-                file=sys.stderr,
-            )
+            speed = f"{rate:.2f} steps/s, {rate * self._pictures:.1f} images/s, {tqdm.format_interval(left)} left"
+            print(f"{self._run.name}: step {self._step} of {self._steps}, {speed}", file=sys.stderr)
         self._bar.set_postfix_str(f"{rate * self._pictures:.1f} images/s", refresh=False)
         self._board.add_scalar("speed/images per second", rate * self._pictures, self._step)
         self._reported, self._reported_step = time.monotonic(), self._step
@@ -117,12 +114,13 @@ def _read(path: Path) -> tuple[list[dict], int]:
         with open(path, "rb") as file:
             while line := file.readline(MAX_LINE_BYTES):
                 try:
-                    held: Any = parse_json(line, {"step": int, "kind": str})
-                    kind, values = held["kind"], {name: held[name] for name in held if name not in ("step", "kind")}
-                    is_ours = held["step"] >= 0 and kind in LINE_KINDS and len(values) <= MAX_LINE_NAMES
+                    record: Any = parse_json(line, {"step": int, "kind": str})
+                    kind = record["kind"]
+                    values = {name: record[name] for name in record if name not in ("step", "kind")}
+                    is_ours = record["step"] >= 0 and kind in LINE_KINDS and len(values) <= MAX_LINE_NAMES
                     if not is_ours or not all(_is_value(*item) for item in values.items()):
                         raise ValueError("not a line of this program")
-                    found.append(held)
+                    found.append(record)
                 except ValueError:  # the process was killed while it wrote it, or the disk lost it
                     damaged += 1
     except FileNotFoundError:
@@ -141,12 +139,11 @@ def _is_value(name: str, value: object) -> bool:
 
 def _truncate(path: Path, step: int) -> None:
     """Remove the lines after `step`. The file is written anew, so that it is no link to another one."""
-    held, damaged = _read(path)
+    lines, damaged = _read(path)
     if damaged > 1:  # one is what a kill leaves
         print(f"{path}: {damaged} damaged lines are left out", file=sys.stderr)
-    kept = [line for line in held if line["step"] <= step]
     with atomic_open(path, "w") as file:
-        file.writelines(json.dumps(line) + "\n" for line in kept)
+        file.writelines(json.dumps(line) + "\n" for line in lines if line["step"] <= step)
 
 
 def plot_metrics(run: Path) -> None:

@@ -118,12 +118,8 @@ def _checked_losses(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Pa
         return losses
     if isinstance(trainer, Recovering) and trainer.recover(i):
         return losses
-    raise UserError(
-        run,
-        f"{wrong[0] if wrong else 'a weight is not finite'} at step {i + 1}",
-        "finite numbers",
-        "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size",
-    )
+    cure = "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size"
+    raise UserError(run, f"{wrong[0] if wrong else 'a weight is not finite'} at step {i + 1}", "finite numbers", cure)
 
 
 def _validate(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:

@@ -25,10 +25,8 @@ class Update:
 
         Pass `keep_graph` if another loss shares a part of its graph."""
         gradients = torch.autograd.grad(loss, self._parameters, retain_graph=keep_graph, allow_unused=True)
-        self._sums = [
-            new if old is None else old if new is None else old + new
-            for old, new in zip(self._sums, gradients, strict=True)
-        ]
+        pairs = zip(self._sums, gradients, strict=True)
+        self._sums = [new if old is None else old if new is None else old + new for old, new in pairs]
         self._losses.append(loss.detach())
         self._components.append({name: part.detach() for name, part in components.items()})
 

@@ -135,12 +135,8 @@ def assemble_corrected(
     if by_id:
         build = build._replace(corrections=corrected.counts)
     if not len(corrected.table):
-        raise UserError(
-            "the corrections by hand",
-            f"they drop every {kind.item}",
-            "at least one that is left",
-            "correct corrections/NAME.csv",
-        )
+        cure = "correct corrections/NAME.csv"
+        raise UserError("the corrections by hand", f"they drop every {kind.item}", "at least one that is left", cure)
     assemble(out, kind, corrected.table, [*drops, *corrected.drops], build, items)
     return corrected.table
 

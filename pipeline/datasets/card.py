@@ -15,21 +15,15 @@ MAX_ROWS = 200  # of a table that has a row for each text from elsewhere
 def card(kind: Kind, table: pa.Table, funnel: pa.Table, originals: int, settings: dict[str, object]) -> str:
     """Return the card. `originals` counts the pictures, or videos, that the build began with; `settings` are those of
     the build that change the result, without names and paths."""
-    groups = Counter(
-        dict(zip(table[kind.original_column].to_pylist(), table["group"].to_pylist(), strict=True)).values()
-    )
+    pairs = zip(table[kind.original_column].to_pylist(), table["group"].to_pylist(), strict=True)
+    groups = Counter(dict(pairs).values())
     joined = [size for size in groups.values() if size > 1]
     splits = Counter(table["split"].to_pylist())
     dropped = Counter(zip(funnel["stage"].to_pylist(), funnel["reason"].to_pylist(), strict=True))
     front = "\n".join(f"{key}: {value}" for key, value in kind.front.items())
-    columns = table_rows(
-        (
-            code(field.name),
-            inert(str(field.type).replace(" not null", "")),
-            inert((field.metadata or {}).get(b"meaning", b"").decode()),
-        )
-        for field in kind.schema
-    )
+    meanings = [inert((field.metadata or {}).get(b"meaning", b"").decode()) for field in kind.schema]
+    types = [inert(str(field.type).replace(" not null", "")) for field in kind.schema]
+    columns = table_rows(zip(map(code, kind.schema.names), types, meanings, strict=True))
     drops = table_rows(
         (inert(stage), inert(f"{reason}: {REASONS.get(reason, 'of another version')}"), f"{count:,}")
         for (stage, reason), count in sorted(dropped.items())[:MAX_ROWS]

@@ -34,10 +34,8 @@ class Corrected(NamedTuple):
     """A manifest with its corrections applied."""
 
     table: pa.Table
-    drops: list[dict]
-    """Rows of FUNNEL."""
-    counts: dict[str, int]
-    """How many of each kind were applied, and how many name an item that is not there."""
+    drops: list[dict]  # rows of FUNNEL
+    counts: dict[str, int]  # how many of each kind were applied, and how many name an item that is not there
 
 
 def file_below(root: Path, name: str) -> Path:
@@ -90,12 +88,11 @@ def apply(kind: Kind, table: pa.Table, by_id: dict[str, str]) -> Corrected:
     """Drop rows and set hair colours. A colour set by hand has the score 1 and the tagger TAGGER. Raise UserError if a
     colour is given for a kind without any."""
     if not kind.has_hair_color and any(what != "drop" for what in by_id.values()):
-        raise UserError(
-            "the corrections by hand", f"a hair color of a {kind.item}", "drop", "remove the lines with hair_color="
-        )
+        cure = "remove the lines with hair_color="
+        raise UserError("the corrections by hand", f"a hair color of a {kind.item}", "drop", cure)
     rows, counts = table.to_pylist() if by_id else [], Counter[str]()
     here = {row[kind.id_column] for row in rows}
-    kept, drops = [], []
+    remaining, drops = [], []
     for row in rows:
         what = by_id.get(row[kind.id_column])
         if what == "drop":
@@ -106,11 +103,11 @@ def apply(kind: Kind, table: pa.Table, by_id: dict[str, str]) -> Corrected:
             color = what.removeprefix("hair_color=")
             scores = [float(name == color) for name in HAIR_COLORS]
             row |= {"hair_color": None if color == "none" else color, "hair_scores": scores, "hair_tagger": TAGGER}
-        kept.append(row)
+        remaining.append(row)
     for key, what in by_id.items():
         label = what.partition("=")[0] if key in here else f"of {kind.items} that are not here"
         counts[label] += 1
-    return Corrected(pa.Table.from_pylist(kept, schema=kind.schema) if by_id else table, drops, dict(counts))
+    return Corrected(pa.Table.from_pylist(remaining, schema=kind.schema) if by_id else table, drops, dict(counts))
 
 
 def remove_lines(data: bytes, ids: set[str]) -> bytes:

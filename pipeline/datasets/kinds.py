@@ -88,7 +88,7 @@ def _by_source(row: dict) -> tuple[str, str]:
 
 
 def _load_face(folder: Path, row: dict) -> Image.Image:
-    return manifest.load_crop(folder, row["path"], row["size"])
+    return manifest.load_png(folder, row["path"], row["size"], row["size"])
 
 
 def _faces_by_color(rows: list[dict]) -> dict[str, list[dict]]:
@@ -112,10 +112,8 @@ def _face_sections(faces: pa.Table) -> str:
 
 
 def _face_charts(faces: pa.Table) -> dict[str, Image.Image]:
-    return {
-        "hair_colors.png": plots.hair_histogram(faces),
-        "hair_reliability.png": plots.reliability_chart(color_network.reliability()),
-    }
+    reliability = plots.reliability_chart(color_network.reliability())
+    return {"hair_colors.png": plots.hair_histogram(faces), "hair_reliability.png": reliability}
 
 
 def _face_problem(faces: pa.Table) -> str | None:

@@ -28,9 +28,8 @@ _RECORD_SHAPE = {"version": str, "request": dict}
 def check_name(name: str, *, option: str = "--name") -> None:
     """Raise UserError unless `name` is one plain file name: it becomes a path below the data root."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
-        raise UserError(
-            option, f"'{name}' given", "letters, digits, '.', '_' and '-', not starting with '.' or '-'", "rename it"
-        )
+        expected = "letters, digits, '.', '_' and '-', not starting with '.' or '-'"
+        raise UserError(option, f"'{name}' given", expected, "rename it")
 
 
 def version_of(root: Path, name: str) -> Path | None:
@@ -80,22 +79,18 @@ def check_place(root: Path, name: str) -> None:
 def check_request(root: Path, name: str, request: dict, digest: Callable[[], str]) -> None:
     """Raise UserError if `name` holds the dataset of another request, or a copy of another dataset than the version of
     that digest. `request`: source, query and path."""
-    place, held = root / "datasets" / name, request_of(root, name)
+    place, stored = root / "datasets" / name, request_of(root, name)
     version = published(root, name)
     if version is None or (version_of(root, name) and _record(root, name).get("version") != version):
         return  # the build was killed between the record and the link
-    if held == COPIED:
+    if stored == COPIED:
         made = root / "datasets" / ".versions" / digest() / "manifest.parquet"
         if made.is_file() and sha256_of(made) == sha256_of(place / "manifest.parquet"):
             return
-    if held != request:
-        changed = ", ".join(f"{key} {held.get(key)!r}" for key in request if held.get(key) != request[key])
-        raise UserError(
-            place,
-            f"holds a dataset made with {changed}",
-            "another --name for another request",
-            "give --name, or --replace to build over it (the old version is kept)",
-        )
+    if stored != request:
+        changed = ", ".join(f"{key} {stored.get(key)!r}" for key in request if stored.get(key) != request[key])
+        cure = "give --name, or --replace to build over it (the old version is kept)"
+        raise UserError(place, f"holds a dataset made with {changed}", "another --name for another request", cure)
 
 
 def adopt(store: Store, name: str) -> Path:
@@ -123,23 +118,15 @@ def publish(store: Store, name: str, request: dict, *, replace: bool = False) ->
     """Link `name` to the version of the store's digest, in one step: a reader sees the old dataset or the new.
 
     Raise UserError if something else of that name is in the way; another request's dataset or a copy of another one
-    too, unless `replace`. What is replaced is kept below .versions."""
+    too, unless `replace`. What is replaced is kept below .versions. Raise FileNotFoundError if the version is gone."""
     with store.lock(f"dataset {name}"):
         check_place(store.root, name)
         if not replace:
             check_request(store.root, name, request, lambda: store.digest)
-        try:
-            os.stat(store.root / "datasets" / ".versions" / store.digest)
-            _adopt(store, name)
-            _note(store, name, store.digest, request)
-            _link(store, name, store.digest)
-        except FileNotFoundError as error:
-            raise UserError(
-                error.filename,
-                "was removed while this program worked with it",
-                "that it stays there",
-                "give the same command again",
-            ) from error
+        os.stat(store.root / "datasets" / ".versions" / store.digest)
+        _adopt(store, name)
+        _note(store, name, store.digest, request)
+        _link(store, name, store.digest)
 
 
 def remove(store: Store, name: str) -> None:

@@ -19,7 +19,7 @@ from pipeline import manifest
 from pipeline.datasets import assemble
 from pipeline.datasets.assemble import Build
 from pipeline.datasets.kinds import FACE_KIND, KINDS, Kind, kind_of
-from pipeline.faces import crop as faces
+from pipeline.faces import crop
 from pipeline.funnel import funnel_row
 from pipeline.manifest import ManifestError
 from pipeline.sources.base import Post, Skipped
@@ -47,23 +47,12 @@ class Recipe:
         """`source source_id` -> the first row of each picture, in the recipe's order. Raise KeyError for a kind that
         has no such provenance."""
         rows: dict[str, dict] = {}
-        for row in self.rows.select([*_PICTURE_COLUMNS]).to_pylist():
+        for row in self.rows.select(_PICTURE_COLUMNS).to_pylist():
             rows.setdefault(f"{row['source']} {row['source_id']}", row)
         return rows
 
 
-_PICTURE_COLUMNS = (
-    "image_id",
-    "source",
-    "source_id",
-    "page_url",
-    "file_url",
-    "title",
-    "artist",
-    "rating",
-    "license",
-    "tags",
-)
+_PICTURE_COLUMNS = "image_id source source_id page_url file_url title artist rating license tags".split()
 
 
 def sha256(path: Path) -> str:
@@ -174,10 +163,8 @@ def redraw(recipe: Recipe) -> Iterator[Post | Skipped]:
 class Restored(NamedTuple):
     """The pictures of a recipe, fetched or drawn again."""
 
-    images: pa.Table
-    """IMAGES of those that are unchanged."""
-    drops: list[dict]
-    """Rows of FUNNEL for the others."""
+    images: pa.Table  # IMAGES of those that are unchanged
+    drops: list[dict]  # rows of FUNNEL for the others
 
 
 def compare(recipe: Recipe, images: pa.Table, drops: list[dict]) -> Restored:
@@ -208,28 +195,20 @@ def recrop(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Tabl
     rows = [row | {"order": order} for order, row in enumerate(recipe.rows.to_pylist()) if row["image_id"] in path_of]
     for row in rows:
         row |= {"image_path": path_of[row["image_id"]], "fetched_at": fetched_at[row["image_id"]]}
-    schema = pa.schema(
-        [*(field for field in FACE_KIND.schema if field.name not in _CUT), pa.field("order", pa.int64())]
-    )
+    fields = [field for field in FACE_KIND.schema if field.name not in _CUT]
+    schema = pa.schema([*fields, pa.field("order", pa.int64())])
     cuts: dict[tuple, list[dict]] = {}
     for row in rows:
         cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []
     for (size, box_scale, rotation), of_cut in cuts.items():
-        table, _ = faces.cut(
-            pa.Table.from_pylist(of_cut, schema=schema),
-            store,
-            size=size,
-            box_scale=_as_given(box_scale),
-            rotation=_as_given(rotation),
-            jobs=jobs,
-        )
+        rest = pa.Table.from_pylist(of_cut, schema=schema)
+        box_scale, rotation = _as_given(box_scale), _as_given(rotation)
+        table, _ = crop.cut(rest, store, size=size, box_scale=box_scale, rotation=rotation, jobs=jobs)
         parts.append(table)
-    return (
-        pa.concat_tables(parts).sort_by("order").select(FACE_KIND.schema.names)
-        if parts
-        else FACE_KIND.schema.empty_table()
-    )
+    if not parts:
+        return FACE_KIND.schema.empty_table()
+    return pa.concat_tables(parts).sort_by("order").select(FACE_KIND.schema.names)
 
 
 _CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")

@@ -52,13 +52,11 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
     store = Store(root, hashlib.sha256(json.dumps(["retag", version, digest_inputs]).encode()).hexdigest()[:16])
     with store.claim() as scratch:
         place = place or publish.adopt(store, name)
-        held, funnel = (
-            read(place / "manifest.parquet", FACE_KIND.schema),
-            read(place / "funnel.parquet", FUNNEL).to_pylist(),
-        )
+        faces = read(place / "manifest.parquet", FACE_KIND.schema)
+        funnel = read(place / "funnel.parquet", FUNNEL).to_pylist()
         dropped = {row["image_id"] for row in funnel if row["stage"] != "images"} - {None}
         table, taggers = tagging.tag(
-            held.drop_columns(_OF_HAIR), store, tagger=tagger, folder=folder, jobs=jobs, more_faces=dropped
+            faces.drop_columns(_OF_HAIR), store, tagger=tagger, folder=folder, jobs=jobs, more_faces=dropped
         )
         build, made = assemble.build_of(place), scratch / "made"
         settings = {key: value for key, value in build.settings.items() if key != assemble.CORRECTED}
@@ -66,7 +64,7 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
         build = build._replace(
             settings=settings | {"hair_tagger": tagger}, versions=versions, taggers=taggers, corrections={}
         )
-        here = set(held["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
+        here = set(faces["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
         by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}
         made.mkdir()
         table = assemble.assemble_corrected(made, FACE_KIND, table, funnel, build, place, by_hand)
@@ -77,6 +75,6 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
             target.parent.mkdir(exist_ok=True)
             os.replace(made, target)
         publish.publish(store, name, publish.request_of(root, name), replace=True)
-    before = dict(zip(held["face_id"].to_pylist(), held["hair_color"].to_pylist(), strict=True))
+    before = dict(zip(faces["face_id"].to_pylist(), faces["hair_color"].to_pylist(), strict=True))
     now = zip(table["face_id"].to_pylist(), table["hair_color"].to_pylist(), strict=True)
     return sum(before[face_id] != color for face_id, color in now)

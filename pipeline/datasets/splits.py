@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.faces.crop import rows_of
 from pipeline.funnel import funnel_row
-from pipeline.images import near_duplicates as near
+from pipeline.images.near_duplicates import find_copies
 from pipeline.manifest import with_columns
 from pipeline.store import Store
 
@@ -47,9 +47,9 @@ def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs:
     Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
     crop of the other."""
     files = {key: store.root / path for key, path in rows_of(images, "image_id", "path")}
-    of_picture = components([(key, key) for key in files] + list(near.find_copies(files, "pictures", store, jobs=jobs)))
+    of_picture = components([(key, key) for key in files] + list(find_copies(files, "pictures", store, jobs=jobs)))
     files = {key: crops / path for key, path in rows_of(faces, "face_id", "path")}
-    same_faces = list(near.find_copies(files, "faces", store, jobs=jobs))
+    same_faces = list(find_copies(files, "faces", store, jobs=jobs))
     of_face = components([(key, key) for key in files] + same_faces)
     image_of = dict(rows_of(faces, "face_id", "image_id"))
     group_of = components([*of_picture.items(), *((image_of[a], image_of[b]) for a, b in same_faces)])
@@ -71,11 +71,11 @@ def largest_of_copies(faces: pa.Table) -> tuple[pa.Table, list[dict]]:
             key = (-math.prod(size), image_id, source_id)
             best[copies] = min(key, best.get(copies, key))
         rows = rows_of(faces, column, "image_id", "source", "source_id")
-        kept = []
+        is_largest = []
         for copies, image_id, source, source_id in rows:
             _, largest, of = best[copies]
-            kept.append(image_id == largest)
+            is_largest.append(image_id == largest)
             if image_id != largest:
                 drops.append(funnel_row("copies", source, source_id, "near_duplicate", f"of {of}", image_id))
-        faces = faces.filter(pa.array(kept, pa.bool_()))
+        faces = faces.filter(pa.array(is_largest, pa.bool_()))
     return faces, drops

@@ -39,7 +39,7 @@ from pipeline.datasets.takedown_index import (
 from pipeline.errors import UserError
 from pipeline.funnel import FUNNEL
 from pipeline.manifest import ManifestError, batches, read, sha256_of
-from pipeline.store import Store, replace_file
+from pipeline.store import Store, remove, replace_file
 from pipeline.stored import HEX64, read_json
 from pipeline.web.partial_file import PartialFile
 
@@ -70,12 +70,8 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
     store, left = Store(root, "takedown"), Left(root)
     for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
         if left.is_link(place):
-            raise UserError(
-                root / [*left][-1],
-                "is a link",
-                "a file or folder of this data root",
-                "move what it names to where the link is, and give the same command again",
-            )
+            cure = "move what it names to where the link is, and give the same command again"
+            raise UserError(root / [*left][-1], "is a link", "a file or folder of this data root", cure)
     with store.claim() as scratch:
         if not left.is_link(root / "datasets" / ".versions"):
             _adopt_copies(store)
@@ -104,8 +100,8 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         _remove_files(root, removal, left)
         for file in left.glob("corrections/*.csv"):
             if file.is_file():
-                held = file.read_bytes()
-                if (rest := corrections.remove_lines(held, removal.faces)) != held:
+                data = file.read_bytes()
+                if (rest := corrections.remove_lines(data, removal.faces)) != data:
                     replace_file(file, rest, scratch=scratch)
         _check_idle(store)
         path.unlink()
@@ -119,12 +115,8 @@ def _check_idle(store: Store) -> None:
             try:
                 store.lock(file.stem).acquire(timeout=0).__exit__(None, None, None)
             except Timeout:
-                raise UserError(
-                    file,
-                    "another process is at work in this data root",
-                    "none",
-                    "wait until it has ended, and give the same command again",
-                ) from None
+                cure = "wait until it has ended, and give the same command again"
+                raise UserError(file, "another process is at work in this data root", "none", cure) from None
 
 
 def _adopt_copies(store: Store) -> None:
@@ -167,15 +159,15 @@ def _remake(store: Store, version: Path, names: list[str], removal: Removal, lef
     """Remake a version without the removal, for the names that link to it. Return what became of it, in words."""
     try:
         kind = kind_of(version)
-        held = read(version / "manifest.parquet", kind.schema)
-        rest = _remove_rows(held, removal, kind.original_column)
+        old = read(version / "manifest.parquet", kind.schema)
+        rest = _remove_rows(old, removal, kind.original_column)
         table, words = _with_items(kind, version, rest), f"none of its {kind.items} is left"
         if len(table):
-            _publish_rest(store.root, kind, version, names, removal, held, table, left)
+            _publish_rest(kind, version, names, removal, old, table, left)
             lost = len(rest) - len(table)
             dropped = f"; {lost:,} are dropped, since their files are missing or damaged" if lost else ""
-            near = _near_duplicates(kind, held, table, removal)
-            return f"{len(table):,} of {len(held):,} {kind.items} are left{dropped}{near}"
+            near = _near_duplicates(kind, old, table, removal)
+            return f"{len(table):,} of {len(old):,} {kind.items} are left{dropped}{near}"
     except ManifestError as error:  # of an older program, most likely
         words = f"it could not be made again: {error}"
     for name in names:
@@ -197,16 +189,10 @@ def _has_item(kind: Kind, version: Path, row: dict) -> bool:
 
 
 def _publish_rest(
-    root: Path,
-    kind: Kind,
-    version: Path,
-    names: list[str],
-    removal: Removal,
-    held: pa.Table,
-    table: pa.Table,
-    left: Left,
+    kind: Kind, version: Path, names: list[str], removal: Removal, old: pa.Table, table: pa.Table, left: Left
 ) -> None:
     """Assemble a version of the rows that are left, and let `names` stand for it."""
+    root = version.parents[2]
     funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
     is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
     dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
@@ -216,9 +202,9 @@ def _publish_rest(
         made, target = scratch / "made", version.with_name(store.digest)
         if not target.exists():  # as it may after a kill
             made.mkdir()
-            gone = len({*held[kind.original_column].to_pylist()} & removal.images)
+            gone = len({*old[kind.original_column].to_pylist()} & removal.images)
             build = _build_of_rest(version, gone, left)
-            rows = _remaining_drops(kind, dropped, held, removal)
+            rows = _remaining_drops(kind, dropped, old, removal)
             assemble.assemble(made, kind, table, rows, build, version)
             if not left.is_link(version / assemble.REBUILD):
                 _keep_report(version, made, removal)
@@ -227,21 +213,20 @@ def _publish_rest(
             publish.publish(store, name, publish.request_of(root, name), replace=True)
 
 
-def _remaining_drops(kind: Kind, dropped: list[dict], held: pa.Table, removal: Removal) -> list[dict]:
+def _remaining_drops(kind: Kind, dropped: list[dict], old: pa.Table, removal: Removal) -> list[dict]:
     """Return the rows of the funnel without those of the removal. The `detail` of a duplicate ends with the source_id
     of the picture that it is a copy of; it is emptied if that is removed."""
-    rows = [row for row in held.to_pylist() if row[kind.original_column] in removal.images]
+    rows = [row for row in old.to_pylist() if row[kind.original_column] in removal.images]
     ids = {kind.provenance(row)[1] for row in rows} | {source_id for _, source_id in removal.posts}
     endings = tuple(f" {source_id}" for source_id in ids)
-    return [
-        row | {"detail": ""} if row["detail"].endswith(endings) else row for row in dropped if not is_of(row, removal)
-    ]
+    rest = [row for row in dropped if not is_of(row, removal)]
+    return [row | {"detail": ""} if row["detail"].endswith(endings) else row for row in rest]
 
 
-def _near_duplicates(kind: Kind, held: pa.Table, rest: pa.Table, removal: Removal) -> str:
+def _near_duplicates(kind: Kind, old: pa.Table, rest: pa.Table, removal: Removal) -> str:
     """Return a clause on the rows that are left in the groups of what was removed: perhaps the same pictures from
     elsewhere, whose source does not name the artist. Empty if there are none."""
-    columns = (held[name].to_pylist() for name in (kind.id_column, kind.original_column, "group", "split"))
+    columns = (old[name].to_pylist() for name in (kind.id_column, kind.original_column, "group", "split"))
     rows = list(zip(*columns, strict=True))
     groups = {group for _, original, group, _ in rows if original in removal.images}
     now = dict(zip(rest[kind.id_column].to_pylist(), rest["split"].to_pylist(), strict=True))
@@ -287,10 +272,8 @@ def _remove_rows(table: pa.Table, removal: Removal, original: str) -> pa.Table:
         if group in removal.images:
             renamed[group] = min(image_id, renamed.get(group, image_id))
     groups = [renamed.get(group, group) for group in groups]
-    splits = [
-        split_of(group) if was in renamed else split
-        for group, was, split in zip(groups, table["group"].to_pylist(), table["split"].to_pylist(), strict=True)
-    ]
+    rows = zip(groups, table["group"].to_pylist(), table["split"].to_pylist(), strict=True)
+    splits = [split_of(group) if was in renamed else split for group, was, split in rows]
     for name, values in (("group", groups), ("split", splits)):
         index = table.schema.get_field_index(name)
         field = table.schema.field(name)  # of a recipe that others saved, perhaps a dictionary
@@ -347,10 +330,7 @@ def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
 def _remove(path: Path, left: Left) -> None:
     """Remove a file or a folder of the data root, if it is there and no link is on the way to it."""
     if path.parent.is_dir() and not left.is_link(path.parent):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _remove_files(root: Path, removal: Removal, left: Left) -> None:

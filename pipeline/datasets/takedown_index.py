@@ -71,12 +71,8 @@ class Removal:
         except FileNotFoundError:
             return cls()
         except ValueError as error:
-            raise UserError(
-                path,
-                f"damaged ({error})",
-                "the note of a takedown that was killed",
-                "move it away, and give that takedown again",
-            ) from error
+            cure = "move it away, and give that takedown again"
+            raise UserError(path, f"damaged ({error})", "the note of a takedown that was killed", cure) from error
         removal = cls()
         for each in fields(cls):
             getattr(removal, each.name).update(tuple(v) if isinstance(v, list) else v for v in note[each.name])
@@ -177,10 +173,10 @@ def _rows_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBa
 def _clips_in_batches(path: Path, columns: Iterable[str]) -> Iterator[pa.RecordBatch]:
     """Raise ValueError, OSError."""
     names = {"image_id": "video_id", "face_id": "clip_id", "source_id": "video", "group": "group", "split": "split"}
-    held = schema_of(path).names
-    if missing := {"video_id", "video"}.difference(held):
+    present = schema_of(path).names
+    if missing := {"video_id", "video"}.difference(present):
         raise ValueError(f"lacks the column {min(missing)}")
-    wanted = [name for name in columns if names.get(name) in held]
+    wanted = [name for name in columns if names.get(name) in present]
     for batch in batches(path, pa.schema([CLIPS.field(names[name]) for name in wanted])):
         arrays = dict(zip(wanted, (batch[names[name]] for name in wanted), strict=True))
         if "source" in columns:
@@ -218,11 +214,8 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
     """Add to `removal` all that the block list `wanted` names."""
     removal.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
     for path in tables:
-        rows = [
-            row
-            for row in rows_of(path, _PROVENANCE)
-            if row["image_id"] in wanted.hashes or wanted.match_rule(_Row(row))
-        ]
+        every = rows_of(path, _PROVENANCE)
+        rows = [row for row in every if row["image_id"] in wanted.hashes or wanted.match_rule(_Row(row))]
         removal.seen |= {row["image_id"] for row in rows} - {None}
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
@@ -283,9 +276,7 @@ def _collect_offers(removal: Removal, ledger: sqlite3.Connection, wanted: BlockL
         "SELECT json_extract(about, '$.source'), source_id, url, offer FROM post "
         "JOIN harvest ON harvest.id = post.harvest WHERE offer IS NOT NULL"
     ).fetchall()
-    offers = [
-        (str(source), str(source_id), str(url), RemoteImage(**_offer(text))) for source, source_id, url, text in posts
-    ]
+    offers = [(str(source), str(key), str(url), RemoteImage(**_offer(text))) for source, key, url, text in posts]
     theirs = [post for *post, offer in offers if wanted.match_rule(_Row(asdict(offer)))]
     removal.posts |= {(source, source_id) for source, source_id, _ in theirs}
     removal.offers |= {(source, url) for source, _, url in theirs}

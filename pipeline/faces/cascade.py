@@ -115,9 +115,7 @@ def _mean(windows: np.ndarray) -> Face:
 def _refine(pyramid: Pyramid, proposal: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
     """Return the proposed face, measured again at one size and seven angles, or nothing if too few windows pass."""
     center, (side, _), tilt = square(proposal)
-    near = [
-        View(center, (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX, tilt + angle)
-        for angle in REFINE_ANGLES_DEG
-    ]
+    size, step = (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX
+    near = [View(center, size, step, tilt + angle) for angle in REFINE_ANGLES_DEG]
     windows = sweep(pyramid, near, functools.partial(_windows, cascade, sides=REFINE_WINDOWS_PX, ratio=FINE_RATIO))
     return [_mean(windows)] if len(windows) >= MIN_SUPPORTING_WINDOWS else []

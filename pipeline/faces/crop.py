@@ -196,14 +196,10 @@ def cut(
             detail = f"the same crop as from {faces['source_id'][twin].as_py()}"
             drops.append(funnel_row("crops", source, source_id, "duplicate", detail, image_id))
     if not first:
-        raise UserError(
-            f"{len(faces)} faces",
-            "there was not enough memory to cut any",
-            "enough for one picture",
-            "use fewer jobs, or smaller pictures",
-        )
-    kept = [crops[row] for row in first.values()]
+        cure = "use fewer jobs, or smaller pictures"
+        raise UserError(f"{len(faces)} faces", "there was not enough memory to cut any", "enough for one picture", cure)
+    distinct = [crops[row] for row in first.values()]
     made = {"size": size, "box_scale": box_scale, "rotation": rotation}
-    columns = {name: [result[name] for result in kept] for name in kept[0]}
-    columns |= {name: [value] * len(kept) for name, value in made.items()}
+    columns = {name: [result[name] for result in distinct] for name in distinct[0]}
+    columns |= {name: [value] * len(distinct) for name, value in made.items()}
     return with_columns(faces.take(list(first.values())), **columns), drops

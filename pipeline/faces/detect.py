@@ -38,15 +38,6 @@ def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, 
     return face_network.find(picture, min_face, angles or (), asset)
 
 
-def _cascade_file(folder: Path | None) -> str:
-    return str(assets.fetch("lbpcascade_animeface.xml", folder))
-
-
-def _network_weights(folder: Path | None) -> str:
-    """Return the path of the shipped weights; `network.load` checks them."""
-    return str(Path(__file__).with_name("network.safetensors"))
-
-
 class Detector(NamedTuple):
     """One row of DETECTORS."""
 
@@ -58,9 +49,9 @@ class Detector(NamedTuple):
 
 
 DETECTORS = {
-    "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
+    "lbpcascade": Detector(lbpcascade, lambda folder: str(assets.fetch("lbpcascade_animeface.xml", folder)), "MIT"),
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
-    "network": Detector(network, _network_weights, "MIT"),
+    "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
 }
 DETECTOR_CHOICES = {
     "lbpcascade": ("lbpcascade",),
@@ -95,14 +86,7 @@ def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
 
 
 def detect(
-    images: pa.Table,
-    store: Store,
-    *,
-    detector: str,
-    sweep: str,
-    min_face: int,
-    folder: Path | None = None,
-    jobs: int = 0,
+    images: pa.Table, store: Store, *, detector: str, sweep: str, min_face: int, folder: Path | None, jobs: int = 0
 ) -> tuple[pa.Table, list[dict]]:
     """Return (the columns of FACES that detection fills, rows of FUNNEL for pictures without a face).
 
@@ -132,12 +116,8 @@ def detect(
         if not here:
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not rows:
-        raise UserError(
-            f"{len(images)} pictures",
-            f"{detector} found no face in them",
-            "at least one",
-            f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})",
-        )
+        cure = f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})"
+        raise UserError(f"{len(images)} pictures", f"{detector} found no face in them", "at least one", cure)
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
     box, tilt, score, finder = (list(column) for column in zip(*rows, strict=True))
     return with_columns(table, box=box, tilt=tilt, score=score, detector=finder), drops

@@ -168,9 +168,7 @@ def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
     """Return the mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
     middle."""
     center, (side, _), tilt = square(face)
-    patches = [
-        pyramid.show(View(center, (SECOND_LOOK_PX, SECOND_LOOK_PX), side / face_px, tilt))
-        for face_px in SECOND_LOOK_FACES_PX
-    ]
+    size = SECOND_LOOK_PX, SECOND_LOOK_PX
+    patches = [pyramid.show(View(center, size, side / face_px, tilt)) for face_px in SECOND_LOOK_FACES_PX]
     maps = network.maps(np.stack([*patches, *(patch[:, ::-1] for patch in patches)]))
     return float(maps[:, 0, CENTER_CELLS, CENTER_CELLS].max((1, 2)).mean())

@@ -14,15 +14,11 @@ VERSION = 1
 class Limits(NamedTuple):
     """The limits that a face has to meet; the defaults keep all faces."""
 
-    min_sharpness: float = 0.0
-    """Variance of the crop's Laplacian, grey 0..255: blurred crops have little."""
+    min_sharpness: float = 0.0  # variance of the crop's Laplacian, grey 0..255: blurred crops have little
     min_brightness: float = 0.0
-    max_brightness: float = 1.0
-    """Mean luma of the crop, 0..1."""
-    monochrome: str = "keep"
-    """Crops with hardly any colour: keep, drop, or only these."""
-    min_original: int = 0
-    """Shorter side of the original, px."""
+    max_brightness: float = 1.0  # mean luma of the crop, 0..1
+    monochrome: str = "keep"  # crops with hardly any colour: keep, drop, or only these
+    min_original: int = 0  # shorter side of the original, px
 
 
 # Reason -> (which faces fail, the value for the drop's detail); a face is dropped for the first that applies.

@@ -20,14 +20,10 @@ WHITE = 255  # what lies beyond a picture's edge
 class View(NamedTuple):
     """A copy of a picture, or of a part of it, for a detector."""
 
-    center: tuple[float, float]
-    """x, y in px of the picture: what lies in the copy's middle."""
-    size: tuple[int, int]
-    """Width and height of the copy, px."""
-    step: float
-    """Px of the picture from one px of the copy to the next."""
-    angle: float = 0.0
-    """Degrees, clockwise: a face that leans by it stands upright in the copy."""
+    center: tuple[float, float]  # x, y in px of the picture: what lies in the copy's middle
+    size: tuple[int, int]  # width and height of the copy, px
+    step: float  # px of the picture from one px of the copy to the next
+    angle: float = 0.0  # degrees, clockwise: a face that leans by it stands upright in the copy
 
     def to_picture(self) -> np.ndarray:
         """Return the (2, 3) matrix from points of the copy to points of the picture, pixel centres at whole numbers."""

@@ -20,12 +20,10 @@ MAX_HAIR_DISTANCE = 14.0  # CIELAB units: a colour farther from every name's pla
 class LabRegion(NamedTuple):
     """A part of CIELAB that is called by one name. Each a range from low to high."""
 
-    hue: tuple[float, float]
-    """Degrees; the high end may lie beyond 360. (0, 360): any."""
+    hue: tuple[float, float]  # degrees; the high end may lie beyond 360. (0, 360): any.
     chroma: tuple[float, float]
     lightness: tuple[float, float]
-    weight: float
-    """How often hair of that name is there, relative to its other places."""
+    weight: float  # how often hair of that name is there, relative to its other places
 
 
 PLACES = {

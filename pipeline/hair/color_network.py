@@ -43,10 +43,8 @@ def normalize(patch: np.ndarray) -> np.ndarray:
 class Bin(NamedTuple):
     """Faces for which the network has about the same confidence."""
 
-    confidence: float
-    """Mean probability of the likeliest name."""
-    accuracy: float
-    """Share of the faces whose likeliest name is the right one."""
+    confidence: float  # mean probability of the likeliest name
+    accuracy: float  # share of the faces whose likeliest name is the right one
     faces: int
 
 

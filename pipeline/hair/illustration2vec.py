@@ -31,6 +31,7 @@ from pipeline import assets
 from pipeline.errors import UserError
 from pipeline.hair import caffemodel
 from pipeline.manifest import HAIR_COLORS
+from pipeline.store import sha256_of
 
 TAGGER, TAG_LIST = assets.ILLUSTRATION2VEC_TAGGER
 ENCODER = "illust2vec_ver200.caffemodel"
@@ -183,10 +184,8 @@ class Illustration2Vec:
         # What PyTorch allows a GPU's convolutions, TensorFloat-32, has three decimal places: results would differ.
         full_precision = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with torch.inference_mode(), full_precision:
-            parts = [
-                self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu()
-                for at in range(0, max(1, len(pictures)), BATCH)
-            ]
+            starts = range(0, max(1, len(pictures)), BATCH)
+            parts = [self.network(prepare(pictures[at : at + BATCH]).to(self.device)).cpu() for at in starts]
             return torch.cat(parts).numpy()
 
     def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:
@@ -207,7 +206,7 @@ def digest(folder: Path | None = None) -> str:
     weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
     with torch.device("meta"):
         caffemodel.check(weights, Tagger())
-    causes = [caffemodel.sha256(weights), *read_tags(tags)]
+    causes = [sha256_of(weights), *read_tags(tags)]
     return hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
 
 

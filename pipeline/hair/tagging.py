@@ -22,7 +22,7 @@ from pipeline.faces.boxes import Face
 from pipeline.faces.crop import CROP_VERSION, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
-from pipeline.images import collect as images
+from pipeline.images import collect
 from pipeline.images.decode import load
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.progress import Progress
@@ -30,7 +30,6 @@ from pipeline.store import Store
 from pipeline.stored import NUMBER
 
 VERSION = 4
-CARD_PREFIX = "hair colours"  # of the names of a card's lines about the taggers
 # A colour is named when it is this probable, and more so than any other and than "none".
 MIN_COLOR_PROBABILITY = 1 / 3
 MIN_I2V_PROBABILITY = 0.25  # the same for Illustration2Vec: the article's threshold
@@ -90,19 +89,16 @@ class TaggerContext(NamedTuple):
     """The arguments that all taggers share."""
 
     store: Store
-    folder: Path | None
-    """Where assets are looked for first."""
+    folder: Path | None  # where assets are looked for first
     jobs: int
-    more_faces: frozenset[str] = frozenset()
-    """image_ids of faces that were found too, and are not in the table."""
+    more_faces: frozenset[str] = frozenset()  # image_ids of faces that were found too, and are not in the table
 
 
 class Prediction(NamedTuple):
     """A tagger's result for one face."""
 
     scores: Scores
-    tags: list[str]
-    """Other tags that it predicts, spelled as sites do."""
+    tags: list[str]  # other tags that it predicts, spelled as sites do
 
 
 def site_tags(tags: Iterable[str] | None) -> list[str]:
@@ -128,7 +124,7 @@ def _predict_by_color(faces: pa.Table, context: TaggerContext) -> list[Predictio
     scores = per_face(
         faces,
         context.store,
-        f"hair/{images.VERSION}.{CROP_VERSION}.{color_version()}/color",
+        f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color",
         functools.partial(_score_picture, store=context.store),
         shape=[_NINE],
         what="looking at hair",
@@ -151,7 +147,7 @@ def _predict_by_i2v(faces: pa.Table, context: TaggerContext) -> list[Prediction 
     from pipeline.hair import illustration2vec
 
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    version = f"{images.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(context.folder)}"
+    version = f"{collect.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(context.folder)}"
     progress = Progress("asking Illustration2Vec")
     with context.store.memory(f"hair/{version}/i2v", [[_NINE, [str]]]) as memory:
         predictions = {key: memory.get(key) for key in images_of}
@@ -219,9 +215,9 @@ def _missing(folder: Path | None) -> list[str]:
 def version_of(tagger: str, folder: Path | None) -> list:
     """Return what the result depends on besides the faces, JSON values. Raise UserError if a tagger's files are
     missing."""
-    asked = tagger_chain(tagger, folder)
-    versions: list = [VERSION, color_version(), *asked]
-    if "i2v" in asked:
+    chain = tagger_chain(tagger, folder)
+    versions: list = [VERSION, color_version(), *chain]
+    if "i2v" in chain:
         assets.find_all(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
         from pipeline.hair import illustration2vec  # imports torch
 
@@ -230,13 +226,7 @@ def version_of(tagger: str, folder: Path | None) -> list:
 
 
 def tag(
-    faces: pa.Table,
-    store: Store,
-    *,
-    tagger: str,
-    folder: Path | None = None,
-    jobs: int = 0,
-    more_faces: Iterable[str] = (),
+    faces: pa.Table, store: Store, *, tagger: str, folder: Path | None, jobs: int = 0, more_faces: Iterable[str] = ()
 ) -> tuple[pa.Table, dict[str, str]]:
     """Return (the faces with the three columns of hair, lines for the card about the taggers).
 
@@ -253,18 +243,16 @@ def tag(
             True
         ] * len(faces)
         answers = iter(_PREDICT[tagger_name](faces.filter(pa.array(is_open, pa.bool_())), context))
-        predictions[tagger_name] = [next(answers) if is_asked else None for is_asked in is_open]
+        predictions[tagger_name] = [next(answers) if is_needed else None for is_needed in is_open]
     decided = [_decide(dict(zip(chain, words, strict=True))) for words in zip(*predictions.values(), strict=True)]
     faces = with_columns(
         faces,
         hair_color=[row.color for row in decided],
         hair_scores=[row.scores for row in decided],
         hair_tagger=[row.who for row in decided],
+        tags=[_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)],
     )
-    index = faces.schema.get_field_index("tags")
-    field = faces.schema.field(index)
-    tags = [_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)]
-    return faces.set_column(index, field, pa.array(tags, field.type)), _count_disagreements(predictions)
+    return faces, _count_disagreements(predictions)
 
 
 def _tags(old: Sequence[str] | None, seen: Sequence[str]) -> list[str]:
@@ -305,5 +293,5 @@ def _count_disagreements(predictions: dict[str, list[Prediction | None]]) -> dic
         pairs = [(x, y) for x, y in zip(named[a], named[b], strict=True) if x and y]
         if pairs:
             differ = sum(x != y for x, y in pairs)
-            lines[f"{CARD_PREFIX} by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
+            lines[f"hair colours by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
     return lines

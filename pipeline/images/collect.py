@@ -24,6 +24,7 @@ VERSION = 2
 _RETRIED_REASONS = ("unreadable", "blocked")  # as permissions and lists change
 _BLOCKED_BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # the sha256 stays in the list alone
 _NO_BLOCKS = BlockList()
+Offer = Post | Skipped
 
 
 def examine(data: bytes) -> dict:
@@ -87,13 +88,7 @@ def memory(store: Store):
 
 
 def collect(
-    offers: Iterable[Post | Skipped],
-    source: str,
-    limit: int,
-    store: Store,
-    *,
-    blocked: BlockList = _NO_BLOCKS,
-    jobs: int = 0,
+    offers: Iterable[Offer], source: str, limit: int, store: Store, *, blocked: BlockList = _NO_BLOCKS, jobs: int = 0
 ) -> tuple[pa.Table, list[dict]]:
     """Return (IMAGES, rows of FUNNEL) of the first `limit` posts (0: all) of `source` that are not blocked.
 

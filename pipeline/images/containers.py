@@ -78,13 +78,13 @@ def _strip_png(data: bytes) -> tuple[bytes, bytes | None]:
     if data[12:16] != b"IHDR" or len(data) < 33:
         return data, None
     depth, color_type = data[24], data[25]
-    kept: list = [view[: len(PNG_MAGIC)]]
+    parts: list = [view[: len(PNG_MAGIC)]]
     profile = None
     for kind, start, end in _png_chunks(data):
         if kind == b"IEND":
             break
         if kind in (b"IHDR", b"IDAT") or (kind == b"PLTE" and color_type == 3):
-            kept.append(view[start:end])
+            parts.append(view[start:end])
         elif kind in (b"tRNS", b"iCCP", b"eXIf", b"zTXt", b"iTXt") and end - start <= MAX_PROFILE_BYTES:
             body = data[start + 8 : end - 4]
             if data[end - 4 : end] != struct.pack(">I", zlib.crc32(kind + body)):
@@ -92,10 +92,10 @@ def _strip_png(data: bytes) -> tuple[bytes, bytes | None]:
             if kind == b"iCCP":
                 profile = profile or _inflate(body.partition(b"\0")[2], MAX_PROFILE_BYTES)
             elif kind == b"tRNS":
-                kept.append(_transparency(body, depth, color_type))
+                parts.append(_transparency(body, depth, color_type))
             elif kind == b"eXIf" or _has_orientation(kind, body):
-                kept.append(view[start:end])
-    return b"".join([*kept, _png_chunk(b"IEND", b"")]), profile
+                parts.append(view[start:end])
+    return b"".join([*parts, _png_chunk(b"IEND", b"")]), profile
 
 
 def _inflate(method_and_data: bytes, limit: int) -> bytes | None:
@@ -176,33 +176,33 @@ def _check_scans(data: bytes) -> None:
 
 def _strip_jpeg(data: bytes) -> bytes:
     """Return the JPEG without EXIF beyond the first segment's 64 kB: Pillow joins such segments, and reads each tag."""
-    view, kept, kept_to, has_exif = memoryview(data), [], 0, False
+    view, parts, copied_to, has_exif = memoryview(data), [], 0, False
     for marker, start, end in _jpeg_segments(data):
         if marker == _SOS:
             break
         if marker == 0xE1 and data[start + 4 : start + 10] == b"Exif\0\0":
             if has_exif:
-                kept.append(view[kept_to:start])
-                kept_to = end
+                parts.append(view[copied_to:start])
+                copied_to = end
             has_exif = True
-    return b"".join([*kept, view[kept_to:]]) if kept else data
+    return b"".join([*parts, view[copied_to:]]) if parts else data
 
 
 def _bare_jpeg(data: bytes) -> bytes:
     """Return the JPEG's frame, tables and scans, and the metadata that changes colours: JFIF, Adobe and ICC
     segments."""
-    kept = [data[:2]]
+    parts = [data[:2]]
     for marker, start, end in _jpeg_segments(data):
         body = data[start + 4 : end]
         if marker == _SOS:
-            return b"".join([*kept, data[start:]])
+            return b"".join([*parts, data[start:]])
         if (
             marker in _FRAMES | _TABLES
             or (marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14)
             or (marker == 0xE2 and body.startswith(b"ICC_PROFILE\0") and len(body) > 14)
             or (marker == 0xEE and body.startswith(b"Adobe") and len(body) == 12)
         ):
-            kept.append(data[start:end])
+            parts.append(data[start:end])
     return data
 
 
@@ -286,10 +286,8 @@ def _strip_tiff(data: bytes, only_needed: bool = False) -> bytes:
         (count,) = struct.unpack_from(order + count_format, data, at)
         entries_at, entry_bytes = at + struct.calcsize(count_format), struct.calcsize("=" + entry_format)
         count = min(count, (len(data) - entries_at) // entry_bytes)
-        entries = [
-            struct.unpack_from(order + entry_format, data, entries_at + number * entry_bytes)
-            for number in range(min(count, 1 << 16))
-        ]
+        starts = (entries_at + number * entry_bytes for number in range(min(count, 1 << 16)))
+        entries = [struct.unpack_from(order + entry_format, data, start) for start in starts]
     except (struct.error, OverflowError):  # an offset beyond the file, or beyond all files
         return data
     kept: dict[int, bytes] = {}
@@ -333,7 +331,7 @@ _WEBP_HAS_ALPHA = 0x10
 
 def _bare_webp(data: bytes) -> bytes | None:
     """Return the still picture of a WebP, with its alpha if any, in a new container; None if there is none."""
-    at, kept, size = 12, b"", b""
+    at, parts, size = 12, b"", b""
     for _ in range(MAX_SEGMENTS):
         if at + 8 > len(data):
             break
@@ -342,10 +340,10 @@ def _bare_webp(data: bytes) -> bytes | None:
         if kind == b"VP8X":
             size = data[at + 12 : at + 18]
         elif kind == b"ALPH" and len(size) == 6:
-            kept = struct.pack("<4sIB3x6s", b"VP8X", 10, _WEBP_HAS_ALPHA, size) + chunk
+            parts = struct.pack("<4sIB3x6s", b"VP8X", 10, _WEBP_HAS_ALPHA, size) + chunk
         elif kind in (b"VP8 ", b"VP8L"):
-            kept += chunk
-            return b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP" + kept
+            parts += chunk
+            return b"RIFF" + struct.pack("<I", 4 + len(parts)) + b"WEBP" + parts
         at += 8 + length + length % 2
     return None
 

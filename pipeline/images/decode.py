@@ -145,9 +145,8 @@ def load(path: Path) -> np.ndarray:
     try:
         return decode(path.read_bytes())[0]
     except (FileNotFoundError, Rejected) as error:
-        expected = "the file that ScrapeImages kept"
         cure = "delete it if it is there, and give the same command again: it is read again"
-        raise UserError(path, "the original is gone or damaged", expected, cure) from error
+        raise UserError(path, "the original is gone or damaged", "the file that ScrapeImages kept", cure) from error
 
 
 def error_text(error: Exception) -> str:
@@ -201,11 +200,8 @@ def _is_of_color(data: bytes, picture: Image.Image, key: tuple[int, int, int]) -
     low.info.pop("transparency")
     low.load()
     strips = zip(_strips(picture), _strips(low), strict=True)
-    same = [
-        (np.asarray(high) == [part >> 8 for part in key]).all(2)
-        & (np.asarray(low) == [part & 255 for part in key]).all(2)
-        for high, low in strips
-    ]
+    highs, lows = [part >> 8 for part in key], [part & 255 for part in key]
+    same = [(np.asarray(high) == highs).all(2) & (np.asarray(low) == lows).all(2) for high, low in strips]
     return np.concatenate(same)
 
 

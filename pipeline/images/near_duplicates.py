@@ -216,11 +216,8 @@ def is_copy(a: np.ndarray, b: np.ndarray) -> bool:
     b, is_shared = aligned
     a, b = (cv2.GaussianBlur(pixels, (5, 5), 0) for pixels in (a, b))
     (low_a, high_a), (low_b, high_b) = _extremes(a), _extremes(b)
-    is_whole = (
-        is_shared
-        & (np.minimum(low_a, low_b) > _UNCLIPPED_RANGE[0])
-        & (np.maximum(high_a, high_b) < _UNCLIPPED_RANGE[1])
-    )
+    low, high = np.minimum(low_a, low_b), np.maximum(high_a, high_b)
+    is_whole = is_shared & (low > _UNCLIPPED_RANGE[0]) & (high < _UNCLIPPED_RANGE[1])
     is_colored = is_whole.sum() > 0.05 * SIDE * SIDE
     structure = _correlation(a[is_shared], b[is_shared])
     if is_colored:

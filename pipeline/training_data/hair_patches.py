@@ -36,25 +36,18 @@ NONE_LABELS = np.eye(len(HAIR_COLORS) + 1)[-1]
 class Head(NamedTuple):
     """A drawn head, cropped as the hair tagger does it, split into layers that can be recoloured."""
 
-    picture: np.ndarray
-    """(PATCH, PATCH, 3) float, 0..1: the picture with grey hair."""
-    light: np.ndarray
-    """(PATCH, PATCH): lightness relative to the hair's own colour, which is 1."""
-    hair: np.ndarray
-    """(PATCH, PATCH), 0..1: the share of hair in each pixel."""
-    ground: np.ndarray
-    """(PATCH, PATCH), 0..1: the share of background in each pixel."""
+    picture: np.ndarray  # (PATCH, PATCH, 3) float, 0..1: the picture with grey hair
+    light: np.ndarray  # (PATCH, PATCH): lightness relative to the hair's own colour, which is 1
+    hair: np.ndarray  # (PATCH, PATCH), 0..1: the share of hair in each pixel
+    ground: np.ndarray  # (PATCH, PATCH), 0..1: the share of background in each pixel
 
 
 class TrainingPatch(NamedTuple):
     """A patch and its labels."""
 
-    picture: np.ndarray
-    """(PATCH, PATCH, 3) uint8, RGB."""
-    hair: np.ndarray
-    """(CELLS, CELLS) uint8: the share of hair in each cell, 0..255."""
-    shares: np.ndarray
-    """(10,) float: the shares of the nine hair colours, and of none."""
+    picture: np.ndarray  # (PATCH, PATCH, 3) uint8, RGB
+    hair: np.ndarray  # (CELLS, CELLS) uint8: the share of hair in each cell, 0..255
+    shares: np.ndarray  # (10,) float: the shares of the nine hair colours, and of none
 
 
 def draw_all(seed: int, count: int, out: Path, *, style: str = "character", jobs: int = 0) -> None:
@@ -172,10 +165,8 @@ def _shade(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> np
     dark = [lightness * rng.uniform(0.45, 0.9), *_rotate(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
     if rng.random() < 0.25:  # a tinted shadow
         dark = dark + np.append(0, rng.normal(0, 6, 2))
-    bright = [
-        lightness + (100 - lightness) * rng.uniform(0.1, 0.85),
-        *_rotate(chroma, rng.normal(0, 14)) * rng.uniform(0.3, 1.05),
-    ]
+    share = rng.uniform(0.1, 0.85)
+    bright = [lightness + (100 - lightness) * share, *_rotate(chroma, rng.normal(0, 14)) * rng.uniform(0.3, 1.05)]
     below, above = np.clip((1 - light) / 0.45, 0, 1.6), np.clip((light - 1) / 0.5, 0, 1)
     shade = color + (dark - color) * below[..., None]
     return shade + (bright - shade) * above[..., None]

@@ -74,7 +74,7 @@ def _predict_by_tags(truth: list[str]) -> list[str | None]:
     tags = [["1girl", "smile", f"{color}_hair"] for color in truth * MANY]
     faces = pa.table({"image_id": [f"{i}" for i in range(len(tags))], "tags": tags}, schema)
     with tempfile.TemporaryDirectory() as root:
-        return hair.tag(faces, Store(Path(root)), tagger="tags")[0]["hair_color"].to_pylist()
+        return hair.tag(faces, Store(Path(root)), tagger="tags", folder=None)[0]["hair_color"].to_pylist()
 
 
 def _predict_by_i2v(tagger: illustration2vec.Illustration2Vec, crops: list[np.ndarray], batch: int) -> list[str | None]:

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from pipeline import parquet_footer
 from pipeline.funnel import funnel_row
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_faces, load_crop, read, write
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, check_rows, load_png, read, write
 
 WHEN = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
 
@@ -98,7 +98,7 @@ def test_a_null_where_none_may_be_is_refused(tmp_path, name):
 )
 def test_broken_promises_are_named(tmp_path, rows, complaint):
     with pytest.raises(ManifestError, match=complaint):
-        check_faces(table(*rows), tmp_path)
+        check_rows(table(*rows), tmp_path)
 
 
 def test_a_missing_damaged_or_narrow_file_is_one_clear_error(tmp_path):
@@ -311,7 +311,7 @@ def test_a_crop_is_a_png_of_the_stated_size_within_the_folder_or_one_clear_line(
     png(tmp_path / "b.png")
     make(tmp_path / "d/faces/a.png")
     with pytest.raises(ManifestError, match=words) as error:
-        load_crop(tmp_path / "d", "faces/a.png", 64)
+        load_png(tmp_path / "d", "faces/a.png", 64, 64)
     assert "a.png" in str(error.value)
 
 

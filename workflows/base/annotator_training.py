@@ -9,20 +9,14 @@ import luigi
 from workflows.base.run import NamedRun, check_run_name
 from workflows.base.stage import Stage
 from workflows.base.subprocess import train_in_children
-from workflows.cli.parameters import Choice, WholeNumber, require
+from workflows.cli.parameters import Choice, WholeNumber
 
 
 class Drawn(Stage):
     """Drawn pictures and their annotations, as arrays."""
 
-    count = WholeNumber(description="number of pictures")
+    count = WholeNumber(1, description="number of pictures")
     seed = WholeNumber(default=0, description="seed of the pictures")
-
-    def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
-        super().check()
-        require(self, self.count >= 1, "count", "1 or more")
-        require(self, self.seed >= 0, "seed", "0 or more")
 
 
 Drawn._visible_in_registry = False  # it is no task by itself
@@ -31,9 +25,7 @@ Drawn._visible_in_registry = False  # it is no task by itself
 class DrawnTraining(NamedRun):
     """A training on the CPU: runs/NAME/model.safetensors. Run again, it resumes from its last checkpoint."""
 
-    preset = Choice(
-        ("full", "tiny"), default="full", description="settings: full (the shipped weights), tiny (for tests)"
-    )
+    preset = Choice(("full", "tiny"), default="full", description="settings: full (the shipped weights), tiny (tests)")
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
     seed = WholeNumber(default=0, description="seed of the pictures, the initial weights and the order")
     jobs = WholeNumber(default=0, significant=False, description="processes that draw; 0: one per core")
@@ -41,8 +33,7 @@ class DrawnTraining(NamedRun):
         default=False, significant=False, description="move an old run of that name aside and start again"
     )
 
-    model = ""
-    """Name of the model; `workflows.workers.MODEL` trains it."""
+    model = ""  # name of the model; `workflows.workers.MODEL` trains it
 
     def presets(self) -> dict:
         """Return the training's Config by name."""
@@ -57,8 +48,6 @@ class DrawnTraining(NamedRun):
         if not self.run_name:
             self.run_name = f"{self.model}-{self.preset}"
         check_run_name("--run", self.run_name)
-        for name in ("steps", "seed"):
-            require(self, getattr(self, name) >= 0, name, "0 or more")
 
     @functools.cached_property
     def config(self):
@@ -91,17 +80,13 @@ class DrawnTraining(NamedRun):
         """Return whether the output is of these settings."""
         if self.fresh or not self.output().exists():
             return getattr(self, "_trained", False)
-        from models.runs import folder as runs
+        from models.runs import folder
 
-        return runs.is_trained(self.run_folder, self.settings)
+        return folder.is_trained(self.run_folder, self.settings)
 
     def run(self) -> None:
         """Do the work."""
-        job = {
-            "run": str(self.run_folder),
-            "settings": self.settings,
-            "fresh": self.fresh,
-            "drawn": {name: str(task.folder) for name, task in self.drawn().items()},
-        }
+        drawn = {name: str(task.folder) for name, task in self.drawn().items()}
+        job = {"run": str(self.run_folder), "settings": self.settings, "fresh": self.fresh, "drawn": drawn}
         train_in_children([f"workflows.workers.{self.model}", json.dumps(job)], self.run_folder)
         self._trained = True

@@ -50,8 +50,8 @@ class FromRun(NamedRun):
         from models.sampling import save
 
         try:
-            held = save.read_provenance(self.file)
-            return all(held.get(key) == value for key, value in self.digest_inputs().items())
+            saved = save.read_provenance(self.file)
+            return all(saved.get(key) == value for key, value in self.digest_inputs().items())
         except UserError:
             return False  # no weights: the task reports it when it runs
 
@@ -74,20 +74,15 @@ class FromRun(NamedRun):
         from models.runs import settings
 
         try:
-            held = settings.read_settings(self.run_folder)
+            saved = settings.read_settings(self.run_folder)
         except FileNotFoundError as error:
-            raise UserError(
-                self.run_folder, "has no config.json", "a run that this program trained", "give another --run"
-            ) from error
-        size, box_scale = held["config"].get("size"), held["dataset"].get("box_scale")
+            cure = "give another --run"
+            raise UserError(self.run_folder, "has no config.json", "a run that this program trained", cure) from error
+        size, box_scale = saved["config"].get("size"), saved["dataset"].get("box_scale")
         if not (type(size) is int and 8 <= size <= 4096 and box_scale and 0.25 <= box_scale <= 8):
-            raise UserError(
-                self.run_folder / "config.json",
-                "lacks the size or the box_scale of its faces",
-                "those of a dataset",
-                "give another --run",
-            )
-        return held
+            found = "lacks the size or the box_scale of its faces"
+            raise UserError(self.run_folder / "config.json", found, "those of a dataset", "give another --run")
+        return saved
 
 
 class OfHairColor(FromRun):
@@ -102,27 +97,22 @@ class OfHairColor(FromRun):
 
     def z(self, network, seeds: list[int], truncation: float = 0.0):
         """Return z (N, Z) of the seeds. Raise UserError if z of this network cannot be truncated."""
-        from models.sampling import latents as latent
+        from models.sampling import latents
 
         if truncation and not getattr(network, "normal", False):
-            raise UserError(
-                "--truncation", f"{truncation} given, but this run's z is not of N(0, 1)", "0", "leave it out"
-            )
-        return latent.sample_latents(network, seeds, truncation)
+            cure = "leave it out"
+            raise UserError("--truncation", f"{truncation} given, but this run's z is not of N(0, 1)", "0", cure)
+        return latents.sample_latents(network, seeds, truncation)
 
     @property
     def colors(self) -> list[str]:
         """Return the hair colours that the run learned. Raise UserError if it learned none."""
-        from models.sampling import latents as latent
+        from models.sampling import latents
 
-        colors = latent.learned_colors(self.label_counts)
+        colors = latents.learned_colors(self.label_counts)
         if not colors:
-            raise UserError(
-                self.run_folder,
-                "is not conditioned on hair colour",
-                "a run of TrainProjectionCGAN or TrainACGAN",
-                "give another --run",
-            )
+            expected = "a run of TrainProjectionCGAN or TrainACGAN"
+            raise UserError(self.run_folder, "is not conditioned on hair colour", expected, "give another --run")
         return colors
 
     def mixture(self, option: str, text: str) -> dict[str, float]:
@@ -132,12 +122,8 @@ class OfHairColor(FromRun):
         for part in text.split(","):
             found = re.fullmatch(r"([a-z]+)(?::(\d{1,4}(?:\.\d{1,4})?))?", part)
             if not found or found[1] not in colors or found[1] in weights:
-                raise UserError(
-                    option,
-                    f"'{part[:40]}' given" + " twice" * bool(found and found[1] in weights),
-                    expected,
-                    "give another",
-                )
+                problem = f"'{part[:40]}' given" + " twice" * bool(found and found[1] in weights)
+                raise UserError(option, problem, expected, "give another")
             weights[found[1]] = float(found[2] or 1)
         if not sum(weights.values()):
             raise UserError(option, f"'{text}' given", expected, "give one a weight")
@@ -152,16 +138,17 @@ class OfHairColor(FromRun):
     @property
     def choices(self) -> list[str]:
         """Return the hair colours that the run learned; of a run that learned none of them, its tags."""
-        from models.sampling import latents as latent
+        from models.sampling import latents
 
-        return latent.learned_colors(self.label_counts) or [
-            label for label, count in self.label_counts.items() if count
-        ]
+        learned = [label for label, count in self.label_counts.items() if count]
+        return latents.learned_colors(self.label_counts) or learned
 
     def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
         """Return what the network takes beside z (N, Z): y (N, T), or nothing."""
         import torch
 
-        from models.sampling import latents as latent
+        from models.sampling import latents
 
-        return (torch.cat([latent.mix_condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
+        return (
+            (torch.cat([latents.mix_condition(network.labels, mixture) for mixture in mixtures]),) if mixtures else ()
+        )

@@ -28,8 +28,7 @@ class NamedDataset(Stage):
         description="build over a dataset of another source, query or path; the old version is kept",
     )
 
-    kind_name = "faces"
-    """Which of `pipeline.datasets.kinds.KINDS`."""
+    kind_name = "faces"  # which of `pipeline.datasets.kinds.KINDS`
 
     @property
     def dataset_kind(self) -> "Kind":
@@ -46,12 +45,12 @@ class NamedDataset(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        from pipeline.datasets import publish as datasets
+        from pipeline.datasets import publish
 
-        datasets.check_name(self.name)
-        datasets.check_place(self.data_root, self.name)
+        publish.check_name(self.name)
+        publish.check_place(self.data_root, self.name)
         if not self.replace:
-            datasets.check_request(self.data_root, self.name, self.request, lambda: self.digest)
+            publish.check_request(self.data_root, self.name, self.request, lambda: self.digest)
         _ = self.corrections  # raises a mistake in them before anything runs
 
     @functools.cached_property
@@ -63,11 +62,10 @@ class NamedDataset(Stage):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
-
         from pipeline.datasets import assemble, corrections
 
-        held = [corrections.digest(self.corrections)] if self.corrections else []
-        return [assemble.VERSION, self.dataset_kind.schema.metadata[b"version"].decode(), *held]
+        corrected = [corrections.digest(self.corrections)] if self.corrections else []
+        return [assemble.VERSION, self.dataset_kind.schema.metadata[b"version"].decode(), *corrected]
 
     @property
     def folder(self) -> Path:
@@ -80,7 +78,6 @@ class NamedDataset(Stage):
 
     def is_made(self) -> bool:
         """Return whether the folder holds a dataset of that kind."""
-
         from pipeline.manifest import ManifestError, check_folder
 
         try:
@@ -94,11 +91,10 @@ class NamedDataset(Stage):
 
     def complete(self) -> bool:
         """Return whether the result is there and is the requested one."""
-
-        from pipeline.datasets import publish as datasets
+        from pipeline.datasets import publish
 
         try:
-            is_complete = datasets.published(self.data_root, self.name) == self.digest and self.is_made()
+            is_complete = publish.published(self.data_root, self.name) == self.digest and self.is_made()
         except (UserError, OSError):
             return False
         if is_complete:
@@ -131,8 +127,7 @@ class NamedDataset(Stage):
 
     def publish(self) -> None:
         """Link the dataset's name to this version."""
+        from pipeline.datasets import publish
 
-        from pipeline.datasets import publish as datasets
-
-        datasets.publish(self.store, self.name, self.request, replace=self.replace)
+        publish.publish(self.store, self.name, self.request, replace=self.replace)
         logger.info("%s is ready", self.output().path)

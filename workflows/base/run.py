@@ -43,20 +43,17 @@ class Dataset(luigi.Task):
         elif self.name == "faces":
             self._check_default()
         else:
-            raise UserError(
-                f"--dataset {self.name}",
-                f"there is no {self.output().path}",
-                "the name of a dataset",
-                f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …",
-            )
+            expected = "the name of a dataset"
+            cure = f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …"
+            raise UserError(f"--dataset {self.name}", f"there is no {self.output().path}", expected, cure)
 
     def _check_default(self) -> None:
         """Raise UserError if `faces` is gone and was not built with the defaults."""
-        from pipeline.datasets import publish as datasets
+        from pipeline.datasets import publish
 
-        held = datasets.request_of(self.data_root, self.name)
-        if held and held != BuildFaceDataset(data_root=self.data_root).request:
-            made = ", ".join(f"{key} {value!r}" for key, value in held.items() if value)
+        request = publish.request_of(self.data_root, self.name)
+        if request and request != BuildFaceDataset(data_root=self.data_root).request:
+            made = ", ".join(f"{key} {value!r}" for key, value in request.items() if value)
             raise UserError(
                 self.folder,
                 f"is gone; it was made with {made}",
@@ -75,9 +72,7 @@ def check_run_name(option: str, name: str) -> None:
 class NamedRun(luigi.Task):
     """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
 
-    run_name = luigi.Parameter(
-        default="", description="run: runs/NAME below the data root; by default MODEL-DATASET-PRESET"
-    )
+    run_name = luigi.Parameter(default="", description="runs/NAME below the data root; by default MODEL-DATASET-PRESET")
     data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
 
     _visible_in_registry = False  # it is no task by itself …

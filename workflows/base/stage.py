@@ -1,7 +1,6 @@
 """The base class of tasks: where the output lies, and when it is complete."""
 
 import contextlib
-import errno
 import functools
 import hashlib
 import json
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import luigi
 
-from pipeline.errors import UserError
-from workflows.cli.parameters import FilePath, WholeNumber, require
+from pipeline.errors import DISK_ERRORS, UserError
+from workflows.cli.parameters import FilePath, WholeNumber
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,23 +26,6 @@ logger = logging.getLogger("luigi-interface")
 
 MAX_JOBS = 1024
 _LIST = "sha256.json"  # in a stage's folder: each file -> its sha256
-# Errors of the machine, rather than of the program.
-_DISK_ERRORS = {
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EXDEV,
-}
-
 
 S = TypeVar("S", bound="Stage")
 
@@ -54,10 +36,11 @@ class Stage(luigi.Task):
     data_root = FilePath(
         default=Path("data"), significant=False, description="folder that everything is written below; one file system"
     )
-    jobs = WholeNumber(default=0, significant=False, description="processes; 0: one per core. Changes no result")
+    jobs = WholeNumber(
+        0, MAX_JOBS, default=0, significant=False, description="processes; 0: one per core. Changes no result"
+    )
 
-    drops = False
-    """Whether it writes a funnel."""
+    drops = False  # whether it writes a funnel
 
     _visible_in_registry = False  # it is no task by itself …
 
@@ -73,8 +56,7 @@ class Stage(luigi.Task):
         _ALIVE.add(self)
 
     def check(self) -> None:
-        """Raise UserError if a parameter is out of range, before anything runs."""
-        require(self, 0 <= self.jobs <= MAX_JOBS, "jobs", f"0 to {MAX_JOBS}")
+        """Raise UserError if a parameter is wrong, before anything runs."""
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs: the code's version and parameters, as JSON values.
@@ -242,7 +224,7 @@ def _sha256(file: Path) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _sha256_of(file: Path, mtime_ns: int, size: int) -> str:
-    from pipeline.manifest import sha256_of
+    from pipeline.store import sha256_of
 
     return sha256_of(file)
 
@@ -259,14 +241,10 @@ def disk_errors_as_user_errors(root: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         if error.filename is None or not Path(error.filename).absolute().is_relative_to(root.absolute()):
             raise
-        raise UserError(
-            error.filename,
-            "was removed while this program worked with it",
-            "that it stays there",
-            "give the same command again",
-        ) from error
+        found = "was removed while this program worked with it"
+        raise UserError(error.filename, found, "that it stays there", "give the same command again") from error
     except (OSError, sqlite3.OperationalError) as error:
-        if isinstance(error, OSError) and error.errno not in _DISK_ERRORS:
+        if isinstance(error, OSError) and error.errno not in DISK_ERRORS:
             raise
         raise _as_user_error(error, root) from error
 

@@ -14,8 +14,6 @@ from typing import IO, NamedTuple
 from pipeline.errors import UserError
 from workflows.cli import import_path, process
 
-INTERRUPTED = "interrupted"  # models.runs.worker.INTERRUPTED
-EXIT_PROCESS_LOST = 75  # models.runs.worker.EXIT_PROCESS_LOST
 GRACE_S = 10  # for the other processes of a training to end by themselves, once one has failed
 POLL_S = 0.1
 # Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
@@ -31,8 +29,7 @@ class _Ended(NamedTuple):
     """How a process of a training ended."""
 
     code: int
-    message: str
-    """One line about its end; empty if it left none."""
+    message: str  # one line about its end; empty if it left none
 
 
 def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
@@ -41,11 +38,9 @@ def train_in_children(module: list[str], run: Path, *, count: int = 1) -> None:
     with tempfile.TemporaryDirectory(prefix="training-") as folder:  # others cannot look into it
         ended = _run_children(module, Path(folder), count)
     # A process may be interrupted before it can leave the message; one that lost another one is not the cause.
-    if any(one.message == INTERRUPTED or one.code == -signal.SIGINT for one in ended):
+    if any(one.code in (128 + signal.SIGINT, -signal.SIGINT) for one in ended):
         raise KeyboardInterrupt
-    failed = sorted(
-        (one for one in ended if one.code), key=lambda one: (one.code == EXIT_PROCESS_LOST, not one.message)
-    )
+    failed = sorted((one for one in ended if one.code), key=lambda e: (e.code == os.EX_TEMPFAIL, not e.message))
     if failed and failed[0].message:
         raise UserError.of_line(failed[0].message)
     if failed:
@@ -77,20 +72,14 @@ def _run_children(module: list[str], folder: Path, count: int) -> list[_Ended]:
             child.wait()
             with contextlib.suppress(BrokenPipeError):
                 _stdin(child).close()
-    codes = [EXIT_PROCESS_LOST if child in waiting else child.returncode for child in children]
+    codes = [os.EX_TEMPFAIL if child in waiting else child.returncode for child in children]
     texts = [path.read_text(encoding="utf-8") if path.exists() else "" for path in messages]
     return list(map(_Ended, codes, texts))
 
 
 def _start_child(module: list[str], store: Path, message: Path, rank: int, count: int) -> subprocess.Popen:
-    environment = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": count,
-        "LOCAL_WORLD_SIZE": count,
-        "ANIME_STORE": store,
-        "ANIME_ERRORS": message,
-    }
+    environment: dict[str, object] = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
+    environment |= {"ANIME_STORE": store, "ANIME_ERRORS": message}
     path = import_path.drop_current_folder(sys.path)
     threads = {"OMP_NUM_THREADS": "1"} if count > 1 else {}  # else each process would take all cores
     return subprocess.Popen(

@@ -47,29 +47,26 @@ def check_file(path: Path) -> None:
     try:
         parser.read_string(data.decode(encoding))
         parser.getboolean("core", "autoload_range", fallback=True)  # which Luigi asks when it is imported
+        return
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        found, expected = f"line {line} is no {encoding}", f"plain text in {encoding}"
-        raise UserError(path, found, expected, "save it in that encoding") from None
+        problem = f"line {line} is no {encoding}", f"plain text in {encoding}", "save it in that encoding"
     except configparser.DuplicateSectionError as error:
-        found, cure = f"line {error.lineno}: a second section [{error.section}]", "put all of it into one"
-        raise UserError(path, found, "each section once", cure) from None
+        found = f"line {error.lineno}: a second section [{error.section}]"
+        problem = found, "each section once", "put all of it into one"
     except configparser.DuplicateOptionError as error:
         found = f"line {error.lineno}: {error.option} in [{error.section}] is there twice"
-        raise UserError(path, found, "each option once", "leave one of them out") from None
+        problem = found, "each option once", "leave one of them out"
     except configparser.MissingSectionHeaderError as error:
-        found, cure = f"line {error.lineno} is in no section", "put a line such as [gelbooru] above it"
-        raise UserError(path, found, "sections of options", cure) from None
+        found = f"line {error.lineno} is in no section"
+        problem = found, "sections of options", "put a line such as [gelbooru] above it"
     except configparser.ParsingError as error:
         line = getattr(error, "lineno", None) or error.errors[0][0]
-        found = f"line {line} is no option"
-        raise UserError(
-            path, found, "lines of NAME = VALUE below a [section]", "correct it, or put a # before it"
-        ) from None
+        expected = "lines of NAME = VALUE below a [section]"
+        problem = f"line {line} is no option", expected, "correct it, or put a # before it"
     except ValueError:
-        raise UserError(
-            f"{path}: [core] autoload_range", "neither true nor false", "one of them", "correct it"
-        ) from None
+        problem = "[core] autoload_range is neither true nor false", "one of them", "correct it"
+    raise UserError(path, *problem)
 
 
 def check_values() -> None:
@@ -90,12 +87,8 @@ def check_values() -> None:
                 values[option.replace("-", "_")] = config.get(section, option)
             except configparser.InterpolationError:
                 where = "DEFAULT" if option in config.defaults() else section
-                raise UserError(
-                    f"luigi.cfg: [{where}] {option}",
-                    "its value cannot be expanded",
-                    "text without % and ${",
-                    EXPANSION_FIX,
-                ) from None
+                found, cure = "its value cannot be expanded", EXPANSION_FIX
+                raise UserError(f"luigi.cfg: [{where}] {option}", found, "text without % and ${", cure) from None
         parameters = Register.get_task_cls(section).get_params() if section in tasks else ()
         for name, parameter in parameters:
             aliases = {name, (getattr(parameter, "_config_path", None) or {"name": name})["name"].replace("-", "_")}
@@ -103,17 +96,12 @@ def check_values() -> None:
                 try:
                     parameter.parse(values[option])
                 except (ValueError, TypeError, AttributeError, KeyError, luigi.parameter.ParameterException, UserError):
-                    raise UserError(
-                        f"luigi.cfg: [{section}] {option}",
-                        f"{values[option][:100]!r} given",
-                        _expected(parameter),
-                        "correct it",
-                    ) from None
+                    problem, fix = f"{values[option][:100]!r} given", "correct it"
+                    raise UserError(f"luigi.cfg: [{section}] {option}", problem, _expected(parameter), fix) from None
     for option, value in config.items("resources") if config.has_section("resources") else ():
         if not re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
-            raise UserError(
-                f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", "a whole number", "correct it"
-            )
+            expected = "a whole number"
+            raise UserError(f"luigi.cfg: [resources] {option}", f"{value[:100]!r} given", expected, "correct it")
     settings: Any = config  # Luigi's own signatures
     if settings.getint("core", "workers", 1) < 1:
         raise UserError("luigi.cfg: [core] workers", "fewer than one", "a whole number, 1 or more", "correct it")
@@ -121,9 +109,8 @@ def check_values() -> None:
         try:
             settings.getboolean("core", option, None)
         except ValueError:
-            raise UserError(
-                f"luigi.cfg: [core] {option}", "neither true nor false", "one of them", "correct it"
-            ) from None
+            wanted = "one of them"
+            raise UserError(f"luigi.cfg: [core] {option}", "neither true nor false", wanted, "correct it") from None
 
 
 def _expected(parameter) -> str:

@@ -33,11 +33,8 @@ _MAX_WIDTH = 110  # columns
 def task_names() -> list[str]:
     """Return the names of the tasks of `workflows` that a user can run, sorted. Base classes are not among them."""
     modules = {name: Register.get_task_cls(name).__module__ for name in Register.task_names()}
-    return sorted(
-        name
-        for name, module in modules.items()
-        if module.startswith("workflows.") and not module.startswith("workflows.base.")
-    )
+    ours = (name for name, module in modules.items() if module.startswith("workflows."))
+    return sorted(name for name in ours if not modules[name].startswith("workflows.base."))
 
 
 def list_tasks(groups: Mapping[str, tuple[ModuleType, ...]]) -> str:

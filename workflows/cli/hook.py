@@ -5,9 +5,7 @@ adds `--module workflows` to the command line if the program is the `luigi` scri
 is one of ours. For any other program it compares one string.
 """
 
-import os
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from pipeline.errors import UserError
@@ -30,12 +28,11 @@ def enable() -> str:
     """Write the .pth file and return a line that says so. Raise UserError if the environment is read-only.
 
     New tasks need it written again."""
+    from pipeline.store import replace_file  # slow to import
+
     file = _file()
     try:
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False) as scratch:
-            scratch.write(_LINE.format(tasks=tuple(help_texts.task_names())))
-        os.chmod(scratch.name, 0o644)
-        os.replace(scratch.name, file)
+        replace_file(file, _LINE.format(tasks=tuple(help_texts.task_names())).encode(), scratch=file.parent)
     except OSError as error:
         raise _read_only(file, error) from error
     return f"on: luigi BuildFaceDataset works without --module in this environment ({file})"
@@ -54,6 +51,5 @@ def disable() -> str:
 
 
 def _read_only(file: Path, error: OSError) -> UserError:
-    return UserError(
-        file, error.strerror or str(error), "a writable environment", "activate a virtual environment of your own"
-    )
+    cure = "activate a virtual environment of your own"
+    return UserError(file, error.strerror or str(error), "a writable environment", cure)

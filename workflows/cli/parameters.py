@@ -1,5 +1,6 @@
 """Parameter classes of the tasks: a value that cannot be parsed is a UserError that names the option."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,26 +10,25 @@ import luigi
 from pipeline.errors import UserError
 
 T = TypeVar("T")
+_HELP = "see python -m workflows TASK --help"
 
 
 class UserErrorParameter(luigi.Parameter[T]):
     """A parameter whose parse error is a UserError that names the option."""
 
-    kind = ""
-    """What a value has to be, in words."""
+    kind = ""  # what a value has to be, in words
     _option = "an option"
 
-    def _parser_kwargs(self, param_name: str, task_name: str | None = None) -> Any:  # type: ignore[override]  # TypedDict
-        self._option = "--" + param_name.replace("_", "-")  # Luigi passes the name to no other method
-        return super()._parser_kwargs(param_name, task_name)
+    def __set_name__(self, owner: type, name: str) -> None:
+        super().__set_name__(owner, name)
+        self._option = "--" + name.replace("_", "-")
 
     def parse(self, text: str) -> Any:
         """Return the value. Raise UserError."""
         try:
             return super().parse(text)
         except ValueError:
-            help_ = "see python -m workflows TASK --help"
-            raise UserError(self._option, f"'{text}' given", self.kind, help_) from None
+            raise UserError(self._option, f"'{text}' given", self.kind, _HELP) from None
 
 
 class Choice(UserErrorParameter[str], luigi.ChoiceParameter[str]):
@@ -41,13 +41,31 @@ class Choice(UserErrorParameter[str], luigi.ChoiceParameter[str]):
         self.kind = "one of " + " ".join(choices)
 
 
-class WholeNumber(UserErrorParameter[int], luigi.IntParameter):
+class _Bounded(UserErrorParameter[T]):
+    """A number of `least` to `most`, in `unit`; with `or_zero` also 0."""
+
+    def __init__(
+        self, least: float = 0, most: float = math.inf, unit: str = "", *, or_zero: bool = False, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self._least, self._most, self._or_zero = least, most, or_zero
+        bounds = f"{least} or more" if most == math.inf else f"{least} to {most} {unit}".strip()
+        self._allowed = "0, or " * or_zero + bounds
+
+    def normalize(self, x: Any) -> Any:
+        """Return the number. Raise UserError if it is out of bounds."""
+        if not (self._least <= x <= self._most or (self._or_zero and x == 0)):
+            raise UserError(self._option, f"{x} given", self._allowed, _HELP)
+        return x
+
+
+class WholeNumber(_Bounded[int], luigi.IntParameter):
     """An int."""
 
     kind = "a whole number"
 
 
-class Number(UserErrorParameter[float], luigi.FloatParameter):
+class Number(_Bounded[float], luigi.FloatParameter):
     """A float."""
 
     kind = "a number"

@@ -47,12 +47,8 @@ def _patches(folder: Path) -> Patches:
 
 
 def _export(run: Path, trainer: HairTaggerTraining, settings: dict[str, Any], step: int) -> None:
-    about = {
-        "model": settings["model"],
-        "config": settings["config"],
-        "steps": step,
-        "reliability": trainer.reliability(),
-    }
+    about = {name: settings[name] for name in ("model", "config")} | {"steps": step}
+    about["reliability"] = trainer.reliability()
     export.write_weights(run, trainer.exported()["tagger"].state_dict(), about)
 
 

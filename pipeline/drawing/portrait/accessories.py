@@ -61,13 +61,9 @@ def _glasses(f: Figure) -> None:
     for sign in (-1, 1):
         x = sign * EYE_X + f.look.turn
         angle = np.linspace(0, 2 * np.pi, 40)
-        rim = np.stack(
-            [
-                x + 0.2 * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.6,
-                0.04 + 0.17 * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.6,
-            ],
-            1,
-        )
+        cos, sin = np.cos(angle), np.sin(angle)
+        rim_x, rim_y = 0.2 * np.sign(cos) * np.abs(cos) ** 0.6, 0.17 * np.sign(sin) * np.abs(sin) ** 0.6
+        rim = np.stack([x + rim_x, 0.04 + rim_y], 1)
         f.line(rim, frame, 0.018)
         f.line(((x + sign * 0.2, 0.0), (sign * 0.48, -0.03)), frame, 0.018, closed=False)
     f.line(((f.look.turn - 0.04, 0.02), (f.look.turn, 0.005), (f.look.turn + 0.04, 0.02)), frame, 0.018, closed=False)

@@ -98,11 +98,8 @@ def body(f: Figure) -> None:
             lapel = ((sign * 0.18, 0.76), (sign * 0.3, 0.83), (-sign * 0.22, 2.0), (-sign * 0.36, 1.9))
             f.paint(np.multiply(lapel, (look.flip, 1)), look.trim)
     for sign in (-1, 1):
-        f.stroke(
-            ((sign * 0.56, 1.28), (sign * 0.6, 1.6), (sign * 0.6, 2.4)),
-            (0, 0.5 * look.line + 0.003, 0.5 * look.line),
-            f.ink,
-        )
+        points = (sign * 0.56, 1.28), (sign * 0.6, 1.6), (sign * 0.6, 2.4)
+        f.stroke(points, (0, 0.5 * look.line + 0.003, 0.5 * look.line), f.ink)
     if look.clothes in RIBBONED:
         y, size = RIBBONED[look.clothes]
         ribbon(f, (0, y), size, 0)
@@ -118,9 +115,6 @@ def ribbon(f: Figure, center: tuple[float, float], size: float, degrees: float) 
         f.paint(end, dark)
         loop = curve(((0, 0), (0.45, -0.45), (0.95, -0.5), (1.0, 0.05), (0.9, 0.45), (0.45, 0.3)), closed=True)
         f.paint(loop * (sign, 1) @ turn + center, color)
-        f.stroke(
-            np.multiply(((0.1, 0.02), (0.4, 0.0), (0.62, -0.08)), (sign, 1)) @ turn + center,
-            (0.07 * size, 0.03 * size, 0),
-            dark,
-        )
+        points = np.multiply(((0.1, 0.02), (0.4, 0.0), (0.62, -0.08)), (sign, 1)) @ turn + center
+        f.stroke(points, (0.07 * size, 0.03 * size, 0), dark)
     f.paint(ellipse(0, 0, 0.17, 0.2, 20) @ turn + center, color)

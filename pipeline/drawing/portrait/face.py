@@ -86,12 +86,8 @@ def features(f: Figure) -> None:
     """Paint eyes, nose and mouth."""
     for sign in (-1, 1):
         (icon_eye if f.icon else eye)(f, sign)
-    x = f.look.turn
-    f.stroke(
-        ((x - 0.004, 0.235), (x + 0.012, 0.267), (x - 0.006, 0.273)),
-        (0.002, 0.008, 0.002),
-        mix(f.skin_dark, f.ink, 0.45),
-    )
+    x, nose_ink = f.look.turn, mix(f.skin_dark, f.ink, 0.45)
+    f.stroke(((x - 0.004, 0.235), (x + 0.012, 0.267), (x - 0.006, 0.273)), (0.002, 0.008, 0.002), nose_ink)
     MOUTHS[f.look.mouth](f, 0.8 * x)
 
 
@@ -110,10 +106,8 @@ def eye_shape(look: Look, sign: int, openness: float) -> Eye:
     foreshortened = 1 - 0.9 * max(0, sign * look.turn)  # the far eye of a turned face
     size = np.array([sign * width * look.eye_size * foreshortened, height * look.eye_size])
     center = np.array([sign * EYE_X + look.turn, EYE_Y])
-    lids = [
-        curve(center + size * np.stack([LID_U, openness * np.array(lid) + (1 - openness) * np.array(LID_CLOSED)], 1))
-        for lid in (upper, lower)
-    ]
+    heights = (openness * np.array(lid) + (1 - openness) * np.array(LID_CLOSED) for lid in (upper, lower))
+    lids = [curve(center + size * np.stack([LID_U, y], 1)) for y in heights]
     return Eye(center, size, *lids)
 
 

@@ -37,10 +37,7 @@ def _stripes(canvas: Canvas, look: Look) -> None:
 
 def _checks(canvas: Canvas, look: Look) -> None:
     _plain(canvas, look)
-    across, along = (
-        look.ground_pitch * direction(look.ground_angle),
-        look.ground_pitch * direction(look.ground_angle + 90),
-    )
+    across, along = (look.ground_pitch * direction(look.ground_angle + turn) for turn in (0, 90))
     for row, column in np.ndindex(25, 25):
         corner = (row - 12) * across + (column - 12) * along
         if (row + column) % 2 and np.abs(corner).max() < 1.2:

@@ -98,10 +98,8 @@ def sample_lids(sampler: Sampler) -> dict:
     bend, hand = sampler.between(0.6, 1.1), sampler.normal(0.03, 5)
     inner, outer = sampler.between(-0.1, 0.16), sampler.between(-0.28, 0.1)
     lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * sampler.between(0.8, 1.05)
-    return {
-        "upper": np.array([inner, -0.38 * bend, -0.5, -0.43 * bend - 0.03, outer]) + hand,
-        "lower": lower + sampler.normal(0.03, 5),
-    }
+    upper = np.array([inner, -0.38 * bend, -0.5, -0.43 * bend - 0.03, outer]) + hand
+    return {"upper": upper, "lower": lower + sampler.normal(0.03, 5)}
 
 
 def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:

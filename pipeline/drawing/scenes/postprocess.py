@@ -126,9 +126,8 @@ def make_painting(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     picture = sampler.pick({_median: 0.4, _bilateral: 0.3, _distort: 0.3})(sampler, picture)
     if sampler.chance(0.5):
         size = len(picture)
-        weave = cv2.resize(sampler.normal(1, (size // 3, size)).astype(np.float32), (size, size)) * sampler.between(
-            3, 14
-        )
+        threads = sampler.normal(1, (size // 3, size)).astype(np.float32)
+        weave = cv2.resize(threads, (size, size)) * sampler.between(3, 14)
         picture = (picture + weave[..., None]).clip(0, 255).astype(np.uint8)
     return picture
 

@@ -69,9 +69,8 @@ def sample_colors(sampler: Sampler) -> dict:
     """Sample the line and the colours of a Style, which depend on each other."""
     skin, hair = skin_color(sampler), hair_color(sampler)
     line = sampler.from_ranges(LINES)
-    ink = sampler.pick(
-        {(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(sampler): 0.5}
-    )
+    inks = {(30, 22, 30): 3, tone(hair, 0.35, 1.2): 2, (90, 50, 45): 2, (0, 0, 0): 0.7, any_color(sampler): 0.5}
+    ink = sampler.pick(inks)
     hair_dark = vary_shade(sampler, hair, (0.55, 0.85), (1.15, 1.15), (-0.04, 0.06))
     return {
         "line": line,

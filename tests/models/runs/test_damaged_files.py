@@ -15,14 +15,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from models import files
 from models.data.dataset import Dataset, UserError
-from models.runs import card, export, settings, worker
+from models.runs import card, export, settings
 from models.sampling import attributes, save
 from models.training import checkpoint
 from models.training import logger as journal
 from models.training import loop as train
 from models.zoo import MODELS
+from pipeline.errors import DISK_ERRORS
+from pipeline.store import remove
 from tests.models.training.test_loop import Line, no_batches
 
 DEEP = b"[" * 100_000
@@ -122,7 +123,7 @@ def test_losses_of_other_names_are_drawn_too(tmp_path):
 def test_what_is_gone_or_of_another_kind_is_told_by_name(name, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     path = tmp_path / name
-    files.discard(path)
+    remove(path)
     if name == "last.pt":
         path.mkdir()
     elif name == "metrics.jsonl":
@@ -133,13 +134,13 @@ def test_what_is_gone_or_of_another_kind_is_told_by_name(name, tmp_path):
         train.fit(Line(), no_batches, tmp_path, steps=4, sample_every=2, save_every=2)
     assert name in str(caught.value)
     if isinstance(caught.value, OSError):
-        assert caught.value.errno in worker._DISK_ERRORS
+        assert caught.value.errno in DISK_ERRORS
 
 
 def test_losses_and_samples_that_are_gone_are_begun_anew(tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     for name in ("metrics.jsonl", "samples", "tensorboard", "loss.png", "README.md"):
-        files.discard(tmp_path / name)
+        remove(tmp_path / name)
     train.fit(Line(), no_batches, tmp_path, steps=4, log_every=1)
     assert [line["step"] for line in journal.read_metrics(tmp_path)] == [3, 4]
 
@@ -151,7 +152,7 @@ def test_nothing_is_written_through_a_link(name, tmp_path):
     run, outside = tmp_path / "run", tmp_path / "outside"
     train.fit(Line(), no_batches, run, steps=2)
     outside.write_text("mine")
-    files.discard(run / name)
+    remove(run / name)
     (run / name).symlink_to(outside)
     train.fit(Line(), no_batches, run, steps=4, log_every=1, sample_every=2)
     assert outside.read_text() == "mine"
@@ -169,7 +170,7 @@ def test_checkpoints_of_another_name_or_behind_a_link_are_not_removed(tmp_path):
         checkpoint.save(tmp_path / "run", Line(), step)
     found = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert found == {"mine.pt", "².pt", "000013.pt", "000014.pt", "000015.pt"}
-    files.discard(tmp_path / "run" / "checkpoints")
+    remove(tmp_path / "run" / "checkpoints")
     (tmp_path / "run" / "checkpoints").symlink_to(theirs)
     checkpoint.save(tmp_path / "run", Line(), 20)
     assert len(list(theirs.iterdir())) == 6

@@ -22,6 +22,7 @@ from pipeline.errors import UserError
 from pipeline.manifest import FACES, ManifestError
 from pipeline.store import Store
 from workflows import BuildFaceDataset, ExportRecipe, RetagDataset, TrainDCGAN
+from workflows.base.stage import disk_errors_as_user_errors
 from workflows.cli import pack as pack_command
 
 COUNT = 8
@@ -285,7 +286,8 @@ def test_what_is_removed_meanwhile_is_told(gone, here):
     store = Store(here, digest_of(here, COUNT))
     with store.claim():
         shutil.rmtree(here / gone.format(store.digest))
-        with pytest.raises(UserError, match="was removed while this program worked with it"):
+        message = "was removed while this program worked with it"
+        with pytest.raises(UserError, match=message), disk_errors_as_user_errors(here):
             datasets.publish(store, "faces", REQUEST)
 
 

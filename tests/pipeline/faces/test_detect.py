@@ -145,7 +145,7 @@ def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, c
     """Two faces side by side, which the cascade scores the other way round or finds twice."""
     pictures = [np.asarray(draw(0, i)[0].resize((320, 320))) for i in (0, 3)]
     rows = images_of(store, [np.hstack([pictures[k] for k in pair]) for pair in ([0, 1], [1, 0])])
-    table, drops = detect.detect(rows, store, detector="lbpcascade", sweep="fast", min_face=48)
+    table, drops = detect.detect(rows, store, detector="lbpcascade", sweep="fast", min_face=48, folder=None)
     for i in "01":
         boxes = [row["box"] for row in table.to_pylist() if row["image_id"] == i]
         assert len(boxes) == 2
@@ -156,12 +156,12 @@ def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, c
 def test_a_picture_without_a_face_is_in_the_funnel_and_none_at_all_is_an_error(store, cascade):
     blank = np.full((200, 200, 3), 255, np.uint8)
     table, drops = detect.detect(
-        images_of(store, [blank, drawn(0)[0]]), store, detector="lbpcascade", sweep="fast", min_face=48
+        images_of(store, [blank, drawn(0)[0]]), store, detector="lbpcascade", sweep="fast", min_face=48, folder=None
     )
     assert table["source_id"].to_pylist() == ["1"]
     assert [(row["source_id"], row["reason"]) for row in drops] == [("0", "no_face")]
     with pytest.raises(UserError, match="sweep full"):
-        detect.detect(images_of(store, [blank]), store, detector="lbpcascade", sweep="off", min_face=48)
+        detect.detect(images_of(store, [blank]), store, detector="lbpcascade", sweep="off", min_face=48, folder=None)
 
 
 class StandIn(types.ModuleType):

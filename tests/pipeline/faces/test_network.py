@@ -117,7 +117,7 @@ def test_a_network_that_says_what_it_is_taught_finds_the_faces():
     told = targets(faces, 128)
     assert [told["heat"][int(y // 8), int(x // 8)] for x, y, *_ in faces] == [1, 1, 1]
     assert (told["heat"] == 1).sum() == 3
-    assert told["asked"].all()
+    assert told["mask"].all()
     found = peaks(as_maps(told))
     np.testing.assert_allclose(found[np.argsort(found[:, 0]), :4], faces[:, :4], atol=1e-3)
 
@@ -126,8 +126,8 @@ def test_a_network_that_says_what_it_is_taught_finds_the_faces():
 def test_nothing_is_asked_about_faces_that_are_hidden_small_large_or_cut_off(face):
     told = targets(np.array([face, (110, 20, 20, 0, 1)], float), 128)
     x, y = face[:2]
-    assert not told["asked"][y // 8, x // 8]
-    assert told["asked"][2, 13]
+    assert not told["mask"][y // 8, x // 8]
+    assert told["mask"][2, 13]
     assert (told["heat"] == 1).sum() == 1
 
 
@@ -178,7 +178,7 @@ def test_a_batch_is_a_function_of_seed_and_number():
     assert shapes == {
         "picture": (8, 3, 64, 64),
         "heat": (8, 8, 8),
-        "asked": (8, 8, 8),
+        "mask": (8, 8, 8),
         "near": (8, 8, 8),
         "shape": (8, 5, 8, 8),
     }
@@ -239,7 +239,7 @@ def test_the_loss_goes_down_and_a_run_that_goes_on_is_the_same(tmp_path):
         if weights:
             network.load_state_dict(weights)
         with torch.no_grad():
-            losses.append(float(focal_loss(network(batch["picture"])[:, 0], batch["heat"], batch["asked"])))
+            losses.append(float(focal_loss(network(batch["picture"])[:, 0], batch["heat"], batch["mask"])))
     assert losses[1] < 0.7 * losses[0]
 
 

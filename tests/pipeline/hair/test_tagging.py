@@ -102,7 +102,7 @@ def told(monkeypatch, store):
         monkeypatch.setitem(hair._PREDICT, "i2v", by("i2v", i2v or {}))
         monkeypatch.setitem(hair._PREDICT, "color", by("color", color or {}))
         monkeypatch.setattr(hair.assets, "find", lambda name, folder=None: i2v and name)
-        table, words = hair.tag(faces, store, tagger=tagger)
+        table, words = hair.tag(faces, store, tagger=tagger, folder=None)
         return table.to_pylist(), words, asked
 
     return tag
@@ -159,7 +159,7 @@ def test_hair_of_many_colours_has_none(told, tag):
 
 def test_a_picture_of_two_whose_other_face_was_dropped_is_still_one_of_two(store):
     faces = rows(("a", ["blue_hair"]), ("b", ["red_hair"]))
-    found, _ = hair.tag(faces, store, tagger="tags", more_faces=["a"])
+    found, _ = hair.tag(faces, store, tagger="tags", folder=None, more_faces=["a"])
     assert found["hair_color"].to_pylist() == [None, "red"]
 
 
