@@ -11,7 +11,7 @@ import torch
 
 
 def main() -> None:
-    """Read the command line and do what it says."""
+    """Parse the command line and run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m models", description="List the models with their numbers of trainable parameters."
     )

@@ -112,7 +112,7 @@ class Trainer(Protocol):
         """Return (H, W, 3) uint8 samples, of the same noise at every step. Change nothing."""
 
     def exported(self) -> dict[str, nn.Module]:
-        """Return the networks that the run is for, by name; the first is the main one."""
+        """Return the networks to export, by name; the first is the main one."""
 
 
 @runtime_checkable

@@ -91,7 +91,7 @@ def measure_distances(
 def hair_accuracy(
     generate: Callable[[str, int], np.ndarray], colors: list[str], tag: Callable[[np.ndarray], list[str | None]]
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Return (the rates at which the tagger finds the colour asked for, (C, 10) counts: asked for; found, or none).
+    """Return (the rates at which the tagger finds the requested colour, (C, 10) counts: requested; found, or none).
 
     `generate(color, count)` returns (count, S, S, 3) uint8 images, `tag` their colours."""
     each = -(-MIN_HAIR_SAMPLES // len(colors))

@@ -1,4 +1,4 @@
-"""Files that are complete or absent, however their writer ends."""
+"""Atomic writes: a file is complete or absent, even if its writer is killed."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO]:
             os.fsync(file.fileno())
         os.replace(work, path)
     except OSError as error:
-        if error.filename is None:  # of a write, which lacks the file's name
+        if error.filename is None:  # errors of write() lack the file's name
             error.filename = str(path)
         raise
     finally:

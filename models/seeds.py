@@ -1,4 +1,4 @@
-"""Seeds as functions of what they are for."""
+"""Seeds derived from their purpose."""
 
 import hashlib
 

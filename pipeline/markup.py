@@ -8,7 +8,7 @@ _MARKUP = re.compile(r"[&<>\"\\`*_\[\]{}#|~$^@]|:(?=\S)|\.(?=[^\W\d])|^[-+]|^\d(
 """What HTML, CommonMark, GitHub's and other dialects read as markup, also dots that make a link of www.a.b; and what at
 the beginning of a line makes an item of a list."""
 _PLAIN_CODE = re.compile(r"(?!.*\]\()[^`|<>&\\$]+")
-"""What stands in a code span, in a cell of a table, for nothing but itself."""
+"""Text without special meaning in a code span in a cell of a table."""
 
 
 def inert(value: object) -> str:

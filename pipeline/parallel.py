@@ -209,7 +209,7 @@ class _Keyed:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an item failed for want of memory: libraries raise different errors for it."""
+    """Return whether an item failed because memory ran out: libraries raise different errors for it."""
     is_cv2 = type(error).__module__ == "cv2" and "Insufficient memory" in str(error)
     is_message = any(words in str(error) for words in _OUT_OF_MEMORY_MESSAGES)
     is_other = isinstance(error, (OSError, RuntimeError)) and is_message

@@ -49,7 +49,7 @@ class _Record(logging.LogRecord):
 
 
 class _Guarded(io.TextIOWrapper):
-    """A stream on which a progress bar may return to the start of its line, on a terminal, and nothing else may."""
+    """A stream that escapes control characters, except a leading carriage return on a terminal (progress bars)."""
 
     def write(self, text: str) -> int:
         is_bar = text.startswith("\r") and self.isatty()

@@ -226,8 +226,8 @@ class RetagDataset(Stage):
         from pipeline.hair import tagging
 
         publish.check_name(self.dataset, option="--dataset")
-        corrections.read(self.data_root, self.dataset)  # raises a mistake in them before anything runs
-        tagging.version_of(self.hair_tagger, assets_folder())  # raises missing weights before anything runs
+        corrections.read(self.data_root, self.dataset)  # raises UserError if the file is wrong
+        tagging.version_of(self.hair_tagger, assets_folder())  # raises UserError if its weights are missing
 
     def output(self) -> luigi.LocalTarget:
         """Return where the result lies."""
@@ -264,7 +264,7 @@ class TagHairColor(Stage):
     def check(self) -> None:
         """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
-        self.digest_inputs()  # raises missing weights before anything runs
+        self.digest_inputs()  # raises UserError if the tagger's weights are missing
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""

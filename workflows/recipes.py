@@ -121,7 +121,7 @@ class RestoreImages(Stage):
         posts = list(recipe.redraw(original))
         for name, _, _, number in self.snapshot:
             harvest = dataclasses.replace(self.harvest[name], store=self.store)
-            again = self.retry_failed  # to list it anew costs nothing, and the block list may be another
+            again = self.retry_failed  # a new listing costs nothing, and the block list may have changed
             posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
         table, drops = collect.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
         found, drops = recipe.compare(original, table, drops)

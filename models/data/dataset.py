@@ -82,7 +82,7 @@ class Dataset:
             np.lib.format.write_array_header_1_0(file, header)
             rows = zip(faces["path"].to_pylist(), faces["size"].to_pylist(), strict=True)
             for picture in _map_ahead(pool, load, rows):
-                file.write(picture.tobytes())  # not through the map: a full disk would be a crash, not an error
+                file.write(picture.tobytes())  # not through the memory map, where a full disk is a crash, not an error
 
     def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
         path, stated = row

@@ -48,7 +48,7 @@ def dragan(critic: Callable[[Tensor], Tensor], x: Tensor, version: str = "interp
     """Return E (‖∇ D(x̂)‖₂ - 1)² for x̂ near the real images x (N, C, H, W), this process's part of the global batch.
 
     `interpolated`: x̂ = α x + (1 - α) x_p, x_p = x + σ(x) U(0, 1) / 2, as in its authors' code.
-    `noise`: x̂ = x + N(0, c²), as they later recommend. `critic` returns (N,) logits, each of one sample alone.
+    `noise`: x̂ = x + N(0, c²), as they later recommend. `critic` returns (N,) logits, independent of each other.
     Kodali et al. 2017, https://arxiv.org/abs/1705.07215"""
     rows = len(x) * distributed.world_size()
 

@@ -16,12 +16,12 @@ from models.sampling.images import generate_images, grid
 
 @dataclass(frozen=True)
 class ConditionalConfig:
-    """The settings of GANs whose images are asked for by label."""
+    """The settings of GANs that generate images for given labels."""
 
     size: int = 128  # S
     labels: tuple[str, ...] = HAIR_COLORS
     latent: int = 128  # Z, of N(0, 1)
-    condition: str = "concat"  # how it enters G: concat to z, or norm, by the scales and shifts of batch normalisation
+    condition: str = "concat"  # how it enters G: concat: to z; norm: as scales and shifts of batch normalisation
     squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
     penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
     penalty_weight: float = 0.5

@@ -1,4 +1,4 @@
-"""Faces of a hair colour that is asked for: a GAN with a projection discriminator.
+"""Faces of a requested hair colour: a GAN with a projection discriminator.
 
 Miyato, Koyama: "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637; as an article
 trained it on faces of nine hair colours, with two pairs of networks:
@@ -45,7 +45,7 @@ class Config(ConditionalConfig):
 
 @dataclass(frozen=True)
 class PairConfig(Config, srresnet.SRResNetConfig):
-    """The article's: the AC-GAN's networks, but with a projection for the heads."""
+    """The article's settings: the networks of the AC-GAN, with a projection in place of the heads."""
 
 
 SRRESNET = {
@@ -169,7 +169,7 @@ class _UpBlock(nn.Module):
         self.excite = SqueezeExcite(narrow, squeeze) if squeeze else nn.Identity()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return logits."""
+        """Return (N, narrow, 2 H, 2 W)."""
         inner = self.conv1(self.up(self.norm1(x, y).relu()))
         inner = self.conv2(self.norm2(inner, y).relu())
         return self.up(self.skip(x)) + self.excite(inner)  # 1 × 1 and nearest: the same in either order, and this is ¼

@@ -18,7 +18,7 @@ from models.papers.conditional import ConditionalConfig, ConditionalGenerator
 
 @dataclass(frozen=True)
 class SRResNetConfig(ConditionalConfig):
-    """The sizes of the networks. The author has half of the paper's discriminator widths."""
+    """The sizes of the networks. The author uses half of the paper's discriminator widths."""
 
     width: int = 64  # W, of G
     blocks: int = 16
@@ -96,13 +96,13 @@ class _SRBlock(nn.Module):
 class SRResNetFeatures(nn.Sequential):
     """Pictures (N, 3, S, S) -> maps (N, 32 W, S/64, S/64). No normalisation: the penalty is of each sample alone.
 
-    The paper does not give its initial weights. With N(0, 0.02) a signal shrinks to 1e-4 of itself on the way through
-    the layers, so D could not learn at first. He's are used, and each of the blocks' ten additions adds a tenth of the
+    The paper does not give its initial weights. With N(0, 0.02) activations shrink by a factor of 10,000 through
+    the layers, so D could not learn at first. He's are used, and each of the ten residual blocks adds a tenth of the
     variance."""
 
     def __init__(self, width: int) -> None:
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), _leaky()]
-        for features in (width * 2**level for level in range(5)):  # W, S/2 to 16 W, S/32
+        for features in (width * 2**level for level in range(5)):  # (W, S/2) … (16 W, S/32)
             down = nn.Conv2d(features, 2 * features, 4, stride=2, padding=1)
             layers += [_LeakyBlock(features), _LeakyBlock(features), down, _leaky()]
         super().__init__(*layers)

@@ -1,4 +1,4 @@
-"""Checkpoint -> what a run is for: its exported networks as safetensors, and a model card.
+"""Export of a checkpoint: the trainer's networks as safetensors, and a model card.
 
 The main network is `model.safetensors`; each other one is `<network>.safetensors`.
 """

@@ -59,7 +59,7 @@ class Job:
 
 
 def build_config(job: Job) -> Config:
-    """Return the preset's Config with the changes.
+    """Return the Config of the job's preset, with the job's changes applied.
 
     Raise UserError unless every process has two images or more in each micro-batch."""
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}

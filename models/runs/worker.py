@@ -1,7 +1,7 @@
 """A training in a process of its own, or in one of several, as a task starts it.
 
 The task passes ANIME_ERRORS, the file for an error that a user can fix, and ANIME_STORE, the file through which several
-processes find each other. It holds this process's stdin open: a byte on it is Ctrl-C, its end the end of the task.
+processes find each other. It keeps this process's stdin open: a byte on it means Ctrl-C, its end that the task ended.
 """
 
 import contextlib
@@ -78,14 +78,14 @@ def _watch_parent() -> None:
 
 
 def train(job: Job) -> None:
-    """Train a job, resuming from where the run stands. Raise UserError."""
+    """Train a job, resuming from the run's last checkpoint. Raise UserError."""
     device = resolve_device(job.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with contextlib.ExitStack() as stack:
         if (world_size := int(os.environ.get("WORLD_SIZE", 1))) > 1:
             backend, own = ("cpu:gloo,cuda:nccl", device) if device.type == "cuda" else ("gloo", None)
-            # A file in a folder that only this user can read: what a server on a port holds, others could write.
+            # A file in a folder that only this user can read: other users could write to a server on a port.
             store, rank = torch.distributed.FileStore(os.environ["ANIME_STORE"], world_size), int(os.environ["RANK"])
             group = distributed.process_group(backend, store=store, rank=rank, world_size=world_size, device_id=own)
             stack.enter_context(group)

@@ -1,4 +1,4 @@
-"""z from seeds, lines between latent vectors, and conditions.
+"""Latent vectors from seeds, interpolations between them, and conditions.
 
 A seed is one z: the same seed and weights give the same face, alone or in a batch, up to rounding.
 """

@@ -1,4 +1,4 @@
-"""Samples as files that say how they were made."""
+"""Files of samples that contain their own provenance."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def save_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object, which says itself how it was made."""
+    """Write a JSON object that contains its own provenance."""
     with atomic_open(path, "w") as file:
         file.write(json.dumps(content) + "\n")
 

@@ -11,7 +11,7 @@ from models import distributed
 
 
 class Update:
-    """A step of some optimizers down the mean of the losses that are added, for their parameters and no others."""
+    """One step of some optimizers, on the mean of the added losses; only their parameters get gradients."""
 
     def __init__(self, optimizers: list[Optimizer]) -> None:
         self._optimizers = optimizers
@@ -80,7 +80,7 @@ def ramped_cosine(i: int, *, peak: float, warm_up: int, horizon: int) -> float:
 
 @torch.no_grad()
 def _average_gradients(gradients: list[Tensor | None], count: int) -> None:
-    """Divide sums over `count` micro-batches by it, and average over processes, in one flat all-reduce."""
+    """Divide the sums by `count`, the number of micro-batches, and average them over processes, in place."""
     present = [gradient for gradient in gradients if gradient is not None]
     if count > 1:
         torch._foreach_div_(present, count)

@@ -63,7 +63,7 @@ class Crawl:
     store: Store
     connections: int = 2
     is_strict: bool = False
-    """Whether a file whose md5 is not the promised one is a failure, even if it is a whole picture."""
+    """Whether a file with an md5 other than the stated one counts as failed, even if it is a complete picture."""
     max_cost_usd: float = float("inf")
     """Limit for a month (UTC), for all queries to this source from this data root."""
     blocked: BlockList = BlockList()  # noqa: RUF009  # it is frozen
@@ -72,7 +72,7 @@ class Crawl:
 
     @functools.cached_property
     def key(self) -> str:
-        """Return the digest of the query, the same for whichever port a mirror listens on. Raise UserError if the query
+        """Return the digest of the query, which does not depend on a mirror's port. Raise UserError if the query
         is not valid."""
         return hashlib.sha256(json.dumps([self.site.engine.VERSION, self._question]).encode()).hexdigest()[:16]
 
@@ -99,7 +99,7 @@ class Crawl:
             return ledger.id, 0 if finished is None else finished + is_new
 
     def run(self, number: int, limit: int, *, is_refresh: bool = False, is_retry: bool = False) -> CrawlResult:
-        """Fetch what is missing of the first `limit` images (0: all) of each round up to `number`. Raise UserError if
+        """Fetch missing files of each round up to `number`, of its first `limit` images (0: all). Raise UserError if
         the source cannot be reached now; what was fetched is kept."""
         stop = threading.Event()
         client = Client(self.policy, self.store.root / "cache" / "pages", stop, self.hosts)
@@ -134,7 +134,7 @@ class Crawl:
         return Skipped(offer.source_id, "blocked", rule) if rule else offer
 
     def _first_cursor_of_round(self, ledger: Ledger) -> Cursor:
-        """Return the cursor of a new listing: of what is new only, where the site has such a query."""
+        """Return the cursor of a new listing, limited to new posts if the site supports such a query."""
         newest = [each.newest for each in ledger.rounds(self.key, 1 << 30) if each.newest]
         cursor_since = getattr(self.site.engine, "cursor_since", None)
         if newest and cursor_since:
@@ -248,7 +248,7 @@ class Crawl:
             yield entry.image
 
     def _own_hosts(self, missing: list[RemoteImage]) -> set[str]:
-        """Return the hosts whose failure ends the crawl: the site's, and that of most of its files."""
+        """Return the hosts whose failure ends the crawl: the site's own, and one that has most of the missing files."""
         if not self.site.is_one_site:
             return set()
         named = {host_name(url) for url in (self.query.base_url, self.query.file_base_url) if url}
@@ -297,15 +297,15 @@ class Crawl:
 
 
 def _has_caught_up(cursor: Cursor, new: int, known: int) -> bool:
-    """Return whether a refresh has reached posts that are known: the first known one of a listing by date, a page
-    without a new one of a booru in another order. A gallery may have something new anywhere."""
+    """Return whether a refresh has reached known posts: at the first one if the listing is sorted by date; in
+    another order of a booru, at a page without new posts. In a gallery, any page may have new pictures."""
     return bool(known) if cursor.get("is_keyed") else "is_keyed" in cursor and not new
 
 
 def _map_unordered(
     pool: ThreadPoolExecutor, work: Callable[[RemoteImage], Result], items: Iterable[RemoteImage], ahead: int
 ) -> Iterator[tuple[RemoteImage, Result]]:
-    """Yield (item, work(item)) as they are finished, with at most `ahead` under way."""
+    """Yield (item, work(item)) as they finish, with at most `ahead` items in progress."""
     waiting = iter(items)
     under_way: dict[Future[Result], RemoteImage] = {pool.submit(work, item): item for item in islice(waiting, ahead)}
     try:

@@ -57,7 +57,7 @@ def download_image(
     if columns["image_id"] in blocked:
         return File("blocked", "sha256"), None
     fetched_at = partial_file.fetched_at()
-    # Hosts that squeeze pictures break their sites' md5; a list's sha256 is there to be held.
+    # Hosts that recompress pictures break their sites' md5; a sha256 in the user's list must match.
     if problem and ("path" not in columns or image.sha256):
         return File(*problem, image_id=columns["image_id"], fetched_at=fetched_at), None
     store.adopt(columns["path"], partial_file.complete_path)
@@ -81,5 +81,5 @@ def _examine(image: RemoteImage, partial_file: PartialFile) -> tuple[dict, tuple
 
 
 def _may_be_cut(columns: dict) -> bool:
-    """Return whether another fetch may bring more of it. A whole picture of another hash would come as it is again."""
+    """Return whether another fetch may bring more of it. A complete picture with another hash would not change."""
     return columns.get("reason") in ("empty", "truncated", "not_an_image")

@@ -169,7 +169,7 @@ class Ledger:
             raise
 
     def _check_tables(self) -> None:
-        """Raise UserError if a table has not the columns of _TABLES: no ledger is repaired."""
+        """Raise UserError if a table lacks a column of _TABLES: ledgers are never repaired."""
         with contextlib.closing(sqlite3.connect(":memory:")) as ours:
             ours.executescript(_TABLES)
             for (name,) in ours.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
@@ -363,8 +363,8 @@ def _parse_entry(offer: str, columns: list[Any]) -> Entry:
 
 
 def file_key(image: RemoteImage) -> str:
-    """Return the key of a file: its URL; with its sha256 if one is stated, as a file that is wrong for the one who
-    stated it may be right for others."""
+    """Return the key of a file: its URL, with its sha256 if one is stated: a file that fails one list's sha256 may
+    pass another list's."""
     return f"{image.file_url}#{image.sha256}" if image.sha256 else image.file_url
 
 

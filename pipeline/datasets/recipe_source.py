@@ -1,7 +1,7 @@
 """The pictures of a recipe (`pipeline.datasets.recipe`), as a source on the web: where each was found, and what
 its bytes are.
 
-It is in no table: RebuildFaceDataset asks it once for each source that the recipe names, with that source's manners.
+It is not in SOURCES: RebuildFaceDataset uses it once for each source of the recipe, with that source's crawl policy.
 """
 
 import json

@@ -80,10 +80,10 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         removal = Removal.at(path)
         if kind == "sha256":
             text = image_of(text.strip().lower(), tables)
-        if text not in removal.faces:  # of a takedown that was killed, whose picture is on the list already
+        if text not in removal.faces:  # otherwise a killed takedown has listed it already
             blocklist.add(root, kind, text, reason, scratch)
             collect(removal, root, BlockList(frozenset({blocklist.parse_cell(kind, text)})), tables, left)
-        _check_idle(store)  # what starts from now on reads the longer list
+        _check_idle(store)  # builds that start later read the updated block list
         removal.keep(path, scratch)
         outcome = Outcome(len(removal.seen), len(removal.faces), left)
         if kind == "artist":
@@ -224,7 +224,7 @@ def _remaining_drops(kind: Kind, dropped: list[dict], old: pa.Table, removal: Re
 
 
 def _near_duplicates(kind: Kind, old: pa.Table, rest: pa.Table, removal: Removal) -> str:
-    """Return a clause on the rows that are left in the groups of what was removed: perhaps the same pictures from
+    """Return a clause on the remaining rows in the groups of removed pictures: perhaps the same pictures from
     elsewhere, whose source does not name the artist. Empty if there are none."""
     columns = (old[name].to_pylist() for name in (kind.id_column, kind.original_column, "group", "split"))
     rows = list(zip(*columns, strict=True))
@@ -304,7 +304,7 @@ _RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, No
 
 
 def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
-    """Add the runs that were trained on some of the removal, or began with the weights of one that was. Remove their
+    """Add the runs that were trained on removed pictures, or were initialized from such a run. Remove their
     pictures that show training faces."""
     known, left = set(), outcome.left
     for path in left.glob("datasets/.versions/*/manifest.parquet"):
@@ -334,7 +334,7 @@ def _remove(path: Path, left: Left) -> None:
 
 
 def _remove_files(root: Path, removal: Removal, left: Left) -> None:
-    """Remove originals, crops, caches and the ledger's rows."""
+    """Remove the originals, crops, cached results and ledger rows of a removal; add what is unreadable to `left`."""
     cache = root / "cache"
     for image_id in removal.images:
         for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
@@ -344,9 +344,9 @@ def _remove_files(root: Path, removal: Removal, left: Left) -> None:
     if not left.is_link(cache / "parts"):
         for source, url in removal.offers:
             PartialFile(cache / "parts", f"{source} {url}").discard()
-    _remove(cache / "pages", left)  # any of them may name it
+    _remove(cache / "pages", left)  # any cached page may mention a removed picture
     if removal.manifests:
-        _remove(cache / "arrays", left)  # they hold pixels of unknown originals
+        _remove(cache / "arrays", left)  # their pixels cannot be traced to single originals
     with database(cache / "results.sqlite", left) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
@@ -354,7 +354,7 @@ def _remove_files(root: Path, removal: Removal, left: Left) -> None:
             _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
     if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
         for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
-            _remove(cache / name, left)  # damaged: which crops are the removal's is not known
+            _remove(cache / name, left)  # damaged: it is unknown which crops to remove, so all are
         left.drop(cache / "results.sqlite")
     with database(root / "ledger.sqlite", left) as ledger:
         if ledger:
@@ -370,7 +370,7 @@ def _remove_files(root: Path, removal: Removal, left: Left) -> None:
 
 
 def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
-    """Run the statement for each row so that nothing of the rows stays in the file or in its write-ahead log."""
+    """Run the statement for each row, then vacuum the file and truncate its log, so that no deleted data remains."""
     database.execute("BEGIN IMMEDIATE")
     database.executemany(statement, list(rows))
     database.execute("COMMIT")

@@ -110,7 +110,7 @@ class Left(dict[str, str]):
         return False
 
     def glob(self, pattern: str) -> list[Path]:
-        """Return the paths below the data root that match, in order; of links none, nor what is behind them."""
+        """Return the matching paths below the data root, in order, without links and without paths through links."""
         places = [self._root]
         for part in pattern.split("/"):
             found = sorted(path for place in places if place.is_dir() for path in place.glob(part))

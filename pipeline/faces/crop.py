@@ -43,7 +43,7 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
     last pixels are repeated: a plain background stays plain and no corner is black."""
     x0, y0, x1, y1 = face.box
     shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
-    if shrink > 1:  # far more pixels than are wanted: averages of them will do, and fit into memory
+    if shrink > 1:  # far more pixels than needed: averages of them suffice, and save memory
         picture = np.asarray(Image.fromarray(picture).reduce(shrink))
         x0, y0, x1, y1 = (value / shrink for value in face.box)
     center_x, center_y, side = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * box_scale
@@ -155,8 +155,8 @@ def per_face(
     jobs: int,
     is_valid: Callable = bool,
 ) -> list:
-    """Return one result per face, in the table's order, of work((path, faces of one picture)); None for each face of a
-    picture for which there was not enough memory. Results are cached; `shape` is that of one picture's results."""
+    """Call work((path, faces)) for each picture. Return its results, one per face, in the table's order; None for each
+    face of a picture that needed too much memory. Results are cached; `shape` is that of one picture's results."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
     with store.memory(memory_name, shape) as memory:
         results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, is_valid=is_valid))
@@ -172,7 +172,7 @@ def cut(
 
     def are_stored(crops: list[dict]) -> bool:
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
-        return all(whole)  # after each was looked at: all that are damaged are removed
+        return all(whole)  # only now, so that every damaged crop has been removed
 
     crops = per_face(
         faces,

@@ -44,7 +44,7 @@ class Detector(NamedTuple):
     find: Callable[[np.ndarray, int, Iterable[float] | None, str], list[Face]]
     """((H, W, 3) uint8 picture, smallest face in px, angles of the sweep if any, `asset`) -> faces, best first."""
     asset: Callable[[Path | None], str]
-    """What it needs, made sure of: the folder where assets are looked for first -> a path. Raises UserError."""
+    """Folder to search for assets first -> path of the asset that `find` needs. Raises UserError if it is missing."""
     license: str
 
 
@@ -60,7 +60,7 @@ DETECTOR_CHOICES = {
     "network": ("network",),
     "cascade_network": ("lbpcascade", "network"),
 }
-"""Of a face that several find, the first one's box, tilt and score stay."""
+"""If several detectors find a face, the box, tilt and score of the first are kept."""
 
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:

@@ -35,8 +35,8 @@ SIDE = 40  # px: of a face whose predicted log size is 0
 FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
 MAX_TILT_DEG = 60  # degrees, either way, of the faces that it was trained on
 
-PROPOSAL_LOGIT = -1.0  # logit of what is worth a second look: with less it would need one of 3.4, and none is above 2.5
-FACE_LOGIT = 1.2  # mean logit of both looks that makes a face: tests/tools/choose_threshold.py
+PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.4; the highest seen is 2.5
+FACE_LOGIT = 1.2  # least mean logit of both looks at a face; chosen by tests/tools/choose_threshold.py
 MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
 VIEW_RATIO = 1.7  # of the steps of successive copies
 MIN_PICTURE_PX = 70  # px: longer side of the picture below which no coarser copy is made
@@ -100,13 +100,13 @@ class FaceNetwork(nn.Module):
         return self(x).numpy()
 
     def peaks(self, picture: np.ndarray) -> np.ndarray:
-        """Return (N, 5) of (H, W, 3) uint8: x, y and side in px, tilt in degrees, logit of each proposed face."""
+        """Return (N, 5): x, y and side in px, tilt in degrees and logit of each face proposed in (H, W, 3) uint8."""
         return peaks(self.maps(picture[None])[0])
 
 
 def peaks(maps: np.ndarray) -> np.ndarray:
-    """Return (N, 5) of maps (6, H, W): x, y and side in px, tilt in degrees, logit, of each cell whose logit is above
-    PROPOSAL_LOGIT and no less than in the eight cells around."""
+    """Return (N, 5), the local maxima of maps (6, H, W): x, y, side in px, tilt in degrees, logit. A maximum is above
+    PROPOSAL_LOGIT and no less than its eight neighbours. Faces outside FACE_SIDES_PX are left out."""
     logit = maps[0]
     row, column = np.nonzero((logit > PROPOSAL_LOGIT) & (logit >= cv2.dilate(logit, np.ones((3, 3), np.uint8))))
     x, y, size, sine, cosine = maps[1:, row, column]
@@ -165,8 +165,8 @@ def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[
 
 
 def _second_look(network: FaceNetwork, pyramid: Pyramid, face: Face) -> float:
-    """Return the mean, over upright patches round the face at several sizes and mirrored, of the highest logit in the
-    middle."""
+    """Return the highest logit near the centre, averaged over upright patches around the face, at several sizes and
+    mirrored."""
     center, (side, _), tilt = square(face)
     size = SECOND_LOOK_PX, SECOND_LOOK_PX
     patches = [pyramid.show(View(center, size, side / face_px, tilt)) for face_px in SECOND_LOOK_FACES_PX]

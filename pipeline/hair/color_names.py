@@ -1,6 +1,6 @@
-"""Which colours people call by which of the nine names, in hair: places in CIELAB, as lightness, chroma and hue.
+"""The nine names of hair colours as regions of CIELAB: ranges of lightness, chroma and hue.
 
-Names outside the nine go where tag sites alias them or where the eye does: aqua is blue, orange is brown, white and
+Other names are mapped as tag sites do, or to the most similar colour: aqua is blue, orange is brown, white and
 grey are silver.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.manifest import HAIR_COLORS
 
-NAME_SPREAD = 2.0  # CIELAB units: how much nearer to one name's places than to another's leaves no doubt
-LIGHTNESS_WEIGHT = 0.7  # what a unit of lightness counts, beside one of a and b: shadows and highlights change it most
+NAME_SPREAD = 2.0  # CIELAB units: difference of the distances to two names above which the nearer one is certain
+LIGHTNESS_WEIGHT = 0.7  # weight of lightness relative to a and b: shadows and highlights change it most
 MAX_HAIR_DISTANCE = 14.0  # CIELAB units: a colour farther from every name's places is no colour of hair
 
 

@@ -51,7 +51,7 @@ MEAN = (164.76139251, 167.47864617, 181.13838569)  # blue, green, red, 0..255
 MAX_TAG_LIST_BYTES = 1 << 20  # the list has 30 kB
 BATCH = 16  # pictures at once: 0.4 GB of activations
 
-# Which tags of the list say which of the nine: its part of `hair.HAIR_TAGS`. It spells grey in one of the two ways.
+# Hair colour -> the tags of the list that name it: see `tagging.HAIR_TAGS`. The list has one spelling of grey.
 HAIR_TAGS = {color: (f"{color} hair",) for color in HAIR_COLORS} | {
     "blue": ("blue hair", "aqua hair"),
     "brown": ("brown hair", "orange hair"),
@@ -92,7 +92,7 @@ class Encoder(nn.Sequential):
 
 
 Picture = Image.Image | np.ndarray
-"""Pillow's, or (H, W), (H, W, 3) or (H, W, 4) of 0..255: grey, RGB, or RGB whose alpha is not looked at."""
+"""Pillow's, or (H, W), (H, W, 3) or (H, W, 4) of 0..255: grey, RGB, or RGBA, whose alpha is ignored."""
 
 
 def prepare(pictures: Sequence[Picture]) -> Tensor:
@@ -215,7 +215,7 @@ def make_i2v_with_torch(
 ) -> Illustration2Vec:
     """Return the tagger if a list of tags is given, else the encoder, as `make_i2v_with_chainer` does. Raise
     UserError."""
-    with torch.device("meta"):  # shapes alone: no memory before the file is known to hold them
+    with torch.device("meta"):  # shapes only: the file is checked before memory is allocated
         network = Encoder() if tag_path is None else Tagger()
     tags = None if tag_path is None else read_tags(Path(tag_path))
     caffemodel.load_into(network, Path(param_path))

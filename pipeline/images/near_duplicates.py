@@ -25,18 +25,18 @@ VERSION = 2
 SIDE = 48  # px of a thumbnail: at 32, one cropped copy in 50 is not aligned any more
 DCT_TERMS = 8  # so many DCT terms each way make a sketch; finer ones do not survive a crop
 MIN_SKETCH_COSINE = 0.84  # cosine of the sketches of copies, at least; 1 of 200 cropped by up to 5 % a side have less
-MAX_CANDIDATES = 16  # candidates that are looked at for a picture and for its mirror image, the likest first
+MAX_CANDIDATES = 16  # candidates that are looked at for a picture and for its mirror image, the most similar first
 _SUMMARY_SHAPE = {
     "thumbnail": re.compile("iVBORw0KGgo[A-Za-z0-9+/]+={0,2}"),
     "sketch": re.compile("[A-Za-z0-9+/]{86}=="),
 }
-"""The shape of what `summarize` returns: a PNG, and TERMS² bytes."""
-PROBED_CELLS = 24  # cells that are searched for what is like one sketch; see `candidates`
+"""The shape of what `summarize` returns: a PNG, and DCT_TERMS² bytes."""
+PROBED_CELLS = 24  # cells that are searched for the neighbours of one sketch; see `candidates`
 SKETCH_LENGTH = 127  # length of a sketch, which is of 8-bit integers: sums of their products are exact in any order
 MIN_CORRELATION = 0.92  # correlation of copies' brightness, at least; 0.98 and more but where colours are clipped
 MIN_GREY_CORRELATION = 0.97  # the same, if there is no colour to compare
 MAX_RECOLORED_SHARE = 0.06  # share of pixels of copies that are not recoloured as the others are, at most
-RECOLOR_DISTANCE = 27  # and more: so far is a pixel's colour (chroma is 0 to 255) from what the shift makes of it …
+RECOLOR_DISTANCE = 27  # least distance (chroma is 0 to 255) of a recoloured pixel from its colour after the shift …
 RECOLOR_DISTANCE_SD = 1.0  # … or by as many standard deviations, where all colours are pale, if that is less
 _UNCLIPPED_RANGE = (14, 241)  # channels beyond that may have been clipped: they do not tell how a colour was shifted
 

@@ -1,6 +1,6 @@
 """Portraits drawn by our own code: the default source, which needs no network and whose truth is known.
 
-A picture is a pure function of (seed, i). `portrait.look` says what it shows, and `portrait.paint` turns that into
+A picture is a pure function of (seed, i). `portrait.look` says what it shows, and `portrait.render` turns that into
 pixels: it needs OpenCV, and is imported only when a picture is drawn.
 """
 

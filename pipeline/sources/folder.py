@@ -14,7 +14,7 @@ from pipeline.sources.sidecars import Sidecars, sidecar_paths
 
 EXTENSIONS = frozenset(
     ".jpg .jpeg .jpe .jfif .png .apng .gif .webp .bmp .dib .tif .tiff .avif .ppm .pgm .pbm .tga "
-    ".ico .heic .heif .jxl .jp2 .psd .svg".split()  # not decoded, but pictures to people: each is counted as skipped
+    ".ico .heic .heif .jxl .jp2 .psd .svg".split()  # picture formats that are not decoded: each is reported
 )
 OTHERS = frozenset(  # not pictures: not opened
     ".txt .caption .json .jsonl .csv .parquet .md .html .xml .yaml .yml .toml .ini .cfg .log .py .npz .npy .pt "
@@ -38,7 +38,7 @@ def is_junk(name: str) -> bool:
 
 
 def find_junk(path: str) -> str | None:
-    """Return the junk folder that contains the file at `path`, or the path itself of a hidden picture; None for other
+    """Return the outermost junk folder around the file at `path`, `path` itself for a hidden picture, None for other
     files."""
     parts = path.split("/")
     at = next((index for index, part in enumerate(parts) if is_junk(part)), len(parts))
@@ -63,7 +63,7 @@ def require_path(request: LocalQuery, source: str) -> Path:
         raise UserError("--path", "not given", f"the {source} to read", "give --path")
     try:
         mode = request.path.stat().st_mode
-    except (OSError, ValueError) as error:  # the latter of a path with a zero byte
+    except (OSError, ValueError) as error:  # ValueError: the path contains a zero byte
         is_gone = isinstance(error, FileNotFoundError)
         found = "there is no such file or folder" if is_gone else getattr(error, "strerror", None) or str(error)
         raise UserError(request.path, found, f"the {source} to read", "look at --path") from error
@@ -120,7 +120,7 @@ PROBLEMS = {
     JUNK_FOLDER: "system_file",
     BAD_SIDECAR: "bad_sidecar",
 }
-"""Why something is not read -> the reason of its row. Any other words are of sidecars that are not used."""
+"""Problem in a row of the snapshot -> reason in the funnel. Any other text describes unused sidecars."""
 _ALWAYS_REPORTED = (LINKED_FOLDER, UNREADABLE_FOLDER, SPECIAL, JUNK_FOLDER)
 
 
@@ -191,7 +191,7 @@ def _read_head(path: Path) -> bytes:
         with open(path, "rb") as file:
             return file.read(16)
     except OSError:
-        return b""  # what cannot be read and has no picture's name is none of ours
+        return b""  # unreadable, and without a picture's extension: not offered
 
 
 def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
@@ -225,7 +225,7 @@ def _read_sidecar(root: Path, path: str) -> bytes:
 
 
 def _to_datetime(mtime: int) -> datetime | None:
-    """Return the time of so many ns since 1970; None if no calendar holds it."""
+    """Return the time `mtime` ns after 1970 (UTC); None if it is outside datetime's range."""
     try:
         return EPOCH + timedelta(microseconds=mtime // 1000)
     except OverflowError:

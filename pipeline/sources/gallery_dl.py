@@ -34,8 +34,8 @@ from pipeline.urls import absolute_url
 
 VERSION = 2
 OPTIONS = {"program": "gallery-dl"}
-MAX_BYTES = 64 << 20  # of what it prints
-TIMEOUT_S = 3600.0  # that it may take
+MAX_BYTES = 64 << 20  # of gallery-dl's output
+TIMEOUT_S = 3600.0  # longest time of one run
 GRACE_S = 10.0  # after SIGINT, in which it prints what it has
 MIN_FILES, MAX_FILES = 20, 5000  # files that one run lists
 POLL_S = 0.1
@@ -153,7 +153,7 @@ def _run(query: Query, *words: str) -> RunResult:
             raise UserError(path, error.strerror or str(error), "a program that runs", _INSTALL) from error
         try:
             cut = _wait_bounded(process, (out, err))
-        finally:  # whatever comes, Ctrl-C too
+        finally:  # also after Ctrl-C
             process.kill()
             code = process.wait()
         out.seek(0)
@@ -166,7 +166,7 @@ def _run(query: Query, *words: str) -> RunResult:
 
 
 def _wait_bounded(process: subprocess.Popen, files: tuple[IO[bytes], ...]) -> str:
-    """Wait until it ends, of itself or, if it takes or prints too much, because it is stopped: then why."""
+    """Wait for the process; stop it if it runs too long or prints too much. Return why, or an empty text."""
     due, cut = time.monotonic() + TIMEOUT_S, ""
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -44,7 +44,7 @@ MAX_ROWS = 3_000_000  # of one table
 MAX_KEPT = 512 << 20  # bytes that the rows of all tables may take in memory
 
 FILE_KEYS = ("file_name", "image_file_name", "filename")
-# Column of the manifest -> the keys under which sites and tools say it, the plainest first.
+# Column of the manifest -> the keys under which sites and tools store it, the most explicit first.
 KEYS = {
     "page_url": ("page_url", "post_url", "source_url"),
     "file_url": ("file_url", "image_url", "url"),
@@ -172,7 +172,7 @@ class Sidecars:
                 self._read_table(sidecar)
             except BadSidecar as problem:
                 self._problems.append(problem)
-            except DAMAGE as error:  # the rows before it stand
+            except DAMAGE as error:  # the rows before the error are kept
                 self._problems.append(BadSidecar(sidecar, f"{type(error).__name__}: {error}"))
         return self._tables[sidecar]
 
@@ -232,7 +232,7 @@ def _file_name(row: dict) -> str:
 
 
 def provenance(values: dict, tags: list[str]) -> dict[str, str]:
-    """Return column of KEYS, or artist -> text, of what the values and the tags in them state."""
+    """Return the provenance that the values and their tags state: column of KEYS, or `artist` -> text."""
     fields = {column: [found for key in keys if (found := one_line(values.get(key)))] for column, keys in KEYS.items()}
     return {column: texts[0] for column, texts in (fields | {"artist": _artists(values, tags)}).items() if texts}
 

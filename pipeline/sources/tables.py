@@ -11,7 +11,7 @@ MAX_ROW = 1 << 18  # characters of a table's row
 MAX_BATCH = 32 << 20  # bytes that are taken from a Parquet file at a time
 MAX_COLUMNS = 10_000  # of a Parquet file, nested ones counted
 
-# What parsers raise: Arrow's and JSON's errors are ValueErrors, a time that no calendar holds overflows.
+# What parsers raise: Arrow's and JSON's errors are ValueErrors, a date out of range an OverflowError.
 DAMAGE = (ValueError, ArithmeticError, RecursionError, csv.Error, OSError, NotImplementedError)
 
 
@@ -39,11 +39,11 @@ def csv_rows(data: bytes, delimiter: str = ",") -> Iterator[tuple[int, list[str]
 
 
 def row_of(header: Iterable[str], cells: Iterable) -> dict:
-    """Return name -> cell; of columns with the same name, the first that is filled."""
+    """Return a row as name -> cell. If several columns have the same name, the first non-empty cell is kept."""
     row: dict = {}
     for name, cell in zip(header, cells, strict=False):
-        if cell not in (None, "") or name not in row:
-            row[name] = row.get(name) or cell
+        if row.get(name) in (None, ""):
+            row[name] = cell
     return row
 
 
@@ -66,7 +66,7 @@ def jsonl_rows(data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:
-    """Yield rows with those of the wanted columns that there are, by their names in lower case. Raise ValueError,
+    """Yield each row as lower-case column name -> value, with the wanted columns that exist. Raise ValueError,
     OSError."""
     import pyarrow.parquet as pq
 
@@ -75,9 +75,9 @@ def parquet_rows(data: bytes, wanted: Collection[str]) -> Iterator[dict]:
     columns = [name for name in dict.fromkeys(file.schema_arrow.names) if name.lower() in wanted]
     size = sum(group.total_byte_size for group in groups)
     if size <= MAX_TABLE_BYTES:
-        # No cell is larger than the columns that it is in: so many fit, even if all are one entry of a dictionary.
+        # No cell is larger than its row group, so `count` rows fit, even if all repeat one entry of a dictionary.
         count = max(4, min(1024, MAX_BATCH // max(1, *(group.total_byte_size for group in groups), 1)))
-        size = 0  # as it turns out: what it says of itself may be a lie
+        size = 0  # measured from here on: the stated size may be wrong
         for batch in file.iter_batches(count, columns=columns):
             size += batch.nbytes + 1000 * len(batch)  # a dict's own room
             if size > MAX_TABLE_BYTES:

@@ -34,7 +34,7 @@ FORMS = "a list of URLs as .txt, .csv, .tsv, .jsonl or .parquet"
 
 Value = TypeVar("Value")
 Row = tuple[str, dict]
-"""Where it stands, and what it says."""
+"""(place in the list, column name -> cell)."""
 
 
 def first_cursor(query: Query) -> Cursor:
@@ -177,8 +177,8 @@ def _csv_rows(data: bytes, delimiter: str = ",") -> Iterator[Row]:
 
 
 def _guess_header(cells: list[str]) -> list[str]:
-    """Return names for the columns of a table that has none: `url` for the first that looks like one, `caption` for the
-    only other."""
+    """Return column names for a table without a header: `url` for the first URL, `caption` for the other one if there
+    are two, "" for all others. Raise ValueError without a URL."""
     names = ["url" if absolute_url(cell) else "" for cell in cells]
     if "url" not in names:
         raise ValueError(f"its first line: no column is called {', '.join(URL_KEYS)}, or looks like URLs")

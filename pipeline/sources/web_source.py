@@ -16,7 +16,7 @@ Cursor = dict[str, Any]
 
 @dataclass(frozen=True)
 class RemoteImage:
-    """A picture that a site offers; fields as of Post."""
+    """A picture that a site offers. Fields without a comment are those of Post."""
 
     source_id: str
     file_url: str
@@ -116,7 +116,7 @@ class WebSource(NamedTuple):
     default_limit: int = 1000
     default_query: str = ""
     is_seeded: bool = False
-    """These three as of LocalSource."""
+    """These three are as in LocalSource."""
     options: dict[str, str] = {}  # noqa: RUF012  # never written to
     """Names of its own settings -> their defaults. They are part of the digest of a query."""
     typical_cost: float = 0.0

@@ -228,7 +228,7 @@ def _change_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _crop_and_mirror(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Repeat the border pixels at random, as a crop does at the end of the original; mirror at random."""
+    """Randomly repeat border pixels, as `crop` does beyond the original's edge, and randomly mirror the patch."""
     rows, columns = np.arange(PATCH), np.arange(PATCH)
     if rng.random() < 0.4:
         (left, top), (right, bottom) = rng.integers((0, 0), (16, 18)), rng.integers((46, 40), PATCH)

@@ -137,7 +137,7 @@ class Client:
 
         def fetch(answer: web.Response) -> None:
             _raise_if_temporary(answer)
-            if answer.status_code == 416:  # what is there is not a part of what they have
+            if answer.status_code == 416:  # our part does not fit the host's file
                 partial_file.discard()
                 raise RequestFailed("cut_short", "the rest could not be had", retryable=True, wait=0)
             if answer.status_code not in (200, 206):
@@ -330,7 +330,7 @@ def _headers(answer: web.Response) -> dict[str, str]:
 
 
 def _raise_if_temporary(answer: web.Response) -> None:
-    """Raise RequestFailed for a status that a later try may not meet: 408, 425, 429, 5xx. Raise BlockedByHost."""
+    """Raise RequestFailed for a status that may be temporary: 408, 425, 429, 5xx. Raise BlockedByHost."""
     status = answer.status_code
     if status == 429:
         raise RequestFailed("rate_limited", "HTTP 429", retryable=True, wait=_requested_wait(answer))

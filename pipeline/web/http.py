@@ -179,7 +179,7 @@ class Session(requests.Session):
         """Each connection, and a second handle of its socket: the first is TLS's own, or with the answer."""
         self.headers["User-Agent"] = agent
         self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        self.auth = lambda request: request  # or it would send what ~/.netrc holds for a host
+        self.auth = lambda request: request  # otherwise requests would send credentials from ~/.netrc
         for scheme in ("http://", "https://"):
             local = {host_and_port(f"http://{host}") for host in local_hosts}
             self.mount(scheme, _PublicAdapter(local, self.sockets))
@@ -273,12 +273,12 @@ def iter_body(answer: Response, max_bytes: int) -> Iterator[bytes]:
     length = int(announced) if re.fullmatch("[0-9]{1,18}", announced) else None
     if length is not None and length > max_bytes:
         raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
-    while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):  # what is there, so that a drip is seen as one
+    while chunk := answer.raw.read1(_CHUNK_BYTES, decode_content=True):  # what has arrived, to notice slow hosts
         size += len(chunk)
         if size > max_bytes:
             raise RequestFailed("too_large", f"more than {max_bytes:,} bytes")
         yield chunk
-    if answer.__dict__["session"].was_cut:  # which looks like its end, where no length was announced
+    if answer.__dict__["session"].was_cut:  # without a stated length, a cut looks like the end
         raise RequestFailed("too_slow", f"too slow: {size:,} bytes when time was up", retryable=True)
     if length is not None and "Content-Encoding" not in answer.headers and length != size:
         raise RequestFailed("cut_short", f"{size:,} bytes of {announced} announced", retryable=True)

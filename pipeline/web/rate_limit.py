@@ -80,7 +80,7 @@ class RateLimiter:
 
     def wait(self) -> None:
         """Return when one request may be sent. Raise WaitCancelled."""
-        with self._turn_lock:  # of this process's threads one tries at a time, or the process with most would win
+        with self._turn_lock:  # one thread per process tries, or the process with most threads would win
             while (idle := self.remaining_pause() or self._try_acquire()) or self._stop.is_set():
                 if self._stop.wait(idle):
                     raise WaitCancelled

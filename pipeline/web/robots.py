@@ -7,7 +7,7 @@ from fractions import Fraction
 from protego import Protego
 
 AGENT = "anime-face-gans"
-"""The name under which robots.txt may speak to us."""
+"""The name by which a robots.txt can address this program."""
 MAX_BYTES = 512 << 10  # of a robots.txt that are read; RFC 9309, 2.5: at least 500 KiB
 MAX_COST = 500_000  # agents times rules, of all groups: about 2 s and 100 MB
 COST_OF_WILDCARD = 50
@@ -71,7 +71,7 @@ def find_opt_out(tags: Iterable[str], tdm_reservation: str = "") -> str | None:
     """Return the words by which the headers X-Robots-Tag (each of `tags`) or TDM-Reservation exclude a picture, or
     None.
 
-    Those against learning count whomever they address; those against indexing only if they address all, or us."""
+    Exclusions from learning always count; exclusions from indexing only if they address all programs, or ours."""
     if tdm_reservation.strip() == "1":
         return "tdm-reservation: 1"
     for tag in tags:

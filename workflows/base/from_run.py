@@ -1,4 +1,4 @@
-"""What is made from a trained run: complete when it carries the sha256 of the weights that are there now."""
+"""Base classes of tasks on a trained run: complete when the output carries the sha256 of the run's weights."""
 
 import functools
 import re

@@ -51,7 +51,7 @@ class NamedDataset(Stage):
         publish.check_place(self.data_root, self.name)
         if not self.replace:
             publish.check_request(self.data_root, self.name, self.request, lambda: self.digest)
-        _ = self.corrections  # raises a mistake in them before anything runs
+        _ = self.corrections  # reads the file: raises UserError if it is wrong
 
     @functools.cached_property
     def corrections(self) -> dict[str, str]:

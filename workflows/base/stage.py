@@ -60,7 +60,7 @@ class Stage(luigi.Task):
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs: the code's version and parameters, as JSON values.
-        Never a path, a name, a machine knob or a time."""
+        Never a path, a name, a setting that changes no result, or a time."""
         raise NotImplementedError
 
     @functools.cached_property
@@ -101,7 +101,7 @@ class Stage(luigi.Task):
             return False  # the stage whose input is wrong says so when it runs, in full
 
     def is_made(self) -> bool:
-        """Return whether the folder is there, and its files as they were made."""
+        """Return whether the folder exists and its files are unchanged."""
         from pipeline.stored import HEX64, read_json
 
         try:
@@ -167,7 +167,7 @@ class Stage(luigi.Task):
         (made / _LIST).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
     def publish(self) -> None:
-        """Do what is left to do once the folder is there: nothing, for most stages."""
+        """Do what remains once the folder exists: nothing, for most stages."""
 
     def forget(self) -> None:
         """Drop what is cached of the inputs: Luigi keeps task objects as long as the process lives, and in a notebook

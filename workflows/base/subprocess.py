@@ -14,7 +14,7 @@ from typing import IO, NamedTuple
 from pipeline.errors import UserError
 from workflows.cli import import_path, process
 
-GRACE_S = 10  # for the other processes of a training to end by themselves, once one has failed
+GRACE_S = 10  # seconds that the other processes of a training have to end by themselves, once one has failed
 POLL_S = 0.1
 # Neither `-m` nor `-c` alone: both import from the current folder, which may have a `models` of its own.
 _RUN_MODULE = """
@@ -96,7 +96,7 @@ def _stdin(child: subprocess.Popen) -> IO[bytes]:
 
 
 def _wait(children: list[subprocess.Popen]) -> None:
-    """Return when all have ended, or GRACE_S after one has failed."""
+    """Block until all children have ended, or until GRACE_S after the first of them has failed."""
     deadline = math.inf
     while True:
         try:

@@ -1,7 +1,7 @@
 """An archive of pictures (zip, tar, rar), read in place. Only a compressed rar's members pass through temporary files.
 
-What it holds is hostile until checked. A member's name is only ever an id; what it unpacks to is counted while it is
-read, whatever it declares. An archive within the archive is read too, in memory; one within that is not.
+Archives are not trusted. A member's name is used only as an id; its unpacked bytes are counted while they are
+read, whatever size it declares. An archive inside the archive is read too, in memory, but no deeper one.
 """
 
 import contextlib
@@ -94,7 +94,7 @@ def _reader(head: bytes) -> Callable[[BinaryIO], Iterator[Member]] | None:
 
 
 def _other_archive(head: bytes) -> str | None:
-    """Return the kind of an archive that is not read, by its first bytes; None if they are of none."""
+    """Return the format of an archive that is not read, by its first bytes; None for any other file."""
     return next((kind for magic, kind in OTHER_ARCHIVES.items() if head.startswith(magic)), None)
 
 
@@ -139,7 +139,7 @@ class _UnpackLimit:
         data = io.BytesIO()  # a list of chunks would be joined, and so take twice the memory
         with _damage_as_refusal(), member.open() as file:
             while chunk := file.read(CHUNK):
-                self.spend(0 if member.skips else len(chunk))  # a tar's are counted when they are met
+                self.spend(0 if member.skips else len(chunk))  # `count` has already counted a tar member's bytes
                 if data.write(chunk) and data.tell() > most:
                     raise Refused("archive_bomb", f"more than {most:,} bytes")
         return data.getvalue()
@@ -180,8 +180,8 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
 
 @dataclasses.dataclass
 class _Archive:
-    """One archive, at the top or (`is_inner`) within another, with which it shares the limits of both passes, and the
-    ids."""
+    """An archive, or (`is_inner`) one inside it. Both share `ids`, and the limits of the `first` pass, over sidecars,
+    and of the `second`, over pictures."""
 
     name: str
     file: IO[bytes]
@@ -284,7 +284,7 @@ def _may_be_sidecar(name: str) -> bool:
 
 def _name_problem(name: str) -> str | None:
     """Return why a member of that name is not taken: as a path, it would leave the folder that it is unpacked in, on
-    any system, or it is none, or too long or deep. None if nothing is wrong with it."""
+    any system, or the name is empty, too long or too deep. None if nothing is wrong with it."""
     parts = name.replace("\\", "/").split("/")
     if not parts[-1].strip("\0 "):
         return "it has no name"

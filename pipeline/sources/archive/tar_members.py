@@ -17,7 +17,7 @@ MAX_READ = 1 << 15  # bytes at once
 MAX_HEADER = 1 << 13  # bytes of one header, which tarfile takes apart in quadratic time; a longer one is passed over
 MAX_HEADERS = 1 << 18  # bytes of all headers of one member: extended ones, and the map of a sparse file
 TOO_MANY_DIGITS = re.compile(rb"\d{300}")  # a header that tarfile looks through in quadratic time, too
-MAX_PADDING = 1 << 20  # bytes of zeros behind the last member
+MAX_PADDING = 1 << 20  # bytes of zeros after the last member
 MAX_GLOBALS = 1000  # keywords of global headers, which tarfile copies for each member
 HEAD_BYTES = 1 << 12
 MAX_XZ_BYTES = 256 << 20  # of memory that an xz wants; `xz -9` wants 65 MiB
@@ -70,8 +70,8 @@ def _members(archive: tarfile.TarFile, stream: "_Bounded") -> Iterator[Member]:
 
 
 def _next_tar(stream: "_Bounded", offset: int) -> int | None:
-    """Return where another tar begins behind the one that ends at `offset`; None if nothing but zeros follows. Raise
-    Refused if something else does, as a damaged header."""
+    """Return where another tar begins after the one that ends at `offset`; None if only zeros follow. Raise
+    Refused if anything else follows, such as a damaged header."""
     stream.seek(offset)
     for start in range(offset, offset + MAX_PADDING, 512):
         block = stream.read(512)
@@ -100,7 +100,7 @@ class _Bounded:
     def __init__(self, file: BinaryIO):
         self._file = file
         self._at = 0
-        self._last, self._ahead = b"", b""  # what was read last, and what of it is to be read again
+        self._last, self._ahead = b"", b""  # the last bytes read; those of them to read again after `seek`
         self.room: int | None = None
         """Bytes that may still be read; None: any number."""
 

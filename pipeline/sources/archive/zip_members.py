@@ -1,7 +1,7 @@
 """The members of a zip, read by `zipfile` from a directory that is checked first.
 
-`zipfile` reads all entries before it gives the first, and gives none if one of them is odd. So the directory is gone
-through once: entries are counted, and in a copy of it, which is what `zipfile` then reads, odd ones are made plain.
+`zipfile` parses all entries before it returns the first, and fails if one is malformed. So the directory is gone
+through once: entries are counted, and malformed ones are corrected in a copy, which `zipfile` then reads.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 def _sanitize_file(file: BinaryIO) -> BinaryIO:
     """Return the file, with a directory that has no odd entry. Raise Refused if it is too large."""
-    end = _zipfile._EndRecData(file)  # what ZipFile itself begins with
+    end = _zipfile._EndRecData(file)  # which ZipFile itself reads first
     size = end[_zipfile._ECD_SIZE] if end else 0
     if size > MAX_DIRECTORY:
         raise Refused("archive_bomb", f"a zip's directory of {size:,} bytes: {UNPACK}")
@@ -90,7 +90,7 @@ def _sanitize_file(file: BinaryIO) -> BinaryIO:
 
 def _sanitize_directory(directory: bytes) -> bytes | None:
     """Return the directory, of the same length, in which every entry can be read: without a UTF-8 flag on a name that
-    is none, extra fields that do not add up, or the wish for a later version of the format. None if nothing was to be
+    is not UTF-8, inconsistent extra fields, or the requirement of a later format version. None if nothing had to be
     changed. Raise Refused if it has too many entries."""
     plain, at, is_changed = bytearray(directory), 0, False
     for count in range(len(directory)):
@@ -116,7 +116,7 @@ def _sanitize_directory(directory: bytes) -> bytes | None:
 
 
 def _is_consistent(extra: bytes) -> bool:
-    """Return whether extra fields are as they say, and not too many."""
+    """Return whether the stated lengths of extra fields add up, to at most MAX_EXTRA bytes."""
     at = 0
     while at + 4 <= len(extra):
         at += 4 + int.from_bytes(extra[at + 2 : at + 4], "little")
@@ -136,7 +136,7 @@ class _PatchedFile:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """Return the bytes there, or those that stand for them."""
+        """Return the bytes at the current position, or their replacement."""
         if self._file.tell() == self._start and size == len(self._data):
             self._file.seek(size, 1)
             return self._data

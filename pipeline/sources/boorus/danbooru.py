@@ -34,7 +34,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
     """Return the request for the page at the cursor."""
     words = query.text.split()
     if not any(word.startswith("rating:") for word in words):
-        words.append(f"rating:{','.join(query.ratings)}")  # of no weight in the limit of two tags
+        words.append(f"rating:{','.join(query.ratings)}")  # does not count towards the limit of two tags
     parameters: dict[str, object] = {"tags": " ".join(words), "limit": PER_PAGE, "only": FIELDS}
     if not cursor["is_keyed"]:
         parameters["page"] = cursor["page"]
@@ -47,7 +47,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     """Return the images of a page and the cursor of the next. Raise BadAnswer."""
     items = parsing.parse_json_body(answer)
-    if isinstance(items, dict) and "id" in items:  # md5:… answers the post itself
+    if isinstance(items, dict) and "id" in items:  # a query md5:… returns the post itself
         return Page([_parse_post(items, query)], None)
     posts = parsing.parse_post_list(items, answer)
     offers = parsing.parse_items(posts, lambda item: _parse_post(item, query), answer)

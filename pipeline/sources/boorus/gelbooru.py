@@ -75,7 +75,7 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
             is_all = total is not None and after["seen"] >= total
             return Page(offers, None, "" if is_all else common.WITHOUT_IDS)
         after = following
-    if after["page"] * PER_PAGE >= MAX_SORTED_POSTS:  # asked no further, whether the site says so or not
+    if after["page"] * PER_PAGE >= MAX_SORTED_POSTS:  # no further pages are requested, whatever the site says
         return Page(offers, None, _TOO_DEEP)
     if len(posts) >= PER_PAGE:
         return Page(offers, after)

@@ -1,7 +1,7 @@
 """Character portraits of games in Getchu's shop: by month of release, or by item.
 
 A month's page names its items, and each item's page shows its characters: portrait, text, at some a link to the whole
-figure. Only portraits are taken. Without the user's word on their age, what the shop shows is for all ages: "general".
+figure. Only portraits are taken. Unless the user confirms their age, the shop shows pictures for all ages: "general".
 """
 
 import csv

@@ -65,7 +65,7 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
         found = f"no {' and no '.join(missing)}"
         raise UserError("[google_images]", found, "the key and engine's id (cx)", _ALTERNATIVES)
     data = {name: query.options.get(name, OPTIONS[name]).strip() for name in PARAMETERS}
-    data["img_size"] = data["img_size"].upper()  # as the API's description has it; its prose has small letters
+    data["img_size"] = data["img_size"].upper()  # upper case as in the API's schema; its prose has lower case
     parameters = {"q": query.text, "searchType": "image", "num": PER_PAGE, "start": cursor["start"]}
     parameters |= {PARAMETERS[name]: value for name, value in data.items() if value}
     secrets = (("key", query.keys["api_key"]), ("cx", query.keys["cx"]))

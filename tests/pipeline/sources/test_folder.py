@@ -13,6 +13,7 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.sources import folder, sidecars
 from pipeline.sources.base import LocalQuery, Post, Skipped
+from pipeline.sources.tables import row_of
 from pipeline.tags import split_tags
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -398,6 +399,10 @@ def test_a_text_of_addresses_is_read_in_linear_time():
     fields, _ = sidecars.Sidecars(lambda path: text).describe("c.png", ["c.txt"])
     assert time.process_time() - start < 2
     assert fields == {"page_url": "https://a.test/0", "tags": ()}
+
+
+def test_of_columns_of_the_same_name_the_first_filled_one_counts():
+    assert row_of(["id", "id", "a", "a", "b", "b"], [0, 7, None, "x", "", None]) == {"id": 0, "a": "x", "b": None}
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
