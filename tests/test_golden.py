@@ -18,7 +18,7 @@ import torch
 from models.training import checkpoint
 from pipeline.drawing.scenes import compose as scene
 from pipeline.sources import drawn
-from tests.support.fake_site import StandIn
+from tests.support.fake_site import FakeSite
 from tests.support.run_luigi import luigi
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -87,7 +87,7 @@ def digests(place: Path) -> dict[str, str]:
         portrait.save(place / f"folder/{number:02}.png")
         (place / f"folder/{number:02}.txt").write_text("1girl, solo, blue hair" if number % 2 else "1girl, red_hair")
     files = [(place / f"folder/{number:02}.png").read_bytes() for number in range(12)]
-    with StandIn(12, pictures=lambda number: files[number % 12]) as site:
+    with FakeSite(12, pictures=lambda number: files[number % 12]) as site:
         lines = ["[web]", "contact = tests@example.org", "[safebooru]", f"base_url = {site.url}/safebooru", "rate = 0"]
         (place / "luigi.cfg").write_text("\n".join(lines))
         luigi(place, "BuildFaceDataset", "--limit", "36", "--size", "64")

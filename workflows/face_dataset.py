@@ -62,7 +62,7 @@ class ScrapeImages(Stage):
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
         for name in ("refresh", "retry_failed"):
-            require(self, self.harvest or not getattr(self, name), name, "a web source; others are always read again")
+            require(self, self.crawl or not getattr(self, name), name, "a web source; others are always read again")
 
     @functools.cached_property
     def source_row(self):
@@ -78,7 +78,7 @@ class ScrapeImages(Stage):
         return LocalQuery(self.path, self.query, self.seed, skip=self.data_root)
 
     @functools.cached_property
-    def harvest(self):
+    def crawl(self):
         """The crawl of a web source; None for a source on this machine."""
         from pipeline.sources.web_source import WebSource
         from workflows.cli.site_config import build_crawl
@@ -92,9 +92,9 @@ class ScrapeImages(Stage):
     @functools.cached_property
     def snapshot(self):
         """All that the result depends on; of a web source: the query, and in how many rounds it was crawled."""
-        if self.harvest is None:
+        if self.crawl is None:
             return self.source_row.snapshot(self._request)
-        return [self.harvest.key, *self.harvest.round(is_new=self.refresh or self.retry_failed)]
+        return [self.crawl.key, *self.crawl.round(is_new=self.refresh or self.retry_failed)]
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -108,18 +108,18 @@ class ScrapeImages(Stage):
         from pipeline.images import collect
 
         limit = self.limit or self.source_row.default_limit
-        if self.harvest:
-            harvest, (*_, number) = dataclasses.replace(self.harvest, store=self.store), self.snapshot
-            counts, posts = harvest.run(number, limit, is_refresh=self.refresh, is_retry=self.retry_failed)
+        if self.crawl:
+            crawl, (*_, number) = dataclasses.replace(self.crawl, store=self.store), self.snapshot
+            counts, posts = crawl.run(number, limit, is_refresh=self.refresh, is_retry=self.retry_failed)
             limit = 0  # of each round as many
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
             posts = self.source_row.posts(self._request, self.snapshot)
         table, drops = collect.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
-            shortfall = f"; {counts.shortfall}" if self.harvest and counts.shortfall else ""
+            shortfall = f"; {counts.shortfall}" if self.crawl and counts.shortfall else ""
             found = f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}"
-            cure = "give another --query" if self.harvest else "give other files"
+            cure = "give another --query" if self.crawl else "give other files"
             raise UserError(self.path or self.query or self.source, found, "pictures", cure)
         self.save(out, images=table, drops=drops)
 
@@ -423,7 +423,7 @@ class BuildFaceDataset(NamedDataset):
         if query := scrape.query or source.default_query:
             settings["query"] = query
         settings["limit"] = scrape.limit or source.default_limit or "all"
-        if scrape.harvest:
+        if scrape.crawl:
             settings["harvest"] = (scrape.made / "harvest.txt").read_text(encoding="utf-8")
         if source.is_seeded:
             settings["seed"] = scrape.seed

@@ -76,10 +76,10 @@ class RestoreImages(Stage):
     @functools.cached_property
     def snapshot(self) -> list:
         """(source, query, id in the ledger, round) of each web source that the recipe names."""
-        return [[name, each.key, *each.round(is_new=self.retry_failed)] for name, each in self.harvest.items()]
+        return [[name, each.key, *each.round(is_new=self.retry_failed)] for name, each in self.crawl.items()]
 
     @functools.cached_property
-    def harvest(self) -> dict:
+    def crawl(self) -> dict:
         """Source whose crawl policy applies -> its crawl."""
         from pipeline.datasets import recipe, recipe_source
         from pipeline.sources import SOURCES
@@ -92,17 +92,17 @@ class RestoreImages(Stage):
             if row["file_url"]:
                 policy = row["source"] if isinstance(SOURCES.get(row["source"]), WebSource) else "urls"
                 by_policy.setdefault(policy, set()).add(row["source"])
-        harvests = {}
+        crawls = {}
         for policy, sources in sorted(by_policy.items()):
             crawl = build_crawl(policy, "", self.manifest, Store(self.data_root), needs_site=False)
-            harvests[policy] = dataclasses.replace(
+            crawls[policy] = dataclasses.replace(
                 crawl,
                 site=crawl.site._replace(engine=recipe_source, is_one_site=False, max_cost_usd=None),
                 query=dataclasses.replace(
                     crawl.query, options={"sources": json.dumps(sorted(sources)), "blocked": self.blocked.digest or ""}
                 ),
             )
-        return harvests
+        return crawls
 
     def digest_inputs(self) -> list:
         """Return what the result depends on besides the inputs."""
@@ -120,9 +120,9 @@ class RestoreImages(Stage):
         original = recipe.read_faces(self.manifest)
         posts = list(recipe.redraw(original))
         for name, _, _, number in self.snapshot:
-            harvest = dataclasses.replace(self.harvest[name], store=self.store)
+            crawl = dataclasses.replace(self.crawl[name], store=self.store)
             again = self.retry_failed  # a new listing costs nothing, and the block list may have changed
-            posts += harvest.run(number, 0, is_refresh=again, is_retry=again).offers
+            posts += crawl.run(number, 0, is_refresh=again, is_retry=again).offers
         table, drops = collect.collect(posts, "recipe", 0, self.store, blocked=self.blocked, jobs=self.jobs)
         found, drops = recipe.compare(original, table, drops)
         self.save(out, images=found, drops=drops)

@@ -227,14 +227,14 @@ class Ledger:
         except ValueError as error:
             raise _damaged(self._file, str(error)) from error
 
-    def last_finished_round(self, harvest: str) -> int | None:
+    def last_finished_round(self, key: str) -> int | None:
         """Return the number of the last round that was finished, at any limit; None if the first was not."""
-        ((number,),) = self._rows("SELECT max(number) FROM round WHERE harvest = ? AND is_done", harvest)
+        ((number,),) = self._rows("SELECT max(number) FROM round WHERE harvest = ? AND is_done", key)
         with self._reading():
             check(number, (int, None), "number")
         return None if number is None else int(number)
 
-    def begin(self, harvest: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
+    def begin(self, key: str, number: int, about: dict, first: Cursor | None, *, is_retry: bool) -> None:
         """Open a round, or go on with it.
 
         `first` is the cursor of a new listing; None: no listing. A retry deletes the outcomes of files that failed.
@@ -246,22 +246,22 @@ class Ledger:
         fresh = "INSERT OR IGNORE INTO round VALUES (?, ?, 'null', 0, '', '', 0, FALSE, FALSE, FALSE)"
         with self._transaction():
             text = json.dumps(about, ensure_ascii=False)
-            self._change("INSERT OR IGNORE INTO harvest VALUES (?, ?)", harvest, text)
-            self._change(fresh, harvest, number)
-            if first is not None and self._change(listing, json.dumps(first), harvest, number) and number:
-                dropped = self._change("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", harvest)
-                self._change(f"UPDATE round SET is_whole = ? WHERE {here}", bool(dropped), harvest, number)
-            if is_retry and self._change(retry, harvest, number):
+            self._change("INSERT OR IGNORE INTO harvest VALUES (?, ?)", key, text)
+            self._change(fresh, key, number)
+            if first is not None and self._change(listing, json.dumps(first), key, number) and number:
+                dropped = self._change("DELETE FROM post WHERE harvest = ? AND reason = 'blocked'", key)
+                self._change(f"UPDATE round SET is_whole = ? WHERE {here}", bool(dropped), key, number)
+            if is_retry and self._change(retry, key, number):
                 urls = "SELECT url FROM post WHERE harvest = ?"
                 failed = f"DELETE FROM file WHERE source = ? AND outcome != ? AND url IN ({urls})"
-                self._change(failed, self._source, FETCHED, harvest)
+                self._change(failed, self._source, FETCHED, key)
 
-    def rounds(self, harvest: str, upto: int) -> list[Round]:
+    def rounds(self, key: str, upto: int) -> list[Round]:
         """Return the rounds up to that number, in order."""
         rows = self._rows(
             "SELECT number, cursor, wanted, shortfall, newest, is_whole FROM round "
             "WHERE harvest = ? AND number <= ? ORDER BY number",
-            harvest,
+            key,
             upto,
         )
         with self._reading():
@@ -272,7 +272,7 @@ class Ledger:
 
     def add_page(
         self,
-        harvest: str,
+        key: str,
         number: int,
         offers: list[RemoteImage | Skipped],
         cursor: Cursor | None,
@@ -282,7 +282,7 @@ class Ledger:
         """Store a page with the cursor of the next. Return the number of new images, and of posts that were known."""
         with self._transaction():
             here = "harvest = ? AND number = ?"
-            ((rank,),) = self._rows(f"SELECT wanted FROM round WHERE {here}", harvest, number)
+            ((rank,),) = self._rows(f"SELECT wanted FROM round WHERE {here}", key, number)
             with self._reading():
                 check(rank, int, "wanted")
             first, known = rank, 0
@@ -293,26 +293,26 @@ class Ledger:
                     else (None, None, offer.reason, offer.detail[:200])
                 )
                 statement = "INSERT OR IGNORE INTO post VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-                is_new = self._change(statement, harvest, offer.source_id, number, rank, *values)
+                is_new = self._change(statement, key, offer.source_id, number, rank, *values)
                 known += not is_new and not (isinstance(offer, Skipped) and offer.is_odd)  # equal ones may be others
                 rank += bool(is_new and isinstance(offer, RemoteImage))
             state = "cursor = ?, wanted = ?, shortfall = ?, newest = iif(newest = '', ?, newest)"
             change = f"UPDATE round SET {state} WHERE {here}"
-            self._change(change, json.dumps(cursor), rank, shortfall, newest, harvest, number)
+            self._change(change, json.dumps(cursor), rank, shortfall, newest, key, number)
         return rank - first, known
 
-    def has_posts(self, harvest: str) -> bool:
+    def has_posts(self, key: str) -> bool:
         """Return whether a page of posts was stored: at least one of them was then a valid post of the site."""
-        return bool(self._rows("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", harvest))
+        return bool(self._rows("SELECT 1 FROM post WHERE harvest = ? LIMIT 1", key))
 
-    def entries(self, harvest: str, upto: int, limit: int) -> Iterator[Entry | Skipped]:
+    def entries(self, key: str, upto: int, limit: int) -> Iterator[Entry | Skipped]:
         """Yield the first `limit` images (0: all) of each round up to that one, and what was skipped between them, in
         the order of the listing."""
         rows = self._rows(
             "SELECT source_id, offer, post.reason, post.detail, outcome, file.detail, image_id, path, bytes, "
             "is_as_promised, fetched_at, came_from FROM post LEFT JOIN file ON file.source = ? AND file.url = post.url "
             "WHERE harvest = ? AND round <= ? AND rank < ? ORDER BY round, rank, offer IS NOT NULL, source_id",
-            *(self._source, harvest, upto, limit or 1 << 62),
+            *(self._source, key, upto, limit or 1 << 62),
         )
         for source_id, offer, reason, detail, *columns in rows:
             with self._reading():
@@ -344,9 +344,9 @@ class Ledger:
             statement = "INSERT INTO spent VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET usd = usd + excluded.usd"
             self._change(statement, self._source, month, usd)
 
-    def finish(self, harvest: str, number: int) -> None:
+    def finish(self, key: str, number: int) -> None:
         """Mark a round as finished."""
-        self._change("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", harvest, number)
+        self._change("UPDATE round SET is_done = 1 WHERE harvest = ? AND number = ?", key, number)
 
 
 def _parse_entry(offer: str, columns: list[Any]) -> Entry:

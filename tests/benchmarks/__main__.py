@@ -31,7 +31,7 @@ from pipeline.sources import SOURCES
 from pipeline.sources.base import LocalQuery
 from pipeline.sources.drawn import draw
 from pipeline.store import Store
-from tests.benchmarks.crawl import harvest, politeness
+from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
 
 RUNS = 5
@@ -306,7 +306,7 @@ def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], N
     (g, opt_g), (d, opt_d) = _networks(name, config, device)
     real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
 
-    def judged(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
+    def scored(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
         if logits.ndim == 2:
             target = torch.full((len(logits),), dcgan.REAL if is_real else dcgan.FAKE, device=device)
             return F.cross_entropy(logits, target)
@@ -315,12 +315,12 @@ def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], N
     def step(i: int) -> None:
         fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
         opt_d.zero_grad()
-        (judged(d(real), True) + judged(d(fake.detach()), False)).backward()
+        (scored(d(real), True) + scored(d(fake.detach()), False)).backward()
         opt_d.step()
         if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
             fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
         opt_g.zero_grad()
-        judged(d(fake), True).backward()
+        scored(d(fake), True).backward()
         opt_g.step()
 
     return step
@@ -365,7 +365,7 @@ BENCHES = {
     "build": build,
     "loader": loader,
     "step": step,
-    "harvest": harvest,
+    "crawl": crawl,
     "politeness": politeness,
     "groups": groups,
     "detectors": detectors,

@@ -53,7 +53,7 @@ if __name__ == "__main__":
 """
 
 
-def harvest() -> None:
+def crawl() -> None:
     """Fetch + verify + ledger on loopback, politeness off, beside a plain `requests` loop and img2dataset (by the
     Python that IMG2DATASET_PYTHON names). Whole processes, so with their starts."""
     from tests.benchmarks.__main__ import measure, tell

@@ -78,8 +78,8 @@ def _predict_by_tags(truth: list[str]) -> list[str | None]:
 
 
 def _predict_by_i2v(tagger: illustration2vec.Illustration2Vec, crops: list[np.ndarray], batch: int) -> list[str | None]:
-    told = [tagger.tag_faces(crops[at : at + batch]) for at in range(0, len(crops), batch)]
-    return [hair.name(face.hair_scores, "i2v") for some in told for face in some]
+    reported = [tagger.tag_faces(crops[at : at + batch]) for at in range(0, len(crops), batch)]
+    return [hair.name(face.hair_scores, "i2v") for some in reported for face in some]
 
 
 def _illustration2vec(device: str) -> tuple[illustration2vec.Illustration2Vec, str]:

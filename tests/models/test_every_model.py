@@ -338,18 +338,18 @@ def test_numbers_that_are_no_longer_finite_stop_the_run_and_leave_the_last_check
 @every_model
 def test_a_trainer_may_recover(name, tmp_path):
     config, trainer = build(name)
-    asked = []
+    requested = []
     before = state(trainer)
 
     def recover(i: int) -> bool:
-        asked.append(i)
+        requested.append(i)
         for part, held in before.items():
             getattr(trainer, part).load_state_dict(held)
         return True
 
     trainer.recover = recover
     train.fit(trainer, Noise(config, poison_at=1), tmp_path, steps=4, log_every=1, save_every=2, sample_every=2)
-    assert asked == [1]
+    assert requested == [1]
     assert checkpoint.read(tmp_path / "last.pt")["step"] == 4
 
 

@@ -123,7 +123,7 @@ def test_a_wrong_package_is_refused_and_nothing_kept(table, client, tmp_path, ma
     assert not assets.cache_folder().exists()
 
 
-def test_a_machine_without_npm_is_told_so(table, monkeypatch):
+def test_a_machine_without_npm_is_skipped(table, monkeypatch):
     monkeypatch.setenv("PATH", "")
     table(NpmMember("thing@1", "package/thing.xml"))
     with pytest.raises(UserError, match="npm is not installed"):

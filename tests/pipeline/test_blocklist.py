@@ -96,19 +96,19 @@ def test_a_line_that_is_wrong_is_named_rather_than_passed_over(store, text, word
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "loop"])
-def test_what_is_no_file_is_told_and_never_waited_for(store, kind):
+def test_what_is_no_file_is_reported_and_never_waited_for(store, kind):
     path = store.root / "blocklist.csv"
     {"fifo": os.mkfifo, "folder": os.mkdir, "loop": lambda path: path.symlink_to(path)}[kind](path)
     with pytest.raises(UserError, match=r"blocklist\.csv"):
         blocklist.read(store.root)
 
 
-def test_a_first_line_of_a_huge_cell_is_told(store):
+def test_a_first_line_of_a_huge_cell_is_reported(store):
     with pytest.raises(UserError, match="line 1"):
         listed(store, "x" * 200_000)
 
 
-def test_a_file_that_is_no_text_is_told(store):
+def test_a_file_that_is_no_text_is_reported(store):
     (store.root / "blocklist.csv").write_bytes(b"artist\n\xff\xfe\n")
     with pytest.raises(UserError, match="UTF-8"):
         blocklist.read(store.root)
@@ -133,7 +133,7 @@ def post(n: int, data: bytes, **shown) -> Post:
     return Post(str(n), lambda: data, f"post {n}", **shown)
 
 
-def test_pictures_are_kept_out_by_what_is_told_of_them_and_by_their_bytes(store):
+def test_pictures_are_kept_out_by_their_provenance_and_by_their_bytes(store):
     from tests.support.fake_site import gradient
 
     def fail() -> bytes:

@@ -163,7 +163,7 @@ def slowly(i):
     return i
 
 
-def test_an_error_in_the_stream_ends_the_work_and_is_told():
+def test_an_error_in_the_stream_ends_the_work_and_is_reported():
     def broken():
         yield from range(100)
         raise RuntimeError("the source broke")

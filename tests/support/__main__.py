@@ -4,12 +4,12 @@ import argparse
 import threading
 from contextlib import suppress
 
-from tests.support.fake_site import StandIn
+from tests.support.fake_site import FakeSite
 
 parser = argparse.ArgumentParser(prog="python -m tests.support")
 parser.add_argument("--port", type=int, default=0)
 parser.add_argument("--posts", type=int, default=60)
 arguments = parser.parse_args()
-with StandIn(arguments.posts, port=arguments.port) as site, suppress(KeyboardInterrupt):
+with FakeSite(arguments.posts, port=arguments.port) as site, suppress(KeyboardInterrupt):
     print(site.url, flush=True)
     threading.Event().wait()

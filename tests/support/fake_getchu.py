@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from tests.support.fake_site import FAULTS, ROUTES, Call, Reply, StandIn, as_file, saved
+from tests.support.fake_site import FAULTS, ROUTES, Call, FakeSite, Reply, as_file, saved
 
 SITE_NAME = "美少女ゲーム・アニメ通販ならGetchu.com(げっちゅ屋)"
 OLD_HEAD = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN">
@@ -185,12 +185,12 @@ def new_month(call: Call, days: dict[str, list[Item]], before: str) -> str:
 <body><div class="ranking">{side}</div><a href="{before}">前月</a>{sections}</body></html>"""
 
 
-def month(site: StandIn, call: Call, part: str) -> Reply:
-    year, number = int(call.asked.get("year", 2026)), int(call.asked.get("month", 11))
-    ages = AGES["normal" if part == "nall" else call.asked.get("gage", "all")]
+def month(site: FakeSite, call: Call, part: str) -> Reply:
+    year, number = int(call.requested.get("year", 2026)), int(call.requested.get("month", 11))
+    ages = AGES["normal" if part == "nall" else call.requested.get("gage", "all")]
     days: dict[str, list[Item]] = {}
     for item in sorted(ITEMS.values(), key=lambda item: item.day):
-        is_shown = call.asked.get("genre") == "pc_soft" and item.is_adult in ages and not call.is_empty
+        is_shown = call.requested.get("genre") == "pc_soft" and item.is_adult in ages and not call.is_empty
         if is_shown and item.day.startswith(f"{year}/{number:02d}/"):
             days.setdefault(f"{year}年{number}月{int(item.day[-2:])}日", []).append(item)
     before = f"year={year - (number == 1)}&month={(number - 2) % 12 + 1:02d}"
@@ -273,29 +273,29 @@ def new_item(call: Call, item: Item) -> str:
 <a href="/getchu/item/748101/"><img src="/getchu/brandnew/748101/c748101chara1.jpg" alt="関連商品"></a></body></html>"""
 
 
-def item_page(site: StandIn, call: Call, number: str) -> Reply:
+def item_page(site: FakeSite, call: Call, number: str) -> Reply:
     item = ITEMS.get(int(number))
     if not item:
         return MISSING
-    is_grown_up = call.asked.get("gc") == "gc" or FLAG in call.headers.get("cookie", "").split("; ")
+    is_grown_up = call.requested.get("gc") == "gc" or FLAG in call.headers.get("cookie", "").split("; ")
     if item.is_adult and not is_grown_up:
         asks_age = f"{root(call)}/php/attestation.html?aurl={root(call)}/item/{item.id}/"
         return as_euc("", 302, {"Location": asks_age})
     return as_euc((new_item if item.is_new else old_item)(call, item))
 
 
-def soft(site: StandIn, call: Call) -> Reply:
+def soft(site: FakeSite, call: Call) -> Reply:
     """An item's former address. The redirect loses the rest of the query, and with it what opens the gate."""
     return as_euc("", 301, {"Location": f"{root(call)}/item/{call.asked.get('id', '').strip()}/"})
 
 
-def gate(site: StandIn, call: Call) -> Reply:
+def gate(site: FakeSite, call: Call) -> Reply:
     return as_euc(f"""{NEW_HEAD}<title>年齢認証ページ | {SITE_NAME}</title></head><body>
 <a href="{call.asked.get("aurl", "")}?gc=gc">【すすむ】</a> <a href="{root(call)}/">【もどる】</a></body></html>""")
 
 
-def entrance(site: StandIn, call: Call) -> Reply:
-    flag = {"Set-Cookie": f"{FLAG}; path=/"} if call.asked.get("gc") == "gc" else {}
+def entrance(site: FakeSite, call: Call) -> Reply:
+    flag = {"Set-Cookie": f"{FLAG}; path=/"} if call.requested.get("gc") == "gc" else {}
     return as_euc(f"{NEW_HEAD}<title>{SITE_NAME}</title></head></html>", headers=flag)
 
 
@@ -320,7 +320,7 @@ def pictures_of(item: Item) -> dict[str, tuple[int, str]]:
     return {f"c{item.id}{name}.jpg": (item.id * 100 + number, shape) for name, (number, shape) in found.items()}
 
 
-def picture(site: StandIn, call: Call, item_id: str, name: str) -> Reply:
+def picture(site: FakeSite, call: Call, item_id: str, name: str) -> Reply:
     if not call.headers.get("referer", "").startswith(f"{root(call)}/"):
         return Reply(b"403 Forbidden", "text/plain", 403)
     found = pictures_of(ITEMS[int(item_id)]) if int(item_id) in ITEMS else {}

@@ -14,14 +14,14 @@ from uuid import UUID
 
 from PIL import Image
 
-from tests.support.fake_site import FAULTS, ROUTES, Call, Reply, StandIn, as_json, type_of
+from tests.support.fake_site import FAULTS, ROUTES, Call, FakeSite, Reply, as_json, type_of
 
 FEW = 13
 
 
 def hits(call: Call, all_of_them: int) -> int:
     """How many hits a query has."""
-    text = call.asked.get("q", "")
+    text = call.requested.get("q", "")
     return 0 if "nothing" in text or call.is_empty else FEW if "few" in text else all_of_them
 
 
@@ -29,7 +29,7 @@ def host(call: Call) -> str:
     return f"http://{call.headers.get('host', '')}"
 
 
-def sized(site: StandIn, number: int) -> dict[str, Any]:
+def sized(site: FakeSite, number: int) -> dict[str, Any]:
     width, height = Image.open(io.BytesIO(data := site.picture(number))).size
     return {"width": width, "height": height, "bytes": len(data), "type": type_of(data)}
 
@@ -67,7 +67,7 @@ def google_quota(limit: str) -> Reply:
     return google_error(429, message, "rateLimitExceeded", "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED")
 
 
-def google_item(site: StandIn, call: Call, number: int) -> dict[str, Any]:
+def google_item(site: FakeSite, call: Call, number: int) -> dict[str, Any]:
     """Of every sixth, Google does not know the kind of file."""
     about, page = sized(site, number), f"{host(call)}/gallery/page1.html"
     mime = "image/" if number % 6 == 0 else about["type"]
@@ -80,7 +80,7 @@ def google_item(site: StandIn, call: Call, number: int) -> dict[str, Any]:
         "snippet": f"Picture {number}",
         "htmlSnippet": f"<b>Picture</b> {number}",
     }
-    if call.asked.get("searchType") != "image":
+    if call.requested.get("searchType") != "image":
         return item
     image = {
         "contextLink": page,
@@ -94,17 +94,17 @@ def google_item(site: StandIn, call: Call, number: int) -> dict[str, Any]:
     return item | {"link": f"{host(call)}/many/{number}.jpg", "mime": mime, "fileFormat": mime, "image": image}
 
 
-def google(site: StandIn, call: Call) -> Reply:
+def google(site: FakeSite, call: Call) -> Reply:
     """Of any number of hits it shows a hundred; where the next page would begin it says all the same."""
-    asked = call.asked
-    if "key" not in asked:
+    requested = call.requested
+    if "key" not in requested:
         return google_error(403, ANONYMOUS, "forbidden", "PERMISSION_DENIED")
-    if asked["key"] != site.cse_key:
+    if requested["key"] != site.cse_key:
         message = "API key not valid. Please pass a valid API key."
         return google_error(400, message, "badRequest", "INVALID_ARGUMENT", "API_KEY_INVALID")
-    num, start = asked.get("num", "10"), asked.get("start", "1")
+    num, start = requested.get("num", "10"), requested.get("start", "1")
     is_number = num.isdigit() and start.isdigit()
-    if not (is_number and asked.get("q") and asked.get("cx") and 1 <= int(num) <= 10 and 1 <= int(start) <= 91):
+    if not (is_number and requested.get("q") and requested.get("cx") and 1 <= int(num) <= 10 and 1 <= int(start) <= 91):
         return google_error(400, INVALID, "badRequest", "INVALID_ARGUMENT")
     num, start, total = int(num), int(start), hits(call, 385_000)
     shown = range(start, min(start + num, total + 1, 101))
@@ -112,17 +112,17 @@ def google(site: StandIn, call: Call) -> Reply:
     def query(start: int) -> list[dict[str, Any]]:
         return [
             {
-                "title": f"Google Custom Search - {asked['q']}",
+                "title": f"Google Custom Search - {requested['q']}",
                 "totalResults": str(total),
-                "searchTerms": asked["q"],
+                "searchTerms": requested["q"],
                 "count": num,
                 "startIndex": start,
                 "inputEncoding": "utf8",
                 "outputEncoding": "utf8",
-                "safe": asked.get("safe", "off"),
-                "cx": asked["cx"],
+                "safe": requested.get("safe", "off"),
+                "cx": requested["cx"],
             }
-            | ({"searchType": asked["searchType"]} if "searchType" in asked else {})
+            | ({"searchType": requested["searchType"]} if "searchType" in requested else {})
         ]
 
     queries = {"request": query(start)}
@@ -197,8 +197,8 @@ def openverse_item(call: Call, about: dict[str, Any], number: int) -> dict[str, 
     return item | dict.fromkeys(empty)
 
 
-def openverse(site: StandIn, call: Call) -> Reply:
-    asked = call.asked
+def openverse(site: FakeSite, call: Call) -> Reply:
+    requested = call.requested
     who = "authenticated" if call.headers.get("authorization", "").startswith("Bearer ") else "anonymous"
     scope, largest, (burst, sustained) = LIMITS[who]
     limits = {
@@ -212,10 +212,10 @@ def openverse(site: StandIn, call: Call) -> Reply:
         return replace(as_json({"detail": detail}, status), headers=limits)
 
     for name in ("page", "page_size"):
-        if not re.fullmatch("[1-9][0-9]*", asked.get(name, "1")):
+        if not re.fullmatch("[1-9][0-9]*", requested.get(name, "1")):
             return refused(400, {name: ["Ensure this value is greater than or equal to 1."]})
-    page, size = int(asked.get("page", 1)), int(asked.get("page_size", 20))
-    licenses = asked.get("license", ",".join(LICENSES)).lower().split(",")
+    page, size = int(requested.get("page", 1)), int(requested.get("page_size", 20))
+    licenses = requested.get("license", ",".join(LICENSES)).lower().split(",")
     unknown = next((license for license in licenses if license not in ALL_LICENSES), None)
     if unknown is not None:
         return refused(400, {"license": [f"License '{unknown}' does not exist."]})
@@ -223,7 +223,7 @@ def openverse(site: StandIn, call: Call) -> Reply:
         return refused(401, f"page_size may not exceed {largest} for {who} requests")
     if page * size > DEPTH:
         return refused(401, f"pagination depth may not exceed {DEPTH} for {who} requests")
-    is_mature = asked.get("mature", "false").lower() in ("true", "1")
+    is_mature = requested.get("mature", "false").lower() in ("true", "1")
     numbers = [
         number
         for number in range(1, hits(call, 1000) + 1)
@@ -239,7 +239,7 @@ def openverse(site: StandIn, call: Call) -> Reply:
         "page": page,
         "results": [openverse_item(call, sized(site, number), number) for number in shown],
     }
-    odd = set(asked.get("source", "flickr").split(",")) - {"flickr"}
+    odd = set(requested.get("source", "flickr").split(",")) - {"flickr"}
     if odd:
         message = f"Sources list contains one or more invalid sources and they will be ignored: {sorted(odd)}"
         answer["warnings"] = [{"code": "partially invalid source parameter", "message": message}]

@@ -151,7 +151,7 @@ class Call(NamedTuple):
 
     url: str
     """Path and query, as a browser shows them."""
-    asked: dict[str, str]
+    requested: dict[str, str]
     headers: dict[str, str]
     is_empty: bool
     """Whether to show no posts though there are some."""
@@ -215,27 +215,27 @@ def has(post: Post, word: str) -> bool:
     return name in (*FREE, "sort", "order", "all", "*") or word in post.tags
 
 
-def found(site: "StandIn", tags: str) -> list[Post]:
+def found(site: "FakeSite", tags: str) -> list[Post]:
     """The posts that answer all words, newest first, or by score if the query sorts."""
     posts = [post for post in site.posts if all(has(post, word) for word in tags.split())]
     return sorted(posts, key=lambda post: -post.score) if re.search("(sort|order):", tags) else posts
 
 
-def robots(site: "StandIn", call: Call) -> Reply:
+def robots(site: "FakeSite", call: Call) -> Reply:
     return Reply(site.robots.encode(), "text/plain", site.robots_status)
 
 
-def dapi(site: "StandIn", call: Call, engine: str) -> Reply:
+def dapi(site: "FakeSite", call: Call, engine: str) -> Reply:
     """Safebooru, and gelbooru.com; XML as of the former."""
-    if engine == "gelbooru" and site.needs_key and not {"api_key", "user_id"} <= call.asked.keys():
+    if engine == "gelbooru" and site.needs_key and not {"api_key", "user_id"} <= call.requested.keys():
         return Reply(b"", "text/html", 401)
-    limit = min(int(call.asked.get("limit", 100)), 1000)
-    start = int(call.asked.get("pid", 0)) * limit
+    limit = min(int(call.requested.get("limit", 100)), 1000)
+    start = int(call.requested.get("pid", 0)) * limit
     if start > site.too_deep:
         return TOO_DEEP
-    posts = found(site, f"id:{call.asked['id']}" if "id" in call.asked else call.asked.get("tags", ""))
+    posts = found(site, f"id:{call.asked['id']}" if "id" in call.requested else call.requested.get("tags", ""))
     items = [dapi_item(call, post, engine) for post in call.page(posts, start, limit)]
-    if call.asked.get("json") != "1":
+    if call.requested.get("json") != "1":
         root = ElementTree.Element("posts", count=str(len(posts)), offset=str(start))
         for item in items:
             item |= {"rating": item["rating"][0], "tags": f" {item['tags']} "}
@@ -313,19 +313,19 @@ def danbooru_error(status: int, message: str = "") -> Reply:
     return as_json({"success": False, "error": error, "message": message or words, "backtrace": backtrace}, status)
 
 
-def danbooru(site: "StandIn", call: Call, post_id: str | None) -> Reply:
-    asked, basic = call.asked, f"Basic {base64.b64encode(':'.join(site.login).encode()).decode()}"
+def danbooru(site: "FakeSite", call: Call, post_id: str | None) -> Reply:
+    requested, basic = call.requested, f"Basic {base64.b64encode(':'.join(site.login).encode()).decode()}"
     if call.headers.get("user-agent", "").startswith(("Mozilla", "python-requests")):
         return CHALLENGE
-    if "cause_error" in asked:
-        return danbooru_error(int(asked["cause_error"]), asked.get("message", ""))
-    login = (asked.get("login"), asked.get("api_key"))
+    if "cause_error" in requested:
+        return danbooru_error(int(requested["cause_error"]), requested.get("message", ""))
+    login = (requested.get("login"), requested.get("api_key"))
     if call.headers.get("authorization", basic) != basic or login not in (site.login, (None, None)):
         return danbooru_error(401)
-    if post_id or "md5" in asked:
-        posts = found(site, f"id:{post_id}" if post_id else f"md5:{asked['md5']}")
+    if post_id or "md5" in requested:
+        posts = found(site, f"id:{post_id}" if post_id else f"md5:{requested['md5']}")
         return as_json(danbooru_item(call, posts[0])) if posts else danbooru_error(404)
-    tags, limit, page = asked.get("tags", ""), min(int(asked.get("limit", 20)), 200), asked.get("page", "1")
+    tags, limit, page = requested.get("tags", ""), min(int(requested.get("limit", 20)), 200), requested.get("page", "1")
     if sum(word.lstrip("-").partition(":")[0] not in FREE for word in tags.split()) > 2:
         return danbooru_error(422)
     if page.isdigit() and int(page) > 1000:
@@ -371,14 +371,14 @@ def danbooru_item(call: Call, post: Post) -> dict[str, Any]:
     }
     if post.is_hidden:
         item = {name: value for name, value in item.items() if name != "md5" and not name.endswith("file_url")}
-    wanted = call.asked.get("only", ",".join(item)).split(",")
+    wanted = call.requested.get("only", ",".join(item)).split(",")
     return {name: value for name, value in item.items() if name in wanted}
 
 
-def moebooru(site: "StandIn", call: Call) -> Reply:
-    posts = found(site, call.asked.get("tags", "").replace("rating:s", "rating:g,s"))  # it has no `general`
-    limit = min(int(call.asked.get("limit", 40)), 1000)
-    shown = call.page(posts, (int(call.asked.get("page", 1)) - 1) * limit, limit)
+def moebooru(site: "FakeSite", call: Call) -> Reply:
+    posts = found(site, call.requested.get("tags", "").replace("rating:s", "rating:g,s"))  # it has no `general`
+    limit = min(int(call.requested.get("limit", 40)), 1000)
+    shown = call.page(posts, (int(call.requested.get("page", 1)) - 1) * limit, limit)
     return as_json([moebooru_item(call, post) for post in shown])
 
 
@@ -411,18 +411,18 @@ def moebooru_item(call: Call, post: Post) -> dict[str, Any]:
     return {name: value for name, value in item.items() if not (post.is_hidden and name.endswith("_url"))}
 
 
-def gallery(site: "StandIn", call: Call) -> Reply:
+def gallery(site: "FakeSite", call: Call) -> Reply:
     if call.url in PAGES:
         return as_page(PAGES[call.url].replace("{host}", call.headers.get("host", "")))
     number = (GALLERY | SMALLER).get(call.url)
     return as_file(site.picture(number)) if number else MISSING
 
 
-def many(site: "StandIn", call: Call, number: str) -> Reply:
+def many(site: "FakeSite", call: Call, number: str) -> Reply:
     return as_file(site.picture(int(number)))
 
 
-def file(site: "StandIn", call: Call, path: str, engine: str, post_id: str) -> Reply:
+def file(site: "FakeSite", call: Call, path: str, engine: str, post_id: str) -> Reply:
     for post in found(site, f"id:{post_id}"):
         for is_sample in (False, True):
             if f"/files{path}" == post.file(engine, is_sample):
@@ -449,10 +449,10 @@ def conditional(reply: Reply, headers: dict[str, str]) -> Reply:
     reply = replace(reply, headers=reply.headers | {"ETag": tag})
     if headers.get("if-none-match") in (tag, "*"):
         return replace(reply, status=304, body=b"")
-    asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
-    if not (reply.is_file and asked and headers.get("if-range", tag) in (tag, MODIFIED)):
+    requested = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+    if not (reply.is_file and requested and headers.get("if-range", tag) in (tag, MODIFIED)):
         return reply
-    start, stop = int(asked[1]), min(int(asked[2] or size) + 1, size)
+    start, stop = int(requested[1]), min(int(requested[2] or size) + 1, size)
     if start >= stop:
         return replace(reply, status=416, body=b"", headers=reply.headers | {"Content-Range": f"bytes */{size}"})
     part = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
@@ -462,15 +462,15 @@ def conditional(reply: Reply, headers: dict[str, str]) -> Reply:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: "StandIn"
+    server: "FakeSite"
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.asked = ReceivedRequest(time.monotonic(), self.command, self.path, headers)
-        self.server.log.append(self.asked)
-        fault = self.server.fault(self.path)
+        self.requested = ReceivedRequest(time.monotonic(), self.command, self.path, headers)
+        self.server.log.append(self.requested)
+        failure = self.server.failure(self.path)
         try:
-            reply = FAULTS[fault.kind](self, self.reply(), **fault.details) if fault else self.reply()
+            reply = FAULTS[failure.kind](self, self.reply(), **failure.details) if failure else self.reply()
             if reply:
                 self.begin(reply)
                 self.write(reply.body)
@@ -481,7 +481,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, is_empty: bool = False) -> Reply:
         """The normal answer."""
-        url, headers = urlsplit(self.path), self.asked.headers
+        url, headers = urlsplit(self.path), self.requested.headers
         call = Call(unquote(self.path), dict(parse_qsl(url.query)), headers, is_empty)
         for pattern, route in ROUTES.items():
             if match := re.fullmatch(pattern, url.path):
@@ -490,7 +490,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def begin(self, reply: Reply, framing: dict[str, str] | None = None, due: float | None = None) -> None:
         """Sends the head. `framing`: instead of the Content-Length."""
-        self.asked.status, self.asked.due = reply.status, len(reply.body) if due is None else due
+        self.requested.status, self.requested.due = reply.status, len(reply.body) if due is None else due
         framing = {"Content-Length": str(len(reply.body))} if framing is None else framing
         self.send_response_only(reply.status)
         head = {"Server": "stand-in", "Date": self.date_time_string(), "Content-Type": reply.type}
@@ -503,11 +503,11 @@ class Handler(BaseHTTPRequestHandler):
         """Sends some of the body. It is logged before: who has read it may look at the log at once."""
         if self.command == "HEAD":
             return
-        self.asked.sent += len(data)
+        self.requested.sent += len(data)
         try:
             self.wfile.write(data)
         except OSError:
-            self.asked.sent -= len(data)
+            self.requested.sent -= len(data)
             raise
 
     def log_message(self, *_) -> None:
@@ -621,7 +621,7 @@ class ReceivedRequest:
         return self.due is not None and self.sent >= self.due
 
 
-class StandIn(ThreadingHTTPServer):
+class FakeSite(ThreadingHTTPServer):
     """The sites; while it is entered, they answer. What may be set before or meanwhile is in __init__."""
 
     request_queue_size = 128
@@ -658,15 +658,15 @@ class StandIn(ThreadingHTTPServer):
     def users_read(self) -> int:
         return sum(kind == "user" for kind, _ in self.billed)
 
-    def fault(self, path: str) -> InjectedFailure | None:
+    def failure(self, path: str) -> InjectedFailure | None:
         """The one that is due now."""
         with self._lock:
-            fault = next((fault for fault in self.faults if fault.hits(path)), None)
-            if fault:
-                fault.times -= 1
-            return fault
+            failure = next((failure for failure in self.faults if failure.hits(path)), None)
+            if failure:
+                failure.times -= 1
+            return failure
 
-    def __enter__(self) -> "StandIn":
+    def __enter__(self) -> "FakeSite":
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

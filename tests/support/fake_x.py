@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from tests.support.fake_site import FAULTS, MISSING, ROUTES, Call, Reply, StandIn, as_file, as_json, saved
+from tests.support.fake_site import FAULTS, MISSING, ROUTES, Call, FakeSite, Reply, as_file, as_json, saved
 
 # name: (id, what is odd about it); how many tweets there are says site.tweets
 USERS = {
@@ -74,22 +74,22 @@ class Tweet(NamedTuple):
         return {f"{PREFIXES[kind]}_{self.id + 1 + k}": (kind, first + k) for k, kind in enumerate(kinds)}
 
 
-def tweets_of(site: StandIn, name: str) -> list[Tweet]:
+def tweets_of(site: FakeSite, name: str) -> list[Tweet]:
     """Newest first."""
     return [Tweet(name, n) for n in reversed(range(site.tweets.get(name, 0)))]
 
 
-def original(site: StandIn, number: int) -> bytes:
+def original(site: FakeSite, number: int) -> bytes:
     """A JPEG, whatever it was: the site makes its own."""
     data = site.picture(number)
     return data if data[:2] == b"\xff\xd8" else saved(Image.open(io.BytesIO(data)).convert("RGB"), "JPEG")
 
 
-def media_file(site: StandIn, call: Call, number: str, extension: str | None) -> Reply:
+def media_file(site: FakeSite, call: Call, number: str, extension: str | None) -> Reply:
     """Of every tenth picture from the fifth on, the host no longer has the largest sizes."""
-    size = call.asked.get("name", "medium")
+    size = call.requested.get("name", "medium")
     is_gone = int(number) % 10 == 4 and SIZES.get(size) == 4096
-    if (extension or call.asked.get("format")) != "jpg" or size not in SIZES or is_gone:
+    if (extension or call.requested.get("format")) != "jpg" or size not in SIZES or is_gone:
         return MISSING
     data = original(site, int(number))
     if size != "orig":
@@ -99,7 +99,7 @@ def media_file(site: StandIn, call: Call, number: str, extension: str | None) ->
     return as_file(data)
 
 
-def headed(site: StandIn, reply: Reply, remaining: int | None = None, reset: float = 900) -> Reply:
+def headed(site: FakeSite, reply: Reply, remaining: int | None = None, reset: float = 900) -> Reply:
     """With what stands on every answer but a 401."""
     limits = {
         "x-rate-limit-limit": "10000",
@@ -109,7 +109,7 @@ def headed(site: StandIn, reply: Reply, remaining: int | None = None, reset: flo
     return replace(reply, headers=reply.headers | limits | {"x-access-level": "read", "api-version": "2.167"})
 
 
-def invalid(site: StandIn, name: str, value: str, words: str = "is not valid", subject: str = "") -> Reply:
+def invalid(site: FakeSite, name: str, value: str, words: str = "is not valid", subject: str = "") -> Reply:
     message = subject or f"The `{name}` query parameter value [{value}]"
     errors = [{"parameters": {name: [value]}, "message": f"{message} {words}"}]
     detail = "One or more parameters to your request was invalid."
@@ -117,7 +117,7 @@ def invalid(site: StandIn, name: str, value: str, words: str = "is not valid", s
     return headed(site, as_json(body, 400))
 
 
-def no_user(site: StandIn, parameter: str, value: str, is_suspended: bool = False) -> Reply:
+def no_user(site: FakeSite, parameter: str, value: str, is_suspended: bool = False) -> Reply:
     """The status is 200 all the same."""
     found = "User has been suspended" if is_suspended else f"Could not find user with {parameter}"
     error = {
@@ -132,11 +132,11 @@ def no_user(site: StandIn, parameter: str, value: str, is_suspended: bool = Fals
     return headed(site, as_json({"errors": [error]}))
 
 
-def refusal(site: StandIn, call: Call, known: tuple[str, ...], least: int = 1) -> Reply | None:
+def refusal(site: FakeSite, call: Call, known: tuple[str, ...], least: int = 1) -> Reply | None:
     """What is wrong with a request, if anything is."""
     if call.headers.get("authorization") != f"Bearer {site.bearer}":
         return as_json({"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}, 401)
-    for name, value in call.asked.items():
+    for name, value in call.requested.items():
         if name not in known:
             return invalid(site, name, value, f"is not one of [{','.join(known)}]", f"The query parameter [{name}]")
         names = FIELDS[name].split() if name in FIELDS else value.split(",")
@@ -144,12 +144,12 @@ def refusal(site: StandIn, call: Call, known: tuple[str, ...], least: int = 1) -
             return invalid(site, name, value, f"is not one of [{','.join(names)}]")
         if name.endswith(("_id", "max_results")) and not value.isdigit():
             return invalid(site, name, value)
-    most = call.asked.get("max_results", "10")
+    most = call.requested.get("max_results", "10")
     return None if least <= int(most) <= 100 else invalid(site, "max_results", most, f"is not between {least} and 100")
 
 
 def asked_for(call: Call, name: str, always: str) -> set[str]:
-    return {*always.split(), *call.asked.get(name, "").split(",")}
+    return {*always.split(), *call.requested.get(name, "").split(",")}
 
 
 def user_item(call: Call, name: str) -> dict[str, Any]:
@@ -171,11 +171,11 @@ def tweet_item(call: Call, tweet: Tweet) -> dict[str, Any]:
     item |= {"attachments": {"media_keys": list(tweet.media)}} if tweet.media else {}
     item |= {"referenced_tweets": [{"type": "retweeted", "id": "1"}]} if "retweet" in tweet.kinds else {}
     wanted = asked_for(call, "tweet.fields", "id text edit_history_tweet_ids")
-    wanted |= {name.partition(".")[0] for name in call.asked.get("expansions", "").split(",")}
+    wanted |= {name.partition(".")[0] for name in call.requested.get("expansions", "").split(",")}
     return {field: value for field, value in item.items() if field in wanted}
 
 
-def media_item(site: StandIn, call: Call, key: str, kind: str, number: int) -> dict[str, Any]:
+def media_item(site: FakeSite, call: Call, key: str, kind: str, number: int) -> dict[str, Any]:
     """Photos have a `url`; the others a picture to be shown before they play, and what plays."""
     width, height = Image.open(io.BytesIO(original(site, number))).size
     item: dict[str, Any] = {"media_key": key, "type": kind, "width": width, "height": height}
@@ -200,7 +200,7 @@ def media_item(site: StandIn, call: Call, key: str, kind: str, number: int) -> d
     return {field: value for field, value in item.items() if field in wanted}
 
 
-def user(site: StandIn, call: Call, name: str) -> Reply:
+def user(site: FakeSite, call: Call, name: str) -> Reply:
     wrong = refusal(site, call, ("user.fields", "tweet.fields", "expansions"))
     if wrong:
         return wrong
@@ -213,17 +213,17 @@ def user(site: StandIn, call: Call, name: str) -> Reply:
     return replace(headed(site, as_json({"data": item})), on_sent=lambda: site.billed.add(("user", item["id"])))
 
 
-def page(site: StandIn, call: Call, tweets: list[Tweet], is_hidden, token: str) -> Reply:
+def page(site: FakeSite, call: Call, tweets: list[Tweet], is_hidden, token: str) -> Reply:
     """`is_hidden`: tells tweets that are counted on a page and not shown. The second page of every walk is empty, and
     not the last."""
-    match = re.fullmatch(r"7140([ef])(\d+)zpart", call.asked.get(token, "7140f0zpart"))
+    match = re.fullmatch(r"7140([ef])(\d+)zpart", call.requested.get(token, "7140f0zpart"))
     if not match:
-        return invalid(site, token, call.asked[token])
-    since, until = int(call.asked.get("since_id", 0)), int(call.asked.get("until_id", 2**63))
-    first, last = call.asked.get("start_time", ""), call.asked.get("end_time", "9")
+        return invalid(site, token, call.requested[token])
+    since, until = int(call.requested.get("since_id", 0)), int(call.requested.get("until_id", 2**63))
+    first, last = call.requested.get("start_time", ""), call.requested.get("end_time", "9")
     tweets = [each for each in tweets if since < each.id < until and first <= each.created_at < last]
     start, is_empty = int(match[2]), match[1] == "e"
-    stop = start if is_empty else start + int(call.asked.get("max_results", 10))
+    stop = start if is_empty else start + int(call.requested.get("max_results", 10))
     shown = [] if call.is_empty else [each for each in tweets[start:stop] if not is_hidden(each)]
     items = [tweet_item(call, each) for each in shown]
     media = [(key, *what) for each in shown for key, what in each.media.items() if what[0] != "withheld"]
@@ -231,7 +231,7 @@ def page(site: StandIn, call: Call, tweets: list[Tweet], is_hidden, token: str) 
         "author_id": ("users", [user_item(call, name) for name in dict.fromkeys(each.name for each in shown)]),
         "attachments.media_keys": ("media", [media_item(site, call, *each) for each in media]),
     }
-    includes = dict(includes[name] for name in call.asked.get("expansions", "").split(",") if name in includes)
+    includes = dict(includes[name] for name in call.requested.get("expansions", "").split(",") if name in includes)
     includes = {name: found for name, found in includes.items() if found}
     answer = ({"data": items} if items else {}) | ({"includes": includes} if includes else {})
     answer["meta"] = {"result_count": len(items)}
@@ -243,12 +243,12 @@ def page(site: StandIn, call: Call, tweets: list[Tweet], is_hidden, token: str) 
     return replace(headed(site, as_json(answer)), on_sent=lambda: site.billed.update(read))
 
 
-def timeline(site: StandIn, call: Call, user_id: str) -> Reply:
+def timeline(site: FakeSite, call: Call, user_id: str) -> Reply:
     wrong = refusal(site, call, (*LISTING, "exclude", "pagination_token"), least=5)
     names = {number: name for name, (number, odd) in USERS.items() if odd != "suspended"}
     if wrong or user_id not in names:
         return wrong or no_user(site, "id", user_id)
-    hidden = {HIDES.get(word) for word in call.asked.get("exclude", "").split(",")}
+    hidden = {HIDES.get(word) for word in call.requested.get("exclude", "").split(",")}
     tweets = [] if USERS[names[user_id]][1] else tweets_of(site, names[user_id])[:3200]
     return page(site, call, tweets, lambda tweet: not hidden.isdisjoint(tweet.kinds), "pagination_token")
 
@@ -270,12 +270,12 @@ def says(tweet: Tweet, word: str) -> bool:
     return not kinds.isdisjoint(tweet.kinds) if kinds else word in (f"from:{tweet.name}", "#drawing")
 
 
-def search(site: StandIn, call: Call) -> Reply:
+def search(site: FakeSite, call: Call) -> Reply:
     wrong = refusal(site, call, (*LISTING, "query", "next_token", "sort_order"), least=10)
-    if wrong or not call.asked.get("query"):
+    if wrong or not call.requested.get("query"):
         return wrong or invalid(site, "query", "", "can not be empty")
     recent = [tweet for name in site.tweets for tweet in tweets_of(site, name)[:RECENT]]
-    found = [tweet for tweet in recent if all(says(tweet, word) for word in call.asked["query"].split())]
+    found = [tweet for tweet in recent if all(says(tweet, word) for word in call.requested["query"].split())]
     found.sort(key=lambda tweet: -tweet.id)
     return page(site, call, found, lambda tweet: False, "next_token")
 

@@ -13,12 +13,12 @@ import requests
 from PIL import Image
 
 from tests.support.fake_getchu import ITEMS, pictures_of
-from tests.support.fake_site import InjectedFailure, StandIn
+from tests.support.fake_site import FakeSite, InjectedFailure
 
 
 @pytest.fixture(scope="module")
 def running():
-    with StandIn(posts=0) as site:
+    with FakeSite(posts=0) as site:
         yield site
 
 
@@ -30,8 +30,8 @@ def site(running):
     return running
 
 
-def get(site, path, headers=None, **asked):
-    return requests.get(site.url + path, asked, headers=headers, timeout=10, allow_redirects=False)
+def get(site, path, headers=None, **requested):
+    return requests.get(site.url + path, requested, headers=headers, timeout=10, allow_redirects=False)
 
 
 def test_the_program_serves_all_sites():
@@ -55,8 +55,8 @@ def read(answer) -> str:
     return answer.content.decode("euc_jis_2004")
 
 
-def month(site, part, **asked) -> str:
-    return read(get(site, f"/getchu/{part}/month_title.html", genre="pc_soft", gc="gc", **asked))
+def month(site, part, **requested) -> str:
+    return read(get(site, f"/getchu/{part}/month_title.html", genre="pc_soft", gc="gc", **requested))
 
 
 def listed(page: str) -> set[int]:
@@ -66,7 +66,7 @@ def listed(page: str) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("part", "asked", "ids"),
+    ("part", "requested", "ids"),
     [
         ("all", {"gage": "all", "year": "2015", "month": "04"}, {828801, 828802, 828803, 828804}),
         ("all", {"gage": "all", "year": "2015", "month": "4"}, {828801, 828802, 828803, 828804}),
@@ -80,8 +80,8 @@ def listed(page: str) -> set[int]:
         ("all", {"gage": "all", "year": "2020", "month": "02"}, set()),
     ],
 )
-def test_a_month_of_getchu(site, part, asked, ids):
-    page = month(site, part, **asked)
+def test_a_month_of_getchu(site, part, requested, ids):
+    page = month(site, part, **requested)
     assert listed(page) == ids
     assert "soft.phtml?id=777777" in page or "/item/777777/" in page
     assert all(ITEMS[number].heading in page.replace("郄", "髙") for number in ids)
@@ -167,14 +167,14 @@ WHOLE = {
 }
 
 
-def ask_x(site, path, bearer="x-test-bearer-token", **asked):
-    return get(site, f"/x/2/{path}", {"Authorization": f"Bearer {bearer}"}, **asked)
+def ask_x(site, path, bearer="x-test-bearer-token", **requested):
+    return get(site, f"/x/2/{path}", {"Authorization": f"Bearer {bearer}"}, **requested)
 
 
-def walk(site, path, token, **asked) -> list[dict]:
-    pages = [ask_x(site, path, **asked).json()]
+def walk(site, path, token, **requested) -> list[dict]:
+    pages = [ask_x(site, path, **requested).json()]
     while "next_token" in pages[-1]["meta"]:
-        pages.append(ask_x(site, path, **asked, **{token: pages[-1]["meta"]["next_token"]}).json())
+        pages.append(ask_x(site, path, **requested, **{token: pages[-1]["meta"]["next_token"]}).json())
     return pages
 
 
@@ -227,8 +227,8 @@ def test_what_x_leaves_out(site):
     bare = ask_x(site, "users/100200300/tweets", max_results="5").json()
     assert all(tweet.keys() == {"id", "text", "edit_history_tweet_ids"} for tweet in bare["data"])
     assert "includes" not in bare
-    asked = {"exclude": "retweets,replies", "expansions": "author_id", "max_results": "10"}
-    page = ask_x(site, "users/100200300/tweets", **asked).json()
+    requested = {"exclude": "retweets,replies", "expansions": "author_id", "max_results": "10"}
+    page = ask_x(site, "users/100200300/tweets", **requested).json()
     assert page["meta"]["result_count"] == 8  # of ten
     assert [user["username"] for user in page["includes"]["users"]] == ["tester_art"]
     newest, oldest = page["meta"]["newest_id"], page["meta"]["oldest_id"]
@@ -242,14 +242,14 @@ def test_what_x_leaves_out(site):
 
 
 def test_x_searches_the_last_week(site):
-    asked = {"query": "from:tester_art has:images -is:retweet", "max_results": "50"}
-    pages = walk(site, "tweets/search/recent", "next_token", **asked)
+    requested = {"query": "from:tester_art has:images -is:retweet", "max_results": "50"}
+    pages = walk(site, "tweets/search/recent", "next_token", **requested)
     assert [page["meta"]["result_count"] for page in pages] == [50, 0, 10]
     assert site.posts_read == 60
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "words"),
+    ("path", "requested", "words"),
     [
         (
             "users/100200300/tweets",
@@ -268,8 +268,8 @@ def test_x_searches_the_last_week(site):
         ("users/100200300/tweets", {"pagination_token": "x"}, "`pagination_token`"),
     ],
 )
-def test_x_says_what_is_wrong(site, path, asked, words):
-    answer = ask_x(site, path, **asked)
+def test_x_says_what_is_wrong(site, path, requested, words):
+    answer = ask_x(site, path, **requested)
     assert answer.status_code == 400
     assert answer.json()["title"] == "Invalid Request"
     assert words in answer.json()["errors"][0]["message"]
@@ -319,8 +319,8 @@ def test_pictures_of_x_come_in_sizes(site):
 # ---- Google
 
 
-def google(site, **asked):
-    return get(site, "/cse/customsearch/v1", **({"key": "cse-test-key", "cx": "0:a", "q": "face"} | asked))
+def google(site, **requested):
+    return get(site, "/cse/customsearch/v1", **({"key": "cse-test-key", "cx": "0:a", "q": "face"} | requested))
 
 
 def test_google_shows_a_hundred_and_offers_more(site):
@@ -353,7 +353,7 @@ def test_google_with_few_hits_or_none(site):
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "words"),
+    ("requested", "status", "words"),
     [
         ({"key": "x"}, 400, "API key not valid. Please pass a valid API key."),
         ({"key": None}, 403, "unregistered"),
@@ -362,8 +362,8 @@ def test_google_with_few_hits_or_none(site):
         ({"q": None}, 400, "invalid argument"),
     ],
 )
-def test_google_says_what_is_wrong(site, asked, status, words):
-    answer = google(site, **asked)
+def test_google_says_what_is_wrong(site, requested, status, words):
+    answer = google(site, **requested)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
     assert words in answer.json()["error"]["message"]
 
@@ -387,8 +387,8 @@ def test_google_refuses(site, kind, status, words):
 # ---- Openverse
 
 
-def openverse(site, headers=None, **asked):
-    return get(site, "/openverse/v1/images/", headers, **({"q": "face"} | asked))
+def openverse(site, headers=None, **requested):
+    return get(site, "/openverse/v1/images/", headers, **({"q": "face"} | requested))
 
 
 def test_openverse_is_walked_to_its_depth(site):
@@ -417,7 +417,7 @@ def test_openverse_filters(site):
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "words"),
+    ("requested", "status", "words"),
     [
         ({"page_size": 21}, 401, "page_size may not exceed 20 for anonymous requests"),
         ({"q": "few", "page": 2}, 404, "Invalid page"),
@@ -425,8 +425,8 @@ def test_openverse_filters(site):
         ({"page": 0}, 400, "greater than or equal to 1"),
     ],
 )
-def test_openverse_says_what_is_wrong(site, asked, status, words):
-    answer = openverse(site, **asked)
+def test_openverse_says_what_is_wrong(site, requested, status, words):
+    answer = openverse(site, **requested)
     assert answer.status_code == status
     assert words in str(answer.json()["detail"])
     assert answer.headers["X-RateLimit-Limit-anon_burst"] == "20/min"

@@ -102,7 +102,7 @@ class Judged(NamedTuple):
         owners = self.owners[self.scores >= threshold]
         return len(set(owners[owners >= 0])), float(np.mean(owners >= 0)) if len(owners) else 1.0
 
-    def told(self, threshold: float) -> str:
+    def reported(self, threshold: float) -> str:
         found, precision = self.at(threshold)
         false = int(np.sum((self.scores >= threshold) & (self.owners < 0)))
         return f"{found} of {self.faces} faces = {found / max(1, self.faces):.1%} at {precision:.1%} ({false} false)"
@@ -129,18 +129,18 @@ def together(parts: Iterable[Judged]) -> Judged:
     return Judged(np.concatenate(scores), np.concatenate(numbered), sum(faces))
 
 
-def best(judged: Judged) -> float:
+def best(scored: Judged) -> float:
     """The threshold by the rule above."""
-    found = {threshold: judged.at(threshold) for threshold in THRESHOLDS}
+    found = {threshold: scored.at(threshold) for threshold in THRESHOLDS}
     precise = {threshold: count for threshold, (count, precision) in found.items() if precision >= PRECISION}
     return float(np.median([threshold for threshold, count in precise.items() if count == max(precise.values())]))
 
 
 def main(weights: str = str(face_network.WEIGHTS)) -> None:
-    judged = {kind: judge(map(kind, range(count)), weights) for kind, count in HELD_OUT.items()}
-    threshold = best(together(judged.values()))
+    scored = {kind: judge(map(kind, range(count)), weights) for kind, count in HELD_OUT.items()}
+    threshold = best(together(scored.values()))
     print(f"threshold {threshold:.2f}")
-    for kind, some in judged.items():
+    for kind, some in scored.items():
         print(f"{kind.__name__}: {some.told(threshold)}")
 
 

@@ -32,7 +32,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_told_by_its_line(name, tmp_path):
+def test_a_damaged_file_is_reported_by_its_line(name, tmp_path):
     text, words = DAMAGED[name]
     path = tmp_path / "luigi.cfg"
     path.mkdir() if text is None else path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -93,7 +93,7 @@ def config(monkeypatch):
         ),
     ],
 )
-def test_a_value_that_luigi_cannot_use_is_told_by_section_and_option(config, text, words):
+def test_a_value_that_luigi_cannot_use_is_reported_by_section_and_option(config, text, words):
     config(text)
     with pytest.raises(UserError, match=words) as error:
         configuration.check_values()
@@ -125,7 +125,7 @@ def test_a_key_is_used_as_it_is(config, tmp_path, key):
         "http://site.example/?a=b",
     ],
 )
-def test_an_address_that_is_none_is_told_without_its_password(config, tmp_path, url):
+def test_an_address_that_is_none_is_reported_without_its_password(config, tmp_path, url):
     config("")["gelbooru"] = {"base_url": url}
     with pytest.raises(UserError, match=r"\[gelbooru\] of luigi.cfg: base_url") as error:
         build_crawl("gelbooru", "solo", None, Store(tmp_path))

@@ -194,7 +194,7 @@ def faults(tmp_path: Path, pictures: Path) -> dict[str, tuple[list[str], str]]:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "failure",
     [
         "no face",
         "no picture",
@@ -212,8 +212,8 @@ def faults(tmp_path: Path, pictures: Path) -> dict[str, tuple[list[str], str]]:
         "forbidden data root",
     ],
 )
-def test_each_fault_is_one_clear_line_and_leaves_nothing(fault, tmp_path, pictures):
-    options, words = faults(tmp_path, pictures)[fault]
+def test_each_failure_is_one_clear_line_and_leaves_nothing(failure, tmp_path, pictures):
+    options, words = faults(tmp_path, pictures)[failure]
     done = build(tmp_path, *options, check=False)
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode != 0
@@ -241,7 +241,7 @@ def test_no_disk_space_is_one_clear_line_and_leaves_nothing(tmp_path, pictures):
 
 
 @pytest.mark.full
-def test_a_name_is_not_built_over_by_another_request_unless_told(tmp_path, pictures):
+def test_a_name_is_not_built_over_by_another_request_unless_replace_is_given(tmp_path, pictures):
     build(tmp_path, "--limit", "9")
     before = manifest_bytes(tmp_path)
     other = ["--source", "folder", "--path", str(pictures)]
@@ -362,7 +362,7 @@ def test_what_may_be_damaged_is_made_again(damage, tmp_path, pictures):
 
 
 @pytest.mark.full
-def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_asked_for(tmp_path, pictures):
+def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_requested(tmp_path, pictures):
     """Filters come first: the sharp small copy of a blurred large one stays."""
     folder = shutil.copytree(pictures, tmp_path / "pictures")
     names = sorted(path.name for path in folder.iterdir())
@@ -469,7 +469,7 @@ def test_the_data_root_may_lie_among_the_pictures(tmp_path, pictures):
     assert manifest_bytes(tmp_path) == before
 
 
-def test_what_is_in_the_way_is_told_before_anything_runs(tmp_path, pictures):
+def test_what_is_in_the_way_is_reported_before_anything_runs(tmp_path, pictures):
     (tmp_path / "data/datasets/mine").mkdir(parents=True)
     done = build(tmp_path, "--name", "mine", "--source", "folder", "--path", str(pictures), check=False)
     assert done.returncode != 0
@@ -574,9 +574,9 @@ def test_an_interrupted_build_says_so_and_goes_on_when_run_again(tmp_path, pictu
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     time.sleep(4)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    printed = process.communicate(timeout=60)[1]
     assert process.returncode != 0
-    assert said.strip().splitlines()[-1].startswith("error: keyboard: interrupted;")
+    assert printed.strip().splitlines()[-1].startswith("error: keyboard: interrupted;")
     assert not (tmp_path / "data" / "datasets").exists()
 
 

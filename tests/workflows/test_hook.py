@@ -17,7 +17,7 @@ def site(tmp_path, monkeypatch):
     return tmp_path
 
 
-def said(site: Path, program: str, *arguments: str) -> list[str]:
+def printed(site: Path, program: str, *arguments: str) -> list[str]:
     """What the program is given, by a Python that reads the folder's .pth files as `site` does."""
     start = f"""
 import site, sys, runpy
@@ -32,7 +32,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
     hook.enable()
-    assert said(site, "luigi", "BuildFaceDataset", "--limit", "9") == [
+    assert printed(site, "luigi", "BuildFaceDataset", "--limit", "9") == [
         "--module",
         "workflows",
         "BuildFaceDataset",
@@ -47,10 +47,10 @@ def test_the_bare_form_gets_our_module_and_nothing_else_does(site):
         ("luigi",),
         ("other", "BuildFaceDataset"),
     ):
-        assert said(site, program, *arguments) == arguments
+        assert printed(site, program, *arguments) == arguments
 
 
-def test_off_leaves_no_trace_and_both_can_be_said_twice(site):
+def test_off_leaves_no_trace_and_both_can_be_given_twice(site):
     before = sorted(site.iterdir())
     assert hook.enable().startswith("on:")
     assert hook.enable().startswith("on:")
@@ -58,16 +58,16 @@ def test_off_leaves_no_trace_and_both_can_be_said_twice(site):
     assert "removed" in hook.disable()
     assert "was not on" in hook.disable()
     assert sorted(site.iterdir()) == before
-    assert said(site, "luigi", "BuildFaceDataset") == ["BuildFaceDataset"]
+    assert printed(site, "luigi", "BuildFaceDataset") == ["BuildFaceDataset"]
 
 
-def test_an_environment_that_cannot_be_written_is_told(site, monkeypatch):
+def test_an_environment_that_cannot_be_written_is_reported(site, monkeypatch):
     monkeypatch.setattr(hook, "_file", lambda: site / "nowhere" / "x.pth")
     with pytest.raises(UserError, match="environment"):
         hook.enable()
 
 
-def test_the_switch_is_told_what_it_can_be(site):
+def test_the_switch_names_its_values(site):
     done = subprocess.run(
         [sys.executable, "-m", "workflows", "hook", "maybe"],
         capture_output=True,

@@ -70,9 +70,9 @@ def test_a_signal_ends_a_command_in_good_order_with_one_line(number, name, tmp_p
     process = start(tmp_path, SLEEPING.replace('print("ready", flush=True)\n', begin))
     begun(process)
     process.send_signal(number)
-    printed, told = process.communicate(timeout=20)
+    printed, reported = process.communicate(timeout=20)
     assert printed == "tidied\n"
-    assert told == f"error: {name}: interrupted; what was done is kept; run the same command again to go on\n"
+    assert reported == f"error: {name}: interrupted; what was done is kept; run the same command again to go on\n"
     assert process.returncode == 128 + number
 
 
@@ -91,9 +91,9 @@ def test_a_second_signal_ends_a_command_that_does_not_end(pair, tmp_path):
     for number in pair:
         process.send_signal(number)
         time.sleep(0.6)
-    told = process.communicate(timeout=5)[1]
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1
+    reported = process.communicate(timeout=5)[1]
+    assert reported.startswith("error: ")
+    assert reported.count("\n") == 1
     assert process.returncode == 128 + pair[0]
 
 
@@ -124,10 +124,10 @@ def test_no_worker_and_no_tracker_outlives_a_signal(number, of_group, tmp_path):
     family = begun(process)
     assert len(family) >= 4
     (os.killpg if of_group else os.kill)(process.pid, number)
-    told = process.communicate(timeout=20)[1]
+    reported = process.communicate(timeout=20)[1]
     assert left_of(family) == []
-    assert "Traceback" not in told
-    assert told.count("\n") == 1
+    assert "Traceback" not in reported
+    assert reported.count("\n") == 1
 
 
 def test_a_killed_command_leaves_no_worker_that_was_just_starting(tmp_path):
@@ -151,11 +151,11 @@ def test_a_worker_that_dies_takes_all_with_it_in_one_line(number, tmp_path):
     family = begun(process)
     worker = next(each for each in family if "LokyProcess" in " ".join(each.cmdline()))
     worker.send_signal(number)
-    told = process.communicate(timeout=30)[1]
+    reported = process.communicate(timeout=30)[1]
     assert left_of(family) == []
-    assert "Traceback" not in told
-    assert "leaked" not in told
-    assert told.strip().splitlines()[-1].startswith("error: --jobs: a worker process died")
+    assert "Traceback" not in reported
+    assert "leaked" not in reported
+    assert reported.strip().splitlines()[-1].startswith("error: --jobs: a worker process died")
 
 
 @pytest.mark.parametrize("entry", ["", ".", "{here}", "{here}/../here", "{link}"])
@@ -226,7 +226,7 @@ def test_a_value_that_ends_in_an_equals_sign_is_not_empty():
 @pytest.mark.parametrize(
     ("code", "words"), [(-signal.SIGKILL, "lack of memory"), (-signal.SIGTERM, "SIGTERM"), (3, "ended with 3")]
 )
-def test_the_end_of_a_training_process_is_told(code, words):
+def test_the_end_of_a_training_process_is_reported(code, words):
     assert words in describe_exit(code)
 
 

@@ -150,9 +150,9 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
 
 
 @pytest.mark.full(keep=2)
-@pytest.mark.parametrize("fault", list(faults(Path())))
-def test_each_fault_is_one_clear_line(fault, place):
-    options, words = faults(place)[fault]
+@pytest.mark.parametrize("failure", list(faults(Path())))
+def test_each_failure_is_one_clear_line(failure, place):
+    options, words = faults(place)[failure]
     line = last_line(luigi(place, *TINY, *options, check=False))
     assert line.startswith("error: ")
     assert words in line
@@ -277,7 +277,7 @@ def test_ctrl_c_saves_a_run_of_two_processes(place):
 
 @pytest.mark.parametrize("pause", [0.7, 1.5, 2.2])
 @pytest.mark.full
-def test_ctrl_c_while_it_starts_is_told_as_such(pause, place):
+def test_ctrl_c_while_it_starts_is_reported_as_such(pause, place):
     process = start(place, *TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000")
     time.sleep(pause)
     process.send_signal(signal.SIGINT)
@@ -302,9 +302,9 @@ def kill_and_go_on(place: Path, steps: int, pauses: list[float]) -> int:
     assert done.wait(300) == 0, done.stderr.read()
     luigi(place, *TINY, "--run", "straight", "--steps", str(steps), "--sample-every", "10", "--save-every", "5")
     equal(run, place / "data/runs/straight")
-    steps_said = [(line["step"], line["kind"]) for line in map(json.loads, (run / "metrics.jsonl").open())]
-    assert len(steps_said) == len(set(steps_said))
-    assert steps_said == sorted(steps_said, key=lambda pair: (pair[0], pair[1] == "score"))
+    steps_printed = [(line["step"], line["kind"]) for line in map(json.loads, (run / "metrics.jsonl").open())]
+    assert len(steps_printed) == len(set(steps_printed))
+    assert steps_printed == sorted(steps_printed, key=lambda pair: (pair[0], pair[1] == "score"))
     return hits
 
 

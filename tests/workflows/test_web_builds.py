@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.fake_site import InjectedFailure, StandIn, keeps_apart
+from tests.support.fake_site import FakeSite, InjectedFailure, keeps_apart
 from tests.support.run_luigi import ROOT, last_line, luigi
 
 
-def serve(faces: list[bytes], posts: int) -> StandIn:
+def serve(faces: list[bytes], posts: int) -> FakeSite:
     """Every post has bytes of its own: a PNG may have anything behind its end."""
-    return StandIn(posts, pictures=lambda number: faces[number % len(faces)] + str(number).encode())
+    return FakeSite(posts, pictures=lambda number: faces[number % len(faces)] + str(number).encode())
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def assets_folder() -> Path:
     return assets.fetch("lbpcascade_animeface.xml").parent
 
 
-def configure(place: Path, site: StandIn, **more: str) -> None:
-    said = {"base_url": f"{site.url}/safebooru", "rate": "0"} | more
+def configure(place: Path, site: FakeSite, **more: str) -> None:
+    printed = {"base_url": f"{site.url}/safebooru", "rate": "0"} | more
     lines = ["[web]", "contact = tests@example.org", "backoff = 0.05", "[safebooru]"]
-    (place / "luigi.cfg").write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in said.items())]))
+    (place / "luigi.cfg").write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in printed.items())]))
 
 
 QUESTION = ("BuildFaceDataset", "--name", "s", "--source", "safebooru", "--query", "1girl solo")
@@ -58,8 +58,8 @@ def manifest(place: Path) -> pd.DataFrame:
     return pd.read_parquet(place / "data/datasets/s/manifest.parquet").drop(columns="fetched_at")
 
 
-def files_asked(site: StandIn) -> Counter:
-    return Counter(asked.path for asked in site.log if "/images/" in asked.path)
+def files_requested(site: FakeSite) -> Counter:
+    return Counter(requested.path for requested in site.log if "/images/" in requested.path)
 
 
 def test_a_question_to_a_site_ends_in_a_dataset(place, site):
@@ -79,19 +79,19 @@ def test_a_question_to_a_site_ends_in_a_dataset(place, site):
     assert faces["fetched_at"].notna().all()
     card = (place / "data/datasets/s/README.md").read_text()
     assert "complete: 12 expected: 12 fetched" in card
-    asked = len(site.log)
+    requested = len(site.log)
     luigi(place, *QUESTION, "--limit", "12")
-    assert len(site.log) == asked
+    assert len(site.log) == requested
     site.add_posts(4)
     luigi(place, *QUESTION, "--limit", "12", "--refresh")
-    assert set(files_asked(site).values()) == {1}
+    assert set(files_requested(site).values()) == {1}
     more = pd.read_parquet(place / "data/datasets/s/manifest.parquet")
     assert set(faces["source_id"]) < set(more["source_id"])
-    assert all(asked.headers["user-agent"].count("tests@example.org") == 1 for asked in site.log)
+    assert all(requested.headers["user-agent"].count("tests@example.org") == 1 for requested in site.log)
 
 
 @pytest.mark.full
-def test_what_failed_is_told_in_the_card_and_asked_for_again(place, site):
+def test_what_failed_is_reported_in_the_card_and_requested_again(place, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general" and "solo" in post.tags)
     site.faults.append(InjectedFailure(f"/{victim.id}/", "status", code=404))
     luigi(place, *QUESTION, "--limit", "12")
@@ -101,8 +101,8 @@ def test_what_failed_is_told_in_the_card_and_asked_for_again(place, site):
     assert dropped[dropped.source_id == str(victim.id)].reason.tolist() == ["gone"]
     luigi(place, *QUESTION, "--limit", "12", "--retry-failed")
     assert "`complete: 12 expected: 12 fetched" in (place / "data/datasets/s/README.md").read_text()
-    assert files_asked(site).most_common(1)[0][1] == 2
-    assert sum(files_asked(site).values()) == 13
+    assert files_requested(site).most_common(1)[0][1] == 2
+    assert sum(files_requested(site).values()) == 13
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def fetched(place: Path) -> set[str]:
     return {"/" + url.split("/", 3)[3] for (url,) in rows}
 
 
-def killed(place: Path, site: StandIn, seconds: float, *options: str) -> bool:
+def killed(place: Path, site: FakeSite, seconds: float, *options: str) -> bool:
     """Start the build and kill it after so long; whether it was still running. What the ledger had then is never asked
     for again: that is looked at after the next one."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -154,14 +154,14 @@ def killed(place: Path, site: StandIn, seconds: float, *options: str) -> bool:
     return False
 
 
-def kills(place: Path, site: StandIn, pauses: list[float], *options: str) -> int:
+def kills(place: Path, site: FakeSite, pauses: list[float], *options: str) -> int:
     """Kill after each pause and go on; how many kills hit. No file that the ledger has is asked for again."""
-    hits, had, asked_before = 0, set(), 0
+    hits, had, requested_before = 0, set(), 0
     for pause in [*pauses, 600]:
         hits += killed(place, site, pause, *options)
-        again = {asked.path for asked in site.log[asked_before:]} & had
+        again = {requested.path for requested in site.log[requested_before:]} & had
         assert not again
-        had, asked_before = fetched(place), len(site.log)
+        had, requested_before = fetched(place), len(site.log)
     return hits
 
 
@@ -169,14 +169,14 @@ def same_but_for_the_time(place: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(manifest(place), manifest(other))
 
 
-def asked_twice(site: StandIn) -> int:
+def asked_twice(site: FakeSite) -> int:
     """Files that came whole more than once."""
-    whole = Counter(asked.path for asked in site.log if "/images/" in asked.path and asked.whole)
+    whole = Counter(requested.path for requested in site.log if "/images/" in requested.path and requested.whole)
     return sum(count - 1 for count in whole.values())
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_is_the_same_and_asks_for_nothing_twice(tmp_path, place, site):
+def test_killed_and_run_again_is_the_same_and_requests_nothing_twice(tmp_path, place, site):
     other = tmp_path / "other"
     other.mkdir()
     options = ("--limit", "14")
@@ -204,13 +204,13 @@ def test_an_interrupt_ends_it_soon_whatever_a_host_does(place, site):
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    while not files_asked(site):
+    while not files_requested(site):
         time.sleep(0.1)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=30)[1]
+    reported = process.communicate(timeout=30)[1]
     assert time.monotonic() - start < 10
-    assert "interrupted" in told.strip().splitlines()[-1]
+    assert "interrupted" in reported.strip().splitlines()[-1]
     assert process.returncode != 0
 
 
@@ -228,15 +228,15 @@ def test_two_processes_at_once_share_one_budget(place, site):
         for source in ("safebooru", "danbooru")
     ]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
-    order = ["danbooru" in asked.path for asked in site.log]
+    order = ["danbooru" in requested.path for requested in site.log]
     assert 0 < order.index(True) < len(order) - 1 - order[::-1].index(False)  # they did ask at the same time
-    times = sorted(asked.time for asked in site.log)
+    times = sorted(requested.time for requested in site.log)
     assert len(times) >= 2 * (12 + 2)
     assert keeps_apart(times, 0.2)
 
 
 @pytest.mark.slow
-def test_killed_at_many_moments_is_the_same_and_asks_for_nothing_twice(tmp_path, place, faces):
+def test_killed_at_many_moments_is_the_same_and_requests_nothing_twice(tmp_path, place, faces):
     options = ("--limit", "200")
     other = tmp_path / "other"
     other.mkdir()
@@ -251,4 +251,4 @@ def test_killed_at_many_moments_is_the_same_and_asks_for_nothing_twice(tmp_path,
         same_but_for_the_time(place, other)
         print(f"{hits} kills, {asked_twice(site)} files of 200 on their way at one of them")
         assert asked_twice(site) <= hits
-        assert len(files_asked(site)) == 200
+        assert len(files_requested(site)) == 200

@@ -176,7 +176,7 @@ class Stage(luigi.Task):
             stage._forget_own()
 
     def _forget_own(self) -> None:
-        for name in ("digest", "store", "snapshot", "harvest", "blocked", "corrections", "_request", "made"):
+        for name in ("digest", "store", "snapshot", "crawl", "blocked", "corrections", "_request", "made"):
             self.__dict__.pop(name, None)
 
     def save(self, out: Path, *, drops: list[dict] | None = None, **tables: "pa.Table") -> None:

@@ -152,7 +152,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(first(0)["picture"], Pictures(numbered(50), 8, seed=4, device=CPU, hflip=True)(0)["picture"])
 
 
-def test_half_of_the_pictures_are_mirrored_if_asked():
+def test_half_of_the_pictures_are_mirrored_if_requested():
     batches = Pictures(numbered(50), 64, seed=0, device=CPU, hflip=True)
     pictures = torch.cat([batches(i)["picture"] for i in range(20)])
     mirrored = (pictures[:, 0, 0, 1] == 3).float().mean().item()

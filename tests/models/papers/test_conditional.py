@@ -193,7 +193,7 @@ def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
 
 
 @pytest.mark.full
-def test_a_colour_that_the_manifest_lacks_cannot_be_asked_for(trained, tmp_path):
+def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
     luigi(tmp_path, "SweepHairColors", "--run", "three", "--count", "1")
@@ -236,7 +236,7 @@ def test_wrong_use_is_one_clear_line(arguments, words, run):
 
 
 @pytest.mark.slow
-def test_a_run_that_learned_tags_alone_is_asked_for_them(trained, tmp_path):
+def test_a_run_that_learned_tags_alone_is_conditioned_on_them(trained, tmp_path):
     folder = recoloured(trained, tmp_path, ())
     table = pq.read_table(folder / "manifest.parquet")
     column = table.schema.get_field_index("tags")

@@ -120,7 +120,7 @@ def test_losses_of_other_names_are_drawn_too(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "samples", "tensorboard", "checkpoints", "last.pt"])
-def test_what_is_gone_or_of_another_kind_is_told_by_name(name, tmp_path):
+def test_what_is_gone_or_of_another_kind_is_reported_by_name(name, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     path = tmp_path / name
     remove(path)
@@ -263,7 +263,7 @@ def test_a_checkpoint_of_a_torch_with_fewer_settings_is_gone_on_with(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["packed", "empty", "no archive", "a folder", "a pipe", "zeros"])
-def test_a_checkpoint_that_is_no_archive_of_ours_is_told_with_its_cure(damage, tmp_path):
+def test_a_checkpoint_that_is_no_archive_of_ours_is_reported_with_its_cure(damage, tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=2)
     last = tmp_path / "last.pt"
     data = last.read_bytes()
@@ -374,7 +374,7 @@ def test_a_small_file_whose_picture_would_be_huge_is_refused(tmp_path):
         struct.pack("<Q", 50 << 20) + b" " * 1000,
     ],
 )
-def test_what_is_no_safetensors_is_told(content, tmp_path):
+def test_what_is_no_safetensors_is_reported(content, tmp_path):
     write(tmp_path / "model.safetensors", content)
     for read in (export.load_network, export.read_about):
         with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
@@ -382,7 +382,7 @@ def test_what_is_no_safetensors_is_told(content, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["missing", "more", "halves", "other shape"])
-def test_other_tensors_than_the_networks_are_told_by_name(change, tmp_path):
+def test_other_tensors_than_the_networks_are_reported_by_name(change, tmp_path):
     weights_of(tmp_path)
     about = json.loads(json.dumps(export.read_about(tmp_path)))
     weights = export.load_network(tmp_path).state_dict()
@@ -399,7 +399,7 @@ def test_other_tensors_than_the_networks_are_told_by_name(change, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a pipe", "nothing"])
-def test_weights_that_are_no_file_are_told(kind, tmp_path):
+def test_weights_that_are_no_file_are_reported(kind, tmp_path):
     path = tmp_path / "model.safetensors"
     if kind == "a folder":
         path.mkdir()
@@ -427,7 +427,7 @@ def test_weights_that_are_no_file_are_told(kind, tmp_path):
         b'{"vectors": {"a": [1, 2, NaN]}}',
     ],
 )
-def test_attributes_that_are_damaged_are_told_with_their_cure(content, tmp_path):
+def test_attributes_that_are_damaged_are_reported_with_their_cure(content, tmp_path):
     path = tmp_path / "attributes.json"
     write(path, content)
     save.read_provenance(path)
@@ -510,7 +510,7 @@ class Empty:
     "value",
     [Empty(bytearray, 2_000_000_000), Empty(torch.UntypedStorage, 2_000_000_000), Empty(torch.Tensor, 500_000_000)],
 )
-def test_a_small_checkpoint_that_asks_for_gigabytes_is_refused(value, tmp_path):
+def test_a_small_checkpoint_that_requests_gigabytes_is_refused(value, tmp_path):
     torch.save({"trainee": "Line", "step": 1, "best": None, "x": value}, tmp_path / "last.pt")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError, match=r"last\.pt: damaged \(it holds "):

@@ -26,14 +26,14 @@ from pipeline.store import Store
 from pipeline.web import http as web
 from pipeline.web.client import BlockedByHost, Client, CrawlPolicy
 from pipeline.web.messages import HttpRequest
-from tests.support.fake_site import GALLERY, InjectedFailure, StandIn, keeps_apart
+from tests.support.fake_site import GALLERY, FakeSite, InjectedFailure, keeps_apart
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 1, "page_seconds": 2, "file_bytes": 5_000_000}
 
 
 @pytest.fixture
 def site():
-    with StandIn(posts=40) as site:
+    with FakeSite(posts=40) as site:
         yield site
 
 
@@ -47,12 +47,12 @@ def ask(site, tmp_path):
         row = SOURCES[source]
         engine = row.engine.__name__.rpartition(".")[2]
         base = {"gelbooru": source, "url_list": "", "web_page": ""}.get(engine, engine)
-        asked = {"text": text, "base_url": f"{site.url}/{base}".rstrip("/"), "ratings": row.ratings} | query
+        requested = {"text": text, "base_url": f"{site.url}/{base}".rstrip("/"), "ratings": row.ratings} | query
         local_hosts = frozenset([site.url.removeprefix("http://")])
         return Crawl(
             source,
             row,
-            Query(**asked),
+            Query(**requested),
             CrawlPolicy(**QUICK | {"local_hosts": local_hosts} | dict(policy)),
             store,
             connections=2,
@@ -63,21 +63,23 @@ def ask(site, tmp_path):
     return make
 
 
-def outcomes(harvest: Crawl, number: int = 0, limit: int = 0) -> dict[str, str]:
+def outcomes(crawl: Crawl, number: int = 0, limit: int = 0) -> dict[str, str]:
     """source_id -> what came of it."""
     return {
         offer.source_id: offer.reason if isinstance(offer, Skipped) else "fetched"
-        for offer in offers(harvest, number, limit)
+        for offer in offers(crawl, number, limit)
     }
 
 
-def offers(harvest: Crawl, number: int = 0, limit: int = 0) -> list:
+def offers(crawl: Crawl, number: int = 0, limit: int = 0) -> list:
     """Of a harvest that is finished: it asks for nothing."""
-    return harvest.run(number, limit).offers
+    return crawl.run(number, limit).offers
 
 
-def files_asked(site: StandIn) -> Counter:
-    return Counter(asked.path for asked in site.log if "/files/" in asked.path or "/images/" in asked.path)
+def files_requested(site: FakeSite) -> Counter:
+    return Counter(
+        requested.path for requested in site.log if "/files/" in requested.path or "/images/" in requested.path
+    )
 
 
 SITES = ("safebooru", "gelbooru", "danbooru", "konachan")
@@ -85,48 +87,48 @@ SITES = ("safebooru", "gelbooru", "danbooru", "konachan")
 
 @pytest.mark.parametrize("source", SITES)
 def test_all_pictures_come_once_with_what_the_site_says_of_them(ask, site, source):
-    harvest = ask(source)
-    counts = harvest.run(0, 0).counts
+    crawl = ask(source)
+    counts = crawl.run(0, 0).counts
     assert counts.is_complete
     assert counts.by_kind["fetched"] == counts.expected > 20
     taken = {post.id: post for post in site.posts if post.is_picture}
-    table, _ = images.collect(offers(harvest, 0, 0), source, 0, harvest.store)
+    table, _ = images.collect(offers(crawl, 0, 0), source, 0, crawl.store)
     for row in table.to_pylist():
         post = taken[int(row["source_id"])]
         assert (row["image_id"], row["md5"]) == (post.sha256, post.md5)
         assert set(row["tags"]) == set(post.tags)
-        assert row["page_url"].startswith(harvest.query.base_url)
+        assert row["page_url"].startswith(crawl.query.base_url)
         assert row["fetched_at"] is not None
-    asked = files_asked(site)
-    assert set(asked.values()) == {1}
-    assert len(asked) == counts.expected
-    harvest.run(0, 0)
-    assert files_asked(site) == asked
+    requested = files_requested(site)
+    assert set(requested.values()) == {1}
+    assert len(requested) == counts.expected
+    crawl.run(0, 0)
+    assert files_requested(site) == requested
 
 
 @pytest.mark.parametrize("source", SITES)
-def test_a_finished_harvest_makes_no_request_and_a_refresh_asks_for_what_is_new(ask, site, source):
-    harvest = ask(source)
-    first = harvest.run(0, 0).counts
-    asked = len(site.log)
-    harvest.run(harvest.round(is_new=False)[1], 0)
-    assert len(site.log) == asked
+def test_a_finished_crawl_makes_no_request_and_a_refresh_requests_what_is_new(ask, site, source):
+    crawl = ask(source)
+    first = crawl.run(0, 0).counts
+    requested = len(site.log)
+    crawl.run(crawl.round(is_new=False)[1], 0)
+    assert len(site.log) == requested
     site.add_posts(6)
-    _, number = harvest.round(is_new=True)
-    second = harvest.run(number, 0, is_refresh=True).counts
+    _, number = crawl.round(is_new=True)
+    second = crawl.run(number, 0, is_refresh=True).counts
     assert number == 1
     assert second.expected > first.expected
-    assert set(files_asked(site).values()) == {1}
-    assert {post.source_id for post in offers(harvest, 0, 0)} < {post.source_id for post in offers(harvest, 1, 0)}
-    assert harvest.round(is_new=False)[1] == 1  # what is built without --refresh is what there is
+    assert set(files_requested(site).values()) == {1}
+    assert {post.source_id for post in offers(crawl, 0, 0)} < {post.source_id for post in offers(crawl, 1, 0)}
+    assert crawl.round(is_new=False)[1] == 1  # what is built without --refresh is what there is
 
 
 def test_the_limit_counts_offers_and_may_grow(ask, site):
-    harvest = ask()
-    assert harvest.run(0, 5).counts.expected == 5
-    assert harvest.run(0, 12).counts.expected == 12
-    assert set(files_asked(site).values()) == {1}
-    first, more = ([post.source_id for post in offers(harvest, 0, limit) if hasattr(post, "read")] for limit in (5, 12))
+    crawl = ask()
+    assert crawl.run(0, 5).counts.expected == 5
+    assert crawl.run(0, 12).counts.expected == 12
+    assert set(files_requested(site).values()) == {1}
+    first, more = ([post.source_id for post in offers(crawl, 0, limit) if hasattr(post, "read")] for limit in (5, 12))
     assert more[:5] == first
 
 
@@ -169,26 +171,26 @@ FILE_FAULTS = {
 
 
 @pytest.mark.parametrize("name", FILE_FAULTS)
-def test_each_fault_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypatch):
+def test_each_failure_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypatch):
     monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)
-    fault, expected = FILE_FAULTS[name]
+    failure, expected = FILE_FAULTS[name]
     victim = next(post for post in site.posts[1:] if post.is_picture and post.rating == "general")
     pattern = f"/{victim.id}/"
-    site.faults.append(InjectedFailure(pattern, fault.kind, fault.times, **fault.details))
+    site.faults.append(InjectedFailure(pattern, failure.kind, failure.times, **failure.details))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.monotonic()
-    harvest = ask()
-    counts = harvest.run(0, 6).counts
+    crawl = ask()
+    counts = crawl.run(0, 6).counts
     assert time.monotonic() - start < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000  # kB
-    shown = outcomes(harvest, limit=6)
+    shown = outcomes(crawl, limit=6)
     assert shown.pop(str(victim.id)) == expected
     assert counts.by_kind["fetched"] == 5 + (expected == "fetched")  # nothing else is lost
     assert counts.is_complete == (expected == "fetched")
     assert counts.expected == 6
-    drop = [offer for offer in offers(harvest, 0, 6) if offer.source_id == str(victim.id) and hasattr(offer, "reason")]
+    drop = [offer for offer in offers(crawl, 0, 6) if offer.source_id == str(victim.id) and hasattr(offer, "reason")]
     assert bool(drop) == (expected != "fetched")
-    assert not any("X-Injected" in asked.headers for asked in site.log)
+    assert not any("X-Injected" in requested.headers for requested in site.log)
 
 
 def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
@@ -196,19 +198,19 @@ def test_what_was_cut_goes_on_where_it_was_cut(ask, site, monkeypatch):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(InjectedFailure(f"/{victim.id}/", "truncate", at=300))
     ask().run(0, 3)
-    asked = [each for each in site.log if f"/{victim.id}/" in each.path]
-    assert [each.status for each in asked] == [200, 206]
-    assert asked[1].headers["range"] == "bytes=300-"
-    assert sum(each.sent for each in asked) == len(victim.data)
+    requested = [each for each in site.log if f"/{victim.id}/" in each.path]
+    assert [each.status for each in requested] == [200, 206]
+    assert requested[1].headers["range"] == "bytes=300-"
+    assert sum(each.sent for each in requested) == len(victim.data)
 
 
-def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, site):
+def test_a_hash_that_is_not_kept_is_reported_and_fatal_if_that_is_requested(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(InjectedFailure(f"/{victim.id}/", "other_bytes", times=99))
-    harvest = ask()
-    harvest.run(0, 2)
-    with harvest._ledger() as ledger:
-        entries = {entry.image.source_id: entry.file for entry in ledger.entries(harvest.key, 0, 2) if entry.file}
+    crawl = ask()
+    crawl.run(0, 2)
+    with crawl._ledger() as ledger:
+        entries = {entry.image.source_id: entry.file for entry in ledger.entries(crawl.key, 0, 2) if entry.file}
     assert not entries[str(victim.id)].is_as_promised
     assert victim.md5 in entries[str(victim.id)].detail
     assert all(file.is_as_promised for source_id, file in entries.items() if source_id != str(victim.id))
@@ -217,15 +219,15 @@ def test_a_hash_that_is_not_kept_is_told_and_fatal_if_that_is_asked_for(ask, sit
     assert outcomes(strict, limit=2)[str(victim.id)] == "wrong_hash"
 
 
-def test_what_failed_is_asked_for_again_alone(ask, site):
+def test_what_failed_is_requested_again_alone(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(InjectedFailure(f"/{victim.id}/", "status", code=404))
-    harvest = ask()
-    assert not harvest.run(0, 8).counts.is_complete
-    asked = files_asked(site)
-    _, number = harvest.round(is_new=True)
-    assert harvest.run(number, 8, is_retry=True).counts.is_complete
-    again = files_asked(site) - asked
+    crawl = ask()
+    assert not crawl.run(0, 8).counts.is_complete
+    requested = files_requested(site)
+    _, number = crawl.round(is_new=True)
+    assert crawl.run(number, 8, is_retry=True).counts.is_complete
+    again = files_requested(site) - requested
     assert list(again.values()) == [1]
     assert f"/{victim.id}/" in next(iter(again))
     pages = [each.path for each in site.log if "page=dapi" in each.path]
@@ -245,27 +247,27 @@ PAGE_FAULTS = {
 
 @pytest.mark.parametrize("name", PAGE_FAULTS)
 def test_a_listing_outlives_what_passes(ask, site, name):
-    source, fault = PAGE_FAULTS[name]
-    site.faults.append(InjectedFailure(fault.pattern, fault.kind, fault.times, **fault.details))
-    harvest = ask(source)
-    counts = harvest.run(0, 0).counts
+    source, failure = PAGE_FAULTS[name]
+    site.faults.append(InjectedFailure(failure.pattern, failure.kind, failure.times, **failure.details))
+    crawl = ask(source)
+    counts = crawl.run(0, 0).counts
     assert counts.is_complete
     assert counts.expected > 20
 
 
-def test_a_listing_that_the_site_cuts_off_is_told_as_not_complete(ask, site):
+def test_a_listing_that_the_site_cuts_off_is_reported_as_not_complete(ask, site):
     site.faults.append(InjectedFailure("page=dapi", "too_deep", times=99))
     counts = ask(text="1girl sort:score:desc").run(0, 0).counts
     assert not counts.is_complete
     assert "20,000" in counts.shortfall
 
 
-def test_hidden_posts_are_counted_and_never_asked_for(ask, site):
-    harvest = ask("danbooru")
-    harvest.run(0, 0)
+def test_hidden_posts_are_counted_and_never_requested(ask, site):
+    crawl = ask("danbooru")
+    crawl.run(0, 0)
     hidden = {str(post.id) for post in site.posts if post.is_hidden and post.rating in ("general", "sensitive")}
-    assert {source_id for source_id, reason in outcomes(harvest).items() if reason == "hidden"} == hidden != set()
-    assert not any(f"/{post_id}/" in path for post_id in hidden for path in files_asked(site))
+    assert {source_id for source_id, reason in outcomes(crawl).items() if reason == "hidden"} == hidden != set()
+    assert not any(f"/{post_id}/" in path for post_id in hidden for path in files_requested(site))
 
 
 REFUSALS = {
@@ -284,13 +286,13 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_site_that_says_no_is_told_in_one_line_and_its_keys_are_not(ask, site, name, monkeypatch, caplog):
+def test_a_site_that_says_no_is_reported_in_one_line_and_its_keys_are_not(ask, site, name, monkeypatch, caplog):
     monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)
-    source, fault, query, words = REFUSALS[name]
-    if isinstance(fault, str):
-        setattr(site, fault, True)
-    elif fault:
-        site.faults.append(InjectedFailure(fault.pattern, fault.kind, fault.times, **fault.details))
+    source, failure, query, words = REFUSALS[name]
+    if isinstance(failure, str):
+        setattr(site, failure, True)
+    elif failure:
+        site.faults.append(InjectedFailure(failure.pattern, failure.kind, failure.times, **failure.details))
     with pytest.raises(UserError, match=words) as error:
         ask(source, **query).run(0, 0)
     assert "\n" not in str(error.value)
@@ -304,13 +306,15 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     site.faults.append(InjectedFailure(f"/{victim.id}/", "reset", times=99))
     site.faults.append(InjectedFailure("page=dapi", "reset"))
-    harvest = ask("gelbooru", keys=keys)
-    harvest.run(0, 5)
-    assert any("api_key=hush-hush" in asked.path for asked in site.log if "page=dapi" in asked.path)
+    crawl = ask("gelbooru", keys=keys)
+    crawl.run(0, 5)
+    assert any("api_key=hush-hush" in requested.path for requested in site.log if "page=dapi" in requested.path)
     assert not any(
-        "hush-hush" in asked.path + str(asked.headers) for asked in site.log if "page=dapi" not in asked.path
+        "hush-hush" in requested.path + str(requested.headers)
+        for requested in site.log
+        if "page=dapi" not in requested.path
     )
-    assert "hush-hush" not in caplog.text + repr(harvest)
+    assert "hush-hush" not in caplog.text + repr(crawl)
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"hush-hush" not in file.read_bytes(), file
 
@@ -318,50 +322,50 @@ def test_keys_go_to_their_own_site_and_nowhere_else(ask, site, tmp_path, caplog)
 def test_a_challenge_at_a_file_stops_the_source_and_what_is_there_is_kept(ask, site):
     victims = [post for post in site.posts if post.is_picture and post.rating == "general"]
     site.faults.append(InjectedFailure(f"/{victims[6].id}/", "cloudflare", times=99))
-    harvest = ask()
+    crawl = ask()
     with pytest.raises(BlockedByHost, match="challenge"):
-        harvest.run(0, 0)
+        crawl.run(0, 0)
     site.faults.clear()
-    assert harvest.run(0, 0).counts.is_complete
-    assert max(n for path, n in files_asked(site).items() if f"/{victims[6].id}/" not in path) == 1
+    assert crawl.run(0, 0).counts.is_complete
+    assert max(n for path, n in files_requested(site).items() if f"/{victims[6].id}/" not in path) == 1
 
 
 def test_a_host_that_is_down_is_soon_left_alone(ask, site):
     site.faults.append(InjectedFailure("/files/|/images/", "status", times=10**6, code=503))
-    harvest = ask(policy={"backoff": 0.001})
+    crawl = ask(policy={"backoff": 0.001})
     with pytest.raises(UserError, match="in a row"):
-        harvest.run(0, 0)
+        crawl.run(0, 0)
     assert len([each for each in site.log if "page=dapi" not in each.path]) < 50  # of some 30 files, each 5 times: 150
     site.faults.clear()
-    harvest.run(0, 0)
-    assert len(files_asked(site)) > 20
+    crawl.run(0, 0)
+    assert len(files_requested(site)) > 20
 
 
 @pytest.mark.parametrize("robots", ["User-agent: *\nDisallow: /files\nDisallow: /safebooru/images", 503])
-def test_robots_are_asked_first_and_obeyed(ask, site, robots):
+def test_robots_are_queried_first_and_obeyed(ask, site, robots):
     if robots == 503:
         site.robots_status = 503
         with pytest.raises(UserError, match="cannot be read"):
             ask().run(0, 4)
-        assert {asked.path for asked in site.log} == {"/robots.txt"}
+        assert {requested.path for requested in site.log} == {"/robots.txt"}
         return
     site.robots = robots
-    harvest = ask()
-    harvest.run(0, 4)
+    crawl = ask()
+    crawl.run(0, 4)
     assert site.log[0].path == "/robots.txt"
-    assert [asked.path for asked in site.log].count("/robots.txt") == 1
-    assert not files_asked(site)
-    assert Counter(outcomes(harvest, limit=4).values())["robots"] == 4
+    assert [requested.path for requested in site.log].count("/robots.txt") == 1
+    assert not files_requested(site)
+    assert Counter(outcomes(crawl, limit=4).values())["robots"] == 4
 
 
 def test_we_say_who_we_are_and_whence_we_come(ask, site):
     ask(policy={"about": "contact: me@example.org"}).run(0, 3)
-    for asked in site.log:
-        assert asked.headers["user-agent"].startswith("anime-face-gans/")
-        assert "me@example.org" in asked.headers["user-agent"]
-        assert "Mozilla" not in asked.headers["user-agent"]
-        assert "cookie" not in asked.headers
-    assert all("page=post" in asked.headers["referer"] for asked in site.log if "/files/" in asked.path)
+    for requested in site.log:
+        assert requested.headers["user-agent"].startswith("anime-face-gans/")
+        assert "me@example.org" in requested.headers["user-agent"]
+        assert "Mozilla" not in requested.headers["user-agent"]
+        assert "cookie" not in requested.headers
+    assert all("page=post" in requested.headers["referer"] for requested in site.log if "/files/" in requested.path)
 
 
 def test_a_refresh_and_a_retry_do_not_cancel_each_other(ask, site):
@@ -369,113 +373,113 @@ def test_a_refresh_and_a_retry_do_not_cancel_each_other(ask, site):
     victim = next(post for post in site.posts if post.is_picture and post.rating == "general")
     for first, then in (("is_refresh", "is_retry"), ("is_retry", "is_refresh")):
         site.faults[:] = [InjectedFailure(f"/{victim.id}/", "status", code=404)]
-        harvest = ask()
+        crawl = ask()
         with contextlib.suppress(FileNotFoundError):
-            (harvest.store.root / "ledger.sqlite").unlink()
-        harvest.run(0, 0)
+            (crawl.store.root / "ledger.sqlite").unlink()
+        crawl.run(0, 0)
         site.add_posts(3)
-        with harvest._ledger() as ledger:
-            cursor = harvest.site.engine.first_cursor(harvest.query) if first == "is_refresh" else None
-            ledger.begin(harvest.key, 1, {}, cursor, is_retry=first == "is_retry")
-        counts = harvest.run(harvest.round(is_new=True)[1], 0, **{then: True}).counts
+        with crawl._ledger() as ledger:
+            cursor = crawl.site.engine.first_cursor(crawl.query) if first == "is_refresh" else None
+            ledger.begin(crawl.key, 1, {}, cursor, is_retry=first == "is_retry")
+        counts = crawl.run(crawl.round(is_new=True)[1], 0, **{then: True}).counts
         assert counts.is_complete, counts
-        assert counts.expected > harvest.run(0, 0).counts.expected
+        assert counts.expected > crawl.run(0, 0).counts.expected
 
 
 def test_a_ledger_that_was_moved_away_is_another(ask, site):
-    harvest = ask()
-    harvest.run(0, 3)
-    name, number = harvest.round(is_new=False)
-    (harvest.store.root / "ledger.sqlite").unlink()
-    another, begun = harvest.round(is_new=False)
+    crawl = ask()
+    crawl.run(0, 3)
+    name, number = crawl.round(is_new=False)
+    (crawl.store.root / "ledger.sqlite").unlink()
+    another, begun = crawl.round(is_new=False)
     assert another != name
     assert begun == number == 0
 
 
-def test_a_damaged_ledger_is_told(ask):
-    harvest = ask()
-    (harvest.store.root / "ledger.sqlite").write_bytes(b"no database" * 1000)
+def test_a_damaged_ledger_is_reported(ask):
+    crawl = ask()
+    (crawl.store.root / "ledger.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match="ledger"):
-        harvest.round(is_new=False)
+        crawl.round(is_new=False)
 
 
-def test_a_cache_that_cannot_be_written_is_told(ask):
-    harvest = dataclasses.replace(ask(), hosts=Path("/proc/nowhere"))
+def test_a_cache_that_cannot_be_written_is_reported(ask):
+    crawl = dataclasses.replace(ask(), hosts=Path("/proc/nowhere"))
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
-        harvest.run(0, 1)
+        crawl.run(0, 1)
 
 
 def test_a_refresh_in_another_order_brings_nothing_that_is_not_new(ask, site):
-    harvest = ask(text="sort:score:desc")
-    first = harvest.run(0, 5).counts
-    assert harvest.run(1, 5, is_refresh=True).counts == first
-    assert harvest.run(2, 5, is_refresh=True).counts == first
+    crawl = ask(text="sort:score:desc")
+    first = crawl.run(0, 5).counts
+    assert crawl.run(1, 5, is_refresh=True).counts == first
+    assert crawl.run(2, 5, is_refresh=True).counts == first
 
 
 def test_a_listing_without_a_picture_ends(ask, site, monkeypatch):
     monkeypatch.setattr("pipeline.crawl.crawl.MAX_EMPTY_PAGES", 2)
     monkeypatch.setattr("pipeline.sources.boorus.danbooru.PER_PAGE", 3)
-    harvest = ask("danbooru", text="rating:g order:score", ratings=("g",))
-    row = harvest.site.engine
+    crawl = ask("danbooru", text="rating:g order:score", ratings=("g",))
+    row = crawl.site.engine
     monkeypatch.setattr(row, "_parse_post", lambda item, query: Skipped(str(item["id"]), "hidden"))
-    counts = harvest.run(0, 5).counts
+    counts = crawl.run(0, 5).counts
     assert "2 pages in a row" in counts.shortfall
     assert not counts.is_complete
-    assert len([asked for asked in site.log if "posts.json" in asked.path]) == 2
+    assert len([requested for requested in site.log if "posts.json" in requested.path]) == 2
 
 
 def test_robots_crawl_delay_and_the_rate_hold_for_all_requests(ask, site):
     site.robots = "User-agent: *\nCrawl-delay: 0.4\n"
-    harvest = ask(policy={"rate": 50})
-    harvest.run(0, 4)
-    times = [asked.time for asked in site.log if asked.path != "/robots.txt"]
+    crawl = ask(policy={"rate": 50})
+    crawl.run(0, 4)
+    times = [requested.time for requested in site.log if requested.path != "/robots.txt"]
     assert keeps_apart(times, 0.4)
 
 
-def test_two_harvests_at_once_share_one_budget(ask, site):
+def test_two_crawls_at_once_share_one_budget(ask, site):
     """Of two sources, since two of the same wait for each other."""
     both = [ask(source, policy={"rate": 4}) for source in ("danbooru", "konachan")]
-    threads = [threading.Thread(target=harvest.run, args=(0, 4)) for harvest in both]
+    threads = [threading.Thread(target=crawl.run, args=(0, 4)) for crawl in both]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    times = sorted(asked.time for asked in site.log)
+    times = sorted(requested.time for requested in site.log)
     assert len(times) >= 12
     assert keeps_apart(times, 0.25)
 
 
 def test_an_original_that_was_deleted_is_fetched_again(ask, site):
-    harvest = ask()
-    harvest.run(0, 4)
-    post = next(post for post in offers(harvest, 0, 4) if hasattr(post, "read"))
+    crawl = ask()
+    crawl.run(0, 4)
+    post = next(post for post in offers(crawl, 0, 4) if hasattr(post, "read"))
     path = post.read.args[0]
     path.unlink()
-    harvest.run(0, 4)
+    crawl.run(0, 4)
     assert path.exists()
-    assert sorted(files_asked(site).values()) == [1, 1, 1, 2]
+    assert sorted(files_requested(site).values()) == [1, 1, 1, 2]
 
 
 def test_two_questions_with_the_same_picture_fetch_it_once(ask, site):
     ask(text="1girl").run(0, 0)
-    asked = files_asked(site)
+    requested = files_requested(site)
     ask(text="solo").run(0, 0)
-    assert files_asked(site) == asked
+    assert files_requested(site) == requested
 
 
-def test_the_smaller_version_is_fetched_if_that_is_asked_for(ask, site):
-    harvest = ask("danbooru", files="sample")
-    harvest.run(0, 8)
-    assert any("/sample/" in path for path in files_asked(site))
-    assert harvest.key != ask("danbooru").key
+def test_the_smaller_version_is_fetched_if_that_is_requested(ask, site):
+    crawl = ask("danbooru", files="sample")
+    crawl.run(0, 8)
+    assert any("/sample/" in path for path in files_requested(site))
+    assert crawl.key != ask("danbooru").key
 
 
 def test_a_mirror_serves_files_whose_addresses_are_the_sites_own(ask, site):
-    harvest = ask("danbooru", file_base_url=site.url)
+    crawl = ask("danbooru", file_base_url=site.url)
     offer = dataclasses.replace(
-        next(o for o in _offers(harvest)), file_url=f"https://cdn.donmai.us{site.posts[0].file('danbooru')}"
+        next(o for o in _offers(crawl)), file_url=f"https://cdn.donmai.us{site.posts[0].file('danbooru')}"
     )
-    assert harvest._mirror_url(offer.file_url) == site.url + site.posts[0].file("danbooru")
+    assert crawl._mirror_url(offer.file_url) == site.url + site.posts[0].file("danbooru")
 
 
 def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
@@ -488,12 +492,12 @@ def test_what_is_blocked_is_neither_noted_nor_fetched(ask, site):
     assert dropped
     assert dropped <= theirs
     assert found.counts.is_complete
-    assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
+    assert not any(f"/{post}/" in path for path in files_requested(site) for post in theirs)
     assert artist.encode() not in (free.store.root / "ledger.sqlite").read_bytes()
     number = free.round(is_new=True)[1]
     again = {offer.source_id for offer in free.run(number, 0, is_refresh=True).offers if not isinstance(offer, Skipped)}
     assert dropped <= again  # the line was a mistake, and is gone
-    assert set(files_asked(site).values()) == {1}
+    assert set(files_requested(site).values()) == {1}
     found = blocked.run(number, 0).offers  # and it is back
     assert {offer.source_id for offer in found if not isinstance(offer, Skipped)} == again - theirs
 
@@ -510,25 +514,25 @@ def test_a_line_that_is_added_while_files_are_still_missing_holds(ask, site):
     found = {offer.source_id: isinstance(offer, Skipped) and offer.reason for offer in harvested.offers}
     theirs = {str(post.id) for post in site.posts if post.n % 4 == 1}
     assert {post for post, reason in found.items() if reason == "blocked"} <= theirs
-    assert not any(f"/{post}/" in path for path in files_asked(site) for post in theirs)
+    assert not any(f"/{post}/" in path for path in files_requested(site) for post in theirs)
 
 
-def _offers(harvest: Crawl):
-    harvest.run(0, 1)
-    with harvest._ledger() as ledger:
-        return [entry.image for entry in ledger.entries(harvest.key, 0, 1) if isinstance(entry, Entry)]
+def _offers(crawl: Crawl):
+    crawl.run(0, 1)
+    with crawl._ledger() as ledger:
+        return [entry.image for entry in ledger.entries(crawl.key, 0, 1) if isinstance(entry, Entry)]
 
 
 def test_an_unchanged_page_is_not_sent_again(ask, site):
-    harvest = ask("danbooru")
-    harvest.run(0, 0)
-    harvest.run(1, 0, is_refresh=True)
-    assert [asked.status for asked in site.log if "posts.json" in asked.path][-1] == 304
+    crawl = ask("danbooru")
+    crawl.run(0, 0)
+    crawl.run(1, 0, is_refresh=True)
+    assert [requested.status for requested in site.log if "posts.json" in requested.path][-1] == 304
 
 
 def test_a_query_of_line_ends_stays_one_request(ask, site):
     ask(text="1girl\r\nX-Injected: 1").run(0, 0)
-    assert not any("x-injected" in asked.headers for asked in site.log)
+    assert not any("x-injected" in requested.headers for requested in site.log)
 
 
 def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path):
@@ -536,59 +540,59 @@ def test_the_client_knows_the_limits_of_rate_that_hosts_tell(ask, site, tmp_path
     site.faults.append(
         InjectedFailure("/many/1.jpg", "headers", more={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": soon})
     )
-    harvest = ask()
-    client = Client(harvest.policy, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
+    crawl = ask()
+    client = Client(crawl.policy, tmp_path / "pages", threading.Event(), tmp_path / "hosts")
     from pipeline.web.messages import HttpRequest
     from pipeline.web.partial_file import PartialFile
 
     for number in (1, 2):
         client.fetch_file(HttpRequest(f"{site.url}/many/{number}.jpg"), PartialFile(tmp_path, f"{number}"))
-    times = [asked.time for asked in site.log if "/many/" in asked.path]
+    times = [requested.time for requested in site.log if "/many/" in requested.path]
     assert times[1] - times[0] > 0.9
 
 
 def test_a_kept_answer_of_another_account_is_not_ours(ask, site):
     ask("danbooru").run(0, 1)
-    harvest = ask("danbooru", keys={"login": site.login[0], "api_key": site.login[1]}, text="solo")
-    harvest.run(0, 1)
-    assert [asked.status for asked in site.log if "posts.json" in asked.path] == [200, 200]
+    crawl = ask("danbooru", keys={"login": site.login[0], "api_key": site.login[1]}, text="solo")
+    crawl.run(0, 1)
+    assert [requested.status for requested in site.log if "posts.json" in requested.path] == [200, 200]
 
 
-def gallery(site: StandIn) -> dict[str, int]:
+def gallery(site: FakeSite) -> dict[str, int]:
     return {quote(site.url + path, safe=":/?=&"): number for path, number in GALLERY.items()}
 
 
 def test_a_gallery_is_walked_to_its_end(ask, site):
-    harvest = ask("web_page", "/gallery/page1.html")
-    counts = harvest.run(0, 0).counts
+    crawl = ask("web_page", "/gallery/page1.html")
+    counts = crawl.run(0, 0).counts
     assert counts.is_complete
-    found = {post.file_url: post for post in offers(harvest, 0, 0)}
+    found = {post.file_url: post for post in offers(crawl, 0, 0)}
     assert {url: hashlib.sha256(post.read()).digest() for url, post in found.items()} == {
         url: hashlib.sha256(site.picture(number)).digest() for url, number in gallery(site).items()
     }
     assert all(urlsplit(post.page_url).path.startswith("/gallery/page") for post in found.values())
-    assert len({asked.path for asked in site.log}) == len(site.log)
-    harvest.run(0, 0)
-    assert len({asked.path for asked in site.log}) == len(site.log)
+    assert len({requested.path for requested in site.log}) == len(site.log)
+    crawl.run(0, 0)
+    assert len({requested.path for requested in site.log}) == len(site.log)
 
 
 def test_a_page_that_does_not_want_to_be_learned_from_is_left(ask, site):
-    harvest = ask("web_page", "/gallery/noai.html")
-    counts = harvest.run(0, 0).counts
+    crawl = ask("web_page", "/gallery/noai.html")
+    counts = crawl.run(0, 0).counts
     assert counts.by_kind == {"refused": 1}
-    assert not any("secret" in asked.path for asked in site.log)
+    assert not any("secret" in requested.path for requested in site.log)
 
 
 def test_robots_speak_of_a_gallerys_pages_and_not_of_an_api(ask, site):
     site.robots = "User-agent: *\nDisallow: /gallery/page\nDisallow: /*.json\n"
     with pytest.raises(UserError, match=r"robots.*ask for something else"):
         ask("web_page", "/gallery/page1.html").run(0, 0)
-    assert [asked.path for asked in site.log] == ["/robots.txt"]
+    assert [requested.path for requested in site.log] == ["/robots.txt"]
     assert ask("danbooru").run(0, 3).counts.is_complete
 
 
 @pytest.mark.parametrize("kind", ["nested_html", "endless", "bomb", "drip"])
-def test_a_hostile_page_is_told_within_bounds(ask, site, kind):
+def test_a_hostile_page_is_reported_within_bounds(ask, site, kind):
     site.faults.append(InjectedFailure("page1", kind, times=99))
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(UserError) as error:
@@ -605,18 +609,18 @@ def test_a_list_of_urls_is_fetched_and_its_hashes_held(ask, site, tmp_path):
         f"url,sha256,artist\n{site.url}/many/1.jpg,{good},somebody\n{site.url}/many/3.jpg,{bad},\n"
         f"{site.url}/many/4.jpg,,\nftp://example.org/x.jpg,,\n{site.url}/gone.jpg,,\n"
     )
-    harvest = ask("urls", "", path=table, base_url="")
-    counts = harvest.run(0, 0).counts
+    crawl = ask("urls", "", path=table, base_url="")
+    counts = crawl.run(0, 0).counts
     assert counts.by_kind == {"fetched": 2, "failed": 2, "gone": 1}
-    shown = outcomes(harvest)
+    shown = outcomes(crawl)
     assert shown[f"{site.url}/many/3.jpg"] == "wrong_hash"
     assert shown["line 5"] == "bad_url"
-    assert {post.artist for post in offers(harvest, 0, 0) if hasattr(post, "read")} == {"somebody", None}
+    assert {post.artist for post in offers(crawl, 0, 0) if hasattr(post, "read")} == {"somebody", None}
     table.write_text(table.read_text() + f"{site.url}/many/5.jpg,,\n")  # another list: what is known is not fetched
     longer = ask("urls", "", path=table, base_url="")
-    assert longer.key != harvest.key
+    assert longer.key != crawl.key
     longer.run(0, 0)
-    assert [asked.path for asked in site.log].count("/many/1.jpg") == 1
+    assert [requested.path for requested in site.log].count("/many/1.jpg") == 1
 
 
 def test_names_from_outside_become_no_paths(ask, site, tmp_path):
@@ -624,23 +628,23 @@ def test_names_from_outside_become_no_paths(ask, site, tmp_path):
     tricks = ("../../escaped.jpg", "%2e%2e/%2e%2e/escaped.jpg", "..%5c..%5cescaped.jpg", "a%00escaped.jpg", long)
     site.faults.append(InjectedFailure("escaped|xxx", "redirect", times=99, to="/many/1.jpg"))
     (tmp_path / "list.txt").write_text("\n".join(f"{site.url}/{trick}" for trick in tricks))
-    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="")
-    assert harvest.run(0, 0).counts.by_kind == {"fetched": len(tricks)}
+    crawl = ask("urls", "", path=tmp_path / "list.txt", base_url="")
+    assert crawl.run(0, 0).counts.by_kind == {"fetched": len(tricks)}
     (picture,) = tmp_path.rglob("*.jpg")
-    assert picture.is_relative_to(harvest.store.root / "images")
+    assert picture.is_relative_to(crawl.store.root / "images")
     assert not list(tmp_path.rglob("*escaped*")) + list(tmp_path.rglob("*xxx*"))
 
 
 def test_dead_hosts_in_a_list_do_not_stop_the_others(ask, site, tmp_path):
-    with StandIn(posts=0) as other:
+    with FakeSite(posts=0) as other:
         dead = other.url
     lines = [f"{dead}/{number}.jpg" for number in range(20)] + [f"{site.url}/many/{number}.jpg" for number in range(5)]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     hosts = frozenset(url.removeprefix("http://") for url in (dead, site.url))
-    harvest = ask("urls", "", path=tmp_path / "list.txt", base_url="", policy={"local_hosts": hosts})
-    counts = harvest.run(0, 0).counts
+    crawl = ask("urls", "", path=tmp_path / "list.txt", base_url="", policy={"local_hosts": hosts})
+    counts = crawl.run(0, 0).counts
     assert counts.by_kind == {"fetched": 5, "failed": 20}
-    assert Counter(outcomes(harvest).values())["unreachable"] == 20
+    assert Counter(outcomes(crawl).values())["unreachable"] == 20
 
 
 assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
@@ -664,10 +668,10 @@ assert http.client._MAXHEADERS < 200  # what "200 headers" relies on
 )
 def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, referer):
     class Recorder:
-        asked: HttpRequest
+        requested: HttpRequest
 
         def fetch_file(self, ask, partial_file):
-            self.asked = ask
+            self.requested = ask
             raise web.RequestFailed("unreachable", "played")
 
     client, url = Recorder(), "https://a.example/1.png"
@@ -675,4 +679,4 @@ def test_a_page_address_is_encoded_as_referer_or_left_out(tmp_path, page_url, re
         RemoteImage("1", url, page_url=page_url), {url: url}, None, client, Store(tmp_path), set()
     )
     assert file.outcome == "unreachable"
-    assert client.asked.referer == referer
+    assert client.requested.referer == referer

@@ -49,8 +49,8 @@ class Pages:
         self.count = sum(map(len, pages))
 
     def fetch_page(self, ask, read, **_):
-        asked = parse_qs(urlsplit(ask.url).query)
-        posts = [] if not self.pages or asked.get("limit") == ["1"] else self.pages.pop(0)
+        requested = parse_qs(urlsplit(ask.url).query)
+        posts = [] if not self.pages or requested.get("limit") == ["1"] else self.pages.pop(0)
         body = {"@attributes": {"count": self.count}, "post": posts} if "dapi" in ask.url else posts
         text = json.dumps(body).replace(f'"{HUGE}"', "9" * 6000)
         return read(HttpResponse(ask.url, 200, {"content-type": "application/json"}, text.encode()))
@@ -62,8 +62,8 @@ def harvested(tmp_path):
 
     def run(source, *pages, query="1girl"):
         site, client = SOURCES[source], Pages(*pages)
-        asked = Query(query, "https://site.example", ratings=site.ratings)
-        paginator, cursor = Paginator(source, site, asked, 0), site.engine.first_cursor(asked)
+        requested = Query(query, "https://site.example", ratings=site.ratings)
+        paginator, cursor = Paginator(source, site, requested, 0), site.engine.first_cursor(requested)
         ledger = Ledger(tmp_path / "ledger.sqlite", source)
         ledger.begin("x", 0, {}, cursor, is_retry=False)
         while cursor is not None:

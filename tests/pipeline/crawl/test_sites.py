@@ -19,7 +19,7 @@ from pipeline.store import Store
 from pipeline.tags import normal_tag
 from pipeline.web.client import CrawlPolicy
 from tests.support.fake_getchu import ITEMS, pictures_of
-from tests.support.fake_site import InjectedFailure, StandIn
+from tests.support.fake_site import FakeSite, InjectedFailure
 from tests.support.run_luigi import last_line, luigi
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
@@ -29,7 +29,7 @@ BEARER, KEYS = "x-test-bearer-token", {"api_key": "cse-test-key", "cx": "0123:ab
 
 @pytest.fixture
 def site():
-    with StandIn(posts=0) as site:
+    with FakeSite(posts=0) as site:
         site.bearer, site.cse_key = BEARER, KEYS["api_key"]
         yield site
 
@@ -43,7 +43,7 @@ def ask(site, tmp_path):
     def make(source: str, text: str, *, options=(), max_cost_usd: float = float("inf"), **query) -> Crawl:
         row = SOURCES[source]
         keys = {"twitter": {"bearer_token": BEARER}, "google_images": KEYS}.get(source, {})
-        asked = {
+        requested = {
             "text": text,
             "base_url": f"{site.url}/{BELOW[source]}",
             "ratings": row.ratings,
@@ -51,20 +51,22 @@ def ask(site, tmp_path):
             "options": row.options | dict(options),
         } | query
         policy = CrawlPolicy(**QUICK, local_hosts=frozenset([site.url.removeprefix("http://")]))
-        return Crawl(source, row, Query(**asked), policy, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts")
+        return Crawl(
+            source, row, Query(**requested), policy, store, max_cost_usd=max_cost_usd, hosts=tmp_path / "hosts"
+        )
 
     return make
 
 
-def came(harvest: Crawl, limit: int = 0, number: int = 0, **how) -> dict[str, str]:
+def came(crawl: Crawl, limit: int = 0, number: int = 0, **how) -> dict[str, str]:
     """source_id -> what came of it."""
     return {
         offer.source_id: offer.reason if isinstance(offer, Skipped) else "fetched"
-        for offer in harvest.run(number, limit, **how).offers
+        for offer in crawl.run(number, limit, **how).offers
     }
 
 
-def asked(site: StandIn, part: str) -> list[str]:
+def requested(site: FakeSite, part: str) -> list[str]:
     return [call.path for call in site.log if part in call.path]
 
 
@@ -75,8 +77,8 @@ def portraits(*items: int) -> set[str]:
 
 
 def test_a_month_of_getchu_is_its_portraits_and_nothing_else(ask, site):
-    harvest = ask("getchu", "month=2015-04..2015-05", options={"confirm_age": "true"})
-    found = harvest.run(0, 0)
+    crawl = ask("getchu", "month=2015-04..2015-05", options={"confirm_age": "true"})
+    found = crawl.run(0, 0)
     posts = [offer for offer in found.offers if isinstance(offer, Post)]
     assert (
         len(posts)
@@ -84,25 +86,25 @@ def test_a_month_of_getchu_is_its_portraits_and_nothing_else(ask, site):
         == sum(who.has_image for n in (828801, 828803, 828804) for who in ITEMS[n].characters)
     )
     assert found.counts.is_complete
-    table, _ = images.collect(posts, "getchu", 0, harvest.store)
+    table, _ = images.collect(posts, "getchu", 0, crawl.store)
     tags = {tag for row in table.to_pylist() for tag in row["tags"]}
     assert {normal_tag("風鈴坂Ⅱ 〜硝子の午後〜"), "空色ポケット", normal_tag("髙嶺 あやの")} <= tags
     assert {row["title"] for row in table.to_pylist()} >= {"月島 りん", "風間 すずね", "三枝 こよみ"}
     for call in site.log:
         if "/brandnew/" in call.path:
             assert call.headers["referer"].startswith(f"{site.url}/getchu/item/")
-    assert not asked(site, "soft.phtml")
-    assert not asked(site, "777777")
-    assert not asked(site, "700001")
+    assert not requested(site, "soft.phtml")
+    assert not requested(site, "777777")
+    assert not requested(site, "700001")
     assert set(Counter(call.path for call in site.log).values()) == {1}
     assert site.log[0].path == "/robots.txt"
 
 
-def test_without_an_age_only_what_is_for_all_is_asked(ask, site):
-    harvest = ask("getchu", "month=2015-04")
-    assert all(what == "fetched" and name.startswith("828803/") for name, what in came(harvest).items())
-    assert asked(site, "/nall/")
-    assert not asked(site, "gc=gc")
+def test_without_an_age_only_what_is_for_all_is_queried(ask, site):
+    crawl = ask("getchu", "month=2015-04")
+    assert all(what == "fetched" and name.startswith("828803/") for name, what in came(crawl).items())
+    assert requested(site, "/nall/")
+    assert not requested(site, "gc=gc")
     assert not any("cookie" in call.headers for call in site.log)
     gated = came(ask("getchu", "id=828801,828803"))
     assert "age_gate" in gated.values()
@@ -116,7 +118,7 @@ def test_an_item_that_is_gone_is_counted_and_the_others_come(ask, site):
     assert set(found.values()) == {"fetched"}
 
 
-def test_an_empty_month_and_one_that_cannot_be_read_are_told_apart(ask, site):
+def test_an_empty_month_and_one_that_cannot_be_read_are_distinguished(ask, site):
     assert ask("getchu", "month=2016-02").run(0, 0).offers == []
     site.faults.append(InjectedFailure("month_title", "maintenance", times=99))
     with pytest.raises(UserError, match="page without items: has the layout changed"):
@@ -130,10 +132,10 @@ def test_ids_come_from_a_file_too(ask, site, tmp_path):
     path = tmp_path / "ids.csv"
     path.write_text("name,links\nx,828803\ny,1366902\n")
     assert set(came(ask("getchu", "", path=path)).values()) == {"fetched"}
-    assert {re.search("item/([0-9]+)", path)[1] for path in asked(site, "/item/")} == {"828803", "1366902"}
+    assert {re.search("item/([0-9]+)", path)[1] for path in requested(site, "/item/")} == {"828803", "1366902"}
 
 
-def test_a_getchu_that_stumbles_is_asked_again(ask, site):
+def test_a_getchu_that_fails_is_queried_again(ask, site):
     site.faults += [
         InjectedFailure("/item/828803", "reset"),
         InjectedFailure("chara1", "status", code=503),
@@ -142,13 +144,13 @@ def test_a_getchu_that_stumbles_is_asked_again(ask, site):
     assert set(came(ask("getchu", "month=2015-04")).values()) == {"fetched"}
 
 
-def spent(site: StandIn) -> float:
+def spent(site: FakeSite) -> float:
     return site.posts_read * 0.005 + site.users_read * 0.010
 
 
-def test_a_users_pictures_come_largest_first_and_films_are_told_apart(ask, site):
-    harvest = ask("twitter", "@second_art")
-    found = harvest.run(0, 0)
+def test_a_users_pictures_come_largest_first_and_films_are_distinguished(ask, site):
+    crawl = ask("twitter", "@second_art")
+    found = crawl.run(0, 0)
     kinds = Counter(offer.reason if isinstance(offer, Skipped) else "fetched" for offer in found.offers)
     assert kinds["fetched"] >= 5
     assert kinds["not_a_picture"] >= 2
@@ -165,15 +167,15 @@ def test_a_users_pictures_come_largest_first_and_films_are_told_apart(ask, site)
 @pytest.mark.parametrize("text", ["@tester_art", "search=from:tester_art"])
 def test_the_cost_cap_stops_before_it_is_passed(ask, site, text, cap, caplog):
     caplog.set_level(logging.INFO, "luigi-interface")
-    harvest = ask("twitter", text, max_cost_usd=cap)
-    counts = harvest.run(0, 0).counts
+    crawl = ask("twitter", text, max_cost_usd=cap)
+    counts = crawl.run(0, 0).counts
     assert spent(site) <= cap
     assert not counts.is_complete
     assert "max_cost_usd" in counts.shortfall
     assert f"never more than {cap:.3f} USD" in caplog.text
     before = spent(site)
     assert cap - before < 0.16  # it is used, too: what is left does not surely pay for ten posts and their authors
-    harvest.run(1, 0, is_retry=True)
+    crawl.run(1, 0, is_retry=True)
     assert spent(site) <= cap
     richer = ask("twitter", text, max_cost_usd=cap + 0.5)
     number = richer.round(is_new=True)[1]
@@ -196,10 +198,10 @@ def test_what_was_never_answered_is_not_paid_for(ask, site):
 
 def test_an_answer_that_was_cut_short_may_have_been_charged(ask, site):
     site.faults.append(InjectedFailure("/2/", "truncate", at=20, times=99))
-    harvest = ask("twitter", "@tester_art", max_cost_usd=0.5)
+    crawl = ask("twitter", "@tester_art", max_cost_usd=0.5)
     with pytest.raises(UserError):
-        harvest.run(0, 0)
-    with harvest._ledger() as ledger:
+        crawl.run(0, 0)
+    with crawl._ledger() as ledger:
         assert ledger.cost_in_month(time.strftime("%Y-%m", time.gmtime())) > 0
 
 
@@ -209,36 +211,36 @@ def test_the_cap_holds_for_all_questions_together(ask, site):
     assert spent(site) <= 0.5
 
 
-def test_a_limit_asks_for_no_more_posts_than_it_needs(ask, site):
+def test_a_limit_requests_no_more_posts_than_it_needs(ask, site):
     counts = ask("twitter", "@tester_art").run(0, 8).counts
     assert counts.expected == 8
     assert site.posts_read <= 30
 
 
-def test_a_refresh_asks_for_what_is_newer_alone(ask, site):
-    harvest = ask("twitter", "@second_art")
-    first = came(harvest)
+def test_a_refresh_requests_what_is_newer_alone(ask, site):
+    crawl = ask("twitter", "@second_art")
+    first = came(crawl)
     read = site.posts_read
     site.tweets["second_art"] += 5
-    number = harvest.round(is_new=True)[1]
-    more = came(harvest, number=number, is_refresh=True)
+    number = crawl.round(is_new=True)[1]
+    more = came(crawl, number=number, is_refresh=True)
     assert first.items() < more.items()
     assert site.posts_read - read <= 5
-    assert any("since_id=" in path for path in asked(site, "/tweets"))
+    assert any("since_id=" in path for path in requested(site, "/tweets"))
 
 
 X_REFUSALS = {"x_usage_cap": "[Uu]sage cap", "x_payment": "credits depleted", "x_forbidden": "(?i)enroll"}
 
 
-@pytest.mark.parametrize("fault", X_REFUSALS)
-def test_x_says_no_and_is_asked_no_more(ask, site, fault):
-    site.faults.append(InjectedFailure("/tweets", fault, times=99))
-    harvest = ask("twitter", "@tester_art")
-    with pytest.raises(UserError, match=X_REFUSALS[fault]):
-        harvest.run(0, 0)
-    assert len(asked(site, "/tweets")) == 1
+@pytest.mark.parametrize("failure", X_REFUSALS)
+def test_x_says_no_and_is_queried_no_more(ask, site, failure):
+    site.faults.append(InjectedFailure("/tweets", failure, times=99))
+    crawl = ask("twitter", "@tester_art")
+    with pytest.raises(UserError, match=X_REFUSALS[failure]):
+        crawl.run(0, 0)
+    assert len(requested(site, "/tweets")) == 1
     site.faults.clear()
-    assert "fetched" in came(harvest, 5).values()  # and it goes on from there
+    assert "fetched" in came(crawl, 5).values()  # and it goes on from there
 
 
 @pytest.mark.parametrize(
@@ -266,10 +268,10 @@ def test_x_is_waited_for_when_it_wants_patience(ask, site):
         InjectedFailure("/tweets", "x_unavailable"),
     ]
     assert "fetched" in came(ask("twitter", "@second_art"), 3).values()
-    assert len(asked(site, "/tweets")) >= 3
+    assert len(requested(site, "/tweets")) >= 3
 
 
-def test_a_fault_is_no_limit_although_x_says_when_its_limit_is_reset(ask, site):
+def test_a_failure_is_no_limit_although_x_says_when_its_limit_is_reset(ask, site):
     """It says so with every answer, and that may be a quarter of an hour away."""
     start = time.monotonic()
     site.faults.append(InjectedFailure("/tweets", "x_unavailable", times=2))
@@ -277,13 +279,13 @@ def test_a_fault_is_no_limit_although_x_says_when_its_limit_is_reset(ask, site):
     assert time.monotonic() - start < 20
 
 
-def test_google_shows_a_hundred_and_is_asked_for_no_more(ask, site):
-    harvest = ask("google_images", "anime face")
-    counts = harvest.run(0, 0).counts
+def test_google_shows_a_hundred_and_no_more_is_requested(ask, site):
+    crawl = ask("google_images", "anime face")
+    counts = crawl.run(0, 0).counts
     assert counts.expected == 100
     assert "100" in counts.shortfall
-    assert len(asked(site, "/cse/")) == 10
-    for post in harvest.run(0, 0).offers:
+    assert len(requested(site, "/cse/")) == 10
+    for post in crawl.run(0, 0).offers:
         assert post.page_url.startswith(site.url)
     assert all("referer" in call.headers for call in site.log if "/many/" in call.path)
     assert ask("google_images", "few of them").run(0, 0).counts.is_complete
@@ -295,15 +297,15 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
 
     monkeypatch.setattr(engine, "QUOTA_WAIT_S", 0.2)
     site.faults.append(InjectedFailure("/cse/", "cse_minute"))
-    harvest = ask("google_images", "anime face")
-    assert harvest.run(0, 10).counts.expected == 10
+    crawl = ask("google_images", "anime face")
+    assert crawl.run(0, 10).counts.expected == 10
     site.faults.append(InjectedFailure("/cse/", "cse_daily", times=99))
-    before = len(asked(site, "/cse/"))
+    before = len(requested(site, "/cse/"))
     with pytest.raises(UserError, match=r"(?i)midnight"):
-        harvest.run(0, 30)
-    assert len(asked(site, "/cse/")) == before + 1
+        crawl.run(0, 30)
+    assert len(requested(site, "/cse/")) == before + 1
     site.faults.clear()
-    assert harvest.run(0, 30).counts.expected == 30
+    assert crawl.run(0, 30).counts.expected == 30
     site.faults.append(InjectedFailure("/cse/", "cse_forbidden", times=99))
     with pytest.raises(UserError, match="google_images"):
         ask("google_images", "another").run(0, 0)
@@ -321,7 +323,7 @@ def test_of_googles_quotas_one_is_waited_for_and_one_is_not(ask, site, monkeypat
     ],
 )
 @pytest.mark.parametrize("spelled", [str, quote])
-def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
+def test_keys_that_google_repeats_are_reported_nowhere(ask, site, monkeypatch, caplog, code, words, spelled):
     from pipeline.sources.search import google as engine
 
     monkeypatch.setattr(engine, "QUOTA_WAIT_S", 0.01)
@@ -337,8 +339,8 @@ def test_keys_that_google_repeats_are_told_nowhere(ask, site, monkeypatch, caplo
 
 def test_openverse_names_licences_and_ends_where_it_must(ask, site):
     site.faults.append(InjectedFailure("/openverse/", "openverse_throttled", seconds=1))
-    harvest = ask("openverse", "anime girl")
-    found = harvest.run(0, 60)
+    crawl = ask("openverse", "anime girl")
+    found = crawl.run(0, 60)
     posts = [offer for offer in found.offers if isinstance(offer, Post)]
     assert len(posts) == 60
     assert all(re.match("CC|Public", post.license) for post in posts)
@@ -368,7 +370,7 @@ cx = {cx}
 
 @pytest.fixture
 def place(tmp_path, faces):
-    with StandIn(posts=0, pictures=lambda number: faces[number % len(faces)] + str(number).encode()) as site:
+    with FakeSite(posts=0, pictures=lambda number: faces[number % len(faces)] + str(number).encode()) as site:
         site.bearer, site.cse_key = BEARER, KEYS["api_key"]
         (tmp_path / "luigi.cfg").write_text(SECTIONS.format(url=site.url, bearer=BEARER, **KEYS))
         yield tmp_path, site

@@ -11,7 +11,7 @@ from tests.support.run_luigi import luigi
 A, B = "a" * 64, "b" * 64
 
 
-def said(store, text: str) -> dict[str, str]:
+def printed(store, text: str) -> dict[str, str]:
     path = corrections.file_below(store.root, "d")
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -28,7 +28,7 @@ def said(store, text: str) -> dict[str, str]:
     ],
 )
 def test_the_ways_to_write_it(store, text):
-    assert said(store, text) == {A: "drop", B: "hair_color=blue"}
+    assert printed(store, text) == {A: "drop", B: "hair_color=blue"}
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_the_ways_to_write_it(store, text):
 )
 def test_a_line_that_is_wrong_is_named(store, text):
     with pytest.raises(UserError, match="line 3"):
-        said(store, text)
+        printed(store, text)
 
 
 def test_no_file_and_an_empty_one_change_nothing(store):
     assert corrections.read(store.root, "d") == {}
-    assert corrections.digest(said(store, "face_id,correction\n")) is None
+    assert corrections.digest(printed(store, "face_id,correction\n")) is None
 
 
 def test_they_survive_every_rebuild_and_are_counted(tmp_path):

@@ -150,7 +150,7 @@ def link_by_copy(place: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("move", [link_by_cp, link_by_tar, link_by_copy])
-def test_a_copy_of_the_link_alone_is_told(move, root, tmp_path):
+def test_a_copy_of_the_link_alone_is_reported(move, root, tmp_path):
     copied(move, root, tmp_path / "there")
     with pytest.raises(
         ManifestError, match=r"is a link to '.versions/\w+', which is not there.*copy it here again, whole"
@@ -159,7 +159,7 @@ def test_a_copy_of_the_link_alone_is_told(move, root, tmp_path):
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_a_copy_is_replaced_if_that_is_said_and_kept(move, root, tmp_path):
+def test_a_copy_is_replaced_with_replace_and_kept(move, root, tmp_path):
     there = tmp_path / "there"
     place = copied(move, root, there)
     (place / "notes.txt").write_text("mine")
@@ -282,7 +282,7 @@ def test_a_version_that_two_names_stand_for_is_taken_down_from_once(name, here):
 
 
 @pytest.mark.parametrize("gone", ["datasets", "datasets/.versions", "datasets/.versions/{}"])
-def test_what_is_removed_meanwhile_is_told(gone, here):
+def test_what_is_removed_meanwhile_is_reported(gone, here):
     store = Store(here, digest_of(here, COUNT))
     with store.claim():
         shutil.rmtree(here / gone.format(store.digest))
@@ -349,7 +349,7 @@ DAMAGES = [dangling, dangling_elsewhere, loop, no_manifest, empty, a_file, cut, 
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_damaged_is_told_with_the_cure_and_built_over_by_nobody(damage, here):
+def test_what_is_damaged_is_reported_with_the_cure_and_built_over_by_nobody(damage, here):
     place = here / "datasets/faces"
     damage(place)
     runs = [
@@ -359,9 +359,9 @@ def test_what_is_damaged_is_told_with_the_cure_and_built_over_by_nobody(damage, 
         lambda: pack(here, "faces", here / "faces.tar"),
     ]
     for run in runs:
-        with pytest.raises(ManifestError, match="move away what is there and build it again") as told:
+        with pytest.raises(ManifestError, match="move away what is there and build it again") as reported:
             run()
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(reported.value)
     assert not RetagDataset(data_root=here, dataset="faces", hair_tagger="color").complete()
     assert not (here / "faces.tar").exists()
     assert not (here / "recipes").exists() or not list((here / "recipes").iterdir())
@@ -379,22 +379,22 @@ def test_a_takedown_names_a_damaged_dataset_and_goes_on(damage, here):
 
 
 @pytest.mark.parametrize("damage", [dangling, no_manifest, cut, another_table])
-def test_the_same_build_mends_what_is_damaged(damage, here, root):
+def test_the_same_build_repairs_what_is_damaged(damage, here, root):
     damage(here / "datasets/faces")
     assert not BuildFaceDataset(data_root=here, limit=COUNT).complete()
     build(here)
     assert contents(here / "datasets/faces") == contents(root / "datasets/faces")
 
 
-def test_only_faces_that_were_never_there_are_built_unasked(here, tmp_path):
+def test_only_faces_that_were_never_there_are_built_unrequested(here, tmp_path):
     (tmp_path / "in").mkdir()
     task = TrainDCGAN(data_root=tmp_path / "new", preset="tiny").requires()
     assert isinstance(task.requires(), BuildFaceDataset)
     (here / "datasets/faces").unlink()  # of the default request: made again
     assert isinstance(TrainDCGAN(data_root=here, preset="tiny").requires().requires(), BuildFaceDataset)
     record = here / "datasets/.requests/faces.json"
-    told = json.loads(record.read_text())
-    record.write_text(json.dumps(told | {"request": {"source": "folder", "query": "", "path": "/mine"}}))
+    reported = json.loads(record.read_text())
+    record.write_text(json.dumps(reported | {"request": {"source": "folder", "query": "", "path": "/mine"}}))
     with pytest.raises(UserError, match="is gone; it was made with source 'folder', path '/mine'"):
         TrainDCGAN(data_root=here, preset="tiny", steps=3)
 
@@ -430,9 +430,9 @@ def test_pack_gives_the_same_bytes_with_relative_names(root, here, tmp_path):
 
 def test_pack_says_what_it_wrote_in_one_line(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = pack_command.main(["faces", "--data-root", str(root)])
-    assert said.startswith(f"faces.tar: {COUNT} faces, ")
-    assert "\n" not in said
+    printed = pack_command.main(["faces", "--data-root", str(root)])
+    assert printed.startswith(f"faces.tar: {COUNT} faces, ")
+    assert "\n" not in printed
 
 
 @pytest.mark.parametrize(
@@ -451,9 +451,9 @@ def test_pack_refuses_in_one_line(arguments, words, here, monkeypatch):
 
     monkeypatch.chdir(here)
     monkeypatch.setattr("argparse.ArgumentParser.error", console._raise_usage_error)
-    with pytest.raises(UserError, match=words) as told:
+    with pytest.raises(UserError, match=words) as reported:
         pack_command.main([*arguments, *["--data-root", str(here)] * bool(arguments)])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
     assert not list(here.glob("*.tar"))
 
 

@@ -19,7 +19,7 @@ from pipeline import blocklist
 from pipeline.datasets import takedown
 from pipeline.datasets.kinds import KINDS
 from pipeline.datasets.takedown_index import Removal
-from tests.support.fake_site import InjectedFailure, StandIn
+from tests.support.fake_site import FakeSite, InjectedFailure
 from tests.support.run_luigi import last_line, luigi
 
 COUNT = 32
@@ -27,11 +27,11 @@ COUNT = 32
 
 @pytest.fixture(scope="module")
 def site(faces):
-    with StandIn(60, pictures=lambda number: faces[number % len(faces)] + str(number).encode()) as site:
+    with FakeSite(60, pictures=lambda number: faces[number % len(faces)] + str(number).encode()) as site:
         yield site
 
 
-def configure(place: Path, site: StandIn) -> Path:
+def configure(place: Path, site: FakeSite) -> Path:
     place.mkdir(exist_ok=True)
     of_site = f"[danbooru]\nbase_url = {site.url}/danbooru\nrate = 0"
     (place / "luigi.cfg").write_text(f"[web]\nbackoff = 0.05\n{of_site}\n")
@@ -88,17 +88,17 @@ def test_rebuilt_elsewhere_it_is_the_same(first, tmp_path, site):
     same_but_for_the_time(manifest(first), manifest(place))
     assert "0 vanished, 0 changed" in done.stderr
     assert manifest(place)["fetched_at"].notna().all()
-    asked = Counter(asked.path for asked in site.log)
-    assert set(asked.values()) == {1}
-    assert not any("posts.json" in path for path in asked)  # nobody's listing is needed
+    requested = Counter(requested.path for requested in site.log)
+    assert set(requested.values()) == {1}
+    assert not any("posts.json" in path for path in requested)  # nobody's listing is needed
     for row in manifest(place).itertuples():
         assert (place / "data/datasets/d" / row.path).is_file()
     rebuild(place, recipe)
-    assert sum(asked.values()) == len(site.log)  # nor anything, the second time
+    assert sum(requested.values()) == len(site.log)  # nor anything, the second time
 
 
 @pytest.mark.full
-def test_what_vanished_or_changed_is_told_and_the_rest_is_the_same(first, tmp_path, site):
+def test_what_vanished_or_changed_is_reported_and_the_rest_is_the_same(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     pictures = sorted(set(whole["source_id"]))
     assert len(pictures) >= 20
@@ -110,9 +110,9 @@ def test_what_vanished_or_changed_is_told_and_the_rest_is_the_same(first, tmp_pa
     same_but_for_the_time(rest, manifest(place))
     assert f"{len(rest)} of {len(whole)} faces" in done.stderr
     assert "3 vanished (3 gone), 1 changed" in done.stderr
-    told = json.loads((place / "data/datasets/d/rebuild.json").read_text())
-    assert sorted(told["vanished"]["gone"]) == sorted(f"danbooru {post}" for post in gone)
-    assert told["changed"] == [f"danbooru {changed}"]
+    reported = json.loads((place / "data/datasets/d/rebuild.json").read_text())
+    assert sorted(reported["vanished"]["gone"]) == sorted(f"danbooru {post}" for post in gone)
+    assert reported["changed"] == [f"danbooru {changed}"]
     funnel = pd.read_parquet(place / "data/datasets/d/funnel.parquet").set_index("source_id")
     assert {post: funnel.loc[post, "reason"] for post in gone} == dict.fromkeys(gone, "gone")
     assert funnel.loc[changed, "reason"] == "changed"
@@ -140,7 +140,7 @@ def test_a_drawn_dataset_is_drawn_again_to_the_byte(tmp_path):
     assert (again / "data/datasets/d/manifest.parquet").read_bytes() == paths[0].read_bytes()
 
 
-def test_pictures_of_a_folder_cannot_be_had_and_that_is_said(tmp_path, faces):
+def test_pictures_of_a_folder_cannot_be_had_and_that_is_reported(tmp_path, faces):
     (tmp_path / "pictures").mkdir()
     for number, data in enumerate(faces[:3]):
         (tmp_path / "pictures" / f"{number}.png").write_bytes(data)
@@ -242,9 +242,9 @@ def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     }
     done = luigi(place, "Takedown", "--artist", artist.replace("_", " ").upper(), "--reason", "asked by mail")
     assert holding(place / "data", needles) == {}
-    told = re.search(r"taken down: (\d+) pictures, (\d+) faces", done.stderr)
-    assert int(told[1]) >= len(set(theirs["image_id"]))  # some have no face
-    assert int(told[2]) == len(theirs)
+    reported = re.search(r"taken down: (\d+) pictures, (\d+) faces", done.stderr)
+    assert int(reported[1]) >= len(set(theirs["image_id"]))  # some have no face
+    assert int(reported[2]) == len(theirs)
     assert "runs/gan was trained on them" in done.stderr
     assert not (run / "generated/neighbours.png").exists()
     left = manifest(place)
@@ -252,10 +252,10 @@ def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     assert not set(left["group"]) & set(theirs["image_id"])
     assert hand.read_text() == f"{others['face_id'].iloc[0]},hair_color=red\n"
     assert blocklist.read(place / "data").cells == {("artist", artist)}
-    asked = len(site.log)
+    requested = len(site.log)
     luigi(place, *BUILD)
     assert set(manifest(place)["face_id"]) == set(others["face_id"])
-    assert len(site.log) == asked
+    assert len(site.log) == requested
     luigi(place, *BUILD, "--refresh")
     rebuilt = manifest(place)
     assert set(rebuilt["face_id"]) >= set(others["face_id"])
@@ -263,12 +263,14 @@ def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     assert holding(place / "data/datasets", needles) == {}
     assert holding(place / "data/images", needles) == {}
     assert not any(
-        "file" in asked.path and f"/{row}/" in asked.path for asked in site.log[asked:] for row in theirs.source_id
+        "file" in requested.path and f"/{row}/" in requested.path
+        for requested in site.log[requested:]
+        for row in theirs.source_id
     )
 
 
 @pytest.mark.full
-def test_a_rebuild_of_a_recipe_heeds_the_block_list(first, tmp_path, site):
+def test_a_rebuild_of_a_recipe_obeys_the_block_list(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     artist, victim = whole["artist"].iloc[0], whole[whole["artist"] != whole["artist"].iloc[0]].iloc[0]
     (place / "data").mkdir()
@@ -296,7 +298,7 @@ def test_one_picture_is_taken_down_by_its_hash_its_crops_hash_or_its_address(pla
     assert "`taken down` | `1`" in card
 
 
-def test_of_a_copy_it_is_no_longer_told_whose_it_was(place):
+def test_of_a_copy_it_is_no_longer_known_whose_it_was(place):
     funnel = pd.read_parquet(place / "data/datasets/d/funnel.parquet")
     copies = funnel[funnel.reason == "duplicate"].set_index("source_id").detail
     theirs = copies == copies.iloc[0]
@@ -474,7 +476,7 @@ def test_what_is_left_of_its_groups_is_named():
     assert words.startswith("; 1 of them are near-duplicates")
 
 
-def test_nothing_taken_down_is_said(place):
+def test_nothing_taken_down_is_reported(place):
     done = luigi(place, "Takedown", "--sha256", "ab" * 32)
     assert "taken down: 0 pictures" in done.stderr
     assert "nothing of" in done.stderr
@@ -505,7 +507,7 @@ def test_a_rebuild_after_a_takedown_knows_what_is_missing(first, tmp_path, site)
 
 
 @pytest.mark.full
-def test_a_rebuild_leaves_the_sites_own_harvests_alone_and_takes_what_is_here(first, tmp_path, site):
+def test_a_rebuild_leaves_the_sites_own_crawls_alone_and_takes_what_is_here(first, tmp_path, site):
     whole, place = manifest(first), configure(tmp_path / "second", site)
     changed = whole["source_id"].iloc[3]
     site.faults[:] = [InjectedFailure(f"/{changed}/", "other_bytes", times=99)]

@@ -25,8 +25,8 @@ def pixels(i, **options):
     return np.array(image), truth
 
 
-def first_posts(n, **asked):
-    request = LocalQuery(**asked)
+def first_posts(n, **requested):
+    request = LocalQuery(**requested)
     return list(islice(drawn.posts(request, drawn.snapshot(request)), n))
 
 
@@ -173,10 +173,10 @@ def test_no_query_means_characters():
     assert drawn.snapshot(LocalQuery()) == drawn.snapshot(LocalQuery(query="character"))
 
 
-@pytest.mark.parametrize("asked", [{"query": "landscape"}, {"path": Path("pictures")}, {"seed": -1}])
-def test_what_cannot_be_drawn_is_the_users_error(asked):
+@pytest.mark.parametrize("requested", [{"query": "landscape"}, {"path": Path("pictures")}, {"seed": -1}])
+def test_what_cannot_be_drawn_is_the_users_error(requested):
     with pytest.raises(UserError):
-        drawn.snapshot(LocalQuery(**asked))
+        drawn.snapshot(LocalQuery(**requested))
 
 
 def test_the_source_is_known_without_opencv():

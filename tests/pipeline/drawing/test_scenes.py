@@ -95,7 +95,7 @@ def test_other_numbers_seeds_and_sizes_give_other_pictures():
 
 
 @pytest.mark.parametrize("size", [128, 255, 256, 400])
-def test_a_picture_has_the_size_that_is_asked_for_and_its_faces_grow_with_it(size):
+def test_a_picture_has_the_size_that_is_requested_and_its_faces_grow_with_it(size):
     drawn = [scenes.draw(2, i, size) for i in range(6)]
     for picture, _ in drawn:
         assert (picture.shape, picture.dtype) == ((size, size, 3), np.uint8)
@@ -116,7 +116,7 @@ def test_marks_are_within_their_ranges(many):
             assert isinstance(mark.is_clear, bool)
 
 
-def test_pictures_have_as_many_faces_as_are_asked_for(many):
+def test_pictures_have_as_many_faces_as_are_requested(many):
     clear = [sum(mark.is_clear for mark in faces) for _, faces in many]
     assert 0.1 < np.mean(np.equal(clear, 0)) < 0.27  # expected: 0.18
     assert 1.1 < np.mean(clear) < 1.7  # expected: 1.4
@@ -206,13 +206,13 @@ def test_backs_and_blank_faces_have_no_features_and_no_mark(monkeypatch):
 
 
 @pytest.mark.parametrize("i", range(4))
-def test_shuffled_faces_are_not_asked_for(monkeypatch, i):
+def test_shuffled_faces_are_not_requested(monkeypatch, i):
     monkeypatch.setattr(compose, "people", lambda *_: [(person.shuffled_face, MIDDLE)])
     assert not any(mark.is_clear for mark in scenes.draw(0, i).faces)
 
 
 @pytest.mark.parametrize(("cover", "faces"), [(0, [True]), (0.5, [False]), (1, [])])
-def test_a_face_that_is_covered_is_not_asked_for_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
+def test_a_face_that_is_covered_is_not_requested_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
     def curtain(sheet: SceneCanvas, spot: Spot) -> None:
         width = int(SIZE * cover)
         sheet.pixels[:, :width] = sheet.pixels[:, :width] + np.uint8(100)  # wraps around, so that all pixels change

@@ -164,7 +164,7 @@ def test_a_picture_without_a_face_is_in_the_funnel_and_none_at_all_is_an_error(s
         detect.detect(images_of(store, [blank]), store, detector="lbpcascade", sweep="off", min_face=48, folder=None)
 
 
-class StandIn(types.ModuleType):
+class FakeAnimeface(types.ModuleType):
     """A module with animeface's interface, that sees a dark square on white: leaning by 10 degrees, likely by half."""
 
     def __init__(self, *, blind: bool = False):
@@ -182,7 +182,7 @@ class StandIn(types.ModuleType):
 
 
 @pytest.fixture
-def stand_in(monkeypatch):
+def fake_animeface(monkeypatch):
     """Puts a stand-in, or nothing, in the place of the package animeface."""
 
     def put(module: types.ModuleType | None) -> None:
@@ -193,15 +193,15 @@ def stand_in(monkeypatch):
     animeface.check_animeface.cache_clear()
 
 
-def test_an_animeface_that_is_blind_or_not_there_says_what_to_install(stand_in):
-    for module in (None, StandIn(blind=True)):
-        stand_in(module)
+def test_an_animeface_that_is_blind_or_not_there_says_what_to_install(fake_animeface):
+    for module in (None, FakeAnimeface(blind=True)):
+        fake_animeface(module)
         with pytest.raises(UserError, match=r"pip install 'animeface==2\.0\.3' 'pillow<12'"):
             animeface.check_animeface(None)
 
 
-def test_animefaces_boxes_and_lean_come_back_into_the_picture(stand_in):
-    stand_in(StandIn())
+def test_animefaces_boxes_and_lean_come_back_into_the_picture(fake_animeface):
+    fake_animeface(FakeAnimeface())
     picture = np.full((300, 300, 3), 255, np.uint8)
     picture[100:180, 60:140] = 0
     (face,) = animeface.animeface(picture, 48, None, "")
@@ -210,8 +210,8 @@ def test_animefaces_boxes_and_lean_come_back_into_the_picture(stand_in):
     assert face.score == 0.5
 
 
-def test_both_is_the_union_and_tells_who_found_which(stand_in, cascade):
-    stand_in(StandIn())
+def test_both_is_the_union_and_tells_who_found_which(fake_animeface, cascade):
+    fake_animeface(FakeAnimeface())
     face, _ = drawn(0, tilt=0)
     dark = np.full((face.shape[0], 200, 3), 255, np.uint8)
     dark[100:180, 60:140] = 0
@@ -272,7 +272,7 @@ def test_the_tasks_choices_are_the_tables():
     assert DetectFaces.sweep.kind == "one of " + " ".join(SWEEPS)
 
 
-def test_the_real_animeface_finds_the_drawn_faces(stand_in):
+def test_the_real_animeface_finds_the_drawn_faces(fake_animeface):
     """Where the package is installed, and Pillow is one that it can read."""
     pytest.importorskip("animeface")
     try:

@@ -107,28 +107,28 @@ def test_damaged_weights_are_one_clear_error(damage, tmp_path):
 # --- what it is taught
 
 
-def as_maps(told: dict[str, np.ndarray]) -> np.ndarray:
+def as_maps(reported: dict[str, np.ndarray]) -> np.ndarray:
     """A network's answer that is right."""
-    return np.concatenate([np.where(told["heat"] == 1, 5.0, -9.0)[None], told["shape"]]).astype(np.float32)
+    return np.concatenate([np.where(reported["heat"] == 1, 5.0, -9.0)[None], reported["shape"]]).astype(np.float32)
 
 
 def test_a_network_that_says_what_it_is_taught_finds_the_faces():
     faces = np.array([(30.2, 40.9, 24, 20, 1), (90, 60, 60, -45, 1), (100.5, 110, 21, 0, 1)], float)
-    told = targets(faces, 128)
-    assert [told["heat"][int(y // 8), int(x // 8)] for x, y, *_ in faces] == [1, 1, 1]
-    assert (told["heat"] == 1).sum() == 3
-    assert told["mask"].all()
-    found = peaks(as_maps(told))
+    reported = targets(faces, 128)
+    assert [reported["heat"][int(y // 8), int(x // 8)] for x, y, *_ in faces] == [1, 1, 1]
+    assert (reported["heat"] == 1).sum() == 3
+    assert reported["mask"].all()
+    found = peaks(as_maps(reported))
     np.testing.assert_allclose(found[np.argsort(found[:, 0]), :4], faces[:, :4], atol=1e-3)
 
 
 @pytest.mark.parametrize("face", [(60, 60, 30, 0, 0), (60, 60, 12, 0, 1), (60, 60, 90, 0, 1), (3, 60, 30, 0, 1)])
-def test_nothing_is_asked_about_faces_that_are_hidden_small_large_or_cut_off(face):
-    told = targets(np.array([face, (110, 20, 20, 0, 1)], float), 128)
+def test_nothing_is_queried_about_faces_that_are_hidden_small_large_or_cut_off(face):
+    reported = targets(np.array([face, (110, 20, 20, 0, 1)], float), 128)
     x, y = face[:2]
-    assert not told["mask"][y // 8, x // 8]
-    assert told["mask"][2, 13]
-    assert (told["heat"] == 1).sum() == 1
+    assert not reported["mask"][y // 8, x // 8]
+    assert reported["mask"][2, 13]
+    assert (reported["heat"] == 1).sum() == 1
 
 
 def test_a_view_shows_a_face_where_it_says():
@@ -196,11 +196,11 @@ def test_a_part_of_the_scenes_has_their_faces():
 
 def test_the_focal_loss_is_that_of_the_paper():
     logit, heat = torch.tensor([[[0.0, 1.0], [-2.0, 3.0]]]), torch.tensor([[[1.0, 0.5], [0.0, 0.0]]])
-    asked = torch.tensor([[[True, True], [True, False]]])
+    requested = torch.tensor([[[True, True], [True, False]]])
     p = logit.sigmoid()[0]
     expected = -((1 - p[0, 0]) ** 2 * p[0, 0].log()) - 0.5**4 * p[0, 1] ** 2 * (1 - p[0, 1]).log()
     expected -= p[1, 0] ** 2 * (1 - p[1, 0]).log()
-    torch.testing.assert_close(focal_loss(logit, heat, asked), expected)
+    torch.testing.assert_close(focal_loss(logit, heat, requested), expected)
 
 
 def test_the_rate_rises_and_falls_to_nothing():

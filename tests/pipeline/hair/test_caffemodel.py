@@ -120,7 +120,7 @@ def test_no_byte_changed_or_missing_does_more_than_that(file):
             assert {name: of.shape for name, of in found.items()} == {name: of.shape for name, of in WEIGHTS.items()}
 
 
-def test_a_missing_file_and_an_unwritable_cache_are_told(file, tmp_path, monkeypatch):
+def test_a_missing_file_and_an_unwritable_cache_are_reported(file, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="No such file"):
         reader.load_into(Small(), tmp_path / "none.caffemodel")
     monkeypatch.setenv("XDG_CACHE_HOME", str(file(FILE)))

@@ -64,10 +64,10 @@ class Saying(nn.Module):
         super().__init__()
         self.register_buffer("said", torch.zeros(len(TAGS)))
         for tag, probability in probabilities.items():
-            self.said[TAGS.index(tag.replace("_", " "))] = probability
+            self.printed[TAGS.index(tag.replace("_", " "))] = probability
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.said.expand(len(x), -1)
+        return self.printed.expand(len(x), -1)
 
 
 def test_the_networks_have_the_published_sizes():
@@ -209,16 +209,16 @@ def test_features_are_floats_and_their_signs_bits():
     ],
 )
 def test_each_colour_of_hair_is_one_of_the_nine(tag, color):
-    (said,) = Illustration2Vec(Saying(**{tag: 0.6}), TAGS).tag_faces(PICTURES[:1])
-    assert said.hair_scores == [pytest.approx(0.6 * (name == color)) for name in HAIR_COLORS]
-    assert said.tags == [tag]
+    (printed,) = Illustration2Vec(Saying(**{tag: 0.6}), TAGS).tag_faces(PICTURES[:1])
+    assert printed.hair_scores == [pytest.approx(0.6 * (name == color)) for name in HAIR_COLORS]
+    assert printed.tags == [tag]
 
 
-def test_scores_of_several_colours_sum_to_one_at_most_and_tags_are_said_once():
+def test_scores_of_several_colours_sum_to_one_at_most_and_tags_are_reported_once():
     says = {"blonde_hair": 0.9, "blue_hair": 0.8, "aqua_hair": 0.9, "safe": 1.0, "character 1": 0.3, "copyright 1": 0.2}
-    (said,) = Illustration2Vec(Saying(**says), TAGS).tag_faces(PICTURES[:1])
-    assert said.hair_scores == [pytest.approx(0.5 * (name in ("blonde", "blue"))) for name in HAIR_COLORS]
-    assert said.tags == ["blonde_hair", "aqua_hair", "blue_hair", "character_1"]
+    (printed,) = Illustration2Vec(Saying(**says), TAGS).tag_faces(PICTURES[:1])
+    assert printed.hair_scores == [pytest.approx(0.5 * (name in ("blonde", "blue"))) for name in HAIR_COLORS]
+    assert printed.tags == ["blonde_hair", "aqua_hair", "blue_hair", "character_1"]
     assert HAIR_TAGS.keys() == set(HAIR_COLORS)
 
 
@@ -228,7 +228,7 @@ def write_tags(path: Path, tags: object = TAGS) -> Path:
     return path
 
 
-def test_without_weights_the_user_is_told_where_to_get_and_where_to_put_them(cache, tmp_path, monkeypatch):
+def test_without_weights_the_error_says_where_to_get_and_where_to_put_them(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("ANIME_ASSETS", str(tmp_path / "mine"))
     assert not assets.find("tag_list.json.gz")
     with pytest.raises(UserError) as error:
@@ -249,7 +249,7 @@ def test_without_weights_the_user_is_told_where_to_get_and_where_to_put_them(cac
 
 
 @pytest.mark.parametrize("name", ["tag_list.json", "tag_list.json.gz"])
-def test_weights_and_tags_are_found_in_either_place_and_damage_is_told(cache, tmp_path, name):
+def test_weights_and_tags_are_found_in_either_place_and_damage_is_reported(cache, tmp_path, name):
     write_tags(tmp_path / name)
     (cache / "illust2vec_tag_ver200.caffemodel").write_bytes(b"<html>")
     assert not assets.find("tag_list.json.gz")
@@ -350,9 +350,9 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
         return pandas.read_parquet(tmp_path / "data/datasets/faces/manifest.parquet"), done.stderr
 
     build = ("BuildFaceDataset", "--source", "folder", "--path", "pictures")
-    without, told = faces(*build)
+    without, reported = faces(*build)
     assert set(without.hair_tagger) == {"color"}
-    assert told.count("of Illustration2Vec here") == 1
+    assert reported.count("of Illustration2Vec here") == 1
     missing = luigi(tmp_path, "BuildFaceDataset", "--hair-tagger", "i2v", check=False)
     assert all(name in last_line(missing) for name in assets.ILLUSTRATION2VEC_TAGGER)
 
@@ -372,18 +372,18 @@ def test_datasets_are_built_and_named_anew_with_its_weights_and_without(weights,
 
 
 @pytest.mark.slow
-def test_a_face_has_the_same_digits_whoever_is_asked_about_with_it(weights, tmp_path, monkeypatch):
+def test_a_face_has_the_same_digits_whatever_faces_are_tagged_with_it(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(hair, "_round_down", list)  # all of them
     store = Store(tmp_path / "data")
     store.root.mkdir()
     for i in range(6):
         Image.fromarray(picture(i, 240, 240 + 20 * i)).save(tmp_path / f"data/{i}.png")
-    asked = hair.TaggerContext(store, weights, 1)
+    requested = hair.TaggerContext(store, weights, 1)
     faces = [(f"{i}.png", [Face((40.0, 40.0, 200.0, 200.0), 0.0, 1.0)] * (1 + i % 3)) for i in range(6)]
     sizes = set()
     hair._illustration2vec(weights).network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
-    whole = list(hair._run_i2v(faces, asked))
-    assert [told for face in reversed(faces) for told in hair._run_i2v([face], asked)] == whole[::-1]
+    whole = list(hair._run_i2v(faces, requested))
+    assert [reported for face in reversed(faces) for reported in hair._run_i2v([face], requested)] == whole[::-1]
     assert sizes == {illustration2vec.BATCH}  # of another size some would differ, on some numbers of threads
 
 
@@ -412,9 +412,9 @@ def own(*names: str) -> pytest.MarkDecorator:
 def test_the_real_tagger_says_what_is_published():
     tagger = illustration2vec.load(OWN)
     with Image.open(OWN / "miku.jpg") as miku:
-        (said,) = tagger.estimate_specific_tags([miku], list(MIKU))
+        (printed,) = tagger.estimate_specific_tags([miku], list(MIKU))
         (plausible,) = tagger.estimate_plausible_tags([miku], threshold=0.5)
-    assert said == {tag: pytest.approx(probability, abs=0.005) for tag, probability in MIKU.items()}
+    assert printed == {tag: pytest.approx(probability, abs=0.005) for tag, probability in MIKU.items()}
     assert {tag for kind in plausible for tag, p in plausible[kind] if p > 0.5} == {
         tag for tag in MIKU if MIKU[tag] > 0.5
     }

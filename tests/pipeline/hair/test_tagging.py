@@ -83,15 +83,15 @@ def scores_of(color: str | None, sure: float = 0.9) -> list[float]:
 
 
 @pytest.fixture
-def told(monkeypatch, store):
+def reported(monkeypatch, store):
     """Tags as they are; what Illustration2Vec and the pixels say is given: a colour or None for each image_id."""
 
     def tag(faces: pa.Table, tagger: str, *, i2v: dict | None = None, color: dict | None = None):
-        asked = []
+        requested = []
 
         def by(who: str, words: dict):
             def tell(table: pa.Table, _) -> list[hair.Prediction]:
-                asked.extend((who, image_id) for image_id in table["image_id"].to_pylist())
+                requested.extend((who, image_id) for image_id in table["image_id"].to_pylist())
                 return [
                     hair.Prediction(scores_of(words[image_id]), [f"seen_by_{who}"])
                     for image_id in table["image_id"].to_pylist()
@@ -103,12 +103,12 @@ def told(monkeypatch, store):
         monkeypatch.setitem(hair._PREDICT, "color", by("color", color or {}))
         monkeypatch.setattr(hair.assets, "find", lambda name, folder=None: i2v and name)
         table, words = hair.tag(faces, store, tagger=tagger, folder=None)
-        return table.to_pylist(), words, asked
+        return table.to_pylist(), words, requested
 
     return tag
 
 
-def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
+def test_a_sites_tags_decide_where_one_face_has_one_colour(reported):
     faces = rows(
         ("one", ["1girl", "aqua_hair"]),
         ("two", ["blue_hair", "red_hair"]),
@@ -118,7 +118,7 @@ def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
         ("none", ["1girl", "blue_eyes"]),
         ("same", ["Grey Hair", "white_hair"]),
     )
-    found, _, _ = told(faces, "tags")
+    found, _, _ = reported(faces, "tags")
     assert [row["hair_color"] for row in found] == ["blue", None, None, None, None, None, "silver"]
     assert {row["hair_tagger"] for row in found} == {"tags"}
     assert sum(found[0]["hair_scores"]) == pytest.approx(hair.SITE_TAG_PROBABILITY)
@@ -135,8 +135,8 @@ def test_a_sites_tags_decide_where_one_face_has_one_colour(told):
         ("blue_eyes", None),
     ],
 )
-def test_tags_are_understood_in_any_spelling(told, tag, color):
-    assert told(rows(("a", [tag])), "tags")[0][0]["hair_color"] == color
+def test_tags_are_understood_in_any_spelling(reported, tag, color):
+    assert reported(rows(("a", [tag])), "tags")[0][0]["hair_color"] == color
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_tags_are_understood_in_any_spelling(told, tag, color):
         "gradient_hair",
     ],
 )
-def test_hair_of_many_colours_has_none(told, tag):
-    assert told(rows(("a", ["blue_hair", tag])), "tags")[0][0]["hair_color"] is None
+def test_hair_of_many_colours_has_none(reported, tag):
+    assert reported(rows(("a", ["blue_hair", tag])), "tags")[0][0]["hair_color"] is None
 
 
 def test_a_picture_of_two_whose_other_face_was_dropped_is_still_one_of_two(store):
@@ -163,9 +163,9 @@ def test_a_picture_of_two_whose_other_face_was_dropped_is_still_one_of_two(store
     assert found["hair_color"].to_pylist() == [None, "red"]
 
 
-def test_what_illustration2vec_added_is_no_sites_word_and_is_replaced(told):
+def test_what_illustration2vec_added_is_no_sites_word_and_is_replaced(reported):
     faces = rows(("a", ["smile", hair.I2V_HEADING, "blue_hair", "multicolored_hair"]), ("b", ["blue_hair"]))
-    found, _, _ = told(faces, "tags")
+    found, _, _ = reported(faces, "tags")
     assert [row["hair_color"] for row in found] == [None, "blue"]
     assert [row["tags"] for row in found] == [["smile"], ["blue_hair"]]
 
@@ -176,10 +176,10 @@ def test_rounded_scores_are_one_together_at_most():
         assert sum(hair._round_down(scores)) <= 1
 
 
-def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_they_differ(told):
+def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_they_differ(reported):
     faces = rows(("a", ["red_hair"]), ("b", []), ("c", []), ("d", ["blue_hair"]))
     i2v, color = {"b": "green", "c": None}, {"a": "red", "b": "blue", "c": "black", "d": "purple"}
-    found, words, asked = told(faces, "auto", i2v=i2v, color=color)
+    found, words, requested = reported(faces, "auto", i2v=i2v, color=color)
     assert [(row["hair_color"], row["hair_tagger"]) for row in found] == [
         ("red", "tags"),
         ("green", "i2v"),
@@ -190,21 +190,24 @@ def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_the
         "hair colours by tags and by color": "1 of 2 faces differ",
         "hair colours by i2v and by color": "1 of 1 faces differ",
     }
-    assert [image_id for who, image_id in asked if who == "i2v"] == ["b", "c"]  # it is slow: not asked what is known
+    assert [image_id for who, image_id in requested if who == "i2v"] == [
+        "b",
+        "c",
+    ]  # it is slow: not asked what is known
     assert found[1]["tags"] == [hair.I2V_HEADING, "seen_by_i2v", "seen_by_color"]
     assert found[3]["tags"] == ["blue_hair", hair.I2V_HEADING, "seen_by_color"]
 
 
-def test_auto_goes_on_without_illustration2vec_and_says_so_once(told, caplog):
+def test_auto_goes_on_without_illustration2vec_and_says_so_once(reported, caplog):
     with caplog.at_level("INFO", "luigi-interface"):
-        found, _, asked = told(rows(("a", []), ("b", [])), "auto", color={"a": "red", "b": None})
+        found, _, requested = reported(rows(("a", []), ("b", [])), "auto", color={"a": "red", "b": None})
     assert [(row["hair_color"], row["hair_tagger"]) for row in found] == [("red", "color"), (None, "color")]
-    assert {who for who, _ in asked} == {"color"}
+    assert {who for who, _ in requested} == {"color"}
     assert sum("Illustration2Vec" in record.message for record in caplog.records) == 1
 
 
-def test_no_faces_are_no_trouble(told):
-    assert told(rows(("a", [])).slice(1), "auto")[0] == []
+def test_no_faces_are_no_trouble(reported):
+    assert reported(rows(("a", [])).slice(1), "auto")[0] == []
 
 
 def test_i2vs_own_threshold_is_the_articles():

@@ -216,7 +216,7 @@ def test_what_is_remembered_is_not_read_again_unless_its_file_has_gone(store):
     assert len(images.collect([Post("a", unreadable, "f")], "folder", 0, store)[0]) == 0
 
 
-def test_posts_of_one_file_are_told_apart(store):
+def test_posts_of_one_file_are_distinguished(store):
     same = post("1", encoded(gradient(), "PNG"))
     offers = [dataclasses.replace(same, source_id=source_id) for source_id in ("3", "1", "2")]
     table, drops = images.collect(offers, "danbooru", 0, store)

@@ -149,7 +149,7 @@ def test_one_level_of_archives_within_is_read_and_no_more(tmp_path):
     assert drops(found) == [("dump!inner.zip!deeper.tar.gz", "nested_too_deep")]
 
 
-def test_a_second_member_of_the_same_name_is_told_apart(tmp_path):
+def test_a_second_member_of_the_same_name_is_reported_apart(tmp_path):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as package:
         package.writestr("a.png", PNG)
@@ -309,7 +309,7 @@ def test_the_snapshot_says_nothing_of_where_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("data", "words"), [(None, "no such"), (b"", "empty"), (b"plain text", "no zip"), ("dir", "folder")]
 )
-def test_what_is_no_archive_is_told(data, words, tmp_path):
+def test_what_is_no_archive_is_reported(data, words, tmp_path):
     path = tmp_path / "x"
     if data == "dir":
         path.mkdir()
@@ -437,7 +437,7 @@ def test_very_deep_and_long_names_are_refused_at_once(name, maker, tmp_path):
     assert (ids(found), [reason for _, reason in drops(found)]) == (["dump!a.png"], ["unsafe_name"])
 
 
-def test_members_of_one_name_are_told_apart_in_linear_time():
+def test_members_of_one_name_are_distinguished_in_linear_time():
     taken: dict[str, int] = {}
     ids_ = [folder.make_unique("a", taken) for _ in range(50_000)]  # with a search from #2 each time: minutes
     assert ids_[:3] + ids_[-1:] == ["a", "a#2", "a#3", "a#50000"]
@@ -485,7 +485,7 @@ def test_what_systems_leave_in_an_archive_is_one_row(tmp_path, name, row):
         ("metadata.csv", b"name\na.png\n", "no column is called file_name"),
     ],
 )
-def test_what_an_archive_holds_and_nobody_used_is_told(tmp_path, name, text, words):
+def test_what_an_archive_holds_and_nobody_used_is_reported(tmp_path, name, text, words):
     (drop,) = [offer for offer in offers(tmp_path, zipped({"a.png": PNG, name: text})) if isinstance(offer, Skipped)]
     assert (drop.reason, words in drop.detail) == ("bad_sidecar", True)
 

@@ -45,8 +45,8 @@ def harvested(engine, query, site, most=50):
     for _ in range(most):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
         ask = engine.request(query, cursor)
-        asked = {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
-        listing = engine.parse(query, cursor, answer(site(asked), ask.url))
+        requested = {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
+        listing = engine.parse(query, cursor, answer(site(requested), ask.url))
         offers += listing.offers
         cursor = listing.next
         if cursor is None:
@@ -222,7 +222,9 @@ def test_gelbooru_com_wraps_posts_and_counts_them(posts):
 
 @pytest.mark.parametrize("body", ["", "[]", '{"@attributes": {"count": 0}}', '<posts count="0" offset="0"></posts>'])
 def test_gelbooru_without_a_hit_ends(body):
-    offers, last = harvested(gelbooru, GELBOORU, lambda asked: body if "json" in asked else '<posts count="0"/>')
+    offers, last = harvested(
+        gelbooru, GELBOORU, lambda requested: body if "json" in requested else '<posts count="0"/>'
+    )
     assert (offers, last.next, last.shortfall) == ([], None, "")
 
 
@@ -251,7 +253,7 @@ def test_gelbooru_says_no_loudly(body, words):
     assert str(error.value).isprintable()
 
 
-def test_gelbooru_asks_for_patience():
+def test_gelbooru_requests_patience():
     with pytest.raises(RetryLater, match="limited due to abuse"):
         read(gelbooru, GELBOORU, '<response success="false" reason="Search error: API limited due to abuse."/>')
 
@@ -267,20 +269,26 @@ def test_gelbooru_junk_among_posts_is_odd_and_odd_counts_are_none():
 class Gelbooru:
     """A site with `size` posts, newest first; answers whatever `odd` says instead, once for each request it names."""
 
-    def __init__(self, size, odd=None, rating="general", heeds=True):
-        self.ids, self.odd, self.rating, self.heeds, self.asked = list(range(size, 0, -1)), odd or {}, rating, heeds, []
+    def __init__(self, size, odd=None, rating="general", obeys=True):
+        self.ids, self.odd, self.rating, self.obeys, self.requested = (
+            list(range(size, 0, -1)),
+            odd or {},
+            rating,
+            obeys,
+            [],
+        )
 
-    def __call__(self, asked):
-        self.asked.append(asked)
-        odd = self.odd.get(len(self.asked))
+    def __call__(self, requested):
+        self.requested.append(requested)
+        odd = self.odd.get(len(self.requested))
         if odd is not None:
             return odd
-        words = asked.get("tags", "").split()
+        words = requested.get("tags", "").split()
         below = next((int(word.removeprefix("id:<")) for word in words if word.startswith("id:<")), 10**9)
-        found = [each for each in self.ids if each < below or not self.heeds]
-        if "json" not in asked:
+        found = [each for each in self.ids if each < below or not self.obeys]
+        if "json" not in requested:
             return f'<posts count="{len(found)}" offset="0"/>'
-        start = int(asked.get("pid", 0)) * 100
+        start = int(requested.get("pid", 0)) * 100
         return [GELBOORU_POST | {"id": each, "rating": self.rating} for each in found[start : start + 100]]
 
 
@@ -290,12 +298,14 @@ def test_gelbooru_is_walked_by_id_to_its_end(size):
     offers, last = harvested(gelbooru, GELBOORU, site)
     assert [offer.source_id for offer in offers] == [str(each) for each in range(size, 0, -1)]
     assert last.shortfall == ""
-    assert all("pid" not in asked for asked in site.asked)
-    assert {"-rating:questionable", "-rating:explicit"} < set(site.asked[0]["tags"].split())
-    assert len([asked for asked in site.asked if "json" not in asked]) == 1  # a short page, then the count
+    assert all("pid" not in requested for requested in site.requested)
+    assert {"-rating:questionable", "-rating:explicit"} < set(site.requested[0]["tags"].split())
+    assert (
+        len([requested for requested in site.requested if "json" not in requested]) == 1
+    )  # a short page, then the count
 
 
-def test_gelbooru_an_empty_page_in_the_middle_is_asked_again():
+def test_gelbooru_an_empty_page_in_the_middle_is_queried_again():
     offers, last = harvested(gelbooru, GELBOORU, Gelbooru(250, {2: "[]", 4: "[]", 5: ""}))
     assert len({offer.source_id for offer in offers}) == len(offers) == 250
     assert last.shortfall == ""
@@ -306,23 +316,23 @@ def test_gelbooru_what_stays_empty_ends_with_a_shortfall():
     offers, last = harvested(gelbooru, GELBOORU, site)
     assert len(offers) == 100
     assert "250 posts and shows 100" in last.shortfall
-    assert len(site.asked) == 3 + 1 + gelbooru.MAX_EMPTY_RETRIES
+    assert len(site.requested) == 3 + 1 + gelbooru.MAX_EMPTY_RETRIES
 
 
-def test_gelbooru_a_site_that_ignores_the_key_is_not_asked_for_ever():
+def test_gelbooru_a_site_that_ignores_the_key_is_not_requested_ever():
     with pytest.raises(BadAnswer, match="does not go on below post 151"):
-        harvested(gelbooru, GELBOORU, Gelbooru(250, heeds=False))
+        harvested(gelbooru, GELBOORU, Gelbooru(250, obeys=False))
 
 
 def test_gelbooru_sorted_queries_go_by_number_until_too_deep():
     query = Query("1girl sort:score:desc", "https://safebooru.org", ratings=("general",))
     site = Gelbooru(250)
     assert len(harvested(gelbooru, query, site)[0]) == 250
-    assert [asked.get("pid") for asked in site.asked] == ["0", "1", "2", None]
+    assert [requested.get("pid") for requested in site.requested] == ["0", "1", "2", None]
     offers, last = harvested(gelbooru, query, Gelbooru(1000, {4: "Too deep! Pull it back some. Holy fuck."}))
     assert len(offers) == 300
     assert "20,000 posts of a sorted query" in last.shortfall
-    _, last = harvested(gelbooru, query, lambda asked: Gelbooru(100)(asked | {"pid": 0}), most=201)
+    _, last = harvested(gelbooru, query, lambda requested: Gelbooru(100)(requested | {"pid": 0}), most=201)
     assert "20,000 posts of a sorted query" in last.shortfall
 
 
@@ -446,11 +456,11 @@ def test_danbooru_says_no_loudly(body, words):
         read(danbooru, DANBOORU, body)
 
 
-def danbooru_site(size, hidden=(), heeds=True):
-    def site(asked):
-        assert "rating:g,s" in asked["tags"].split()
-        page = asked.get("page", "1")
-        below = int(page[1:]) if page.startswith("b") and heeds else 10**9
+def danbooru_site(size, hidden=(), obeys=True):
+    def site(requested):
+        assert "rating:g,s" in requested["tags"].split()
+        page = requested.get("page", "1")
+        below = int(page[1:]) if page.startswith("b") and obeys else 10**9
         start = 0 if page.startswith("b") else (int(page) - 1) * 200
         found = [each for each in range(size, 0, -1) if each < below][start : start + 200]
         return [DANBOORU_POST | {"id": each} for each in found if each not in hidden]
@@ -463,13 +473,13 @@ def test_danbooru_is_walked_by_id_also_over_short_pages():
     assert [int(offer.source_id) for offer in offers] == [*range(450, 399, -1), *range(299, 0, -1)]
     assert last.shortfall == ""
     with pytest.raises(BadAnswer, match="does not go on below"):
-        harvested(danbooru, DANBOORU, danbooru_site(450, heeds=False))
+        harvested(danbooru, DANBOORU, danbooru_site(450, obeys=False))
 
 
 def test_danbooru_ordered_queries_go_by_number_to_the_last_page():
     query = Query("order:score", "https://danbooru.example", "", ("g", "s"))
     assert len(harvested(danbooru, query, danbooru_site(450))[0]) == 450
-    _, last = harvested(danbooru, query, lambda asked: [DANBOORU_POST], most=1000)
+    _, last = harvested(danbooru, query, lambda requested: [DANBOORU_POST], most=1000)
     assert "1,000 pages" in last.shortfall
 
 
@@ -541,9 +551,9 @@ def test_moebooru_says_no_loudly(body, words):
 
 
 def test_moebooru_is_walked_by_id_or_by_number():
-    def site(asked):
-        below = next((int(word[4:]) for word in asked["tags"].split() if word.startswith("id:<")), 10**9)
-        start = (int(asked.get("page", 1)) - 1) * 100
+    def site(requested):
+        below = next((int(word[4:]) for word in requested["tags"].split() if word.startswith("id:<")), 10**9)
+        start = (int(requested.get("page", 1)) - 1) * 100
         found = [each for each in range(250, 0, -1) if each < below][start : start + 100]
         return [MOEBOORU_POST | {"id": each} for each in found]
 
@@ -551,10 +561,10 @@ def test_moebooru_is_walked_by_id_or_by_number():
         offers, _ = harvested(moebooru, Query(text, "https://konachan.example", ratings=("s",)), site)
         assert [int(offer.source_id) for offer in offers] == list(range(250, 0, -1))
     ordered = Query("order:score", "https://konachan.example", ratings=("s",))
-    _, last = harvested(moebooru, ordered, lambda asked: [MOEBOORU_POST], most=1000)
+    _, last = harvested(moebooru, ordered, lambda requested: [MOEBOORU_POST], most=1000)
     assert "1,000 pages" in last.shortfall
     with pytest.raises(BadAnswer, match="does not go on"):
-        harvested(moebooru, MOEBOORU, lambda asked: [MOEBOORU_POST])
+        harvested(moebooru, MOEBOORU, lambda requested: [MOEBOORU_POST])
 
 
 # ---- all three
@@ -572,7 +582,7 @@ def test_keys_are_sent_apart_from_the_url(engine, query):
 
 
 @pytest.mark.parametrize(("engine", "query"), BOORUS)
-def test_ratings_that_are_not_taken_cannot_be_asked_for(engine, query):
+def test_ratings_that_are_not_taken_cannot_be_requested(engine, query):
     for word in ("rating:explicit", "rating:e", "rating:questionable"):
         with pytest.raises(UserError, match=f"it asks for {word}"):
             engine.first_cursor(Query(f"1girl {word}", query.base_url, ratings=query.ratings))
@@ -739,7 +749,7 @@ def test_a_picture_instead_of_a_page_is_offered_itself():
         ("<svg>", {"content_type": "image/svg+xml"}, "no web page but image/svg"),
     ],
 )
-def test_what_is_no_gallery_is_told(body, headers, words):
+def test_what_is_no_gallery_is_reported(body, headers, words):
     with pytest.raises(BadAnswer, match=words):
         page(body, headers=headers)
 
@@ -1036,14 +1046,14 @@ def test_a_hostile_row_never_reaches_the_manifest(tmp_path):
         ("a.md", b"https://a.example/", "another kind"),
     ],
 )
-def test_a_list_that_cannot_be_read_is_told(tmp_path, name, body, words):
+def test_a_list_that_cannot_be_read_is_reported(tmp_path, name, body, words):
     (tmp_path / name).write_bytes(body)
     with pytest.raises(UserError, match=words) as error:
         listed(tmp_path / name)
     assert str(error.value).isprintable()
 
 
-def test_a_parquet_without_urls_and_a_path_that_is_none_are_told(tmp_path):
+def test_a_parquet_without_urls_and_a_path_that_is_none_are_reported(tmp_path):
     with pytest.raises(UserError, match="no column is called"):
         listed(write_list(tmp_path, "parquet", [{"title": "x"}]))
     for path, words in ((None, "--path"), (tmp_path / "no.txt", "no such file"), (tmp_path, "no file")):

@@ -129,7 +129,7 @@ def test_what_may_not_be_read_is_a_drop_and_changes_the_snapshot_when_mended(tmp
     assert folder.snapshot(LocalQuery(path=tmp_path)) != whole
 
 
-def test_names_that_become_the_same_text_are_told_apart(tmp_path):
+def test_names_that_become_the_same_text_are_distinguished(tmp_path):
     for name in (b"\xff.png", rb"\xff.png"):
         os.utime(write(tmp_path, os.fsdecode(name)), ns=(0, 10**18))
     found = offers(tmp_path)
@@ -238,7 +238,7 @@ def test_a_pipe_in_a_folder_is_a_row_and_is_not_opened(tmp_path, name):
 
 
 @pytest.mark.parametrize(("source", "suffix"), [("folder", ""), ("archive", ".zip"), ("urls", ".txt")])
-def test_a_pipe_as_path_is_told(tmp_path, source, suffix):
+def test_a_pipe_as_path_is_reported(tmp_path, source, suffix):
     path = tmp_path / f"p{suffix}"
     os.mkfifo(path)
     with pytest.raises(UserError, match="a pipe"):
@@ -328,7 +328,7 @@ def test_a_sentence_is_the_title_and_no_long_tag(tmp_path, name, text):
         ("metadata.jsonl", '{"file_name": "d.png", "text": "hat"}', "metadata.jsonl", "1 of 1 rows"),
     ],
 )
-def test_what_is_passed_over_is_told(tmp_path, name, text, where, words):
+def test_what_is_passed_over_is_reported(tmp_path, name, text, where, words):
     write(tmp_path, "c.png")
     write(tmp_path, name, text)
     (drop,) = [offer for offer in offers(tmp_path) if isinstance(offer, Skipped)]
@@ -544,12 +544,12 @@ def test_tags_are_split_at_commas_or_at_white_space():
         (LocalQuery(path=Path(), query="x"), "--query"),
     ],
 )
-def test_a_request_that_cannot_be_served_is_told(request_, words):
+def test_a_request_that_cannot_be_served_is_reported(request_, words):
     with pytest.raises(UserError, match=words):
         folder.snapshot(request_)
 
 
-def test_a_folder_without_pictures_is_told(tmp_path):
+def test_a_folder_without_pictures_is_reported(tmp_path):
     write(tmp_path, "note.txt")
     with pytest.raises(UserError, match="empty"):
         folder.snapshot(LocalQuery(path=tmp_path))

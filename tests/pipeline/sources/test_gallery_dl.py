@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from pipeline.sources import gallery_dl
 from pipeline.sources.base import Skipped
 from pipeline.sources.web_source import Page, Query, RemoteImage
-from tests.support.fake_site import StandIn
+from tests.support.fake_site import FakeSite
 
 MD5 = "563c6fbe5761ac4ba720ae0da9a15b8a"
 AGENT = "anime-face-gans/0 (tests)"
@@ -78,12 +78,12 @@ def argv(tmp_path: Path) -> list[str]:
     return json.loads((tmp_path / "argv.json").read_text())
 
 
-def test_nothing_is_asked_by_the_harvest():
+def test_nothing_is_queried_by_the_crawl():
     query = Query(URL, "", options=gallery_dl.OPTIONS)
     assert gallery_dl.request(query, gallery_dl.first_cursor(query)) is None
 
 
-def test_the_program_is_asked_politely_and_honestly(listing, tmp_path):
+def test_the_program_is_queried_politely_and_honestly(listing, tmp_path):
     listing([file()], wanted=30)
     stated = argv(tmp_path)
     assert stated[-2:] == ["--", URL]
@@ -253,12 +253,12 @@ def test_drops(listing, message, reason):
     assert drop.source_id.encode()
 
 
-def test_a_rating_that_is_asked_for_is_taken(listing):
+def test_a_rating_that_is_requested_is_taken(listing):
     (offer,) = listing([file(rating="Explicit")], ratings=("explicit",)).offers
     assert offer.rating == "Explicit"
 
 
-def test_files_that_a_site_does_not_number_are_told_apart(listing):
+def test_files_that_a_site_does_not_number_are_distinguished(listing):
     urls = [f"https://cdn.site.example/{n}.png" for n in range(3)]
     found = listing([file(url, num=None) for url in urls])
     assert [offer.source_id for offer in found.offers] == ["site/294929", *urls[1:]]
@@ -438,7 +438,7 @@ def real():
 
 
 def test_the_real_program_lists_a_direct_link_and_fetches_nothing(real, own_configuration):
-    with StandIn(posts=0) as site:
+    with FakeSite(posts=0) as site:
         url = site.url + "/many/7.jpg"
         assert read(real, url) == Page([RemoteImage(url, url, page_url=url)], None)
         assert site.log == []
@@ -451,7 +451,7 @@ def test_the_real_program_does_not_know_every_site(real):
 
 def test_the_real_program_says_who_asks(real, own_configuration, tmp_path):
     """To a Moebooru that its user has added, whatever browser it is told to be."""
-    with StandIn(posts=45) as site:
+    with FakeSite(posts=45) as site:
         own_configuration["extractor"]["moebooru"]["mine"] = {"root": site.url + "/moebooru"}
         (tmp_path / "gallery-dl" / "config.json").write_text(json.dumps(own_configuration))
         found = read(real, site.url + "/moebooru/post?tags=rating:s", wanted=20)

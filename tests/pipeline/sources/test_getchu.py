@@ -57,7 +57,7 @@ def walked(query, site, most=50):
 # ---- What is asked
 
 
-def test_a_month_is_asked_for_as_the_user_is_of_age():
+def test_a_month_is_requested_as_the_user_is_of_age():
     ask = getchu.request(MONTH, getchu.first_cursor(MONTH))
     assert ask.url == SITE + "/all/month_title.html?genre=pc_soft&gage=all&year=2015&month=04&gc=gc"
     assert (ask.cookie, ask.referer) == ("getchu_adalt_flag=getchu.com", SITE + "/")
@@ -68,7 +68,7 @@ def test_a_month_is_asked_for_as_the_user_is_of_age():
         assert (ask.cookie, ask.referer) == (None, SITE + "/")
 
 
-def test_an_item_is_asked_for_at_its_own_address():
+def test_an_item_is_requested_at_its_own_address():
     query = Query("id=1366941, 0828812,1366941", SITE, options=CHILD)
     found, urls = walked(query, lambda url: answer("", url, 404))
     assert urls == [SITE + "/item/1366941/", SITE + "/item/828812/"]
@@ -116,7 +116,7 @@ def test_months_are_walked_in_order_with_their_items():
         "\x1b[31m",
     ],
 )
-def test_other_queries_are_told_what_is_expected(text):
+def test_other_queries_are_errors_with_what_is_expected(text):
     with pytest.raises(UserError, match=r"--query: .*month=2015-04.*id=1366941.*ids\.csv") as error:
         getchu.first_cursor(Query(text, SITE))
     assert str(error.value).isprintable()
@@ -167,7 +167,7 @@ def test_lists_as_people_have_them(tmp_path, data):
     assert urls == [f"{SITE}/item/{item}/?gc=gc" for item in (11, 22)]
 
 
-def test_bad_rows_are_told_once_and_the_others_walked(tmp_path):
+def test_bad_rows_are_reported_once_and_the_others_walked(tmp_path):
     query = listed(tmp_path, "id,name\n11,a\n,b\nx\x1b,c\n0,d\nhttps://evil.example/item/5/,e\n22,f\n")
     assert getchu.request(query, getchu.first_cursor(query)) is None
     found, urls = walked(query, lambda url: answer("", url, 404))

@@ -26,7 +26,7 @@ def read(engine, query, body, status=200, **cursor):
     return engine.parse(query, engine.first_cursor(query) | cursor, answer(body, status))
 
 
-def asked(engine, query, **cursor) -> dict[str, str]:
+def requested(engine, query, **cursor) -> dict[str, str]:
     ask = engine.request(query, engine.first_cursor(query) | cursor)
     return {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
 
@@ -36,7 +36,7 @@ def harvested(engine, query, site, most=50):
     cursor, offers = engine.first_cursor(query), []
     for _ in range(most):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        listing = engine.parse(query, cursor, answer(site(asked(engine, query, **cursor))))
+        listing = engine.parse(query, cursor, answer(site(requested(engine, query, **cursor))))
         offers += listing.offers
         cursor = listing.next
         if cursor is None:
@@ -137,10 +137,10 @@ def info(reason="RATE_LIMIT_EXCEEDED", **metadata) -> dict:
     return {"details": [{"@type": kind, "reason": reason, "domain": "googleapis.com", "metadata": metadata}]}
 
 
-def test_google_is_asked_for_a_page():
+def test_google_is_requested_page_by_page():
     ask = google_images.request(GOOGLE, {"start": 11})
     assert ask.url.startswith("https://customsearch.example/customsearch/v1?q=anime+face&searchType=image&")
-    assert asked(google_images, GOOGLE, start=11) == {
+    assert requested(google_images, GOOGLE, start=11) == {
         "q": "anime face",
         "searchType": "image",
         "num": "10",
@@ -161,7 +161,7 @@ def test_google_takes_its_own_settings_and_sends_none_that_is_empty():
         "site_search": "a.example",
         "date_restrict": "y1",
     }
-    stated = asked(google_images, Query("x", GOOGLE.base_url, keys=GOOGLE.keys, options=options))
+    stated = requested(google_images, Query("x", GOOGLE.base_url, keys=GOOGLE.keys, options=options))
     assert "safe" not in stated
     assert (stated["imgSize"], stated["imgType"], stated["rights"]) == ("XLARGE", "face", "cc_attribute")
     assert (stated["siteSearch"], stated["dateRestrict"]) == ("a.example", "y1")
@@ -238,8 +238,8 @@ def test_google_junk_among_items_is_odd():
 def test_google_ends_at_its_hundredth_result():
     starts = []
 
-    def site(asked):
-        starts.append(int(asked["start"]))
+    def site(requested):
+        starts.append(int(requested["start"]))
         assert starts[-1] <= 91
         return google_page(starts[-1])
 
@@ -270,7 +270,7 @@ def test_google_without_a_next_page_ends(queries):
     assert (len(listing.offers), listing.next, listing.shortfall) == (3, None, "")
 
 
-def test_google_that_goes_round_in_circles_is_not_asked_for_ever():
+def test_google_that_goes_round_in_circles_is_not_requested_ever():
     with pytest.raises(BadAnswer, match="result 21 is followed by result 11"):
         read(google_images, GOOGLE, google_page(1), start=21)
 
@@ -303,7 +303,7 @@ def test_google_used_up_for_the_day_stops(body):
         "<html>sorry",
     ],
 )
-def test_google_asks_for_a_minute(body):
+def test_google_requests_a_minute(body):
     with pytest.raises(RetryLater) as busy:
         read(google_images, GOOGLE, body, 429)
     assert busy.value.seconds == 60
@@ -396,18 +396,23 @@ def openverse_hit(changes=None, **options) -> RemoteImage | Skipped:
     return offer
 
 
-def test_openverse_is_asked_for_a_page():
+def test_openverse_is_requested_page_by_page():
     ask = openverse.request(OPENVERSE, {"page": 3})
     assert ask.url.startswith("https://openverse.example/v1/images/?")
     assert (ask.secrets, ask.bearer) == ((), None)
-    assert asked(openverse, OPENVERSE, page=3) == {"q": "anime face", "page": "3", "page_size": "20", "mature": "false"}
+    assert requested(openverse, OPENVERSE, page=3) == {
+        "q": "anime face",
+        "page": "3",
+        "page_size": "20",
+        "mature": "false",
+    }
 
 
 def test_openverse_takes_settings_and_a_token():
     stated = {"license": "CC0, PDM", "license_type": "", "category": "illustration", "mature": "True"}
     options = openverse.OPTIONS | stated
     query = Query("x", OPENVERSE.base_url, keys={"token": "open-sesame"}, options=options)
-    assert asked(openverse, query) == {
+    assert requested(openverse, query) == {
         "q": "x",
         "page": "1",
         "page_size": "20",
@@ -471,7 +476,7 @@ def test_openverse_drops(changes, reason):
     assert (type(drop), drop.source_id, drop.reason) == (Skipped, HIT_ID, reason)
 
 
-def test_openverse_gives_mature_pictures_to_who_asks_for_them():
+def test_openverse_gives_mature_pictures_to_who_requests_them():
     assert openverse_hit({"mature": True}, mature="true").rating == "mature"
 
 
@@ -496,8 +501,8 @@ def test_openverse_takes_what_it_knows_little_of(changes):
 def test_openverse_ends_at_its_deepest_page():
     pages = []
 
-    def site(asked):
-        pages.append(int(asked["page"]))
+    def site(requested):
+        pages.append(int(requested["page"]))
         return openverse_page(pages[-1])
 
     offers, last = harvested(openverse, OPENVERSE, site)
@@ -517,13 +522,15 @@ def test_openverse_goes_by_the_count_of_pages_and_not_by_a_short_one():
     offers, last = harvested(
         openverse,
         OPENVERSE,
-        lambda asked: openverse_page(int(asked["page"]), 3, counts[int(asked["page"])], results=47),
+        lambda requested: openverse_page(int(requested["page"]), 3, counts[int(requested["page"])], results=47),
     )
     assert (len(offers), last.shortfall) == (27, "")
 
 
 def test_openverse_without_a_count_ends_at_an_empty_page():
-    offers, last = harvested(openverse, OPENVERSE, lambda asked: {"results": [HIT] if asked["page"] < "3" else []})
+    offers, last = harvested(
+        openverse, OPENVERSE, lambda requested: {"results": [HIT] if requested["page"] < "3" else []}
+    )
     assert (len(offers), last.shortfall) == (2, "")
 
 
@@ -534,7 +541,7 @@ def test_openverse_beyond_the_end_is_the_end():
     assert "no more than 240 results" in listing.shortfall
 
 
-def test_openverse_asks_for_patience():
+def test_openverse_requests_patience():
     with pytest.raises(RetryLater, match="throttled") as busy:
         read(openverse, OPENVERSE, {"detail": "Request was throttled. Expected available in 7 seconds."}, 429)
     assert busy.value.seconds is None  # the header says it

@@ -113,7 +113,7 @@ def test_a_user_is_looked_up_by_name_first(text):
     assert (ask.bearer, ask.cost) == (TOKEN, 0.5)
 
 
-def test_a_user_may_be_asked_for_with_replies():
+def test_a_user_may_be_requested_with_replies():
     ask = twitter.request(query(options={"replies": "true", "previews": "false"}), known())
     assert asked_of(ask)["exclude"] == "retweets"
 
@@ -134,8 +134,8 @@ def test_a_user_may_be_asked_for_with_replies():
     ],
 )
 def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sent):
-    asked = query(f"search={words}")
-    ask = twitter.request(asked, twitter.first_cursor(asked))
+    requested = query(f"search={words}")
+    ask = twitter.request(requested, twitter.first_cursor(requested))
     assert urlsplit(ask.url).path == "/2/tweets/search/recent"
     assert ask.url.isascii()
     assert asked_of(ask) == {
@@ -170,14 +170,14 @@ def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sen
         "@a\ud800",
     ],
 )
-def test_other_queries_are_told_the_forms(text):
+def test_other_queries_are_errors_with_the_forms(text):
     with pytest.raises(UserError, match=r"@NAME or from=NAME.*search=WORDS") as error:
         twitter.first_cursor(query(text))
     assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("keys", [{}, {"bearer_token": ""}])
-def test_without_a_token_the_setting_is_told(keys):
+def test_without_a_token_the_setting_is_reported(keys):
     with pytest.raises(UserError, match=r"bearer_token.*\[twitter\] of luigi.cfg"):
         twitter.request(query(keys=keys), twitter.first_cursor(query()))
 
@@ -255,7 +255,7 @@ def test_a_search_knows_the_artist_by_the_author():
         ("https://pbs.twimg.com/media/A.gif", "https://pbs.twimg.com/media/A.gif", 0),
     ],
 )
-def test_photos_are_asked_for_in_full_size_wherever_they_lie(url, file_url, count):
+def test_photos_are_requested_in_full_size_wherever_they_lie(url, file_url, count):
     offer = read(page(POST, media=[PHOTO | {"url": url}])).offers[0]
     assert (offer.file_url, len(offer.instead)) == (file_url, count)
 
@@ -297,7 +297,7 @@ def test_posts_without_media_are_passed_over_in_silence():
     assert (listing.offers, listing.cost) == ([], 0.020)
 
 
-def test_sensitive_posts_are_taken_if_that_is_asked_for():
+def test_sensitive_posts_are_taken_if_that_is_requested():
     post = POST | {"possibly_sensitive": True}
     assert read(page(post)).offers == [Skipped(f"{POST['id']}_{n}", "rating", "sensitive") for n in (1, 2, 3)]
     for ratings, reasons in ((("general", "sensitive"), [None, None]), (("sensitive",), ["rating", None])):
@@ -378,7 +378,7 @@ def test_a_search_says_how_far_it_reaches():
     assert read(page(POST), "search=a", at={"since": "7"}).shortfall == ""
 
 
-def test_a_user_without_posts_or_shown_to_followers_alone_is_told():
+def test_a_user_without_posts_or_shown_to_followers_alone_is_reported():
     listing = read(page())
     assert listing.next is None
     assert "no post of @some_artist: there is none, or they are protected or withheld" in listing.shortfall
@@ -436,7 +436,7 @@ def test_errors_besides_posts_do_not_keep_the_posts_out():
         {"title": "Forbidden", "detail": "User has been suspended: [some_artist]."},
     ],
 )
-def test_a_user_who_is_not_there_is_told_in_the_sites_words(error):
+def test_a_user_who_is_not_there_is_reported_in_the_sites_words(error):
     for cursor in (twitter.first_cursor(query()), known()):
         with pytest.raises(UserError, match=r"@some_artist: X says: .*some_artist") as shown:
             twitter.parse(query(), cursor, answer({"errors": [error]}))
@@ -550,7 +550,7 @@ def test_a_post_from_before_the_seven_days_is_no_start_for_a_search():
         "x" * 180 + "{}",
     ],
 )
-def test_a_token_that_the_site_repeats_is_not_told(status, form):
+def test_a_token_that_the_site_repeats_is_not_reported(status, form):
     shown = []
     for cursor in (twitter.first_cursor(query()), known()):
         try:
@@ -588,7 +588,7 @@ JUNK = [None, True, 7, -1.5, "x", "", [], [[]], [7], [None], {}, {"x": 1}, "\ud8
         '{"includes": {}}',
     ],
 )
-def test_an_answer_that_is_none_is_told(body):
+def test_an_answer_that_is_none_is_reported(body):
     for cursor in (twitter.first_cursor(query()), known(), known("search=a")):
         with pytest.raises(BadAnswer) as error:
             twitter.parse(query(), cursor, answer(body))
@@ -596,7 +596,7 @@ def test_an_answer_that_is_none_is_told(body):
 
 
 @pytest.mark.parametrize("value", JUNK, ids=str)
-def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
+def test_junk_anywhere_is_read_or_reported_but_never_crashes(value):
     """Each place of a whole answer holds junk once."""
 
     def spoiled(whole):
@@ -642,7 +642,7 @@ def test_junk_anywhere_is_read_or_told_but_never_crashes(value):
         {"includes": []},
     ],
 )
-def test_junk_in_what_matters_is_told(places):
+def test_junk_in_what_matters_is_reported(places):
     with pytest.raises(BadAnswer):
         read(page(POST) | places)
 
@@ -765,12 +765,12 @@ def harvested(text, site, cap, limit):
     cursor, pictures, spent = twitter.first_cursor(query(text)), 0, 0.0
     while cursor is not None and (not limit or pictures < limit):
         cursor = json.loads(json.dumps(cursor))  # as a ledger gives it back
-        asked = query(text, wanted=limit - pictures if limit else 0, budget_usd=max(cap - spent, 0.0))
-        ask = twitter.request(asked, cursor)
-        if ask.cost > asked.budget_usd:
+        requested = query(text, wanted=limit - pictures if limit else 0, budget_usd=max(cap - spent, 0.0))
+        ask = twitter.request(requested, cursor)
+        if ask.cost > requested.budget_usd:
             return pictures, spent, True
         reserved = spent + ask.cost
-        listing = twitter.parse(asked, cursor, answer(site(ask)))
+        listing = twitter.parse(requested, cursor, answer(site(ask)))
         assert listing.cost <= ask.cost
         spent = reserved - ask.cost + listing.cost
         assert site.bill / 1000 <= cap + 1e-9

@@ -35,7 +35,7 @@ def put(path, content: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("content", DAMAGES)
-def test_a_damaged_answer_is_asked_for_anew(content, tmp_path):
+def test_a_damaged_answer_is_requested_anew(content, tmp_path):
     ask, answer = HttpRequest("https://a.test/"), HttpResponse("https://a.test/", 200, {"etag": "x"}, b"body")
     CachedResponse(tmp_path, ask).store(answer)
     (file,) = tmp_path.iterdir()

@@ -19,7 +19,7 @@ from pipeline.web.client import Client, CrawlPolicy, _requested_wait, host_name
 from pipeline.web.http import check_public
 from pipeline.web.messages import HttpRequest
 from pipeline.web.partial_file import PartialFile
-from tests.support.fake_site import InjectedFailure, StandIn
+from tests.support.fake_site import FakeSite, InjectedFailure
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n"
 EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate: five bytes that unpack to none
@@ -42,8 +42,8 @@ def raw_server(first: bytes, then: bytes):
     def answer(line: socket.socket) -> None:
         with line:
             try:
-                asked = line.recv(65536)
-                if b"/robots.txt" in asked:
+                requested = line.recv(65536)
+                if b"/robots.txt" in requested:
                     line.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     return
                 line.sendall(first)
@@ -84,7 +84,7 @@ def client(tmp_path):
 
 @pytest.fixture
 def sites():
-    with StandIn(posts=20) as one, StandIn(posts=20) as other:
+    with FakeSite(posts=20) as one, FakeSite(posts=20) as other:
         yield one, other
 
 
@@ -93,9 +93,9 @@ def test_no_answer_takes_longer_than_it_may(client, tmp_path, kind, monkeypatch)
     monkeypatch.setattr("pipeline.web.client.MAX_TRIES", 2)
     with raw_server(*ENDLESS[kind]) as url:
         start = time.monotonic()
-        with pytest.raises(web.RequestFailed) as fault:
+        with pytest.raises(web.RequestFailed) as failure:
             client(url).fetch_file(HttpRequest(f"{url}/x.jpg"), PartialFile(tmp_path, "x"))
-    assert fault.value.reason in ("too_slow", "unreachable")
+    assert failure.value.reason in ("too_slow", "unreachable")
     assert time.monotonic() - start < 6
 
 
@@ -118,8 +118,8 @@ def test_odd_answers_are_faults_and_no_crash(client, tmp_path, head, reason, mon
         partial_file = PartialFile(tmp_path, "x")
         try:
             client(url).fetch_file(HttpRequest(f"{url}/x.jpg"), partial_file)
-        except web.RequestFailed as fault:
-            assert fault.reason == reason  # noqa: PT017
+        except web.RequestFailed as failure:
+            assert failure.reason == reason  # noqa: PT017
         else:
             assert reason is None
             assert partial_file.complete_path.read_bytes() == b"abc"
@@ -134,10 +134,10 @@ def test_a_part_that_is_not_the_rest_is_no_file(client, sites, tmp_path, shown, 
     partial_file = PartialFile(tmp_path, "x")
     client(one.url).fetch_file(HttpRequest(f"{one.url}/many/1.jpg"), partial_file)
     assert partial_file.complete_path.read_bytes() == one.picture(1)
-    assert [asked.status for asked in one.log if "/many/" in asked.path] == [200, 206, 200]
+    assert [requested.status for requested in one.log if "/many/" in requested.path] == [200, 206, 200]
 
 
-def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client, sites, tmp_path):
+def test_the_host_that_requests_patience_gets_it_though_another_led_there(client, sites, tmp_path):
     one, other = sites
     one.faults.append(InjectedFailure("/many/1.jpg", "redirect", times=99, to=f"{other.url}/many/2.jpg"))
     other.faults.append(InjectedFailure("/many/2.jpg", "status", code=429, retry_after=2))
@@ -146,9 +146,9 @@ def test_the_host_that_asks_for_patience_gets_it_though_another_led_there(client
         HttpRequest(f"{one.url}/many/1.jpg"), PartialFile(tmp_path, "x")
     )
     assert time.monotonic() - start > 1.8
-    asked = [each.time for each in other.log if "/many/" in each.path]
-    assert len(asked) == 2
-    assert asked[1] - asked[0] > 1.8
+    requested = [each.time for each in other.log if "/many/" in each.path]
+    assert len(requested) == 2
+    assert requested[1] - requested[0] > 1.8
 
 
 SECRET = "hush-hush-4711"
@@ -162,7 +162,7 @@ def test_keys_are_hidden_where_a_site_repeats_them(sites, tmp_path, caplog):
     hosts = frozenset(site.url.removeprefix("http://") for site in sites)
     keys = {"api_key": SECRET, "user_id": "1"}
     query = Query("1girl", f"{one.url}/gelbooru", ratings=SOURCES["gelbooru"].ratings, keys=keys)
-    harvest = Crawl(
+    crawl = Crawl(
         "gelbooru",
         SOURCES["gelbooru"],
         query,
@@ -178,21 +178,21 @@ def test_keys_are_hidden_where_a_site_repeats_them(sites, tmp_path, caplog):
         InjectedFailure("page=dapi", "status", code=200, body=f'<error reason="{SECRET}">{SECRET}</error>'.encode()),
     ]
     other.faults.append(InjectedFailure("page=dapi", "html200"))
-    for fault in faults:
-        one.faults[:] = [fault]
+    for failure in faults:
+        one.faults[:] = [failure]
         with pytest.raises(UserError) as error:
-            harvest.run(0, 0)
+            crawl.run(0, 0)
         assert SECRET not in str(error.value)
         assert "127.0.0.1" in str(error.value)  # and nothing else is
     assert SECRET not in caplog.text
-    assert not any(SECRET in asked.path for asked in other.log)
+    assert not any(SECRET in requested.path for requested in other.log)
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
 def test_one_dead_host_of_a_sites_files_is_a_row_and_no_end(sites, tmp_path):
     one, _ = sites
-    with StandIn(posts=0) as gone:
+    with FakeSite(posts=0) as gone:
         dead = gone.url
     store = Store(tmp_path / "data", "test")
     store.scratch.mkdir(parents=True)
@@ -217,7 +217,7 @@ def test_a_host_that_bans_does_not_stop_a_list_of_many(sites, tmp_path):
     query = Query("", "", path=tmp_path / "list.txt")
     counts, _ = Crawl("urls", SOURCES["urls"], query, policy, store, hosts=tmp_path / "hosts").run(0, 0)
     assert counts.by_kind == {"fetched": 8, "refused": 8}
-    assert len([asked for asked in one.log if "/many/" in asked.path]) <= 2  # one for each thread
+    assert len([requested for requested in one.log if "/many/" in requested.path]) <= 2  # one for each thread
 
 
 def test_every_opt_out_of_a_page_is_heard(sites, client):

@@ -107,7 +107,7 @@ def test_a_body_comes_whole_also_behind_a_redirect_and_we_say_who_we_are(host):
         ("short", "400|IncompleteRead"),
     ],
 )
-def test_each_fault_is_one_clear_line(host, path, words):
+def test_each_failure_is_one_clear_line(host, path, words):
     with pytest.raises(WebError, match=words) as error:
         ask(host, path)
     assert "\n" not in str(error.value)
@@ -133,7 +133,7 @@ def test_a_slow_drip_is_cut_off(host):
         "https://" + "x" * 70 + ".org/",
     ],
 )
-def test_only_https_is_asked(url):
+def test_only_https_is_queried(url):
     with pytest.raises(WebError, match=r"not an https|not a URL"):
         get(url, max_bytes=10)
 
@@ -141,12 +141,12 @@ def test_only_https_is_asked(url):
 @pytest.mark.parametrize(
     "url", ["https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/"]
 )
-def test_private_addresses_are_not_asked(url):
+def test_private_addresses_are_not_queried(url):
     with pytest.raises(WebError, match="private address"):
         get(url, max_bytes=10)
 
 
-def test_a_host_that_does_not_exist_is_told():
+def test_a_host_that_does_not_exist_is_reported():
     with pytest.raises(WebError, match="no such host"):
         get("https://nowhere.invalid/", max_bytes=10)
 

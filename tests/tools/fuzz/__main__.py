@@ -55,9 +55,9 @@ def _try_kind(kind: str, options: argparse.Namespace, scratch: Path, good: input
             shutil.copytree(place, options.keep / seed.replace("/", "-"), symlinks=True, dirs_exist_ok=True)
         shutil.rmtree(place)
         number += 1
-    told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    reported = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     took = f"slowest {slowest:.1f} s, largest process {peak / 1e6:.0f} MB, {time.monotonic() - began:.0f} s in all"
-    print(f"{kind}: {told}; {len(faults)} broke a promise; {took}", flush=True)
+    print(f"{kind}: {reported}; {len(faults)} broke a promise; {took}", flush=True)
     return bool(faults)
 
 
