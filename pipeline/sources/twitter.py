@@ -237,10 +237,9 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
     kind = item.get("type")
     if kind == "photo":
         url = absolute_url(item.get("url"))
-        form = _PHOTO.fullmatch(url or "")
-        urls: list[str | None] = (
-            [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)] if form else [url]
-        )
+        urls: list[str | None] = [url]
+        if form := _PHOTO.fullmatch(url or ""):
+            urls = [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)]
     elif kind in ("video", "animated_gif") and query.options.get("previews") == "true":
         urls = [absolute_url(item.get("preview_image_url"))]
         about = about | {"tags": (*about["tags"], "video_preview")}
@@ -255,9 +254,7 @@ def _parse_errors(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of an answer without data: X answers 200 with `errors` for a user that is missing, suspended or
     protected."""
     if not data.get("errors"):
-        raise bad_answer(
-            answer, f"neither data nor errors: {sanitize_line(answer.body.decode('utf-8', 'replace'), 200)}"
-        )
+        raise bad_answer(answer, f"neither data nor errors: {answer.body[:200]!r}")
     target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(data)
     if _problem_type(_first_error(data)) == "not-authorized-for-resource":
         return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
