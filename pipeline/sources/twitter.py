@@ -25,16 +25,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
+from pipeline.sources import parsing
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import (
-    BadAnswer,
-    bad_answer,
-    normal_tags,
-    number_odd_posts,
-    parse_json_body,
-    skip_missing_url,
-    skip_odd_post,
-)
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.tags import MAX_TEXT, one_line
 from pipeline.terminal import sanitize_line
@@ -143,8 +135,8 @@ def request(query: Query, cursor: Cursor) -> HttpRequest:
 def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
     data: dict = {}
-    with contextlib.suppress(BadAnswer):  # a refusal may be a web page
-        data = _expect_type(parse_json_body(answer), dict, answer)
+    with contextlib.suppress(parsing.BadAnswer):  # a refusal may be a web page
+        data = _expect_type(parsing.parse_json_body(answer), dict, answer)
     if answer.status != 200:
         return _handle_refusal(cursor, answer, data)
     if not data.keys() & {"data", "meta"}:
@@ -162,7 +154,7 @@ def _parse_user(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
         return Page([], None, f"@{name} is protected: X shows its posts to its followers alone", cost=USER_PRICE / 1000)
     user_id = _parse_id(user.get("id"))
     if user_id is None:
-        raise bad_answer(answer, f"no id of @{name} but {str(user.get('id'))[:100]!r}")
+        raise parsing.bad_answer(answer, f"no id of @{name} but {str(user.get('id'))[:100]!r}")
     known = {"user": name, "id": user_id, "total": total if isinstance(total, int) else 0}
     return Page([], cursor | known, cost=USER_PRICE / 1000)
 
@@ -177,13 +169,13 @@ def _parse_page(query: Query, cursor: Cursor, answer: HttpResponse, data: dict) 
     media = {str(item.get("media_key")): item for item in more["media"]}
     names = {str(item.get("id")): item.get("username") for item in more["users"]}
     found = [_parse_post(post, media, names, query, cursor) for post in posts]
-    offers = number_odd_posts([offer for of_post in found for offer in of_post])
+    offers = parsing.number_odd_posts([offer for of_post in found for offer in of_post])
     if [] in found:  # posts without a picture are as they should be: the site has not changed
         offers = [replace(each, is_odd=False) if isinstance(each, Skipped) else each for each in offers]
     newest = (_parse_id(meta.get("newest_id")) or "") if not cursor["seen"] else ""
     token = meta.get("next_token") or ""
     if not isinstance(token, str) or token == cursor["token"] != "":
-        raise bad_answer(answer, f"a next_token that leads no further: {token!r}")
+        raise parsing.bad_answer(answer, f"a next_token that leads no further: {token!r}")
     after = cursor | {"token": token, "seen": cursor["seen"] + len(posts)}
     shortfall = "" if token else _shortfall(query, after, _error_text(data))
     return Page(offers, after if token else None, shortfall, newest, cost)
@@ -208,11 +200,11 @@ def _parse_post(
     """Return an offer for each photo and film of a post; none if it has none."""
     post_id = _parse_id(post.get("id")) if isinstance(post, dict) else None
     if post_id is None:
-        return [skip_odd_post(post)]
+        return [parsing.skip_odd_post(post)]
     attachments = post.get("attachments") or {}
     keys = (attachments.get("media_keys") or []) if isinstance(attachments, dict) else None
     if not isinstance(keys, list):
-        return [skip_odd_post(post, f"post {post_id} has attachments that are none")]
+        return [parsing.skip_odd_post(post, f"post {post_id} has attachments that are none")]
     text = post.get("text")
     text = html.unescape(text[:MAX_TEXT]) if isinstance(text, str) else ""
     name = cursor["user"] or names.get(str(post.get("author_id")))
@@ -222,7 +214,7 @@ def _parse_post(
         "artist": name,
         "title": one_line(_LINK.sub("", text).strip().partition("\n")[0]),
         "rating": "sensitive" if post.get("possibly_sensitive") else "general",
-        "tags": tuple(dict.fromkeys(normal_tags(_HASHTAG.findall(text)))),
+        "tags": tuple(dict.fromkeys(parsing.normal_tags(_HASHTAG.findall(text)))),
     }
     return [
         _parse_media(f"{post_id}_{number}", media.get(str(key)), about, query) for number, key in enumerate(keys, 1)
@@ -237,17 +229,16 @@ def _parse_media(source_id: str, item: dict | None, about: dict, query: Query) -
     kind = item.get("type")
     if kind == "photo":
         url = absolute_url(item.get("url"))
-        form = _PHOTO.fullmatch(url or "")
-        urls: list[str | None] = (
-            [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)] if form else [url]
-        )
+        urls: list[str | None] = [url]
+        if form := _PHOTO.fullmatch(url or ""):
+            urls = [f"{form['place']}?format={form['format']}&name={size}" for size in ("orig", *SIZES)]
     elif kind in ("video", "animated_gif") and query.options.get("previews") == "true":
         urls = [absolute_url(item.get("preview_image_url"))]
         about = about | {"tags": (*about["tags"], "video_preview")}
     else:
         return Skipped(source_id, "not_a_picture", sanitize_line(kind, 20))
     if not urls[0]:
-        return skip_missing_url(source_id, item)
+        return parsing.skip_missing_url(source_id, item)
     return RemoteImage(source_id, urls[0], instead=tuple(filter(None, urls[1:])), **about)
 
 
@@ -255,13 +246,11 @@ def _parse_errors(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     """Return the page of an answer without data: X answers 200 with `errors` for a user that is missing, suspended or
     protected."""
     if not data.get("errors"):
-        raise bad_answer(
-            answer, f"neither data nor errors: {sanitize_line(answer.body.decode('utf-8', 'replace'), 200)}"
-        )
+        raise parsing.bad_answer(answer, f"neither data nor errors: {answer.body[:200]!r}")
     target, error_text = f"@{cursor['user']}" if cursor["user"] else "the search", _error_text(data)
     if _problem_type(_first_error(data)) == "not-authorized-for-resource":
         return Page([], None, f"X shows nothing of {target}: {error_text}", cost=0.0)
-    raise bad_answer(answer, f"{target}: X says: {error_text}", "correct the query")
+    raise parsing.bad_answer(answer, f"{target}: X says: {error_text}", "correct the query")
 
 
 def _handle_refusal(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
@@ -273,7 +262,9 @@ def _handle_refusal(cursor: Cursor, answer: HttpResponse, data: dict) -> Page:
     if answer.status == 400 and cursor["since"] and "since_id" in str(_first_error(data).get("parameters")):
         # A search takes no since_id from before its seven days; without one, it ends at the first known post.
         return Page([], None, _WEEK, cost=0.0) if cursor["token"] else Page([], cursor | {"since": ""}, cost=0.0)
-    raise bad_answer(answer, f"HTTP {answer.status}: {error_text}", _CURES.get(answer.status, "try again later"))
+    raise parsing.bad_answer(
+        answer, f"HTTP {answer.status}: {error_text}", _CURES.get(answer.status, "try again later")
+    )
 
 
 def _error_text(data: dict) -> str:
@@ -297,7 +288,7 @@ def _problem_type(data: dict) -> str:
 def _expect_type(value: Any, kind: type, answer: HttpResponse) -> Any:
     """Return the value; an empty one for null or a missing field. Raise BadAnswer for another type."""
     if not isinstance(value, (kind, type(None))):
-        raise bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
+        raise parsing.bad_answer(answer, f"a {type(value).__name__} where a {kind.__name__} belongs")
     return kind() if value is None else value
 
 

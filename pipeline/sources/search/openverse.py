@@ -11,15 +11,8 @@ import itertools
 from urllib.parse import urlencode
 
 from pipeline.errors import UserError
+from pipeline.sources import parsing
 from pipeline.sources.base import Skipped
-from pipeline.sources.parsing import (
-    BadAnswer,
-    parse_integer,
-    parse_items,
-    parse_post_list,
-    skip_by_rating,
-    skip_missing_url,
-)
 from pipeline.sources.search import offer_hit, parse_object, parse_refusal
 from pipeline.sources.web_source import Cursor, Page, Query, RemoteImage
 from pipeline.terminal import sanitize_line
@@ -58,10 +51,12 @@ def parse(query: Query, cursor: Cursor, answer: HttpResponse) -> Page:
     if answer.status >= 400:
         return _after_refusal(query, page, answer)
     data = parse_object(answer)
-    items = parse_post_list(data.get("results", data), answer)
+    items = parsing.parse_post_list(data.get("results", data), answer)
     places = itertools.count(1)
-    offers = parse_items(items, lambda item: _parse_hit(query, item, f"page {page}, result {next(places)}"), answer)
-    pages, results = parse_integer(data.get("page_count")), parse_integer(data.get("result_count")) or 0
+    offers = parsing.parse_items(
+        items, lambda item: _parse_hit(query, item, f"page {page}, result {next(places)}"), answer
+    )
+    pages, results = parsing.parse_integer(data.get("page_count")), parsing.parse_integer(data.get("result_count")) or 0
     # A page may be short, or empty, in the middle: dead links are left out of it. The count says where the end is.
     is_last = page >= pages if pages is not None else not items
     is_deepest = (page + 1) * PER_PAGE > MAX_RESULTS
@@ -88,7 +83,7 @@ def _after_refusal(query: Query, page: int, answer: HttpResponse) -> Page:
         cure = "get a new one (it holds for half a day), or leave it out" if has_token else "give one in luigi.cfg"
         raise UserError("[openverse]", f"Openverse says: {words}", "a token that is valid, or none", cure)
     cure = "correct the query, or the settings in [openverse]" if answer.status < 500 else "try again later"
-    raise BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
+    raise parsing.BadAnswer(answer.url[:300], f"HTTP {answer.status}: {words}", "a page of results", cure)
 
 
 def _error_text(answer: HttpResponse) -> str:
@@ -101,10 +96,10 @@ def _parse_hit(query: Query, item: dict, place: str) -> RemoteImage | Skipped:
     hit_id = sanitize_line(item["id"], 100) if isinstance(item.get("id"), (str, int)) else ""
     hit_id = hit_id or place
     if not item.get("url"):
-        return skip_missing_url(hit_id, item)
+        return parsing.skip_missing_url(hit_id, item)
     rating = "mature" if item.get("mature") or item.get("unstable__sensitivity") else None
     if rating and _option(query, "mature") != "true":
-        return skip_by_rating(hit_id, rating, item)
+        return parsing.skip_by_rating(hit_id, rating, item)
     tags = item.get("tags")
     tags = tags if isinstance(tags, list) else []
     return offer_hit(
