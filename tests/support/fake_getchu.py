@@ -286,12 +286,12 @@ def item_page(site: FakeSite, call: Call, number: str) -> Reply:
 
 def soft(site: FakeSite, call: Call) -> Reply:
     """An item's former address. The redirect loses the rest of the query, and with it what opens the gate."""
-    return as_euc("", 301, {"Location": f"{root(call)}/item/{call.asked.get('id', '').strip()}/"})
+    return as_euc("", 301, {"Location": f"{root(call)}/item/{call.requested.get('id', '').strip()}/"})
 
 
 def gate(site: FakeSite, call: Call) -> Reply:
     return as_euc(f"""{NEW_HEAD}<title>年齢認証ページ | {SITE_NAME}</title></head><body>
-<a href="{call.asked.get("aurl", "")}?gc=gc">【すすむ】</a> <a href="{root(call)}/">【もどる】</a></body></html>""")
+<a href="{call.requested.get("aurl", "")}?gc=gc">【すすむ】</a> <a href="{root(call)}/">【もどる】</a></body></html>""")
 
 
 def entrance(site: FakeSite, call: Call) -> Reply:

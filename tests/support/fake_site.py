@@ -233,7 +233,7 @@ def dapi(site: "FakeSite", call: Call, engine: str) -> Reply:
     start = int(call.requested.get("pid", 0)) * limit
     if start > site.too_deep:
         return TOO_DEEP
-    posts = found(site, f"id:{call.asked['id']}" if "id" in call.requested else call.requested.get("tags", ""))
+    posts = found(site, f"id:{call.requested['id']}" if "id" in call.requested else call.requested.get("tags", ""))
     items = [dapi_item(call, post, engine) for post in call.page(posts, start, limit)]
     if call.requested.get("json") != "1":
         root = ElementTree.Element("posts", count=str(len(posts)), offset=str(start))

@@ -141,7 +141,7 @@ def main(weights: str = str(face_network.WEIGHTS)) -> None:
     threshold = best(together(scored.values()))
     print(f"threshold {threshold:.2f}")
     for kind, some in scored.items():
-        print(f"{kind.__name__}: {some.told(threshold)}")
+        print(f"{kind.__name__}: {some.reported(threshold)}")
 
 
 if __name__ == "__main__":
