@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -232,15 +233,8 @@ def _downloaded(command: list[str]) -> Iterator[Path]:
     """Give the one file that a package client downloads into an empty folder. Raise Unavailable."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=CLIENT_TIMEOUT_S,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
+            io: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+            done = subprocess.run(command, cwd=folder, timeout=CLIENT_TIMEOUT_S, check=False, **io)
         except FileNotFoundError as error:
             raise Unavailable(f"{command[0]} is not installed") from error
         except subprocess.TimeoutExpired as error:

@@ -156,15 +156,9 @@ class DetectFaces(Stage):
         """Do the work, into the empty folder `out`."""
         from pipeline.faces import detect
 
-        table, drops = detect.detect(
-            self.requires().table("images"),
-            self.store,
-            detector=self.detector,
-            sweep=self.sweep,
-            min_face=self.min_face,
-            folder=assets_folder(),
-            jobs=self.jobs,
-        )
+        images, folder = self.requires().table("images"), assets_folder()
+        settings: dict[str, Any] = {"detector": self.detector, "sweep": self.sweep, "min_face": self.min_face}
+        table, drops = detect.detect(images, self.store, **settings, folder=folder, jobs=self.jobs)
         self.save(out, faces=table, drops=drops)
 
 
@@ -290,14 +284,9 @@ class TagHairColor(Stage):
         from pipeline.hair import tagging
 
         crops = self.first(CropFaces)
-        table, tagger_lines = tagging.tag(
-            crops.table("faces"),
-            self.store,
-            tagger=self.hair_tagger,
-            folder=assets_folder(),
-            jobs=self.jobs,
-            more_faces=crops.table("funnel")["image_id"].drop_null().to_pylist(),
-        )
+        dropped = crops.table("funnel")["image_id"].drop_null().to_pylist()
+        settings: dict[str, Any] = {"tagger": self.hair_tagger, "folder": assets_folder(), "jobs": self.jobs}
+        table, tagger_lines = tagging.tag(crops.table("faces"), self.store, **settings, more_faces=dropped)
         self.save(out, faces=table)
         (out / _TAGGER_LINES).write_text(json.dumps(tagger_lines), encoding="utf-8")
 

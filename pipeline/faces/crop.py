@@ -174,16 +174,9 @@ def cut(
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
         return all(whole)  # only now, so that every damaged crop has been removed
 
-    crops = per_face(
-        faces,
-        store,
-        f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}",
-        functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation),
-        shape=[_CROP],
-        what="cutting",
-        jobs=jobs,
-        is_valid=are_stored,
-    )
+    cache = f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}"
+    work = functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation)
+    crops = per_face(faces, store, cache, work, shape=[_CROP], what="cutting", jobs=jobs, is_valid=are_stored)
     first: dict[str, int] = {}
     for row, result in enumerate(crops):
         if result:

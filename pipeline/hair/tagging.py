@@ -121,15 +121,9 @@ def _predict_by_tags(faces: pa.Table, context: TaggerContext) -> list[Prediction
 
 
 def _predict_by_color(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
-    scores = per_face(
-        faces,
-        context.store,
-        f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color",
-        functools.partial(_score_picture, store=context.store),
-        shape=[_NINE],
-        what="looking at hair",
-        jobs=context.jobs,
-    )
+    cache = f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color"
+    work = functools.partial(_score_picture, store=context.store)
+    scores = per_face(faces, context.store, cache, work, shape=[_NINE], what="looking at hair", jobs=context.jobs)
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
     return [Prediction(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
