@@ -10,13 +10,11 @@ class DrawScenes(Drawn):
     """Drawn scenes with faces, as arrays of about 200 KB each."""
 
     def digest_inputs(self) -> list:
-        """Return what the pictures depend on, as JSON values."""
         from pipeline.training_data import detector_scenes
 
         return [detector_scenes.VERSION, detector_scenes.SIZE, self.seed, self.count]
 
     def make(self, out: Path) -> None:
-        """Draw the pictures into the empty folder `out`."""
         from pipeline.training_data import detector_scenes
 
         detector_scenes.draw_all(self.seed, self.count, out, jobs=self.jobs)
@@ -28,13 +26,11 @@ class TrainFaceDetector(DrawnTraining):
     model = "face_detector"
 
     def presets(self) -> dict:
-        """Return the training's Config by preset."""
         from models.annotators.face_detector import PRESETS
 
         return PRESETS
 
     def drawn(self) -> dict[str, Drawn]:
-        """Return the tasks that draw the training set, by role."""
         count = self.config.scenes + self.config.held_out
         return {"scenes": DrawScenes(count=count, seed=self.seed, data_root=self.data_root, jobs=self.jobs)}
 
@@ -45,13 +41,11 @@ class DrawHair(Drawn):
     style = Choice(("character", "icon"), default="character", description="drawing style")
 
     def digest_inputs(self) -> list:
-        """Return what the pictures depend on, as JSON values."""
         from pipeline.training_data import hair_patches
 
         return [hair_patches.VERSION, self.style, self.seed, self.count]
 
     def make(self, out: Path) -> None:
-        """Draw the pictures into the empty folder `out`."""
         from pipeline.training_data import hair_patches
 
         hair_patches.draw_all(self.seed, self.count, out, style=self.style, jobs=self.jobs)
@@ -63,13 +57,11 @@ class TrainHairTagger(DrawnTraining):
     model = "hair_tagger"
 
     def presets(self) -> dict:
-        """Return the training's Config by preset."""
         from models.annotators.hair_tagger import PRESETS
 
         return PRESETS
 
     def drawn(self) -> dict[str, Drawn]:
-        """Return the tasks that draw the training set, by role."""
         same = {"seed": self.seed, "data_root": self.data_root, "jobs": self.jobs}
         held_out = DrawHair(count=self.config.held_out, style="icon", **same)
         return {"learned": DrawHair(count=self.config.patches, **same), "held_out": held_out}

@@ -23,16 +23,13 @@ class LearnAttributes(OfHairColor):
     seed = WholeNumber(default=0, description="seed of the samples")
 
     def digest_inputs(self) -> dict[str, object]:
-        """Return what the result depends on and its name lacks, as JSON values."""
         return super().digest_inputs() | {"samples": self.samples, "seed": self.seed}
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.run_folder / "attributes.json"
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         from models.sampling import attributes, save
         from pipeline.hair import tagging
 
@@ -65,7 +62,6 @@ class ApplyAttributes(FromRun):
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         is_list = bool(re.fullmatch(r"[\w:]{1,100}(,[\w:]{1,100}){0,20}", self.attribute))
         require(self, is_list, "attribute", "names such as blue_hair")
 
@@ -80,21 +76,17 @@ class ApplyAttributes(FromRun):
         return LearnAttributes(run=self.run_name, data_root=self.data_root, **parameters)
 
     def requires(self) -> LearnAttributes:
-        """Return the tasks that must be complete first."""
         return self.learned
 
     def digest_inputs(self) -> dict[str, object]:
-        """Return what the result depends on and its name lacks, as JSON values."""
         attributes = hashlib.sha256(self.learned.file.read_bytes()) if self.learned.file.exists() else None
         return super().digest_inputs() | {"attributes": attributes and attributes.hexdigest()}
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.generated_file(self.attribute, self.strength, self.noise, self.seed, self.count)
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         import torch
 
         from models.sampling import attributes, latents, save

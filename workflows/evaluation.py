@@ -34,27 +34,22 @@ class EvaluateGAN(OfHairColor):
     )
 
     def check(self) -> None:
-        """Raise UserError if a parameter is out of range: before anything runs."""
         require(self, self.inception is None or self.inception.is_file(), "inception", "a file")
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.run_folder / "evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
-        """Return what the result depends on and its name lacks, as JSON values."""
         own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest}
         return super().digest_inputs() | own
 
     def complete(self) -> bool:
-        """Return whether the output is of these settings."""
         from models.sampling import save
 
         return super().complete() and (self.inception is None or "kid_inception" in save.read_provenance(self.file))
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         from models import evaluation
         from models.runs import settings
         from models.sampling import latents, save

@@ -56,7 +56,6 @@ class ScrapeImages(Stage):
     )
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         from pipeline.sources import SOURCES
 
@@ -97,14 +96,12 @@ class ScrapeImages(Stage):
         return [self.crawl.key, *self.crawl.round(is_new=self.refresh or self.retry_failed)]
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.images import collect
 
         blocks = [self.blocked.digest] if self.blocked else []
         return [collect.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.images import collect
 
         limit = self.limit or self.source_row.default_limit
@@ -124,7 +121,6 @@ class ScrapeImages(Stage):
         self.save(out, images=table, drops=drops)
 
     def is_whole(self) -> bool:
-        """Return whether all crops or originals are as they were made."""
         return all(os.path.exists(self.data_root / path) for path in self._saved("images")["path"].to_pylist())
 
 
@@ -147,13 +143,11 @@ class DetectFaces(Stage):
     min_face = WholeNumber(12, 4096, "px", default=48, description="side of the smallest face to keep, px of original")
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.faces import detect
 
         return [detect.VERSION, self.detector, self.sweep, self.min_face]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.faces import detect
 
         images, folder = self.requires().table("images"), assets_folder()
@@ -173,20 +167,17 @@ class CropFaces(Stage):
     rotation = Number(-360, 360, "degrees", default=0.0, description="tilt of the faces in crops, degrees clockwise")
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.faces import crop
 
         return [crop.CROP_VERSION, self.size, self.box_scale, self.rotation]
 
     def is_whole(self) -> bool:
-        """Return whether all crops or originals are as they were made."""
         from pipeline.store import has_sha256
 
         crops = self._saved("faces").select(["path", "face_id"]).to_pylist()
         return all(has_sha256(self.folder / crop["path"], crop["face_id"]) for crop in crops)
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop
 
@@ -214,7 +205,6 @@ class RetagDataset(Stage):
     dataset = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         from pipeline.datasets import corrections, publish
         from pipeline.hair import tagging
@@ -224,17 +214,14 @@ class RetagDataset(Stage):
         tagging.version_of(self.hair_tagger, assets_folder())  # raises UserError if its weights are missing
 
     def output(self) -> luigi.LocalTarget:
-        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "datasets" / self.dataset / "manifest.parquet")
 
     def complete(self) -> bool:
-        """Return whether the result is there and is the requested one."""
         from pipeline.datasets import retag
 
         return retag.is_done(self.data_root, self.dataset, tagger=self.hair_tagger, folder=assets_folder())
 
     def run(self) -> None:
-        """Do the work."""
         from pipeline.datasets import retag
 
         with disk_errors_as_user_errors(self.data_root):
@@ -256,31 +243,25 @@ class TagHairColor(Stage):
         return [self.clone(RetagDataset if self.dataset else CropFaces)]
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         self.digest_inputs()  # raises UserError if the tagger's weights are missing
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.hair import tagging
 
         return tagging.version_of(self.hair_tagger, assets_folder())
 
     def output(self) -> luigi.LocalTarget:
-        """Return where the result lies."""
         return self.requires()[0].output() if self.dataset else super().output()
 
     def complete(self) -> bool:
-        """Return whether the result is there and is the requested one."""
         return self.requires()[0].complete() if self.dataset else super().complete()
 
     def run(self) -> None:
-        """Do the work."""
         if not self.dataset:
             super().run()
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.hair import tagging
 
         crops = self.first(CropFaces)
@@ -303,14 +284,12 @@ class GroupFaces(Stage):
     dataset = None  # that option is TagHairColor's alone
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.datasets import splits
         from pipeline.images import near_duplicates
 
         return [splits.VERSION, near_duplicates.VERSION]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.datasets import splits
 
         faces, images = self.first(TagHairColor).table("faces"), self.first(ScrapeImages).table("images")
@@ -343,7 +322,6 @@ class SelectFaces(Stage):
     )
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, self.min_brightness <= self.max_brightness, "max_brightness", "--min-brightness to 1")
 
@@ -355,14 +333,12 @@ class SelectFaces(Stage):
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.datasets import splits
         from pipeline.faces import quality
 
         return [quality.VERSION, splits.VERSION, *self.limits, self.near_duplicates]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.datasets import splits
         from pipeline.faces import quality
 
@@ -385,13 +361,11 @@ class BuildFaceDataset(NamedDataset):
 
     @property
     def request(self) -> dict:
-        """Source, query and path of the request."""
         scrape = self.first(ScrapeImages)
         path = str(scrape.path.resolve()) if scrape.path else None
         return {"source": scrape.source, "query": scrape.query, "path": path}
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
         self.assemble(
             out,

@@ -42,11 +42,9 @@ class GenerateFaces(OfHairColor):
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.generated_file("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         import numpy as np
 
         from models.sampling import save
@@ -83,11 +81,9 @@ class InterpolateLatents(OfHairColor):
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.generated_file("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         import numpy as np
 
         from models.sampling import latents, save
@@ -118,11 +114,9 @@ class SweepHairColors(OfHairColor):
 
     @property
     def file(self) -> Path:
-        """Return the file that is written last."""
         return self.generated_file("hair-colors", self.seed, self.count, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
-        """Write the file, and the pictures beside it."""
         from models.sampling import save
         from models.sampling.images import generate_images, grid
 

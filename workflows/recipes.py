@@ -34,11 +34,9 @@ class ExportRecipe(luigi.Task):
         return self.data_root / "datasets" / self.name / "manifest.parquet"
 
     def output(self) -> luigi.LocalTarget:
-        """Return where the result lies."""
         return luigi.LocalTarget(self.data_root / "recipes" / f"{self.name}.parquet")
 
     def complete(self) -> bool:
-        """Return whether the result is there and is the requested one."""
         from pipeline.datasets import recipe
 
         try:
@@ -47,7 +45,6 @@ class ExportRecipe(luigi.Task):
             return False  # no dataset: the task says so when it runs
 
     def run(self) -> None:
-        """Do the work."""
         from pipeline.datasets import kinds, recipe
         from pipeline.store import Store
 
@@ -69,7 +66,6 @@ class RestoreImages(Stage):
     retry_failed = luigi.BoolParameter(default=False, significant=False, description="fetch again what failed before")
 
     def check(self) -> None:
-        """Raise UserError if a parameter is wrong, before anything runs."""
         super().check()
         require(self, self.manifest.is_file(), "manifest", "a recipe, or the manifest.parquet of a dataset")
 
@@ -105,7 +101,6 @@ class RestoreImages(Stage):
         return crawls
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.datasets import recipe
         from pipeline.images import collect
 
@@ -113,7 +108,6 @@ class RestoreImages(Stage):
         return [collect.VERSION, recipe.VERSION, recipe.sha256(self.manifest), self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.datasets import recipe
         from pipeline.images import collect
 
@@ -136,20 +130,17 @@ class RebuildFaceDataset(NamedDataset):
 
     @property
     def request(self) -> dict:
-        """Source, query and path of the request."""
         from pipeline.datasets import recipe
 
         return {"source": "recipe", "query": recipe.sha256(self.first(RestoreImages).manifest), "path": None}
 
     def digest_inputs(self) -> list:
-        """Return what the result depends on besides the inputs."""
         from pipeline.datasets import recipe
         from pipeline.faces import crop
 
         return [*super().digest_inputs(), recipe.VERSION, crop.CROP_VERSION]
 
     def make(self, out: Path) -> None:
-        """Do the work, into the empty folder `out`."""
         from pipeline.datasets import recipe
         from pipeline.datasets.assemble import REBUILD
 

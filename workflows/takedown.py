@@ -41,11 +41,9 @@ class Takedown(luigi.Task):
         require(self, self.data_root.is_dir(), "data_root", "a folder that is there")
 
     def complete(self) -> bool:
-        """Return whether the result is there and is the requested one."""
         return self.is_done
 
     def run(self) -> None:
-        """Do the work."""
         from pipeline.datasets import takedown
 
         with disk_errors_as_user_errors(self.data_root):

@@ -74,7 +74,6 @@ class Training(NamedRun):
 
     @property
     def model(self) -> str:
-        """Return the model's name in MODELS."""
         raise NotImplementedError
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -128,7 +127,6 @@ class Training(NamedRun):
 
     @property
     def changes(self) -> dict:
-        """Return the fields of the preset's Config that were given."""
         given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
         return {name: value for name, value in given.items() if value}
 
@@ -178,7 +176,6 @@ class TrainDCGAN(Training):
 
     @property
     def model(self) -> str:
-        """Return the model's name in MODELS."""
         return f"dcgan{self.variant}"
 
 
@@ -191,7 +188,6 @@ class TrainProjectionCGAN(Training):
 
     @property
     def model(self) -> str:
-        """Return the model's name in MODELS."""
         return f"cgan-{self.generator}"
 
 
@@ -207,7 +203,6 @@ class TrainACGAN(Training):
 
     @property
     def changes(self) -> dict:
-        """Return the fields of the preset's Config that were given."""
         from models.data.dataset import HAIR_COLORS
         from models.papers import acgan
 
