@@ -85,6 +85,7 @@ def test_fid_is_its_formula_when_there_are_enough_pictures():
     assert metrics.distances(real[:2000], real, "some")["fid_some"] is None
 
 
+@pytest.mark.full
 def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn, extractor):
     pictures, _ = drawn
     first = evaluate.measure_distances(pictures[:120], pictures[60:], pictures[:9], {"small": extractor}, CPU)[0]
@@ -94,6 +95,7 @@ def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn
     )
 
 
+@pytest.mark.full
 def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn, extractor):
     pictures, _ = drawn
     _, sheet = evaluate.measure_distances(pictures[:16], pictures, pictures[:4], {"small": extractor}, CPU)
@@ -195,6 +197,7 @@ def test_what_is_no_vgg16_is_refused_and_nothing_in_it_runs(content, tmp_path, m
     assert not (tmp_path / "it_ran").exists()
 
 
+@pytest.mark.full
 def test_inception_is_read_as_torchscript(tmp_path, drawn):
     class Inception(nn.Module):
         def __init__(self, times: int):

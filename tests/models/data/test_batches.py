@@ -17,16 +17,9 @@ from models.data.labels import class_labels
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory) -> Path:
-    """A dataset of some drawn faces."""
-    import luigi
-
-    from workflows import BuildFaceDataset
-
-    root = tmp_path_factory.mktemp("faces") / "data"
-    assert luigi.build([BuildFaceDataset(data_root=root, limit=40, jobs=2)], local_scheduler=True, log_level="ERROR")
-    return root / "datasets" / "faces"
+@pytest.fixture
+def faces(built) -> Path:
+    return built / "data/datasets/faces"
 
 
 @pytest.fixture
@@ -194,6 +187,7 @@ def test_labels_come_with_their_pictures():
     assert torch.equal(batch["label"], batch["picture"][:, 0, 0, 0].long() * 10)
 
 
+@pytest.mark.full
 def test_class_folders_are_classes(tmp_path):
     """Article 004's set: a folder per class, and a loader that returns labels."""
     import luigi

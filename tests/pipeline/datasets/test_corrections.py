@@ -53,6 +53,7 @@ def test_no_file_and_an_empty_one_change_nothing(store):
     assert corrections.digest(printed(store, "face_id,correction\n")) is None
 
 
+@pytest.mark.full
 def test_they_survive_every_rebuild_and_are_counted(tmp_path):
     build = ("BuildFaceDataset", "--limit", "12")
     luigi(tmp_path, *build)

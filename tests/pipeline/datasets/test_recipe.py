@@ -151,6 +151,7 @@ def test_pictures_of_a_folder_cannot_be_had_and_that_is_reported(tmp_path, faces
     assert "none of its 3 pictures can be fetched, first 0.png: no_file_url" in line
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -62,12 +62,12 @@ class Saying(nn.Module):
 
     def __init__(self, **probabilities: float):
         super().__init__()
-        self.register_buffer("said", torch.zeros(len(TAGS)))
+        self.register_buffer("scores", torch.zeros(len(TAGS)))
         for tag, probability in probabilities.items():
-            self.printed[TAGS.index(tag.replace("_", " "))] = probability
+            self.scores[TAGS.index(tag.replace("_", " "))] = probability
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.printed.expand(len(x), -1)
+        return self.scores.expand(len(x), -1)
 
 
 def test_the_networks_have_the_published_sizes():

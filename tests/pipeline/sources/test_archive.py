@@ -225,7 +225,7 @@ def test_archives_within_share_the_budget(tmp_path, monkeypatch):
     assert "archive_bomb" in {reason for _, reason in drops(found)}
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("format_", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_a_header_of_any_size_is_not_read(format_, tmp_path):
     file = io.BytesIO()
