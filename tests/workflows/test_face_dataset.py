@@ -285,7 +285,7 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
     assert counts[1] == counts[0] + 1
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     "gone",
     [
@@ -421,6 +421,7 @@ def test_each_wrong_filter_is_one_clear_line(option, value, words, tmp_path, pic
     assert words in done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.full
 def test_hair_colours_of_a_dataset_are_named_anew(built, tmp_path):
     """By pixels alone, where the drawn pictures' tags had decided; what was corrected by hand stays."""
     shutil.copytree(built / "data", tmp_path / "data", symlinks=True, copy_function=os.link)

@@ -116,7 +116,7 @@ def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
     assert process.communicate(timeout=20) == ("done\n", "")
 
 
-@pytest.mark.full(keep=2)
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("of_group", [True, False])
 def test_no_worker_and_no_tracker_outlives_a_signal(number, of_group, tmp_path):
@@ -176,7 +176,7 @@ def test_a_program_that_lies_in_the_current_folder_is_found(monkeypatch):
 LUIGI = str(Path(sys.executable).parent / "luigi")
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("command", "path"),
     [

@@ -78,7 +78,7 @@ def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
     equal(place / RUN, place / "data/runs/straight")
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -159,7 +159,7 @@ def test_each_failure_is_one_clear_line(failure, place):
     assert line.count("; ") >= 2
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("damage", ["truncated", "another model's", "no pictures", "empty manifest", "settings"])
 def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, tmp_path):
     shutil.copytree(trained / "data" / "runs", tmp_path / "data" / "runs")
@@ -249,6 +249,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.full
 def test_ctrl_c_saves_and_the_next_start_goes_on(place):
     options = [*TINY, "--steps", "3000", "--sample-every", "1000", "--save-every", "1000"]
     process = start(place, *options)

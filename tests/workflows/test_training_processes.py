@@ -25,7 +25,7 @@ LISTENING = """if True:
 """
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     "environment", [{}, {"GLOO_SOCKET_IFNAME": "eth0"}, {"MASTER_ADDR": "0.0.0.0", "MASTER_PORT": "29500"}]
 )
@@ -65,6 +65,7 @@ sys.exit(run_worker(train, "runs/r"))
 """
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("rank", "work", "error", "words"),
     [

@@ -162,11 +162,17 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
     assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16"] > 0
 
 
-@pytest.mark.full(keep=2)
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize(
-    "options", [("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags")]
+    "options",
+    [
+        ("TrainProjectionCGAN",),
+        ("TrainProjectionCGAN", "--generator", "resblock"),
+        ("TrainACGAN",),
+        ("TrainACGAN", "--labels", "tags"),
+    ],
 )
-def test_the_other_networks_train_and_sweep(options, place):
+def test_conditional_networks_train_and_sweep(options, place):
     luigi(place, *options, "--preset", "tiny", "--steps", "2")
     (run,) = (path for path in (place / "data/runs").iterdir() if path.is_dir())
     luigi(place, "SweepHairColors", "--run", run.name, "--count", "1")
@@ -205,7 +211,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
     assert "of the colours that the run learned: black blue red; " in line
 
 
-@pytest.mark.full(keep=2)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
