@@ -61,6 +61,11 @@ def test_a_run_has_all_its_files(trained):
     assert settings["dataset"]["name"] == "faces"
 
 
+def test_the_other_variant_trains(place):
+    luigi(place, "TrainDCGAN", "--variant", "128", "--preset", "tiny", "--steps", "2")
+    assert (place / "data/runs/dcgan128-faces-tiny/model.safetensors").exists()
+
+
 @pytest.mark.full
 def test_from_nothing_the_default_dataset_is_built_first(tmp_path):
     luigi(tmp_path, *TINY, "--steps", "2")
