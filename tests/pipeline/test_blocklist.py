@@ -161,7 +161,7 @@ def test_pictures_are_kept_out_by_their_provenance_and_by_their_bytes(store):
 
 
 @pytest.mark.parametrize(
-    ("artist", "tags", "source", "is_told"),
+    ("artist", "tags", "source", "is_reported"),
     [
         (None, [], "folder", True),
         ("", [], "urls", True),
@@ -170,9 +170,9 @@ def test_pictures_are_kept_out_by_their_provenance_and_by_their_bytes(store):
         (None, [], "drawn", False),
     ],
 )
-def test_a_picture_without_artist_and_tags_is_left_undecided(tmp_path, artist, tags, source, is_told):
+def test_a_picture_without_artist_and_tags_is_left_undecided(tmp_path, artist, tags, source, is_reported):
     row = {"image_id": "a" * 64, "source": source, "source_id": "1.png", "artist": artist, "tags": tags}
     schema = pa.schema([(name, pa.list_(pa.string()) if name == "tags" else pa.string()) for name in row])
     pq.write_table(pa.Table.from_pylist([row, row], schema=schema), tmp_path / "t.parquet")
-    assert traces.undecided([tmp_path / "t.parquet"], traces.Removal()) == ([f"{source} 1.png"] if is_told else [])
+    assert traces.undecided([tmp_path / "t.parquet"], traces.Removal()) == ([f"{source} 1.png"] if is_reported else [])
     assert traces.undecided([tmp_path / "t.parquet"], traces.Removal(images={"a" * 64})) == []

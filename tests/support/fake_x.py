@@ -148,13 +148,13 @@ def refusal(site: FakeSite, call: Call, known: tuple[str, ...], least: int = 1) 
     return None if least <= int(most) <= 100 else invalid(site, "max_results", most, f"is not between {least} and 100")
 
 
-def asked_for(call: Call, name: str, always: str) -> set[str]:
+def requested_fields(call: Call, name: str, always: str) -> set[str]:
     return {*always.split(), *call.requested.get(name, "").split(",")}
 
 
 def user_item(call: Call, name: str) -> dict[str, Any]:
     item = {"id": USERS[name][0], "name": name.title(), "username": name, "protected": USERS[name][1] == "protected"}
-    wanted = asked_for(call, "user.fields", "id name username")
+    wanted = requested_fields(call, "user.fields", "id name username")
     return {field: value for field, value in item.items() if field in wanted}
 
 
@@ -170,7 +170,7 @@ def tweet_item(call: Call, tweet: Tweet) -> dict[str, Any]:
     }
     item |= {"attachments": {"media_keys": list(tweet.media)}} if tweet.media else {}
     item |= {"referenced_tweets": [{"type": "retweeted", "id": "1"}]} if "retweet" in tweet.kinds else {}
-    wanted = asked_for(call, "tweet.fields", "id text edit_history_tweet_ids")
+    wanted = requested_fields(call, "tweet.fields", "id text edit_history_tweet_ids")
     wanted |= {name.partition(".")[0] for name in call.requested.get("expansions", "").split(",")}
     return {field: value for field, value in item.items() if field in wanted}
 
@@ -196,7 +196,7 @@ def media_item(site: FakeSite, call: Call, key: str, kind: str, number: int) -> 
             "variants": [variants[1] | {"bit_rate": 0}],
         },
     }[kind]
-    wanted = asked_for(call, "media.fields", "media_key type")
+    wanted = requested_fields(call, "media.fields", "media_key type")
     return {field: value for field, value in item.items() if field in wanted}
 
 

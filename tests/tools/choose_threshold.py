@@ -87,7 +87,7 @@ def unseen(i: int) -> Picture:
 HELD_OUT = {portraits: 400, grounds: 200, unseen: 300}  # kind -> pictures; fewer, and some chance likenesses decide
 
 
-class Judged(NamedTuple):
+class Scored(NamedTuple):
     """What the network says of some pictures."""
 
     scores: np.ndarray
@@ -108,7 +108,7 @@ class Judged(NamedTuple):
         return f"{found} of {self.faces} faces = {found / max(1, self.faces):.1%} at {precision:.1%} ({false} false)"
 
 
-def judge(pictures: Iterable[Picture], weights: str) -> Judged:
+def judge(pictures: Iterable[Picture], weights: str) -> Scored:
     """What may be faces in them."""
     scores, owners, count = [], [], 0
     for picture in pictures:
@@ -118,18 +118,18 @@ def judge(pictures: Iterable[Picture], weights: str) -> Judged:
                 scores.append(face.score)
                 owners.append(count + right[0] if right else -1)
         count += len(picture.faces)
-    return Judged(np.array(scores), np.array(owners, int), count)
+    return Scored(np.array(scores), np.array(owners, int), count)
 
 
-def together(parts: Iterable[Judged]) -> Judged:
+def together(parts: Iterable[Scored]) -> Scored:
     """As one set of pictures."""
     scores, owners, faces = zip(*parts, strict=True)
     firsts = np.cumsum([0, *faces[:-1]])
     numbered = [np.where(some >= 0, some + first, -1) for some, first in zip(owners, firsts, strict=True)]
-    return Judged(np.concatenate(scores), np.concatenate(numbered), sum(faces))
+    return Scored(np.concatenate(scores), np.concatenate(numbered), sum(faces))
 
 
-def best(scored: Judged) -> float:
+def best(scored: Scored) -> float:
     """The threshold by the rule above."""
     found = {threshold: scored.at(threshold) for threshold in THRESHOLDS}
     precise = {threshold: count for threshold, (count, precision) in found.items() if precision >= PRECISION}

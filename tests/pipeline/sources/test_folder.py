@@ -118,7 +118,7 @@ def test_the_data_root_is_not_read_as_input(tmp_path):
     assert [post.source_id for post in folder.posts(request, folder.snapshot(request))] == ["a.png", "data2/b.png"]
 
 
-def test_what_may_not_be_read_is_a_drop_and_changes_the_snapshot_when_mended(tmp_path, monkeypatch):
+def test_what_may_not_be_read_is_a_drop_and_changes_the_snapshot_when_repaired(tmp_path, monkeypatch):
     path = write(tmp_path, "a.png")
     write(tmp_path, "b.png")
     whole = folder.snapshot(LocalQuery(path=tmp_path))

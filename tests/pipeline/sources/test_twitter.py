@@ -82,12 +82,12 @@ def read(body, text="@some_artist", status=200, at=None, **changes):
     return twitter.parse(query(text, **changes), known(text) | (at or {}), answer(body, status))
 
 
-def asked_of(ask) -> dict:
+def requests_of(ask) -> dict:
     return {name: values[0] for name, values in parse_qs(urlsplit(ask.url).query).items()}
 
 
 def size_of(ask) -> int:
-    return int(asked_of(ask)["max_results"])
+    return int(requests_of(ask)["max_results"])
 
 
 # ---- queries
@@ -103,7 +103,7 @@ def test_a_user_is_looked_up_by_name_first(text):
     assert listing.next["id"] == "1862195582237839360"
     ask = twitter.request(query(text), listing.next)
     assert urlsplit(ask.url).path == "/2/users/1862195582237839360/tweets"
-    assert asked_of(ask) == {
+    assert requests_of(ask) == {
         "max_results": "100",
         "exclude": "retweets,replies",
         "expansions": "attachments.media_keys",
@@ -115,7 +115,7 @@ def test_a_user_is_looked_up_by_name_first(text):
 
 def test_a_user_may_be_requested_with_replies():
     ask = twitter.request(query(options={"replies": "true", "previews": "false"}), known())
-    assert asked_of(ask)["exclude"] == "retweets"
+    assert requests_of(ask)["exclude"] == "retweets"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_search_is_of_media_and_no_retweets_unless_the_user_says_so(words, sen
     ask = twitter.request(requested, twitter.first_cursor(requested))
     assert urlsplit(ask.url).path == "/2/tweets/search/recent"
     assert ask.url.isascii()
-    assert asked_of(ask) == {
+    assert requests_of(ask) == {
         "query": sent,
         "max_results": "100",
         "expansions": "attachments.media_keys,author_id",
@@ -195,15 +195,15 @@ def test_pages_go_on_by_token_and_from_the_newest_known_post():
     assert cursor == json.loads(json.dumps(cursor)) == twitter.first_cursor(query()) | {"since": "17"}
     cursor = twitter.parse(query(), cursor, answer(USER)).next
     assert (cursor["user"], cursor["since"]) == ("Some_Artist", "17")
-    first = asked_of(twitter.request(query(), cursor))
+    first = requests_of(twitter.request(query(), cursor))
     assert (first["since_id"], "pagination_token" in first) == ("17", False)
     listing = twitter.parse(query(), cursor, answer(page(POST, token=NEXT)))
     assert listing.newest == POST["id"]
-    second = asked_of(twitter.request(query(), listing.next))
+    second = requests_of(twitter.request(query(), listing.next))
     assert (second["since_id"], second["pagination_token"]) == ("17", NEXT)
     assert twitter.parse(query(), listing.next, answer(page(POST | {"id": "18"}))).newest == ""
     cursor = known("search=a", token=NEXT)
-    assert asked_of(twitter.request(query("search=a"), cursor))["next_token"] == NEXT
+    assert requests_of(twitter.request(query("search=a"), cursor))["next_token"] == NEXT
 
 
 # ---- what is in a post
@@ -509,7 +509,7 @@ INVALID = {
         (403, {"errors": []}, "HTTP 403"),
     ],
 )
-def test_refusals_say_what_to_mend(status, body, words):
+def test_refusals_say_what_to_correct(status, body, words):
     for cursor in (twitter.first_cursor(query()), known(), known("search=a"), known(since="7", token=NEXT)):
         with pytest.raises(BadAnswer, match=words) as error:
             twitter.parse(query(), cursor, answer(body, status))
