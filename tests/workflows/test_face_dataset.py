@@ -193,6 +193,7 @@ def faults(tmp_path: Path, pictures: Path) -> dict[str, tuple[list[str], str]]:
     }
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize(
     "failure",
     [
@@ -569,6 +570,7 @@ def test_two_builds_at_once_make_one_dataset(built, tmp_path, pictures):
     assert len(list((tmp_path / "data/datasets/.versions").iterdir())) == 1
 
 
+@pytest.mark.full
 def test_an_interrupted_build_says_so_and_goes_on_when_run_again(tmp_path, pictures):
     command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

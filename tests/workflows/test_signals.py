@@ -130,6 +130,7 @@ def test_no_worker_and_no_tracker_outlives_a_signal(number, of_group, tmp_path):
     assert reported.count("\n") == 1
 
 
+@pytest.mark.full
 def test_a_killed_command_leaves_no_worker_that_was_just_starting(tmp_path):
     process = start(tmp_path, WITH_WORKERS)
     deadline = time.monotonic() + 60
@@ -141,7 +142,7 @@ def test_a_killed_command_leaves_no_worker_that_was_just_starting(tmp_path):
     assert left_of(family, 30) == []
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_worker_that_dies_takes_all_with_it_in_one_line(number, tmp_path):
     process = start(

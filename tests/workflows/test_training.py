@@ -383,7 +383,7 @@ def test_what_was_made_with_other_weights_is_made_again(place):
     assert texts(place / RUN / "generated" / "faces-0-1.png")["weights"] != before
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -105,6 +105,7 @@ def test_what_failed_is_reported_in_the_card_and_requested_again(place, site):
     assert sum(files_requested(site).values()) == 13
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize(
     ("settings", "options", "words"),
     [

@@ -172,7 +172,16 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
         ("TrainACGAN", "--labels", "tags"),
     ],
 )
-def test_conditional_networks_train_and_sweep(options, place):
+def test_conditional_networks_train(options, place):
+    luigi(place, *options, "--preset", "tiny", "--steps", "2")
+    assert list((place / "data/runs").glob("*/model.safetensors"))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "options", [("TrainProjectionCGAN", "--generator", "resblock"), ("TrainACGAN",), ("TrainACGAN", "--labels", "tags")]
+)
+def test_the_other_networks_sweep(options, place):
     luigi(place, *options, "--preset", "tiny", "--steps", "2")
     (run,) = (path for path in (place / "data/runs").iterdir() if path.is_dir())
     luigi(place, "SweepHairColors", "--run", run.name, "--count", "1")

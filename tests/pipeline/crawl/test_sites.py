@@ -163,6 +163,7 @@ def test_a_users_pictures_come_largest_first_and_films_are_distinguished(ask, si
     assert sum(isinstance(offer, Post) and "video_preview" in offer.tags for offer in again.offers) >= 2
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize("cap", [0.04, 0.2, 0.3, 0.37])
 @pytest.mark.parametrize("text", ["@tester_art", "search=from:tester_art"])
 def test_the_cost_cap_stops_before_it_is_passed(ask, site, text, cap, caplog):

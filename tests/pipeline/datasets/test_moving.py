@@ -179,6 +179,7 @@ def test_a_copy_of_the_same_dataset_is_published_over(here):
     assert (place.is_symlink(), is_whole(here)) == (True, True)
 
 
+@pytest.mark.full(keep=1)
 @pytest.mark.parametrize("move", MOVES)
 def test_a_copy_gets_other_hair_colors_and_loses_what_is_taken_down(move, root, tmp_path):
     there = tmp_path / "there"
@@ -367,6 +368,7 @@ def test_what_is_damaged_is_reported_with_the_cure_and_built_over_by_nobody(dama
     assert not (here / "recipes").exists() or not list((here / "recipes").iterdir())
 
 
+@pytest.mark.full(keep=3)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_takedown_names_a_damaged_dataset_and_goes_on(damage, here):
     victim = face_ids(here / "datasets/faces")[0]

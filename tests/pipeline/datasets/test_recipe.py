@@ -140,6 +140,7 @@ def test_a_drawn_dataset_is_drawn_again_to_the_byte(tmp_path):
     assert (again / "data/datasets/d/manifest.parquet").read_bytes() == paths[0].read_bytes()
 
 
+@pytest.mark.full
 def test_pictures_of_a_folder_cannot_be_had_and_that_is_reported(tmp_path, faces):
     (tmp_path / "pictures").mkdir()
     for number, data in enumerate(faces[:3]):
@@ -179,6 +180,7 @@ def test_a_recipe_from_outside_is_looked_at_first(first, tmp_path, change, words
     assert words in last_line(rebuild(tmp_path, tmp_path / "r.parquet", check=False))
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -218,6 +220,7 @@ def traces(place: Path, rows: pd.DataFrame) -> set[str]:
     return {*rows["image_id"], *rows["face_id"], *urls, *rows["page_url"]}
 
 
+@pytest.mark.full
 def test_a_takedown_leaves_no_trace_and_no_rebuild_brings_it_back(place, site):
     whole = manifest(place)
     artist = whole["artist"].iloc[0]

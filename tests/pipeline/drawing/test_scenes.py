@@ -80,7 +80,7 @@ def holds(mark, pixels: np.ndarray) -> bool:
 
 @pytest.fixture(scope="module")
 def many() -> list[scenes.Scene]:
-    return [scenes.draw(11, i) for i in range(200)]
+    return [scenes.draw(11, i) for i in range(120)]
 
 
 def test_the_same_seed_and_number_give_the_same_scene():

@@ -84,6 +84,7 @@ def text(picture: Image.Image, folder: Path) -> str:
     return near.summarize(folder / "picture.png")["thumbnail"]
 
 
+@pytest.mark.full(keep=4)
 @pytest.mark.parametrize("kind", COPIES)
 def test_a_copy_is_known(kind, drawn, tmp_path):
     known = [near.confirm((text(picture, tmp_path), text(COPIES[kind](picture), tmp_path))) for picture in drawn]
