@@ -188,7 +188,7 @@ def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, 
     elif damage == "no pictures":
         shutil.rmtree(faces / "faces")
         shutil.rmtree(tmp_path / "data" / "cache", ignore_errors=True)
-        words = "there is no such file; the picture of a face"
+        words = "there is no such file; the picture of a row"
     else:
         import pyarrow.parquet as pq
 
