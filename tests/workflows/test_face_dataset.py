@@ -64,13 +64,15 @@ def test_a_build_of_drawn_pictures_is_what_readme_promises(built):
 
 
 @pytest.mark.full
-def test_the_default_build_against_what_is_known_of_the_drawings(tmp_path):
+def test_from_nothing_a_training_builds_the_default_dataset_and_its_faces_are_those_drawn(tmp_path):
+    luigi(tmp_path, "TrainDCGAN", "--preset", "tiny", "--steps", "2")
+    assert (tmp_path / "data/runs/dcgan96-faces-tiny/model.safetensors").exists()
+
     def overlap(a, b) -> float:
         width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
         shared = max(0, width) * max(0, height)
         return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
-    build(tmp_path)
     faces, found, right, overlaps = manifest(tmp_path), 0, 0, []
     for i in range(360):
         truth = draw(0, i)[1]

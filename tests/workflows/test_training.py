@@ -67,13 +67,6 @@ def test_the_other_variant_trains(place):
 
 
 @pytest.mark.full
-def test_from_nothing_the_default_dataset_is_built_first(tmp_path):
-    luigi(tmp_path, *TINY, "--steps", "2")
-    assert state(tmp_path / RUN)["step"] == 2
-    assert (tmp_path / "data/datasets/faces/manifest.parquet").exists()
-
-
-@pytest.mark.full
 def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
     luigi(place, *TINY, "--steps", "10")
     assert "Did not run any tasks" in luigi(place, *TINY, "--steps", "10").stderr
