@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-BUILT = ("--limit", "120")  # of the fixture `built`
+BUILT = ("--limit", "90")  # of the fixture `built`
 
 
 def luigi(place: Path, *arguments: str, check: bool = True, **more) -> subprocess.CompletedProcess:

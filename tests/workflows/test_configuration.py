@@ -137,6 +137,7 @@ def test_all_keys_of_all_sources_are_known_as_keys():
     assert keys - IDENTIFIERS == set(configuration.KEYS)
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

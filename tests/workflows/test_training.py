@@ -337,6 +337,7 @@ def texts(path: Path) -> dict[str, str]:
         return picture.text
 
 
+@pytest.mark.full
 def test_faces_are_generated_from_seeds_and_say_how(trained):
     luigi(trained, "GenerateFaces", "--run", RUN.name, "--count", "5", "--seed", "7")
     made = trained / RUN / "generated"

@@ -170,6 +170,7 @@ FILE_FAULTS = {
 }
 
 
+@pytest.mark.full(keep=16)
 @pytest.mark.parametrize("name", FILE_FAULTS)
 def test_each_failure_of_a_file_is_one_row_of_the_ledger(ask, site, name, monkeypatch):
     monkeypatch.setattr(web, "READ_TIMEOUT_S", 0.3)

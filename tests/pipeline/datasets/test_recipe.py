@@ -152,7 +152,7 @@ def test_pictures_of_a_folder_cannot_be_had_and_that_is_reported(tmp_path, faces
     assert "none of its 3 pictures can be fetched, first 0.png: no_file_url" in line
 
 
-@pytest.mark.full(keep=3)
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -382,6 +382,7 @@ def test_what_could_not_be_had_of_an_artist_leaves_no_row_either(tmp_path, site)
     assert holding(place / "data", {victim.file("danbooru")}) == {}
 
 
+@pytest.mark.full
 def test_a_takedown_killed_at_any_file_leaves_nothing(place, monkeypatch):
     """Whatever file is the next to be removed when the process dies: of folders, too, that are removed file by file."""
     whole = manifest(place)
@@ -437,6 +438,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_taken_down(place):
     assert set(manifest(place)["face_id"]) == set(whole[whole["artist"] != whole["artist"][0]]["face_id"])
 
 
+@pytest.mark.full
 def test_a_version_of_an_older_program_does_not_stop_it(place):
     whole = manifest(place)
     old = place / "data/datasets/.versions/0123456789abcdef"
@@ -446,6 +448,7 @@ def test_a_version_of_an_older_program_does_not_stop_it(place):
     assert not old.exists()
 
 
+@pytest.mark.full
 def test_corrections_in_any_encoding_lose_their_lines_and_nothing_else(place):
     whole = manifest(place)
     victim, other = whole["face_id"][0], whole["face_id"][len(whole) - 1]
