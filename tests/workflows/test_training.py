@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from models.training import checkpoint
-from tests.support.run_luigi import last_line, luigi
+from tests.support.run_luigi import error_line, last_line, luigi
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,7 @@ def test_a_second_training_does_nothing_and_a_longer_one_goes_on(place):
 )
 def test_changed_settings_are_refused_by_name(change, words, trained):
     before = state(trained / RUN)["step"]
-    line = last_line(luigi(trained, *TINY, "--run", RUN.name, *change, check=False))
+    line = error_line(trained, *TINY, "--run", RUN.name, *change)
     assert line.startswith(f"error: {RUN}: was trained with ")
     assert words in line
     assert state(trained / RUN)["step"] == before
@@ -106,7 +106,7 @@ def test_fresh_moves_the_old_run_aside(place):
 def test_fresh_leaves_the_old_run_where_the_new_one_cannot_start(place):
     luigi(place, *TINY, "--steps", "10")
     luigi(place, "TrainDCGAN", "--variant", "128", "--preset", "tiny", "--steps", "1", "--run", "other")
-    line = last_line(luigi(place, *TINY, "--steps", "10", "--fresh", "--init-from", "other", check=False))
+    line = error_line(place, *TINY, "--steps", "10", "--fresh", "--init-from", "other")
     assert "made by DCGAN128" in line
     assert state(place / RUN)["step"] == 10
     assert {path.name for path in (place / "data/runs").iterdir() if path.is_dir()} == {RUN.name, "other"}
@@ -151,7 +151,7 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
 @pytest.mark.parametrize("failure", list(faults(Path())))
 def test_each_failure_is_one_clear_line(failure, place):
     options, words = faults(place)[failure]
-    line = last_line(luigi(place, *TINY, *options, check=False))
+    line = error_line(place, *TINY, *options)
     assert line.startswith("error: ")
     assert words in line
     assert line.count("; ") >= 2
@@ -188,7 +188,7 @@ def test_what_is_damaged_is_one_clear_line_and_nothing_is_lost(damage, trained, 
         pq.write_table(pq.read_table(faces / "manifest.parquet").slice(0, 0), faces / "manifest.parquet")
         words = "holds no face"
     before = last.read_bytes()
-    line = last_line(luigi(tmp_path, *options, check=False))
+    line = error_line(tmp_path, *options)
     assert line.startswith("error: ")
     assert words in line
     assert last.read_bytes() == before
@@ -324,7 +324,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(place):
     process = start(place, *options)
     try:
         wait_for(lambda: (place / RUN / "metrics.jsonl").exists())
-        line = last_line(luigi(place, *options, check=False))
+        line = error_line(place, *options)
         assert "is being trained by another process" in line
     finally:
         process.kill()
@@ -390,7 +390,7 @@ def test_what_was_made_with_other_weights_is_made_again(place):
     ],
 )
 def test_wrong_use_of_a_run_is_one_clear_line(arguments, words, trained):
-    line = last_line(luigi(trained, *arguments, check=False))
+    line = error_line(trained, *arguments)
     assert line.startswith("error: ")
     assert words in line
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.data.dataset import HAIR_COLORS
 from pipeline import assets
-from tests.support.run_luigi import last_line, luigi
+from tests.support.run_luigi import error_line, luigi
 from tests.workflows.test_training import texts
 
 RUN = "cgan-srresnet-faces-tiny"
@@ -203,7 +203,7 @@ def recoloured(trained: Path, place: Path, keep: tuple[str, ...]) -> Path:
 @pytest.mark.full
 def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue",))
-    line = last_line(luigi(tmp_path, *TINY, "--dataset", "some", check=False))
+    line = error_line(tmp_path, *TINY, "--dataset", "some")
     assert line.startswith("error: data/datasets/some: blue alone of the labels blonde brown")
 
 
@@ -215,7 +215,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
     sheet = Image.open(tmp_path / "data/runs/three/generated/hair-colors-0-1.png")
     assert sheet.text["condition"] == "black blue red"
     assert sheet.size == (3 * SIZE, SIZE)
-    line = last_line(luigi(tmp_path, "GenerateFaces", "--run", "three", "--hair-color", "green", check=False))
+    line = error_line(tmp_path, "GenerateFaces", "--run", "three", "--hair-color", "green")
     assert line.startswith("error: --hair-color: 'green' given; ")
     assert "of the colours that the run learned: black blue red; " in line
 
@@ -244,7 +244,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
 )
 def test_wrong_use_is_one_clear_line(arguments, words, run):
     before = sorted(run.parent.glob("*/generated/*"))
-    line = last_line(luigi(run.parents[2], *arguments, check=False))
+    line = error_line(run.parents[2], *arguments)
     assert line.startswith("error: ")
     assert words in line
     assert sorted(run.parent.glob("*/generated/*")) == before
@@ -260,17 +260,17 @@ def test_a_run_that_learned_tags_alone_is_conditioned_on_them(trained, tmp_path)
     pq.write_table(table.set_column(column, table.schema.field(column), tags), folder / "manifest.parquet")
     run = ("--run", "tags")
     train = ("TrainACGAN", "--preset", "tiny", "--steps", "1", "--dataset", "some", *run)
-    assert "no face has any of the labels blonde" in last_line(luigi(tmp_path, *train, check=False))
+    assert "no face has any of the labels blonde" in error_line(tmp_path, *train)
     luigi(tmp_path, *train, "--labels", "tags")
     luigi(tmp_path, "GenerateFaces", *run, "--count", "2")
     made = [Image.open(tmp_path / f"data/runs/tags/generated/faces/{seed:06}.png") for seed in (0, 1)]
     assert [picture.text["condition"] for picture in made] == ["blush:1", "smile:1"]
     luigi(tmp_path, "EvaluateGAN", *run, "--samples", "16")
     assert "hair_accuracy" not in evaluation(tmp_path / "data/runs/tags")
-    assert "is not conditioned on hair colour" in last_line(luigi(tmp_path, "SweepHairColors", *run, check=False))
+    assert "is not conditioned on hair colour" in error_line(tmp_path, "SweepHairColors", *run)
     (tmp_path / "data/datasets/faces").symlink_to((trained / "data/datasets/faces").resolve())
     luigi(tmp_path, *TINY, "--steps", "1", "--run", "colors")
-    line = last_line(luigi(tmp_path, "EvaluateGAN", "--run", "colors", "--dataset", "some", check=False))
+    line = error_line(tmp_path, "EvaluateGAN", "--run", "colors", "--dataset", "some")
     assert "no face has a label that the run learned" in line
 
 
@@ -278,7 +278,7 @@ def test_a_run_that_learned_tags_alone_is_conditioned_on_them(trained, tmp_path)
 def test_a_reference_that_was_built_again_is_refused_unless_it_is_meant(run, trained, tmp_path):
     shutil.copytree(run, tmp_path / "data/runs" / RUN)
     recoloured(trained, tmp_path, ("blue", "red")).rename(tmp_path / "data/datasets/faces")
-    line = last_line(luigi(tmp_path, "EvaluateGAN", "--run", RUN, "--samples", "16", check=False))
+    line = error_line(tmp_path, "EvaluateGAN", "--run", RUN, "--samples", "16")
     assert "was built again since the run was trained" in line
     meant = ("EvaluateGAN", "--run", RUN, "--samples", "16", "--dataset", "faces")
     luigi(tmp_path, *meant)
