@@ -25,35 +25,35 @@ class Config(Protocol):
 
     @property
     def size(self) -> int:
-        """Side of an image, px."""
+        """Return the side of an image, px."""
 
     @property
     def hflip(self) -> bool:
-        """Whether half of the images are mirrored."""
+        """Return whether half of the images are mirrored."""
 
     @property
     def batch_size(self) -> int:
-        """Images generated in a step of the generator, over all processes."""
+        """Return the number of images generated in a step of the generator, over all processes."""
 
     @property
     def pictures(self) -> int:
-        """Real images that a step takes, over all processes."""
+        """Return the number of real images that a step takes, over all processes."""
 
     @property
     def micro_batches(self) -> int:
-        """Parts of a batch, whose gradients are summed."""
+        """Return the number of parts of a batch, whose gradients are summed."""
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Return the number of steps in all."""
 
     @property
     def sample_every(self) -> int:
-        """Steps between two sheets of samples, which are also validations."""
+        """Return the number of steps between two sheets of samples, which are also validations."""
 
     @property
     def save_every(self) -> int:
-        """Steps between two checkpoints."""
+        """Return the number of steps between two checkpoints."""
 
 
 class ConditionalConfig(Config, Protocol):
@@ -61,7 +61,7 @@ class ConditionalConfig(Config, Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The nine hair colours, or tags."""
+        """Return the nine hair colours, or tags."""
 
 
 class FaceDataset(Protocol):

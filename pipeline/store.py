@@ -39,12 +39,12 @@ class Store:
 
     @property
     def work(self) -> Path:
-        """The folder of unfinished work and locks."""
+        """Return the folder of unfinished work and locks."""
         return self.root / "stages" / ".work"
 
     @property
     def scratch(self) -> Path:
-        """The folder of unfinished work of `digest`; it exists while the digest is claimed."""
+        """Return the folder of unfinished work of `digest`; it exists while the digest is claimed."""
         return self.work / self.digest
 
     def put(self, relative: str, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Tags and names as people, sites and tools write them, in one spelling: `long_hair`."""
 
+import contextlib
 import json
 import re
 import sys
@@ -119,11 +120,8 @@ def list_items(text: str) -> list[str] | None:
     inner = _LIST.fullmatch(text)
     if inner is None:
         return None
-    try:
-        value = json.loads(text)
-        return list(islice(_leaves(value, MAX_DEPTH), 10 * MAX_TAGS))
-    except (ValueError, RecursionError):
-        pass
+    with contextlib.suppress(ValueError, RecursionError):  # not JSON: Python's form, or a plain list
+        return list(islice(_leaves(json.loads(text), MAX_DEPTH), 10 * MAX_TAGS))
     if _QUOTED_LIST.fullmatch(inner[2]):
         return [re.sub(r"\\(.)", r"\1", first or second) for first, second in _QUOTED.findall(inner[2])]
     is_plain = inner[1] == "[" and not re.search(r"[\[\]'\"]", inner[2])

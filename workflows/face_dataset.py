@@ -65,7 +65,7 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def source_row(self):
-        """The row of SOURCES."""
+        """Return the row of SOURCES."""
         from pipeline.sources import SOURCES
 
         return SOURCES[self.source]
@@ -78,7 +78,7 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def crawl(self):
-        """The crawl of a web source; None for a source on this machine."""
+        """Return the crawl of a web source; None for a source on this machine."""
         from pipeline.sources.web_source import WebSource
         from workflows.cli.site_config import build_crawl
 
@@ -90,7 +90,7 @@ class ScrapeImages(Stage):
 
     @functools.cached_property
     def snapshot(self):
-        """All that the result depends on; of a web source: the query, and in how many rounds it was crawled."""
+        """Return all that the result depends on; of a web source: the query, and in how many rounds it was crawled."""
         if self.crawl is None:
             return self.source_row.snapshot(self._request)
         return [self.crawl.key, *self.crawl.round(is_new=self.refresh or self.retry_failed)]
@@ -327,7 +327,7 @@ class SelectFaces(Stage):
 
     @property
     def limits(self):
-        """The limits of quality."""
+        """Return the limits of quality."""
         from pipeline.faces.quality import Limits
 
         return Limits(*(getattr(self, name) for name in Limits._fields))

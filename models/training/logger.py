@@ -123,8 +123,8 @@ def _read(path: Path) -> tuple[list[dict], int]:
                     found.append(record)
                 except ValueError:  # the process was killed while it wrote it, or the disk lost it
                     damaged += 1
-    except FileNotFoundError:
-        pass
+    except FileNotFoundError:  # a new run
+        return [], 0
     except (OSError, ValueError) as error:
         found_error = getattr(error, "strerror", None) or str(error)
         raise UserError(path, found_error, "the metrics of a run, one JSON object a line", "move it away") from error

@@ -46,7 +46,7 @@ class Build(NamedTuple):
 
     @property
     def card_settings(self) -> dict[str, object]:
-        """What the card shows: settings, taggers and corrections."""
+        """Return what the card shows: settings, taggers and corrections."""
         applied = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.corrections.items()))
         return self.settings | self.taggers | ({CORRECTED: applied} if applied else {})
 

@@ -64,22 +64,22 @@ class Kind(NamedTuple):
 
     @property
     def id_column(self) -> str:
-        """The primary key."""
+        """Return the primary key."""
         return str(self.schema.names[0])
 
     @property
     def folder(self) -> str:
-        """The folder beside the manifest that the items lie in."""
+        """Return the folder beside the manifest that the items lie in."""
         return ITEM_FOLDERS[self.id_column]
 
     @property
     def items(self) -> str:
-        """What rows are, in the plural."""
+        """Return what rows are, in the plural."""
         return f"{self.item}s"
 
     @property
     def has_hair_color(self) -> bool:
-        """Whether rows have the three columns of hair colours."""
+        """Return whether rows have the three columns of hair colours."""
         return "hair_color" in self.schema.names
 
 

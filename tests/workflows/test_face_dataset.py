@@ -27,12 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 def build(place: Path, *options: str, check: bool = True, **more) -> subprocess.CompletedProcess:
     """`luigi --module workflows BuildFaceDataset …` in the folder `place`."""
-    command = [sys.executable, "-m", "luigi", "--module", "workflows", "BuildFaceDataset", "--jobs", "2", *options]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False, **more)
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
+    return luigi(place, "BuildFaceDataset", "--jobs", "2", *options, check=check, **more)
 
 
 def manifest(place: Path, name: str = "faces") -> pandas.DataFrame:

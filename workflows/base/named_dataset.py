@@ -32,7 +32,7 @@ class NamedDataset(Stage):
 
     @property
     def dataset_kind(self) -> "Kind":
-        """The row of KINDS."""
+        """Return the row of KINDS."""
         from pipeline.datasets.kinds import KINDS
 
         return KINDS[self.kind_name]
@@ -55,7 +55,7 @@ class NamedDataset(Stage):
 
     @functools.cached_property
     def corrections(self) -> dict[str, str]:
-        """The corrections by hand of corrections/NAME.csv. Raise UserError if the file is wrong."""
+        """Return the corrections by hand of corrections/NAME.csv. Raise UserError if the file is wrong."""
         from pipeline.datasets import corrections
 
         return corrections.read(self.data_root, self.name)
@@ -69,7 +69,7 @@ class NamedDataset(Stage):
 
     @property
     def folder(self) -> Path:
-        """The folder of the output."""
+        """Return the folder of the output."""
         return self.data_root / "datasets" / ".versions" / self.digest
 
     def output(self) -> luigi.LocalTarget:

@@ -65,28 +65,28 @@ class Stage(luigi.Task):
 
     @functools.cached_property
     def digest(self) -> str:
-        """The digest of the task family, its inputs and `digest_inputs`."""
+        """Return the digest of the task family, its inputs and `digest_inputs`."""
         inputs = [task.digest for task in luigi.task.flatten(self.requires())]
         text = json.dumps([self.task_family, self.digest_inputs(), inputs])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
     def store(self) -> "Store":
-        """The data root, with this digest's scratch folder."""
+        """Return the data root, with this digest's scratch folder."""
         from pipeline.store import Store
 
         return Store(self.data_root, self.digest)
 
     @functools.cached_property
     def blocked(self):
-        """The block list of this data root."""
+        """Return the block list of this data root."""
         from pipeline import blocklist
 
         return blocklist.read(self.data_root)
 
     @property
     def folder(self) -> Path:
-        """The folder of the output."""
+        """Return the folder of the output."""
         return self.data_root / "stages" / self.task_family / self.digest
 
     def output(self) -> luigi.LocalTarget:
@@ -116,7 +116,7 @@ class Stage(luigi.Task):
 
     @functools.cached_property
     def made(self) -> Path:
-        """The folder, complete: it is made again if anything in it is damaged."""
+        """Return the folder, complete: it is made again if anything in it is damaged."""
         if self.is_made() and not self.is_whole():
             from pipeline.store import remove
 

@@ -38,7 +38,7 @@ class SceneCanvas(Canvas):
 
     @property
     def size(self) -> int:
-        """The picture's side, px."""
+        """Return the picture's side, px."""
         return self.pixels.shape[0]
 
 
