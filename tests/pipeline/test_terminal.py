@@ -16,7 +16,7 @@ from pipeline.funnel import funnel_row
 from pipeline.web.client import _hide_keys
 from pipeline.web.http import Outgoing
 from pipeline.web.messages import HttpResponse
-from tests.support.run_luigi import ROOT, last_line, luigi
+from tests.support.run_luigi import ROOT, error_line
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_whatever_a_program_prints_is_escaped(program):
 def test_an_error_line_shows_what_a_name_hides(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "\x1b[31mred\nerror: fake.png").write_bytes(b"no picture")
-    last = last_line(luigi(tmp_path, "BuildFaceDataset", "--source", "folder", "--path", "in", check=False))
+    last = error_line(tmp_path, "BuildFaceDataset", "--source", "folder", "--path", "in")
     assert "\\x1b[31mred\\nerror: fake.png" in last
 
 

@@ -12,7 +12,7 @@ from pipeline.sources import SOURCES
 from pipeline.sources.web_source import WebSource
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS
-from tests.support.run_luigi import ROOT, last_line, luigi
+from tests.support.run_luigi import ROOT, error_line, last_line
 from workflows.cli import configuration
 from workflows.cli.site_config import build_crawl
 from workflows.face_dataset import assets_folder
@@ -150,7 +150,7 @@ def test_all_keys_of_all_sources_are_known_as_keys():
 )
 def test_a_slip_on_the_command_line_comes_with_its_cure(tmp_path, arguments, words):
     (tmp_path / "empty.cfg").write_text("[x]\n")
-    assert words in last_line(luigi(tmp_path, "BuildFaceDataset", *arguments, check=False))
+    assert words in error_line(tmp_path, "BuildFaceDataset", *arguments)
 
 
 @pytest.mark.parametrize("folder", ["/tmp/100%q", "/tmp/${NO_SUCH}", "%(x)s"])

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from models.training import checkpoint
-from tests.support.run_luigi import error_line, last_line, luigi
+from tests.support.run_luigi import error_line, last_line, luigi, luigi_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -204,7 +204,7 @@ def test_a_full_disk_while_saving_is_one_clear_line_and_the_checkpoint_before_st
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    line = last_line(luigi(place, *TINY, "--steps", "20", check=False, preexec_fn=narrow))
+    line = last_line(luigi_process(place, *TINY, "--steps", "20", preexec_fn=narrow))
     assert line.startswith("error: ")
     assert "File too large" in line
     assert (place / RUN / "last.pt").read_bytes() == before
@@ -221,7 +221,7 @@ def test_a_full_disk_of_one_of_two_processes_is_one_clear_line(place):
 
     (place / "data/cache").mkdir()
     luigi(place, *TINY, "--steps", "1", "--run", "for-the-cache")
-    line = last_line(luigi(place, *TINY, "--steps", "4", "--processes", "2", check=False, preexec_fn=narrow))
+    line = last_line(luigi_process(place, *TINY, "--steps", "4", "--processes", "2", preexec_fn=narrow))
     assert line.startswith(f"error: {RUN / 'best.pt'}: File too large")  # it is written first
 
 
@@ -432,9 +432,7 @@ def test_a_full_disk_while_faces_are_generated_is_one_clear_line(trained):
         resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
 
     line = last_line(
-        luigi(
-            trained, "GenerateFaces", "--run", RUN.name, "--count", "3", "--seed", "70", check=False, preexec_fn=narrow
-        )
+        luigi_process(trained, "GenerateFaces", "--run", RUN.name, "--count", "3", "--seed", "70", preexec_fn=narrow)
     )
     assert "000070.png: File too large" in line
     assert not list((trained / RUN / "generated").rglob("*.part"))

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.support.fake_site import FakeSite, InjectedFailure, keeps_apart
-from tests.support.run_luigi import ROOT, last_line, luigi
+from tests.support.run_luigi import ROOT, error_line, luigi
 
 
 def serve(faces: list[bytes], posts: int) -> FakeSite:
@@ -122,7 +122,7 @@ def test_what_failed_is_reported_in_the_card_and_requested_again(place, site):
 )
 def test_each_mistake_is_one_clear_line(place, site, settings, options, words):
     configure(place, site, **settings)
-    assert words in last_line(luigi(place, *QUESTION, "--limit", "3", *options, check=False))
+    assert words in error_line(place, *QUESTION, "--limit", "3", *options)
 
 
 def fetched(place: Path) -> set[str]:

@@ -20,7 +20,7 @@ from pipeline.tags import normal_tag
 from pipeline.web.client import CrawlPolicy
 from tests.support.fake_getchu import ITEMS, pictures_of
 from tests.support.fake_site import FakeSite, InjectedFailure
-from tests.support.run_luigi import last_line, luigi
+from tests.support.run_luigi import error_line, luigi
 
 QUICK = {"rate": 0, "backoff": 0.02, "file_seconds": 5, "page_seconds": 5}
 BELOW = {"getchu": "getchu", "twitter": "x", "google_images": "cse", "openverse": "openverse"}
@@ -390,7 +390,7 @@ def test_datasets_from_each_and_keys_stand_nowhere(place, tmp_path):
         shown += done.stdout + done.stderr
     site.faults += [InjectedFailure("/2/", "x_payment", times=99), InjectedFailure("/cse/", "cse_daily", times=99)]
     for source, query in (("twitter", "@second_art"), ("google_images", "others")):
-        shown += last_line(luigi(place, "ScrapeImages", "--source", source, "--query", query, check=False))
+        shown += error_line(place, "ScrapeImages", "--source", source, "--query", query)
     luigi(place, "ExportRecipe", "--name", "x")
     assert spent(site) <= 0.3
     for file in (place / "data").rglob("*"):
@@ -404,6 +404,6 @@ def test_a_missing_key_is_one_clear_line(place):
     place, _ = place
     (place / "luigi.cfg").write_text("")
     for source, setting in (("twitter", "bearer_token"), ("google_images", "api_key")):
-        line = last_line(luigi(place, "ScrapeImages", "--source", source, "--query", "@someone", check=False))
+        line = error_line(place, "ScrapeImages", "--source", source, "--query", "@someone")
         assert setting in line
         assert f"[{source}]" in line

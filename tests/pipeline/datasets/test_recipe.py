@@ -20,7 +20,7 @@ from pipeline.datasets import takedown
 from pipeline.datasets.kinds import KINDS
 from pipeline.datasets.takedown_index import Removal
 from tests.support.fake_site import FakeSite, InjectedFailure
-from tests.support.run_luigi import last_line, luigi
+from tests.support.run_luigi import error_line, last_line, luigi
 
 COUNT = 32
 
@@ -62,8 +62,8 @@ def manifest(place: Path, name: str = "d") -> pd.DataFrame:
     return pd.read_parquet(place / f"data/datasets/{name}/manifest.parquet")
 
 
-def rebuild(place: Path, recipe: Path, *options: str, **more) -> subprocess.CompletedProcess:
-    return luigi(place, "RebuildFaceDataset", "--name", "d", "--manifest", str(recipe), *options, **more)
+def rebuild(place: Path, recipe: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess:
+    return luigi(place, "RebuildFaceDataset", "--name", "d", "--manifest", str(recipe), *options, check=check)
 
 
 def same_but_for_the_time(left: pd.DataFrame, right: pd.DataFrame) -> None:
@@ -196,7 +196,7 @@ def test_a_recipe_from_outside_is_looked_at_first(first, tmp_path, change, words
     ],
 )
 def test_each_mistake_is_one_clear_line(first, arguments, words):
-    assert words in last_line(luigi(first, *arguments, check=False))
+    assert words in error_line(first, *arguments)
 
 
 def holding(root: Path, needles: set[str]) -> dict[str, set[str]]:
@@ -353,7 +353,7 @@ def test_while_another_process_works_nothing_is_taken_down(place):
     from pipeline.store import Store
 
     with Store(place / "data", "abc").claim():
-        assert "another process" in last_line(luigi(place, "Takedown", "--artist", "x", check=False))
+        assert "another process" in error_line(place, "Takedown", "--artist", "x")
 
 
 def test_groups_that_were_named_by_it_are_named_anew():
