@@ -18,7 +18,7 @@ from pipeline import parquet_footer
 from pipeline.errors import DISK_ERRORS as DISK_ERRORS  # for models, which import nothing else of this package
 from pipeline.errors import UserError
 from pipeline.markup import code as code
-from pipeline.markup import inert as inert
+from pipeline.markup import escape_markdown as escape_markdown
 from pipeline.markup import table_rows as table_rows
 from pipeline.store import remove as remove
 from pipeline.store import sha256_of as sha256_of

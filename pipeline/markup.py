@@ -11,7 +11,7 @@ _PLAIN_CODE = re.compile(r"(?!.*\]\()[^`|<>&\\$]+")
 """Text without special meaning in a code span in a cell of a table."""
 
 
-def inert(value: object) -> str:
+def escape_markdown(value: object) -> str:
     """Return Markdown, on one line, that a renderer shows as the text of `value`: HTML, links, pictures, emphasis and
     cells of tables in it are entities. Of long text the beginning; control characters and those that turn the direction
     of writing are shown as U+FFFD."""
@@ -19,9 +19,9 @@ def inert(value: object) -> str:
 
 
 def code(value: object) -> str:
-    """Return `value` as a code span, or as `inert` text if it has what a code span cannot hold safely."""
+    """Return `value` as a code span, or as `escape_markdown` text if it has what a code span cannot hold safely."""
     line = _line(value)
-    return f"`{line}`" if _PLAIN_CODE.fullmatch(line) else inert(value)
+    return f"`{line}`" if _PLAIN_CODE.fullmatch(line) else escape_markdown(value)
 
 
 def table_rows(rows) -> str:

@@ -75,7 +75,7 @@ class Store:
         if self.work.is_symlink():  # its content may be the user's own, and would be removed
             raise UserError(self.work, "is a link", "a folder of this data root", "remove the link")
         self.work.mkdir(parents=True, exist_ok=True)
-        with self.alone(self.digest, "making the same"):
+        with self.exclusive(self.digest, "making the same"):
             try:
                 self._sweep()
                 self.scratch.mkdir()
@@ -84,7 +84,7 @@ class Store:
                 shutil.rmtree(self.scratch, ignore_errors=True)
 
     @contextlib.contextmanager
-    def alone(self, name: str, doing: str) -> Iterator[None]:
+    def exclusive(self, name: str, doing: str) -> Iterator[None]:
         """Hold the lock `name`; if another process holds it, log what it is `doing`, and wait."""
         lock = self.lock(name)
         try:

@@ -23,7 +23,7 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, redaction.hide(text).split("\n")))
 
 
-def guard() -> None:
+def escape_output() -> None:
     """Escape whatever this process logs, and whatever Python code writes to stdout and stderr, from now on."""
     logging.setLogRecordFactory(_Record)
     sys.excepthook = print_exception

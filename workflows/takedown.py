@@ -52,7 +52,7 @@ class Takedown(luigi.Task):
         logger.info("taken down: %d pictures, %d faces; blocklist.csv keeps them out", outcome.images, outcome.faces)
         if not outcome.images:
             logger.warning("nothing of %s was found: is it spelled as in the manifest?", self._text)
-        for path, why in outcome.left.items():
+        for path, why in outcome.unread.items():
             logger.warning("%s could not be read: look at it yourself (%s)", self.data_root / path, why)
         if outcome.undecided:
             some = ", ".join(outcome.undecided[:10]) + (", …" if outcome.undecided[10:] else "")

@@ -25,7 +25,7 @@ from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, load_png, read, remove
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
-from pipeline.manifest import inert as inert
+from pipeline.manifest import escape_markdown as escape_markdown
 from pipeline.manifest import parse_json as parse_json
 from pipeline.manifest import read_json as read_json
 from pipeline.manifest import sha256_of as sha256_of

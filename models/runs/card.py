@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.data.dataset import code, inert, table_rows
+from models.data.dataset import code, escape_markdown, table_rows
 from models.training.logger import read_metrics
 from models.zoo import MODELS
 
@@ -14,7 +14,10 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     model, dataset = settings["model"], settings["dataset"]
     last = {line["kind"]: line for line in read_metrics(run)}
     values = [item for line in last.values() for item in line.items() if item[0] not in ("step", "kind")]
-    shown = [(inert(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}") for key, value in values]
+    shown = [
+        (escape_markdown(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}")
+        for key, value in values
+    ]
     metrics = ", ".join(map(" ".join, shown))
     sheets = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
     count = dataset.get("left_out", 0)
@@ -24,14 +27,14 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
 ---
-# {inert(model)}, trained on {inert(dataset["name"])}
+# {escape_markdown(model)}, trained on {escape_markdown(dataset["name"])}
 
 Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {MODELS[model].paper}
 
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
-Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {inert(dataset["digest"][:16])}),
-seed {inert(settings["seed"])}, preset {inert(settings["preset"])}. {left_out}At the end: {metrics}.
+Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {escape_markdown(dataset["digest"][:16])}),
+seed {escape_markdown(settings["seed"])}, preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 
 ![losses](loss.png)
 

@@ -104,7 +104,7 @@ class Crawl:
         stop = threading.Event()
         client = Client(self.policy, self.store.root / "cache" / "pages", stop, self.hosts)
         # One process at a time crawls a source: two would share its rate, and might fetch the same file.
-        with self.store.alone(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
+        with self.store.exclusive(f"harvest {self.source}", f"asking {self.source}"), self._ledger() as ledger:
             first = self._first_cursor_of_round(ledger) if is_refresh or not number else None
             ledger.begin(self.key, number, self._question, first, is_retry=is_retry)
             try:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipeline.datasets.kinds import Kind
 from pipeline.funnel import REASONS
 from pipeline.manifest import SPLITS
-from pipeline.markup import code, inert, table_rows
+from pipeline.markup import code, escape_markdown, table_rows
 
 MAX_ROWS = 200  # of a table that has a row for each text from elsewhere
 
@@ -21,11 +21,15 @@ def card(kind: Kind, table: pa.Table, funnel: pa.Table, originals: int, settings
     splits = Counter(table["split"].to_pylist())
     dropped = Counter(zip(funnel["stage"].to_pylist(), funnel["reason"].to_pylist(), strict=True))
     front = "\n".join(f"{key}: {value}" for key, value in kind.front.items())
-    meanings = [inert((field.metadata or {}).get(b"meaning", b"").decode()) for field in kind.schema]
-    types = [inert(str(field.type).replace(" not null", "")) for field in kind.schema]
+    meanings = [escape_markdown((field.metadata or {}).get(b"meaning", b"").decode()) for field in kind.schema]
+    types = [escape_markdown(str(field.type).replace(" not null", "")) for field in kind.schema]
     columns = table_rows(zip(map(code, kind.schema.names), types, meanings, strict=True))
     drops = table_rows(
-        (inert(stage), inert(f"{reason}: {REASONS.get(reason, 'of another version')}"), f"{count:,}")
+        (
+            escape_markdown(stage),
+            escape_markdown(f"{reason}: {REASONS.get(reason, 'of another version')}"),
+            f"{count:,}",
+        )
         for (stage, reason), count in sorted(dropped.items())[:MAX_ROWS]
     )
     return f"""---
@@ -85,5 +89,5 @@ def _licenses(kind: Kind, table: pa.Table) -> str:
     counts = dict(stated.most_common(MAX_ROWS))
     if others := len(table) - sum(counts.values()):
         counts[f"{len(stated) - MAX_ROWS:,} others"] = others
-    rows = table_rows((inert(text), f"{count:,}") for text, count in sorted(counts.items()))
+    rows = table_rows((escape_markdown(text), f"{count:,}") for text, count in sorted(counts.items()))
     return f"| licence, as the source states it | {kind.items} |\n|---|---|\n{rows}\n\n"

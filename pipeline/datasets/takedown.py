@@ -25,8 +25,8 @@ from pipeline.datasets import assemble, corrections, publish
 from pipeline.datasets.kinds import Kind, kind_of
 from pipeline.datasets.splits import split_of
 from pipeline.datasets.takedown_index import (
-    Left,
     Removal,
+    Unread,
     before,
     collect,
     database,
@@ -51,7 +51,7 @@ class Outcome:
     images: int
     faces: int
     """Items: faces, or clips."""
-    left: Left
+    unread: Unread
     """What could not be read; nothing of it was changed."""
     datasets: dict[str, str] = field(default_factory=dict)
     """Name -> what became of it."""
@@ -64,41 +64,42 @@ class Outcome:
 
 
 def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
-    """Remove every picture that the cell (kind, text) of a block list names, and add the cell to the block list. What
-    cannot be read is in the outcome's `left`, and the rest is removed all the same. Raise UserError if another process
-    is at work or the note of a killed takedown is damaged, ValueError if `text` is not of that kind."""
-    store, left = Store(root, "takedown"), Left(root)
+    """Remove every picture that the cell (kind, text) of a block list names, and add the cell to the block list.
+
+    Files that cannot be read are listed in the outcome's `unread`; the rest is removed all the same. Raise UserError if
+    another process is at work or the note of a killed takedown is damaged, ValueError if `text` is not of that kind."""
+    store, unread = Store(root, "takedown"), Unread(root)
     for place in (store.work, root / "datasets" / ".requests", root / "takedown.json"):
-        if left.is_link(place):
+        if unread.is_link(place):
             cure = "move what it names to where the link is, and give the same command again"
-            raise UserError(root / [*left][-1], "is a link", "a file or folder of this data root", cure)
+            raise UserError(root / [*unread][-1], "is a link", "a file or folder of this data root", cure)
     with store.claim() as scratch:
-        if not left.is_link(root / "datasets" / ".versions"):
+        if not unread.is_link(root / "datasets" / ".versions"):
             _adopt_copies(store)
-        tables = tables_below(left)
+        tables = tables_below(unread)
         path = root / "takedown.json"
         removal = Removal.at(path)
         if kind == "sha256":
             text = image_of(text.strip().lower(), tables)
         if text not in removal.faces:  # otherwise a killed takedown has listed it already
             blocklist.add(root, kind, text, reason, scratch)
-            collect(removal, root, BlockList(frozenset({blocklist.parse_cell(kind, text)})), tables, left)
+            collect(removal, root, BlockList(frozenset({blocklist.parse_cell(kind, text)})), tables, unread)
         _check_idle(store)  # builds that start later read the updated block list
         removal.keep(path, scratch)
-        outcome = Outcome(len(removal.seen), len(removal.faces), left)
+        outcome = Outcome(len(removal.seen), len(removal.faces), unread)
         if kind == "artist":
             outcome.undecided = undecided(tables, removal)
         _runs(root, removal, outcome)
-        if not left.holds(root / "datasets" / ".versions"):
+        if not unread.holds(root / "datasets" / ".versions"):
             _datasets(store, removal, outcome)
         for table in tables:
             if root / "stages" in table.parents and table.exists() and holds(table, removal):
                 _discard(table.parent, scratch)
-        for file in left.glob("recipes/*.parquet"):
-            if not left.holds(file):
-                _rewrite_recipe(file, removal, scratch, left)
-        _remove_files(root, removal, left)
-        for file in left.glob("corrections/*.csv"):
+        for file in unread.glob("recipes/*.parquet"):
+            if not unread.holds(file):
+                _rewrite_recipe(file, removal, scratch, unread)
+        _remove_files(root, removal, unread)
+        for file in unread.glob("corrections/*.csv"):
             if file.is_file():
                 data = file.read_bytes()
                 if (rest := corrections.remove_lines(data, removal.faces)) != data:
@@ -142,20 +143,20 @@ def _datasets(store: Store, removal: Removal, outcome: Outcome) -> None:
     for place in sorted((root / "datasets").glob("[!.]*")):
         version = publish.version_of(root, place.name)
         manifest = version and version / "manifest.parquet"
-        if version and manifest and manifest.is_file() and not outcome.left.holds(manifest):
+        if version and manifest and manifest.is_file() and not outcome.unread.holds(manifest):
             names_of.setdefault(version, []).append(place.name)
         elif place.is_symlink() or place.is_dir():
             outcome.datasets[place.name] = "not looked at: damaged, or a link that leads elsewhere"
-    for version in outcome.left.glob("datasets/.versions/*"):
+    for version in outcome.unread.glob("datasets/.versions/*"):
         tables = (version / "manifest.parquet", version / "funnel.parquet")
-        if any(path.exists() and not outcome.left.holds(path) and holds(path, removal) for path in tables):
+        if any(path.exists() and not outcome.unread.holds(path) and holds(path, removal) for path in tables):
             names = names_of.get(version, [])
-            words = _remake(store, version, names, removal, outcome.left)
+            words = _remake(store, version, names, removal, outcome.unread)
             outcome.datasets |= dict.fromkeys(names, words)
             _discard(version, store.scratch)
 
 
-def _remake(store: Store, version: Path, names: list[str], removal: Removal, left: Left) -> str:
+def _remake(store: Store, version: Path, names: list[str], removal: Removal, unread: Unread) -> str:
     """Remake a version without the removal, for the names that link to it. Return what became of it, in words."""
     try:
         kind = kind_of(version)
@@ -163,7 +164,7 @@ def _remake(store: Store, version: Path, names: list[str], removal: Removal, lef
         rest = _remove_rows(old, removal, kind.original_column)
         table, words = _with_items(kind, version, rest), f"none of its {kind.items} is left"
         if len(table):
-            _publish_rest(kind, version, names, removal, old, table, left)
+            _publish_rest(kind, version, names, removal, old, table, unread)
             lost = len(rest) - len(table)
             dropped = f"; {lost:,} are dropped, since their files are missing or damaged" if lost else ""
             near = _near_duplicates(kind, old, table, removal)
@@ -189,12 +190,12 @@ def _has_item(kind: Kind, version: Path, row: dict) -> bool:
 
 
 def _publish_rest(
-    kind: Kind, version: Path, names: list[str], removal: Removal, old: pa.Table, table: pa.Table, left: Left
+    kind: Kind, version: Path, names: list[str], removal: Removal, old: pa.Table, table: pa.Table, unread: Unread
 ) -> None:
     """Assemble a version of the rows that are left, and let `names` stand for it."""
     root = version.parents[2]
     funnel = version / "funnel.parquet"  # a copy from elsewhere may lack it
-    is_readable = funnel.exists() and not left.holds(funnel) and not left.is_link(funnel)
+    is_readable = funnel.exists() and not unread.holds(funnel) and not unread.is_link(funnel)
     dropped = read(funnel, FUNNEL).to_pylist() if is_readable else []
     digest_inputs = json.dumps(["takedown", version.name, sorted(removal.images)])
     store = Store(root, hashlib.sha256(digest_inputs.encode()).hexdigest()[:16])
@@ -203,10 +204,10 @@ def _publish_rest(
         if not target.exists():  # as it may after a kill
             made.mkdir()
             gone = len({*old[kind.original_column].to_pylist()} & removal.images)
-            build = _build_of_rest(version, gone, left)
+            build = _build_of_rest(version, gone, unread)
             rows = _remaining_drops(kind, dropped, old, removal)
             assemble.assemble(made, kind, table, rows, build, version)
-            if not left.is_link(version / assemble.REBUILD):
+            if not unread.is_link(version / assemble.REBUILD):
                 _keep_report(version, made, removal)
             os.replace(made, target)
         for name in names:
@@ -235,10 +236,10 @@ def _near_duplicates(kind: Kind, old: pa.Table, rest: pa.Table, removal: Removal
     return f"; {len(near):,} of them are near-duplicates of what was taken down: look at them{moved}" if near else ""
 
 
-def _build_of_rest(version: Path, gone: int, left: Left) -> assemble.Build:
+def _build_of_rest(version: Path, gone: int, unread: Unread) -> assemble.Build:
     build = assemble.Build({}, 0, {})
     with contextlib.suppress(ManifestError):  # it is among what was left
-        if not left.is_link(version / assemble.BUILD):
+        if not unread.is_link(version / assemble.BUILD):
             build = assemble.build_of(version)
     gone_before = build.settings.get("taken down", 0)
     return build._replace(
@@ -281,7 +282,7 @@ def _remove_rows(table: pa.Table, removal: Removal, original: str) -> pa.Table:
     return table
 
 
-def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, left: Left) -> None:
+def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, unread: Unread) -> None:
     if not holds(path, removal):
         return
     try:
@@ -290,7 +291,7 @@ def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, left: Left) -> 
             raise ValueError(f"lacks the column {min(missing)}")
         table = _remove_rows(table, removal, "video_id" if "clip_id" in table.column_names else "image_id")
     except (ValueError, pa.ArrowException) as error:
-        left.add(path, f"it names what was taken down, and could not be read whole: {error}")
+        unread.add(path, f"it names what was taken down, and could not be read whole: {error}")
         return
     if not len(table):
         path.unlink()
@@ -306,59 +307,59 @@ _RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, No
 def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
     """Add the runs that were trained on removed pictures, or were initialized from such a run. Remove their
     pictures that show training faces."""
-    known, left = set(), outcome.left
-    for path in left.glob("datasets/.versions/*/manifest.parquet"):
+    known, unread = set(), outcome.unread
+    for path in unread.glob("datasets/.versions/*/manifest.parquet"):
         if path.is_file():
-            known |= {sha256_of(path), *before(path.parent, left)}
+            known |= {sha256_of(path), *before(path.parent, unread)}
     trained_on, began_with = {}, {}
-    for path in left.glob("runs/*/config.json"):
+    for path in unread.glob("runs/*/config.json"):
         try:
             config, name = read_json(path, _RUN_SHAPE), path.parent.name
             trained_on[name] = config["dataset"]["digest"]
             began_with[name] = (config.get("init_from") or {}).get("run")
         except ValueError as error:
-            left.add(path, error)
+            unread.add(path, error)
     theirs = {name for name, digest in trained_on.items() if digest in removal.manifests}
     while heirs := {name for name, first in began_with.items() if first in theirs} - theirs:
         theirs |= heirs
     outcome.runs = sorted(theirs)
     outcome.unknown_runs = sorted(name for name in trained_on.keys() - theirs if trained_on[name] not in known)
     for name in theirs:
-        _remove(root / "runs" / name / "generated" / "neighbours.png", left)
+        _remove(root / "runs" / name / "generated" / "neighbours.png", unread)
 
 
-def _remove(path: Path, left: Left) -> None:
+def _remove(path: Path, unread: Unread) -> None:
     """Remove a file or a folder of the data root, if it is there and no link is on the way to it."""
-    if path.parent.is_dir() and not left.is_link(path.parent):
+    if path.parent.is_dir() and not unread.is_link(path.parent):
         remove(path)
 
 
-def _remove_files(root: Path, removal: Removal, left: Left) -> None:
-    """Remove the originals, crops, cached results and ledger rows of a removal; add what is unreadable to `left`."""
+def _remove_files(root: Path, removal: Removal, unread: Unread) -> None:
+    """Remove the originals, crops, cached results and ledger rows of a removal; add what is unreadable to `unread`."""
     cache = root / "cache"
     for image_id in removal.images:
-        for path in left.glob(f"images/{image_id[:2]}/{image_id}.*"):
-            _remove(path, left)
+        for path in unread.glob(f"images/{image_id[:2]}/{image_id}.*"):
+            _remove(path, unread)
     for face_id in removal.faces:
-        _remove(cache / "faces" / face_id[:2] / f"{face_id}.png", left)
-    if not left.is_link(cache / "parts"):
+        _remove(cache / "faces" / face_id[:2] / f"{face_id}.png", unread)
+    if not unread.is_link(cache / "parts"):
         for source, url in removal.offers:
             PartialFile(cache / "parts", f"{source} {url}").discard()
-    _remove(cache / "pages", left)  # any cached page may mention a removed picture
+    _remove(cache / "pages", unread)  # any cached page may mention a removed picture
     if removal.manifests:
-        _remove(cache / "arrays", left)  # their pixels cannot be traced to single originals
-    with database(cache / "results.sqlite", left) as results:
+        _remove(cache / "arrays", unread)  # their pixels cannot be traced to single originals
+    with database(cache / "results.sqlite", unread) as results:
         if results:
             rows = results.execute("SELECT name, key, value FROM result")
-            doomed = [row[:2] for row in rows if removal.hashes & {*HEX64.findall(f"{row[1]} {row[2]}")}]
-            _overwrite(results, "DELETE FROM result WHERE name = ? AND key = ?", doomed)
-    if left.holds(cache / "results.sqlite") and not left.is_link(cache / "results.sqlite"):
+            matching = [row[:2] for row in rows if removal.hashes & {*HEX64.findall(f"{row[1]} {row[2]}")}]
+            _execute_and_vacuum(results, "DELETE FROM result WHERE name = ? AND key = ?", matching)
+    if unread.holds(cache / "results.sqlite") and not unread.is_link(cache / "results.sqlite"):
         for name in ("results.sqlite", "results.sqlite-wal", "results.sqlite-shm", "faces"):
-            _remove(cache / name, left)  # damaged: it is unknown which crops to remove, so all are
-        left.drop(cache / "results.sqlite")
-    with database(root / "ledger.sqlite", left) as ledger:
+            _remove(cache / name, unread)  # damaged: it is unknown which crops to remove, so all are
+        unread.drop(cache / "results.sqlite")
+    with database(root / "ledger.sqlite", unread) as ledger:
         if ledger:
-            _overwrite(
+            _execute_and_vacuum(
                 ledger,
                 (
                     "UPDATE post SET url = NULL, offer = NULL, reason = 'blocked', detail = 'taken down' "
@@ -366,10 +367,10 @@ def _remove_files(root: Path, removal: Removal, left: Left) -> None:
                 ),
                 removal.offers,
             )
-            _overwrite(ledger, "DELETE FROM file WHERE source = ? AND url = ?", removal.offers)
+            _execute_and_vacuum(ledger, "DELETE FROM file WHERE source = ? AND url = ?", removal.offers)
 
 
-def _overwrite(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
+def _execute_and_vacuum(database: sqlite3.Connection, statement: str, rows: Iterable[tuple]) -> None:
     """Run the statement for each row, then vacuum the file and truncate its log, so that no deleted data remains."""
     database.execute("BEGIN IMMEDIATE")
     database.executemany(statement, list(rows))

@@ -79,7 +79,7 @@ class Removal:
         return removal
 
 
-class Left(dict[str, str]):
+class Unread(dict[str, str]):
     """What a takedown could not read: path relative to the data root -> reason. The user has to look at it."""
 
     def __init__(self, root: Path) -> None:
@@ -126,16 +126,16 @@ _TABLES = (
 )
 
 
-def tables_below(left: Left) -> list[Path]:
+def tables_below(unread: Unread) -> list[Path]:
     """Return every Parquet file in which rows of pictures may be, of those that can be read; the others are added to
-    `left`."""
+    `unread`."""
     tables = []
-    for path in (path for pattern in _TABLES for path in left.glob(pattern)):
+    for path in (path for pattern in _TABLES for path in unread.glob(pattern)):
         try:
             for _ in _rows_in_batches(path, _READ):
                 pass
         except (OSError, ValueError) as error:
-            left.add(path, error)
+            unread.add(path, error)
         else:
             tables.append(path)
     return tables
@@ -210,14 +210,14 @@ class _Row:
         self.tags = tuple(row.get("tags") or ())
 
 
-def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path], left: Left) -> None:
+def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path], unread: Unread) -> None:
     """Add to `removal` all that the block list `wanted` names."""
-    removal.seen |= {image_id for image_id in wanted.hashes if left.glob(f"images/{image_id[:2]}/{image_id}.*")}
+    removal.seen |= {image_id for image_id in wanted.hashes if unread.glob(f"images/{image_id[:2]}/{image_id}.*")}
     for path in tables:
         every = rows_of(path, _PROVENANCE)
         rows = [row for row in every if row["image_id"] in wanted.hashes or wanted.match_rule(_Row(row))]
         removal.seen |= {row["image_id"] for row in rows} - {None}
-    with database(root / "ledger.sqlite", left) as ledger:
+    with database(root / "ledger.sqlite", unread) as ledger:
         if ledger:
             _collect_offers(removal, ledger, wanted)
     removal.images |= removal.seen | wanted.hashes
@@ -225,19 +225,19 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
         items = rows_of(path, ("image_id", "face_id"))
         removal.faces |= {row["face_id"] for row in items if row["image_id"] in removal.images and "face_id" in row}
         if path.name == "manifest.parquet" and holds(path, removal):
-            removal.manifests |= {sha256_of(path), *before(path.parent, left)}
-    with database(root / "cache" / "results.sqlite", left) as results:  # crops of which no table is left
+            removal.manifests |= {sha256_of(path), *before(path.parent, unread)}
+    with database(root / "cache" / "results.sqlite", unread) as results:  # crops of which no table is left
         removal.faces |= (
             {face_id for image_id, face_id in crops_in(results) if image_id in removal.images} if results else set()
         )
 
 
-def before(version: Path, left: Left) -> list[str]:
+def before(version: Path, unread: Unread) -> list[str]:
     """Return the sha256 of the manifests from which that of a version was made by taking faces out."""
     try:
-        return [] if left.is_link(version / assemble.BUILD) else assemble.build_of(version).before
+        return [] if unread.is_link(version / assemble.BUILD) else assemble.build_of(version).before
     except ManifestError as error:
-        left.add(version / assemble.BUILD, error.__cause__)
+        unread.add(version / assemble.BUILD, error.__cause__)
         return []
 
 
@@ -307,14 +307,14 @@ def is_of(row: dict, removal: Removal) -> bool:
 
 
 @contextlib.contextmanager
-def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
-    """Open an SQLite database so that deleted data is overwritten; give None if it is missing or in `left`. Add it to
-    `left` if it is damaged, as an error of SQLite or a ValueError in the block shows."""
-    if not path.exists() or left.holds(path) or left.is_link(path):
+def database(path: Path, unread: Unread) -> Iterator[sqlite3.Connection | None]:
+    """Open an SQLite database so that deleted data is overwritten; give None if it is missing or in `unread`. Add it to
+    `unread` if it is damaged, as an error of SQLite or a ValueError in the block shows."""
+    if not path.exists() or unread.holds(path) or unread.is_link(path):
         yield None
         return
     if not path.is_file():
-        left.add(path, "no regular file")
+        unread.add(path, "no regular file")
         yield None
         return
     try:
@@ -325,4 +325,4 @@ def database(path: Path, left: Left) -> Iterator[sqlite3.Connection | None]:
     except (sqlite3.DatabaseError, ValueError) as error:
         if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
             raise
-        left.add(path, error)
+        unread.add(path, error)

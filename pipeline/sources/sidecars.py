@@ -120,7 +120,7 @@ class Sidecars:
         self._bytes_left = MAX_KEPT
         self._problems: list[BadSidecar] = []
         self._useless: dict[str, list[str]] = {}
-        self._strays: dict[str, str] = {}
+        self._unmatched: dict[str, str] = {}
 
     def describe(self, path: str, present: list[str]) -> tuple[dict, list[BadSidecar]]:
         """Return the fields of Post that the sidecars at `present` state for the picture at `path`, and what could not
@@ -147,7 +147,7 @@ class Sidecars:
 
     def unused(self) -> Iterator[tuple[str, str]]:
         """Yield (folder or table, a description of what no picture used), once all pictures have been described."""
-        yield from self._strays.items()
+        yield from self._unmatched.items()
         for folder, names in self._useless.items():
             yield folder, f"{len(names):,} say nothing that is used: {encodable(', '.join(names[:3]))}"
 
@@ -180,7 +180,7 @@ class Sidecars:
         """Read a table. Raise one of DAMAGE or BadSidecar, after the rows that could be read."""
         rows, folder = self._tables[sidecar], dirname(sidecar)
         bad: ValueError | None = None
-        count = strays = 0
+        count = unmatched = 0
         for row in _PARSERS[sidecar.rpartition("/")[2]](self._bytes(sidecar)):
             count += 1
             if count > MAX_ROWS:
@@ -189,14 +189,14 @@ class Sidecars:
                 bad = bad or (row if isinstance(row, ValueError) else ValueError(f"row {count} has no {FILE_KEYS[0]}"))
                 continue
             if self._pictures is not None and join(folder, name) not in self._pictures:
-                strays += 1
+                unmatched += 1
                 continue
             rows[name] = json.dumps({key: row[key] for key in PROVENANCE_KEYS if key in row}, default=str).encode()
             self._bytes_left -= len(rows[name]) + len(name) + 200  # the objects' own room
             if self._bytes_left < 0:
                 raise ValueError(f"more rows than fit in {MAX_KEPT:,} bytes")
-        if strays:
-            self._strays[sidecar] = f"{strays:,} of {count:,} rows are of no picture here"
+        if unmatched:
+            self._unmatched[sidecar] = f"{unmatched:,} of {count:,} rows are of no picture here"
         if bad:
             raise bad
 

@@ -26,7 +26,7 @@ class Rules:
         text = _decode(data)
         self.refusal = ""
         """Why nothing is allowed, whatever its rules say; empty if they hold."""
-        if _cost(text) > MAX_COST:
+        if _parsing_cost(text) > MAX_COST:
             text, self.refusal = "", "it has more groups and rules than are read"
         self._rules = Protego.parse(text)
         self.seconds_between = self._delay()
@@ -51,7 +51,7 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
 
 
-def _cost(text: str) -> int:
+def _parsing_cost(text: str) -> int:
     """Return how many rules the parser would store and agents it would compare, and what wildcards cost at each URL: it
     keeps all rules of a group for each of the group's agents, and looks each agent up among those before it."""
     cost = agents = rules = 0

@@ -8,7 +8,7 @@ import pytest
 from pipeline.datasets.card import card
 from pipeline.datasets.kinds import FACE_KIND
 from pipeline.funnel import FUNNEL
-from pipeline.markup import MAX_LENGTH, code, inert, table_rows
+from pipeline.markup import MAX_LENGTH, code, escape_markdown, table_rows
 from tests.pipeline.test_manifest import row, table
 
 HOSTILE = [
@@ -40,7 +40,7 @@ HOSTILE = [
 OURS = re.compile(r'</?(table|thead|tbody|tr|th|td|code|p)( style="[^"]*")?>')
 
 
-@pytest.mark.parametrize("show", [inert, code])
+@pytest.mark.parametrize("show", [escape_markdown, code])
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_text_is_shown_and_does_nothing(text, show):
     rows = table_rows([(show(text), show("plain")), (show("plain"), show(text))])
@@ -52,20 +52,20 @@ def test_a_text_is_shown_and_does_nothing(text, show):
 
 @pytest.mark.parametrize("text", ["http://a.example/x", "www.a.example", "a@b.example", "a.example"])
 def test_an_address_is_left_no_form_that_renderers_link(text):
-    assert not re.search(r"://|www\.|@|\.[a-z]", inert(text))
+    assert not re.search(r"://|www\.|@|\.[a-z]", escape_markdown(text))
     assert code(text) == f"`{text}`"
 
 
 @pytest.mark.parametrize("text", ["a\x1b[31mb", "a\u202eb", "a\x00b", "a\u2066b", "a\udcffb"])
 def test_control_characters_and_turns_of_direction_are_shown_as_none(text):
-    for show in (inert, code):
+    for show in (escape_markdown, code):
         assert show(text).encode().decode().isprintable()
         assert "\ufffd" in show(text)
 
 
 def test_long_text_is_cut_and_plain_text_is_left_as_it_is():
     assert len(code("x" * 10_000_000)) <= MAX_LENGTH + 2
-    assert inert("CC BY-SA 4.0 (日本語)") == "CC BY-SA 4.0 (日本語)"
+    assert escape_markdown("CC BY-SA 4.0 (日本語)") == "CC BY-SA 4.0 (日本語)"
     assert code(1.5) == "`1.5`"
 
 

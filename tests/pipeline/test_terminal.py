@@ -77,7 +77,8 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_whatever_a_program_prints_is_escaped(program):
-    code = f"import sys; from pipeline import terminal; terminal.guard(); text = 'a\\x1b[2J\\x9b'; {PROGRAMS[program]}"
+    start = "import sys; from pipeline import terminal; terminal.escape_output(); text = 'a\\x1b[2J\\x9b'"
+    code = f"{start}; {PROGRAMS[program]}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert not {"\x1b", "\x9b"} & set(done.stdout + done.stderr)
     assert "a\\x1b[2J" in done.stderr

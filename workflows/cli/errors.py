@@ -28,7 +28,7 @@ def install_error_reporter() -> None:
     """Print errors at the end of stderr, and those that a user can fix without a traceback; print our own help."""
     configuration.redact_keys()
     process.install_signal_handlers()
-    terminal.guard()
+    terminal.escape_output()
     reporter = ErrorReporter()
     logging.getLogger("luigi-interface").addFilter(reporter)
     sys.excepthook = reporter.on_uncaught

@@ -180,14 +180,13 @@ def posts(request: LocalQuery, snapshot: list) -> Iterator[Post | Skipped]:
 
 @dataclasses.dataclass
 class _Archive:
-    """An archive, or (`is_inner`) one inside it. Both share `ids`, and the limits of the `first` pass, over sidecars,
-    and of the `second`, over pictures."""
+    """An archive, or (`is_inner`) one inside it. Both share the limits, and `ids`: how often each name was used."""
 
     name: str
     file: IO[bytes]
     stamp: str
-    first: _UnpackLimit
-    second: _UnpackLimit
+    sidecar_limit: _UnpackLimit  # of the first pass, over sidecars
+    picture_limit: _UnpackLimit  # of the second pass, over pictures
     ids: dict[str, int]
     is_inner: bool = False
 
@@ -195,7 +194,7 @@ class _Archive:
         texts: dict[str, bytes] = {}
         yield from self._read_sidecars(texts)
         sidecars, used, left_out = Sidecars(lambda path: texts[path]), set(), set()
-        for member in self._members(self.second):
+        for member in self._members(self.picture_limit):
             if isinstance(member, Skipped):
                 yield member
                 continue
@@ -222,8 +221,8 @@ class _Archive:
                     yield Skipped(self._path(problem.args[0]), "bad_sidecar", problem.args[1])
                 stamp = f"{self.stamp} {member_id}"
                 yield Post(member_id, BytesReader(data), stamp, fetched_at=member.mtime, **fields)
-        strays = unused_sidecars(path for path, data in texts.items() if data and path not in used)
-        for place, description in (*strays.items(), *sidecars.unused()):
+        unmatched = unused_sidecars(path for path, data in texts.items() if data and path not in used)
+        for place, description in (*unmatched.items(), *sidecars.unused()):
             yield Skipped(self._path(place), "bad_sidecar", description)
 
     def _path(self, name: str) -> str:
@@ -260,17 +259,17 @@ class _Archive:
             raise Refused("other_packing", f"{extension}: {UNPACK}")
         if any(is_junk(part) for part in member.name.split("/")) or (extension in OTHERS and extension not in ARCHIVES):
             return None
-        return self.second.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
+        return self.picture_limit.read(member, MAX_INNER if extension in ARCHIVES else MAX_FILE_BYTES)
 
     def _read_sidecars(self, texts: dict[str, bytes]) -> Iterator[Skipped]:
         """Read the sidecars into `texts`; yield a row for each that cannot be read. Problems of the whole archive are
         reported when the pictures are read."""
         room = MAX_SIDECARS
-        for member in self._members(self.first):
+        for member in self._members(self.sidecar_limit):
             if isinstance(member, Skipped) or not _may_be_sidecar(member.name) or _name_problem(member.name):
                 continue
             try:
-                data = self.first.read(member, min(room, MAX_TABLE_BYTES))
+                data = self.sidecar_limit.read(member, min(room, MAX_TABLE_BYTES))
             except Refused as refused:
                 yield Skipped(self._path(member.name), "bad_sidecar", " ".join(refused.args))
             else:

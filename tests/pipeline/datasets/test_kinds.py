@@ -180,7 +180,7 @@ def test_an_original_is_taken_down_with_its_items_and_recipe(kind, root, column,
     table = read(root / "datasets/some/manifest.parquet", kind.schema)
     outcome = takedown.take_down(root, "sha256", table[getattr(kind, column)][0].as_py(), "")
     assert outcome.datasets == {"some": f"2 of 3 {kind.items} are left"}
-    assert not outcome.left
+    assert not outcome.unread
     assert not (root / "datasets/.versions" / DIGEST).exists()
     left = read(root / "datasets/some/manifest.parquet", kind.schema)
     assert left.equals(table[1:])

@@ -100,7 +100,7 @@ def test_an_id_that_is_no_sha256_is_no_path_and_no_pattern(root, change):
     before = (root / "recipes/x.parquet").read_bytes()
     outcome = takedown.take_down(root, "artist", "someone", "")
     assert_gone_alone(root, outcome)
-    assert outcome.left == {"recipes/x.parquet": f"{next(iter(change))} that is not a sha256"}
+    assert outcome.unread == {"recipes/x.parquet": f"{next(iter(change))} that is not a sha256"}
     assert (root / "recipes/x.parquet").read_bytes() == before
 
 
@@ -125,8 +125,8 @@ def test_an_odd_recipe_is_named_and_the_rest_is_taken_down(root, odd):
     pq.write_table(odd, root / "recipes/x.parquet", compression="zstd")
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert_gone_alone(root, outcome)
-    assert list(outcome.left) == ["recipes/x.parquet"]
-    assert "\n" not in outcome.left["recipes/x.parquet"]
+    assert list(outcome.unread) == ["recipes/x.parquet"]
+    assert "\n" not in outcome.unread["recipes/x.parquet"]
 
 
 def cut(path: Path) -> None:
@@ -154,7 +154,7 @@ def test_what_is_no_parquet_file_is_named(root, make):
     make(root / "recipes/x.parquet")
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert_gone_alone(root, outcome)
-    assert list(outcome.left) == ["recipes/x.parquet"]
+    assert list(outcome.unread) == ["recipes/x.parquet"]
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_damaged_cache_is_dropped(root, value):
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert not path.exists()
     assert not (root / "cache/faces").exists()
-    assert outcome.left == {}
+    assert outcome.unread == {}
     assert not list(root.glob(f"images/*/{VICTIM}.png"))
 
 
@@ -270,7 +270,7 @@ def test_a_damaged_ledger_is_named_and_left(root, damage):
     before = path.read_bytes()
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert_gone_alone(root, outcome)
-    assert list(outcome.left) == ["ledger.sqlite"]
+    assert list(outcome.unread) == ["ledger.sqlite"]
     assert path.read_bytes() == before
 
 
@@ -290,7 +290,7 @@ def test_a_run_that_does_not_say_what_it_learned_from_is_named(root, config):
     (root / "runs/r/config.json").write_text(config)
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert_gone_alone(root, outcome)
-    assert list(outcome.left) == ["runs/r/config.json"]
+    assert list(outcome.unread) == ["runs/r/config.json"]
 
 
 def test_a_recipe_keeps_its_other_rows_and_its_own_columns(root):
@@ -380,7 +380,7 @@ def test_a_recipe_that_another_library_saved_is_rewritten(root, kind):
     pq.write_table(table, root / "recipes/x.parquet")
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
     assert_gone_alone(root, outcome)
-    assert not outcome.left
+    assert not outcome.unread
     assert pq.read_table(root / "recipes/x.parquet")["image_id"].to_pylist() == [OTHER]
 
 
@@ -388,5 +388,5 @@ def test_a_recipe_that_another_library_saved_is_rewritten(root, kind):
 def test_a_folder_in_the_place_of_a_database_is_named_or_dropped(root, place):
     (root / place).mkdir(parents=True)
     outcome = takedown.take_down(root, "sha256", VICTIM, "")
-    assert {*outcome.left} <= {place}
+    assert {*outcome.unread} <= {place}
     assert not list(root.glob("images/*/" + VICTIM + "*"))
