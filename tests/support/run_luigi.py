@@ -8,9 +8,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
-
-from workflows.base import subprocess as training
 
 ROOT = Path(__file__).parents[2]
 BUILT = ("--limit", "90")  # of the fixture `built`
@@ -60,8 +57,13 @@ def _run(place: Path, arguments: tuple[str, ...], environment: dict[str, str], *
     os.chdir(place)
     for descriptor, name in enumerate(outputs, start=1):
         os.dup2(os.open(name, os.O_WRONLY), descriptor)
-    training.subprocess = SimpleNamespace(Popen=_Training, PIPE=subprocess.PIPE)
-    _run_module("luigi", ["--module", "workflows", *arguments], environment)
+    start = subprocess.Popen
+    # `workflows.base.subprocess` alone starts Python with `-c`. It cannot be imported here: that is up to Luigi.
+    subprocess.Popen = lambda command, **more: (_Training if command[1] == "-c" else start)(command, **more)
+    try:
+        _run_module("luigi", ["--module", "workflows", *arguments], environment)
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing calls os._exit
 
 
 def _run_module(name: str, arguments: list[str], environment: dict[str, str]) -> None:
@@ -74,8 +76,6 @@ def _run_module(name: str, arguments: list[str], environment: dict[str, str]) ->
     except Exception as error:  # noqa: BLE001  # as Python does with an error that reaches the top
         sys.excepthook(type(error), error, error.__traceback__)
         sys.exit(1)
-    finally:
-        atexit._run_exitfuncs()  # multiprocessing calls os._exit
 
 
 class _Training(multiprocessing.get_context("fork").Process):
