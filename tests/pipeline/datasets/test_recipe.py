@@ -323,7 +323,15 @@ def test_a_takedown_that_is_killed_is_finished_by_the_next(place, monkeypatch):
     whole = manifest(place)
     artist = whole["artist"].iloc[0]
     needles = traces_of(whole[whole["artist"] == artist])
-    steps = ["_datasets", "_keep_report", "_discard", "_rewrite_recipe", "_runs", "_remove_files", "_overwrite"]
+    steps = [
+        "_datasets",
+        "_keep_report",
+        "_discard",
+        "_rewrite_recipe",
+        "_runs",
+        "_remove_files",
+        "_execute_and_vacuum",
+    ]
 
     class Killed(BaseException):
         pass
