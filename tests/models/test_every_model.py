@@ -235,8 +235,9 @@ def test_micro_batches_are_summed(name):
 @every_model
 @pytest.mark.full
 def test_two_processes_do_what_one_does(name, tmp_path):
-    torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "two"), 2), nprocs=2)
-    torch.multiprocessing.spawn(_in_fp64, (name, str(tmp_path / "one"), 1), nprocs=1)
+    for run, count in (("two", 2), ("one", 1)):
+        arguments = name, str(tmp_path / run), count
+        torch.multiprocessing.start_processes(_in_fp64, arguments, count, start_method="forkserver")
     one, two = (checkpoint.read(tmp_path / run / "last.pt") for run in ("one", "two"))
     one["best"], two["best"] = one["best"]["step"], two["best"]["step"]  # a score is measured in fp32
     the_same(one, two, rtol=1e-6, atol=1e-9)

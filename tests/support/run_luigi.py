@@ -12,16 +12,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILT = ("--limit", "90")  # of the fixture `built`
 PRELOAD = ("pandas", "models.evaluation", "torch._dynamo", "pipeline.sources", "pipeline.hair.tagging")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(list(PRELOAD))
 
 
 def luigi(place: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
     """Run `luigi --module workflows ARGUMENTS` in the folder `place`.
 
     It and a training that it starts are forked from a process that has imported PRELOAD: this saves ten seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOAD))
     with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
-        process = context.Process(target=_run, args=(place, arguments, _environment(), stdout.name, stderr.name))
+        process = FORKS.Process(target=_run, args=(place, arguments, _environment(), stdout.name, stderr.name))
         process.start()
         process.join()
         done = subprocess.CompletedProcess(arguments, process.exitcode or 0, stdout.read(), stderr.read())
