@@ -351,8 +351,8 @@ def _is_of_kind(found: pa.DataType, wanted: pa.DataType, depth: int = 0) -> bool
 
 
 def _unpacked_bytes(array: pa.Array) -> int:
-    """Return how many bytes an array has once the texts of its dictionaries stand in each row. Raise ValueError if one
-    of them alone is too long."""
+    """Return the size of an array without dictionary encoding. Raise ValueError if one text of a dictionary has more
+    than MAX_ROW_BYTES."""
     if pa.types.is_dictionary(array.type):
         lengths = pc.binary_length(array.dictionary)
         if (pc.max(lengths).as_py() or 0) > MAX_ROW_BYTES:

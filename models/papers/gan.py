@@ -33,7 +33,7 @@ class GAN:
         **adam: Any,
     ) -> None:
         self.config, self.device = config, device
-        self.held_out = held_out  # {"faces": (M, S, S, 3) uint8}, which are not trained on
+        self.held_out = held_out  # {"faces": (M, S, S, 3) uint8}, of the val split, or of train if that is empty
         self.g: Any = to_channels_last(generator.to(device))
         self.d: Any = to_channels_last(discriminator.to(device))
         self.average = EMA(self.g, config.average)

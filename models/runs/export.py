@@ -97,8 +97,8 @@ def _limit_parameters(count: int) -> Iterator[None]:
 
 
 def _check_output(plan: Any, size: int) -> None:
-    """Raise ValueError unless a network on the `meta` device computes an image of `size` px, from z or an image of that
-    size, without a layer whose output is too large."""
+    """Raise ValueError unless a network on the `meta` device returns (1, 3, size, size), from z and labels or from an
+    image of that size, and no layer computes more than MAX_LAYER_OUTPUT numbers."""
 
     def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.numel() > MAX_LAYER_OUTPUT:

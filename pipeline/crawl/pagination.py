@@ -62,7 +62,10 @@ class Paginator:
         return found
 
     def _read(self, client: Client, ledger: Ledger, query: Query, cursor: Cursor, request: HttpRequest) -> Page:
-        month, cost, is_refusal = _current_month(), request.cost, False
+        """Return the page that the request fetches. Raise UserError if it fails or is refused.
+
+        Its highest cost, USD, is added to the ledger before it is sent; what was not charged is subtracted after it."""
+        month, charged, is_refusal = _current_month(), request.cost, False
 
         def read(answer: HttpResponse) -> Page:
             nonlocal is_refusal
@@ -71,22 +74,22 @@ class Paginator:
                 raise bad_answer(answer, f"HTTP {answer.status}: {_message(answer)}", _cure(answer.status, self.source))
             return self.site.engine.parse(query, cursor, answer)
 
-        ledger.add_cost(month, cost)
+        ledger.add_cost(month, request.cost)
         try:
             page = client.fetch_page(
                 request, read, obeys_robots=self.site.obeys_robots, reads_refusals=self.site.reads_refusals
             )
-            cost = cost if page.cost is None else min(page.cost, cost)
+            charged = charged if page.cost is None else min(page.cost, charged)
             return page
         except RequestFailed as failure:
-            cost = 0.0 if {failure.reason, *failure.before} <= UNCHARGED else cost
+            charged = 0.0 if {failure.reason, *failure.before} <= UNCHARGED else charged
             cure = "ask for something else" if failure.reason in PERMANENT else "run the same command again to go on"
             raise UserError(request.url[:300], str(failure), "a page of the listing", cure) from failure
         except UserError:
-            cost = 0.0 if is_refusal else cost
+            charged = 0.0 if is_refusal else charged
             raise
         finally:
-            ledger.add_cost(month, cost - request.cost)
+            ledger.add_cost(month, charged - request.cost)
 
 
 def _current_month() -> str:

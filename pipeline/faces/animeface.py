@@ -46,7 +46,8 @@ def _animefaces(pixels: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def check_animeface(folder: Path | None) -> str:
-    """Return "", as no asset is needed. Raise UserError if the package finds no face, as with Pillow 12 and later."""
+    """Check that the package finds the face of a drawn portrait, which it does not with Pillow 12 and later. Return "",
+    the digest of no asset, whatever the folder of assets. Raise UserError."""
     from pipeline.sources.drawn import draw
 
     cure = f"pip install 'animeface=={ANIMEFACE_VERSION}' 'pillow<12'"

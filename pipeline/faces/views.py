@@ -114,8 +114,11 @@ def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]],
 
 
 def split_strip(longer: int, shorter: int) -> Iterator[tuple[int, int, float, float]]:
-    """Yield (start, end, first, last) of each part of a strip, px along it. Faces with centres from `first` to `last`
-    are taken from this part."""
+    """Yield (start, end, first, last), px along a strip of `longer` × `shorter` px: the bounds of each part, and the
+    range of centres whose faces are taken from it.
+
+    Parts overlap by `shorter` or more, and the ranges meet in the middle of each overlap, so that no face is cut by all
+    parts and none is taken twice. `longer` must exceed `shorter`."""
     length = min(longer, max(MIN_PART_PX, 2 * shorter))
     count = max(1, math.ceil((longer - shorter) / (length - shorter)))
     starts = [round(number * (longer - length) / max(1, count - 1)) for number in range(count)]

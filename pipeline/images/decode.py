@@ -253,20 +253,20 @@ def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Im
 
 
 def _to_8_bits(picture: Image.Image) -> Image.Image:
-    """Return grey of 8 bits, from 16 or 32 bits or floats, the transparent value white. Pillow's convert() would clip
-    instead of scale."""
-    values = np.asarray(picture)
+    """Return a grey picture of 16 bits, 32 bits or floats with 8 bits, mode L. Values are scaled, where Pillow's
+    convert() would clip them; pixels of the transparent value become white."""
+    values = np.asarray(picture)  # the file does not say which value is white
     if picture.mode == "F":
         white = 1.0 if values.max(initial=0) <= 1 else 255.0
     else:
         white = 255.0 if picture.mode == "I" and values.max(initial=0) <= 255 else 65535.0
-    key = picture.info.get("transparency")
+    transparent = picture.info.get("transparency")
     grey = np.empty(values.shape, np.uint8)
     for rows in range(0, len(values), 256):  # in strips: as floats, all of a large scan would take gigabytes
         strip = values[rows : rows + 256]
         grey[rows : rows + 256] = np.clip(strip * (255 / white) + 0.5, 0, 255)
-        if isinstance(key, int):
-            grey[rows : rows + 256][strip == key] = 255
+        if isinstance(transparent, int):
+            grey[rows : rows + 256][strip == transparent] = 255
     return Image.fromarray(grey)
 
 

@@ -152,13 +152,14 @@ class Sidecars:
             yield folder, f"{len(names):,} say nothing that is used: {encodable(', '.join(names[:3]))}"
 
     def _values(self, sidecar: str, path: str) -> dict:
-        """Return what one sidecar states for the picture at `path`."""
+        """Return what one sidecar states for the picture at `path`, by the keys of its format; {} if a table has no row
+        for it. A list becomes {"tags": list}, another bare value {"": value}. Raise BadSidecar."""
         if is_table(sidecar):
             row = self._table(sidecar).get(path.removeprefix(dirname(sidecar)).lstrip("/"))
             return json.loads(row) if row else {}
         data = self._bytes(sidecar)
         if not sidecar.endswith(".json"):
-            return _text_values(_parse(lambda data: data.decode("utf-8-sig"), data, sidecar), sidecar, path)
+            return _text_values(_parse(lambda raw: raw.decode("utf-8-sig"), data, sidecar), sidecar, path)
         values = _parse(json.loads, data, sidecar)
         if isinstance(values, list):  # of tags, or of what describes this one picture
             values = values[0] if len(values) == 1 and isinstance(values[0], dict) else {"tags": values}

@@ -25,7 +25,7 @@ class NamedDataset(Stage):
     replace = luigi.BoolParameter(
         default=False,
         significant=False,
-        description="build over a dataset of another source, query or path; the old version is kept",
+        description="replace a dataset of this name built from another source, query or path; its old version is kept",
     )
 
     kind_name = "faces"  # which of `pipeline.datasets.kinds.KINDS`

@@ -11,7 +11,7 @@ THUMB = ((-0.3, 0.7), (0.3, 1.2), (0.8, 1.3))
 
 
 def flower(canvas: SceneCanvas, x: float, y: float, size: float, color: RGB) -> None:
-    """Paint a flower of four to eight petals around (x, y), `size` from there to the middle of each."""
+    """Paint a flower of four to eight petals around (x, y); `size` is the distance from there to a petal's centre."""
     sampler = canvas.sampler
     petals, first = sampler.integer(4, 9), sampler.between(0, 3)
     for k in range(petals):
