@@ -34,6 +34,16 @@ def test_without_arguments_and_with_help_the_tasks_are_listed(tmp_path):
         assert len(re.findall(rf"^  {name} ", done.stdout, re.MULTILINE)) == 1
 
 
+def test_a_reader_that_has_read_enough_is_no_error(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "workflows"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.stderr == b""
+
+
 def test_each_task_is_in_a_group_and_base_classes_are_in_none():
     listed = help_texts.list_tasks(workflows.GROUPS)
     assert {"BuildFaceDataset", "TrainDCGAN", "Takedown", "EvaluateGAN", "DrawHair"} <= set(workflows.__all__)
