@@ -106,7 +106,7 @@ class InterpolateLatents(OfHairColor):
 
 
 class SweepHairColors(OfHairColor):
-    """The same faces in every hair colour: a row per seed, a column per colour."""
+    """The same faces in every hair colour that the run learned: a row per seed, a column per colour."""
 
     count = WholeNumber(1, 100, default=8, description="number of faces")
     seed = WholeNumber(default=0, description="seed of the first face; the next face has the next seed")
