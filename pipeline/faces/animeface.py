@@ -46,8 +46,8 @@ def _animefaces(pixels: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def check_animeface(folder: Path | None) -> str:
-    """Check that the package finds the face of a drawn portrait, which it does not with Pillow 12 and later. Return "",
-    the digest of no asset, whatever the folder of assets. Raise UserError."""
+    """Return "", as the package needs no asset from the folder. Raise UserError unless it finds the face of a drawn
+    portrait; with Pillow 12 and later it finds none."""
     from pipeline.sources.drawn import draw
 
     cure = f"pip install 'animeface=={ANIMEFACE_VERSION}' 'pillow<12'"

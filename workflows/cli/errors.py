@@ -120,7 +120,8 @@ class ErrorReporter(logging.Filter):
         return True
 
     def on_uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        """Collect an error, and print its traceback unless a user can fix it: a `sys.excepthook`."""
+        """Collect an error, and print its traceback unless a user can fix it: a `sys.excepthook`. Of a broken pipe,
+        print nothing."""
         process.exit_if_interrupted()
         if isinstance(error, BrokenPipeError):  # the program that reads our output, such as head, has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more
