@@ -117,7 +117,12 @@ def detect(
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not rows:
         cure = f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})"
-        raise UserError(f"{len(images)} pictures", f"{detector} found no face in them", "at least one", cure)
+        raise UserError(
+            f"{len(images)} picture{'s' * (len(images) != 1)}",
+            f"{detector} found no face in them",
+            "at least one",
+            cure,
+        )
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
     box, tilt, score, finder = (list(column) for column in zip(*rows, strict=True))
     return with_columns(table, box=box, tilt=tilt, score=score, detector=finder), drops

@@ -2,7 +2,9 @@
 
 Saito, Matsui: "Illustration2Vec: A Semantic Vector Representation of Illustrations", SIGGRAPH Asia 2015 Technical
 Briefs, https://doi.org/10.1145/2820903.2820907. The authors' weights are Caffe's, https://github.com/rezoo/illustration2vec
-(MIT); the calls `estimate_…` and `extract_…` are those of their package `i2v`, and so are the shapes of their results.
+(MIT); the calls `make_i2v_with_…`, `estimate_…` and `extract_…` are those of their package `i2v`, and so are the
+arguments, and the shapes and errors of their results. Code that was written for it runs after
+`import pipeline.hair.illustration2vec as i2v`, and unchanged where the module `i2v` of this program is installed.
 
 The sha256 of the weights is not known here: the user supplies them (`assets.USER_SUPPLIED`), their shapes are compared
 with the network's, and their own sha256 is part of the cache names of results.
@@ -15,6 +17,7 @@ import gzip
 import hashlib
 import io
 import json
+import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -43,6 +46,7 @@ KINDS = {
 }
 RATINGS = ["safe", "questionable", "explicit"]
 TAGS, FEATURES = 1539, 4096
+_IS_RATING = np.arange(TAGS) >= KINDS["rating"].start
 THRESHOLD = 0.25  # probability above which a tag is plausible
 
 WIDTHS = ((64,), (128,), (256, 256), (512, 512), (512, 512), (1024, 1024, 1024))  # of each stage's convolutions
@@ -123,14 +127,21 @@ class FaceTags(NamedTuple):
 
 
 class Illustration2Vec:
-    """A network and, if it is the tagger, the names of its tags."""
+    """A network and, if it is the tagger, the names of its tags, and the thresholds of the rule f0.5."""
 
-    def __init__(self, network: nn.Module, tags: Sequence[str] | None = None, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        network: nn.Module,
+        tags: Sequence[str] | None = None,
+        device: torch.device | str = "cpu",
+        threshold: np.ndarray | None = None,
+    ):
         self.network = network.requires_grad_(False).eval().to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's stubs lack
         self.device = device
-        self.tags = None if tags is None else list(tags)
-        self.index = {tag: number for number, tag in enumerate(tags or ())}  # of two of one name the last, as in `i2v`
+        self.tags = None if tags is None else np.array(tags)
+        self.threshold = threshold
+        self.index = {tag: number for number, tag in enumerate(tags or ())}  # of two equal names the last, as in `i2v`
 
     def probabilities(self, pictures: Sequence[Picture]) -> np.ndarray:
         """Return (N, 1539) float32 of 0..1, in the order of `tags`. In the sixth decimal they depend on the other
@@ -152,10 +163,20 @@ class Illustration2Vec:
             for row in self.probabilities(images)
         ]
 
-    def estimate_plausible_tags(self, images: Sequence[Picture], threshold: float = THRESHOLD) -> list[dict[str, list]]:
-        """Return {kind: [(tag, probability), …]} of each picture: those above the threshold, all three ratings."""
+    def estimate_plausible_tags(
+        self, images: Sequence[Picture], threshold: float = THRESHOLD, threshold_rule: str = "constant"
+    ) -> list[dict[str, list]]:
+        """Return {kind: [(tag, probability), …]} of each picture: those above the threshold, all three ratings.
+
+        With the rule f0.5 each tag has a threshold of its own, of the file that `make_i2v_with_…` was given, where
+        precision counts twice as much as recall. Raise TypeError for another rule, or without that file."""
+        if threshold_rule not in ("constant", "f0.5"):
+            raise TypeError(f"threshold_rule: constant or f0.5 expected, {threshold_rule!r} given")
+        if threshold_rule == "f0.5" and self.threshold is None:
+            raise TypeError("threshold_rule f0.5 needs thresholds: give threshold_path when the network is loaded")
+        limits = np.full(TAGS, threshold) if threshold_rule == "constant" else np.asarray(self.threshold)
         return [
-            {kind: [pair for pair in self._top(row, kind) if kind == "rating" or pair[1] > threshold] for kind in KINDS}
+            {kind: self._top(np.where((row > limits) | _IS_RATING, row, -1), kind) for kind in KINDS}
             for row in self.probabilities(images)
         ]
 
@@ -189,8 +210,10 @@ class Illustration2Vec:
             return torch.cat(parts).numpy()
 
     def _top(self, probabilities: np.ndarray, kind: str) -> list[tuple[str, float]]:
-        row, tags = probabilities[KINDS[kind]], (self.tags or [])[KINDS[kind]]
-        return [(tags[number], float(row[number])) for number in np.argsort(-row, kind="stable")]
+        """Return (tag, probability) of a kind, likeliest first, without negative ones."""
+        assert self.tags is not None
+        row, tags = probabilities[KINDS[kind]], self.tags[KINDS[kind]].tolist()
+        return [(tags[number], float(row[number])) for number in np.argsort(-row, kind="stable") if row[number] >= 0]
 
 
 def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illustration2Vec:
@@ -211,15 +234,70 @@ def digest(folder: Path | None = None) -> str:
 
 
 def make_i2v_with_torch(
-    param_path: Path | str, tag_path: Path | str | None = None, device: torch.device | str = "cpu"
+    param_path: Path | str,
+    tag_path: Path | str | None = None,
+    device: torch.device | str = "cpu",
+    threshold_path: Path | str | None = None,
 ) -> Illustration2Vec:
-    """Return the tagger if a list of tags is given, else the encoder, as `make_i2v_with_chainer` does. Raise
-    UserError."""
+    """Return the tagger if a list of tags is given, else the encoder. Raise UserError."""
     with torch.device("meta"):  # shapes only: the file is checked before memory is allocated
         network = Encoder() if tag_path is None else Tagger()
     tags = None if tag_path is None else read_tags(Path(tag_path))
+    threshold = None if threshold_path is None else _read_thresholds(Path(threshold_path))
     caffemodel.load_into(network, Path(param_path))
-    return Illustration2Vec(network, tags, device)
+    return Illustration2Vec(network, tags, device, threshold)
+
+
+def make_i2v_with_chainer(
+    param_path: Path | str, tag_path: Path | str | None = None, threshold_path: Path | str | None = None
+) -> Illustration2Vec:
+    """Return the same by the name, and with the arguments, that the package's users call. Chainer is not needed."""
+    return make_i2v_with_torch(param_path, tag_path, threshold_path=threshold_path)
+
+
+def make_i2v_with_onnx(
+    param_path: Path | str, tag_path: Path | str | None = None, threshold_path: Path | str | None = None
+) -> Illustration2Vec:
+    """Return the same of a network in an ONNX file, which OpenCV runs, on the CPU. Raise UserError."""
+    tags = None if tag_path is None else read_tags(Path(tag_path))
+    threshold = None if threshold_path is None else _read_thresholds(Path(threshold_path))
+    return Illustration2Vec(_OnnxNetwork(Path(param_path), FEATURES if tags is None else TAGS), tags, "cpu", threshold)
+
+
+class _OnnxNetwork(nn.Module):
+    """`prepare`d pictures (N, 3, 224, 224) -> (N, `outputs`), by OpenCV."""
+
+    def __init__(self, path: Path, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        try:
+            self._net = cv2.dnn.readNetFromONNX(str(path))
+            found = self(torch.zeros(1, 3, SIDE, SIDE)).shape
+        except cv2.error as error:
+            raise UserError(path, "no network in ONNX", f"one of {outputs:,} outputs", "give another") from error
+        if tuple(found) != (1, outputs):
+            raise UserError(path, f"{found[1]:,} outputs", f"{outputs:,}", "give the other of tagger and encoder")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of each picture: one at a time, as the file may fix the size of the batch."""
+        rows = []
+        for picture in x.numpy():
+            self._net.setInput(picture[None])
+            rows.append(self._net.forward().reshape(1, -1))
+        return torch.from_numpy(np.concatenate(rows))
+
+
+def _read_thresholds(path: Path) -> np.ndarray:
+    """Return the array `threshold` (1539,) of an .npz file. Raise UserError."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            threshold = np.asarray(arrays["threshold"], np.float64).reshape(-1)
+        if len(threshold) != TAGS or not np.isfinite(threshold).all():
+            raise ValueError(f"{len(threshold):,} numbers")
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        expected = f"an .npz file with `threshold`, {TAGS:,} numbers"
+        raise UserError(path, " ".join(str(error).split())[:100], expected, "give another") from error
+    return threshold
 
 
 def read_tags(path: Path) -> list[str]:

@@ -1,4 +1,5 @@
 import gzip
+import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -186,6 +187,48 @@ def test_the_calls_of_i2v_answer_in_its_shapes():
     assert specific == [{"long hair": pytest.approx(0.5), "safe": pytest.approx(0.7)}] * 3
     with pytest.raises(UserError, match="the network for tags"):
         tagger.extract_feature(PICTURES)
+
+
+def test_with_the_rule_f05_each_tag_has_its_own_threshold(tmp_path):
+    says = {"1girl": 0.9, "long hair": 0.5, "general 3": 0.2, "safe": 0.7}
+    threshold = np.full(1539, 0.6)
+    threshold[TAGS.index("general 3")] = 0.1
+    np.savez(tmp_path / "thresholds.npz", threshold=threshold)
+    tagger = Illustration2Vec(
+        Saying(**says), TAGS, threshold=illustration2vec._read_thresholds(tmp_path / "thresholds.npz")
+    )
+    (plausible,) = tagger.estimate_plausible_tags(PICTURES[:1], threshold_rule="f0.5")
+    assert [tag for tag, _ in plausible["general"]] == ["1girl", "general 3"]
+    assert [tag for tag, _ in plausible["rating"]][:1] == ["safe"]
+    assert len(plausible["rating"]) == 3
+    assert isinstance(tagger.tags, np.ndarray)
+    for rule, words in (("f0.5", "threshold_path"), ("median", "constant or f0.5")):
+        with pytest.raises(TypeError, match=words):
+            Illustration2Vec(Saying(), TAGS).estimate_plausible_tags(PICTURES[:1], threshold_rule=rule)
+
+
+@pytest.mark.parametrize(
+    "held", [b"text", {"threshold": np.zeros(3)}, {"other": np.zeros(1539)}, {"threshold": np.array([{}])}]
+)
+def test_what_is_no_file_of_thresholds_is_refused(tmp_path, held):
+    path = tmp_path / "thresholds.npz"
+    if isinstance(held, bytes):
+        path.write_bytes(held)
+    else:
+        np.savez(path, **held)
+    with pytest.raises(UserError, match=r"an \.npz file with `threshold`"):
+        illustration2vec._read_thresholds(path)
+
+
+def test_code_for_the_package_of_its_authors_runs(tmp_path):
+    import i2v
+
+    calls = {name: inspect.signature(getattr(i2v, name)).parameters for name in i2v.__all__ if name.startswith("make")}
+    assert calls.keys() == {"make_i2v_with_chainer", "make_i2v_with_onnx"}
+    assert all(list(names) == ["param_path", "tag_path", "threshold_path"] for names in calls.values())
+    (tmp_path / "x.onnx").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="no network in ONNX"):
+        i2v.make_i2v_with_onnx(tmp_path / "x.onnx", write_tags(tmp_path / "tags.json"))
 
 
 def test_features_are_floats_and_their_signs_bits():
