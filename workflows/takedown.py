@@ -29,7 +29,14 @@ class Takedown(luigi.Task):
         given = [(kind, getattr(self, kind)) for kind in ("artist", "url_prefix", "sha256") if getattr(self, kind)]
         expected = "one of --artist, --url-prefix and --sha256"
         if len(given) != 1:
-            raise UserError("Takedown", f"{len(given)} of them given", expected, "give one")
+            raise UserError(
+                "Takedown",
+                " and ".join(f"--{kind.replace('_', '-')}" for kind, _ in given) + " given"
+                if given
+                else "nothing to remove was given",
+                expected,
+                "give one",
+            )
         (self._kind, self._text), *_ = given
         from pipeline import blocklist
 

@@ -105,7 +105,8 @@ def _face_sections(faces: pa.Table) -> str:
         error = color_network.calibration_error(color_network.reliability())
         text += (
             f"\n{named:,} colours were named by their pixels. On drawn faces of a style that the colour network was\n"
-            f"not trained on, its expected calibration error is {error:.3f}:\n\n"
+            f"not trained on, its expected calibration error is {error:.3f}\n"
+            "(the bars: how many of the colours that it named with such a confidence were right):\n\n"
             "![confidence, and accuracy](hair_reliability.png)\n"
         )
     return text

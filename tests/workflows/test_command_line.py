@@ -127,4 +127,54 @@ def test_a_run_that_exists_keeps_its_preset(tmp_path, no_dataset_needed):
 
 def test_auto_is_no_preset_of_a_model():
     assert PRESETS[0] == "auto"
-    assert all(list(entry.presets) == list(PRESETS[1:]) for entry in MODELS.values())
+    for entry in MODELS.values():
+        assert list(entry.presets) == [name for name in PRESETS if name in entry.presets]
+        assert {"article", "paper", "small", "tiny"} <= entry.presets.keys()
+
+
+def test_fields_of_the_settings_are_listed_and_given_as_often_as_wanted(tmp_path, no_dataset_needed):
+    text = help_texts.describe_task("TrainProjectionCGAN")
+    assert "--set of cgan-srresnet, at the preset article: size=128" in text
+    assert " upsample=shuffle" in text
+    assert TrainDCGAN(data_root=tmp_path, preset="tiny").job["assignments"] == {}
+    task = TrainProjectionCGAN(data_root=tmp_path, preset="tiny", set=("average=0.9", "upsample=nearest"))
+    assert task.job["assignments"] == {"average": "0.9", "upsample": "nearest"}
+    parse = TrainProjectionCGAN.set.parse
+    assert parse(["upsample=nearest", "average=0.9"]) == parse("upsample=nearest average=0.9") == task.set
+    assert TrainProjectionCGAN.set.serialize(task.set) == "average=0.9 upsample=nearest"
+    for wrong in (["upsample"], ["=1"], ["a=1", "a=2"], ["a=1 2"]):
+        with pytest.raises(UserError, match=r"--set: .* FIELD=VALUE, each field once"):
+            parse(wrong)
+
+
+def test_augmentation_is_the_presets_unless_it_is_given(tmp_path, no_dataset_needed):
+    assert "augment" not in TrainDCGAN(data_root=tmp_path, preset="tiny").job["changes"]
+    for kind in ("none", "diff"):
+        assert TrainDCGAN(data_root=tmp_path, preset="tiny", augment=kind).job["changes"] == {"augment": kind}
+
+
+@pytest.mark.parametrize("is_stdout", [True, False])
+def test_only_a_broken_stdout_ends_quietly(is_stdout, tmp_path):
+    code = """
+import os, sys
+from workflows.cli import errors
+errors.install_error_reporter()
+reader, writer = os.pipe()
+os.close(reader)
+os.write(1 if sys.argv[1:] else writer, b"x")
+"""
+    reader, writer = os.pipe()
+    if is_stdout:
+        os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *["stdout"] * is_stdout],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert ("error: BrokenPipeError" in done.stderr) == (not is_stdout)
+    assert (done.stderr == "") == is_stdout

@@ -520,6 +520,8 @@ print(luigi.build([task], log_level="ERROR"))
     ("arguments", "words"),
     [
         (["--nosuch", "3"], "unrecognized arguments: --nosuch"),
+        (["--sise", "3"], "unrecognized arguments: --sise 3; did you mean --size?; "),
+        (["--sise", "3"], "see python -m workflows BuildFaceDataset --help"),
         (["--size"], "--size: expected one argument"),
         (["--size", "nan"], "--size: 'nan' given"),
         (["--name", "-x"], "--name"),
@@ -531,6 +533,7 @@ def test_a_slip_on_the_command_line_is_one_clear_line(arguments, words, tmp_path
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ")
     assert words in last
+    assert "Uncaught" not in done.stderr
 
 
 def test_a_slip_in_luigi_cfg_is_one_clear_line(tmp_path):

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import re
+import select
 import sys
 from types import TracebackType
 from typing import Any, NoReturn
@@ -54,7 +55,9 @@ def _check_arguments(arguments: list[str]) -> None:
 
 
 def _raise_usage_error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    fix = "see python -m workflows TASK --help"
+    fix = help_texts.how_to_list_options()
+    if unknown := re.fullmatch(r"unrecognized arguments: (--[\w-]+).*", message, re.DOTALL):
+        message += help_texts.suggest_option(unknown[1])
     if missing := re.fullmatch(r"argument (?:\S+/)?(--[\w-]+): expected one argument", message):
         option = missing[1]
         given = sys.argv[sys.argv.index(option) + 1 :][:1] if option in sys.argv else []
@@ -110,20 +113,22 @@ class ErrorReporter(logging.Filter):
         os.set_blocking(self._writer, False)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Collect the record's error, and drop its traceback if a user can fix it. Return True."""
+        """Collect the record's error, and drop its traceback if a user can fix it. Return whether it is to be logged:
+        not Luigi's last line about an error of a user's, which is printed at the end."""
         if record.exc_info and record.exc_info[1] is not None:
             process.exit_if_interrupted()  # a library may turn the interrupt into an error of its own
             error = record.exc_info[1]
             self._collect(error)
             if _is_user_error(error):
                 record.exc_info = record.exc_text = None
+                return record.msg != "Uncaught exception in luigi"
         return True
 
     def on_uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         """Collect an error, and print its traceback unless a user can fix it: a `sys.excepthook`. Of a broken pipe,
         print nothing."""
         process.exit_if_interrupted()
-        if isinstance(error, BrokenPipeError):  # the program that reads our output, such as head, has read enough
+        if isinstance(error, BrokenPipeError) and _has_no_reader(1):  # such as head: it has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes stdout once more
             return
         self._collect(error)
@@ -142,6 +147,12 @@ class ErrorReporter(logging.Filter):
                 print(f"error: {line}", file=sys.stderr)
 
 
+def _has_no_reader(pipe: int) -> bool:
+    poll = select.poll()
+    poll.register(pipe, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def _is_user_error(error: BaseException) -> bool:
     if isinstance(error.__cause__, UserError):  # Luigi's error about a value in luigi.cfg, raised from ours
         return True
@@ -157,5 +168,8 @@ def _format_in_one_line(error: BaseException) -> str:
     if isinstance(error.__cause__, UserError):
         return f"luigi.cfg: {text}: {error.__cause__}"
     if isinstance(error, (ParameterException, TaskClassException)):
-        return f"command line: {text}; see python -m workflows TASK --help"
+        missing = re.fullmatch(r"(\w+)\[.*: requires the '(\w+)' parameter to be set", text)
+        if missing:
+            text = f"--{missing[2].replace('_', '-')} is missing; {missing[1]} needs it"
+        return f"command line: {text}; {help_texts.how_to_list_options()}"
     return f"{type(error).__name__}: {text}; this is a bug in the program; please report it with the traceback above"

@@ -67,7 +67,26 @@ def describe_task(name: str) -> str:
         for option, metavar, text in rows:
             kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
             group.add_argument(option, help=text.replace("%", "%%"), **kind)
-    return parser.format_help().rstrip()
+    about = cls.describe_settings() if hasattr(cls, "describe_settings") else []
+    return "\n\n".join([parser.format_help().rstrip(), *("\n".join(_wrapped(text)) for text in about)])
+
+
+def how_to_list_options() -> str:
+    """Return the cure for a slip in the options of the task on the command line."""
+    task = next((argument for argument in sys.argv[1:] if argument in task_names()), "TASK")
+    return f"see python -m workflows {task} --help"
+
+
+def suggest_option(typed: str) -> str:
+    """Return which option of the task on the command line is most like `typed`; empty if none is."""
+    options = {
+        "--" + name.replace("_", "-")
+        for task in task_names()
+        if task in sys.argv[1:]
+        for name, _ in Register.get_task_cls(task).get_params()
+    }
+    similar = difflib.get_close_matches(typed, options, 1)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def check_task_name(name: str) -> None:

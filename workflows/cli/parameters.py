@@ -2,15 +2,16 @@
 
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
 import luigi
 
 from pipeline.errors import UserError
+from workflows.cli.help import how_to_list_options
 
 T = TypeVar("T")
-_HELP = "see python -m workflows TASK --help"
 
 
 class UserErrorParameter(luigi.Parameter[T]):
@@ -28,7 +29,7 @@ class UserErrorParameter(luigi.Parameter[T]):
         try:
             return super().parse(text)
         except ValueError:
-            raise UserError(self._option, f"'{text}' given", self.kind, _HELP) from None
+            raise UserError(self._option, f"'{text}' given", self.kind, how_to_list_options()) from None
 
 
 class Choice(UserErrorParameter[str], luigi.ChoiceParameter[str]):
@@ -55,7 +56,7 @@ class _Bounded(UserErrorParameter[T]):
     def normalize(self, x: Any) -> Any:
         """Return the number. Raise UserError if it is out of bounds."""
         if not (self._least <= x <= self._most or (self._or_zero and x == 0)):
-            raise UserError(self._option, f"{x} given", self._allowed, _HELP)
+            raise UserError(self._option, f"{x} given", self._allowed, how_to_list_options())
         return x
 
 
@@ -69,6 +70,30 @@ class Number(_Bounded[float], luigi.FloatParameter):
     """A float."""
 
     kind = "a number"
+
+
+class Assignments(luigi.Parameter[tuple[str, ...]]):
+    """FIELD=VALUE, as often as it is given: a tuple of such texts, sorted by field."""
+
+    @classmethod
+    def _parser_kwargs(cls, param_name: str, task_name: str | None = None) -> dict[str, Any]:
+        return {**super()._parser_kwargs(param_name, task_name), "action": "append"}
+
+    def parse(self, texts: list[str] | str) -> tuple[str, ...]:
+        """Return the texts of the command line, or of one line of luigi.cfg, separated by blanks. Raise UserError."""
+        given = texts.split() if isinstance(texts, str) else texts
+        fields = [text.partition("=")[0] for text in given]
+        for text, field in zip(given, fields, strict=True):
+            if not re.fullmatch(r"[a-z]\w*=\S+", text) or fields.count(field) > 1:
+                found = f"{text!r} given" + " more than once" * (fields.count(field) > 1)
+                raise UserError(
+                    f"--{self._attribute_name}", found, "FIELD=VALUE, each field once", how_to_list_options()
+                )
+        return tuple(sorted(given))
+
+    def serialize(self, x: tuple[str, ...]) -> str:
+        """Return the texts, separated by blanks."""
+        return " ".join(x)
 
 
 class FilePath(UserErrorParameter[Path], luigi.PathParameter):
