@@ -5,7 +5,7 @@ A paper's file in `papers` satisfies these protocols without naming them; `zoo.M
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +76,13 @@ class FaceDataset(Protocol):
 
     def pixels(self, split: str, size: int) -> np.ndarray:
         """Return (N, size, size, 3) uint8, in the manifest's order."""
+
+
+class HeldOut(NamedTuple):
+    """Real images that are not trained on, to validate with."""
+
+    pictures: np.ndarray  # (M, S, S, 3) uint8
+    labels: np.ndarray | None = None  # (M, T): the conditions of each, for a conditional model
 
 
 Datasets = Mapping[str, FaceDataset]

@@ -1,23 +1,29 @@
-"""Measures of a trained generator: the distance of its images from real ones, and the accuracy of its conditions."""
+"""Measures of a trained generator: quality, variety, novelty, and the accuracy of its conditions.
 
-from collections.abc import Callable
+Beside every figure stands its floor: the same of real images that were not trained on, at the network's size.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from models import metrics
 from models.data.dataset import HAIR_COLORS, UserError
 from models.files import atomic_open
+from models.metrics import distances, manifold, pixels
+from models.metrics.memorization import memorization
 from models.nn.vgg import load_vgg16
 from models.sampling.images import generate_images, grid
 from models.sampling.latents import mix_condition
 from models.seeds import seed_for
 
 MIN_SAMPLES, MAX_SAMPLES = 16, 10_000
-MAX_HELD_OUT = 900  # held-out images
+FEATURE_SIZE = 128  # px: all images are brought to this size for features, so that runs of any size can be compared
 MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
@@ -49,51 +55,114 @@ def inception_extractor(path: Path) -> Extractor:
 
 
 @torch.no_grad()
-def extract_features(pictures: np.ndarray, extractor: Extractor, device: torch.device) -> Tensor:
-    """Return (N, F), on the CPU, of (N, S, S, 3) uint8 images."""
+def extract_features(
+    pictures: np.ndarray, extractor: Extractor, device: torch.device, size: int = FEATURE_SIZE
+) -> Tensor:
+    """Return (N, F), on the CPU, of (N, S, S, 3) uint8 images, which are resampled to `size`."""
     found = []
     for start in range(0, len(pictures), BATCH_SIZE):
         part = torch.from_numpy(np.array(pictures[start : start + BATCH_SIZE])).to(device)
-        found.append(extractor(part.permute(0, 3, 1, 2).float() / 255).float().cpu())
+        x = part.permute(0, 3, 1, 2).float() / 255
+        if x.shape[-1] != size:
+            x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+        found.append(extractor(x).float().cpu())
     return torch.cat(found)
 
 
-def generate_samples(network: Any, count: int, real_labels: np.ndarray | None, seed: int) -> np.ndarray:
-    """Return (count, S, S, 3) uint8 of new z; of a conditional network with labels drawn from `real_labels` (N, T)."""
+@dataclass(frozen=True)
+class Reference:
+    """The real images that samples are compared with: functions of the side in px -> (N, S, S, 3) uint8."""
+
+    trained_on: Callable[[int], np.ndarray]
+    held_out: Callable[[int], np.ndarray]
+    size: int  # px, of its images as they are
+    face: float = 1.0  # side of the face in an image, as a share of the image's
+    labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
+
+
+def generate_samples(network: Any, count: int, labels: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return ((count, S, S, 3) uint8, each of a new z; of a conditional network the row of `labels` (N, T) of each).
+
+    Rows are drawn at random, so labels are as frequent as among the real images."""
     rng = torch.Generator().manual_seed(seed_for("evaluation", seed))
     noise = network.noise(count, rng)
-    if real_labels is None:
-        return generate_images(network, noise)
-    rows = torch.randint(len(real_labels), (count,), generator=rng).numpy()
-    return generate_images(network, noise, torch.from_numpy(real_labels[rows]).to(noise.device))
+    if labels is None:
+        return generate_images(network, noise), np.zeros(count, np.int64)
+    rows = torch.randint(len(labels), (count,), generator=rng).numpy()
+    return generate_images(network, noise, torch.from_numpy(labels[rows]).to(noise.device)), rows
 
 
-def measure_distances(
-    fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, extractors: dict[str, Extractor], device: torch.device
+def measure_features(
+    fake: np.ndarray, reference: Reference, extractors: Mapping[str, Extractor], device: torch.device
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Return (FID and KID by each extractor, and distances to the nearest real images; a sheet of samples with those).
+    """Return (KID, FID, precision, recall, density and coverage by each extractor; a sheet of samples, each beside its
+    nearest training images). `NAME_SIZE` of the features is in each key."""
+    size = fake.shape[1]
+    real, held_out = reference.trained_on(reference.size), reference.held_out(size)
+    measured: dict[str, Any] = {"samples": len(fake), "reference": len(real), "held_out": len(held_out)}
+    sheet = np.empty(0)
+    for name, extractor in extractors.items():
+        key = f"{name}_{FEATURE_SIZE}"
+        of_real, of_fake, of_held_out = (extract_features(some, extractor, device) for some in (real, fake, held_out))
+        for suffix, features in (("", of_fake), ("_floor", of_held_out)):
+            value, error = distances.kid(of_real, features)
+            measured |= {f"kid_{key}{suffix}": value, f"kid_{key}_error{suffix}": error}
+            count = min(len(of_fake), len(of_held_out), len(of_real))  # equal numbers, or the floor were another's
+            shares = manifold.fidelity_and_variety(of_real[:count], features[:count])
+            measured |= {f"{measure}_{key}{suffix}": value for measure, value in shares.items()}
+        measured[f"fid_{key}"] = distances.fid(of_real, of_fake)
+        if not sheet.size:
+            shown = of_fake[:SAMPLES_SHOWN]
+            rows = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]
+            near = reference.trained_on(size)
+            beside = [[sample, *(near[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)]
+            sheet = grid(np.concatenate(beside), columns=2 * (1 + rows.shape[1]))
+    return measured, sheet
 
-    `held_out` are real images that were not trained on. If samples lie much nearer to the real ones than these do, the
-    network memorized them. All are (N, S, S, 3) uint8."""
-    measured: dict[str, Any] = {"samples": len(fake), "reference": len(real)}
-    for number, (name, extractor) in enumerate(extractors.items()):
-        of_real, of_fake = (extract_features(pictures, extractor, device) for pictures in (real, fake))
-        measured |= metrics.distances(of_real, of_fake, name)
-        if number == 0:
-            near, rows = metrics.nearest_neighbors(of_fake[:SAMPLES_SHOWN], of_real, min(NEIGHBORS_SHOWN, len(real)))
-            others = metrics.nearest_neighbors(extract_features(held_out, extractor, device), of_real, 1)[0]
-            near_samples, near_held_out = float(near[:, 0].median()), float(others.median())
-            measured["nearest"] = {"network": name, "samples": near_samples, "held_out": near_held_out}
-    beside = np.concatenate([[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)])
-    return measured, grid(beside, columns=2 * (1 + rows.shape[1]))
+
+def measure_pixels(
+    fake: np.ndarray, rows: np.ndarray, reference: Reference, labels: tuple[str, ...], device: torch.device
+) -> dict[str, Any]:
+    """Return grain, variety within each label, and memorization. `rows` are those of `reference.labels` that the
+    samples were generated for; without labels all images are of one."""
+    real, held_out = (images(fake.shape[1]) for images in (reference.trained_on, reference.held_out))
+    if reference.labels is None:
+        groups = {"all": (fake, real)}
+    else:
+        has = reference.labels > 0
+        groups = {name: (fake[has[rows, i]], real[has[:, i]]) for i, name in enumerate(labels)}
+    fakes, reals = ({name: group[side] for name, group in groups.items()} for side in (0, 1))
+    by_label = pixels.variety(fakes, reals, reference.face)
+    return {
+        "grain": pixels.grain(fake),
+        "grain_floor": pixels.grain(held_out),
+        "variety": float(np.mean(list(by_label.values()))) if by_label else None,
+        "variety_by_label": by_label,
+        "memorization": memorization(fake, real, held_out, device),
+    }
+
+
+Judge = Callable[[np.ndarray], list[str | None]]
+"""(N, S, S, 3) uint8 -> the hair colour of each, or None."""
+
+
+def judge_ceiling(tag: Judge, held_out: np.ndarray, colors: list[str | None]) -> dict[str, Any]:
+    """Return how often the judge gives real held-out images the colour that the dataset has for them: no generator can
+    be expected to do better. By colour too; images without a colour are left out."""
+    pairs = [(color, found == color) for color, found in zip(colors, tag(held_out), strict=True) if color]
+    by_color = {name: [right for color, right in pairs if color == name] for name in HAIR_COLORS}
+    return {
+        "hair_ceiling": float(np.mean([right for _, right in pairs])) if pairs else None,
+        "hair_ceiling_by_color": {name: float(np.mean(right)) for name, right in by_color.items() if right},
+    }
 
 
 def hair_accuracy(
-    generate: Callable[[str, int], np.ndarray], colors: list[str], tag: Callable[[np.ndarray], list[str | None]]
+    generate: Callable[[str, int], np.ndarray], colors: list[str], tag: Judge
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Return (the rates at which the tagger finds the requested colour, (C, 10) counts: requested; found, or none).
+    """Return (the rates at which the judge finds the requested colour, (C, 10) counts: requested; found, or none).
 
-    `generate(color, count)` returns (count, S, S, 3) uint8 images, `tag` their colours."""
+    `generate(color, count)` returns (count, S, S, 3) uint8 images."""
     each = -(-MIN_HAIR_SAMPLES // len(colors))
     counts = np.zeros((len(colors), len(HAIR_COLORS) + 1), np.int64)
     for row, color in enumerate(colors):
@@ -117,6 +186,30 @@ def color_generator(network: Any, seed: int) -> Callable[[str, int], np.ndarray]
         return generate_images(network, noise, y.expand(count, -1))
 
     return generate
+
+
+def save_plot(path: Path, measured: dict[str, Any], about: dict[str, Any]) -> None:
+    """Draw the shares among the measures as bars, each with its floor or ceiling as a line, as a PNG with `about` as
+    its texts."""
+    from matplotlib.figure import Figure
+
+    names = {key.removesuffix("_floor") for key in measured if key.endswith("_floor")}
+    rows = [
+        (key, measured[key], measured[f"{key}_floor"]) for key in sorted(names) if key.startswith(manifold.MEASURES)
+    ]
+    rows += [(f"variety of {label}", value, 1.0) for label, value in measured["variety_by_label"].items()]
+    for color, value in measured.get("hair_accuracy_by_color", {}).items():
+        rows.append((f"accuracy of {color}", value, measured["hair_ceiling_by_color"].get(color)))
+    figure = Figure(figsize=(7, 1 + 0.25 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh([name for name, _, _ in rows], [value for _, value, _ in rows], color="tab:blue")
+    for y, (_, _, best) in enumerate(rows):
+        if best is not None:
+            axes.plot([best, best], [y - 0.4, y + 0.4], color="black")
+    axes.invert_yaxis()
+    axes.set(title="bars: samples; lines: real faces that were not trained on", xlim=(0, None))
+    with atomic_open(path) as file:
+        figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})
 
 
 def save_confusion_matrix(path: Path, colors: list[str], counts: np.ndarray, about: dict[str, Any]) -> None:

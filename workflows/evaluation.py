@@ -1,19 +1,22 @@
 """EvaluateGAN: measures of a run, and pictures that illustrate them."""
 
 import functools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_run import OfHairColor
+from workflows.base.from_run import OfLabels, vgg16_weights
 from workflows.base.run import Dataset
 from workflows.cli.parameters import OptionalFilePath, WholeNumber, require
 
+HELD_OUT = ("val", "test")  # splits that no run was trained on
 
-class EvaluateGAN(OfHairColor):
-    """FID, KID, nearest training faces and hair-colour accuracy of a run.
+
+class EvaluateGAN(OfLabels):
+    """Quality, variety, novelty and hair-colour accuracy of a run, each beside the same of real faces.
 
     They are written to runs/NAME/evaluation.json, with pictures in runs/NAME/generated/."""
 
@@ -41,60 +44,87 @@ class EvaluateGAN(OfHairColor):
         return self.run_folder / "evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
-        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.reference.digest}
+        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.faces.digest}
         return super().digest_inputs() | own
 
     def complete(self) -> bool:
+        if not super().complete() or self.inception is None:
+            return super().complete()
+        from models.evaluation import FEATURE_SIZE
         from models.sampling import save
 
-        return super().complete() and (self.inception is None or "kid_inception" in save.read_provenance(self.file))
+        return f"kid_inception_{FEATURE_SIZE}" in save.read_provenance(self.file)
 
     def make(self, network: Any, about: dict) -> None:
         from models import evaluation
-        from models.runs import settings
+        from models.runs import card, settings
         from models.sampling import latents, save
         from pipeline.hair import tagging
 
         device = settings.resolve_device(self.device)
-        extractors, size = self.extractors(), self.settings["config"]["size"]
-        real = self.reference.pixels("train", size)
-        if len(real) < evaluation.MIN_SAMPLES:
-            found = f"{len(real)} faces in the train split"
-            raise UserError(self.reference.folder, found, f"{evaluation.MIN_SAMPLES} or more", "give another --dataset")
-        splits = (self.reference.pixels(split, size) for split in ("val", "test", "train"))
-        held_out = next(pixels for pixels in splits if len(pixels))[: evaluation.MAX_HELD_OUT]
-        network = network.to(device)
-        count = self.samples or min(evaluation.MAX_SAMPLES, len(real))
-        fake = evaluation.generate_samples(network, count, self.conditions_to_ask(network), self.seed)
-        measures, neighbours = evaluation.measure_distances(fake, real, held_out, extractors, device)
+        extractors, network = self.extractors(), network.to(device)
+        labels = getattr(network, "labels", ())
+        reference = self.reference_images(labels)
+        count = self.samples or min(evaluation.MAX_SAMPLES, len(reference.trained_on(self.size)))
+        fake, rows = evaluation.generate_samples(network, count, reference.labels, self.seed)
+        measures, neighbours = evaluation.measure_features(fake, reference, extractors, device)
+        measures |= evaluation.measure_pixels(fake, rows, reference, labels, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
         save.save_png(generated / "neighbours.png", neighbours, **about)
         if colors := latents.learned_colors(self.label_counts):
-            box_scale = self.settings["dataset"]["box_scale"]
-            generate = evaluation.color_generator(network, self.seed)
-            rates, counts = evaluation.hair_accuracy(generate, colors, lambda crops: tagging.names(crops, box_scale))
-            measures |= rates
-            evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
-        save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
 
-    def conditions_to_ask(self, network: Any) -> Any:
-        """Return the conditions (N, T) of the reference, without labels that the run never saw; None for a DCGAN."""
+            def judge(crops):
+                return tagging.names(crops, self.settings["dataset"]["box_scale"])
+
+            rates, counts = evaluation.hair_accuracy(evaluation.color_generator(network, self.seed), colors, judge)
+            truths = [color for split in HELD_OUT for color in self.faces.split(split)["hair_color"].to_pylist()]
+            measures |= rates | evaluation.judge_ceiling(judge, reference.held_out(self.size), truths)
+            measures["hair_labels_by"] = dict(Counter(self.faces.split("train")["hair_tagger"].drop_null().to_pylist()))
+            evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
+        evaluation.save_plot(generated / "evaluation.png", measures, about)
+        save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
+        card.write_card(self.run_folder)
+
+    @property
+    def size(self) -> int:
+        """Return the side of the run's images, px."""
+        return self.settings["config"]["size"]
+
+    def reference_images(self, labels: tuple[str, ...]):
+        """Return the faces that the run could learn from: for a conditional run those that have a label that it
+        learned. Raise UserError if there are too few."""
+        import numpy as np
+
+        from models import evaluation
         from models.data.labels import conditions
 
-        if not self.label_counts:
-            return None
-        found = conditions(self.reference.split("train"), network.labels)
-        found *= [self.label_counts[label] > 0 for label in network.labels]
-        found = found[found.any(1)]
-        if not len(found):
-            expected = " ".join(label for label, count in self.label_counts.items() if count)
-            cure = "give another --dataset"
-            raise UserError(self.reference.folder, "no face has a label that the run learned", expected, cure)
-        return found
+        found, rows = None, np.arange(len(self.faces.split("train")))
+        if labels:
+            found = conditions(self.faces.split("train"), labels)
+            found *= [self.label_counts[label] > 0 for label in labels]
+            rows = np.flatnonzero(found.any(1))
+            found = found[rows]
+            if not len(found):
+                expected = " ".join(label for label, count in self.label_counts.items() if count)
+                cure = "give another --dataset"
+                raise UserError(self.faces.folder, "no face has a label that the run learned", expected, cure)
+        first = self.faces.faces.slice(0, 1).to_pylist()[0]
+        reference = evaluation.Reference(
+            trained_on=lambda size: self.faces.pixels("train", size)[rows],
+            held_out=lambda size: np.concatenate([self.faces.pixels(split, size) for split in HELD_OUT]),
+            size=min(first["size"], evaluation.FEATURE_SIZE),
+            face=min(1.0, 1 / first["box_scale"]),
+            labels=found,
+        )
+        for names, images in (("train", reference.trained_on), (" and ".join(HELD_OUT), reference.held_out)):
+            if (count := len(images(self.size))) < evaluation.MIN_SAMPLES:
+                problem, expected = f"{count} faces in the split {names}", f"{evaluation.MIN_SAMPLES} or more"
+                raise UserError(self.faces.folder, problem, expected, "give another --dataset, or build a larger one")
+        return reference
 
     @functools.cached_property
-    def reference(self):
+    def faces(self):
         """Return the dataset of --dataset, or the one that the run was trained on. Raise UserError."""
         from models.data.dataset import Dataset as Faces
 
@@ -111,7 +141,6 @@ class EvaluateGAN(OfHairColor):
     def extractors(self) -> dict:
         """Return the feature extractors of FID and KID by name."""
         from models import evaluation
-        from pipeline import assets
 
-        found = {"vgg16": evaluation.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
+        found = {"vgg16": evaluation.vgg16_extractor(vgg16_weights())}
         return found | ({"inception": evaluation.inception_extractor(self.inception)} if self.inception else {})

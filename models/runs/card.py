@@ -4,9 +4,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.data.dataset import code, escape_markdown, table_rows
+from models.data.dataset import UserError, code, escape_markdown, read_json, table_rows
+from models.files import atomic_open
 from models.training.logger import read_metrics
 from models.zoo import MODELS
+
+
+def write_card(run: Path) -> None:
+    """Write the card of a run again: what is known of it has changed. Raise UserError."""
+    from models.runs import export, settings  # they import this file
+
+    card = model_card(run, settings.read_settings(run), export.read_about(run)["steps"])
+    with atomic_open(run / "README.md", "w") as file:
+        file.write(card)
 
 
 def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
@@ -23,6 +33,7 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     count = dataset.get("left_out", 0)
     left_out = f"{count:,} faces of the train split have none of the labels, and were left out. " if count else ""
     rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
+    evaluated = _evaluation(run)
     return f"""---
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
@@ -33,15 +44,40 @@ Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"
 
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
-Trained for {step:,} steps on {dataset["faces"]:,} faces (manifest {escape_markdown(dataset["digest"][:16])}),
-seed {escape_markdown(settings["seed"])}, preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
+Trained for {step:,} steps on the train split of {dataset["faces"]:,} faces (manifest
+{escape_markdown(dataset["digest"][:16])}), seed {escape_markdown(settings["seed"])},
+preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 
 ![losses](loss.png)
-
+{evaluated}
 | setting | value |
 |---|---|
 {rows}
 
 Use: {code(f"luigi --module workflows GenerateFaces --run {run.name}")}. The pictures it learned from stay their
 artists'; the dataset's card says whose.
+"""
+
+
+def _evaluation(run: Path) -> str:
+    """Return the section about evaluation.json, if that is of the run's present weights."""
+    from models.runs import export
+
+    try:
+        found: Any = read_json(run / "evaluation.json", {"weights": str})
+        if found["weights"] != export.weights_sha256(run):
+            return ""
+    except (FileNotFoundError, ValueError, UserError):
+        return ""
+    numbers = {key: value for key, value in found.items() if type(value) in (int, float)}
+    pairs = [(key, numbers.pop(f"{key}_floor", None)) for key in list(numbers) if not key.endswith("_floor")]
+    rows = table_rows(
+        (code(key), f"{numbers[key]:.4g}", "" if floor is None else f"{floor:.4g}") for key, floor in pairs
+    )
+    return f"""
+| measure (`EvaluateGAN`) | samples | real faces that were not trained on |
+|---|---|---|
+{rows}
+
+![measures](generated/evaluation.png)
 """

@@ -1,0 +1,53 @@
+"""Distances between the features of two sets of images, and neighbors among them."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MIN_FID_IMAGES = 2048
+MAX_BLOCKS, MIN_BLOCK = 10, 8  # KID: parts of the images, and images in each
+
+
+def fid(real: Tensor, fake: Tensor) -> float | None:
+    """Return the Fréchet distance of features (N, F) and (M, F); None below MIN_FID_IMAGES, where it is mostly bias.
+
+    Heusel et al. 2017, https://arxiv.org/abs/1706.08500"""
+    from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
+
+    if min(len(real), len(fake)) < MIN_FID_IMAGES:
+        return None
+    identity = torch.nn.Identity()
+    identity.num_features = real.shape[1]  # type: ignore[assignment]  # torchmetrics reads an int
+    metric = FrechetInceptionDistance(identity)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    return float(metric.compute())
+
+
+def kid(real: Tensor, fake: Tensor) -> tuple[float, float | None]:
+    """Return (the kernel distance of features (N, F) and (M, F), its standard error: None if there are few).
+
+    The images are cut into up to MAX_BLOCKS blocks without common images; the distance is the mean over them, which is
+    unbiased, so that figures of different numbers of images can be compared. N and M are 2 or more. Bińkowski et al.
+    2018, https://arxiv.org/abs/1801.01401"""
+    from torchmetrics.image.kid import poly_mmd  # slow to import
+
+    blocks = max(1, min(MAX_BLOCKS, min(len(real), len(fake)) // MIN_BLOCK))
+    parts = zip(_shuffled(real).tensor_split(blocks), _shuffled(fake).tensor_split(blocks), strict=True)
+    count = min(len(real), len(fake)) // blocks
+    each = torch.stack([poly_mmd(some[:count].double(), others[:count].double()) for some, others in parts])
+    return float(each.mean()), float(each.std() / math.sqrt(blocks)) if blocks > 1 else None
+
+
+def _shuffled(features: Tensor) -> Tensor:
+    """Return the rows in an order that depends on their number alone: samples may be sorted by label."""
+    return features[torch.randperm(len(features), generator=torch.Generator().manual_seed(0))]
+
+
+def nearest_neighbors(some: Tensor, others: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return ((N, count) cosine distances, rows): for each of `some` (N, F) the nearest `others` (M, F)."""
+    alike = F.normalize(some, dim=1) @ F.normalize(others, dim=1).T
+    found = alike.topk(count, dim=1)
+    return 1 - found.values, found.indices
