@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
-from models.contracts import Batches, Config, Datasets, Trainer
+from models.contracts import Batches, Config, Datasets, HeldOut, Trainer
 from models.data import batches
 from models.papers import acgan, dcgan, projection, srresnet
 
@@ -32,8 +31,8 @@ class Model:
     """Settings by name: article, paper, small, tiny. All are of one class."""
     networks: dict[str, Callable[[Any], nn.Module]]
     """The networks that are trained, by name, each built from a Config."""
-    trainer: Callable[[Any, torch.device, dict[str, np.ndarray]], Trainer]
-    """(Config, device, held-out images (M, S, S, 3) uint8 by role) -> Trainer."""
+    trainer: Callable[[Any, torch.device, dict[str, HeldOut]], Trainer]
+    """(Config, device, held-out images by role) -> Trainer."""
     batches: BatchKind
     exported: tuple[str, ...] = ("generator",)
     """The keys of `Trainer.exported()`, each a key of `networks`. The first is the main one."""

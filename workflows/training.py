@@ -10,9 +10,10 @@ import luigi
 from pipeline.errors import UserError
 from workflows.base.run import Dataset, NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
-from workflows.cli.parameters import Choice, WholeNumber
+from workflows.cli.parameters import Assignments, Choice, WholeNumber
 
-PRESETS = ("auto", "article", "paper", "small", "tiny")
+PRESETS = ("auto", "article", "paper", "modern", "small", "tiny")
+AUGMENTATIONS = ("preset", "none", "diff")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_PROCESSES = 64
 MAX_BATCH_SIZE = 8192
@@ -29,8 +30,8 @@ class _Durations(NamedTuple):
 DURATIONS = {
     "dcgan96": _Durations("an hour", "5 days", "an hour"),
     "dcgan128": _Durations("an hour", "3 weeks", "2 hours"),
-    "cgan-srresnet": _Durations("an hour", "12 days", "an hour"),
-    "cgan-resblock": _Durations("an hour", "2 months", "5 hours"),
+    "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
+    "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
@@ -46,12 +47,23 @@ class Training(NamedRun):
     preset = Choice(
         PRESETS,
         default="auto",
-        description="settings: article (as published), paper (where it differs), small (64 px, for a CPU), tiny (for "
-        "tests); auto: article on a GPU, small on a CPU",
+        description="settings: article (as published), paper (where it differs), modern (of projection cGANs: against "
+        "collapse and grain), small (64 px, for a CPU), tiny (for tests: its pictures are noise); "
+        "auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
     batch_size = WholeNumber(
         0, MAX_BATCH_SIZE, default=0, description="pictures per batch, over all processes; 0: the preset's"
+    )
+    augment = Choice(
+        AUGMENTATIONS,
+        default="preset",
+        description="change of whatever the discriminator sees: none, or diff (shifts and squares left out, for small "
+        "datasets); preset: the preset's",
+    )
+    set = Assignments(
+        default=(),
+        description="FIELD=VALUE, any number of times: another value for a field of the settings listed below",
     )
     seed = WholeNumber(default=0, description="seed of the initial weights, noise, order and mirroring")
     device = luigi.Parameter(
@@ -75,6 +87,20 @@ class Training(NamedRun):
     @property
     def model(self) -> str:
         raise NotImplementedError
+
+    models: tuple[str, ...] = ()  # the values that `model` may have
+
+    @classmethod
+    def describe_settings(cls) -> list[str]:
+        """Return lines for the help: the fields that --set takes, with their values at the preset article."""
+        from models.runs.settings import assignable_fields
+        from models.zoo import MODELS
+
+        lines = []
+        for name in cls.models:
+            found = assignable_fields(MODELS[name].presets["article"])
+            lines.append(f"--set of {name}, at the preset article: " + " ".join(f"{k}={v}" for k, v in found.items()))
+        return lines
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -128,7 +154,8 @@ class Training(NamedRun):
     @property
     def changes(self) -> dict:
         given = {name: getattr(self, name) for name in ("steps", "batch_size", "sample_every", "save_every")}
-        return {name: value for name, value in given.items() if value}
+        augment = {} if self.augment == "preset" else {"augment": self.augment}
+        return {name: value for name, value in given.items() if value} | augment
 
     @property
     def job(self) -> dict:
@@ -140,6 +167,7 @@ class Training(NamedRun):
             "datasets": {"faces": str(Path(self.requires().output().path).parent)},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
+            "assignments": dict(text.split("=", 1) for text in self.set),
             "seed": self.seed,
             "precision": self.precision,
             "device": self.device,
@@ -164,6 +192,7 @@ class Training(NamedRun):
             settings.build_config(settings.Job(**self.job))
         train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
         self._trained = True
+        logger.info("%s is ready", self.output().path)
 
 
 Training._visible_in_registry = False  # it is no task by itself
@@ -173,6 +202,7 @@ class TrainDCGAN(Training):
     """DCGAN as two articles trained it: at 96 px (mattya, 2015) or 128 px (taku-buntu, 2018)."""
 
     variant = Choice(("96", "128"), default="96", description="size in px, and so the article")
+    models = ("dcgan96", "dcgan128")
 
     @property
     def model(self) -> str:
@@ -185,6 +215,7 @@ class TrainProjectionCGAN(Training):
     With DRAGAN's gradient penalty, as in the article. Faces without a hair colour are left out, and counted."""
 
     generator = Choice(("srresnet", "resblock"), default="srresnet", description="pair of networks, as in the article")
+    models = ("cgan-srresnet", "cgan-resblock")
 
     @property
     def model(self) -> str:
@@ -200,6 +231,7 @@ class TrainACGAN(Training):
         description="conditions: nine hair colours (colors), the paper's 34 tags (tags), or the preset's",
     )
     model = "acgan"
+    models = ("acgan",)
 
     @property
     def changes(self) -> dict:

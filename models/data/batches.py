@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models import distributed
-from models.contracts import ConditionalConfig, Config, Datasets, FaceDataset
+from models.contracts import ConditionalConfig, Config, Datasets, FaceDataset, HeldOut
 from models.data.dataset import UserError
 from models.data.labels import class_labels, conditions
 from models.seeds import seed_for
@@ -128,6 +128,21 @@ def conditioned(datasets: Datasets, config: ConditionalConfig, *, seed: int, dev
     pixels = dataset.pixels("train", config.size)
     kept = np.flatnonzero(have.any(1))
     return Pictures(pixels, config.pictures, seed=seed, device=device, hflip=config.hflip, labels=have, kept=kept)
+
+
+def held_out(dataset: FaceDataset, config: Config, count: int) -> HeldOut:
+    """Return the first `count` faces of val, and their conditions if the config has labels: of those that have one.
+
+    If val has fewer than two they are of train. Raise UserError if that has too few, too."""
+    for split in ("val", "train"):
+        pixels, have = dataset.pixels(split, config.size), None
+        kept = np.arange(len(pixels))
+        if labels := getattr(config, "labels", ()):
+            have = conditions(dataset.split(split), labels)
+            kept = np.flatnonzero(have.any(1))
+        if len(kept) > 1:
+            return HeldOut(pixels[kept[:count]], None if have is None else have[kept[:count]])
+    raise UserError("split train", f"holds {len(kept)} pictures", "two or more", "build a larger dataset")
 
 
 def in_range(picture: Tensor, middle: float) -> Tensor:

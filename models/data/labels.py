@@ -1,5 +1,7 @@
 """Manifest rows -> labels."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 
@@ -20,13 +22,21 @@ def class_labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
     return names, np.array([number.get(value, -1) for value in values], np.int64)
 
 
+def is_alone(faces: pa.Table) -> np.ndarray:
+    """Return (N,) whether a face is the only one of these from its picture, so that the picture's tags are its own."""
+    images = faces["image_id"].to_pylist()
+    count = Counter(images)
+    return np.array([count[image] == 1 for image in images], bool)
+
+
 def conditions(faces: pa.Table, names: tuple[str, ...]) -> np.ndarray:
     """Return (N, T) float32, 1 for each name that a face has: its hair colour if the names are the nine, else its tags.
 
-    A hair colour counts as its tag too, such as blue_hair."""
+    Tags are of a whole picture, so of a picture with several of these faces none counts; a face's own hair colour
+    counts as its tag too, such as blue_hair."""
     if names == HAIR_COLORS:
         found = [{color} for color in faces["hair_color"].to_pylist()]
     else:
-        rows = zip(faces["tags"].to_pylist(), faces["hair_color"].to_pylist(), strict=True)
-        found = [{*tags, f"{color}_hair"} for tags, color in rows]
+        rows = zip(faces["tags"].to_pylist(), faces["hair_color"].to_pylist(), is_alone(faces), strict=True)
+        found = [{*(tags if alone else ()), f"{color}_hair"} for tags, color, alone in rows]
     return np.array([[name in face for name in names] for face in found], np.float32).reshape(len(faces), len(names))

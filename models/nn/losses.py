@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from models import distributed
 
+DRAGAN_VERSIONS = ("interpolated", "noise")
 DRAGAN_NOISE_STD = 10 / 127.5  # for images in [-1, 1]: the paper's c, 10 grey levels
 
 
@@ -42,6 +43,15 @@ def hinge_d_fake(logits: Tensor) -> Tensor:
 def hinge_g(logits: Tensor) -> Tensor:
     """Return -E D(G(z)): G's loss."""
     return -as_fp32(logits).mean()
+
+
+def mode_seeking(fakes: Tensor, others: Tensor, z: Tensor, other_z: Tensor) -> Tensor:
+    """Return E ‖z - z'‖₁ / ‖G(z) - G(z')‖₁, with means for norms: small if G's images differ as much as their latents.
+
+    `fakes` and `others` (N, C, H, W) are of z and z' (N, Z), pair by pair under the same condition. Here it is the mean
+    of the pairs' ratios; the authors take the ratio of the means. Mao et al. 2019, https://arxiv.org/abs/1903.05628"""
+    apart = (as_fp32(fakes) - as_fp32(others)).abs().flatten(1).mean(1)
+    return ((z - other_z).abs().mean(1) / (apart + 1e-5)).mean()
 
 
 def dragan(critic: Callable[[Tensor], Tensor], x: Tensor, version: str = "interpolated") -> Tensor:

@@ -17,11 +17,11 @@ Pictures are in [-1, 1]. In shapes: N batch, Z latent, T labels, S side.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.contracts import HeldOut
 from models.nn.layers import init_normal
 from models.nn.losses import as_fp32, binary_cross_entropy
 from models.papers.conditional import ConditionalGAN
@@ -61,7 +61,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
-        self.features = SRResNetFeatures(c.d_width)
+        self.features = SRResNetFeatures(c)
         units = self.features.features * (c.size // 64) ** 2
         self.real = nn.Sequential(nn.Flatten(), nn.Linear(units, 1), nn.Flatten(0))
         self.label = nn.Sequential(nn.Flatten(), nn.Linear(units, len(c.labels)))
@@ -79,7 +79,7 @@ class ACGAN(ConditionalGAN):
 
     The adversarial loss is multiplied by the number of labels, as the losses of labels are summed."""
 
-    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         super().__init__(config, SRResNetGenerator(config), Discriminator(config), device, held_out)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
@@ -90,7 +90,8 @@ class ACGAN(ConditionalGAN):
             update_d = Update([self.opt_d])
             for x, y, z in self.micro_batches(batch, turn):
                 with torch.no_grad():
-                    fake = self.g(z, y)
+                    fake = self.augment(self.g(z, y))
+                x = self.augment(x)
                 (on_real, real_labels), (on_fake, fake_labels) = self.d(x), self.d(fake)
                 loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
                 labels_d = label_loss(real_labels, y) + label_loss(fake_labels, y)
@@ -100,7 +101,7 @@ class ACGAN(ConditionalGAN):
             update_d.apply()
         update_g = Update([self.opt_g])
         for _, y, z in self.micro_batches(batch, turn):
-            on_fake, fake_labels = self.d(self.g(z, y))
+            on_fake, fake_labels = self.d(self.augment(self.g(z, y)))
             loss_g, labels_g = binary_cross_entropy(on_fake, 1), label_loss(fake_labels, y)
             update_g.add(weight * loss_g + labels_g, g=loss_g, g_labels=labels_g)
         update_g.apply()

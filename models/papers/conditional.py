@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data.dataset import HAIR_COLORS
-from models.nn.losses import dragan
+from models.nn.losses import DRAGAN_VERSIONS, dragan
 from models.papers.gan import GAN
 from models.sampling.images import generate_images, grid
 
@@ -26,6 +26,7 @@ class ConditionalConfig:
     penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
     penalty_weight: float = 0.5
     d_steps: int = 1  # of D, before each of G
+    augment: str = "none"  # of what D sees, see nn.augment
     hflip: bool = True
     batch_size: int = 64
     micro_batches: int = 1
@@ -71,6 +72,8 @@ class ConditionalGAN(GAN):
     """A GAN whose fakes have the labels of the real images."""
 
     def __init__(self, config: ConditionalConfig, generator: nn.Module, discriminator: nn.Module, *rest: Any) -> None:
+        if config.penalty not in DRAGAN_VERSIONS:
+            raise ValueError(f"penalty: {' or '.join(DRAGAN_VERSIONS)} expected, {config.penalty} found")
         adam: dict[str, Any] = {"lr": config.learning_rate, "betas": (config.beta1, config.beta2)}
         super().__init__(config, generator, discriminator, *rest, **adam)
 
@@ -83,6 +86,10 @@ class ConditionalGAN(GAN):
     def penalty(self, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """Return DRAGAN's penalty on x; 0 if its weight is 0, as it costs as much as the rest of D's step."""
         return dragan(critic, x, self.config.penalty) if self.config.penalty_weight else x.new_zeros(())
+
+    def validation_inputs(self) -> tuple[Tensor, ...]:
+        """Return a z of its own for each held-out image, and that image's labels."""
+        return *super().validation_inputs(), torch.from_numpy(self.held_out["faces"].labels).to(self.device)
 
     def sheet_inputs(self, count: int) -> tuple[Tensor, ...]:
         """Return z and y of `count` samples: each z with every label in turn."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.contracts import HeldOut
 from models.nn.layers import BatchNorm, Dropout, init_normal
 from models.nn.losses import binary_cross_entropy, softmax_cross_entropy
 from models.papers.gan import GAN
@@ -47,6 +48,7 @@ class Config96:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     weight_decay: float = 1e-5
+    augment: str = "none"  # of what D sees, see nn.augment
     average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
     steps: int = 66_000  # the article's last picture: epoch 32 of 200,000 pictures
     sample_every: int = 1000  # steps
@@ -140,7 +142,7 @@ def _activation(c: Config96) -> nn.Module:
 class DCGAN96(GAN):
     """mattya's training: one fake batch, both losses before either update."""
 
-    def __init__(self, config: Config96, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: Config96, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999), "weight_decay": config.weight_decay}
         super().__init__(config, Generator96(config), Discriminator96(config), device, held_out, **adam)
 
@@ -148,8 +150,8 @@ class DCGAN96(GAN):
         """Return the losses of G and D."""
         update_g, update_d = Update([self.opt_g]), Update([self.opt_d])
         for real, z in zip(self.real(batch["picture"]), self.noise(self.config.batch_size), strict=True):
-            on_fake = self.d(self.g(z))
-            on_real = self.d(real)  # a pass of its own: batch statistics do not mix
+            on_fake = self.d(self.augment(self.g(z)))
+            on_real = self.d(self.augment(real))  # a pass of its own: batch statistics do not mix
             loss_g = self.loss(on_fake, real=True)
             loss_d = self.loss(on_fake, real=False) + self.loss(on_real, real=True)
             update_g.add(loss_g, keep_graph=True)
@@ -185,6 +187,7 @@ class Config128:
     micro_batches: int = 1
     learning_rate: float = 2e-4
     beta1: float = 0.5
+    augment: str = "none"
     average: float = 0.0
     steps: int = 200_000
     sample_every: int = 1000  # steps
@@ -289,7 +292,7 @@ def _glorot(module: nn.Module) -> None:
 class DCGAN128(GAN):
     """Keras-GAN's training: D on half a batch of real pictures, D on half a batch of fakes, G on a whole one."""
 
-    def __init__(self, config: Config128, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: Config128, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         adam = {"lr": config.learning_rate, "betas": (config.beta1, 0.999)}
         super().__init__(config, Generator128(config), Discriminator128(config), device, held_out, **adam)
 
@@ -297,17 +300,26 @@ class DCGAN128(GAN):
         """Return the losses of G, and of D on real images and on fakes."""
         count = self.config.batch_size
         # Two updates, so that batch statistics of real and fake do not mix.
-        on_real = update([self.opt_d], (binary_cross_entropy(self.d(real), 1) for real in self.real(batch["picture"])))
-        on_fake = update([self.opt_d], (binary_cross_entropy(self.d(fake), 0) for fake in self.fakes(count // 2)))
-        loss_g = update([self.opt_g], (binary_cross_entropy(self.d(self.g(z)), 1) for z in self.noise(count)))
+        on_real = update(
+            [self.opt_d], (binary_cross_entropy(self.d(self.augment(real)), 1) for real in self.real(batch["picture"]))
+        )
+        on_fake = update(
+            [self.opt_d], (binary_cross_entropy(self.d(self.augment(fake)), 0) for fake in self.fakes(count // 2))
+        )
+        loss_g = update(
+            [self.opt_g], (binary_cross_entropy(self.d(self.augment(self.g(z))), 1) for z in self.noise(count))
+        )
         self.average.update(self.g, i)
         return {"g": loss_g, "d_real": on_real, "d_fake": on_fake}
 
     def fakes(self, count: int) -> Iterator[Tensor]:
-        """Yield micro-batches of G's images, without their graph."""
+        """Yield micro-batches of G's images, without their graph, by its running batch statistics, which stay: Keras's
+        `predict`."""
         for z in self.noise(count):
             with torch.no_grad():
+                self.g.eval()
                 fake = self.g(z)
+                self.g.train()
             yield fake
 
     def sheet(self, i: int) -> np.ndarray:

@@ -8,8 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import distributed, metrics
+from models import distributed
+from models.contracts import HeldOut
 from models.data.batches import in_range
+from models.metrics.random_features import KernelDistance
+from models.nn.augment import AUGMENTATIONS
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
 from models.sampling.images import generate_images, grid
@@ -29,11 +32,12 @@ class GAN:
         generator: nn.Module,
         discriminator: nn.Module,
         device: torch.device,
-        held_out: Mapping[str, np.ndarray],
+        held_out: Mapping[str, HeldOut],
         **adam: Any,
     ) -> None:
         self.config, self.device = config, device
-        self.held_out = held_out  # {"faces": (M, S, S, 3) uint8}, of the val split, or of train if that is empty
+        self.augment = AUGMENTATIONS[config.augment]  # changes whatever D sees
+        self.held_out = held_out
         self.g: Any = to_channels_last(generator.to(device))
         self.d: Any = to_channels_last(discriminator.to(device))
         self.average = EMA(self.g, config.average)
@@ -61,10 +65,14 @@ class GAN:
         return grid(generate_images(self.average.network, *self.sheet_inputs(100)), columns=10)
 
     @functools.cached_property
-    def _distance(self) -> metrics.SlicedWasserstein:
-        return metrics.SlicedWasserstein(self.held_out["faces"], self.device)
+    def _distance(self) -> KernelDistance:
+        return KernelDistance(self.held_out["faces"].pictures, self.device)
+
+    def validation_inputs(self) -> tuple[Tensor, ...]:
+        """Return G's inputs for as many samples as there are held-out images: the same at every step."""
+        count = len(self.held_out["faces"].pictures)
+        return (self.average.network.noise(count, torch.Generator().manual_seed(seed_for("validation"))),)
 
     def validate(self, i: int) -> dict[str, float]:
         """Return the distance of samples from held-out images."""
-        fake = generate_images(self.average.network, *self.sheet_inputs(len(self.held_out["faces"])))
-        return {"sliced_wasserstein": self._distance(fake)}
+        return {"kid_random": self._distance(generate_images(self.average.network, *self.validation_inputs()))}

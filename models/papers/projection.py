@@ -15,16 +15,18 @@ W width, S side. A condition is (N, T): one-hot, or soft for a mixture.
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from models import distributed
+from models.contracts import HeldOut
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, init_normal
-from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g
+from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g, mode_seeking
 from models.papers import srresnet
 from models.papers.conditional import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.training.update import Update, set_learning_rate
@@ -35,9 +37,13 @@ class Config(ConditionalConfig):
     """The settings that both pairs share. The defaults are the article's for the first pair."""
 
     d_steps: int = 2
+    g_first: bool = False  # G's step comes before those of D
+    g_batches: int = 1  # fakes of G's step, in batches
+    uniform_labels: bool = False  # fakes have each label as often; otherwise those of the batch of real images
+    mode_seeking: float = 0.0  # weight of G's loss for images of one label that are alike, see `losses.mode_seeking`
     decay_from: int = 0  # step from which the rate falls linearly, to 0 at decay_to; 0: it stays
     decay_to: int = 0
-    steps: int = 27_000  # 77 epochs of 22,665 pictures, as its author says
+    steps: int = 13_600  # 77 epochs of 22,665 pictures, as its author says: a step takes two batches of 64
 
 
 # --- Jin et al.'s
@@ -48,10 +54,14 @@ class PairConfig(Config, srresnet.SRResNetConfig):
     """The article's settings: the networks of the AC-GAN, with a projection in place of the heads."""
 
 
+_MODERN_PAIR = PairConfig(
+    condition="norm", upsample="nearest", downsample="pool", mode_seeking=0.5, augment="diff", average=0.999
+)
 SRRESNET = {
     "article": PairConfig(),
     "paper": PairConfig(d_width=32),
-    "small": PairConfig(**srresnet.SMALL),
+    "modern": _MODERN_PAIR,
+    "small": replace(_MODERN_PAIR, augment="none", learning_rate=5e-4, **srresnet.SMALL),
     "tiny": PairConfig(**srresnet.TINY),
 }
 
@@ -74,7 +84,7 @@ class SRResNetDiscriminator(nn.Module):
 
     def __init__(self, c: PairConfig) -> None:
         super().__init__()
-        self.features = srresnet.SRResNetFeatures(c.d_width)
+        self.features = srresnet.SRResNetFeatures(c)
         self.projection = Projection(self.features.features, len(c.labels))
         self.projection.apply(init_normal)
 
@@ -95,15 +105,24 @@ class ResBlockConfig(Config):
     widths: tuple[int, ...] = (1024, 1024, 512, 256, 128, 64)  # of G, coarse to fine: S/32 to S
     d_widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 1024)  # of D, fine to coarse: S/2 to S/32, and S/32 again
     spectral: bool = True  # normalise D's weights
-    steps: int = 16_000  # 70 epochs
+    steps: int = 7_900  # 70 epochs
 
 
-# The paper also adds noise of one grey level to real images; the others do not.
+_MODERN_RESBLOCK = ResBlockConfig(
+    penalty_weight=0.0,  # the author turned it off: unstable with this pair
+    mode_seeking=0.5,
+    augment="diff",
+    average=0.999,
+)
+# `paper` is the authors' program, which also adds noise of one grey level to real images; ours does not.
 RESBLOCK = {
     "article": ResBlockConfig(),
     "paper": ResBlockConfig(
         penalty_weight=0.0,
         d_steps=5,
+        g_first=True,
+        g_batches=2,
+        uniform_labels=True,
         hflip=False,
         batch_size=64,
         beta1=0.0,
@@ -112,13 +131,15 @@ RESBLOCK = {
         decay_from=400_000,
         decay_to=450_000,
     ),
-    "small": ResBlockConfig(
+    "modern": _MODERN_RESBLOCK,
+    "small": replace(
+        _MODERN_RESBLOCK,
+        augment="none",
+        learning_rate=4e-4,
         size=64,
         widths=(128, 128, 64, 32, 32),
         d_widths=(16, 32, 64, 128, 128),
         batch_size=16,
-        penalty_weight=0.0,  # the author turned it off: unstable with this pair
-        average=0.999,
         steps=5_000,
         sample_every=500,
         save_every=500,
@@ -240,26 +261,56 @@ class _ProjectionCGAN(ConditionalGAN):
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         """Return the losses of G and D, and the penalty."""
         set_learning_rate([self.opt_g, self.opt_d], self.rate(i))
+        if self.config.g_first:
+            loss_g = self.update_g(batch)
         for turn in range(self.config.d_steps):
-            update_d = Update([self.opt_d])
-            for x, y, z in self.micro_batches(batch, turn):
-                with torch.no_grad():
-                    fake = self.g(z, y)
-                loss_d = hinge_d_real(self.d(x, y)) + hinge_d_fake(self.d(fake, y))
-
-                def critic(near: Tensor, y: Tensor = y) -> Tensor:
-                    logits: Tensor = self.d(near, y)
-                    return logits
-
-                penalty = self.penalty(critic, x)
-                update_d.add(loss_d + self.config.penalty_weight * penalty, d=loss_d, penalty=penalty)
-            update_d.apply()
-        update_g = Update([self.opt_g])
-        for _, y, z in self.micro_batches(batch, turn):
-            update_g.add(hinge_g(self.d(self.g(z, y), y)))
-        loss_g = update_g.apply()
+            losses_d = self.update_d(batch, turn)
+        if not self.config.g_first:
+            loss_g = self.update_g(batch, turn)
         self.average.update(self.g, i)
-        return {"g": loss_g, **update_d.mean_components()}
+        return {"g": loss_g, **losses_d}
+
+    def update_d(self, batch: dict[str, Tensor], turn: int) -> dict[str, Tensor]:
+        """Update D on the images of its step `turn` and as many fakes. Return its loss and the penalty."""
+        update = Update([self.opt_d])
+        for x, y, z in self.micro_batches(batch, turn):
+            with torch.no_grad():
+                wanted = self.fake_labels(y, len(z))
+                fake = self.augment(self.g(z, wanted))
+            x = self.augment(x)
+            loss = hinge_d_real(self.d(x, y)) + hinge_d_fake(self.d(fake, wanted))
+
+            def critic(near: Tensor, y: Tensor = y) -> Tensor:
+                logits: Tensor = self.d(near, y)
+                return logits
+
+            penalty = self.penalty(critic, x)
+            update.add(loss + self.config.penalty_weight * penalty, d=loss, penalty=penalty)
+        update.apply()
+        return update.mean_components()
+
+    def update_g(self, batch: dict[str, Tensor], turn: int = 0) -> Tensor:
+        """Update G on `g_batches` batches of fakes at once. Return its loss."""
+        update = Update([self.opt_g])
+        labels = batch["label"][turn :: self.config.d_steps].chunk(self.config.micro_batches)
+        count = self.config.g_batches * self.config.batch_size
+        others = self.noise(count) if self.config.mode_seeking else itertools.repeat(None)
+        for y, z, other in zip(labels, self.noise(count), others, strict=False):
+            wanted = self.fake_labels(y, len(z))
+            fake = self.g(z, wanted)
+            loss = hinge_g(self.d(self.augment(fake), wanted))
+            if other is not None:
+                loss = loss + self.config.mode_seeking * mode_seeking(fake, self.g(other, wanted), z, other)
+            update.add(loss)
+        return update.apply()
+
+    def fake_labels(self, y: Tensor, count: int) -> Tensor:
+        """Return the conditions (count, T) of fakes: those of the real images y (N, T), or each label as often."""
+        if self.config.uniform_labels:
+            labels = y.shape[1]
+            drawn = torch.randint(labels, (count * distributed.world_size(),), device=y.device)
+            return functional.one_hot(distributed.shard(drawn), labels).to(y)
+        return y.repeat(count // len(y), 1)
 
     def rate(self, i: int) -> float:
         """Return the learning rate of step i."""
@@ -272,12 +323,12 @@ class _ProjectionCGAN(ConditionalGAN):
 class SRResNetCGAN(_ProjectionCGAN):
     """The training of the SRResNet pair."""
 
-    def __init__(self, config: PairConfig, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: PairConfig, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         super().__init__(config, srresnet.SRResNetGenerator(config), SRResNetDiscriminator(config), device, held_out)
 
 
 class ResBlockCGAN(_ProjectionCGAN):
     """The training of the ResBlock pair."""
 
-    def __init__(self, config: ResBlockConfig, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: ResBlockConfig, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         super().__init__(config, ResBlockGenerator(config), ResBlockDiscriminator(config), device, held_out)

@@ -6,6 +6,7 @@ Pictures are in [-1, 1]. In shapes: N batch, Z latent, T labels, W width, S side
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class SRResNetConfig(ConditionalConfig):
     width: int = 64  # W, of G
     blocks: int = 16
     d_width: int = 16  # of D's first layer; the paper has 32
+    upsample: str = "shuffle"  # of G: shuffle: PixelShuffle, as the paper; nearest: no grain of period two
+    downsample: str = "stride"  # of D: stride: 4 × 4 convolutions, as the paper; pool: means, of activations
 
 
 SMALL: dict[str, Any] = {
@@ -49,12 +52,30 @@ TINY: dict[str, Any] = {
 }
 
 
+MAX_BLOCKS = 1000  # of a run's file from outside: even without their weights a billion would fill the memory
+
+UPSAMPLINGS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module], int]] = {
+    "shuffle": (nn.Identity, lambda: nn.PixelShuffle(2), 4),
+    "nearest": (lambda: nn.Upsample(scale_factor=2), nn.Identity, 1),
+}
+"""By `upsample`: the layers before and after a convolution that doubles the side, and its output per input feature."""
+
+DOWNSAMPLINGS: dict[str, Callable[[int, int], list[nn.Module]]] = {
+    "stride": lambda before, after: [nn.Conv2d(before, after, 4, stride=2, padding=1), _leaky()],
+    "pool": lambda before, after: [nn.Conv2d(before, after, 3, padding=1), _leaky(), nn.AvgPool2d(2)],
+}
+"""By `downsample`: the layers that halve the side, for numbers of features before and after. A pattern of period two
+passes an activation before the mean; a convolution with stride need not see it."""
+
+
 class SRResNetGenerator(ConditionalGenerator):
     """z (N, Z), y (N, T) -> pictures (N, 3, S, S)."""
 
     def __init__(self, c: SRResNetConfig) -> None:
         super().__init__(c)
         width, side = c.width, c.size // 8
+        if c.blocks > MAX_BLOCKS:
+            raise ValueError(f"blocks: {MAX_BLOCKS} or fewer expected, {c.blocks} found")
 
         def norm(features: int = width) -> nn.Module:
             return ConditionalBatchNorm(features, self.conditions)
@@ -64,9 +85,12 @@ class SRResNetGenerator(ConditionalGenerator):
         self.first_norm = norm()
         self.blocks = nn.ModuleList(_SRBlock(width, self.conditions, c.squeeze) for _ in range(c.blocks))
         self.last_norm = norm()
-        self.ups = nn.ModuleList(nn.Conv2d(width, 4 * width, 3, padding=1) for _ in range(3))
+        if c.upsample not in UPSAMPLINGS:
+            raise ValueError(f"upsample: {' or '.join(UPSAMPLINGS)} expected, {c.upsample} found")
+        before, after, features = UPSAMPLINGS[c.upsample]
+        self.before, self.after = before(), after()
+        self.ups = nn.ModuleList(nn.Conv2d(width, features * width, 3, padding=1) for _ in range(3))
         self.up_norms = nn.ModuleList(norm() for _ in range(3))
-        self.shuffle = nn.PixelShuffle(2)
         self.paint = nn.Conv2d(width, 3, 9, padding=4)
         self.apply(init_normal)
 
@@ -77,7 +101,7 @@ class SRResNetGenerator(ConditionalGenerator):
             x = block(x, y)
         x = self.last_norm(x, y).relu() + first
         for up, norm in zip(self.ups, self.up_norms, strict=True):  # S/4, S/2, S
-            x = norm(self.shuffle(up(x)), y).relu()
+            x = norm(self.after(up(self.before(x))), y).relu()
         return self.paint(x).tanh()
 
 
@@ -100,11 +124,13 @@ class SRResNetFeatures(nn.Sequential):
     the layers, so D could not learn at first. He's are used, and each of the ten residual blocks adds a tenth of the
     variance."""
 
-    def __init__(self, width: int) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), _leaky()]
+    def __init__(self, c: SRResNetConfig) -> None:
+        if c.downsample not in DOWNSAMPLINGS:
+            raise ValueError(f"downsample: {' or '.join(DOWNSAMPLINGS)} expected, {c.downsample} found")
+        down, width = DOWNSAMPLINGS[c.downsample], c.d_width
+        layers = down(3, width)
         for features in (width * 2**level for level in range(5)):  # (W, S/2) … (16 W, S/32)
-            down = nn.Conv2d(features, 2 * features, 4, stride=2, padding=1)
-            layers += [_LeakyBlock(features), _LeakyBlock(features), down, _leaky()]
+            layers += [_LeakyBlock(features), _LeakyBlock(features), *down(features, 2 * features)]
         super().__init__(*layers)
         self.features = 32 * width
         for module in self.modules():

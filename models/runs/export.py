@@ -20,12 +20,11 @@ from models.data.dataset import UserError, parse_json, sha256_of
 from models.files import atomic_open, check_regular
 from models.nn.layers import to_channels_last
 from models.runs.card import model_card
-from models.runs.settings import config_from_json
+from models.runs.settings import check_output, config_from_json
 from models.zoo import MODELS
 
 MAIN = "model"  # the file of the main network, without its ending
 MAX_HEADER_BYTES = 4 << 20  # our headers have some 10 KB
-MAX_LAYER_OUTPUT = 1 << 22  # numbers that a layer may compute for one image; the largest preset's has a quarter
 _SETTING = (bool, int, float, str, [int], [float], [str])
 _ABOUT_SCHEMA = {"model": str, "config": {str: _SETTING}, "steps": int, "labels": ({str: int}, None)}
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
@@ -74,7 +73,7 @@ def load_network(run: Path, name: str | None = None) -> Any:
         if wrong := sorted(key for key in wanted.keys() | found if wanted.get(key) != found.get(key)):
             raise ValueError(f"other tensors than its settings ask for: {wrong[0][:40]}")
         if name in (None, main):
-            _check_output(plan, config.size)
+            check_output(plan, config.size)
         network = build()
         network.load_state_dict({key: file.get_tensor(key) for key in names})
     return to_channels_last(network).eval().requires_grad_(False)  # the layout of training
@@ -94,25 +93,6 @@ def _limit_parameters(count: int) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _check_output(plan: Any, size: int) -> None:
-    """Raise ValueError unless a network on the `meta` device returns (1, 3, size, size), from z and labels or from an
-    image of that size, and no layer computes more than MAX_LAYER_OUTPUT numbers."""
-
-    def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.numel() > MAX_LAYER_OUTPUT:
-            raise ValueError(f"a layer of {output.numel():,} numbers for one picture")
-
-    for module in plan.modules():
-        module.register_forward_hook(check_layer)
-    inputs: list[tuple[int, ...]] = [(1, plan.latent) if hasattr(plan, "latent") else (1, 3, size, size)]
-    if labels := getattr(plan, "labels", ()):
-        inputs.append((1, len(labels)))
-    with torch.no_grad():
-        shape = plan.eval()(*(torch.empty(shape, device="meta") for shape in inputs)).shape
-    if tuple(shape) != (1, 3, size, size):
-        raise ValueError(f"pictures of {shape[-1]} px, not of {size}")
 
 
 @contextlib.contextmanager
@@ -135,7 +115,7 @@ def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, 
                 raise ValueError("other labels than its settings'")
             yield file, about
     except FileNotFoundError:
-        raise UserError(run, f"has no {path.name}", "a run that has saved once", "train it first") from None
+        raise _has_no_weights(run, path.name) from None
     except Exception as error:  # odd settings make networks raise anything
         found = " ".join((str(error) or type(error).__name__).split())[:120]
         fix = "remove it and start its training again, which writes it anew"
@@ -149,6 +129,13 @@ def read_about(run: Path) -> dict[str, Any]:
         return {key: about[key] for key in ("model", "config", "steps", "labels")}
 
 
+def _has_no_weights(run: Path, name: str) -> UserError:
+    """Return an error that names the runs beside it that have weights."""
+    others = sorted(path.parent.name for path in run.parent.glob("*/model.safetensors"))
+    cure = f"train it first, or give another --run: {' '.join(others[:20])}" if others else "train it first"
+    return UserError(run, f"has no {name}", "a run that has saved once", cure)
+
+
 def weights_sha256(run: Path) -> str:
     """Return the sha256 of `model.safetensors`, in hex. Raise UserError if there is none."""
     path = run / "model.safetensors"
@@ -156,7 +143,7 @@ def weights_sha256(run: Path) -> str:
         check_regular(path)
         return sha256_of(path)
     except FileNotFoundError:
-        raise UserError(run, "has no model.safetensors", "a run that has saved once", "train it first") from None
+        raise _has_no_weights(run, path.name) from None
     except (OSError, ValueError) as error:
         found = getattr(error, "strerror", None) or str(error)
         cure = "remove it, and train the run again"

@@ -1,19 +1,21 @@
 """The settings of a run: config.json, and the job of a task that they come from."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from models.contracts import Config
 from models.data.dataset import Dataset, UserError, check, read_json
 from models.data.labels import conditions
-from models.zoo import MODELS
+from models.zoo import MODELS, Model
 
 _DATASET_SCHEMA = {
     "name": str,
@@ -35,6 +37,8 @@ _SETTINGS_SCHEMA = {
     "datasets": ({str: _DATASET_SCHEMA}, None),  # those of the other roles
 }
 """The schema of config.json."""
+_WITH_OPTIONS = ("steps", "batch_size", "sample_every", "save_every", "augment")  # fields with options of their own
+MAX_LAYER_OUTPUT = 1 << 22  # numbers that a layer may compute for one image; the largest preset's has a quarter
 SCHEDULE_FIELDS = ("steps", "sample_every", "save_every")  # of a Config; they change no step
 RENAMED_FIELDS = {"hair_tagger": {"lessons": "patches"}}
 """By model: the name of a Config field in old runs -> its name now."""
@@ -49,7 +53,8 @@ class Job:
     preset: str
     datasets: dict[str, str]  # folder by role
     cache: str  # folder
-    changes: dict[str, Any]  # fields of the preset's Config that were given
+    changes: dict[str, Any]  # fields of the preset's Config that were given by options of their own
+    assignments: dict[str, str] = field(default_factory=dict)  # fields that were given by --set, as texts
     seed: int = 0
     precision: str = "auto"  # auto: bf16 on a GPU, fp32 elsewhere
     device: str = "auto"  # auto: a GPU if there is one
@@ -62,14 +67,72 @@ def build_config(job: Job) -> Config:
     """Return the Config of the job's preset, with the job's changes applied.
 
     Raise UserError unless every process has two images or more in each micro-batch."""
+    model = MODELS[job.model]
+    if job.preset not in model.presets:
+        raise UserError("--preset", f"{job.preset} given", f"one of {' '.join(model.presets)}", "give another")
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
-    config: Any = replace(MODELS[job.model].presets[job.preset], **changes)  # type: ignore[type-var]  # a dataclass
+    config: Any = replace(model.presets[job.preset], **changes)  # type: ignore[type-var]  # a dataclass
+    config = _assign(model, config, job.assignments)
     parts = job.processes * config.micro_batches
     for count in (config.batch_size, config.pictures):
         if count % parts or count < 2 * parts:
             needed = f"a batch of which {config.pictures / config.batch_size:g} are {parts} equal parts of 2 or more"
             raise UserError("--batch-size", f"{config.batch_size} given", needed, "give another")
     return config
+
+
+def assignable_fields(config: Any) -> dict[str, str]:
+    """Return the fields of a Config that --set takes, with their values as it takes them."""
+    found = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _WITH_OPTIONS}
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for name, value in found.items()
+    }
+
+
+def _assign(model: Model, config: Any, assignments: Mapping[str, str]) -> Any:
+    """Return the Config with fields of --set. Raise UserError if one is not a field, or has a value with which the
+    networks cannot be built."""
+    if not assignments:
+        return config
+    known = assignable_fields(config)
+    for name, text in assignments.items():
+        if name not in known:
+            raise UserError("--set", f"{name}={text} given", f"one of the fields {' '.join(known)}", "give another")
+        like = getattr(config, name)
+        try:
+            config = replace(config, **{name: _parse_like(text, like)})
+        except (ValueError, KeyError):
+            kind = {bool: "True or False", int: "a whole number", float: "a number of 0 or more"}.get(
+                type(like), "words"
+            )
+            raise UserError("--set", f"{name}={text} given", f"{kind}, such as {known[name]}", "give another") from None
+    try:
+        with torch.device("meta"):
+            for name, build in model.networks.items():
+                network = build(config)
+                if name in model.exported:
+                    check_output(network, config.size)
+    except Exception as error:  # odd settings make networks raise anything
+        found = " ".join(f"{name}={text}" for name, text in assignments.items())
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(
+            "--set", f"{found} given: {reason}", "settings that networks can be built from", "give others"
+        ) from error
+    return config
+
+
+def _parse_like(text: str, like: Any) -> Any:
+    """Return the value of a text, of the type of `like`. Raise ValueError, or KeyError for a switch."""
+    if isinstance(like, tuple):
+        return tuple(_parse_like(part, like[0]) for part in text.split(","))
+    if isinstance(like, bool):
+        return {"true": True, "false": False}[text.lower()]
+    value = type(like)(text)
+    if isinstance(value, (int, float)) and not (
+        math.isfinite(value) and value >= min(like, 1 if type(like) is int else 0)
+    ):
+        raise ValueError(text)
+    return value
 
 
 def config_from_json(model: str, values: dict[str, Any]) -> Any:
@@ -94,6 +157,25 @@ def _is_like(value: object, like: object) -> bool:
     return type(value) is type(like) and (type(value) is not int or 0 <= value < 1 << 31)
 
 
+def check_output(plan: Any, size: int) -> None:
+    """Raise ValueError unless a network on the `meta` device returns (1, 3, size, size), from z and labels or from an
+    image of that size, and no layer computes more than MAX_LAYER_OUTPUT numbers."""
+
+    def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if output.numel() > MAX_LAYER_OUTPUT:
+            raise ValueError(f"a layer of {output.numel():,} numbers for one picture")
+
+    for module in plan.modules():
+        module.register_forward_hook(check_layer)
+    inputs: list[tuple[int, ...]] = [(1, plan.latent) if hasattr(plan, "latent") else (1, 3, size, size)]
+    if labels := getattr(plan, "labels", ()):
+        inputs.append((1, len(labels)))
+    with torch.no_grad():
+        shape = plan.eval()(*(torch.empty(shape, device="meta") for shape in inputs)).shape
+    if tuple(shape) != (1, 3, size, size):
+        raise ValueError(f"pictures of {shape[-1]} px, not of {size}")
+
+
 def load_datasets(job: Job) -> dict[str, Dataset]:
     """Return the datasets of a job by role, in the order of the model's roles. Raise ManifestError."""
     return {role: Dataset(Path(job.datasets[role]), Path(job.cache)) for role in MODELS[job.model].roles}
@@ -105,11 +187,20 @@ def read_settings(run: Path) -> dict[str, Any]:
     try:
         settings: Any = read_json(path, _SETTINGS_SCHEMA)
         names = RENAMED_FIELDS.get(settings["model"], {})
-        settings["config"] = {names.get(name, name): value for name, value in settings["config"].items()}
+        given = {names.get(name, name): value for name, value in settings["config"].items()}
+        settings["config"] = _defaults(settings["model"]) | given
         check(settings["config"], dict.fromkeys(settings["config"].keys() & SCHEDULE_FIELDS, int))
     except ValueError as error:
         raise UserError(path, f"damaged ({error})", "the settings of a run", "start anew with --fresh") from None
     return settings
+
+
+def _defaults(model: str) -> dict[str, Any]:
+    """Return the defaults of a model's Config: the values of fields that were added after a run. {} if it is no GAN."""
+    if model not in MODELS:
+        return {}
+    config: Any = MODELS[model].presets["article"]
+    return {field.name: field.default for field in fields(config)}
 
 
 def resolve_device(name: str) -> torch.device:

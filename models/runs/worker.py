@@ -12,10 +12,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from models import distributed
+from models.data import batches as data
 from models.data.dataset import DISK_ERRORS, UserError, sha256_of
 from models.runs import export
 from models.runs.folder import lock_run, open_folder
@@ -77,6 +77,12 @@ def _watch_parent() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def set_precision(precision: str) -> None:
+    """Let a GPU round factors to TensorFloat-32, with 10 bits of 23, only where fp32 was not asked for. It is on by
+    default for convolutions."""
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+
 def train(job: Job) -> None:
     """Train a job, resuming from the run's last checkpoint. Raise UserError."""
     device = resolve_device(job.device)
@@ -101,12 +107,13 @@ def _train(job: Job, device: torch.device) -> None:
         print(f"{run.name}: {left_out} faces have none of the labels, and are left out", file=sys.stderr)
     # Everything is checked before the run's folder is touched.
     batches = model.batches(datasets, config, seed=job.seed, device=device)
-    held_out = {}
-    for role, dataset in datasets.items():
-        splits = (dataset.pixels(split, config.size) for split in ("val", "train"))
-        held_out[role] = np.array(next(pixels for pixels in splits if len(pixels))[:MAX_HELD_OUT])
+    held_out = {role: data.held_out(dataset, config, MAX_HELD_OUT) for role, dataset in datasets.items()}
     torch.manual_seed(seed_for(job.seed, "weights"))
-    trainer = model.trainer(config, device, held_out)
+    set_precision(settings["precision"])
+    try:
+        trainer = model.trainer(config, device, held_out)
+    except ValueError as error:  # of an optimizer
+        raise UserError("--set", f"a value given: {error}", "one that can be trained with", "give another") from error
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         checkpoint.load_state(trainer, checkpoint.read(path), path, only_networks=True)

@@ -35,7 +35,8 @@ def fit(
 ) -> None:
     """Train up to `steps` in all, resuming from `run/last.pt` if it exists.
 
-    The same seed, batches and steps give the same tensors, however often the training is stopped in between. Ctrl-C
+    On a CPU and in fp32, the same seed, batches and steps give the same tensors, however often the training is stopped
+    in between; on a GPU they are equal up to the rounding of sums in another order. Ctrl-C
     finishes the step, saves, and raises KeyboardInterrupt. `on_save` is called on rank 0 with the step of `last.pt`
     whenever that is written, and once if the run has its steps already. `pictures` is the number of images in a step,
     for the images/s that are reported. `precision` is fp32 or bf16.

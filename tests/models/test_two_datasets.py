@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.contracts import Datasets
+from models.contracts import Datasets, HeldOut
 from models.data.batches import Pictures, in_range
 from models.data.dataset import UserError
 from models.runs import export, folder, worker
@@ -52,7 +52,7 @@ class Network(nn.Sequential):
 class Translator:
     """Two networks, each trained to be the other's inverse."""
 
-    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
         assert list(held_out) == ["a", "b"]
         self.device, self.held_out = device, held_out
         self.a_to_b, self.b_to_a = Network(config), Network(config)
@@ -66,7 +66,7 @@ class Translator:
 
     def sheet(self, i: int) -> np.ndarray:
         """Return a held-out image of each dataset."""
-        return np.concatenate([self.held_out["a"][0], self.held_out["b"][0]])
+        return np.concatenate([self.held_out["a"].pictures[0], self.held_out["b"].pictures[0]])
 
     def exported(self) -> dict[str, nn.Module]:
         """Return both networks."""

@@ -33,10 +33,10 @@ def _vgg16():
 
 
 def cells(path: Path) -> np.ndarray:
-    """(rows, columns, S, S, 3) of a sheet."""
+    """(rows, columns, S, S, 3) of a sheet, without its headings."""
     sheet = np.asarray(Image.open(path))
     rows, columns = (side // SIZE for side in sheet.shape[:2])
-    return sheet.reshape(rows, SIZE, columns, SIZE, 3).swapaxes(1, 2)
+    return sheet[-rows * SIZE :].reshape(rows, SIZE, columns, SIZE, 3).swapaxes(1, 2)
 
 
 def alike(a: np.ndarray, b: np.ndarray) -> bool:
@@ -108,6 +108,10 @@ def test_colours_are_mixed_morphed_and_z_is_cut(run):
     assert not alike(strip[0], strip[4])
     luigi(place, "SweepHairColors", "--run", RUN, "--count", "2", "--truncation", "0.5")
     luigi(place, "SweepHairColors", "--run", RUN, "--count", "2")
+    luigi(place, "GenerateFaces", "--run", RUN, "--count", "1", "--seed", "3", "--condition", "black=0.5,blonde=0.5")
+    given = Image.open(run / "generated/faces-black+0.5+blonde+0.5/000003.png")
+    assert given.text["condition"] == "black=0.5,blonde=0.5"
+    assert alike(np.asarray(given), strip[2])
     cut, whole = (cells(run / f"generated/hair-colors-0-2{more}.png") for more in ("-t0.5", ""))
     assert not alike(cut, whole)
 
@@ -132,19 +136,34 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
         "model",
         "samples",
         "reference",
-        "fid_vgg16",
-        "kid_vgg16",
-        "kid_vgg16_std",
+        "held_out",
+        "fid_vgg16_128",
+        *(
+            f"{measure}_vgg16_128{suffix}"
+            for measure in ("kid", "precision", "recall", "density", "coverage")
+            for suffix in ("", "_floor")
+        ),
+        "kid_vgg16_128_error",
+        "kid_vgg16_128_error_floor",
+        "grain",
+        "grain_floor",
+        "variety",
+        "variety_by_label",
+        "memorization",
+        "hair_ceiling",
+        "hair_labels_by",
         "hair_accuracy",
         "hair_accuracy_by_color",
         "hair_samples",
-        "nearest",
     }
     assert first["samples"] == 64
     assert first["hair_samples"] >= 900
-    assert first["fid_vgg16"] is None
-    assert first["kid_vgg16"] > 0
-    for name in ("neighbours.png", "hair_confusion.png"):
+    assert first["fid_vgg16_128"] is None
+    assert first["kid_vgg16_128"] > first["kid_vgg16_128_floor"]
+    assert first["hair_ceiling"] > 0.9
+    card = (mine / "README.md").read_text()
+    assert f"| `kid_vgg16_128` | {first['kid_vgg16_128']:.4g} | {first['kid_vgg16_128_floor']:.4g} |" in card
+    for name in ("neighbours.png", "hair_confusion.png", "evaluation.png"):
         assert Image.open(mine / "generated" / name).size[0] > 200
     assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
     (mine / "evaluation.json").unlink()
@@ -153,13 +172,13 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     luigi(tmp_path, *TINY, "--steps", "30")
     luigi(tmp_path, *evaluate)
     assert evaluation(mine)["weights"] != first["weights"]
-    assert evaluation(mine)["kid_vgg16"] != first["kid_vgg16"]
+    assert evaluation(mine)["kid_vgg16_128"] != first["kid_vgg16_128"]
 
 
 def test_a_run_without_conditions_is_evaluated_without_hair(trained):
     luigi(trained, "EvaluateGAN", "--run", "dcgan96-faces-tiny", "--samples", "32")
     assert "hair_accuracy" not in evaluation(trained / "data/runs/dcgan96-faces-tiny")
-    assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16"] > 0
+    assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16_128"] > 0
 
 
 @pytest.mark.full(keep=3)
@@ -208,13 +227,29 @@ def test_one_colour_alone_cannot_be_trained_on(trained, tmp_path):
 
 
 @pytest.mark.full
+def test_a_run_is_trained_with_other_settings_and_keeps_them(place):
+    changes = ["--augment", "diff", "--set", "upsample=nearest", "--set", "average=0.5", "--set", "penalty=noise"]
+    luigi(place, *TINY, "--steps", "2", "--run", "other", *changes)
+    config = json.loads((place / "data/runs/other/config.json").read_text())["config"]
+    found = {name: config[name] for name in ("augment", "upsample", "average", "penalty")}
+    assert found == {"augment": "diff", "upsample": "nearest", "average": 0.5, "penalty": "noise"}
+    luigi(place, *TINY, "--steps", "3", "--run", "other", *changes)
+    line = error_line(place, *TINY, "--steps", "3", "--run", "other", *changes[:4])
+    assert "was trained with penalty noise, now interpolated; average 0.5, now 0.0; the same" in line
+    luigi(place, "GenerateFaces", "--run", "other", "--count", "1")
+
+
+@pytest.mark.full
 def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
     luigi(tmp_path, "SweepHairColors", "--run", "three", "--count", "1")
     sheet = Image.open(tmp_path / "data/runs/three/generated/hair-colors-0-1.png")
     assert sheet.text["condition"] == "black blue red"
-    assert sheet.size == (3 * SIZE, SIZE)
+    assert sheet.width == 3 * SIZE
+    heading = np.asarray(sheet)[: sheet.height - SIZE]  # black on white
+    assert heading.max() == 255
+    assert all(heading[:, SIZE * column : SIZE * (column + 1)].min() < 100 for column in range(3))
     line = error_line(tmp_path, "GenerateFaces", "--run", "three", "--hair-color", "green")
     assert line.startswith("error: --hair-color: 'green' given; ")
     assert "of the colours that the run learned: black blue red; " in line
@@ -232,10 +267,20 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
         (["GenerateFaces", "--run", RUN, "--hair-color", "blue:1.2.3"], "--hair-color: 'blue:1.2.3' given"),
         (["GenerateFaces", "--run", RUN, "--hair-color", "blue,pink,blue"], "'blue' given twice; one or several"),
         (["GenerateFaces", "--run", RUN, "--hair-color", "blue:0." + "1" * 300], "--hair-color: 'blue:0.111111"),
+        (
+            ["GenerateFaces", "--run", RUN, "--condition", "smile=1"],
+            "'smile=1' given; LABEL=WEIGHT with labels that the",
+        ),
+        (["GenerateFaces", "--run", RUN, "--condition", "blue=1,blue=2"], "'blue=2' given twice"),
+        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "it learned none"),
+        ([*TINY, "--run", "x", "--set", "squeeze=lots"], "--set: squeeze=lots given; a whole number"),
+        ([*TINY, "--run", "x", "--set", "nosuch=1"], "--set: nosuch=1 given; one of the fields size"),
+        ([*TINY, "--run", "x", "--set", "beta1=2"], "--set: a value given: Invalid beta"),
         (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
         (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
-        (["LearnAttributes", "--run", RUN], "is conditioned on hair colour"),
-        (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors"),
+        (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors; a run that has saved once; train it first, or"),
+        (["EvaluateGAN", "--run", "nosuch"], f"give another --run: {RUN}"),
+        (["GenerateFaces"], "--run is missing; GenerateFaces needs it; see python -m workflows GenerateFaces --help"),
         (["EvaluateGAN", "--run", RUN, "--samples", "15"], "--samples: 15 given; 0, or 16 or more"),
         (["EvaluateGAN", "--run", RUN, "--dataset", "nosuch"], "there is no data/datasets/nosuch"),
         (["EvaluateGAN", "--run", RUN, "--inception", "nosuch.pt"], "--inception: nosuch.pt given"),

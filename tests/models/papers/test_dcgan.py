@@ -1,9 +1,11 @@
 """Facts of the two articles' DCGANs, known from outside."""
 
+import copy
 import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import nn
 
 from models.__main__ import sizes
+from models.contracts import HeldOut
 from models.nn import losses
 from models.papers import dcgan
 
@@ -157,7 +160,7 @@ def test_both_losses_are_computed_before_either_update():
     """mattya's order: D's update is down the loss against the G of before."""
     config = dcgan.PRESETS96["tiny"]
     torch.manual_seed(1)
-    trainer = dcgan.DCGAN96(config, CPU, {"faces": np.zeros((4, 32, 32, 3), np.uint8)})
+    trainer = dcgan.DCGAN96(config, CPU, {"faces": HeldOut(np.zeros((4, 32, 32, 3), np.uint8))})
     batch = {"picture": torch.randint(256, (8, 32, 32, 3), dtype=torch.uint8)}
     real = (batch["picture"].permute(0, 3, 1, 2).float() - 128) / 128
     torch.manual_seed(2)
@@ -178,10 +181,50 @@ def test_the_second_article_takes_half_a_batch_of_real_pictures():
 
 
 def test_below_the_second_articles_sheet_is_a_walk_from_the_first_picture_to_the_second():
-    trainer = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, {"faces": np.zeros((4, 32, 32, 3), np.uint8)})
+    trainer = dcgan.DCGAN128(dcgan.PRESETS128["tiny"], CPU, {"faces": HeldOut(np.zeros((4, 32, 32, 3), np.uint8))})
     sheet = trainer.sheet(0)
     assert sheet.shape == (6 * 32, 10 * 32, 3)
     first, second, walk = sheet[:32, :32], sheet[:32, 32:64], sheet[-32:]
     assert (walk[:, :32] == first).all()
     assert (walk[:, -32:] == second).all()
     assert not (walk[:, 32:64] == first).all()
+
+
+@pytest.fixture
+def _fp64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_fp64")
+def test_the_second_article_makes_fakes_for_d_by_running_statistics():
+    """Keras-GAN's loop, written down once more: `predict` neither uses nor moves the statistics of the batch."""
+    config = replace(dcgan.PRESETS128["tiny"], dropout=0.0, batch_size=8)
+    torch.manual_seed(1)
+    trainer = dcgan.DCGAN128(config, CPU, {"faces": HeldOut(np.zeros((4, 32, 32, 3), np.uint8))})
+    g, d = copy.deepcopy(trainer.g), copy.deepcopy(trainer.d)
+    adams = [torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)) for network in (g, d)]
+
+    def step(adam: torch.optim.Adam, logits: torch.Tensor, target: float) -> None:
+        g.zero_grad()
+        d.zero_grad()
+        torch.nn.functional.binary_cross_entropy(logits.sigmoid(), torch.full_like(logits, target)).backward()
+        adam.step()
+
+    for i in range(3):
+        batch = {"picture": torch.randint(256, (4, 32, 32, 3), dtype=torch.uint8)}
+        torch.manual_seed(i)
+        trainer.step(batch, i)
+        torch.manual_seed(i)
+        step(adams[1], d(batch["picture"].permute(0, 3, 1, 2) / 127.5 - 1), 1)
+        with torch.no_grad():
+            before = copy.deepcopy(g.state_dict())
+            fake = g.eval()(torch.rand(4, config.latent) * 2 - 1)
+            g.train()
+            assert all(torch.equal(value, before[name]) for name, value in g.state_dict().items())
+        step(adams[1], d(fake), 0)
+        step(adams[0], d(g(torch.rand(8, config.latent) * 2 - 1)), 1)
+    for ours, theirs in ((trainer.g, g), (trainer.d, d)):
+        for name, value in ours.state_dict().items():
+            torch.testing.assert_close(value, theirs.state_dict()[name], rtol=0, atol=1e-10)

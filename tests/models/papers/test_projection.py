@@ -1,5 +1,6 @@
 """Facts of the conditional GANs, known from outside."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,32 @@ def test_hinge_losses_are_their_formulas():
     assert losses.hinge_d_real(logits) == pytest.approx((3 + 1.5 + 1 + 0.5 + 0) / 5)
     assert losses.hinge_d_fake(logits) == pytest.approx((0 + 0.5 + 1 + 1.5 + 4) / 5)
     assert losses.hinge_g(logits) == pytest.approx(-0.2)
+
+
+def test_mode_seeking_is_the_distance_of_latents_by_that_of_their_images():
+    z, other = torch.zeros(2, 4), torch.full((2, 4), 0.5)
+    fakes = torch.zeros(2, 3, 8, 8)
+    others = torch.stack([torch.full((3, 8, 8), 0.25), torch.full((3, 8, 8), -1.0)])
+    assert losses.mode_seeking(fakes, others, z, other).item() == pytest.approx((0.5 / 0.25 + 0.5 / 1) / 2, rel=1e-4)
+    same = losses.mode_seeking(fakes, fakes, z, other).item()
+    assert math.isfinite(same)
+    assert same > 1000
+
+
+def test_mode_seeking_moves_images_of_one_label_apart():
+    config = replace(projection.RESBLOCK["tiny"], learning_rate=1e-2)
+    picture = torch.randint(256, (config.pictures, 32, 32, 3), dtype=torch.uint8)
+    batch = {"picture": picture, "label": torch.eye(9)[torch.zeros(config.pictures, dtype=torch.long)]}
+    apart = {}
+    for weight in (0.0, 20.0):
+        torch.manual_seed(0)
+        trainer = projection.ResBlockCGAN(replace(config, mode_seeking=weight), CPU, {})
+        for i in range(10):
+            trainer.step(batch, i)
+        network = trainer.average.network
+        fakes = network(network.noise(32), torch.eye(9)[[0] * 32])
+        apart[weight] = torch.pdist(fakes.flatten(1)).mean().item()
+    assert apart[20.0] > 1.2 * apart[0.0]
 
 
 @pytest.mark.parametrize("version", ["interpolated", "noise"])

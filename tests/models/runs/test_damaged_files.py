@@ -310,7 +310,7 @@ def test_every_preset_gives_layers_within_the_limit(model):
     for config in entry.presets.values():
         with torch.device("meta"):
             plan = entry.networks[entry.exported[0]](config)
-        export._check_output(plan, config.size)
+        settings.check_output(plan, config.size)
 
 
 @pytest.mark.parametrize(

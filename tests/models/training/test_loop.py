@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import metrics
 from models.data.dataset import UserError
+from models.metrics.sliced_wasserstein import SlicedWasserstein
 from models.nn.ema import EMA
 from models.nn.layers import BatchNorm
 from models.sampling import images as sheet
@@ -261,7 +261,7 @@ def test_sliced_wasserstein_sees_blur_colour_and_collapse():
     from pipeline.sources.drawn import draw
 
     faces = np.stack([np.asarray(draw(0, i)[0].resize((64, 64))) for i in range(48)])
-    apart = metrics.SlicedWasserstein(faces[:24], torch.device("cpu"))
+    apart = SlicedWasserstein(faces[:24], torch.device("cpu"))
     same, other = apart(faces[:24]), apart(faces[24:])
     blurred = faces.astype(np.float32)
     for axis in (1, 2):
