@@ -12,10 +12,10 @@ from workflows.cli.parameters import Number, WholeNumber
 MAX_ON_SHEET = 256  # faces on a sheet
 
 
-def _format_condition(mixtures: list[dict[str, float]]) -> str:
-    """Return the conditions as a picture's metadata has them: `blue:0.7,pink:0.3 to black:1`."""
+def _format_condition(mixtures: list[dict[str, float]], labels: str = "") -> str:
+    """Return the conditions as a picture's metadata has them: `blue:0.7,pink:0.3 to black:1`, and --condition."""
     texts = (",".join(f"{color}:{weight:g}" for color, weight in mixture.items()) for mixture in mixtures)
-    return " to ".join(texts) or "none"
+    return f"{' to '.join(texts)} {labels}".strip() or "none"
 
 
 def _name_part(truncation: float) -> str:
@@ -42,28 +42,35 @@ class GenerateFaces(OfHairColor):
 
     @property
     def file(self) -> Path:
-        return self.generated_file("faces", self.seed, self.count, self.hair_color, _name_part(self.truncation))
+        return self.generated_file("faces", self.seed, self.count, *self.name_parts)
+
+    @property
+    def name_parts(self) -> tuple[str, ...]:
+        """Return the parts of a file's name that stand for what was asked for."""
+        return self.hair_color, self.condition, _name_part(self.truncation)
 
     def make(self, network: Any, about: dict) -> None:
         import numpy as np
 
-        from models.sampling import save
+        from models.sampling import latents, save
         from models.sampling.images import BATCH_SIZE, generate_images, grid
 
-        folder = self.generated_file("faces", self.hair_color, _name_part(self.truncation)).with_suffix("")
+        self.truncate(network, self.truncation)
+        folder = self.generated_file("faces", *self.name_parts).with_suffix("")
         shown: list[np.ndarray] = []
         every = range(self.seed, self.seed + self.count)
         for seeds in (every[start : start + BATCH_SIZE] for start in range(0, self.count, BATCH_SIZE)):
             mixtures = self.mixtures_of("--hair-color", self.hair_color, list(seeds))
-            z = self.z(network, list(seeds), self.truncation)
+            z = latents.sample_latents(network, list(seeds), self.truncation)
             pictures = generate_images(network, z, *self.conditions(network, mixtures))
             shown += list(pictures[: MAX_ON_SHEET - len(shown)])
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
-                condition = _format_condition(mixtures[number : number + 1])
+                condition = _format_condition(mixtures[number : number + 1], self.condition)
                 save.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=condition)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
-        save.save_png(self.file, sheet, **about, seed=self.seed, condition=self.hair_color or "none")
+        condition = _format_condition([], f"{self.hair_color} {self.condition}")
+        save.save_png(self.file, sheet, **about, seed=self.seed, condition=condition)
 
 
 class InterpolateLatents(OfHairColor):
@@ -81,7 +88,9 @@ class InterpolateLatents(OfHairColor):
 
     @property
     def file(self) -> Path:
-        return self.generated_file("line", self.start, self.end, self.count, self.hair_color, self.end_hair_color)
+        return self.generated_file(
+            "line", self.start, self.end, self.count, self.hair_color, self.end_hair_color, self.condition
+        )
 
     def make(self, network: Any, about: dict) -> None:
         import numpy as np
@@ -94,14 +103,15 @@ class InterpolateLatents(OfHairColor):
             mixtures += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
         else:
             mixtures *= 2
-        ends = [latents.sample_latents(network, [self.start, self.end]), *self.conditions(network, mixtures)]
+        z, conditions = latents.sample_latents(network, [self.start, self.end]), self.conditions(network, mixtures)
 
         def line(count: int) -> np.ndarray:
-            return generate_images(network, *(latents.interpolate(start, end, count) for start, end in ends))
+            noise = latents.interpolate(z[0], z[1], count, spherical=getattr(network, "normal", False))
+            return generate_images(network, noise, *(latents.interpolate(y[0], y[1], count) for y in conditions))
 
         save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures)
+        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures, self.condition)
         save.save_png(self.file, strip, **about, seed=seed, condition=condition)
 
 
@@ -114,14 +124,17 @@ class SweepHairColors(OfHairColor):
 
     @property
     def file(self) -> Path:
-        return self.generated_file("hair-colors", self.seed, self.count, _name_part(self.truncation))
+        return self.generated_file("hair-colors", self.seed, self.count, self.condition, _name_part(self.truncation))
 
     def make(self, network: Any, about: dict) -> None:
-        from models.sampling import save
-        from models.sampling.images import generate_images, grid
+        from models.sampling import latents, save
+        from models.sampling.images import generate_images, grid, with_headings
 
         colors = self.colors
-        z = self.z(network, list(range(self.seed, self.seed + self.count)), self.truncation)
+        self.truncate(network, self.truncation)
+        z = latents.sample_latents(network, list(range(self.seed, self.seed + self.count)), self.truncation)
         (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)
         pictures = generate_images(network, z.repeat_interleave(len(colors), dim=0), y)
-        save.save_png(self.file, grid(pictures, len(colors)), **about, seed=self.seed, condition=" ".join(colors))
+        condition = f"{' '.join(colors)} {self.condition}".strip()
+        sheet = with_headings(grid(pictures, len(colors)), colors)
+        save.save_png(self.file, sheet, **about, seed=self.seed, condition=condition)

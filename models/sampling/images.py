@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 BATCH_SIZE = 100  # images generated at a time, so that a large sheet needs no more memory than a batch
@@ -28,3 +29,14 @@ def grid(pictures: np.ndarray, columns: int) -> np.ndarray:
     blank = np.full((rows * columns - count, *pictures.shape[1:]), 255, np.uint8)
     cells = np.concatenate([pictures, blank]).reshape(rows, columns, size, size, 3)
     return cells.swapaxes(1, 2).reshape(rows * size, columns * size, 3)
+
+
+def with_headings(sheet: np.ndarray, headings: list[str]) -> np.ndarray:
+    """Return a sheet (H, W, 3) uint8 with a white line above it that names its columns."""
+    width = sheet.shape[1] // len(headings)
+    height = max(8, width // 5)  # of the letters
+    line, font = Image.new("RGB", (sheet.shape[1], 2 * height), "white"), ImageFont.load_default(size=height)
+    draw = ImageDraw.Draw(line)
+    for column, heading in enumerate(headings):
+        draw.text((width * (column + 0.5), line.height / 2), heading, "black", font, anchor="mm")
+    return np.concatenate([np.asarray(line), sheet])

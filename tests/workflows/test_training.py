@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
         "a device we do not know": (["--device", "mps"], "--device: mps given"),
         "batch of one": (["--batch-size", "1"], "--batch-size: 1 given"),
         "odd halves": (["--variant", "128", "--batch-size", "9", "--processes", "2"], "--batch-size: 9 given"),
-        "no preset": (["--preset", "big"], "--preset: 'big' given; one of auto article paper small tiny"),
+        "no preset": (["--preset", "big"], "--preset: 'big' given; one of auto article paper modern small tiny"),
         "no variant": (["--variant", "64"], "--variant: '64' given; one of 96 128"),
         "dataset that leaves": (["--dataset", "../x"], "--dataset: '../x' given"),
         "weights that leave": (["--init-from", "../x"], "--init-from: '../x' given"),
@@ -464,6 +465,9 @@ def test_attribute_vectors_are_the_mean_with_less_the_mean_without():
 def test_attributes_are_applied_by_the_articles_rule():
     from models.sampling.attributes import apply_attributes
 
+    uniform, normal = SimpleNamespace(), SimpleNamespace(normal=True)
     z0, vector = torch.tensor([[0.9, -0.2]]), torch.tensor([0.4, -0.6])
-    torch.testing.assert_close(apply_attributes(z0, [(vector, 0.5)]), torch.tensor([[1.0, -0.5]]))  # clipped
-    torch.testing.assert_close(apply_attributes(z0, [(vector, -0.5)], strength=0.0), torch.tensor([[-0.2, 0.3]]))
+    torch.testing.assert_close(apply_attributes(uniform, z0, [(vector, 0.5)]), torch.tensor([[1.0, -0.5]]))  # clipped
+    torch.testing.assert_close(apply_attributes(normal, z0, [(vector, 0.5)]), torch.tensor([[1.1, -0.5]]))
+    moved = apply_attributes(uniform, z0, [(vector, -0.5)], strength=0.0)
+    torch.testing.assert_close(moved, torch.tensor([[-0.2, 0.3]]))
