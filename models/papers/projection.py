@@ -55,13 +55,13 @@ class PairConfig(Config, srresnet.SRResNetConfig):
 
 
 _MODERN_PAIR = PairConfig(
-    condition="norm", upsample="nearest", downsample="pool", mode_seeking=0.5, augment="diff", average=0.999
+    condition="norm", upsample="nearest", downsample="pool", mode_seeking=0.1, augment="diff", average=0.999
 )
 SRRESNET = {
     "article": PairConfig(),
     "paper": PairConfig(d_width=32),
     "modern": _MODERN_PAIR,
-    "small": replace(_MODERN_PAIR, augment="none", learning_rate=5e-4, **srresnet.SMALL),
+    "small": replace(_MODERN_PAIR, augment="none", learning_rate=4e-4, **srresnet.SMALL),
     "tiny": PairConfig(**srresnet.TINY),
 }
 
