@@ -294,8 +294,8 @@ class _ProjectionCGAN(ConditionalGAN):
         update = Update([self.opt_g])
         labels = batch["label"][turn :: self.config.d_steps].chunk(self.config.micro_batches)
         count = self.config.g_batches * self.config.batch_size
-        others = self.noise(count) if self.config.mode_seeking else itertools.repeat(None)
-        for y, z, other in zip(labels, self.noise(count), others, strict=False):
+        others = self.noise(count) if self.config.mode_seeking else [None] * self.config.micro_batches
+        for y, z, other in zip(labels, self.noise(count), others, strict=True):
             wanted = self.fake_labels(y, len(z))
             fake = self.g(z, wanted)
             loss = hinge_g(self.d(self.augment(fake), wanted))
