@@ -1,6 +1,7 @@
 """Faces from a trained run, and lines between them."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from workflows.base.from_run import OfHairColor
 from workflows.cli.parameters import Number, WholeNumber
 
 MAX_ON_SHEET = 256  # faces on a sheet
+
+logger = logging.getLogger("luigi-interface")
 
 
 def _format_condition(mixtures: list[dict[str, float]], labels: str = "") -> str:
@@ -131,6 +134,8 @@ class SweepHairColors(OfHairColor):
         from models.sampling.images import generate_images, grid, with_headings
 
         colors = self.colors
+        if unlearned := [color for color in latents.HAIR_COLORS if color not in colors]:
+            logger.warning("%s: no column for %s, which no training face has", self.file.name, ", ".join(unlearned))
         self.truncate(network, self.truncation)
         z = latents.sample_latents(network, list(range(self.seed, self.seed + self.count)), self.truncation)
         (y,) = self.conditions(network, [{color: 1.0} for color in colors] * self.count)

@@ -243,7 +243,8 @@ def test_a_run_is_trained_with_other_settings_and_keeps_them(place):
 def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path):
     recoloured(trained, tmp_path, ("blue", "red", "black"))
     luigi(tmp_path, *TINY, "--dataset", "some", "--steps", "1", "--run", "three")
-    luigi(tmp_path, "SweepHairColors", "--run", "three", "--count", "1")
+    swept = luigi(tmp_path, "SweepHairColors", "--run", "three", "--count", "1")
+    assert "no column for blonde, brown, pink, purple, green, silver, which no training face has" in swept.stderr
     sheet = Image.open(tmp_path / "data/runs/three/generated/hair-colors-0-1.png")
     assert sheet.text["condition"] == "black blue red"
     assert sheet.width == 3 * SIZE
