@@ -18,12 +18,13 @@ from models.files import atomic_open
 from models.metrics import distances, manifold, pixels
 from models.metrics.memorization import memorization
 from models.nn.vgg import load_vgg16
-from models.sampling.images import generate_images, grid
+from models.sampling.images import generate_images, grid, with_headings
 from models.sampling.latents import mix_condition
 from models.seeds import seed_for
 
 MIN_SAMPLES, MAX_SAMPLES = 16, 10_000
-FEATURE_SIZE = 128  # px: all images are brought to this size for features, so that runs of any size can be compared
+FEATURE_SIZE = 128  # px: all images are brought to this size for features, so that runs of any size can be compared;
+# the floor of a run says how much of a figure its size alone costs
 MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
@@ -108,7 +109,8 @@ def measure_features(
             value, error = distances.kid(of_real, features)
             measured |= {f"kid_{key}{suffix}": value, f"kid_{key}_error{suffix}": error}
             count = min(len(of_fake), len(of_held_out), len(of_real))  # equal numbers, or the floor were another's
-            shares = manifold.fidelity_and_variety(of_real[:count], features[:count])
+            some, others = (distances.shuffled(rows)[:count] for rows in (of_real, features))
+            shares = manifold.fidelity_and_variety(some, others)
             measured |= {f"{measure}_{key}{suffix}": value for measure, value in shares.items()}
         measured[f"fid_{key}"] = distances.fid(of_real, of_fake)
         if not sheet.size:
@@ -116,7 +118,8 @@ def measure_features(
             rows = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]
             near = reference.trained_on(size)
             beside = [[sample, *(near[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)]
-            sheet = grid(np.concatenate(beside), columns=2 * (1 + rows.shape[1]))
+            headings = ["sample", *(f"nearest {i + 1}" for i in range(rows.shape[1]))] * 2
+            sheet = with_headings(grid(np.concatenate(beside), columns=len(headings)), headings)
     return measured, sheet
 
 
@@ -177,13 +180,17 @@ def hair_accuracy(
     }, counts
 
 
-def color_generator(network: Any, seed: int) -> Callable[[str, int], np.ndarray]:
-    """Return `generate` of `hair_accuracy` for a conditional network: the same z for every colour."""
+def color_generator(network: Any, labels: np.ndarray, seed: int) -> Callable[[str, int], np.ndarray]:
+    """Return `generate` of `hair_accuracy` for a conditional network: the same z for every colour, with the other
+    labels of rows of `labels` (N, T), the conditions that the network was trained with."""
+    is_color = np.array([name.removesuffix("_hair") in HAIR_COLORS for name in network.labels])
 
     def generate(color: str, count: int) -> np.ndarray:
-        noise = network.noise(count, torch.Generator().manual_seed(seed_for("hair", seed)))
-        y = mix_condition(network.labels, {color: 1.0}).to(noise.device)
-        return generate_images(network, noise, y.expand(count, -1))
+        rng = torch.Generator().manual_seed(seed_for("hair", seed))
+        noise = network.noise(count, rng)
+        y = torch.from_numpy(labels[torch.randint(len(labels), (count,), generator=rng).numpy()])
+        y = torch.where(torch.from_numpy(is_color), mix_condition(network.labels, {color: 1.0}), y)
+        return generate_images(network, noise, y.to(noise.device))
 
     return generate
 
@@ -199,7 +206,9 @@ def save_plot(path: Path, measured: dict[str, Any], about: dict[str, Any]) -> No
     ]
     rows += [(f"variety of {label}", value, 1.0) for label, value in measured["variety_by_label"].items()]
     for color, value in measured.get("hair_accuracy_by_color", {}).items():
-        rows.append((f"accuracy of {color}", value, measured["hair_ceiling_by_color"].get(color)))
+        ceiling = measured["hair_ceiling_by_color"].get(color)
+        name = f"accuracy of {color}" + " (no held-out face)" * (ceiling is None)
+        rows.append((name, value, ceiling))
     figure = Figure(figsize=(7, 1 + 0.25 * len(rows)), layout="constrained")
     axes = figure.subplots()
     axes.barh([name for name, _, _ in rows], [value for _, value, _ in rows], color="tab:blue")
@@ -207,7 +216,7 @@ def save_plot(path: Path, measured: dict[str, Any], about: dict[str, Any]) -> No
         if best is not None:
             axes.plot([best, best], [y - 0.4, y + 0.4], color="black")
     axes.invert_yaxis()
-    axes.set(title="bars: samples; lines: real faces that were not trained on", xlim=(0, None))
+    axes.set(title="bars: samples; lines: what real faces have", xlim=(0, None))
     with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})
 

@@ -57,7 +57,10 @@ class LearnAttributes(OfLabels):
         vectors, counts = attributes.attribute_vectors(network, label, samples=samples, seed=seed, conditions=rows)
         obedience = attributes.measure_obedience(network, label, vectors, seed=seed, conditions=rows)
         listed = {name: vector.tolist() for name, vector in vectors.items()}
-        facts = {"counts": counts, "obedience": obedience, "tag_accuracy": accuracy}
+        if not vectors:
+            logger.warning("no attribute is had, and lacked, by enough samples: %s has no vector", self.file)
+        strengths = [0.0, *attributes.OBEDIENCE_STRENGTHS]
+        facts = {"counts": counts, "obedience": obedience, "obedience_strengths": strengths, "tag_accuracy": accuracy}
         save.save_json(self.file, {**about, **facts, "vectors": listed})
 
     def labellers(self, faces: Any) -> tuple[list[Any], dict[str, float]]:

@@ -67,19 +67,22 @@ class EvaluateGAN(OfLabels):
         reference = self.reference_images(labels)
         count = self.samples or min(evaluation.MAX_SAMPLES, len(reference.trained_on(self.size)))
         fake, rows = evaluation.generate_samples(network, count, reference.labels, self.seed)
-        measures, neighbours = evaluation.measure_features(fake, reference, extractors, device)
+        measures, neighbors = evaluation.measure_features(fake, reference, extractors, device)
         measures |= evaluation.measure_pixels(fake, rows, reference, labels, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
-        save.save_png(generated / "neighbours.png", neighbours, **about)
+        save.save_png(generated / "neighbours.png", neighbors, **about)
         if colors := latents.learned_colors(self.label_counts):
-
-            def judge(crops):
-                return tagging.names(crops, self.settings["dataset"]["box_scale"])
-
-            rates, counts = evaluation.hair_accuracy(evaluation.color_generator(network, self.seed), colors, judge)
-            truths = [color for split in HELD_OUT for color in self.faces.split(split)["hair_color"].to_pylist()]
-            measures |= rates | evaluation.judge_ceiling(judge, reference.held_out(self.size), truths)
+            judge, judge_of_real = (
+                functools.partial(tagging.names, box_scale=scale)
+                for scale in (self.settings["dataset"]["box_scale"], self.box_scale)
+            )
+            assert reference.labels is not None
+            generate = evaluation.color_generator(network, reference.labels, self.seed)
+            rates, counts = evaluation.hair_accuracy(generate, colors, judge)
+            tables = (self.faces.split(split).take(self.learned_rows(split, labels)[0]) for split in HELD_OUT)
+            truths = [color for table in tables for color in table["hair_color"].to_pylist()]
+            measures |= rates | evaluation.judge_ceiling(judge_of_real, reference.held_out(self.size), truths)
             measures["hair_labels_by"] = dict(Counter(self.faces.split("train")["hair_tagger"].drop_null().to_pylist()))
             evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
         evaluation.save_plot(generated / "evaluation.png", measures, about)
@@ -92,36 +95,52 @@ class EvaluateGAN(OfLabels):
         return self.settings["config"]["size"]
 
     def reference_images(self, labels: tuple[str, ...]):
-        """Return the faces that the run could learn from: for a conditional run those that have a label that it
-        learned. Raise UserError if there are too few."""
+        """Return the faces that the run could learn from, and those of the other splits: for a conditional run the
+        ones that have a label that it learned. Raise UserError if there are too few."""
         import numpy as np
 
         from models import evaluation
-        from models.data.labels import conditions
 
-        found, rows = None, np.arange(len(self.faces.split("train")))
-        if labels:
-            found = conditions(self.faces.split("train"), labels)
-            found *= [self.label_counts[label] > 0 for label in labels]
-            rows = np.flatnonzero(found.any(1))
-            found = found[rows]
-            if not len(found):
-                expected = " ".join(label for label, count in self.label_counts.items() if count)
-                cure = "give another --dataset"
-                raise UserError(self.faces.folder, "no face has a label that the run learned", expected, cure)
-        first = self.faces.faces.slice(0, 1).to_pylist()[0]
+        _, found = self.learned_rows("train", labels)
+        if found is not None and not len(found):
+            expected = " ".join(label for label, count in self.label_counts.items() if count)
+            cure = "give another --dataset"
+            raise UserError(self.faces.folder, "no face has a label that the run learned", expected, cure)
+
+        def images(split: str, size: int) -> np.ndarray:
+            return self.faces.pixels(split, size)[self.learned_rows(split, labels)[0]]
+
         reference = evaluation.Reference(
-            trained_on=lambda size: self.faces.pixels("train", size)[rows],
-            held_out=lambda size: np.concatenate([self.faces.pixels(split, size) for split in HELD_OUT]),
-            size=min(first["size"], evaluation.FEATURE_SIZE),
-            face=min(1.0, 1 / first["box_scale"]),
+            trained_on=lambda size: images("train", size),
+            held_out=lambda size: np.concatenate([images(split, size) for split in HELD_OUT]),
+            size=min(self.faces.faces["size"][0].as_py(), evaluation.FEATURE_SIZE),
+            face=min(1.0, 1 / self.box_scale),
             labels=found,
         )
-        for names, images in (("train", reference.trained_on), (" and ".join(HELD_OUT), reference.held_out)):
-            if (count := len(images(self.size))) < evaluation.MIN_SAMPLES:
+        for names, of_size in (("train", reference.trained_on), (" and ".join(HELD_OUT), reference.held_out)):
+            if (count := len(of_size(self.size))) < evaluation.MIN_SAMPLES:
                 problem, expected = f"{count} faces in the split {names}", f"{evaluation.MIN_SAMPLES} or more"
                 raise UserError(self.faces.folder, problem, expected, "give another --dataset, or build a larger one")
         return reference
+
+    def learned_rows(self, split: str, labels: tuple[str, ...]) -> tuple[Any, Any]:
+        """Return (rows of a split that have a label which the run learned, (N,); their conditions, (N, T)); of an
+        unconditional run all rows and None."""
+        import numpy as np
+
+        from models.data.labels import conditions
+
+        table = self.faces.split(split)
+        if not labels:
+            return np.arange(len(table)), None
+        found = conditions(table, labels) * [self.label_counts[label] > 0 for label in labels]
+        rows = np.flatnonzero(found.any(1))
+        return rows, found[rows].astype(np.float32)
+
+    @property
+    def box_scale(self) -> float:
+        """Return the side of the dataset's crops, in sides of the face."""
+        return self.faces.faces["box_scale"][0].as_py()
 
     @functools.cached_property
     def faces(self):

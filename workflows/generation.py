@@ -88,11 +88,23 @@ class InterpolateLatents(OfHairColor):
         default="", description="hair colour of the first face, or a mixture such as blue:0.7,pink:0.3"
     )
     end_hair_color = luigi.Parameter(default="", description="hair colour of the last face; by default the same")
+    end_condition = luigi.Parameter(
+        default="", description="weights of labels, as of --condition, of the last face; by default the same"
+    )
+    truncation = Number(0.1, 10, default=0.0, or_zero=True, description="largest |z|, such as 0.7; 0: no limit")
 
     @property
     def file(self) -> Path:
         return self.generated_file(
-            "line", self.start, self.end, self.count, self.hair_color, self.end_hair_color, self.condition
+            "line",
+            self.start,
+            self.end,
+            self.count,
+            self.hair_color,
+            self.end_hair_color,
+            self.condition,
+            self.end_condition and f"to {self.end_condition}",
+            _name_part(self.truncation),
         )
 
     def make(self, network: Any, about: dict) -> None:
@@ -106,7 +118,10 @@ class InterpolateLatents(OfHairColor):
             mixtures += self.mixtures_of("--end-hair-color", self.end_hair_color, [self.end])
         else:
             mixtures *= 2
-        z, conditions = latents.sample_latents(network, [self.start, self.end]), self.conditions(network, mixtures)
+        self.truncate(network, self.truncation)
+        z = latents.sample_latents(network, [self.start, self.end], self.truncation)
+        end_labels = self.parse_condition("--end-condition", self.end_condition) or self.given_labels
+        conditions = self.conditions(network, mixtures, [self.given_labels, end_labels])
 
         def line(count: int) -> np.ndarray:
             noise = latents.interpolate(z[0], z[1], count, spherical=getattr(network, "normal", False))
@@ -114,7 +129,8 @@ class InterpolateLatents(OfHairColor):
 
         save.save_gif(self.file.with_suffix(".gif"), line(4 * self.count), seconds=2.0, about=json.dumps(about))
         strip = grid(line(self.count), self.count)
-        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures, self.condition)
+        labels = f"{self.condition} to {self.end_condition}" if self.end_condition else self.condition
+        seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures, labels)
         save.save_png(self.file, strip, **about, seed=seed, condition=condition)
 
 
@@ -134,6 +150,7 @@ class SweepHairColors(OfHairColor):
         from models.sampling.images import generate_images, grid, with_headings
 
         colors = self.colors
+        self.refuse_given_colors("a sweep")
         if unlearned := [color for color in latents.HAIR_COLORS if color not in colors]:
             logger.warning("%s: no column for %s, which no training face has", self.file.name, ", ".join(unlearned))
         self.truncate(network, self.truncation)

@@ -93,13 +93,16 @@ class Training(NamedRun):
     @classmethod
     def describe_settings(cls) -> list[str]:
         """Return lines for the help: the fields that --set takes, with their values at the preset article."""
-        from models.runs.settings import assignable_fields
+        from models.runs.settings import allowed_words, assignable_fields
         from models.zoo import MODELS
 
         lines = []
         for name in cls.models:
-            found = assignable_fields(MODELS[name].presets["article"])
-            lines.append(f"--set of {name}, at the preset article: " + " ".join(f"{k}={v}" for k, v in found.items()))
+            config = MODELS[name].presets["article"]
+            fields = assignable_fields(config)
+            for field, words in allowed_words(config).items():
+                fields[field] += "".join(f" (or {word})" for word in words if word != fields[field])
+            lines.append(f"--set of {name}, at the preset article: " + " ".join(f"{k}={v}" for k, v in fields.items()))
         return lines
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -238,5 +241,7 @@ class TrainACGAN(Training):
         from models.data.dataset import HAIR_COLORS
         from models.papers import acgan
 
+        if self.labels != "preset" and any(text.startswith("labels=") for text in self.set):
+            raise UserError("--labels", f"{self.labels} given, and --set labels=…", "one of both", "leave one out")
         labels: dict[str, dict] = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]

@@ -30,11 +30,11 @@ def is_alone(faces: pa.Table) -> np.ndarray:
 
 
 def conditions(faces: pa.Table, names: tuple[str, ...]) -> np.ndarray:
-    """Return (N, T) float32, 1 for each name that a face has: its hair colour if the names are the nine, else its tags.
+    """Return (N, T) float32, 1 for each name that a face has: its hair colour if all names are, else its tags.
 
     Tags are of a whole picture, so of a picture with several of these faces none counts; a face's own hair colour
     counts as its tag too, such as blue_hair."""
-    if names == HAIR_COLORS:
+    if set(names) <= set(HAIR_COLORS):
         found = [{color} for color in faces["hair_color"].to_pylist()]
     else:
         rows = zip(faces["tags"].to_pylist(), faces["hair_color"].to_pylist(), is_alone(faces), strict=True)

@@ -29,19 +29,32 @@ def fid(real: Tensor, fake: Tensor) -> float | None:
 def kid(real: Tensor, fake: Tensor) -> tuple[float, float | None]:
     """Return (the kernel distance of features (N, F) and (M, F), its standard error: None if there are few).
 
-    The images are cut into up to MAX_BLOCKS blocks without common images; the distance is the mean over them, which is
+    Both sets are cut into up to MAX_BLOCKS blocks without common images; the distance is the mean over them, which is
     unbiased, so that figures of different numbers of images can be compared. N and M are 2 or more. Bińkowski et al.
     2018, https://arxiv.org/abs/1801.01401"""
-    from torchmetrics.image.kid import poly_mmd  # slow to import
-
     blocks = max(1, min(MAX_BLOCKS, min(len(real), len(fake)) // MIN_BLOCK))
-    parts = zip(_shuffled(real).tensor_split(blocks), _shuffled(fake).tensor_split(blocks), strict=True)
-    count = min(len(real), len(fake)) // blocks
-    each = torch.stack([poly_mmd(some[:count].double(), others[:count].double()) for some, others in parts])
+    parts = zip(shuffled(real).tensor_split(blocks), shuffled(fake).tensor_split(blocks), strict=True)
+    each = torch.stack([kernel_distance(some.double(), others.double()) for some, others in parts])
     return float(each.mean()), float(each.std() / math.sqrt(blocks)) if blocks > 1 else None
 
 
-def _shuffled(features: Tensor) -> Tensor:
+def kernel_distance(some: Tensor, others: Tensor) -> Tensor:
+    """Return the squared maximum mean discrepancy of features (N, F) and (M, F) for KID's kernel, (x · y / F + 1)³.
+
+    The unbiased estimate, which may be negative: Gretton et al. 2012, https://jmlr.org/papers/v13/gretton12a.html,
+    eq. 3. N and M are 2 or more, and may differ."""
+    within = torch.zeros((), dtype=some.dtype)
+    for features in (some, others):
+        kernel = _kernel(features, features)
+        within = within + (kernel.sum() - kernel.trace()) / (len(features) * (len(features) - 1))
+    return within - 2 * _kernel(some, others).mean()
+
+
+def _kernel(some: Tensor, others: Tensor) -> Tensor:
+    return (some @ others.T / some.shape[1] + 1) ** 3
+
+
+def shuffled(features: Tensor) -> Tensor:
     """Return the rows in an order that depends on their number alone: samples may be sorted by label."""
     return features[torch.randperm(len(features), generator=torch.Generator().manual_seed(0))]
 

@@ -1,6 +1,7 @@
 """Whether samples are copies of images that were trained on: asked of every sample, with held-out images beside it."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ COARSE_SIDE = 16  # px: candidates are found at this size
 CANDIDATES = 8  # for each sample, of training images and their mirror images
 MAX_SHIFT = 3  # px
 BLUR = 1.5  # px, standard deviation: evens out noise and differences of sharpness
+PART = 64  # images that are compared at once
 RARE = 0.01  # share of the held-out images that lie nearest to training images
 
 
@@ -21,7 +23,8 @@ def memorization(fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, devic
     All are (N, S, S, 3) uint8. The distance of an image is the root mean square difference, in grey levels, to its
     nearest training image, both blurred, over shifts of up to MAX_SHIFT px of SIDE and mirroring. `rare_distance` is
     that of the held-out image whose rank is the share RARE; `nearer` is the share of samples below it: about RARE where
-    samples are as new as held-out images are. `p_value` is the probability of so many or more if they are."""
+    samples are as new as held-out images are. `p_value` is the probability of so many or more if they are, and if the
+    samples are independent: one new face that is repeated and happens to lie so near reads as many copies."""
     fake_distances, held_out_distances = (nearest_distances(pictures, real, device) for pictures in (fake, held_out))
     rank = max(1, round(RARE * len(held_out)))
     rare = float(np.sort(held_out_distances)[rank - 1])
@@ -38,10 +41,11 @@ def memorization(fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, devic
 def nearest_distances(some: np.ndarray, others: np.ndarray, device: torch.device) -> np.ndarray:
     """Return the distance (N,) of each of `some` to the nearest of `others`; see `memorization`."""
     found = []
-    theirs = _blurred(others, device)
-    coarse = _coarse(torch.cat([theirs, theirs.flip(3)]))
-    for start in range(0, len(some), 64):
-        ours = _blurred(some[start : start + 64], device)
+    theirs = torch.cat([_blurred(part, device) for part in _parts(others)])
+    coarse = torch.cat([_coarse(part) for part in theirs.split(PART)])
+    coarse = torch.cat([coarse, *(_coarse(part.flip(3)) for part in theirs.split(PART))])
+    for part in _parts(some):
+        ours = _blurred(part, device)
         candidates = torch.cdist(_coarse(ours), coarse).topk(min(CANDIDATES, len(others)), largest=False).indices
         best = torch.full((len(ours),), math.inf, device=device)
         for column in candidates.T:
@@ -50,6 +54,11 @@ def nearest_distances(some: np.ndarray, others: np.ndarray, device: torch.device
             best = torch.minimum(best, _least_difference(ours, torch.where(is_mirrored, candidate.flip(3), candidate)))
         found.append(best.cpu().numpy())
     return np.concatenate(found)
+
+
+def _parts(pictures: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield PART images at a time: a whole dataset at full size would not fit into memory."""
+    yield from (pictures[start : start + PART] for start in range(0, len(pictures), PART))
 
 
 def _blurred(pictures: np.ndarray, device: torch.device) -> Tensor:

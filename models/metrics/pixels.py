@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 MAX_EACH = 100  # images of a label that are compared with each other
+MIN_GRAIN_PX = 16  # px: in smaller images the frequencies of period two and their neighbors overlap
 MIN_EACH = 10  # below, a label's variety is noise
 
 
@@ -34,9 +35,12 @@ def grain(pictures: np.ndarray) -> float:
     """Return how much stronger a pattern of period two is in images (N, S, S, 3) uint8 than patterns just longer.
 
     It is the largest ratio, of the three frequencies of period two (columns, rows, checkerboard), of the mean power to
-    that of the frequencies 2 to 4 bins away. Photographs and drawings have about 1 or less; upsampling by PixelShuffle
-    or transposed convolution may leave more. Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard"""
+    that of the frequencies 2 to 4 bins away. Photographs and drawings have about 1, small ones somewhat more;
+    upsampling by PixelShuffle or transposed convolution may leave much more. S is MIN_GRAIN_PX or more. Odena et al.
+    2016, https://distill.pub/2016/deconv-checkerboard"""
     size = pictures.shape[1]
+    if size < MIN_GRAIN_PX:
+        raise ValueError(f"images of {MIN_GRAIN_PX} px or more expected, {size} px found")
     power = torch.zeros(size, size, dtype=torch.float64)
     for part in torch.from_numpy(np.array(pictures)).split(256):
         grey = part.double().mean(3)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.metrics.distances import kernel_distance
+
 WIDTHS = (32, 64, 128, 256)  # of pairs of 3 × 3 convolutions, with 2 × 2 pooling between
 MAX_COMPONENTS = 200  # of the features, after whitening
 IMAGES_PER_COMPONENT = 2  # of the real images, at least: fewer do not tell how much a component varies
@@ -32,9 +34,7 @@ class KernelDistance:
 
     def __call__(self, fake: np.ndarray) -> float:
         """Return the distance of fakes: of all at once, as KID's blocks would only add noise."""
-        from torchmetrics.image.kid import poly_mmd  # slow to import
-
-        return float(poly_mmd(self._real, self._whitened(self._features(fake).double())))
+        return float(kernel_distance(self._real, self._whitened(self._features(fake).double())))
 
     def _whitened(self, features: Tensor) -> Tensor:
         """Return (N, C): the components of which the real images have mean 0 and variance 1."""

@@ -73,6 +73,8 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, features: int, reduction: int) -> None:
         super().__init__()
+        if reduction > features:
+            raise ValueError(f"squeeze={reduction} of {features} channels leaves none")
         self.squeeze = nn.Linear(features, features // reduction)
         self.excite = nn.Linear(features // reduction, features)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,9 +21,11 @@ class ConditionalConfig:
     size: int = 128  # S
     labels: tuple[str, ...] = HAIR_COLORS
     latent: int = 128  # Z, of N(0, 1)
-    condition: str = "concat"  # how it enters G: concat: to z; norm: as scales and shifts of batch normalisation
+    condition: Literal["concat", "norm"] = (
+        "concat"  # how it enters G: concat: to z; norm: as scales and shifts of batch normalisation
+    )
     squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
-    penalty: str = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
+    penalty: Literal["interpolated", "noise"] = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
     penalty_weight: float = 0.5
     d_steps: int = 1  # of D, before each of G
     augment: str = "none"  # of what D sees, see nn.augment

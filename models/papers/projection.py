@@ -16,7 +16,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,11 @@ class Config(ConditionalConfig):
     decay_from: int = 0  # step from which the rate falls linearly, to 0 at decay_to; 0: it stays
     decay_to: int = 0
     steps: int = 13_600  # 77 epochs of 22,665 pictures, as its author says: a step takes two batches of 64
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the rate would not fall."""
+        if self.decay_from and self.decay_to <= self.decay_from:
+            raise ValueError(f"decay_to must be more than decay_from: {self.decay_to} and {self.decay_from} found")
 
 
 # --- Jin et al.'s
@@ -100,7 +105,7 @@ class SRResNetDiscriminator(nn.Module):
 class ResBlockConfig(Config):
     """The settings of ResBlockCGAN: the article's, which does not say how the condition enters G."""
 
-    condition: str = "norm"
+    condition: Literal["concat", "norm"] = "norm"
     batch_size: int = 100
     widths: tuple[int, ...] = (1024, 1024, 512, 256, 128, 64)  # of G, coarse to fine: S/32 to S
     d_widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 1024)  # of D, fine to coarse: S/2 to S/32, and S/32 again

@@ -8,7 +8,7 @@ Pictures are in [-1, 1]. In shapes: N batch, Z latent, T labels, W width, S side
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,12 @@ class SRResNetConfig(ConditionalConfig):
     width: int = 64  # W, of G
     blocks: int = 16
     d_width: int = 16  # of D's first layer; the paper has 32
-    upsample: str = "shuffle"  # of G: shuffle: PixelShuffle, as the paper; nearest: no grain of period two
-    downsample: str = "stride"  # of D: stride: 4 × 4 convolutions, as the paper; pool: means, of activations
+    upsample: Literal["shuffle", "nearest"] = (
+        "shuffle"  # of G: shuffle: PixelShuffle, as the paper; nearest: no grain of period two
+    )
+    downsample: Literal["stride", "pool"] = (
+        "stride"  # of D: stride: 4 × 4 convolutions, as the paper; pool: means, of activations
+    )
 
 
 SMALL: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The model card: Markdown with the front matter that model hubs read."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,11 @@ tags: [anime, faces, gan, {model}]
 ---
 # {escape_markdown(model)}, trained on {escape_markdown(dataset["name"])}
 
-Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px. {MODELS[model].paper}
+Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px, after {MODELS[model].paper}
 
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
-Trained for {step:,} steps on the train split of {dataset["faces"]:,} faces (manifest
+Trained for {step:,} steps on the train split of a dataset of {dataset["faces"]:,} faces (manifest
 {escape_markdown(dataset["digest"][:16])}), seed {escape_markdown(settings["seed"])},
 preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 
@@ -64,20 +65,61 @@ def _evaluation(run: Path) -> str:
     from models.runs import export
 
     try:
-        found: Any = read_json(run / "evaluation.json", {"weights": str})
+        found: Any = read_json(run / "evaluation.json", _EVALUATION)
         if found["weights"] != export.weights_sha256(run):
             return ""
     except (FileNotFoundError, ValueError, UserError):
         return ""
-    numbers = {key: value for key, value in found.items() if type(value) in (int, float)}
-    pairs = [(key, numbers.pop(f"{key}_floor", None)) for key in list(numbers) if not key.endswith("_floor")]
-    rows = table_rows(
-        (code(key), f"{numbers[key]:.4g}", "" if floor is None else f"{floor:.4g}") for key, floor in pairs
-    )
+    rows = table_rows(_measures(found))
+    judges = ", ".join(map(escape_markdown, found.get("hair_labels_by", ())))
+    caveat = f"Labels by {judges}, judged by the hair tagger: one that made them does not see its own errors.\n"
+    names = ("evaluation", "hair_confusion", "neighbours")
+    shown = (name for name in names if (run / f"generated/{name}.png").exists())
+    pictures = "\n".join(f"![{name}](generated/{name}.png)" for name in shown)
     return f"""
-| measure (`EvaluateGAN`) | samples | real faces that were not trained on |
-|---|---|---|
+Measured by `EvaluateGAN` on {found["samples"]:,} samples, beside real faces that were not trained on:
+
+| measure | better | samples | real faces |
+|---|---|---|---|
 {rows}
 
-![measures](generated/evaluation.png)
+{caveat if judges else ""}
+{pictures}
 """
+
+
+_NUMBER = (float, int)
+_EVALUATION = {"weights": str, "samples": int, "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None)}
+"""The schema of evaluation.json, as far as the card reads it."""
+_BY_FEATURES = (
+    ("kid", "KID by {}", "lower"),
+    ("fid", "FID by {}", "lower"),
+    ("precision", "precision by {}: share of samples that look real", "higher"),
+    ("recall", "recall by {}: share of real faces that samples show", "higher"),
+    ("density", "density by {}: precision, in real faces near a sample", "higher"),
+    ("coverage", "coverage by {}: share of real faces with a sample near", "higher"),
+)
+
+
+def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield name, better direction, figure of samples, figure of real faces of evaluation.json."""
+
+    def shown(key: str) -> str:
+        value, error = (
+            found.get(key),
+            found.get(f"{key.removesuffix('_floor')}_error{'_floor' * key.endswith('_floor')}"),
+        )
+        return "" if value is None else f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
+
+    for features in [key.removeprefix("kid_") for key in found if re.fullmatch("kid_[a-z0-9]+_[0-9]+", key)]:
+        for key, name, better in _BY_FEATURES:
+            if found.get(f"{key}_{features}") is not None:
+                yield name.format(features), better, shown(f"{key}_{features}"), shown(f"{key}_{features}_floor")
+    yield "grain: strength of patterns of period two", "like real", shown("grain"), shown("grain_floor")
+    if found.get("variety") is not None:
+        yield "variety within a label, relative to training faces", "1", shown("variety"), ""
+    if copies := found.get("memorization"):
+        nearer = f"{copies['nearer']:.4g} (p = {copies['p_value']:.2g})"
+        yield "samples nearer to a training face than 99 % of real ones are", "0.01", nearer, "0.01"
+    if "hair_accuracy" in found:
+        yield "hair of the colour that was asked for", "higher", shown("hair_accuracy"), shown("hair_ceiling")

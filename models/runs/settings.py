@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ _SETTINGS_SCHEMA = {
     "datasets": ({str: _DATASET_SCHEMA}, None),  # those of the other roles
 }
 """The schema of config.json."""
+_SHARES = ("average", "beta1", "beta2", "dropout", "momentum")  # fields below 1
 _WITH_OPTIONS = ("steps", "batch_size", "sample_every", "save_every", "augment")  # fields with options of their own
 MAX_LAYER_OUTPUT = 1 << 22  # numbers that a layer may compute for one image; the largest preset's has a quarter
 SCHEDULE_FIELDS = ("steps", "sample_every", "save_every")  # of a Config; they change no step
@@ -89,36 +91,57 @@ def assignable_fields(config: Any) -> dict[str, str]:
     }
 
 
+def allowed_words(config: Any) -> dict[str, tuple[str, ...]]:
+    """Return the values that each field of a Config may have whose values are words."""
+    types = typing.get_type_hints(type(config)).items()
+    return {name: typing.get_args(kind) for name, kind in types if typing.get_origin(kind) is typing.Literal}
+
+
 def _assign(model: Model, config: Any, assignments: Mapping[str, str]) -> Any:
     """Return the Config with fields of --set. Raise UserError if one is not a field, or has a value with which the
     networks cannot be built."""
     if not assignments:
         return config
-    known = assignable_fields(config)
+    known, words, values = assignable_fields(config), allowed_words(config), {}
+    found = " ".join(f"{name}={text}" for name, text in assignments.items())
     for name, text in assignments.items():
+        if name in _WITH_OPTIONS:
+            option = "--" + name.replace("_", "-")
+            raise UserError("--set", f"{name}={text} given", "a field without an option of its own", f"give {option}")
         if name not in known:
             raise UserError("--set", f"{name}={text} given", f"one of the fields {' '.join(known)}", "give another")
         like = getattr(config, name)
         try:
-            config = replace(config, **{name: _parse_like(text, like)})
+            values[name] = _parse_like(text, like)
+            if values[name] not in words.get(name, (values[name],)) or (name in _SHARES and values[name] >= 1):
+                raise ValueError(text)
         except (ValueError, KeyError):
-            kind = {bool: "True or False", int: "a whole number", float: "a number of 0 or more"}.get(
-                type(like), "words"
-            )
-            raise UserError("--set", f"{name}={text} given", f"{kind}, such as {known[name]}", "give another") from None
+            expected = f"{' or '.join(words[name])}" if name in words else _describe_kind(name, like, known[name])
+            raise UserError("--set", f"{name}={text} given", expected, "give another") from None
     try:
+        config = replace(config, **values)
         with torch.device("meta"):
             for name, build in model.networks.items():
                 network = build(config)
                 if name in model.exported:
                     check_output(network, config.size)
     except Exception as error:  # odd settings make networks raise anything
-        found = " ".join(f"{name}={text}" for name, text in assignments.items())
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(
             "--set", f"{found} given: {reason}", "settings that networks can be built from", "give others"
         ) from error
     return config
+
+
+def _describe_kind(name: str, like: Any, example: str) -> str:
+    """Return what values a field takes whose value now is `like`."""
+    if isinstance(like, tuple):
+        return f"{len(like)} values or another number of them, such as {example}"
+    if isinstance(like, bool):
+        return "True or False"
+    if isinstance(like, int):
+        return f"a whole number of {min(like, 1)} or more, such as {example}"
+    return f"a number of 0 or more{', below 1' if name in _SHARES else ''}, such as {example}"
 
 
 def _parse_like(text: str, like: Any) -> Any:
@@ -266,6 +289,8 @@ def differences(saved: dict[str, Any], requested: dict[str, Any]) -> list[str]:
         return rows | {key: value for key, value in settings["config"].items() if key not in SCHEDULE_FIELDS}
 
     before, now = flat(json.loads(json.dumps(saved))), flat(json.loads(json.dumps(requested)))
+    if before["model"] != now["model"]:
+        return [f"model {before['model']}, now {now['model']}"]  # all else differs with it
     changed = [(key, before.get(key), now[key]) for key in now if before.get(key) != now[key]]
     return [f"{key.replace('_', ' ')} {_shorten(old)}, now {_shorten(new)}" for key, old, new in changed]
 

@@ -110,10 +110,7 @@ def _train(job: Job, device: torch.device) -> None:
     held_out = {role: data.held_out(dataset, config, MAX_HELD_OUT) for role, dataset in datasets.items()}
     torch.manual_seed(seed_for(job.seed, "weights"))
     set_precision(settings["precision"])
-    try:
-        trainer = model.trainer(config, device, held_out)
-    except ValueError as error:  # of an optimizer
-        raise UserError("--set", f"a value given: {error}", "one that can be trained with", "give another") from error
+    trainer = model.trainer(config, device, held_out)
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         checkpoint.load_state(trainer, checkpoint.read(path), path, only_networks=True)

@@ -55,12 +55,13 @@ def learn_tags(dataset: FaceDataset, extract: Callable[[np.ndarray], Tensor]) ->
 def fit_probe(
     names: list[str], features: Tensor, has: np.ndarray, held_out: Tensor, held_out_has: np.ndarray
 ) -> tuple[Probe, dict[str, float]]:
-    """Return (a classifier of those tags that it tells apart on held-out faces, the accuracy of each).
+    """Return (a classifier of those tags that it tells apart on every other held-out face, the accuracy of each on the
+    rest: that of chosen tags on the faces that they were chosen by would be too high).
 
     Features are (N, F), tags (N, T) of 0 and 1; both kinds of faces weigh the same, however rare a tag is."""
     y, y_held_out = torch.from_numpy(has).float(), torch.from_numpy(held_out_has).float()
     enough = _fewest(y) >= MIN_EACH
-    enough &= _fewest(y_held_out) >= MIN_EACH_HELD_OUT
+    enough &= torch.minimum(_fewest(y_held_out[::2]), _fewest(y_held_out[1::2])) >= MIN_EACH_HELD_OUT
     columns = torch.nonzero(enough).flatten()
     if not len(columns):
         return Probe([], torch.zeros(features.shape[1], 0), torch.zeros(0)), {}
@@ -70,11 +71,16 @@ def fit_probe(
     weight = weight / std[:, None]
     bias = bias - mean @ weight
     is_right = ((held_out @ weight + bias > 0) == (y_held_out > 0)).float()
-    with_it, without = ((is_right * side).sum(0) / side.sum(0) for side in (y_held_out, 1 - y_held_out))
-    accuracy = (with_it + without) / 2
-    kept = torch.nonzero(accuracy >= MIN_ACCURACY).flatten()
+    chosen_by, accuracy = (_balanced(is_right[half::2], y_held_out[half::2]) for half in (0, 1))
+    kept = torch.nonzero(chosen_by >= MIN_ACCURACY).flatten()
     found = [names[int(columns[i])] for i in kept]
     return Probe(found, weight[:, kept], bias[kept]), dict(zip(found, accuracy[kept].tolist(), strict=True))
+
+
+def _balanced(is_right: Tensor, y: Tensor) -> Tensor:
+    """Return, of each column, the mean of the accuracies of rows with y = 1 and of those with y = 0."""
+    with_it, without = ((is_right * side).sum(0) / side.sum(0) for side in (y, 1 - y))
+    return (with_it + without) / 2
 
 
 def _fewest(y: Tensor) -> Tensor:

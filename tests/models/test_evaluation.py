@@ -113,6 +113,24 @@ def test_kid_does_not_depend_on_how_many_pictures_there_are_or_in_which_order():
     assert distances.kid(real[:300], fake[:300])[0] == pytest.approx(whole, rel=0.35)
     assert distances.kid(real, fake[fake[:, 0].argsort()])[0] == pytest.approx(whole, abs=3 * error)
     assert distances.kid(real[:10], fake[:10])[1] is None
+    assert distances.kid(real, fake[:300])[0] == pytest.approx(whole, rel=0.35)
+
+
+def test_the_kernel_distance_of_unequal_numbers_is_unbiased():
+    rng = torch.Generator().manual_seed(0)
+    found = [
+        float(distances.kernel_distance(*(torch.randn(count, 8, generator=rng) for count in (60, 20))))
+        for _ in range(300)
+    ]
+    assert abs(np.mean(found)) < 3 * np.std(found) / 300**0.5
+
+
+def test_precision_and_recall_do_not_depend_on_the_order_of_real_pictures(drawn):
+    pictures, _ = drawn
+    real, held_out = pictures[np.argsort(pictures[:, :8].mean((1, 2, 3)))], pictures[:40]
+    found = features(pictures[::4], real, held_out, {"small": extractor})
+    assert found["precision_small_128"] > 0.6
+    assert features(pictures[::4], real[::-1], held_out, {"small": extractor})["precision_small_128"] > 0.6
 
 
 @pytest.mark.full
@@ -127,6 +145,8 @@ def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn
 def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn):
     pictures, _ = drawn
     _, sheet = evaluate.measure_features(pictures[:16], of(pictures, pictures[:16]), {"small": extractor}, CPU)
+    assert sheet[:12].max() == 255  # white: the headings
+    sheet = sheet[len(sheet) - 8 * 64 :]
     assert sheet.shape == (8 * 64, 8 * 64, 3)
     cells = sheet.reshape(8, 64, 8, 64, 3).swapaxes(1, 2).reshape(16, 4, 64, 64, 3)
     for i in range(16):

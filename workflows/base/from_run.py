@@ -1,6 +1,7 @@
 """Base classes of tasks on a trained run: complete when the output carries the sha256 of the run's weights."""
 
 import functools
+import hashlib
 import logging
 import re
 from pathlib import Path
@@ -13,6 +14,8 @@ from workflows.base.run import NamedRun, check_run_name
 from workflows.base.stage import disk_errors_as_user_errors
 
 logger = logging.getLogger("luigi-interface")
+
+MAX_NAME = 120  # characters of a file's name
 
 
 class FromRun(NamedRun):
@@ -34,9 +37,12 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
     def generated_file(self, *parts: object) -> Path:
-        """Return generated/PART-PART-….png of the parts that are not empty; odd characters become `+`."""
-        name = "-".join(str(part) for part in parts if part != "")
-        return self.run_folder / "generated" / (re.sub(r"[^\w.+-]", "+", name) + ".png")
+        """Return generated/PART-PART-….png of the parts that are not empty; odd characters become `+`, and the
+        end of a long name a digest of it."""
+        name = re.sub(r"[^\w.+-]", "+", "-".join(str(part) for part in parts if part != ""))
+        if len(name) > MAX_NAME:
+            name = f"{name[: MAX_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        return self.run_folder / "generated" / f"{name}.png"
 
     def output(self) -> luigi.LocalTarget:
         """Return the file that is written last."""
@@ -140,14 +146,18 @@ class OfHairColor(OfLabels):
     @functools.cached_property
     def given_labels(self) -> dict[str, float]:
         """Return the weights of --condition. Raise UserError."""
+        return self.parse_condition("--condition", self.condition)
+
+    def parse_condition(self, option: str, text: str) -> dict[str, float]:
+        """Return the weights of labels that an option gives as `smile=1,glasses=0.5`. Raise UserError."""
         weights: dict[str, float] = {}
         learned = [label for label, count in self.label_counts.items() if count]
-        for part in filter(None, self.condition.split(",")):
+        for part in filter(None, text.split(",")):
             found = re.fullmatch(r"(\S+)=(-?\d{1,4}(?:\.\d{1,4})?)", part)
             if not found or found[1] not in learned or found[1] in weights:
                 problem = f"'{part[:60]}' given" + " twice" * bool(found and found[1] in weights)
                 expected = f"LABEL=WEIGHT with labels that the run learned: {' '.join(learned) or 'it learned none'}"
-                raise UserError("--condition", problem, expected, "give another")
+                raise UserError(option, problem, expected, "give another")
             weights[found[1]] = float(found[2])
         return weights
 
@@ -180,10 +190,22 @@ class OfHairColor(OfLabels):
         """Return the mixture of hair colours for each seed: that of `text`; without it one colour, in turns, unless
         --condition names a colour."""
         if text:
+            self.refuse_given_colors(option)
             return [self.mixture(option, text)] * len(seeds)
-        if any(label.removesuffix("_hair") in self.choices for label in self.given_labels):
+        if self.given_colors:
             return [{}] * len(seeds)
         return [{self.choices[seed % len(self.choices)]: 1.0} for seed in seeds] if self.label_counts else []
+
+    @property
+    def given_colors(self) -> list[str]:
+        """Return the labels of --condition that are hair colours, or of a run without those all of them."""
+        return [label for label in self.given_labels if label.removesuffix("_hair") in self.choices]
+
+    def refuse_given_colors(self, place: str) -> None:
+        """Raise UserError if --condition names a hair colour, which `place` decides."""
+        if self.given_colors:
+            problem = f"{self.given_colors[0]} given, but {place} says which colour"
+            raise UserError("--condition", problem, "other labels", "leave it out")
 
     @property
     def choices(self) -> list[str]:
@@ -193,8 +215,11 @@ class OfHairColor(OfLabels):
         learned = [label for label, count in self.label_counts.items() if count]
         return latents.learned_colors(self.label_counts) or learned
 
-    def conditions(self, network, mixtures: list[dict[str, float]]) -> tuple:
-        """Return what the network takes beside z (N, Z): y (N, T), or nothing."""
+    def conditions(
+        self, network, mixtures: list[dict[str, float]], given: list[dict[str, float]] | None = None
+    ) -> tuple:
+        """Return what the network takes beside z (N, Z): y (N, T), or nothing. `given` are the other labels of each, by
+        default those of --condition."""
         import torch
 
         from models.sampling import latents
@@ -202,6 +227,7 @@ class OfHairColor(OfLabels):
         if not mixtures:
             return ()
         y = torch.cat([latents.mix_condition(network.labels, mixture) for mixture in mixtures])
-        for label, weight in self.given_labels.items():
-            y[:, network.labels.index(label)] = weight
+        for row, labels in zip(y, given or [self.given_labels] * len(y), strict=True):
+            for label, weight in labels.items():
+                row[network.labels.index(label)] = weight
         return (y,)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,7 +13,7 @@ from PIL import Image
 from models import distributed
 from models.data.batches import Pictures, in_range, labelled
 from models.data.dataset import Dataset, UserError
-from models.data.labels import class_labels
+from models.data.labels import class_labels, conditions, is_alone
 
 CPU = torch.device("cpu")
 
@@ -210,6 +211,19 @@ def test_class_folders_are_classes(tmp_path):
     batch = labelled({"faces": dataset}, dcgan.PRESETS128["tiny"], seed=0, device=CPU, column="tags")(0)
     assert batch["label"].shape == (4,)
     assert batch["picture"].shape == (4, 32, 32, 3)
+
+
+def test_tags_count_only_for_a_face_that_is_alone_in_its_picture():
+    rows = {
+        "image_id": ["a", "a", "b"],
+        "tags": [["smile", "glasses"], ["smile", "glasses"], ["smile"]],
+        "hair_color": ["blue", "red", None],
+    }
+    faces = pa.table(rows)
+    assert is_alone(faces).tolist() == [False, False, True]
+    found = conditions(faces, ("smile", "glasses", "blue_hair"))
+    assert found.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert conditions(faces, ("red", "blue")).tolist() == [[0, 1], [1, 0], [0, 0]]
 
 
 def test_faces_without_a_label_are_minus_one(faces, tmp_path):

@@ -112,6 +112,15 @@ def test_colours_are_mixed_morphed_and_z_is_cut(run):
     given = Image.open(run / "generated/faces-black+0.5+blonde+0.5/000003.png")
     assert given.text["condition"] == "black=0.5,blonde=0.5"
     assert alike(np.asarray(given), strip[2])
+    for option in ("SweepHairColors", "--count", "1"), ("GenerateFaces", "--count", "1", "--hair-color", "pink"):
+        line = error_line(place, *option, "--run", RUN, "--condition", "blue=1")
+        assert line.startswith("error: --condition: blue given, but")
+    luigi(place, "InterpolateLatents", "--run", RUN, "--condition", "black=1", "--end-condition", "red=1")
+    luigi(place, "InterpolateLatents", "--run", RUN, "--condition", "black=1", "--truncation", "0.5")
+    ends = sorted((run / "generated").glob("line-0-1-10-black+1*.png"))
+    assert len(ends) == 2
+    every = ",".join(f"{color}=0.123" for color in HAIR_COLORS)
+    luigi(place, "GenerateFaces", "--run", RUN, "--count", "1", "--condition", every)
     cut, whole = (cells(run / f"generated/hair-colors-0-2{more}.png") for more in ("-t0.5", ""))
     assert not alike(cut, whole)
 
@@ -274,9 +283,9 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
         ),
         (["GenerateFaces", "--run", RUN, "--condition", "blue=1,blue=2"], "'blue=2' given twice"),
         (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "it learned none"),
-        ([*TINY, "--run", "x", "--set", "squeeze=lots"], "--set: squeeze=lots given; a whole number"),
+        ([*TINY, "--run", "x", "--set", "squeeze=lots"], "--set: squeeze=lots given; a whole number of 0 or more"),
         ([*TINY, "--run", "x", "--set", "nosuch=1"], "--set: nosuch=1 given; one of the fields size"),
-        ([*TINY, "--run", "x", "--set", "beta1=2"], "--set: a value given: Invalid beta"),
+        ([*TINY, "--run", "x", "--set", "beta1=2"], "--set: beta1=2 given; a number of 0 or more, below 1"),
         (["GenerateFaces", "--run", RUN, "--truncation", "-1"], "--truncation: -1.0 given"),
         (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--truncation", "0.7"], "z is not of N(0, 1)"),
         (["EvaluateGAN", "--run", "nosuch"], "has no model.safetensors; a run that has saved once; train it first, or"),

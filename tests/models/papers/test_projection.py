@@ -3,15 +3,19 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from models.__main__ import sizes
+from models.contracts import HeldOut
+from models.metrics.pixels import grain
 from models.nn import losses
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite
 from models.papers import acgan, projection, srresnet
+from models.sampling.images import generate_images
 from models.training import update
 
 CPU = torch.device("cpu")
@@ -252,3 +256,68 @@ def test_the_34_tags_are_the_papers_in_its_order():
     assert len(set(acgan.TAGS)) == 34
     assert (acgan.TAGS[0], acgan.TAGS[13]) == ("blonde_hair", "long_hair")
     assert [acgan.TAGS.index(tag) for tag in ("blush", "glasses", "blue_eyes")] == [18, 23, 24]
+
+
+def trainer_of(preset, palette, **changes):
+    """A tiny trainer of the resblock pair, whose held-out images have the given counts of labels."""
+    config = replace(projection.RESBLOCK["tiny"], **changes)
+    labels = np.eye(len(config.labels), dtype=np.float32)[np.repeat(np.arange(len(palette)), palette)]
+    pictures = np.random.default_rng(0).integers(0, 255, (len(labels), 32, 32, 3), np.uint8)
+    torch.manual_seed(0)
+    return projection.ResBlockCGAN(config, CPU, {"faces": HeldOut(pictures, labels)})
+
+
+def test_validation_has_the_labels_of_the_held_out_images_and_a_z_for_each():
+    trainer = trainer_of("tiny", (9, 2, 1))
+    z, y = trainer.validation_inputs()
+    assert y.sum(0)[:3].tolist() == [9, 2, 1]
+    assert len(torch.unique(z, dim=0)) == 12
+    assert set(trainer.validate(0)) == {"kid_random"}
+
+
+def test_g_may_be_updated_first_on_twice_as_many_fakes_of_uniform_labels():
+    trainer = trainer_of("tiny", (6, 6), g_first=True, g_batches=2, uniform_labels=True, d_steps=1, batch_size=8)
+    calls, update_d, update_g = [], trainer.update_d, trainer.update_g
+    trainer.update_d = lambda *args: calls.append("d") or update_d(*args)
+    trainer.update_g = lambda *args: calls.append("g") or update_g(*args)
+    counts = []
+    trainer.g.register_forward_pre_hook(lambda module, inputs: counts.append(len(inputs[0])))
+    label = torch.zeros(8, 9)
+    label[:, 0] = 1
+    drawn = trainer.fake_labels(label, 400)
+    assert (drawn.sum(0) > 20).all()
+    trainer.step({"picture": torch.zeros(8, 32, 32, 3, dtype=torch.uint8), "label": label}, 0)
+    assert calls == ["g", "d"]
+    assert counts == [16, 8]
+
+
+def test_paper_of_the_resblock_pair_is_the_authors_program():
+    paper = projection.RESBLOCK["paper"]
+    assert (paper.g_first, paper.g_batches, paper.uniform_labels, paper.d_steps) == (True, 2, True, 5)
+    assert not any((replace(paper).penalty_weight, projection.RESBLOCK["article"].g_first))
+
+
+@pytest.mark.parametrize("pair", [projection.SRRESNET, projection.RESBLOCK])
+def test_modern_is_against_collapse_and_small_is_built_on_it(pair):
+    for name in ("modern", "small"):
+        assert pair[name].mode_seeking > 0
+        assert pair[name].average > 0.99
+        assert getattr(pair[name], "upsample", "nearest") == "nearest"
+        assert getattr(pair[name], "downsample", "pool") == "pool"
+    assert pair["article"].mode_seeking == pair["article"].average == 0
+
+
+def test_the_rate_falls_from_one_step_to_another():
+    trainer = trainer_of("tiny", (6, 6), decay_from=10, decay_to=20)
+    rates = [trainer.rate(i) / trainer.config.learning_rate for i in (0, 10, 15, 20, 30)]
+    assert rates == [1, 1, 0.5, 0, 0]
+
+
+def test_nearest_upsampling_starts_without_grain():
+    grains = {}
+    for upsample in ("shuffle", "nearest"):
+        torch.manual_seed(0)
+        network = srresnet.SRResNetGenerator(replace(projection.SRRESNET["small"], upsample=upsample)).eval()
+        pictures = generate_images(network, network.noise(24), torch.eye(9)[torch.arange(24) % 9])
+        grains[upsample] = grain(pictures)
+    assert grains["nearest"] < 0.5 * grains["shuffle"]
