@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from pipeline.drawing.canvas import CHIN, Canvas, Ramp
 from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.landmarks import hull
 from pipeline.drawing.portrait.figure import Figure, head_frame
 from pipeline.drawing.portrait.hair import bangs
 from pipeline.drawing.portrait.look import Box, Look
@@ -122,7 +122,7 @@ def lash(eye: Eye, openness: float) -> np.ndarray:
 def eye_outlines(look: Look) -> tuple[np.ndarray, np.ndarray]:
     """Return the convex outlines of the open eyes on the picture's left and right, lashes included, (N, 2) px."""
     left, right = (_eye_points(look, sign) for sign in (-1, 1))
-    return _hull(left), _hull(right)
+    return hull(left), hull(right)
 
 
 def eye_boxes(look: Look) -> tuple[Box, Box]:
@@ -138,10 +138,6 @@ def eye_boxes(look: Look) -> tuple[Box, Box]:
 def _eye_points(look: Look, sign: int) -> np.ndarray:
     eye = eye_shape(look, sign, 1)
     return _frame(look).place(np.concatenate([lash(eye, 1), eye.lower]))
-
-
-def _hull(points: np.ndarray) -> np.ndarray:
-    return points[cv2.convexHull(points.astype(np.float32), returnPoints=False)[:, 0]]
 
 
 def _frame(look: Look) -> Canvas:
