@@ -1,7 +1,7 @@
 """The project's own landmark network: its layers, its weights, and its use.
 
-A small residual network looks at an upright crop around the face and predicts coordinates directly. It was trained on
-faces of `pipeline.training_data.face_landmarks` alone: `luigi --module workflows TrainLandmarks` makes
+A small residual network looks at an upright crop around the face. It was trained on drawn faces of
+`pipeline.training_data.face_landmarks` alone: `luigi --module workflows TrainLandmarks` makes
 `runs/NAME/model.safetensors`, which lies here as `landmarks.safetensors`. With other weights, raise
 `landmarks.VERSION`.
 
@@ -27,18 +27,23 @@ from pipeline.faces.views import Pyramid, View
 SIZE = 96  # px: side of a crop
 FACE_SIDES = 1.5  # side of a crop, in sides of the face
 BATCH_SIZE = 64  # faces
+CELLS = 12  # a side of the maps
+WIDTH = 80  # features of a cell
+LANDMARKS, MAPS = 4, 4  # eyes, mouth, chin; maps of each
 
 # Columns of the output, in half sides of the crop from its middle; openness and visible share as logits.
 LEFT, RIGHT, MOUTH, CHIN = slice(0, 4), slice(4, 8), slice(8, 10), slice(10, 12)
 OPENNESS, VISIBLE = slice(12, 14), slice(14, 16)
-MEAN_FACE = (-0.46, -0.13, -0.08, 0.26, 0.08, -0.13, 0.46, 0.26, 0.0, 0.49, 0.0, 0.68, 0.3, 0.3, 0.9, 0.9)
 MIRRORED = (6, 5, 4, 7, 2, 1, 0, 3, 8, 9, 10, 11, 13, 12, 15, 14)  # columns of a mirrored face
 MIRRORED_SIGN = (-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, 1, 1, 1, 1)
 
 
 class LandmarkNetwork(nn.Module):
     """Crops (N, 3, 96, 96) in [-1, 1] -> (N, 16): x0, y0, x1, y1 of both eyes; x, y of mouth and chin; logits of the
-    openness and of the visible share of both eyes."""
+    openness and of the visible share of both eyes.
+
+    Each landmark has maps of where it is, whose mean place is its point (Sun et al. 2018, "Integral Human Pose
+    Regression", https://arxiv.org/abs/1711.08229); both eyes are described by the features at their places."""
 
     def __init__(self):
         super().__init__()
@@ -46,22 +51,34 @@ class LandmarkNetwork(nn.Module):
             *down(3, 24),
             *down(24, 40),  # (N, 40, 24, 24)
             Block(40),
-            *down(40, 72),
-            Block(72),
-            Block(72, dilation=2),  # (N, 72, 12, 12)
-            *down(72, 96),
-            nn.Conv2d(96, 24, 1),
-            nn.ReLU(),
-            nn.Flatten(),  # (N, 864)
+            *down(40, WIDTH),
+            Block(WIDTH),
+            Block(WIDTH, dilation=2),
+            Block(WIDTH),  # (N, WIDTH, 12, 12)
         )
-        self.head = nn.Sequential(nn.Linear(864, 96), nn.ReLU(), last := nn.Linear(96, 16))
+        self.maps = nn.Conv2d(WIDTH, LANDMARKS * MAPS, 1)
+        self.eye = nn.Sequential(
+            nn.Linear((MAPS + 1) * WIDTH + 2 * MAPS, 96), nn.ReLU(), last := nn.Linear(96, 6)
+        )  # four edges from the eye's place, openness, visible share
         with torch.no_grad():
-            last.weight.mul_(0.1)
-            last.bias.copy_(torch.tensor(MEAN_FACE))
+            last.bias.copy_(torch.tensor((-0.19, -0.19, 0.19, 0.19, 0.3, 0.9)))
+        middles = (torch.arange(CELLS) + 0.5) / CELLS * 2 - 1
+        grid = torch.stack(torch.meshgrid(middles, middles, indexing="xy"), -1)
+        self.register_buffer("grid", grid.reshape(-1, 2), persistent=False)  # (144, 2): x, y
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, 16)."""
-        return self.head(self.body(x))
+        features = self.body(x)
+        maps = self.maps(features).flatten(2).softmax(2)  # (N, LANDMARKS MAPS, 144)
+        cells = features.flatten(2).transpose(1, 2)  # (N, 144, WIDTH)
+        places = (maps @ self.grid).unflatten(1, (LANDMARKS, MAPS))  # (N, LANDMARKS, MAPS, 2)
+        points = places.mean(2)
+        seen = (maps[:, : 2 * MAPS] @ cells).unflatten(1, (2, MAPS)).flatten(2)  # (N, 2, MAPS WIDTH)
+        around = cells.mean(1, keepdim=True).expand(-1, 2, -1)
+        spread = (places - points[:, :, None])[:, :2].flatten(2)
+        eyes = self.eye(torch.cat([seen, around, spread], 2))  # (N, 2, 6)
+        edges = points[:, :2].repeat(1, 1, 2) + eyes[..., :4]
+        return torch.cat([edges.flatten(1), points[:, 2:].flatten(1), eyes[..., 4], eyes[..., 5]], 1)
 
 
 @functools.cache

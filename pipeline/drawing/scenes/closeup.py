@@ -88,11 +88,12 @@ def _sample_style(sampler: Sampler) -> Style:
 def _cover(f: Figure, eyes: tuple[np.ndarray, np.ndarray], paint: Callable[[Figure], None]) -> tuple[float, float]:
     """Paint what is in front of the eyes; return the visible share of each.
 
-    It is painted twice, the second time on a copy with inverted eyes: where the two still differ, an eye shows."""
-    masks = [f.mask((hull(points) - f.origin) @ np.linalg.inv(f.turn)) > 0 for points in eyes]
+    It is painted twice, the second time on a copy whose eyes have other pixels: where the two still differ, an eye
+    shows."""
+    masks = [SceneCanvas(f.pixels, f.sampler).mask(hull(points)) > 0 for points in eyes]
     probe = copy.copy(f)
     probe.pixels, probe.sampler = f.pixels.copy(), copy.deepcopy(f.sampler)
-    probe.pixels[masks[0] | masks[1]] ^= 255
+    probe.pixels[masks[0] | masks[1]] ^= 128
     before = np.abs(probe.pixels.astype(int) - f.pixels).sum(2)
     paint(f)
     paint(probe)
