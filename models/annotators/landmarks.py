@@ -43,7 +43,7 @@ class Config:
     points_weight: float = 4.0
     boxes_weight: float = 1.0
     openness_weight: float = 4.0
-    visible_weight: float = 0.3
+    visible_weight: float = 0.6
     steps: int = 7_000
     sample_every: int = 1_000
     save_every: int = 200
