@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.drawing.portrait import look, render
 from pipeline.errors import UserError
@@ -13,6 +14,7 @@ from pipeline.faces import landmark_network, landmarks
 from pipeline.faces.boxes import Face
 from pipeline.faces.landmark_network import CHIN, LEFT, MOUTH, RIGHT, LandmarkNetwork
 from tests.support.run_luigi import ROOT
+from tests.support.sprites import FACES
 
 WEIGHTS = landmarks.FINDERS["network"].asset
 
@@ -103,6 +105,19 @@ def test_faces_of_one_picture_have_their_own_landmarks():
     first, second = landmarks.find(beside, [face, moved])
     np.testing.assert_allclose(np.subtract(second.chin, first.chin), (picture.shape[1], 0), atol=1.5)
     assert abs(first.left_openness - second.left_openness) < 0.1
+
+
+@pytest.mark.full
+def test_sprites_that_giggle_have_closed_eyes_and_others_of_the_same_drawing_open_ones(sprites):
+    for color in ("blue", "green"):
+        for mood, low, high in (("giggle", 0, 0.3), ("normal", 0.7, 1)):
+            name = f"sylvie {color} {mood}.png"
+            with Image.open(sprites / name) as file:
+                white = Image.new("RGBA", file.size, "white")
+                picture = np.array(Image.alpha_composite(white, file.convert("RGBA")).convert("RGB"))
+            (found,) = landmarks.find(picture, [Face(tuple(map(float, FACES[name])), 0.0, 1.0)])
+            assert low <= found.left_openness <= high
+            assert low <= found.right_openness <= high
 
 
 def test_the_weights_are_small():
