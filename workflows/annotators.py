@@ -1,4 +1,7 @@
-"""DrawScenes -> TrainFaceDetector, DrawHair -> TrainHairTagger: the weights that `pipeline` ships."""
+"""Trainings of the weights that `pipeline` ships, each on its drawn pictures.
+
+DrawScenes -> TrainFaceDetector, DrawLandmarks -> TrainLandmarks, DrawHair -> TrainHairTagger.
+"""
 
 from pathlib import Path
 
@@ -33,6 +36,35 @@ class TrainFaceDetector(DrawnTraining):
     def drawn(self) -> dict[str, Drawn]:
         count = self.config.scenes + self.config.held_out
         return {"scenes": DrawScenes(count=count, seed=self.seed, data_root=self.data_root, jobs=self.jobs)}
+
+
+class DrawLandmarks(Drawn):
+    """Drawn faces with open and closed eyes, as arrays of about 77 KB each."""
+
+    def digest_inputs(self) -> list:
+        from pipeline.training_data import face_landmarks
+
+        return [face_landmarks.VERSION, face_landmarks.SIZE, self.seed, self.count]
+
+    def make(self, out: Path) -> None:
+        from pipeline.training_data import face_landmarks
+
+        face_landmarks.draw_all(self.seed, self.count, out, jobs=self.jobs)
+
+
+class TrainLandmarks(DrawnTraining):
+    """The network that finds eyes and how far they are open, trained on drawn faces alone."""
+
+    model = "landmarks"
+
+    def presets(self) -> dict:
+        from models.annotators.landmarks import PRESETS
+
+        return PRESETS
+
+    def drawn(self) -> dict[str, Drawn]:
+        count = self.config.faces + self.config.held_out
+        return {"faces": DrawLandmarks(count=count, seed=self.seed, data_root=self.data_root, jobs=self.jobs)}
 
 
 class DrawHair(Drawn):

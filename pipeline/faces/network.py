@@ -63,7 +63,7 @@ class Block(nn.Module):
         return F.relu(x + self.second_norm(self.second(inner)))
 
 
-def _down(narrow: int, wide: int) -> tuple[nn.Module, ...]:
+def down(narrow: int, wide: int) -> tuple[nn.Module, ...]:
     """Return layers (N, narrow, H, W) -> (N, wide, H/2, W/2)."""
     return nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
 
@@ -75,10 +75,10 @@ class FaceNetwork(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(
-            *_down(3, 16),  # (N, 16, H/2, W/2)
-            *_down(16, 32),
+            *down(3, 16),  # (N, 16, H/2, W/2)
+            *down(16, 32),
             Block(32),  # (N, 32, H/4, W/4)
-            *_down(32, 72),
+            *down(32, 72),
             Block(72),
             Block(72, dilation=2),
             Block(72),

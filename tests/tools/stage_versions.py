@@ -24,6 +24,8 @@ STAGES = {
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",
+    "pipeline.faces.landmarks.VERSION": "faces/landmarks.py faces/landmark_network.py faces/network.py "
+    "faces/views.py faces/boxes.py faces/landmarks.safetensors",
     "pipeline.faces.quality.VERSION": "faces/quality.py",
     "pipeline.hair.color_network.VERSION": "hair/color_network.py hair/color_names.py hair/color_network.safetensors",
     "pipeline.hair.tagging.VERSION": "hair/tagging.py hair/color_names.py hair/illustration2vec.py hair/caffemodel.py",
@@ -44,6 +46,8 @@ STAGES = {
     "pipeline.sources.web_page.VERSION": "sources/web_page.py",
     "pipeline.training_data.detector_scenes.VERSION": "training_data/detector_scenes.py drawing/*.py "
     "drawing/scenes/*.py",
+    "pipeline.training_data.face_landmarks.VERSION": "training_data/face_landmarks.py drawing/*.py "
+    "drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.training_data.hair_patches.VERSION": "training_data/hair_patches.py",
 }
 """A stage's version, by its full name -> the files below pipeline/ that its results depend on. A pattern that

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.drawing.canvas import Canvas, Ramp
+from pipeline.drawing.canvas import CHIN, Canvas, Ramp
 from pipeline.drawing.colors import WHITE, mix, tone
+from pipeline.drawing.landmarks import hull
 from pipeline.drawing.portrait.figure import Figure, head_frame
 from pipeline.drawing.portrait.hair import bangs
 from pipeline.drawing.portrait.look import Box, Look
@@ -22,8 +23,6 @@ CHEEK = ((0.44, 0.16), (0.36, 0.34), (0.22, 0.49), (0.09, 0.58), (0, 0.6))
 # Eyes, in widths (u, outwards) and heights (v, down) of the eye: v of the lids at LID_U.
 LID_U = (-0.5, -0.28, 0, 0.28, 0.5)
 
-LID_CLOSED = (0.14, 0.33, 0.40, 0.34, 0.16)
-
 EYES = {  # width, height, upper lid, lower lid
     "round": (0.285, 0.29, (0.02, -0.40, -0.5, -0.42, -0.04), (0.10, 0.42, 0.5, 0.46, 0.10)),
     "tall": (0.255, 0.32, (0.0, -0.40, -0.5, -0.43, -0.08), (0.12, 0.44, 0.5, 0.46, 0.06)),
@@ -32,6 +31,7 @@ EYES = {  # width, height, upper lid, lower lid
 }
 
 EYE_X, EYE_Y = 0.225, 0.045  # centre of the picture's right eye
+MOUTH_Y = 0.395  # middle of the mouths
 
 BROWS = {  # y at u = -0.5 (inner) .. 0.5, in eye widths over the brow's place
     "arched": (0.04, -0.05, -0.08, -0.05, 0.06),
@@ -106,7 +106,7 @@ def eye_shape(look: Look, sign: int, openness: float) -> Eye:
     foreshortened = 1 - 0.9 * max(0, sign * look.turn)  # the far eye of a turned face
     size = np.array([sign * width * look.eye_size * foreshortened, height * look.eye_size])
     center = np.array([sign * EYE_X + look.turn, EYE_Y])
-    heights = (openness * np.array(lid) + (1 - openness) * np.array(LID_CLOSED) for lid in (upper, lower))
+    heights = (openness * np.array(lid) + (1 - openness) * np.array(look.closed_lid) for lid in (upper, lower))
     lids = [curve(center + size * np.stack([LID_U, y], 1)) for y in heights]
     return Eye(center, size, *lids)
 
@@ -119,21 +119,40 @@ def lash(eye: Eye, openness: float) -> np.ndarray:
     )
 
 
+def eye_outlines(look: Look) -> tuple[np.ndarray, np.ndarray]:
+    """Return the convex outlines of the open eyes on the picture's left and right, lashes included, (N, 2) px."""
+    left, right = (_eye_points(look, sign) for sign in (-1, 1))
+    return hull(left), hull(right)
+
+
 def eye_boxes(look: Look) -> tuple[Box, Box]:
     """Return the boxes of the open eyes on the picture's left and right, lashes included, px."""
-    frame = Canvas(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
     boxes: list[Box] = []
     for sign in (-1, 1):
-        eye = eye_shape(look, sign, 1)
-        points = frame.place(np.concatenate([lash(eye, 1), eye.lower]))
+        points = _eye_points(look, sign)
         (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
         boxes.append((x0, y0, x1, y1))
     return boxes[0], boxes[1]
 
 
+def _eye_points(look: Look, sign: int) -> np.ndarray:
+    eye = eye_shape(look, sign, 1)
+    return _frame(look).place(np.concatenate([lash(eye, 1), eye.lower]))
+
+
+def _frame(look: Look) -> Canvas:
+    """Return the head's frame in a picture of the look's size."""
+    return Canvas(np.empty((0, 0, 3), np.uint8), *head_frame(look, 1))
+
+
+def mouth_and_chin(look: Look) -> np.ndarray:
+    """Return the mouth's middle and the chin's tip, (2, 2) px."""
+    return _frame(look).place([(0.8 * look.turn, MOUTH_Y), (0, CHIN)])
+
+
 def eye(f: Figure, sign: int) -> None:
     """Paint the eye on the right (sign 1) or left (-1) of the picture."""
-    look, openness = f.look, f.look.openness
+    look, openness = f.look, f.look.openness_of(sign)
     e = eye_shape(look, sign, openness)
     dark = mix(f.ink, (30, 16, 28), 0.5)
     if openness > 0.03:
@@ -168,13 +187,14 @@ def iris(f: Figure, e: Eye, within: np.ndarray) -> None:
 
 def icon_eye(f: Figure, sign: int) -> None:
     """Paint an icon's eye: a dark oval with one highlight, or a line when it is closed."""
-    e = eye_shape(f.look, sign, f.look.openness)
-    rx, ry = 0.3 * abs(e.size[0]), 0.46 * e.size[1] * f.look.openness
+    openness = f.look.openness_of(sign)
+    e = eye_shape(f.look, sign, openness)
+    rx, ry = 0.3 * abs(e.size[0]), 0.46 * e.size[1] * openness
     if ry < 0.02:
         f.line(e.lower, f.ink, f.look.line, closed=False)
         return
     x, y = e.center
-    y += 0.2 * e.size[1] * (1 - f.look.openness)
+    y += 0.2 * e.size[1] * (1 - openness)
     f.fill(ellipse(x, y, rx, ry), f.ink)
     f.fill(ellipse(x, y + 0.4 * ry, 0.62 * rx, 0.42 * ry), f.look.iris)
     f.fill(ellipse(x - 0.25 * rx, y - 0.42 * ry, 0.4 * rx, 0.28 * ry), WHITE)

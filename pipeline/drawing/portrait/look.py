@@ -14,6 +14,15 @@ from pipeline.manifest import HAIR_COLORS
 
 Box = tuple[float, float, float, float]
 
+CLOSED_LIDS = {  # the line of a closed eye: its heights from the inner to the outer corner, in eye heights down
+    "low": (0.14, 0.33, 0.40, 0.34, 0.16),
+    "middle": (0.04, 0.12, 0.16, 0.13, 0.06),
+    "flat": (0.18, 0.2, 0.2, 0.18, 0.14),
+    "drooping": (0.02, 0.16, 0.28, 0.36, 0.4),
+    "rising": (0.36, 0.38, 0.32, 0.18, 0.0),
+    "laughing": (0.26, -0.04, -0.16, -0.04, 0.26),
+}
+
 
 @dataclass(frozen=True)
 class Look:
@@ -24,7 +33,7 @@ class Look:
     side: float  # of the face box, px
     center: tuple[float, float]  # of the face box, px
     tilt: float  # degrees, clockwise positive
-    openness: float  # of the eyes: 1 open, 0 closed
+    openness: float  # of both eyes, unless `opennesses` says more: 1 open, 0 closed
     line: float  # width of outlines; 0: none
     shading: str  # flat, cel, soft
     flip: int  # 1, or -1: what is not symmetric is mirrored
@@ -57,6 +66,12 @@ class Look:
     ground_colors: tuple[RGB, RGB]
     ground_pitch: float  # size of its pattern, in shorter sides of the picture
     ground_angle: float  # degrees
+    opennesses: tuple[float, float] | None = None  # of the eyes on the picture's left and right, when one winks
+    closed_lid: tuple[float, ...] = CLOSED_LIDS["low"]  # v at face.LID_U where both lids meet
+
+    def openness_of(self, sign: int) -> float:
+        """Return the openness of the eye on the right (sign 1) or left (-1) of the picture."""
+        return self.openness if self.opennesses is None else self.opennesses[sign > 0]
 
 
 JITTER_COUNT = 32

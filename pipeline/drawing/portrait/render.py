@@ -11,27 +11,38 @@ face         head, eyes, mouth, and over the hair the brows
 accessories  what is worn on top
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from pipeline.drawing.canvas import Canvas
 from pipeline.drawing.portrait.accessories import accessory
 from pipeline.drawing.portrait.clothes import body
-from pipeline.drawing.portrait.face import brows, eye_boxes, features, head
+from pipeline.drawing.portrait.face import brows, eye_boxes, eye_outlines, features, head, mouth_and_chin
 from pipeline.drawing.portrait.figure import SCALE, Figure
 from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.hair import back_hair, front_hair
 from pipeline.drawing.portrait.look import Look
 
-__all__ = ["eye_boxes", "render"]
+__all__ = ["eye_boxes", "eye_outlines", "mouth_and_chin", "render", "render_group"]
 
 
 def render(look: Look) -> np.ndarray:
     """Return the picture, uint8 RGB (height, width, 3)."""
-    width, height = look.size
+    return render_group([look], look.size)
+
+
+def render_group(looks: Sequence[Look], size: tuple[int, int]) -> np.ndarray:
+    """Return one picture of several figures, uint8 RGB (height, width, 3), from back to front over the first one's
+    background. `size`: width and height, px; a look's centre and side are in px of this picture, its own size is not
+    used."""
+    width, height = size
     pixels = np.empty((height * SCALE, width * SCALE, 3), np.uint8)
-    GROUNDS[look.ground](Canvas(pixels, SCALE * min(look.size), (width * SCALE / 2, height * SCALE / 2)), look)
-    figure = Figure(pixels, look)
-    for paint in (back_hair, body, head, features, front_hair, brows, accessory):
-        paint(figure)
-    return cv2.resize(pixels, look.size, interpolation=cv2.INTER_AREA)
+    ground = Canvas(pixels, SCALE * min(size), (width * SCALE / 2, height * SCALE / 2))
+    GROUNDS[looks[0].ground](ground, looks[0])
+    for look in looks:
+        figure = Figure(pixels, look)
+        for paint in (back_hair, body, head, features, front_hair, brows, accessory):
+            paint(figure)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

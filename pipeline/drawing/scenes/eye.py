@@ -41,18 +41,18 @@ class Eye:
 
 def _open(eye: Eye) -> None:
     eyes = eye.eyes
-    _open_eye(eye, eyes.openness * eyes.upper + (1 - eyes.openness) * 0.15)
+    open_eye(eye, eyes.openness * eyes.upper + (1 - eyes.openness) * 0.15, eyes.lower)
 
 
 def _half_open(eye: Eye) -> None:
     eyes = eye.eyes
-    _open_eye(eye, eyes.openness * 0.15 * eyes.upper + (1 - eyes.openness) * 0.15)
+    open_eye(eye, eyes.openness * 0.15 * eyes.upper + (1 - eyes.openness) * 0.15, eyes.lower)
 
 
-def _open_eye(eye: Eye, upper_v: np.ndarray) -> None:
-    """Paint an open eye whose upper lid has these heights at LID_U."""
+def open_eye(eye: Eye, upper_v: np.ndarray, lower_v: np.ndarray) -> None:
+    """Paint an open eye whose lids have these heights at LID_U."""
     canvas, eyes = eye.canvas, eye.eyes
-    upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, eyes.lower))
+    upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, lower_v))
     opening = np.concatenate([upper, lower[::-1]])
     canvas.fill(opening, eyes.sclera)
     within = canvas.mask(opening)
@@ -99,9 +99,7 @@ def _lashes(eye: Eye, upper: np.ndarray, lower: np.ndarray, outer_v: float) -> N
     if eyes.has_lower_line:
         line = lower[len(lower) // 4 :: 4]
         canvas.stroke(line, (0, 0.35 * bold, 0.4 * bold, 0.2 * bold), eyes.lash, alpha=0.85)
-    u, v = eyes.wing
-    wing = eye.at([0.5 + u], [outer_v + v])
-    canvas.fill(brush(np.concatenate([upper[::4], wing]), WING_TAPER * bold), eyes.lash)
+    canvas.fill(_lash_line(eye, upper, outer_v), eyes.lash)
     for k in range(eyes.lashes):
         root = upper[-1 - 2 * k]
         tip = np.add(root, (0.29 * eye.sign * eyes.width, -0.05 - 0.01 * k))
@@ -109,6 +107,19 @@ def _lashes(eye: Eye, upper: np.ndarray, lower: np.ndarray, outer_v: float) -> N
     if eyes.has_crease:
         crease = upper[4:-4:4] - (0, 0.14 * eye.height)
         canvas.stroke(crease, (0, 0.3 * bold, 0.3 * bold, 0), mix(eye.skin_dark, eyes.lash, 0.5))
+
+
+def _lash_line(eye: Eye, upper: np.ndarray, outer_v: float) -> np.ndarray:
+    """Return the outline of the line on the upper lid, which ends in a wing beyond the outer corner."""
+    u, v = eye.eyes.wing
+    wing = eye.at([0.5 + u], [outer_v + v])
+    return brush(np.concatenate([upper[::4], wing]), WING_TAPER * eye.eyes.lash_width)
+
+
+def open_outline(eye: Eye) -> np.ndarray:
+    """Return points of the frame, (N, 2), whose hull is the outline of the wide open eye with its lash line."""
+    upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (eye.eyes.upper, eye.eyes.lower))
+    return np.concatenate([_lash_line(eye, upper, eye.eyes.upper[-1]), lower])
 
 
 def _laughing(eye: Eye) -> None:
@@ -145,6 +156,8 @@ def _dot(eye: Eye) -> None:
     if eyes.dot_has_lid:
         eye.lid(0.9 * eyes.upper)
 
+
+SHUT: dict[Callable[[Eye], None], float] = {_shut: 1.5, _laughing: 1.3, _squeezed: 0.4, _line: 0.4}  # -> weight
 
 KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
     _open: 13,

@@ -21,7 +21,7 @@ def face(canvas: SceneCanvas, spot: Spot) -> Spot:
     """Paint a person with a visible face; return the spot of the face."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
     _front(f, has_features=True, has_brows=True)
-    return _face_spot(f, spot)
+    return face_spot(f, spot)
 
 
 def shuffled_face(canvas: SceneCanvas, spot: Spot) -> Spot:
@@ -29,7 +29,7 @@ def shuffled_face(canvas: SceneCanvas, spot: Spot) -> Spot:
     style = sample_style(canvas.sampler)
     f = Figure(canvas.pixels, canvas.sampler, spot, replace(style, eyes=shuffle(canvas.sampler, style.eyes)))
     _front(f, has_features=True, has_brows=False)
-    return _face_spot(f, spot)
+    return face_spot(f, spot)
 
 
 def blank_face(canvas: SceneCanvas, spot: Spot) -> None:
@@ -41,11 +41,12 @@ def blank_face(canvas: SceneCanvas, spot: Spot) -> None:
 def back_view(canvas: SceneCanvas, spot: Spot) -> None:
     """Paint a person from behind."""
     f = Figure(canvas.pixels, canvas.sampler, spot, sample_style(canvas.sampler))
-    _behind(f)
+    behind(f)
     back_of_head(f)
 
 
-def _behind(f: Figure) -> None:
+def behind(f: Figure) -> None:
+    """Paint what is behind the head: hair and, mostly, a body."""
     if not f.style.is_bald:
         back_hair(f)
     if f.sampler.chance(0.5 if f.style.is_chibi else 0.925):
@@ -54,7 +55,7 @@ def _behind(f: Figure) -> None:
 
 def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
     sampler, style = f.sampler, f.style
-    _behind(f)
+    behind(f)
     ears(f)
     knots = fringe_knots(sampler, style.covered)
     edge = fringe_edge(sampler, knots)
@@ -68,7 +69,7 @@ def _front(f: Figure, *, has_features: bool, has_brows: bool) -> None:
     accessories(f)
 
 
-def _face_spot(f: Figure, spot: Spot) -> Spot:
+def face_spot(f: Figure, spot: Spot) -> Spot:
     """Return the spot, moved and scaled with the figure's warp."""
     ((x, y),) = f.place([(0.25 * f.style.turn, FACE_CENTER)])
     side = spot.side * np.sqrt(f.style.warp.width * f.style.warp.height)

@@ -5,6 +5,7 @@ import io
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -68,6 +69,60 @@ def test_closing_the_eyes_changes_only_the_eyes(i, style):
         assert eye.mean() > 0.1
         eye[:] = False
     assert not changed.any()
+
+
+def test_a_wink_closes_one_eye_alone():
+    opened = drawn.sample(0, 3)
+    opened = replace(opened, openness=1.0)
+    winking = replace(opened, opennesses=(1.0, 0.0))
+    changed = (paint.render(opened) != paint.render(winking)).any(2)
+    (x0, y0, x1, y1), (left, top, right, bottom) = paint.eye_boxes(winking)
+    assert not changed[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1].any()
+    assert changed[int(top) : int(bottom) + 1, int(left) : int(right) + 1].mean() > 0.1
+    both = replace(winking, opennesses=(0.3, 0.3))
+    assert (paint.render(both) == paint.render(replace(opened, openness=0.3))).all()
+
+
+@pytest.mark.parametrize("lid", look.CLOSED_LIDS)
+def test_a_closed_lid_lies_within_the_open_eye_and_differs_by_its_shape(lid):
+    closed = replace(drawn.sample(0, 3), openness=0.0, closed_lid=look.CLOSED_LIDS[lid])
+    for sign, (x0, y0, x1, y1) in zip((-1, 1), paint.eye_boxes(closed), strict=True):
+        frame = Canvas(np.empty((0, 0, 3), np.uint8), *figure.head_frame(closed, 1))
+        line = frame.place(face.eye_shape(closed, sign, 0).upper)
+        margin = 0.02 * closed.side  # of a leaning head's box
+        assert (line > (x0 - margin, y0 - margin)).all()
+        assert (line < (x1 + margin, y1 + margin)).all()
+    usual = replace(closed, closed_lid=look.CLOSED_LIDS["low"])
+    assert (paint.render(closed) != paint.render(usual)).any() == (lid != "low")
+
+
+def test_eyes_mouth_and_chin_turn_and_move_with_the_head():
+    upright = replace(drawn.sample(0, 1), tilt=0.0, turn=0.0)
+    leaning = replace(upright, tilt=90.0, center=(upright.center[0] + 7, upright.center[1] - 3))
+    for before, after in zip(
+        (*paint.eye_outlines(upright), paint.mouth_and_chin(upright)),
+        (*paint.eye_outlines(leaning), paint.mouth_and_chin(leaning)),
+        strict=True,
+    ):
+        x, y = (before - upright.center).T
+        assert len(before) == len(after)
+        np.testing.assert_allclose(np.sort(after - leaning.center, 0), np.sort(np.stack([-y, x], 1), 0), atol=1e-4)
+    mouth, chin = paint.mouth_and_chin(upright)
+    assert chin[1] == pytest.approx(upright.center[1] + upright.side / 2)
+    assert max(outline[:, 1].max() for outline in paint.eye_outlines(upright)) < mouth[1] < chin[1]
+    for outline, box in zip(paint.eye_outlines(leaning), paint.eye_boxes(leaning), strict=True):
+        np.testing.assert_allclose((*outline.min(0), *outline.max(0)), box, atol=1e-3)
+
+
+def test_a_group_is_its_figures_over_the_first_ones_background():
+    first, second = replace(drawn.sample(0, 1), center=(120.0, 200.0), side=100.0), drawn.sample(0, 2)
+    second = replace(second, center=(420.0, 200.0), side=100.0)
+    group = paint.render_group([first, second], (560, 320))
+    assert group.shape == (320, 560, 3)
+    alone = paint.render_group([first], (560, 320))
+    assert (group[:, :180] == alone[:, :180]).all()
+    assert (group[150:250, 370:470] != alone[150:250, 370:470]).any(2).mean() > 0.9
+    assert (paint.render_group([first], first.size) == paint.render(first)).all()
 
 
 @pytest.mark.parametrize("i", range(12))
