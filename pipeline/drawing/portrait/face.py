@@ -22,7 +22,13 @@ CHEEK = ((0.44, 0.16), (0.36, 0.34), (0.22, 0.49), (0.09, 0.58), (0, 0.6))
 # Eyes, in widths (u, outwards) and heights (v, down) of the eye: v of the lids at LID_U.
 LID_U = (-0.5, -0.28, 0, 0.28, 0.5)
 
-LID_CLOSED = (0.14, 0.33, 0.40, 0.34, 0.16)
+CLOSED_LIDS = {  # v of both lids of a closed eye
+    "low": (0.14, 0.33, 0.40, 0.34, 0.16),
+    "middle": (0.06, 0.14, 0.17, 0.15, 0.08),
+    "straight": (0.24, 0.27, 0.28, 0.28, 0.27),
+    "deep": (0.05, 0.38, 0.52, 0.40, 0.10),
+    "arched": (0.22, 0.0, -0.10, -0.01, 0.24),
+}
 
 EYES = {  # width, height, upper lid, lower lid
     "round": (0.285, 0.29, (0.02, -0.40, -0.5, -0.42, -0.04), (0.10, 0.42, 0.5, 0.46, 0.10)),
@@ -32,6 +38,7 @@ EYES = {  # width, height, upper lid, lower lid
 }
 
 EYE_X, EYE_Y = 0.225, 0.045  # centre of the picture's right eye
+MOUTH_SHIFT, MOUTH_Y = 0.8, 0.39  # sideways, as a share of the look's turn; the middle of a mouth
 
 BROWS = {  # y at u = -0.5 (inner) .. 0.5, in eye widths over the brow's place
     "arched": (0.04, -0.05, -0.08, -0.05, 0.06),
@@ -88,7 +95,7 @@ def features(f: Figure) -> None:
         (icon_eye if f.icon else eye)(f, sign)
     x, nose_ink = f.look.turn, mix(f.skin_dark, f.ink, 0.45)
     f.stroke(((x - 0.004, 0.235), (x + 0.012, 0.267), (x - 0.006, 0.273)), (0.002, 0.008, 0.002), nose_ink)
-    MOUTHS[f.look.mouth](f, 0.8 * x)
+    MOUTHS[f.look.mouth](f, MOUTH_SHIFT * x)
 
 
 class Eye(NamedTuple):
@@ -106,7 +113,7 @@ def eye_shape(look: Look, sign: int, openness: float) -> Eye:
     foreshortened = 1 - 0.9 * max(0, sign * look.turn)  # the far eye of a turned face
     size = np.array([sign * width * look.eye_size * foreshortened, height * look.eye_size])
     center = np.array([sign * EYE_X + look.turn, EYE_Y])
-    heights = (openness * np.array(lid) + (1 - openness) * np.array(LID_CLOSED) for lid in (upper, lower))
+    heights = (openness * np.array(lid) + (1 - openness) * np.array(CLOSED_LIDS[look.lids]) for lid in (upper, lower))
     lids = [curve(center + size * np.stack([LID_U, y], 1)) for y in heights]
     return Eye(center, size, *lids)
 
@@ -133,7 +140,7 @@ def eye_boxes(look: Look) -> tuple[Box, Box]:
 
 def eye(f: Figure, sign: int) -> None:
     """Paint the eye on the right (sign 1) or left (-1) of the picture."""
-    look, openness = f.look, f.look.openness
+    look, openness = f.look, f.look.opened(sign)
     e = eye_shape(look, sign, openness)
     dark = mix(f.ink, (30, 16, 28), 0.5)
     if openness > 0.03:
@@ -168,13 +175,14 @@ def iris(f: Figure, e: Eye, within: np.ndarray) -> None:
 
 def icon_eye(f: Figure, sign: int) -> None:
     """Paint an icon's eye: a dark oval with one highlight, or a line when it is closed."""
-    e = eye_shape(f.look, sign, f.look.openness)
-    rx, ry = 0.3 * abs(e.size[0]), 0.46 * e.size[1] * f.look.openness
+    openness = f.look.opened(sign)
+    e = eye_shape(f.look, sign, openness)
+    rx, ry = 0.3 * abs(e.size[0]), 0.46 * e.size[1] * openness
     if ry < 0.02:
         f.line(e.lower, f.ink, f.look.line, closed=False)
         return
     x, y = e.center
-    y += 0.2 * e.size[1] * (1 - f.look.openness)
+    y += 0.2 * e.size[1] * (1 - openness)
     f.fill(ellipse(x, y, rx, ry), f.ink)
     f.fill(ellipse(x, y + 0.4 * ry, 0.62 * rx, 0.42 * ry), f.look.iris)
     f.fill(ellipse(x - 0.25 * rx, y - 0.42 * ry, 0.4 * rx, 0.28 * ry), WHITE)

@@ -57,6 +57,12 @@ class Look:
     ground_colors: tuple[RGB, RGB]
     ground_pitch: float  # size of its pattern, in shorter sides of the picture
     ground_angle: float  # degrees
+    closing: tuple[float, float] = (1.0, 1.0)  # `openness` times this is that of the eye on the picture's left, right
+    lids: str = "low"  # where the lids of a closed eye meet
+
+    def opened(self, sign: int) -> float:
+        """Return the openness of the eye on the right (sign 1) or left (-1) of the picture."""
+        return self.openness * self.closing[sign > 0]
 
 
 JITTER_COUNT = 32

@@ -5,6 +5,7 @@ import io
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -91,6 +92,38 @@ def test_the_bottom_of_the_face_box_is_the_chin():
     chin = frame.place(face.jaw_line(look)[-1])
     turn = np.deg2rad(look.tilt)
     np.testing.assert_allclose(chin, look.center + look.side / 2 * np.array([-np.sin(turn), np.cos(turn)]))
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("lids", face.CLOSED_LIDS)
+def test_a_wink_closes_one_eye(side, lids):
+    opened = replace(drawn.sample(0, 3), openness=1, lids=lids)
+    closing = (0, 1) if side == 0 else (1, 0)
+    changed = (paint.render(opened) != paint.render(replace(opened, closing=closing))).any(2)
+    boxes = paint.eye_boxes(opened)
+    shares = [changed[int(y0) : int(y1), int(x0) : int(x1)].mean() for x0, y0, x1, y1 in boxes]
+    assert shares[side] > 0.1
+    assert shares[1 - side] == 0
+
+
+def test_closed_lids_differ():
+    shut = replace(drawn.sample(0, 3), openness=0)
+    assert len({paint.render(replace(shut, lids=lids)).tobytes() for lids in face.CLOSED_LIDS}) == len(face.CLOSED_LIDS)
+
+
+def test_a_group_stands_on_the_ground_of_the_first():
+    first, other = (replace(drawn.sample(0, i), size=(500, 300), side=120, tilt=0) for i in (0, 1))
+    left, right = replace(first, center=(130, 150)), replace(other, center=(370, 150))
+    group = paint.render_group([left, right])
+    np.testing.assert_array_equal(group[:, :150], paint.render(left)[:, :150])
+    np.testing.assert_array_equal(group[120:180, 340:400], paint.render(right)[120:180, 340:400])
+
+
+def test_the_mouth_lies_between_eyes_and_chin_and_leans_with_the_head():
+    upright, leaning = (paint.mouth_and_chin(replace(drawn.sample(0, 3), tilt=tilt)) for tilt in (0, 90))
+    (_, y), chin = upright
+    assert max(box[3] for box in paint.eye_boxes(replace(drawn.sample(0, 3), tilt=0))) < y < chin[1]
+    assert leaning[1][0] < leaning[0][0]
 
 
 @pytest.mark.parametrize("start", [0, 4, 100])
