@@ -15,6 +15,7 @@ from pipeline.drawing.scenes.eyes import Eyes
 from pipeline.drawing.shapes import brush, curve, ellipse
 
 LID_TAPER = np.array([0.3, 0.8, 1, 1, 0.3])  # of a closed lid
+SLIT = 0.06  # openness below which an eye is one line
 WING_TAPER = np.array([0.2, 0.7, 0.9, 1, 1, 1, 1.1, 1, 0.8, 0])  # of an upper lid and its wing
 
 
@@ -41,18 +42,28 @@ class Eye:
 
 def _open(eye: Eye) -> None:
     eyes = eye.eyes
-    _open_eye(eye, eyes.openness * eyes.upper + (1 - eyes.openness) * 0.15)
+    _open_eye(eye, eyes.openness * eyes.upper + (1 - eyes.openness) * 0.15, eyes.lower)
 
 
 def _half_open(eye: Eye) -> None:
     eyes = eye.eyes
-    _open_eye(eye, eyes.openness * 0.15 * eyes.upper + (1 - eyes.openness) * 0.15)
+    _open_eye(eye, eyes.openness * 0.15 * eyes.upper + (1 - eyes.openness) * 0.15, eyes.lower)
 
 
-def _open_eye(eye: Eye, upper_v: np.ndarray) -> None:
-    """Paint an open eye whose upper lid has these heights at LID_U."""
+def _blinking(eye: Eye) -> None:
+    eyes = eye.eyes
+    assert eyes.blink
+    openness, closed = eyes.blink.openness[eye.sign > 0], eyes.blink.closed
+    if openness < SLIT:
+        eye.lid(closed)
+    else:
+        _open_eye(eye, *(openness * v + (1 - openness) * closed for v in (eyes.upper, eyes.lower)))
+
+
+def _open_eye(eye: Eye, upper_v: np.ndarray, lower_v: np.ndarray) -> None:
+    """Paint an open eye whose lids have these heights at LID_U."""
     canvas, eyes = eye.canvas, eye.eyes
-    upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, eyes.lower))
+    upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (upper_v, lower_v))
     opening = np.concatenate([upper, lower[::-1]])
     canvas.fill(opening, eyes.sclera)
     within = canvas.mask(opening)
@@ -158,10 +169,22 @@ KINDS: dict[Callable[[Eye], None], float] = {  # -> weight
 
 
 def paint_eyes(canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB) -> None:
-    """Paint both eyes, of one kind except for a few winks."""
+    """Paint both eyes: blinking, or of one kind except for a few winks."""
     sampler = canvas.sampler
-    kinds = [sampler.pick(KINDS)] * 2
-    if sampler.chance(0.05):
+    kinds = [_blinking if eyes.blink else sampler.pick(KINDS)] * 2
+    if not eyes.blink and sampler.chance(0.05):
         kinds[sampler.integer(0, 2)] = sampler.choice(_laughing, _shut, _squeezed)
     for sign, kind in zip((-1, 1), kinds, strict=True):
         kind(Eye(canvas, eyes, sign, skin_dark))
+
+
+def open_outlines(canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB) -> list[np.ndarray]:
+    """Return the outlines of both eyes when open, lashes included, of the picture's left eye first: (N, 2), px."""
+    outlines = []
+    for sign in (-1, 1):
+        eye = Eye(canvas, eyes, sign, skin_dark)
+        upper, lower = (curve(eye.at(LID_U, v), steps=6) for v in (eyes.upper, eyes.lower))
+        u, v = eyes.wing
+        wing = eye.at([0.5 + u], [eyes.upper[-1] + v])
+        outlines.append(canvas.place(np.concatenate([upper - (0, eyes.lash_width), wing, lower[::-1]])))
+    return outlines

@@ -4,6 +4,7 @@ Within an eye u runs outwards and v down, in its widths and heights.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,22 @@ LIGHTS = {
     ((0.3, -0.4, 0.3),): 0.2,
     ((0, -0.45, 0.4), (-0.3, 0.4, 0.2), (0.4, 0.1, 0.12)): 0.1,
 }
+
+# Where the lids of a closed eye meet, v at LID_U -> weight.
+CLOSED_LIDS = {
+    (0.05, 0.25, 0.33, 0.27, 0.08): 4,
+    (0.1, 0.38, 0.46, 0.4, 0.12): 3,
+    (0.2, 0.22, 0.23, 0.23, 0.22): 2,
+    (0.0, 0.06, 0.1, 0.1, 0.08): 1.5,
+    (0.15, -0.15, -0.27, -0.15, 0.15): 2,
+}
+
+
+class Blink(NamedTuple):
+    """How far both eyes are open, and where their lids meet when they are not."""
+
+    openness: tuple[float, float]  # of the picture's left and right eye: 1 as wide as its lids say, 0 closed
+    closed: np.ndarray  # (5,), v at LID_U
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,7 @@ class Eyes:
     has_lower_line: bool
     has_crease: bool
     is_outlined: bool
+    blink: Blink | None = None  # None: their kind decides how far they are open
 
 
 def sample_eyes(sampler: Sampler, turn: float, pitch: float, is_chibi: bool, colors: dict) -> Eyes:
@@ -100,6 +118,11 @@ def sample_lids(sampler: Sampler) -> dict:
     lower = np.array([0.14, 0.42, 0.5, 0.44, 0.05]) * sampler.between(0.8, 1.05)
     upper = np.array([inner, -0.38 * bend, -0.5, -0.43 * bend - 0.03, outer]) + hand
     return {"upper": upper, "lower": lower + sampler.normal(0.03, 5)}
+
+
+def sample_closed_lids(sampler: Sampler) -> np.ndarray:
+    """Sample where the lids of a closed eye meet, (5,), v at LID_U."""
+    return np.array(sampler.pick(CLOSED_LIDS)) * sampler.between(0.7, 1.15) + sampler.normal(0.02, 5)
 
 
 def sample_lash(sampler: Sampler, *, ink: RGB, hair: RGB, skin_dark: RGB, **_) -> dict:

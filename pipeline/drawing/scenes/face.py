@@ -78,14 +78,16 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
     f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.choice(0, 0.04))
 
 
-def features(f: Figure, within: np.ndarray) -> None:
-    """Paint blush, eyes, nose and mouth."""
+def features(f: Figure, within: np.ndarray) -> tuple[float, float]:
+    """Paint blush, eyes, nose and mouth; return the mouth's middle."""
     sampler, style = f.sampler, f.style
     sampler.pick(BLUSHES)(f, within)
     paint_eyes(f, style.eyes, style.skin_dark)
     sampler.pick(NOSES)(f, 1.25 * style.turn, 0.24 + style.pitch + sampler.between(-0.03, 0.04))
     ink = mix(style.ink, LIPS, sampler.between(0, 0.7))
-    paint_mouth(f, (1.05 * style.turn, sampler.between(0.36, 0.42) + 0.6 * style.pitch), ink, style.skin_dark)
+    mouth = 1.05 * style.turn, sampler.between(0.36, 0.42) + 0.6 * style.pitch
+    paint_mouth(f, mouth, ink, style.skin_dark)
+    return mouth
 
 
 def _nothing(*_) -> None:

@@ -407,3 +407,39 @@ def test_a_graded_shape_goes_from_one_color_to_the_other():
     sheet.fill(square, vertical_ramp(square, (200, 0, 0), (0, 0, 200)))
     assert sheet.pixels[1, 20, 0] > 180 > 20 > sheet.pixels[38, 20, 0]
     assert sheet.pixels[38, 20, 2] > 180
+
+
+def painted_closeup(seed, openness, size=160):
+    sampler = Sampler(np.random.default_rng(seed))
+    canvas = SceneCanvas(np.full((size, size, 3), 200, np.uint8), sampler)
+    found = person.closeup(canvas, Spot(size / 2, size / 2, 0.6 * size, 0.0), openness)
+    return canvas.pixels, found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_closing_an_eye_changes_nothing_but_that_eye(seed):
+    pictures, truths = zip(*(painted_closeup(seed, openness) for openness in ((1, 1), (1, 0))), strict=True)
+    assert truths[0].covered[1] == pytest.approx(truths[1].covered[1], abs=0.6)
+    changed = (pictures[0] != pictures[1]).any(2)
+    (x0, y0), (x1, y1) = truths[0].eyes[1].min(0), truths[0].eyes[1].max(0)
+    inside = np.zeros_like(changed)
+    inside[max(0, int(y0) - 8) : int(y1) + 9, max(0, int(x0) - 8) : int(x1) + 9] = True
+    assert changed.any()
+    assert not (changed & ~inside).any()
+
+
+def test_eyes_mouth_and_chin_of_a_closeup_lie_in_this_order():
+    for seed in range(20):
+        _, found = painted_closeup(seed, (1, 1))
+        left, right = (outline.mean(0) for outline in found.eyes)
+        assert left[0] < right[0]
+        assert max(left[1], right[1]) < found.mouth[1] < found.chin[1]
+        assert all(0 <= share <= 1 for share in found.covered)
+
+
+def test_a_covered_eye_is_known():
+    before = np.zeros((40, 40, 3), np.uint8)
+    after = before.copy()
+    after[:, 20:] = 200
+    eye = np.array([(10, 10), (29, 10), (29, 29), (10, 29)])
+    assert person.changed_share(before, after, eye) == pytest.approx(0.5)
