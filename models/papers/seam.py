@@ -2,8 +2,8 @@
 
 It is trained on still faces alone, without blinks: a strip of a face is disturbed as a network's output is (brightness,
 contrast, a shift, blur), pasted back, and from the border inwards has to become what the face was there. Outside the
-box nothing changes. Of the face the network is given only what lies outside the box: what lies inside is an open eye
-when a closed one is pasted.
+box nothing changes. Of the face the network is given only what lies outside the box, its border continued inwards:
+what lies inside is an open eye when a closed one is pasted.
 
 Pictures are in [-1, 1]. In shapes: N batch, S side.
 """
@@ -73,8 +73,8 @@ PRESETS = {
 
 
 class SeamRefiner(nn.Module):
-    """A face with a pasted box (N, 3, S, S), the box's ring (N, 1, S, S), and what is around the box (N, 3, S, S), 0
-    inside it -> the face with the paste fitted to its border (N, 3, S, S)."""
+    """A face with a pasted box (N, 3, S, S), the box's ring (N, 1, S, S), and what is around the box (N, 3, S, S),
+    continued into it -> the face with the paste fitted to its border (N, 3, S, S)."""
 
     middle = 127.5
 
@@ -85,11 +85,17 @@ class SeamRefiner(nn.Module):
         for dilation in DILATIONS:
             conv = nn.Conv2d(c.width, c.width, 3, padding=dilation, dilation=dilation)
             layers += [conv, nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(c.width, 3, 3, padding=1))
+        last = nn.Conv2d(c.width, 3, 3, padding=1)
+        self.layers = nn.Sequential(*layers, last)
+        for conv in (module for module in self.layers if isinstance(module, nn.Conv2d)):
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
+        nn.init.zeros_(last.weight)  # the paste itself, at first
 
     def forward(self, pasted: Tensor, ring: Tensor, around: Tensor) -> Tensor:
         """Return the face; outside the ring it is `pasted`, to the bit."""
-        residual: Tensor = self.layers(torch.cat([pasted, ring, around], 1))
+        residual: Tensor = self.layers(torch.cat([pasted, ring, around - pasted], 1))
         return pasted + residual * ring
 
     def io_shapes(self) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
@@ -98,13 +104,30 @@ class SeamRefiner(nn.Module):
         return [face, mask, face], face
 
 
-def depth_in_boxes(boxes: Tensor, size: int) -> Tensor:
-    """Return (N, 1, S, S): how deep in its box each pixel lies, in px: 1 along the inside of the border, 0 or less
-    outside. `boxes` (N, 4) are x0, y0, x1, y1, half open."""
+def distances_to_sides(boxes: Tensor, size: int) -> Tensor:
+    """Return (4, N, S, S): how far inside of a box's left, top, right and lower side each pixel lies, in px: 1 along
+    the side, 0 or less outside. `boxes` (N, 4) are x0, y0, x1, y1, half open."""
     place = torch.arange(size, device=boxes.device)
     x0, y0, x1, y1 = boxes[:, :, None].unbind(1)  # (N, 1) each
-    across, down = torch.minimum(place - x0 + 1, x1 - place), torch.minimum(place - y0 + 1, y1 - place)
-    return torch.minimum(across[:, None, :], down[:, :, None])[:, None]
+    sides = [
+        (place - x0 + 1)[:, None, :],
+        (place - y0 + 1)[:, :, None],
+        (x1 - place)[:, None, :],
+        (y1 - place)[:, :, None],
+    ]
+    return torch.stack([side.expand(-1, size, size) for side in sides])
+
+
+def continued(face: Tensor, boxes: Tensor) -> Tensor:
+    """Return faces (N, 3, S, S) in whose boxes each pixel has the color of the nearest one outside."""
+    size = face.shape[-1]
+    depth, side = distances_to_sides(boxes, size).min(0)  # (N, S, S) each
+    steps = torch.where(depth > 0, depth, 0)
+    place = torch.arange(size, device=face.device)
+    across = place + steps * ((side == 2).long() - (side == 0).long())
+    down = place[:, None] + steps * ((side == 3).long() - (side == 1).long())
+    index = (down.clamp(0, size - 1) * size + across.clamp(0, size - 1)).flatten(1)
+    return face.flatten(2).gather(2, index[:, None].expand(-1, 3, -1)).view(face.shape)
 
 
 def random_boxes(draws: Tensor, size: int) -> Tensor:
@@ -144,11 +167,11 @@ class Pasted(NamedTuple):
     @classmethod
     def of(cls, face: Tensor, inner: Tensor, boxes: Tensor, ring: int) -> "Pasted":
         """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S)."""
-        depth = depth_in_boxes(boxes, face.shape[-1])
+        depth = distances_to_sides(boxes, face.shape[-1]).amin(0)[:, None]
         inside, in_ring = depth > 0, (depth > 0) & (depth <= ring)
         faces = torch.where(inside, inner, face)
         fade = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * in_ring
-        return cls(faces, in_ring.to(face), torch.where(inside, 0, face), faces + fade * (face - faces))
+        return cls(faces, in_ring.to(face), continued(face, boxes), faces + fade * (face - faces))
 
 
 class SeamTrainer:
