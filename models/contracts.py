@@ -5,7 +5,7 @@ A paper's file in `papers` satisfies these protocols without naming them; `zoo.M
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -64,12 +64,43 @@ class ConditionalConfig(Config, Protocol):
         """Return the nine hair colours, or tags."""
 
 
+class ClipConfig(Config, Protocol):
+    """The settings of a model that is trained on blink clips."""
+
+    @property
+    def region(self) -> str:
+        """Return which part of a clip's frames is taken: eyes or face."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return the height and width of the region, px."""
+
+    @property
+    def box_jitter(self) -> int:
+        """Return by how much the region may be shifted each way, px."""
+
+    @property
+    def color_jitter(self) -> float:
+        """Return the largest relative change of a colour channel, the same for a whole clip."""
+
+    @property
+    def time_stretch(self) -> float:
+        """Return the largest relative change of a clip's speed."""
+
+    @property
+    def flow_dropout(self) -> float:
+        """Return the share of clips whose flow is replaced by 0."""
+
+
 class FaceDataset(Protocol):
     """What loaders read of `data.dataset.Dataset`; a test may pass something smaller."""
 
     folder: Path
-    faces: pa.Table
     digest: str
+
+    @property
+    def faces(self) -> pa.Table:
+        """Return all rows."""
 
     def split(self, name: str) -> pa.Table:
         """Return the rows of train, val or test."""
@@ -85,8 +116,17 @@ class HeldOut(NamedTuple):
     labels: np.ndarray | None = None  # (M, T): the conditions of each, for a conditional model
 
 
-Datasets = Mapping[str, FaceDataset]
-"""The datasets of a training by role, such as {"faces": …} or {"a": …, "b": …}. The first describes the run's card."""
+class HeldOutClips(NamedTuple):
+    """Clips that are not trained on, to validate with."""
+
+    clips: np.ndarray  # (M, T, H, W, 3) uint8
+    flow: np.ndarray  # (M, T, H, W, 2) float32, as of `pipeline.clips.flow`
+    openness: np.ndarray  # (M, T) float32: 1 open, 0 closed
+
+
+Datasets = Mapping[str, Any]
+"""The datasets of a training by role, such as {"faces": …} or {"a": …, "b": …}, each of its model's `dataset` class.
+The first describes the run's card."""
 
 
 class Generator(Protocol):

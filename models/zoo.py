@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from models.contracts import Batches, Config, Datasets, HeldOut, Trainer
-from models.data import batches
-from models.papers import acgan, dcgan, projection, srresnet
+from models.contracts import Batches, Config, Datasets, Trainer
+from models.data import batches, clips
+from models.data.batches import held_out as held_out_faces
+from models.data.clips import ClipDataset
+from models.data.dataset import Dataset
+from models.papers import acgan, blink, dcgan, projection, seam, srresnet, videogan
 
 
 class BatchKind(Protocol):
@@ -31,13 +35,21 @@ class Model:
     """Settings by name: article, paper, small, tiny. All are of one class."""
     networks: dict[str, Callable[[Any], nn.Module]]
     """The networks that are trained, by name, each built from a Config."""
-    trainer: Callable[[Any, torch.device, dict[str, HeldOut]], Trainer]
-    """(Config, device, held-out images by role) -> Trainer."""
+    trainer: Callable[[Any, torch.device, dict[str, Any]], Trainer]
+    """(Config, device, held-out items by role) -> Trainer."""
     batches: BatchKind
     exported: tuple[str, ...] = ("generator",)
     """The keys of `Trainer.exported()`, each a key of `networks`. The first is the main one."""
     roles: tuple[str, ...] = ("faces",)
     """The datasets it is trained on."""
+    dataset: Callable[[Path, Path], Any] = Dataset
+    """(folder, cache) -> a dataset of the kind it is trained on. Raise ManifestError."""
+    held_out: Callable[[Any, Any, int], Any] = held_out_faces
+    """(dataset, Config, count) -> items that are not trained on, to validate with. Raise UserError."""
+    purpose: str = "Paints anime faces of {size} × {size} px"
+    """What it does, for the card; with fields of its Config."""
+    use: str = "GenerateFaces"
+    """The task that uses a run of it."""
 
 
 MODELS = {
@@ -80,5 +92,43 @@ MODELS = {
         networks={"generator": srresnet.SRResNetGenerator, "discriminator": acgan.Discriminator},
         trainer=acgan.ACGAN,
         batches=batches.conditioned,
+    ),
+    "blink-flow": Model(
+        paper="https://arxiv.org/abs/1807.09951",
+        task="TrainBlinkUNet",
+        presets={**blink.PRESETS},
+        networks={"unet": blink.BlinkUNet},
+        trainer=blink.BlinkTrainer,
+        batches=clips.clips,
+        exported=("unet",),
+        roles=("clips",),
+        dataset=ClipDataset,
+        held_out=clips.held_out,
+        purpose="Lets the {region} of an anime face blink",
+        use="AnimateBlink",
+    ),
+    "videogan-cond": Model(
+        paper="https://arxiv.org/abs/1609.02612",
+        task="TrainVideoGAN",
+        presets={**videogan.PRESETS},
+        networks={"generator": videogan.Generator, "discriminator": videogan.Discriminator},
+        trainer=videogan.VideoGAN,
+        batches=clips.clips_alone,
+        roles=("clips",),
+        dataset=ClipDataset,
+        held_out=clips.held_out,
+        purpose="Makes a clip of {size} × {size} px of an anime face",
+        use="EvaluateBlink",
+    ),
+    "seam-refiner": Model(
+        paper="https://arxiv.org/abs/1807.09951",
+        task="TrainSeamRefiner",
+        presets={**seam.PRESETS},
+        networks={"refiner": seam.SeamRefiner},
+        trainer=seam.SeamTrainer,
+        batches=batches.pictures,
+        exported=("refiner",),
+        purpose="Hides the border of a region that was pasted into an anime face",
+        use="AnimateBlink --blend refiner",
     ),
 }

@@ -39,6 +39,7 @@ def column(name: str, type_: pa.DataType, meaning: str, *, null: bool = False) -
 
 
 _BOX = pa.list_(pa.field("item", pa.float32(), nullable=False), 4)
+_BOX_OR_NULL = pa.list_(pa.float32(), 4)  # Arrow cannot cast a null where the items must not be null
 _TIME = pa.timestamp("us", tz="UTC")
 
 _PROVENANCE = [
@@ -132,9 +133,10 @@ CLIPS = pa.schema(
         column("start", pa.float64(), "seconds from the start of the video to the first frame"),
         column("shot", pa.int32(), "number of the shot within the video, from 0"),
         column("track", pa.int32(), "number of the face track within the shot, from 0"),
+        column("face_box", _BOX, "x0, y0, x1, y1 of the face in the clip's frame, px"),
         *(
-            column(name, _BOX, f"x0, y0, x1, y1 of the {part} in the clip's frame, px")
-            for name, part in (("face_box", "face"), ("left_eye", "left eye"), ("right_eye", "right eye"))
+            column(f"{side}_eye", _BOX_OR_NULL, f"the same of the {side} eye; null if it is not visible", null=True)
+            for side in ("left", "right")
         ),
         column(
             "openness",
@@ -322,7 +324,7 @@ def _without_string_views(schema: pa.Schema) -> pa.Schema:
 def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch. Raise ValueError if a list holds null, or a text is not UTF-8."""
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
+        if _is_list(field.type) and column.flatten().null_count:
             raise ValueError(f"{field.name} with nothing in them")
     batch.validate(full=True)  # also that texts are UTF-8
     return batch

@@ -33,6 +33,9 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
+    "blink-flow": _Durations("an hour", "4 days", "half an hour"),
+    "videogan-cond": _Durations("an hour", "2 weeks", "an hour"),
+    "seam-refiner": _Durations("half an hour", "a day", "half an hour"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
@@ -48,7 +51,7 @@ class Training(NamedRun):
         PRESETS,
         default="auto",
         description="settings: article (as published), paper (where it differs), modern (of projection cGANs: against "
-        "collapse and grain), small (64 px, for a CPU), tiny (for tests: its pictures are noise); "
+        "collapse and grain; of blinks: as shipped), small (for a CPU), tiny (for tests: its pictures are noise); "
         "auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
@@ -89,6 +92,12 @@ class Training(NamedRun):
         raise NotImplementedError
 
     models: tuple[str, ...] = ()  # the values that `model` may have
+    kind = "faces"  # of the dataset, and its role
+
+    @property
+    def run_words(self) -> tuple[str, ...]:
+        """Return the words in the default name of a run that follow its model."""
+        return ()
 
     @classmethod
     def describe_settings(cls) -> list[str]:
@@ -111,7 +120,7 @@ class Training(NamedRun):
         if self.preset == "auto":
             self.preset = self._choose_preset()
         if not self.run_name:
-            self.run_name = f"{self.model}-{self.dataset}-{self.preset}"
+            self.run_name = "-".join([self.model, *self.run_words, self.dataset, self.preset])
         check_run_name("--run", self.run_name)
 
     def _check_dataset_and_names(self) -> None:
@@ -148,7 +157,7 @@ class Training(NamedRun):
 
     def requires(self) -> Dataset:
         """Return the dataset."""
-        return Dataset(name=self.dataset, data_root=self.data_root)
+        return Dataset(name=self.dataset, kind=self.kind, data_root=self.data_root)
 
     def output(self) -> luigi.LocalTarget:
         """Return the weights of the averaged generator."""
@@ -167,7 +176,7 @@ class Training(NamedRun):
             "run": str(self.run_folder),
             "model": self.model,
             "preset": self.preset,
-            "datasets": {"faces": str(Path(self.requires().output().path).parent)},
+            "datasets": {self.kind: str(Path(self.requires().output().path).parent)},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
             "assignments": dict(text.split("=", 1) for text in self.set),

@@ -62,14 +62,10 @@ class Pictures:
 
     def rows(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (B,) the row of each image of the i-th batch, and (B,) whether it is mirrored."""
-        first, count = i * self.batch_size, len(self._kept)
-        epochs = range(first // count, (first + self.batch_size - 1) // count + 1)
-        order = np.concatenate([_permutation(self.seed, epoch, count) for epoch in epochs])
-        start = first - epochs[0] * count
+        order = shuffled(self.seed, i, self.batch_size, len(self._kept))
         flipped = np.random.default_rng(seed_for(self.seed, i, "flip")).random(self.batch_size) < 0.5
-        rank, world_size = distributed.rank(), distributed.world_size()
-        part = slice(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
-        return self._kept[order[start : start + self.batch_size][part]], flipped[part]
+        part = own_part(self.batch_size)
+        return self._kept[order[part]], flipped[part]
 
     def _fetch(self, rows: np.ndarray, i: int) -> Tensor:
         if self._resident is not None:
@@ -90,12 +86,28 @@ class Pictures:
         return torch.from_numpy(self._pixels[self.rows(i)[0]]).pin_memory()
 
 
+def shuffled(seed: int, i: int, batch_size: int, count: int) -> np.ndarray:
+    """Return (batch_size,) the items, of `count`, in the i-th global batch: each epoch is a permutation of all."""
+    first = i * batch_size
+    epochs = range(first // count, (first + batch_size - 1) // count + 1)
+    order = np.concatenate([_permutation(seed, epoch, count) for epoch in epochs])
+    start = first - epochs[0] * count
+    return order[start : start + batch_size]
+
+
+def own_part(batch_size: int) -> slice:
+    """Return which rows of a global batch are this process's."""
+    rank, world_size = distributed.rank(), distributed.world_size()
+    return slice(batch_size * rank // world_size, batch_size * (rank + 1) // world_size)
+
+
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed_for(seed, epoch, "order")).permutation(count)
 
 
 def _only(datasets: Datasets) -> FaceDataset:
+    dataset: FaceDataset
     (dataset,) = datasets.values()
     return dataset
 

@@ -1,10 +1,9 @@
-"""A face dataset on disk, and its pictures as arrays. The only module of `models` that imports `pipeline`.
+"""A dataset on disk, and its items as arrays. The only module of `models` that imports `pipeline`.
 
-It imports `pipeline.manifest` alone, and passes on what other modules need of it. A split's pictures are decoded and
-resampled once, into one memory-mapped uint8 array that is kept in the cache.
+It imports `pipeline.manifest` and `pipeline.clips.flow`, and passes on what other modules need of them. A split's items
+are decoded and resampled once, into one memory-mapped array that is kept in the cache.
 """
 
-import functools
 import hashlib
 import json
 import os
@@ -12,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +20,15 @@ from filelock import FileLock
 from PIL import Image
 
 from models.files import atomic_open, check_regular
+from pipeline.clips import flow as flow
+from pipeline.manifest import CLIP_FRAMES as CLIP_FRAMES
+from pipeline.manifest import CLIPS as CLIPS
 from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, load_png, read, remove
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, read, remove
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import escape_markdown as escape_markdown
+from pipeline.manifest import load_png as load_png
 from pipeline.manifest import parse_json as parse_json
 from pipeline.manifest import read_json as read_json
 from pipeline.manifest import sha256_of as sha256_of
@@ -40,72 +43,105 @@ R = TypeVar("R")
 __all__ = ["HAIR_COLORS", "Dataset", "ManifestError", "UserError"]
 
 
-class Dataset:
-    """A face dataset on disk: its checked manifest, and its images as arrays.
+class ManifestDataset:
+    """A dataset on disk: its checked manifest, and arrays of its items, which are made once and kept in the cache.
 
-    Raise ManifestError if there is no valid manifest with a face in it."""
+    Raise ManifestError if there is no valid manifest with a row in it."""
+
+    schema: pa.Schema
+    item = "item"
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder, self._cache = folder, cache
         path = folder / "manifest.parquet"
-        self.faces = read(path, FACES)
-        check_rows(self.faces, path)
-        if not len(self.faces):
-            raise ManifestError(path, "holds no face", "at least one", "build the dataset again")
+        self.rows = read(path, self.schema)
+        check_rows(self.rows, path)
+        if not len(self.rows):
+            raise ManifestError(path, f"holds no {self.item}", "at least one", "build the dataset again")
         self.digest = sha256_of(path)
 
     def split(self, name: str) -> pa.Table:
         """Return the rows of train, val or test."""
-        return self.faces.filter(pc.equal(self.faces["split"], name))
+        return self.rows.filter(pc.equal(self.rows["split"], name))
+
+    def array(
+        self, split: str, causes: list, shape: tuple[int, ...], dtype: type, load: Callable[[dict], np.ndarray]
+    ) -> np.ndarray:
+        """Return (N, *shape) of the rows of a split, memory-mapped, in the manifest's order.
+
+        `load` makes one item of a row, if the cache has no array of these `causes`, which are JSON values."""
+        key = hashlib.sha256(json.dumps([self.digest, split, "all rows", *causes]).encode()).hexdigest()[:16]
+        path = self._cache / "arrays" / f"{key}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(path.with_suffix(".lock"))):
+            rows = self.split(split)
+            whole = (len(rows), *shape)
+            items = _open_array(path, whole, np.dtype(dtype))
+            if items is None:
+                remove(path)
+                _write_array(path, whole, np.dtype(dtype), load, rows.to_pylist())
+                items = np.load(path, mmap_mode="r")
+        return items
+
+
+class Dataset(ManifestDataset):
+    """A face dataset on disk: its checked manifest, and its images as arrays.
+
+    Raise ManifestError if there is no valid manifest with a face in it."""
+
+    schema = FACES
+    item = "face"
+
+    @property
+    def faces(self) -> pa.Table:
+        """Return all rows."""
+        return self.rows
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a run records of it: the number of faces, and how they were cropped."""
+        first = self.rows.slice(0, 1).to_pylist()[0]
+        return {"faces": len(self.rows), "size": first["size"], "box_scale": first["box_scale"]}
 
     def pixels(self, split: str, size: int) -> np.ndarray:
         """Return (N, size, size, 3) uint8, memory-mapped, in the manifest's order.
 
         Raise ManifestError if an image is missing, damaged, or smaller than `size`."""
-        causes = [self.digest, split, "all rows", "pictures", size, RESAMPLER]
-        key = hashlib.sha256(json.dumps(causes).encode()).hexdigest()[:16]
-        path = self._cache / "arrays" / f"{key}.npy"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(path.with_suffix(".lock"))):
-            faces = self.split(split)
-            pixels = _open_array(path, (len(faces), size, size, 3))
-            if pixels is None:
-                remove(path)
-                self._write(path, faces, size)
-                pixels = np.load(path, mmap_mode="r")
-        return pixels
+        causes = ["pictures", size, RESAMPLER]
+        return self.array(split, causes, (size, size, 3), np.uint8, lambda row: self._picture(row, size))
 
-    def _write(self, path: Path, faces: pa.Table, size: int) -> None:
-        load = functools.partial(self._picture, size=size)
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(faces), size, size, 3)}
-        with atomic_open(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            np.lib.format.write_array_header_1_0(file, header)
-            rows = zip(faces["path"].to_pylist(), faces["size"].to_pylist(), strict=True)
-            for picture in _map_ahead(pool, load, rows):
-                file.write(picture.tobytes())  # not through the memory map, where a full disk is a crash, not an error
-
-    def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
-        path, stated = row
+    def _picture(self, row: dict, size: int) -> np.ndarray:
+        stated = row["size"]
         if stated < size:
             found, cure = f"faces of {stated} px", f"build it again with --size {size}, or take a smaller --preset"
             raise ManifestError(self.folder, found, f"{size} px or more, as the model is trained at", cure)
-        picture = load_png(self.folder, path, stated, stated)
+        picture = load_png(self.folder, row["path"], stated, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
 
 
-def _open_array(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return the uint8 array of that shape in a file of the cache, memory-mapped; None if it is missing or damaged."""
+def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Return the array of that shape and type in a file of the cache, memory-mapped; None if it is missing or
+    damaged."""
     try:
         check_regular(path)
-        pixels = np.lib.format.open_memmap(path, mode="r")
-        if (pixels.dtype, pixels.shape, pixels.flags.c_contiguous) != (np.dtype(np.uint8), shape, True):
-            raise ValueError(f"{pixels.dtype} {pixels.shape}")
+        items = np.lib.format.open_memmap(path, mode="r")
+        if (items.dtype, items.shape, items.flags.c_contiguous) != (dtype, shape, True):
+            raise ValueError(f"{items.dtype} {items.shape}")
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001 - NumPy raises anything at damaged bytes
         print(f"{path}: damaged ({' '.join(str(error).split())[:100]}); it is made again", file=sys.stderr)
         return None
-    return pixels
+    return items
+
+
+def _write_array(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, load: Callable[[dict], np.ndarray], rows: list[dict]
+) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with atomic_open(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        np.lib.format.write_array_header_1_0(file, header)
+        for item in _map_ahead(pool, load, rows):
+            file.write(item.tobytes())  # not through the memory map, where a full disk is a crash, not an error
 
 
 def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -11,13 +11,14 @@ N = TypeVar("N", bound=nn.Module)
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation of (N, C) or (N, C, H, W), with statistics over the batches of all processes.
+    """Batch normalisation of (N, C), (N, C, H, W) or (N, C, T, H, W).
 
-    torch's SyncBatchNorm is the same, but has no CPU form. Ioffe, Szegedy 2015, https://arxiv.org/abs/1502.03167"""
+    Its statistics are over the batches of all processes. torch's SyncBatchNorm is the same, but has no CPU form.
+    Ioffe, Szegedy 2015, https://arxiv.org/abs/1502.03167"""
 
     def _check_input_dim(self, x: Tensor) -> None:
-        if x.ndim not in (2, 4):
-            raise ValueError(f"(N, C) or (N, C, H, W) expected, {tuple(x.shape)} found")
+        if x.ndim not in (2, 4, 5):
+            raise ValueError(f"(N, C), (N, C, H, W) or (N, C, T, H, W) expected, {tuple(x.shape)} found")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x normalised."""
@@ -96,7 +97,10 @@ class Dropout(nn.Dropout):
 
 
 def to_channels_last(network: N) -> N:
-    """Lay out the weights channels last, which is faster for 2-D convolutions. Return the network."""
+    """Lay out the weights channels last, which is faster for 2-D convolutions, unless there are 3-D ones. Return the
+    network."""
+    if any(parameter.ndim == 5 for parameter in network.parameters()):
+        return network
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return network
 

@@ -33,6 +33,7 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     sheets = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
     count = dataset.get("left_out", 0)
     left_out = f"{count:,} faces of the train split have none of the labels, and were left out. " if count else ""
+    items = next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
     rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
     evaluated = _evaluation(run)
     return f"""---
@@ -41,11 +42,11 @@ tags: [anime, faces, gan, {model}]
 ---
 # {escape_markdown(model)}, trained on {escape_markdown(dataset["name"])}
 
-Paints anime faces of {settings["config"]["size"]} × {settings["config"]["size"]} px, after {MODELS[model].paper}
+{escape_markdown(MODELS[model].purpose.format(**settings["config"]))}, after {MODELS[model].paper}
 
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
-Trained for {step:,} steps on the train split of a dataset of {dataset["faces"]:,} faces (manifest
+Trained for {step:,} steps on the train split of a dataset of {items} (manifest
 {escape_markdown(dataset["digest"][:16])}), seed {escape_markdown(settings["seed"])},
 preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 
@@ -55,7 +56,7 @@ preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 |---|---|
 {rows}
 
-Use: {code(f"luigi --module workflows GenerateFaces --run {run.name}")}. The pictures it learned from stay their
+Use: {code(f"luigi --module workflows {MODELS[model].use} --run {run.name}")}. The pictures it learned from stay their
 artists'; the dataset's card says whose.
 """
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.contracts import Config
-from models.data.dataset import Dataset, UserError, check, read_json
+from models.contracts import Config, Datasets
+from models.data.dataset import UserError, check, read_json
 from models.data.labels import conditions
 from models.zoo import MODELS, Model
 
@@ -22,6 +22,7 @@ _DATASET_SCHEMA = {
     "name": str,
     "digest": str,
     "faces": (int, None),
+    "clips": (int, None),
     "size": (int, None),
     "box_scale": (float, int, None),
     "labels": ({str: int}, None),
@@ -182,26 +183,35 @@ def _is_like(value: object, like: object) -> bool:
 
 def check_output(plan: Any, size: int) -> None:
     """Raise ValueError unless a network on the `meta` device returns (1, 3, size, size), from z and labels or from an
-    image of that size, and no layer computes more than MAX_LAYER_OUTPUT numbers."""
+    image of that size, or what its `io_shapes` says; and no layer computes more than MAX_LAYER_OUTPUT numbers for one
+    image."""
+    inputs, expected = plan.io_shapes() if hasattr(plan, "io_shapes") else _io_shapes(plan, size)
+    images = math.prod(expected[:-3])  # of a clip: one for each frame
 
     def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.numel() > MAX_LAYER_OUTPUT:
-            raise ValueError(f"a layer of {output.numel():,} numbers for one picture")
+        if output.numel() > MAX_LAYER_OUTPUT * images:
+            raise ValueError(f"a layer of {output.numel() // images:,} numbers for one picture")
 
     for module in plan.modules():
         module.register_forward_hook(check_layer)
-    inputs: list[tuple[int, ...]] = [(1, plan.latent) if hasattr(plan, "latent") else (1, 3, size, size)]
+    with torch.no_grad():
+        shape = tuple(plan.eval()(*(torch.empty(shape, device="meta") for shape in inputs)).shape)
+    if shape != expected:
+        raise ValueError(f"pictures of {shape[-1]} px, not of {expected[-1]}")
+
+
+def _io_shapes(plan: Any, size: int) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    image = (1, 3, size, size)
+    inputs: list[tuple[int, ...]] = [(1, plan.latent)] if hasattr(plan, "latent") else [image]
     if labels := getattr(plan, "labels", ()):
         inputs.append((1, len(labels)))
-    with torch.no_grad():
-        shape = plan.eval()(*(torch.empty(shape, device="meta") for shape in inputs)).shape
-    if tuple(shape) != (1, 3, size, size):
-        raise ValueError(f"pictures of {shape[-1]} px, not of {size}")
+    return inputs, image
 
 
-def load_datasets(job: Job) -> dict[str, Dataset]:
+def load_datasets(job: Job) -> dict[str, Any]:
     """Return the datasets of a job by role, in the order of the model's roles. Raise ManifestError."""
-    return {role: Dataset(Path(job.datasets[role]), Path(job.cache)) for role in MODELS[job.model].roles}
+    model = MODELS[job.model]
+    return {role: model.dataset(Path(job.datasets[role]), Path(job.cache)) for role in model.roles}
 
 
 def read_settings(run: Path) -> dict[str, Any]:
@@ -249,7 +259,7 @@ def _resolve_precision(name: str, device: torch.device) -> str:
     return ("bf16" if device.type == "cuda" else "fp32") if name == "auto" else name
 
 
-def describe(job: Job, config: Config, datasets: Mapping[str, Dataset]) -> dict[str, Any]:
+def describe(job: Job, config: Config, datasets: Datasets) -> dict[str, Any]:
     """Return the content of config.json: all that the result depends on, and facts for the model card."""
     first, *others = [(role, _describe_dataset(dataset, config)) for role, dataset in datasets.items()]
     settings: dict[str, Any] = {
@@ -264,11 +274,9 @@ def describe(job: Job, config: Config, datasets: Mapping[str, Dataset]) -> dict[
     return settings | ({"datasets": dict(others)} if others else {})
 
 
-def _describe_dataset(dataset: Dataset, config: Config) -> dict[str, Any]:
+def _describe_dataset(dataset: Any, config: Config) -> dict[str, Any]:
     """Return name, digest and counts; for a conditional model also how many train faces have each label, and none."""
-    first = dataset.faces.slice(0, 1).to_pylist()[0]
-    facts = {"name": dataset.folder.name, "digest": dataset.digest, "faces": len(dataset.faces)}
-    facts |= {"size": first["size"], "box_scale": first["box_scale"]}
+    facts = {"name": dataset.folder.name, "digest": dataset.digest, **dataset.facts()}
     labels = getattr(config, "labels", ())
     if not labels:
         return facts

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from models import distributed
-from models.data import batches as data
 from models.data.dataset import DISK_ERRORS, UserError, sha256_of
 from models.runs import export
 from models.runs.folder import lock_run, open_folder
@@ -107,7 +106,7 @@ def _train(job: Job, device: torch.device) -> None:
         print(f"{run.name}: {left_out} faces have none of the labels, and are left out", file=sys.stderr)
     # Everything is checked before the run's folder is touched.
     batches = model.batches(datasets, config, seed=job.seed, device=device)
-    held_out = {role: data.held_out(dataset, config, MAX_HELD_OUT) for role, dataset in datasets.items()}
+    held_out = {role: model.held_out(dataset, config, MAX_HELD_OUT) for role, dataset in datasets.items()}
     torch.manual_seed(seed_for(job.seed, "weights"))
     set_precision(settings["precision"])
     trainer = model.trainer(config, device, held_out)

@@ -11,10 +11,12 @@ from models import distributed
 
 
 class Update:
-    """One step of some optimizers, on the mean of the added losses; only their parameters get gradients."""
+    """One step of some optimizers, on the mean of the added losses; only their parameters get gradients.
 
-    def __init__(self, optimizers: list[Optimizer]) -> None:
-        self._optimizers = optimizers
+    With `max_norm` the gradient of all parameters together is scaled down to that length if it is longer."""
+
+    def __init__(self, optimizers: list[Optimizer], *, max_norm: float = 0.0) -> None:
+        self._optimizers, self._max_norm = optimizers, max_norm
         self._parameters: list[Tensor] = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self._sums: list[Tensor | None] = [None] * len(self._parameters)
         self._losses: list[Tensor] = []
@@ -35,6 +37,8 @@ class Update:
         _average_gradients(self._sums, len(self._losses))
         for parameter, gradient in zip(self._parameters, self._sums, strict=True):
             parameter.grad = _with_layout_of(parameter, gradient)
+        if self._max_norm:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._max_norm)
         for optimizer in self._optimizers:
             optimizer.step()
         for parameter in self._parameters:

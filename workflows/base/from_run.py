@@ -69,10 +69,17 @@ class FromRun(NamedRun):
         from models.runs import export
 
         network = export.load_network(self.run_folder)
+        if not self.suits(network):
+            found, expected = "does not paint faces from noise", "a run of a GAN of faces"
+            raise UserError(self.run_folder, found, expected, "give another --run")
         with disk_errors_as_user_errors(self.data_root):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.make(network, {"run": self.run_name, **self.digest_inputs()})
         logger.info("%s is ready", self.file)
+
+    def suits(self, network: Any) -> bool:
+        """Return whether the network is of the kind that is used here: a generator of faces."""
+        return hasattr(network, "noise")
 
     def make(self, network: Any, about: dict) -> None:
         """Write the file with the network; `about` is written into it."""

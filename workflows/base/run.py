@@ -11,11 +11,15 @@ from pipeline.errors import UserError
 from workflows.cli.parameters import FilePath
 from workflows.face_dataset import BuildFaceDataset
 
+BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset"}
+"""The kinds of dataset that are trained on, and the task that builds one."""
+
 
 class Dataset(luigi.Task):
     """datasets/NAME, whichever task built it. Only a `faces` that never existed is built first, with the defaults."""
 
     name = luigi.Parameter()
+    kind = luigi.Parameter(default="faces")  # a key of BUILDERS
     data_root = FilePath(default=Path("data"), significant=False)
 
     @property
@@ -37,14 +41,14 @@ class Dataset(luigi.Task):
         """Raise UserError if it is damaged, or is missing and will not be built."""
         check_run_name("--dataset", self.name)
         if os.path.lexists(self.folder):
-            from pipeline.manifest import check_folder
+            from pipeline.manifest import CLIPS, FACES, check_folder
 
-            check_folder(self.folder)
+            check_folder(self.folder, {"faces": FACES, "clips": CLIPS}[self.kind])
         elif self.name == "faces":
             self._check_default()
         else:
             expected = "the name of a dataset"
-            cure = f"build it: luigi --module workflows BuildFaceDataset --name {self.name} …"
+            cure = f"build it: luigi --module workflows {BUILDERS[self.kind]} --name {self.name} …"
             raise UserError(f"--dataset {self.name}", f"there is no {self.output().path}", expected, cure)
 
     def _check_default(self) -> None:

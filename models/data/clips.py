@@ -1,0 +1,232 @@
+"""Blink clips on disk: the region of the face that is animated, and batches of it.
+
+In shapes: N clips, B batch, T frames, H height and W width of the region at working size.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models.contracts import ClipConfig, Datasets, HeldOutClips
+from models.data.batches import own_part, shuffled
+from models.data.dataset import CLIP_FRAMES, CLIPS, RESAMPLER, ManifestDataset, ManifestError, UserError, flow, load_png
+from models.seeds import seed_for
+
+REGIONS = ("eyes", "face")
+REGION_VERSION = 1  # to be raised when the same boxes give another region
+MARGIN_PX = 4  # at working size, kept around each region, so that it can be shifted
+MAX_HELD_OUT = 32  # clips: as many images as 512 faces
+
+# Of both eyes' boxes together: how much wider, and how much higher, the strip is at least.
+_EYES_WIDTH, _EYES_HEIGHT = 1.25, 1.5
+# Of the face's box, where an eye is hidden: the strip's width, and where its middle lies (38 to 66 % of the height).
+_FACE_WIDTH, _FACE_MIDDLE = 0.84, 0.52
+
+Box = tuple[float, float, float, float]
+
+
+def region_box(region: str, face: Sequence[float], left: Sequence[float] | None, right: Sequence[float] | None) -> Box:
+    """Return x0, y0, x1, y1 of the part that is animated, from the boxes of the face and of both eyes.
+
+    `eyes`: a strip twice as wide as high, round both eyes; if one is hidden (None), at a fixed place of the face.
+    `face`: the smallest square round the face. Raise ValueError for another region."""
+    if region == "face":
+        return _around(face, max(face[2] - face[0], face[3] - face[1]), aspect=1)
+    if region != "eyes":
+        raise ValueError(f"region: {' or '.join(REGIONS)} expected, {region} found")
+    if left is None or right is None:
+        middle = face[1] + _FACE_MIDDLE * (face[3] - face[1])
+        return _around((face[0], middle, face[2], middle), _FACE_WIDTH * (face[2] - face[0]), aspect=2)
+    both = (min(left[0], right[0]), min(left[1], right[1]), max(left[2], right[2]), max(left[3], right[3]))
+    width = max(_EYES_WIDTH * (both[2] - both[0]), 2 * _EYES_HEIGHT * (both[3] - both[1]))
+    return _around(both, width, aspect=2)
+
+
+def _around(box: Sequence[float], width: float, aspect: float) -> Box:
+    """Return a box of that width, and of width / aspect height, with the same middle."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return x - width / 2, y - width / aspect / 2, x + width / 2, y + width / aspect / 2
+
+
+def cut(frames: np.ndarray, box: Box, height: int, width: int, margin: int = 0) -> np.ndarray:
+    """Return (T, height, width, 3) uint8: what lies in the box of frames (T, S, S', 3), resampled; with `margin` px at
+    that size more on every side. Beyond the frames their border is repeated."""
+    x_unit, y_unit = (box[2] - box[0]) / width, (box[3] - box[1]) / height
+    x0, y0 = box[0] - margin * x_unit, box[1] - margin * y_unit
+    x1, y1 = box[2] + margin * x_unit, box[3] + margin * y_unit
+    beyond = max(0, *(int(np.ceil(d)) for d in (-x0, -y0, x1 - frames.shape[2], y1 - frames.shape[1])))
+    padded = np.pad(frames, ((0, 0), (beyond, beyond), (beyond, beyond), (0, 0)), "edge") if beyond else frames
+    inside = (x0 + beyond, y0 + beyond, x1 + beyond, y1 + beyond)
+    size = (width + 2 * margin, height + 2 * margin)
+    resized = [Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, inside) for frame in padded]
+    return np.stack([np.asarray(frame) for frame in resized])
+
+
+class ClipDataset(ManifestDataset):
+    """A dataset of blink clips on disk: its checked manifest, and the regions of its clips as arrays.
+
+    Raise ManifestError if there is no valid manifest with a clip in it."""
+
+    schema = CLIPS
+    item = "clip"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a run records of it."""
+        return {"clips": len(self.rows), "size": self.rows["size"][0].as_py()}
+
+    def frames(self, split: str, region: str, shape: tuple[int, int]) -> np.ndarray:
+        """Return (N, T, H + 2 MARGIN_PX, W + 2 MARGIN_PX, 3) uint8, memory-mapped, in the manifest's order.
+
+        Raise ManifestError if a film strip is missing or damaged, or a region lies off its frames."""
+        causes = ["clips", region, *shape, MARGIN_PX, REGION_VERSION, RESAMPLER]
+        item_shape = (CLIP_FRAMES, *_with_margin(shape), 3)
+        return self.array(split, causes, item_shape, np.uint8, lambda row: self._region(row, region, shape))
+
+    def flow(self, split: str, region: str, shape: tuple[int, int]) -> np.ndarray:
+        """Return (N, T, H + 2 MARGIN_PX, W + 2 MARGIN_PX, 2) float16: the flow of `frames` from the first one."""
+        causes = ["flow", region, *shape, MARGIN_PX, REGION_VERSION, RESAMPLER, flow.VERSION]
+
+        def load(row: dict) -> np.ndarray:
+            field: np.ndarray = flow.from_first_frame(self._region(row, region, shape)).astype(np.float16)
+            return field
+
+        return self.array(split, causes, (CLIP_FRAMES, *_with_margin(shape), 2), np.float16, load)
+
+    def openness(self, split: str) -> np.ndarray:
+        """Return (N, T) float32: 1 open, 0 closed."""
+        curves = self.split(split)["openness"].to_pylist()
+        return np.array(curves, np.float32).reshape(len(curves), CLIP_FRAMES)
+
+    def _region(self, row: dict, region: str, shape: tuple[int, int]) -> np.ndarray:
+        size = row["size"]
+        box = region_box(region, row["face_box"], row["left_eye"], row["right_eye"])
+        if not (np.isfinite(box).all() and box[2] - box[0] >= 1 and -size < min(box) and max(box) < 2 * size):
+            found, cure = f"the {region} of {row['path']} lie at {box}", "build the dataset again"
+            raise ManifestError(self.folder, found, f"within frames of {size} px", cure)
+        strip = load_png(self.folder, row["path"], size, CLIP_FRAMES * size)
+        return cut(np.asarray(strip).reshape(CLIP_FRAMES, size, size, 3), box, *shape, MARGIN_PX)
+
+
+def _with_margin(shape: tuple[int, int]) -> tuple[int, int]:
+    return shape[0] + 2 * MARGIN_PX, shape[1] + 2 * MARGIN_PX
+
+
+class Change(NamedTuple):
+    """How a clip is changed for a batch."""
+
+    mirrored: bool = False
+    shift: tuple[int, int] = (0, 0)  # of the region, px down and right
+    gain: tuple[float, ...] = (1, 1, 1)  # of the colour channels
+    speed: float = 1.0
+    still: bool = False  # whether its flow is replaced by 0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, c: ClipConfig) -> "Change":
+        """Draw one within the limits of a Config."""
+        dy, dx = rng.integers(-c.box_jitter, c.box_jitter + 1, 2).tolist()
+        gain = tuple(rng.uniform(1 - c.color_jitter, 1 + c.color_jitter, 3).tolist())
+        speed = rng.uniform(1 - c.time_stretch, 1 + c.time_stretch)
+        return cls(c.hflip and rng.random() < 0.5, (dy, dx), gain, speed, rng.random() < c.flow_dropout)
+
+    def frames(self, clip: np.ndarray) -> np.ndarray:
+        """Return (T, H, W, 3) uint8 of a clip with its margin."""
+        values = np.arange(256)[:, None] * self.gain
+        table = np.clip(np.rint(values), 0, 255).astype(np.uint8)  # (256, 3)
+        frames: np.ndarray = table[self._window(clip), np.arange(3)]
+        return frames
+
+    def flow(self, field: np.ndarray) -> np.ndarray:
+        """Return (T, H, W, 2) float32 of a flow with its margin."""
+        signs = np.array([-1 if self.mirrored else 1, 1], np.float32)
+        window: np.ndarray = self._window(field) * signs * (not self.still)
+        return window
+
+    def times(self) -> np.ndarray:
+        """Return (T,) the frame that is shown as each frame. The first is the first, from which the flow is."""
+        times: np.ndarray = np.minimum(np.rint(np.arange(CLIP_FRAMES) * self.speed), CLIP_FRAMES - 1).astype(int)
+        return times
+
+    def _window(self, array: np.ndarray) -> np.ndarray:
+        height, width = array.shape[1] - 2 * MARGIN_PX, array.shape[2] - 2 * MARGIN_PX
+        top, left = MARGIN_PX + self.shift[0], MARGIN_PX + self.shift[1]
+        window = array[self.times(), top : top + height, left : left + width]
+        return window[:, :, ::-1] if self.mirrored else window
+
+
+class Clips:
+    """The map i -> {"clip": (B, T, H, W, 3) uint8, "openness": (B, T)}, and {"flow": (B, T, H, W, 2)} if it is wanted.
+
+    Each epoch is a permutation of all clips; each clip is changed as the Config says. B is this process's part of the
+    global batch. For a GPU the next batch is made ahead. Raise UserError if there is no clip."""
+
+    def __init__(
+        self, dataset: ClipDataset, config: ClipConfig, *, seed: int, device: torch.device, with_flow: bool = True
+    ) -> None:
+        if config.box_jitter > MARGIN_PX:
+            raise UserError("--set", f"box_jitter={config.box_jitter} given", f"{MARGIN_PX} or less", "give another")
+        self._frames = dataset.frames("train", config.region, config.shape)
+        self._flow = dataset.flow("train", config.region, config.shape) if with_flow else None
+        self._openness = dataset.openness("train")
+        if not len(self._frames):
+            raise UserError("split train", "holds no clip", "at least one", "build a larger dataset")
+        self._config, self._seed, self._device = config, seed, device
+        self._pool = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._next: tuple[int, Future[dict[str, Tensor]]] | None = None
+
+    def __call__(self, i: int) -> dict[str, Tensor]:
+        """Return the i-th batch."""
+        if self._pool is None:
+            return self._make(i)
+        is_ahead = self._next is not None and self._next[0] == i
+        batch = self._next[1].result() if self._next and is_ahead else self._make_pinned(i)
+        self._next = i + 1, self._pool.submit(self._make_pinned, i + 1)
+        return {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+
+    def _make(self, i: int) -> dict[str, Tensor]:
+        count = self._config.pictures
+        places = range(count)[own_part(count)]
+        rows = shuffled(self._seed, i, count, len(self._frames))[own_part(count)]
+        rngs = [np.random.default_rng(seed_for(self._seed, i, "clip", place)) for place in places]
+        changed = [(row, Change.draw(rng, self._config)) for row, rng in zip(rows, rngs, strict=True)]
+        batch = {
+            "clip": [change.frames(self._frames[row]) for row, change in changed],
+            "openness": [self._openness[row][change.times()] for row, change in changed],
+        }
+        if self._flow is not None:
+            batch["flow"] = [change.flow(self._flow[row]) for row, change in changed]
+        return {name: torch.from_numpy(np.stack(arrays)) for name, arrays in batch.items()}
+
+    def _make_pinned(self, i: int) -> dict[str, Tensor]:
+        return {name: tensor.pin_memory() for name, tensor in self._make(i).items()}
+
+
+def clips(datasets: Datasets, config: ClipConfig, *, seed: int, device: torch.device) -> Clips:
+    """Return batches of the train split's clips with their flow."""
+    (dataset,) = datasets.values()
+    return Clips(dataset, config, seed=seed, device=device)
+
+
+def clips_alone(datasets: Datasets, config: ClipConfig, *, seed: int, device: torch.device) -> Clips:
+    """Return batches of the train split's clips without flow."""
+    (dataset,) = datasets.values()
+    return Clips(dataset, config, seed=seed, device=device, with_flow=False)
+
+
+def held_out(dataset: ClipDataset, config: ClipConfig, count: int) -> HeldOutClips:
+    """Return the first `count`, and at most MAX_HELD_OUT, clips of val; of train if val has none. Raise UserError if
+    that has none, too."""
+    count = min(count, MAX_HELD_OUT)
+    split = next((name for name in ("val", "train") if len(dataset.split(name))), None)
+    if split is None:
+        raise UserError("split train", "holds no clip", "at least one", "build a larger dataset")
+    plain = Change()
+    return HeldOutClips(
+        np.stack([plain.frames(clip) for clip in dataset.frames(split, config.region, config.shape)[:count]]),
+        np.stack([plain.flow(field) for field in dataset.flow(split, config.region, config.shape)[:count]]),
+        dataset.openness(split)[:count],
+    )

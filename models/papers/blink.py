@@ -1,0 +1,236 @@
+"""A blink for a still face, by the optical flow of another face's blink.
+
+The network that an article of 2018 ended with: the single picture, repeated for every frame, beside the flow of a
+reference clip, goes frame by frame through a 2-D U-Net and then through a 3-D U-Net. Of the region round the eyes this
+works; of the whole face the eyes merely glow. The article gives neither widths nor sizes: those here are ours.
+
+* the mask: Zhao et al.: "Learning to Forecast and Refine Residual Motion for Image-to-Video Generation", ECCV 2018,
+  https://arxiv.org/abs/1807.09951, whose 3-D network also refines what a 2-D one made;
+* the region: Chang et al.: "PairedCycleGAN: Asymmetric Style Transfer for Applying and Removing Makeup", CVPR 2018.
+
+Beyond the article, presets may give the network how open the reference's eyes are in each frame (`openness`): the flow
+of one face's lids does not fit another face's eyes.
+
+Pictures are in [-1, 1]. In shapes: N clips, T frames, H height and W width of the region.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.contracts import HeldOutClips
+from models.data.batches import in_range
+from models.data.dataset import CLIP_FRAMES
+from models.nn.ema import EMA
+from models.nn.layers import to_channels_last
+from models.nn.losses import as_fp32
+from models.nn.unet import UNet
+from models.sampling.clips import animate, stack_rows
+from models.training.update import Update, ramped_cosine, set_learning_rate
+
+CHANGED = 16 / 255  # of [-1, 1]: 8 grey levels; a pixel that differs more from the first frame has changed
+SHEET_CLIPS = 4
+REFINEMENTS = ("3d", "none")
+ASPECTS = {"eyes": 2, "face": 1}  # width by height
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of BlinkTrainer. The defaults are the article's, where it gives any."""
+
+    size: int = 64  # H of the eyes' strip, half of W and of the face's sides; a multiple of 8
+    region: str = "eyes"  # or face
+    refine: str = "3d"  # what follows the 2-D network: 3d: a 3-D one; none: a 1 × 1 convolution
+    widths: tuple[int, ...] = (32, 64, 128, 256)  # of the 2-D network's levels
+    refine_widths: tuple[int, ...] = (32, 64, 128, 256)
+    openness: bool = False  # whether the network is also given how open the eyes are
+    border: int = 0  # px at the region's border where the picture stays
+    changed_weight: float = 1.0  # of the error where the clip differs from its first frame
+    temporal_weight: float = 0.0  # of the error of the differences between frames
+    mask_weight: float = 0.05  # FRGAN's
+    hflip: bool = True
+    box_jitter: int = 2  # px
+    color_jitter: float = 0.1
+    time_stretch: float = 0.2
+    flow_dropout: float = 0.0  # share of clips without flow, which `openness` alone describes
+    batch_size: int = 2  # clips
+    micro_batches: int = 1
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    horizon: int = 0  # steps, over which the learning rate falls to 0; 0: it stays
+    average: float = 0.0  # decay of the network's moving average, which is sampled; 0: the network itself
+    steps: int = 20_000
+    sample_every: int = 500
+    save_every: int = 1000
+
+    @property
+    def pictures(self) -> int:
+        """Return the number of clips in a step."""
+        return self.batch_size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (H, W)."""
+        width = 2 * self.size
+        return width // ASPECTS[self.region], width
+
+
+_OURS = replace(
+    Config(),
+    refine="none",
+    openness=True,
+    border=4,
+    changed_weight=4.0,
+    temporal_weight=1.0,
+    flow_dropout=0.5,
+    average=0.999,
+)
+
+PRESETS = {
+    "article": Config(),
+    "paper": replace(Config(), changed_weight=4.0, temporal_weight=1.0),
+    "modern": replace(_OURS, widths=(24, 48, 96, 192), batch_size=16, horizon=20_000),  # in fp16 2.6 MB
+    "small": replace(_OURS, widths=(12, 24, 48, 96), batch_size=4, steps=4_000, horizon=4_000, save_every=500),
+    "tiny": replace(
+        Config(),
+        size=16,
+        widths=(4, 8, 8),
+        refine_widths=(4, 8, 8),
+        openness=True,
+        border=1,
+        temporal_weight=1.0,
+        average=0.9,
+        horizon=40,
+        batch_size=4,
+        steps=20,
+        sample_every=10,
+        save_every=10,
+    ),
+}
+
+
+class BlinkUNet(nn.Module):
+    """A picture (N, 3, H, W), flow (N, T, 2, H, W) and openness (N, T) -> its frames (N, T, 3, H, W)."""
+
+    middle = 127.5
+
+    def __init__(self, c: Config) -> None:
+        super().__init__()
+        if c.refine not in REFINEMENTS:
+            raise ValueError(f"refine: {' or '.join(REFINEMENTS)} expected, {c.refine} found")
+        self.shape, self.openness, self.border = c.shape, c.openness, c.border
+        features = c.widths[0]
+        self.frames = UNet(2, 5 + c.openness, features, c.widths)
+        self.clip = UNet(3, features, 4, c.refine_widths) if c.refine == "3d" else None
+        self.head = nn.Conv2d(features, 4, 1) if c.refine == "none" else None
+
+    def forward(self, picture: Tensor, flow: Tensor, openness: Tensor) -> Tensor:
+        """Return the frames, of which the first is the picture."""
+        return self.paint(picture, flow, openness)[0]
+
+    def paint(self, picture: Tensor, flow: Tensor, openness: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (frames, masks (N, T, 1, H, W) of 0 to 1: where they are painted over the picture)."""
+        count, times, _, height, width = flow.shape
+        still = picture[:, None].expand(-1, times, -1, -1, -1)
+        inputs = [still, flow]
+        if self.openness:
+            inputs.append(openness[:, :, None, None, None].expand(-1, -1, 1, height, width))
+        x = self.frames(torch.cat(inputs, 2).flatten(0, 1))  # (N T, F, H, W)
+        if self.clip is not None:
+            x = self.clip(x.unflatten(0, (count, times)).transpose(1, 2)).transpose(1, 2)
+        else:
+            assert self.head is not None
+            x = self.head(x).unflatten(0, (count, times))
+        painted, mask = x[:, :, :3].tanh(), x[:, :, 3:].sigmoid()
+        inner = mask.new_ones(height - 2 * self.border, width - 2 * self.border)
+        mask = mask * F.pad(inner, (self.border,) * 4)
+        frames = mask * painted + (1 - mask) * still
+        return torch.cat([picture[:, None].to(frames), frames[:, 1:]], 1), mask
+
+    def io_shapes(self) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+        """Return the shapes of the inputs for one clip, and of the output."""
+        height, width = self.shape
+        inputs: list[tuple[int, ...]] = [(1, 3, height, width), (1, CLIP_FRAMES, 2, height, width), (1, CLIP_FRAMES)]
+        return inputs, (1, CLIP_FRAMES, 3, height, width)
+
+
+def losses(frames: Tensor, mask: Tensor, clip: Tensor, c: Config) -> dict[str, Tensor]:
+    """Return the weighted losses of frames (N, T, 3, H, W), painted with masks, of which `clip` is the truth."""
+    frames, mask = as_fp32(frames), as_fp32(mask)
+    changed = (clip - clip[:, :1]).abs().amax(2, keepdim=True) > CHANGED
+    weight = 1 + (c.changed_weight - 1) * changed
+    found = {"content": (weight * (frames - clip).abs()).mean(), "mask": c.mask_weight * mask.mean()}
+    if c.temporal_weight:
+        found["temporal"] = c.temporal_weight * (frames.diff(dim=1) - clip.diff(dim=1)).abs().mean()
+    return found
+
+
+class BlinkTrainer:
+    """The training: each clip's own first frame and flow -> its frames. There is no discriminator."""
+
+    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, HeldOutClips]) -> None:
+        self.config, self.device, self.held_out = config, device, held_out
+        self.g = to_channels_last(BlinkUNet(config).to(device))
+        self.average = EMA(self.g, config.average)
+        betas = (config.beta1, 0.999)
+        self.opt = torch.optim.Adam(self.g.parameters(), config.learning_rate, betas, fused=True)
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        """Return the losses."""
+        c = self.config
+        if c.horizon:
+            rate = ramped_cosine(i, peak=c.learning_rate, warm_up=1, horizon=c.horizon)
+            set_learning_rate([self.opt], rate)
+        update = Update([self.opt])
+        for clip, flow, openness in self._parts(batch):
+            frames, mask = self.g.paint(clip[:, 0], flow, openness)
+            found = losses(frames, mask, clip, c)
+            update.add(torch.stack([*found.values()]).sum(), keep_graph=False, **found)
+        update.apply()
+        self.average.update(self.g, i)
+        return update.mean_components()
+
+    def _parts(self, batch: dict[str, Tensor]) -> Iterator[tuple[Tensor, ...]]:
+        """Yield micro-batches: clips (N, T, 3, H, W) in [-1, 1], their flow (N, T, 2, H, W), and openness (N, T)."""
+        clip = in_range(batch["clip"].flatten(0, 1), self.g.middle).unflatten(0, batch["clip"].shape[:2])
+        flow = batch["flow"].to(clip).permute(0, 1, 4, 2, 3)
+        parts = (each.chunk(self.config.micro_batches) for each in (clip, flow, batch["openness"].to(clip)))
+        yield from zip(*parts, strict=True)
+
+    def exported(self) -> dict[str, nn.Module]:
+        """Return the averaged network."""
+        return {"unet": self.average.network}
+
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8: of some held-out clips the input, the truth and the output, frame by frame."""
+        clips, flow, openness = (each[:SHEET_CLIPS] for each in self._held_out)
+        rows: list[np.ndarray] = []
+        for clip, *condition in zip(clips, flow, openness, strict=True):
+            still = np.repeat(clip[:1], len(clip), 0)
+            rows += [still, clip, animate(self.average.network, clip[0], *condition)]
+        return stack_rows(rows)
+
+    def validate(self, i: int) -> dict[str, float]:
+        """Return the mean absolute error of held-out frames in grey levels, that of the first frame copied, and both
+        where the clip has changed."""
+        clips, flow, openness = self._held_out
+        errors = np.zeros((2, 2))
+        counts = np.zeros(2)
+        for clip, *condition in zip(clips, flow, openness, strict=True):
+            truth = clip.astype(np.float64)
+            frames = (animate(self.average.network, clip[0], *condition), clip[:1])
+            distances = [np.abs(each - truth) for each in frames]
+            changed = distances[1].max(-1) > 127.5 * CHANGED
+            for region, inside in enumerate((np.ones_like(changed), changed)):
+                counts[region] += inside.sum()
+                errors[region] += [distance[inside].mean(-1).sum() for distance in distances]
+        (error, copy), (changed_error, changed_copy) = (errors / np.maximum(counts, 1)[:, None]).tolist()
+        return {"error": error, "copy": copy, "changed_error": changed_error, "changed_copy": changed_copy}
+
+    @property
+    def _held_out(self) -> HeldOutClips:
+        return self.held_out["clips"]

@@ -1,0 +1,241 @@
+"""The border of a pasted region, corrected by a network: what the article that animates eyes says is still to be done.
+
+It is trained on still faces alone, without blinks: a strip of a face is disturbed as a network's output is (brightness,
+contrast, a shift, blur), pasted back, and from the border inwards has to become what the face was there. Outside the
+box nothing changes. Of the face the network is given only what lies outside the box, its border continued inwards:
+what lies inside is an open eye when a closed one is pasted.
+
+Pictures are in [-1, 1]. In shapes: N batch, S side.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models import distributed
+from models.contracts import HeldOut
+from models.data.batches import in_range
+from models.metrics.seam import seam_score
+from models.nn.ema import EMA
+from models.nn.layers import to_channels_last
+from models.nn.losses import as_fp32
+from models.sampling.images import grid
+from models.seeds import seed_for
+from models.training.update import Update
+
+DILATIONS = (1, 2, 4, 2)
+MAX_GAIN, MAX_OFFSET, MAX_BLUR = 0.06, 8 / 255, 0.15  # 6 %, 4 grey levels, the share of each neighbour
+MAX_SHIFT = 1.0  # px
+BOX_WIDTHS = (0.35, 0.75)  # of S; boxes are half as high
+EDGE_PX = 6  # least distance of a box from the picture's edge
+DRAWS = 12  # random numbers that a picture's box and disturbance take
+SHEET_FACES = 6
+VALIDATION_FACES = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of SeamTrainer."""
+
+    size: int = 128  # S
+    width: int = 32
+    ring: int = 12  # px, from the border inwards, in which the paste is changed
+    gradient_weight: float = 1.0
+    hflip: bool = True
+    batch_size: int = 16
+    micro_batches: int = 1
+    learning_rate: float = 2e-4
+    beta1: float = 0.9
+    average: float = 0.999
+    steps: int = 20_000
+    sample_every: int = 500
+    save_every: int = 1000
+
+    @property
+    def pictures(self) -> int:
+        """Return the number of faces in a step."""
+        return self.batch_size
+
+
+PRESETS = {
+    "article": Config(),
+    "paper": Config(),
+    "small": replace(Config(), width=16, batch_size=8, learning_rate=1e-3, steps=3_000, save_every=500),
+    "tiny": replace(
+        Config(), size=48, width=4, ring=4, batch_size=4, average=0.9, steps=20, sample_every=10, save_every=10
+    ),
+}
+
+
+class SeamRefiner(nn.Module):
+    """A face with a pasted box (N, 3, S, S), the box's ring (N, 1, S, S), and what is around the box (N, 3, S, S),
+    continued into it -> the face with the paste fitted to its border (N, 3, S, S)."""
+
+    middle = 127.5
+
+    def __init__(self, c: Config) -> None:
+        super().__init__()
+        self.size, self.ring = c.size, c.ring
+        layers: list[nn.Module] = [nn.Conv2d(7, c.width, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        for dilation in DILATIONS:
+            conv = nn.Conv2d(c.width, c.width, 3, padding=dilation, dilation=dilation)
+            layers += [conv, nn.LeakyReLU(0.2, inplace=True)]
+        last = nn.Conv2d(c.width, 3, 3, padding=1)
+        self.layers = nn.Sequential(*layers, last)
+        for conv in (module for module in self.layers if isinstance(module, nn.Conv2d)):
+            nn.init.kaiming_normal_(conv.weight, 0.2)
+            assert conv.bias is not None
+            nn.init.zeros_(conv.bias)
+        nn.init.zeros_(last.weight)  # the paste itself, at first
+
+    def forward(self, pasted: Tensor, ring: Tensor, around: Tensor) -> Tensor:
+        """Return the face; outside the ring it is `pasted`, to the bit."""
+        residual: Tensor = self.layers(torch.cat([pasted, ring, around - pasted], 1))
+        return pasted + residual * ring
+
+    def io_shapes(self) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+        """Return the shapes of the inputs for one face, and of the output."""
+        face, mask = (1, 3, self.size, self.size), (1, 1, self.size, self.size)
+        return [face, mask, face], face
+
+
+def distances_to_sides(boxes: Tensor, size: int) -> Tensor:
+    """Return (4, N, S, S): how far inside of a box's left, top, right and lower side each pixel lies, in px: 1 along
+    the side, 0 or less outside. `boxes` (N, 4) are x0, y0, x1, y1, half open."""
+    place = torch.arange(size, device=boxes.device)
+    x0, y0, x1, y1 = boxes[:, :, None].unbind(1)  # (N, 1) each
+    sides = [
+        (place - x0 + 1)[:, None, :],
+        (place - y0 + 1)[:, :, None],
+        (x1 - place)[:, None, :],
+        (y1 - place)[:, :, None],
+    ]
+    return torch.stack([side.expand(-1, size, size) for side in sides])
+
+
+def continued(face: Tensor, boxes: Tensor) -> Tensor:
+    """Return faces (N, 3, S, S) in whose boxes each pixel has the color of the nearest one outside."""
+    size = face.shape[-1]
+    depth, side = distances_to_sides(boxes, size).min(0)  # (N, S, S) each
+    steps = torch.where(depth > 0, depth, 0)
+    place = torch.arange(size, device=face.device)
+    across = place + steps * ((side == 2).long() - (side == 0).long())
+    down = place[:, None] + steps * ((side == 3).long() - (side == 1).long())
+    index = (down.clamp(0, size - 1) * size + across.clamp(0, size - 1)).flatten(1)
+    return face.flatten(2).gather(2, index[:, None].expand(-1, 3, -1)).view(face.shape)
+
+
+def random_boxes(draws: Tensor, size: int) -> Tensor:
+    """Return (N, 4) boxes of the shape of eyes, x0, y0, x1, y1, from draws (N, 3) of U(0, 1)."""
+    low, high = BOX_WIDTHS
+    height = (size * (low + (high - low) * draws[:, 0]) / 2).long()
+    sides = torch.stack([2 * height, height], 1)
+    first = EDGE_PX + (draws[:, 1:] * (size - 2 * EDGE_PX - sides + 1)).long()
+    return torch.cat([first, first + sides], 1)
+
+
+def disturb(face: Tensor, draws: Tensor) -> Tensor:
+    """Return faces (N, 3, S, S) changed as a network's output is, by draws (N, 9) of U(0, 1)."""
+    signed = 2 * draws[:, :8] - 1
+    gain, offset = 1 + MAX_GAIN * signed[:, :3], MAX_OFFSET * signed[:, 3:6]
+    move = torch.eye(2, 3, dtype=face.dtype, device=face.device).repeat(len(face), 1, 1)
+    move[:, :, 2] = MAX_SHIFT * signed[:, 6:8] * 2 / face.shape[-1]
+    grid_ = F.affine_grid(move, list(face.shape), align_corners=False)
+    moved = F.grid_sample(face, grid_, padding_mode="border", align_corners=False)
+    share = MAX_BLUR * draws[:, 8, None, None, None]
+    for pad in ((1, 1, 0, 0), (0, 0, 1, 1)):
+        padded = F.pad(moved, pad, "replicate")
+        height, width = face.shape[2:]
+        neighbours = padded[:, :, :height, :width] + padded[:, :, -height:, -width:]
+        moved = (1 - 2 * share) * moved + share * neighbours
+    return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp(-1, 1)
+
+
+class Pasted(NamedTuple):
+    """Faces whose boxes hold something else, as the network takes them, and as it has to return them."""
+
+    faces: Tensor  # (N, 3, S, S)
+    ring: Tensor  # (N, 1, S, S)
+    around: Tensor  # (N, 3, S, S)
+    target: Tensor  # (N, 3, S, S): from the border inwards the paste fades in, over the ring
+
+    @classmethod
+    def of(cls, face: Tensor, inner: Tensor, boxes: Tensor, ring: int) -> "Pasted":
+        """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S)."""
+        depth = distances_to_sides(boxes, face.shape[-1]).amin(0)[:, None]
+        inside, in_ring = depth > 0, (depth > 0) & (depth <= ring)
+        faces = torch.where(inside, inner, face)
+        fade = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * in_ring
+        return cls(faces, in_ring.to(face), continued(face, boxes), faces + fade * (face - faces))
+
+
+class SeamTrainer:
+    """The training on still faces."""
+
+    def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, HeldOut]) -> None:
+        self.config, self.device, self.held_out = config, device, held_out
+        self.g = to_channels_last(SeamRefiner(config).to(device))
+        self.average = EMA(self.g, config.average)
+        betas = (config.beta1, 0.999)
+        self.opt = torch.optim.Adam(self.g.parameters(), config.learning_rate, betas, fused=True)
+
+    def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+        """Return the losses."""
+        update = Update([self.opt])
+        draws = distributed.shard(torch.rand(self.config.pictures, DRAWS, device=self.device))
+        for pasted in self._parts(in_range(batch["picture"], self.g.middle), draws):
+            error = as_fp32(self.g(pasted.faces, pasted.ring, pasted.around)) - pasted.target
+            area = pasted.ring.sum((1, 2, 3))
+            found = {"error": (error.abs().sum((1, 2, 3)) / area).mean()}
+            slopes = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
+            found["gradient"] = self.config.gradient_weight * (slopes / area).mean()
+            update.add(torch.stack([*found.values()]).sum(), keep_graph=False, **found)
+        update.apply()
+        self.average.update(self.g, i)
+        return update.mean_components()
+
+    def _parts(self, faces: Tensor, draws: Tensor) -> Iterator[Pasted]:
+        """Yield micro-batches of faces (N, 3, S, S) whose strips are disturbed, by draws (N, DRAWS) of U(0, 1)."""
+        count = self.config.micro_batches
+        for face, draw in zip(faces.chunk(count), draws.chunk(count), strict=True):
+            boxes = random_boxes(draw[:, :3], self.config.size)
+            yield Pasted.of(face, disturb(face, draw[:, 3:]), boxes, self.config.ring)
+
+    def exported(self) -> dict[str, nn.Module]:
+        """Return the averaged network."""
+        return {"refiner": self.average.network}
+
+    @torch.no_grad()
+    def _refine(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return held-out faces pasted, and refined (N, S, S, 3) uint8, and their boxes (N, 4): always the same."""
+        pictures = self.held_out["faces"].pictures[:count]
+        draws = torch.rand(len(pictures), DRAWS, generator=torch.Generator().manual_seed(seed_for("seams")))
+        face = in_range(torch.from_numpy(np.array(pictures)), self.g.middle)
+        boxes = random_boxes(draws[:, :3], self.config.size)
+        pasted = Pasted.of(face, disturb(face, draws[:, 3:].to(face)), boxes, self.config.ring)
+        inputs = (tensor.to(self.device) for tensor in (pasted.faces, pasted.ring, pasted.around))
+        shown = (pasted.faces, self.average.network(*inputs).cpu())
+        before, after = (
+            (faces.float() * self.g.middle + self.g.middle).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+            for faces in shown
+        )
+        return before, after, boxes.numpy()
+
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8: held-out faces with a disturbed strip, and below them the same refined."""
+        before, after, _ = self._refine(SHEET_FACES)
+        return grid(np.concatenate([before, after]), columns=len(before))
+
+    def validate(self, i: int) -> dict[str, float]:
+        """Return the mean seam score of refined held-out faces, and that of the hard paste."""
+        before, after, boxes = self._refine(VALIDATION_FACES)
+        scores = [
+            [seam_score(face, tuple(box)) for face, box in zip(faces, boxes, strict=True)] for faces in (after, before)
+        ]
+        refined, hard = (float(np.mean(each)) for each in scores)
+        return {"seam": refined, "hard": hard}
