@@ -7,6 +7,7 @@ anywhere, jump, or be missing. A frame is shown until the next one begins. One f
 import contextlib
 import itertools
 import logging
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -108,38 +109,33 @@ class Video:
 
     def _timed(self, stream, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[Fraction, av.VideoFrame]]:
         """Yield (seconds since the first frame, frame) with times that grow."""
-        step = 1 / _rate(stream)
-        offset = last = None
+        step, last = 1 / _rate(stream), None
+        offset: Fraction | None = None  # the time stamp of second 0
         for frame in _progressive(frames, stream):
-            stamp = None if frame.pts is None else frame.pts * (frame.time_base or stream.time_base)
-            if last is None or offset is None or stamp is None:
-                time = Fraction(0) if last is None else last + step
-                offset = offset if stamp is None else stamp - time
-            else:
-                time = stamp - offset
-                if time < last - MAX_GAP_S:  # the clock was set back
-                    time, offset = last + step, stamp - last - step
+            stamp = None if frame.pts is None else Fraction(frame.pts * (frame.time_base or stream.time_base))
+            following = Fraction(0) if last is None else last + step
+            if stamp is not None and (offset is None or stamp - offset < following - MAX_GAP_S):
+                offset = stamp - following  # the first one, or the clock was set back
+            time = following if stamp is None or offset is None else stamp - offset
             if last is None or time > last:
                 yield time, frame
                 last = time
 
     def _sample(self, timed: Iterator[tuple[Fraction, av.VideoFrame]], stream) -> Iterator[Frame]:
         """Yield the frame that is shown at each of the even times."""
-        number, step, size = 0, 1 / _rate(stream), None
-        ends = itertools.chain(timed, [(None, None)])
-        time, frame = next(ends)
-        while frame is not None:
-            following, next_frame = next(ends)
-            until = time + step if following is None else following
-            pixels = None
-            while number < (until - TIME_TOLERANCE_S) * self._fps and number <= (time + MAX_GAP_S) * self._fps:
-                if pixels is None:
+        shown: tuple[Fraction, av.VideoFrame] | None = None
+        number, size = 0, None
+        for following in itertools.chain(timed, [None]):
+            if shown is not None:
+                time, frame = shown
+                until = (following[0] if following else time + 1 / _rate(stream)) - TIME_TOLERANCE_S
+                numbers = range(number, math.ceil(min(until, time + MAX_GAP_S) * self._fps))
+                if numbers:
                     size = size or _size(frame, stream)
                     pixels = _upright_rgb(frame, size)
-                yield Frame(number, pixels)
-                number += 1
-            number = max(number, -int(-(until - TIME_TOLERANCE_S) * self._fps // 1))
-            time, frame = until, next_frame
+                    yield from (Frame(each, pixels) for each in numbers)
+                number = max(number, math.ceil(until * self._fps))
+            shown = following
 
 
 def _words(error: Exception) -> str:
@@ -211,7 +207,7 @@ def _size(frame: av.VideoFrame, stream) -> tuple[int, int]:
 def _upright_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     """Return (H, W, 3) uint8 of that size, turned as the file says; what is transparent is white."""
     has_alpha = any(component.is_alpha for component in frame.format.components)
-    pixels = frame.to_ndarray(format="rgba" if has_alpha or frame.format.name == "pal8" else "rgb24")
+    pixels: np.ndarray = frame.to_ndarray(format="rgba" if has_alpha or frame.format.name == "pal8" else "rgb24")
     if pixels.shape[1::-1] != size:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     if pixels.shape[2] == 4:

@@ -70,7 +70,8 @@ def test_a_pause_is_left_out(tmp_path):
     times = [0, 100, 200, 7_200_000, 7_200_100]
     path = videos.write(tmp_path / "a.mkv", map(picture, range(5)), times_ms=times)
     numbers = [k for k, _ in shown(path, fps=10)]
-    assert numbers[:3] == [0, 1, 2] and numbers[-2:] == [72_000, 72_001]
+    assert numbers[:3] == [0, 1, 2]
+    assert numbers[-2:] == [72_000, 72_001]
     assert len(numbers) < 30
 
 
@@ -142,7 +143,7 @@ def test_damage_in_the_middle_is_skipped_and_counted(tmp_path, name):
     found = {frame.number: number(frame.pixels) for frame in video}
     assert video.damaged or video.decoded < 90  # Matroska leaves damaged packets out by itself
     assert sum(k == i for k, i in found.items()) > 70
-    assert max(found) == 95 and found[95] == 95
+    assert found[max(found)] == 95
 
 
 def _still(path):
