@@ -71,7 +71,7 @@ def _differ(old: np.ndarray, new: np.ndarray) -> bool:
     """Return whether most of a frame cannot be found in another one, both (H, W, 3) uint8 thumbnails."""
     if np.array_equal(old, new):
         return False
-    padded = cv2.copyMakeBorder(old, *[REACH_PX] * 4, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(old, REACH_PX, REACH_PX, REACH_PX, REACH_PX, cv2.BORDER_REPLICATE)
     lost = informative = blocks = 0
     for top in range(0, new.shape[0] - BLOCK_PX + 1, BLOCK_PX):
         for left in range(0, new.shape[1] - BLOCK_PX + 1, BLOCK_PX):

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from av.filter import Graph
 
-MAX_SIDE_PX = 1280  # of a frame: a larger one is made smaller
+MAX_SIDE_PX = 1024  # of a frame: a larger one is made smaller
 MAX_PIXELS = 1 << 26  # that a frame may have before it is decoded
 MAX_GAP_S = 2  # between two frames: a longer one is left out
 MAX_SMEARED_FRAMES = 300  # after damage, if no key frame comes before

@@ -116,7 +116,7 @@ def test_pixels_that_are_not_square_are_made_so(tmp_path):
 
 def test_a_large_video_is_made_smaller(tmp_path):
     path = videos.write(tmp_path / "a.mp4", [picture(0, height=720, width=2560)] * 3)
-    assert next(iter(Video(path, Fraction(18)))).pixels.shape == (360, 1280, 3)
+    assert next(iter(Video(path, Fraction(18)))).pixels.shape == (288, 1024, 3)
 
 
 KEY_FRAMES = {"options": {"g": "12"}, "container_options": {"cluster_time_limit": "500"}}
