@@ -4,8 +4,7 @@ The head may sway a little; the crop sways with it. A clip in which it moves muc
 eyes changes, is dropped.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -13,8 +12,9 @@ import numpy as np
 
 from pipeline.clips.blinks import mean_openness
 from pipeline.clips.tracks import Pose
+from pipeline.faces.boxes import Face
 from pipeline.faces.crop import crop
-from pipeline.faces.landmarks import MIN_VISIBLE, Eye, Landmarks
+from pipeline.faces.landmarks import Box, Landmarks
 from pipeline.manifest import CLIP_FRAMES
 
 CLOSED_FRAME = 6  # of a clip: the first one in which the eyes are closed
@@ -24,12 +24,14 @@ MAX_LEAN_DEG = 15  # how far it may lean from its mean tilt
 MAX_SIDE_RATIO = 1.15  # between its largest and its smallest size
 MAX_HIDDEN_FRAMES = 2  # in which the face, or both eyes, cannot be seen
 MAX_CHANGE = 22.0  # levels: how much what lies round the eyes may differ from the first frame, on average
+MIN_VISIBLE = 0.5  # share of an eye: below it, it counts as hidden
 VISIBILITY_FRAMES = 9  # an eye is hidden while it mostly is so in so many frames: a closed one looks hidden at times
 _CHECKED_PX = 64  # side of the small frames in which changes are measured
 _AROUND_EYES = 0.35  # of an eye's box, on every side: what moves with the lids
 _CHECKED = (-0.38, -0.3, 0.38, 0.28)  # sides, from the face's centre: brow to cheek, without the mouth
 
-Box = tuple[float, float, float, float]
+FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
+"""A picture (H, W, 3) uint8 and its faces -> the landmarks of each."""
 
 
 class Seen(NamedTuple):
@@ -59,43 +61,53 @@ class DroppedClip(Exception):
 
 def openness_curve(seen: Sequence[Seen | None]) -> np.ndarray:
     """Return (T, 2), how far both eyes are open: NaN where one is hidden or the face is lost."""
-    eyes = [(face.landmarks.left_eye, face.landmarks.right_eye) if face else None for face in seen]
-    curve = np.array([[eye.openness for eye in pair] if pair else [np.nan] * 2 for pair in eyes]).reshape(-1, 2)
-    visible = np.array([[eye.visible for eye in pair] if pair else [np.nan] * 2 for pair in eyes]).reshape(-1, 2)
+    nothing = [np.nan] * 4
+    rows = np.array([_eye_levels(face.landmarks) if face else nothing for face in seen]).reshape(-1, 4)
+    curve, visible = rows[:, :2].copy(), rows[:, 2:]
     for t in range(len(curve)):
         near = visible[max(0, t - VISIBILITY_FRAMES // 2) : t + VISIBILITY_FRAMES // 2 + 1]
-        for eye in (0, 1):
-            if np.isfinite(near[:, eye]).any() and np.nanmedian(near[:, eye]) <= MIN_VISIBLE:
-                curve[t, eye] = np.nan
+        near = near[np.isfinite(near[:, 0])]
+        if len(near):
+            curve[t, np.median(near, axis=0) < MIN_VISIBLE] = np.nan
     return curve
 
 
-def cut_clip(frames: Sequence[np.ndarray], seen: Sequence[Seen | None], curve: np.ndarray, size: int) -> Clip:
+def _eye_levels(face: Landmarks) -> list[float]:
+    return [face.left_openness, face.right_openness, face.left_visible, face.right_visible]
+
+
+def cut_clip(
+    frames: Sequence[np.ndarray],
+    seen: Sequence[Seen | None],
+    curve: np.ndarray,
+    size: int,
+    find_landmarks: FindLandmarks,
+) -> Clip:
     """Return the clip of CLIP_FRAMES frames (H, W, 3), in which the face is `seen` and its eyes are as open as the
     `curve` (CLIP_FRAMES, 2) says. Raise DroppedClip."""
     openness = mean_openness(curve)
-    if sum(face is None for face in seen) > MAX_HIDDEN_FRAMES or np.isnan(openness).sum() > MAX_HIDDEN_FRAMES:
+    is_known = np.isfinite(openness)
+    if sum(face is None for face in seen) > MAX_HIDDEN_FRAMES or (~is_known).sum() > MAX_HIDDEN_FRAMES:
         raise DroppedClip("face_hidden")
-    found = [face for face in seen if face]
     poses = _fill([face.pose if face else None for face in seen])
     _check_motion(poses)
     side = float(np.median(poses[:, 2]))
     crops = [_crop(frame, pose, side, size) for frame, pose in zip(frames, poses, strict=True)]
-    is_seen = np.isfinite(curve).mean(0) > 0.5
+    margin = size * (1 - 1 / BOX_SCALE) / 2
+    face_box = (margin, margin, size - margin, size - margin)
+    found = [find_landmarks(each, [Face(face_box, 0.0, 1.0)])[0] for each in crops]
+    boxes = np.median([(face.left_eye, face.right_eye) for face in found], axis=0)  # (2, 4)
     left, right = (
-        _eye_box([(face.pose, face.landmarks[eye]) for face in found], side, size) if is_seen[eye] else None
-        for eye in (0, 1)
+        _box(box) if is_seen else None for box, is_seen in zip(boxes, np.isfinite(curve).mean(0) > 0.5, strict=True)
     )
     _check_stillness(crops, [box for box in (left, right) if box])
-    margin = size * (1 - 1 / BOX_SCALE) / 2
-    levels = np.interp(np.arange(CLIP_FRAMES), np.flatnonzero(np.isfinite(openness)), openness[np.isfinite(openness)])
-    return Clip(
-        np.concatenate(crops),
-        (margin, margin, size - margin, size - margin),
-        left,
-        right,
-        np.clip(levels, 0, 1).round(4).tolist(),
-    )
+    levels = np.interp(np.arange(CLIP_FRAMES), np.flatnonzero(is_known), openness[is_known])
+    return Clip(np.concatenate(crops), _box(face_box), left, right, np.clip(levels, 0, 1).round(4).tolist())
+
+
+def _box(ends: Sequence[float] | np.ndarray) -> Box:
+    x0, y0, x1, y1 = (round(float(end), 2) for end in ends)
+    return x0, y0, x1, y1
 
 
 def _fill(poses: Sequence[Pose | None]) -> np.ndarray:
@@ -119,26 +131,6 @@ def _crop(frame: np.ndarray, pose: np.ndarray, side: float, size: int) -> np.nda
     x, y, _, tilt = pose
     face = Pose(x, y, side, tilt).face
     return crop(frame, face, size=size, box_scale=BOX_SCALE, rotation=0.0)
-
-
-def _eye_box(eyes: Sequence[tuple[Pose, Eye]], side: float, size: int) -> Box:
-    """Return the median box of an eye in the clip's frames, px."""
-    places = []
-    for pose, eye in eyes:
-        angle = math.radians(pose.tilt)
-        dx, dy = eye.x - pose.x, eye.y - pose.y
-        places.append(
-            (
-                dx * math.cos(angle) + dy * math.sin(angle),
-                dy * math.cos(angle) - dx * math.sin(angle),
-                eye.width,
-                eye.height,
-            )
-        )
-    x, y, width, height = np.median(places, 0) * size / (BOX_SCALE * side)
-    x0, y0 = x - width / 2 + size / 2, y - height / 2 + size / 2
-    box = (x0, y0, x0 + width, y0 + height)
-    return tuple(round(float(end), 2) for end in box)  # type: ignore[return-value]  # of four
 
 
 def _check_stillness(crops: Sequence[np.ndarray], eyes: Sequence[Box]) -> None:

@@ -1,7 +1,7 @@
 """The clips of one video: its frames stream through shots, tracks and landmarks, and only the last few are kept."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.clips.blinks import BASE_S, CLOSED, MAX_CLOSED_S, find_blinks
-from pipeline.clips.cut import CLOSED_FRAME, Clip, DroppedClip, Seen, cut_clip, openness_curve
+from pipeline.clips.cut import CLOSED_FRAME, Clip, DroppedClip, FindLandmarks, Seen, cut_clip, openness_curve
 from pipeline.clips.shots import split_into_shots
 from pipeline.clips.tracks import MAX_LOST_FRAMES, Tracks
 from pipeline.clips.video import UnusableVideo, Video
@@ -22,8 +22,6 @@ CLOSED_SHARE = 0.9  # of the frames of a video without a blink, in which the eye
 
 FindFaces = Callable[[np.ndarray], list[Face]]
 """A picture (H, W, 3) uint8 -> its faces, best first."""
-FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
-"""A picture and its faces -> the landmarks of each."""
 
 
 class FoundClip(NamedTuple):
@@ -97,7 +95,7 @@ class _Reader:
         self._length = self._delay + PERIOD + base + closed  # of a history
         self._shot, self._tracks, self._histories = -1, Tracks(find_faces), dict[int, _History]()
         self._next = 0  # number of the frame that comes next
-        self.frames = self._faces = self._open = self._closed = 0
+        self.frames = self._faces = self._closed = 0
         self.clips: list[FoundClip] = []
         self.drops: list[Drop] = []
 
@@ -133,14 +131,12 @@ class _Reader:
         """Return why there is no blink."""
         if self._faces < CLIP_FRAMES:
             return Drop("no_face", "")
-        is_closed = self._closed > CLOSED_SHARE * max(1, self._closed + self._open)
+        is_closed = self._closed > CLOSED_SHARE * self._faces
         return Drop("closed_throughout" if is_closed else "no_blink", f"{self._faces} faces in {self.frames} frames")
 
     def _count(self, landmarks: Landmarks) -> None:
         self._faces += 1
-        if landmarks.openness is not None:
-            self._closed += landmarks.openness < CLOSED
-            self._open += landmarks.openness >= CLOSED
+        self._closed += max(landmarks.left_openness, landmarks.right_openness) < CLOSED
 
     def _search(self, track: int, history: _History, *, is_last: bool) -> None:
         """Make clips of the blinks that can be judged now and were not before."""
@@ -167,4 +163,4 @@ class _Reader:
             raise DroppedClip("blink_at_cut")
         frames = [self._pixels[i] for i in range(place, place + CLIP_FRAMES)]
         seen = [history.seen[i] for i in range(at, at + CLIP_FRAMES)]
-        return cut_clip(frames, seen, curve[at : at + CLIP_FRAMES], self._size)
+        return cut_clip(frames, seen, curve[at : at + CLIP_FRAMES], self._size, self._find_landmarks)
