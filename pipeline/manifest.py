@@ -133,8 +133,12 @@ CLIPS = pa.schema(
         column("shot", pa.int32(), "number of the shot within the video, from 0"),
         column("track", pa.int32(), "number of the face track within the shot, from 0"),
         *(
-            column(name, _BOX, f"x0, y0, x1, y1 of the {part} in the clip's frame, px")
-            for name, part in (("face_box", "face"), ("left_eye", "left eye"), ("right_eye", "right eye"))
+            column(name, _BOX, f"x0, y0, x1, y1 in the clip's frame, px, of the {part}", null=null)
+            for name, part, null in (
+                ("face_box", "face", False),
+                ("left_eye", "left eye; null if it is not visible", True),
+                ("right_eye", "right eye; null if it is not visible", True),
+            )
         ),
         column(
             "openness",

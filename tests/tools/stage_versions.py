@@ -17,6 +17,7 @@ TABLE = ROOT / "tests/data/stage_versions.json"
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 STAGES = {
     "pipeline.blocklist.VERSION": "blocklist.py",
+    "pipeline.clips.flow.VERSION": "clips/flow.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
     "pipeline.datasets.recipe_source.VERSION": "datasets/recipe_source.py",
