@@ -39,6 +39,7 @@ def column(name: str, type_: pa.DataType, meaning: str, *, null: bool = False) -
 
 
 _BOX = pa.list_(pa.field("item", pa.float32(), nullable=False), 4)
+_BOX_OR_NULL = pa.list_(pa.float32(), 4)  # Arrow cannot cast a null where the items must not be null
 _TIME = pa.timestamp("us", tz="UTC")
 
 _PROVENANCE = [
@@ -120,6 +121,7 @@ FACES = pa.schema(
 
 
 CLIP_FRAMES = 16
+CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
 CLIPS = pa.schema(
     [
         column("clip_id", pa.string(), "sha256 of the film strip's PNG file; primary key"),
@@ -132,13 +134,10 @@ CLIPS = pa.schema(
         column("start", pa.float64(), "seconds from the start of the video to the first frame"),
         column("shot", pa.int32(), "number of the shot within the video, from 0"),
         column("track", pa.int32(), "number of the face track within the shot, from 0"),
+        column("face_box", _BOX, "x0, y0, x1, y1 of the face in the clip's frame, px"),
         *(
-            column(name, _BOX, f"x0, y0, x1, y1 in the clip's frame, px, of the {part}", null=null)
-            for name, part, null in (
-                ("face_box", "face", False),
-                ("left_eye", "left eye; null if it is not visible", True),
-                ("right_eye", "right eye; null if it is not visible", True),
-            )
+            column(f"{side}_eye", _BOX_OR_NULL, f"the same of the {side} eye; null if it is not visible", null=True)
+            for side in ("left", "right")
         ),
         column(
             "openness",
@@ -146,7 +145,9 @@ CLIPS = pa.schema(
             "how open the eyes are in each frame: 1 open, 0 closed",
         ),
         column("closed_frame", pa.int32(), "number of the frame in which the eyes are most closed, from 0"),
-        column("group", pa.string(), "smallest video_id among its near-duplicates; never crosses a split"),
+        column(
+            "group", pa.string(), "smallest clip_id of its shot and of clips that look alike; never crosses a split"
+        ),
         column("split", pa.string(), "train, val or test (80/10/10), a hash of the group"),
     ],
     metadata={"version": "1"},
@@ -326,7 +327,7 @@ def _without_string_views(schema: pa.Schema) -> pa.Schema:
 def _validate(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch. Raise ValueError if a list holds null, or a text is not UTF-8."""
     for field, column in zip(batch.schema, batch.columns, strict=True):
-        if _is_list(field.type) and not field.type.value_field.nullable and column.flatten().null_count:
+        if _is_list(field.type) and column.flatten().null_count:
             raise ValueError(f"{field.name} with nothing in them")
     batch.validate(full=True)  # also that texts are UTF-8
     return batch
