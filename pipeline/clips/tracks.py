@@ -29,7 +29,8 @@ RENEWAL_CORRELATION = 0.85  # below it the picture of a face is taken anew
 MAX_TURN_DEG, MAX_SHIFT_PX = 8, 6  # of the alignment after the coarse search
 MAX_LOST_FRAMES = 4  # in a row: then a track ends
 MAX_SIDE_RATIO = 1.2  # between a detection and the face that is followed: beyond it, or if they lie
-MAX_OFFSET = 0.25  # sides apart, the detection is right
+MAX_OFFSET = 0.25  # sides apart, they disagree
+MAX_DISAGREEMENTS = 2  # in a row: then the detections are right
 EXCLUDED = {"eyes": (-0.4, -0.12, 0.4, 0.3), "mouth": (-0.15, 0.3, 0.15, 0.45)}  # sides, from the centre
 _ECC_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
 
@@ -58,7 +59,7 @@ class Follower:
     """One face, and where it was last."""
 
     def __init__(self, picture: Pyramid, pose: Pose):
-        self.pose, self.lost = pose, 0
+        self.pose, self.lost, self._disagreements = pose, 0, 0
         self._velocity = np.zeros(2)  # px per frame
         self._renew(picture)
 
@@ -81,12 +82,13 @@ class Follower:
         return found
 
     def correct(self, picture: Pyramid, face: Face) -> None:
-        """Move to a detected face, unless it is about where this one is already."""
+        """Move to a detected face if this one is lost, or if detections disagree with where it is repeatedly."""
         pose = pose_of(face)
         offset = math.dist(pose[:2], self.pose[:2]) / pose.side
         ratio = max(pose.side, self.pose.side) / min(pose.side, self.pose.side)
-        if self.lost or offset > MAX_OFFSET or ratio > MAX_SIDE_RATIO:
-            self.pose, self.lost = pose, 0
+        self._disagreements = (self._disagreements + 1) * (offset > MAX_OFFSET or ratio > MAX_SIDE_RATIO)
+        if self.lost or self._disagreements >= MAX_DISAGREEMENTS:
+            self.pose, self.lost, self._disagreements = pose, 0, 0
             self._renew(picture)
 
     def _align(self, picture: Pyramid, expected: Pose) -> tuple[Pose, float]:
