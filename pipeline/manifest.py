@@ -121,6 +121,7 @@ FACES = pa.schema(
 
 
 CLIP_FRAMES = 16
+CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
 CLIPS = pa.schema(
     [
         column("clip_id", pa.string(), "sha256 of the film strip's PNG file; primary key"),
@@ -144,7 +145,9 @@ CLIPS = pa.schema(
             "how open the eyes are in each frame: 1 open, 0 closed",
         ),
         column("closed_frame", pa.int32(), "number of the frame in which the eyes are most closed, from 0"),
-        column("group", pa.string(), "smallest video_id among its near-duplicates; never crosses a split"),
+        column(
+            "group", pa.string(), "smallest clip_id of its shot and of clips that look alike; never crosses a split"
+        ),
         column("split", pa.string(), "train, val or test (80/10/10), a hash of the group"),
     ],
     metadata={"version": "1"},

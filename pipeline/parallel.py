@@ -39,14 +39,16 @@ CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms t
 logger = logging.getLogger("luigi-interface")
 
 
-def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) -> Iterator[R]:
+def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0, chunk: int = CHUNK) -> Iterator[R]:
     """Yield function(item) for each item, in any order. Items are taken as they are needed, so they may be a stream.
 
-    `jobs`: number of processes, 0 for one per core. Fewer than CHUNK items are done in this process: a pool takes
-    longer to start. Raise UserError if a worker dies, as it does when memory runs out."""
+    `jobs`: number of processes, 0 for one per core. `chunk` items are sent to a worker at once; fewer than that, or
+    one alone, are done in this process: a pool takes longer to start. Raise UserError if a worker dies, as it does when
+    memory runs out."""
     items = iter(items)
-    first = list(itertools.islice(items, CHUNK))
-    if len(first) < CHUNK or jobs == 1:
+    least = max(2, chunk)
+    first = list(itertools.islice(items, least))
+    if len(first) < least or jobs == 1:
         import cv2
 
         cv2.setNumThreads(1)  # as in a worker
@@ -57,25 +59,25 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0) 
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     all_items = itertools.chain(first, items)
-    chunks = iter(lambda: list(itertools.islice(all_items, CHUNK)), [])
+    chunks = iter(lambda: list(itertools.islice(all_items, chunk)), [])
     parallel = functools.partial(
         Parallel, n_jobs=jobs or -1, batch_size=1, initializer=end_with_parent, initargs=(os.getpid(),)
     )
     try:
         _start_workers(parallel())
-        for results in parallel(return_as="generator_unordered")(delayed(_run)(function, chunk) for chunk in chunks):
+        for results in parallel(return_as="generator_unordered")(delayed(_run)(function, part) for part in chunks):
             yield from results
     except BrokenProcessPool as error:
         found = "a worker process died, most likely for want of memory"
         raise UserError("--jobs", found, "enough memory for each", "use fewer jobs") from error
 
 
-def _run(function: Callable[[T], R], chunk: list[T]) -> list[R]:
+def _run(function: Callable[[T], R], items: list[T]) -> list[R]:
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
     try:
-        results = [function(item) for item in chunk]
+        results = [function(item) for item in items]
     except MemoryError as error:
         cure = "use fewer jobs"
         raise UserError("--jobs", "there was not enough memory for a picture", "more of it", cure) from error
@@ -141,6 +143,7 @@ def cached_map(
     *,
     what: str,
     jobs: int = 0,
+    chunk: int = CHUNK,
     is_valid: Callable[[R], bool] = lambda value: True,
     item_bytes: Callable[[T], int] = lambda item: 0,
 ) -> Iterator[tuple[str, R]]:
@@ -148,8 +151,8 @@ def cached_map(
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
     too, its result is None, and is not cached. Other results are JSON values. `what` names the items in the
-    progress bar; `is_valid`: whether a cached result can be used, as its files are there; `item_bytes`: how
-    many bytes an item takes in memory."""
+    progress bar; `chunk`: see `map_items`; `is_valid`: whether a cached result can be used, as its files are there;
+    `item_bytes`: how many bytes an item takes in memory."""
     items, progress = iter(items), Progress(what)
     while batch := _batch(items, item_bytes):
         unknown = []
@@ -162,7 +165,9 @@ def cached_map(
         keyed, failed = _Keyed(function), []
         small = [pair for pair in unknown if item_bytes(pair[1]) <= MAX_SENT_BYTES]
         large = [pair for pair in unknown if item_bytes(pair[1]) > MAX_SENT_BYTES]
-        for key, value in itertools.chain(map_items(keyed, small, jobs=jobs), map_items(keyed, large, jobs=1)):
+        for key, value in itertools.chain(
+            map_items(keyed, small, jobs=jobs, chunk=chunk), map_items(keyed, large, jobs=1)
+        ):
             if value is None:
                 failed.append(key)
                 continue

@@ -19,12 +19,23 @@ from workflows.cli import configuration  # isort: skip  (it checks luigi.cfg bef
 import luigi
 from luigi.task_register import Register
 
-from workflows import annotators, attributes, blinks, evaluation, face_dataset, generation, recipes, takedown, training
+from workflows import (
+    annotators,
+    attributes,
+    blink_dataset,
+    blinks,
+    evaluation,
+    face_dataset,
+    generation,
+    recipes,
+    takedown,
+    training,
+)
 from workflows.cli import defaults, errors
 from workflows.cli import help as help_texts
 
 GROUPS = {
-    "Build a dataset": (face_dataset,),
+    "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation),

@@ -119,7 +119,7 @@ def assemble(out: Path, kind: Kind, table: pa.Table, funnel: list[dict], build: 
     rows = kind.rows_of_sheet(table.to_pylist())
     sheet = plots.contact_sheet(rows, out, kind.load_thumbnail, swatches=kind.has_hair_color)
     sheet.save(out / "contact_sheet.png", compress_level=1)  # level 9 would double its time
-    for name, chart in kind.charts(table).items():
+    for name, chart in kind.charts(table, out).items():
         chart.save(out / name)
     text = card(kind, table, dropped, build.images, build.card_settings)
     (out / "README.md").write_text(text, encoding="utf-8")

@@ -14,10 +14,20 @@ from pipeline.datasets import plots
 from pipeline.errors import UserError
 from pipeline.hair import color_network
 from pipeline.images import decode
-from pipeline.manifest import CLIP_FRAMES, CLIPS, FACES, HAIR_COLORS, IMAGE_DATASET, ITEM_FOLDERS, SPLITS, ManifestError
+from pipeline.manifest import (
+    CLIP_FRAMES,
+    CLIP_SOURCE,
+    CLIPS,
+    FACES,
+    HAIR_COLORS,
+    IMAGE_DATASET,
+    ITEM_FOLDERS,
+    SPLITS,
+    ManifestError,
+)
 from pipeline.markup import table_rows
 
-CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
+MAX_STRIPS = 16  # clips that the card shows whole
 MAX_SIDE_PX = 1 << 20  # px, of a picture that a recipe names
 _PICTURE_SIDES: dict[str, tuple[float, float]] = {"width": (1, MAX_SIDE_PX), "height": (1, MAX_SIDE_PX)}
 
@@ -51,8 +61,8 @@ class Kind(NamedTuple):
     """The manifest -> what its items are, in a sentence that follows their count."""
     sections: Callable[[pa.Table], str] = lambda table: ""
     """The manifest -> Markdown for this kind alone; it may show the pictures of `charts`."""
-    charts: Callable[[pa.Table], dict[str, Image.Image]] = lambda table: {}
-    """The manifest -> name of a file -> the picture that the card shows."""
+    charts: Callable[[pa.Table, Path], dict[str, Image.Image]] = lambda table, folder: {}
+    """The manifest, and the dataset's folder -> name of a file -> the picture that the card shows."""
     caution: str = ""
     """The last sentences of the card: what its labels are worth."""
     bounds: dict[str, tuple[float, float]] = {}  # noqa: RUF012  # never written to
@@ -112,7 +122,7 @@ def _face_sections(faces: pa.Table) -> str:
     return text
 
 
-def _face_charts(faces: pa.Table) -> dict[str, Image.Image]:
+def _face_charts(faces: pa.Table, folder: Path) -> dict[str, Image.Image]:
     reliability = plots.reliability_chart(color_network.reliability())
     return {"hair_colors.png": plots.hair_histogram(faces), "hair_reliability.png": reliability}
 
@@ -150,6 +160,21 @@ def _load_closed_frame(folder: Path, row: dict) -> Image.Image:
     """Return the frame of a film strip in which the eyes are most closed."""
     top, size = row["closed_frame"] * row["size"], row["size"]
     return _load_clip(folder, row).crop((0, top, size, top + size))
+
+
+def _clip_charts(clips: pa.Table, folder: Path) -> dict[str, Image.Image]:
+    rows = clips.slice(0, MAX_STRIPS).to_pylist()
+    strips = [(_load_clip(folder, row), row["openness"]) for row in rows]
+    return {"blinks.png": plots.strips_and_curves(strips, CLIP_FRAMES)}
+
+
+def _clip_sections(clips: pa.Table) -> str:
+    one_eyed = clips["left_eye"].null_count + clips["right_eye"].null_count
+    shown = min(len(clips), MAX_STRIPS)
+    return (
+        f"The first {shown} clips with all their frames, and how open the eyes are in each, 0 at the grey line:\n\n"
+        f"![blinks](blinks.png)\n\n{one_eyed:,} clips show one eye only.\n"
+    )
 
 
 def _by_split(rows: list[dict]) -> dict[str, list[dict]]:
@@ -195,6 +220,8 @@ KINDS = {
             load_thumbnail=_load_closed_frame,
             rows_of_sheet=_by_split,
             front={"task_categories": "[unconditional-image-generation]", "tags": "[anime, faces, blinking, video]"},
+            sections=_clip_sections,
+            charts=_clip_charts,
             summary=lambda clips: "clips of {0} frames of {1} × {1} px, at {2:g} frames per second".format(
                 CLIP_FRAMES, clips["size"][0].as_py(), clips["fps"][0].as_py()
             ),

@@ -1,7 +1,7 @@
 """The pictures of a dataset card: contact sheet, histogram of hair colours, reliability of the colour network."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,6 +43,27 @@ def contact_sheet(rows: dict[str, list[dict]], folder: Path, load: Load, *, swat
             size = [max(1, round(scale * side)) for side in picture.size]
             sheet.paste(picture.resize((size[0], size[1]), Image.Resampling.LANCZOS), (LABEL + x * pitch, top))
     return sheet
+
+
+STRIP_CELL, CURVE_WIDTH = 56, 160  # px
+
+
+def strips_and_curves(clips: Sequence[tuple[Image.Image, Sequence[float]]], frames: int) -> Image.Image:
+    """Return a row for each film strip of so many frames: the frames side by side, and the curve of the openness."""
+    pitch = STRIP_CELL + MARGIN
+    picture = Image.new("RGB", (frames * STRIP_CELL + CURVE_WIDTH, max(1, len(clips)) * pitch), "white")
+    draw = ImageDraw.Draw(picture)
+    for y, (strip, openness) in enumerate(clips):
+        small = strip.resize((STRIP_CELL, frames * STRIP_CELL), Image.Resampling.LANCZOS)
+        for t in range(frames):
+            frame = small.crop((0, t * STRIP_CELL, STRIP_CELL, (t + 1) * STRIP_CELL))
+            picture.paste(frame, (t * STRIP_CELL, y * pitch))
+        left, bottom = frames * STRIP_CELL + 8, y * pitch + STRIP_CELL - 6
+        step = (CURVE_WIDTH - 16) / (frames - 1)
+        draw.line([(left, bottom), (left + CURVE_WIDTH - 16, bottom)], "#cccccc")
+        points = [(left + step * t, bottom - (STRIP_CELL - 12) * level) for t, level in enumerate(openness)]
+        draw.line(points, "#4a7fd0", 2)
+    return picture
 
 
 def by_label(rows: Iterable[dict], labels: Iterable[str], label_of: Callable[[dict], str]) -> dict[str, list[dict]]:

@@ -130,7 +130,7 @@ def test_it_is_assembled_and_published_with_a_card(kind, root):
     assert "truncated: the file ends" in card
     for name in kind.schema.names:
         assert f"| `{name}` |" in card
-    for name in ("contact_sheet.png", *kind.charts(table)):
+    for name in ("contact_sheet.png", *kind.charts(table, place)):
         with Image.open(place / name) as picture:
             picture.load()
 
