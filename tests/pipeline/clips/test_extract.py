@@ -60,7 +60,7 @@ class Eyes:
     def find_landmarks(self, pixels: np.ndarray, faces: Sequence[Face]) -> list[Landmarks]:
         level = self.lids[min(self.calls, len(self.lids) - 1)]
         self.calls += pixels.shape[0] != SIZE  # not for the frames of a clip
-        x0, y0, x1, y1 = faces[0].box
+        x0, y0, x1, _ = faces[0].box
         side, top, bottom = x1 - x0, y0 + 0.45 * (x1 - x0), y0 + 0.65 * (x1 - x0)
         left, right = ((x0 + a * side, top, x0 + b * side, bottom) for a, b in ((0.15, 0.4), (0.6, 0.85)))
         return [Landmarks(left, right, level, level, 1.0, 1.0, (80, 90), (80, 100))] * len(faces)
