@@ -18,10 +18,14 @@ PYTHON = ".".join(platform.python_version_tuple()[:2])
 STAGES = {
     "pipeline.blocklist.VERSION": "blocklist.py",
     "pipeline.clips.flow.VERSION": "clips/flow.py",
+    "pipeline.clips.videos.VERSION": "clips/videos.py clips/extract.py clips/cut.py clips/tracks.py clips/blinks.py "
+    "clips/shots.py clips/video.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
+    "pipeline.datasets.clip_groups.VERSION": "datasets/clip_groups.py datasets/splits.py",
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
     "pipeline.datasets.recipe_source.VERSION": "datasets/recipe_source.py",
     "pipeline.datasets.splits.VERSION": "datasets/splits.py",
+    "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",
