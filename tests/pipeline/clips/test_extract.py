@@ -27,6 +27,7 @@ def times_of_blinks(found) -> list[float]:
     return clips + [float(drop.detail.split()[2]) for drop in found.drops if drop.detail.startswith("blink at")]
 
 
+@pytest.mark.full
 def test_the_blinks_of_films_are_found_and_nothing_else(tmp_path):
     clips = missed = 0
     for i in (0, 1):
@@ -184,6 +185,7 @@ def test_a_video_of_four_hours_needs_no_more_memory_than_a_short_one(tmp_path):
     assert peak_of(long_film(tmp_path / "long.mp4", 4 * 3600), Cyclic()) < 1.5 * short + (8 << 20)
 
 
+@pytest.mark.full
 def test_memory_does_not_grow_with_the_length(tmp_path):
     short, long = (peak_of(long_film(tmp_path / f"{s}.mp4", s), Cyclic()) for s in (12, 36))
     assert long < 1.3 * short
