@@ -104,7 +104,7 @@ MODELS = {
         roles=("clips",),
         dataset=ClipDataset,
         held_out=clips.held_out,
-        purpose="Lets the {region} of an anime face blink",
+        purpose="Lets an anime face blink, by animating its {region}",
         use="AnimateBlink",
     ),
     "videogan-cond": Model(

@@ -255,7 +255,9 @@ def step(preset: str = "") -> None:
 
         return run
 
-    for name in MODELS:
+    for name in (
+        name for name, entry in MODELS.items() if "discriminator" in entry.networks and entry.roles == ("faces",)
+    ):
         config = MODELS[name].presets[preset]
         torch.manual_seed(0)
         shape = (config.pictures, config.size, config.size, 3)

@@ -89,6 +89,10 @@ class Noise:
         self.folder, self.digest, self._seed = Path(path), f"{seed:0>64}", seed
         self.faces = pa.table({"split": ["train"] * 6, "size": [8] * 6, "box_scale": [1.5] * 6})
 
+    def facts(self) -> dict:
+        """Return the number of images, and their size."""
+        return {"faces": len(self.faces), "size": 8, "box_scale": 1.5}
+
     def split(self, name: str) -> pa.Table:
         """Return all rows, which are of train."""
         return self.faces if name == "train" else self.faces.slice(0, 0)

@@ -449,8 +449,8 @@ class Drawn(Dataset):
     def split(self, name: str) -> pa.Table:
         return pa.table({"path": ["a", "b"], "size": [8, 8]})
 
-    def _picture(self, row: tuple[str, int], size: int) -> np.ndarray:
-        return np.full((size, size, 3), ord(row[0]), np.uint8)
+    def _picture(self, row: dict, size: int) -> np.ndarray:
+        return np.full((size, size, 3), ord(row["path"]), np.uint8)
 
 
 class Evil:
