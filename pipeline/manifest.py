@@ -144,7 +144,7 @@ CLIPS = pa.schema(
             pa.list_(pa.field("item", pa.float32(), nullable=False), CLIP_FRAMES),
             "how open the eyes are in each frame: 1 open, 0 closed",
         ),
-        column("closed_frame", pa.int32(), "number of the frame in which the eyes are most closed, from 0"),
+        column("closed_frame", pa.int32(), "number of the first frame in which the eyes are closed, from 0"),
         column(
             "group", pa.string(), "smallest clip_id of its shot and of clips that look alike; never crosses a split"
         ),

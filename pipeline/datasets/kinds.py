@@ -157,7 +157,7 @@ def _load_clip(folder: Path, row: dict) -> Image.Image:
 
 
 def _load_closed_frame(folder: Path, row: dict) -> Image.Image:
-    """Return the frame of a film strip in which the eyes are most closed."""
+    """Return the first frame of a film strip in which the eyes are closed."""
     top, size = row["closed_frame"] * row["size"], row["size"]
     return _load_clip(folder, row).crop((0, top, size, top + size))
 

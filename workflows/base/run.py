@@ -8,6 +8,7 @@ from typing import Any
 import luigi
 
 from pipeline.errors import UserError
+from workflows.blink_dataset import BuildBlinkDataset
 from workflows.cli.parameters import FilePath
 from workflows.face_dataset import BuildFaceDataset
 
@@ -16,7 +17,8 @@ BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset"}
 
 
 class Dataset(luigi.Task):
-    """datasets/NAME, whichever task built it. Only a `faces` that never existed is built first, with the defaults."""
+    """datasets/NAME, whichever task built it. Only a `faces` or `blinks` that never existed is built first, with the
+    defaults."""
 
     name = luigi.Parameter()
     kind = luigi.Parameter(default="faces")  # a key of BUILDERS
@@ -27,11 +29,18 @@ class Dataset(luigi.Task):
         """Return the dataset's folder."""
         return self.data_root / "datasets" / self.name
 
-    def requires(self) -> BuildFaceDataset | list[luigi.Task]:
+    def requires(self) -> luigi.Task | list[luigi.Task]:
         """Return the build of the default dataset if this is it and it never existed."""
-        if self.name == "faces" and not os.path.lexists(self.folder):
+        default = self.default_build()
+        return default if default and not os.path.lexists(self.folder) else []
+
+    def default_build(self) -> BuildFaceDataset | BuildBlinkDataset | None:
+        """Return the build with the defaults, if this is the default dataset of its kind."""
+        if self.kind == "faces" and self.name == "faces":
             return BuildFaceDataset(data_root=self.data_root)
-        return []
+        if self.kind == "clips" and self.name == "blinks":
+            return BuildBlinkDataset(data_root=self.data_root)
+        return None
 
     def output(self) -> luigi.LocalTarget:
         """Return the manifest."""
@@ -44,26 +53,26 @@ class Dataset(luigi.Task):
             from pipeline.manifest import CLIPS, FACES, check_folder
 
             check_folder(self.folder, {"faces": FACES, "clips": CLIPS}[self.kind])
-        elif self.name == "faces":
-            self._check_default()
+        elif self.default_build():
+            self._check_gone()
         else:
             expected = "the name of a dataset"
             cure = f"build it: luigi --module workflows {BUILDERS[self.kind]} --name {self.name} …"
             raise UserError(f"--dataset {self.name}", f"there is no {self.output().path}", expected, cure)
 
-    def _check_default(self) -> None:
-        """Raise UserError if `faces` is gone and was not built with the defaults."""
+    def _check_gone(self) -> None:
+        """Raise UserError if a default dataset is gone and was not built with the defaults."""
         from pipeline.datasets import publish
 
-        request = publish.request_of(self.data_root, self.name)
-        if request and request != BuildFaceDataset(data_root=self.data_root).request:
+        request, default = publish.request_of(self.data_root, self.name), self.default_build()
+        if request and default and request != default.request:
             made = ", ".join(f"{key} {value!r}" for key, value in request.items() if value)
             raise UserError(
                 self.folder,
                 f"is gone; it was made with {made}",
                 "that dataset",
                 "link to it again, if it is in .versions/, copy it here again, or build one: "
-                "luigi --module workflows BuildFaceDataset …",
+                f"luigi --module workflows {BUILDERS[self.kind]} …",
             )
 
 

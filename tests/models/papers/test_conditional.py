@@ -171,7 +171,10 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     assert first["kid_vgg16_128"] > first["kid_vgg16_128_floor"]
     assert first["hair_ceiling"] > 0.9
     card = (mine / "README.md").read_text()
-    assert f"| `kid_vgg16_128` | {first['kid_vgg16_128']:.4g} | {first['kid_vgg16_128_floor']:.4g} |" in card
+    kid, error = first["kid_vgg16_128"], first["kid_vgg16_128_error"]
+    assert f"| KID by vgg16_128 | lower | {kid:.4g} ± {error:.2g} | {first['kid_vgg16_128_floor']:.4g} ±" in card
+    assert f"| hair of the colour that was asked for | higher | {first['hair_accuracy']:.4g} |" in card
+    assert all(f"(generated/{name}.png)" in card for name in ("evaluation", "hair_confusion", "neighbours"))
     for name in ("neighbours.png", "hair_confusion.png", "evaluation.png"):
         assert Image.open(mine / "generated" / name).size[0] > 200
     assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
