@@ -23,8 +23,10 @@ from models.sampling.latents import mix_condition
 from models.seeds import seed_for
 
 MIN_SAMPLES, MAX_SAMPLES = 16, 10_000
-FEATURE_SIZE = 128  # px: all images are brought to this size for features, so that runs of any size can be compared;
-# the floor of a run says how much of a figure its size alone costs
+FEATURE_SIZE = (
+    128  # px: all images are brought to this size for features, real ones from the run's size: figures of runs
+)
+# of several sizes are on one scale, and real faces that were not trained on are at their floor
 MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
@@ -76,7 +78,6 @@ class Reference:
 
     trained_on: Callable[[int], np.ndarray]
     held_out: Callable[[int], np.ndarray]
-    size: int  # px, of its images as they are
     face: float = 1.0  # side of the face in an image, as a share of the image's
     labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
 
@@ -99,7 +100,7 @@ def measure_features(
     """Return (KID, FID, precision, recall, density and coverage by each extractor; a sheet of samples, each beside its
     nearest training images). `NAME_SIZE` of the features is in each key."""
     size = fake.shape[1]
-    real, held_out = reference.trained_on(reference.size), reference.held_out(size)
+    real, held_out = reference.trained_on(size), reference.held_out(size)
     measured: dict[str, Any] = {"samples": len(fake), "reference": len(real), "held_out": len(held_out)}
     sheet = np.empty(0)
     for name, extractor in extractors.items():
@@ -116,8 +117,7 @@ def measure_features(
         if not sheet.size:
             shown = of_fake[:SAMPLES_SHOWN]
             rows = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]
-            near = reference.trained_on(size)
-            beside = [[sample, *(near[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)]
+            beside = [[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)]
             headings = ["sample", *(f"nearest {i + 1}" for i in range(rows.shape[1]))] * 2
             sheet = with_headings(grid(np.concatenate(beside), columns=len(headings)), headings)
     return measured, sheet

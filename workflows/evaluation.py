@@ -113,7 +113,6 @@ class EvaluateGAN(OfLabels):
         reference = evaluation.Reference(
             trained_on=lambda size: images("train", size),
             held_out=lambda size: np.concatenate([images(split, size) for split in HELD_OUT]),
-            size=min(self.faces.faces["size"][0].as_py(), evaluation.FEATURE_SIZE),
             face=min(1.0, 1 / self.box_scale),
             labels=found,
         )

@@ -48,7 +48,7 @@ def noise(count: int) -> np.ndarray:
 
 
 def of(real: np.ndarray, held_out: np.ndarray) -> evaluate.Reference:
-    return evaluate.Reference(lambda size: real, lambda size: held_out, 64)
+    return evaluate.Reference(lambda size: real, lambda size: held_out)
 
 
 def features(fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, extractors: dict) -> dict:
@@ -161,7 +161,7 @@ def test_variety_is_measured_within_the_labels_that_were_asked_for(drawn):
     order = [i for i, color in enumerate(colors) if color in ("blonde", "black")]
     labels = np.array([[colors[i] == name for name in ("blonde", "black")] for i in order], np.float32)
     real, held_out = pictures[order], np.delete(pictures, order, 0)
-    reference = evaluate.Reference(lambda size: real, lambda size: held_out, 64, 2 / 3, labels)
+    reference = evaluate.Reference(lambda size: real, lambda size: held_out, 2 / 3, labels)
     rows = np.arange(len(order))
     same = evaluate.measure_pixels(real, rows, reference, ("blonde", "black"), CPU)
     assert same["variety_by_label"] == pytest.approx({"blonde": 1, "black": 1})
