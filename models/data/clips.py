@@ -5,6 +5,7 @@ In shapes: N clips, B batch, T frames, H height and W width of the region at wor
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,8 +73,10 @@ class ClipDataset(ManifestDataset):
 
     Raise ManifestError if there is no valid manifest with a clip in it."""
 
-    schema = CLIPS
     item = "clip"
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        super().__init__(folder, cache, CLIPS)
 
     def facts(self) -> dict[str, Any]:
         """Return what a run records of it."""

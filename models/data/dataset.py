@@ -48,13 +48,12 @@ class ManifestDataset:
 
     Raise ManifestError if there is no valid manifest with a row in it."""
 
-    schema: pa.Schema
     item = "item"
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, schema: pa.Schema) -> None:
         self.folder, self._cache = folder, cache
         path = folder / "manifest.parquet"
-        self.rows = read(path, self.schema)
+        self.rows = read(path, schema)
         check_rows(self.rows, path)
         if not len(self.rows):
             raise ManifestError(path, f"holds no {self.item}", "at least one", "build the dataset again")
@@ -89,8 +88,10 @@ class Dataset(ManifestDataset):
 
     Raise ManifestError if there is no valid manifest with a face in it."""
 
-    schema = FACES
     item = "face"
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        super().__init__(folder, cache, FACES)
 
     @property
     def faces(self) -> pa.Table:

@@ -14,6 +14,8 @@ from workflows.face_dataset import BuildFaceDataset
 
 BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset"}
 """The kinds of dataset that are trained on, and the task that builds one."""
+DEFAULTS = {("faces", "faces"): BuildFaceDataset, ("clips", "blinks"): BuildBlinkDataset}
+"""Kind and name of the datasets that are built, with the defaults, when they are missing."""
 
 
 class Dataset(luigi.Task):
@@ -31,16 +33,14 @@ class Dataset(luigi.Task):
 
     def requires(self) -> luigi.Task | list[luigi.Task]:
         """Return the build of the default dataset if this is it and it never existed."""
-        default = self.default_build()
-        return default if default and not os.path.lexists(self.folder) else []
+        if self.is_default and not os.path.lexists(self.folder):
+            return DEFAULTS[self.kind, self.name](data_root=self.data_root)
+        return []
 
-    def default_build(self) -> BuildFaceDataset | BuildBlinkDataset | None:
-        """Return the build with the defaults, if this is the default dataset of its kind."""
-        if self.kind == "faces" and self.name == "faces":
-            return BuildFaceDataset(data_root=self.data_root)
-        if self.kind == "clips" and self.name == "blinks":
-            return BuildBlinkDataset(data_root=self.data_root)
-        return None
+    @property
+    def is_default(self) -> bool:
+        """Return whether this is the dataset of its kind that is built when it is missing."""
+        return (self.kind, self.name) in DEFAULTS
 
     def output(self) -> luigi.LocalTarget:
         """Return the manifest."""
@@ -53,7 +53,7 @@ class Dataset(luigi.Task):
             from pipeline.manifest import CLIPS, FACES, check_folder
 
             check_folder(self.folder, {"faces": FACES, "clips": CLIPS}[self.kind])
-        elif self.default_build():
+        elif self.is_default:
             self._check_gone()
         else:
             expected = "the name of a dataset"
@@ -64,8 +64,8 @@ class Dataset(luigi.Task):
         """Raise UserError if a default dataset is gone and was not built with the defaults."""
         from pipeline.datasets import publish
 
-        request, default = publish.request_of(self.data_root, self.name), self.default_build()
-        if request and default and request != default.request:
+        request = publish.request_of(self.data_root, self.name)
+        if request and request != DEFAULTS[self.kind, self.name](data_root=self.data_root).request:
             made = ", ".join(f"{key} {value!r}" for key, value in request.items() if value)
             raise UserError(
                 self.folder,
