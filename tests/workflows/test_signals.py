@@ -121,6 +121,8 @@ def test_a_signal_that_was_ignored_stays_ignored(tmp_path):
 @pytest.mark.parametrize("of_group", [True, False])
 def test_no_worker_and_no_tracker_outlives_a_signal(number, of_group, tmp_path):
     process = start(tmp_path, WITH_WORKERS)
+    for _ in range(60):  # until both workers work: one that still imports joblib would report its interruption
+        process.stdout.readline()
     family = begun(process)
     assert len(family) >= 4
     (os.killpg if of_group else os.kill)(process.pid, number)
