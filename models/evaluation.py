@@ -23,10 +23,7 @@ from models.sampling.latents import mix_condition
 from models.seeds import seed_for
 
 MIN_SAMPLES, MAX_SAMPLES = 16, 10_000
-FEATURE_SIZE = (
-    128  # px: all images are brought to this size for features, real ones from the run's size: figures of runs
-)
-# of several sizes are on one scale, and real faces that were not trained on are at their floor
+FEATURE_SIZE = 128  # px: all images are brought to this size for features, so that runs of all sizes are on one scale
 MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
@@ -98,7 +95,8 @@ def measure_features(
     fake: np.ndarray, reference: Reference, extractors: Mapping[str, Extractor], device: torch.device
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Return (KID, FID, precision, recall, density and coverage by each extractor; a sheet of samples, each beside its
-    nearest training images). `NAME_SIZE` of the features is in each key."""
+    nearest training images). Real images are at the samples' size, as those are. `NAME_SIZE` of the features is in each
+    key."""
     size = fake.shape[1]
     real, held_out = reference.trained_on(size), reference.held_out(size)
     measured: dict[str, Any] = {"samples": len(fake), "reference": len(real), "held_out": len(held_out)}

@@ -49,7 +49,7 @@ class Model:
     purpose: str = "Paints anime faces of {size} × {size} px"
     """What it does, for the card; with fields of its Config."""
     use: str = "GenerateFaces"
-    """The task that uses a run of it."""
+    """The task that uses a run of it; empty: there is none yet."""
 
 
 MODELS = {
@@ -105,7 +105,7 @@ MODELS = {
         dataset=ClipDataset,
         held_out=clips.held_out,
         purpose="Lets an anime face blink, by animating its {region}",
-        use="AnimateBlink",
+        use="",
     ),
     "videogan-cond": Model(
         paper="https://arxiv.org/abs/1609.02612",
@@ -118,7 +118,7 @@ MODELS = {
         dataset=ClipDataset,
         held_out=clips.held_out,
         purpose="Makes a clip of {size} × {size} px of an anime face",
-        use="EvaluateBlink",
+        use="",
     ),
     "seam-refiner": Model(
         paper="https://arxiv.org/abs/1807.09951",
@@ -129,6 +129,6 @@ MODELS = {
         batches=batches.pictures,
         exported=("refiner",),
         purpose="Hides the border of a region that was pasted into an anime face",
-        use="AnimateBlink --blend refiner",
+        use="",
     ),
 }

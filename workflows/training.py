@@ -51,7 +51,7 @@ class Training(NamedRun):
         PRESETS,
         default="auto",
         description="settings: article (as published), paper (where it differs), modern (of projection cGANs: against "
-        "collapse and grain; of blinks: as shipped), small (for a CPU), tiny (for tests: its pictures are noise); "
+        "collapse and grain; of blinks: 2-D, with openness), small (for a CPU), tiny (for tests: noise); "
         "auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")

@@ -10,6 +10,18 @@ from models.files import atomic_open
 from models.training.logger import read_metrics
 from models.zoo import MODELS
 
+_NUMBER = (float, int)
+_EVALUATION = {"weights": str, "samples": int, "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None)}
+"""The schema of evaluation.json, as far as the card reads it."""
+_BY_FEATURES = (
+    ("kid", "KID by {}", "lower"),
+    ("fid", "FID by {}", "lower"),
+    ("precision", "precision by {}: share of samples that look real", "higher"),
+    ("recall", "recall by {}: share of real faces that samples show", "higher"),
+    ("density", "density by {}: precision, in real faces near a sample", "higher"),
+    ("coverage", "coverage by {}: share of real faces with a sample near", "higher"),
+)
+
 
 def write_card(run: Path) -> None:
     """Write the card of a run again: what is known of it has changed. Raise UserError."""
@@ -36,6 +48,8 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     items = next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
     rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
     evaluated = _evaluation(run)
+    task = MODELS[model].use
+    use = f"Use: {code(f'luigi --module workflows {task} --run {run.name}')}. " if task else ""
     return f"""---
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
@@ -56,7 +70,7 @@ preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 |---|---|
 {rows}
 
-Use: {code(f"luigi --module workflows {MODELS[model].use} --run {run.name}")}. The pictures it learned from stay their
+{use}The pictures it learned from stay their
 artists'; the dataset's card says whose.
 """
 
@@ -73,7 +87,7 @@ def _evaluation(run: Path) -> str:
         return ""
     rows = table_rows(_measures(found))
     judges = ", ".join(map(escape_markdown, found.get("hair_labels_by", ())))
-    caveat = f"Labels by {judges}, judged by the hair tagger: one that made them does not see its own errors.\n"
+    caveat = "Labels by {}, judged by the hair tagger: one that made them does not see its own errors.\n"
     names = ("evaluation", "hair_confusion", "neighbours")
     shown = (name for name in names if (run / f"generated/{name}.png").exists())
     pictures = "\n".join(f"![{name}](generated/{name}.png)" for name in shown)
@@ -84,33 +98,20 @@ Measured by `EvaluateGAN` on {found["samples"]:,} samples, beside real faces tha
 |---|---|---|---|
 {rows}
 
-{caveat if judges else ""}
+{caveat.format(judges) if judges else ""}
 {pictures}
 """
-
-
-_NUMBER = (float, int)
-_EVALUATION = {"weights": str, "samples": int, "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None)}
-"""The schema of evaluation.json, as far as the card reads it."""
-_BY_FEATURES = (
-    ("kid", "KID by {}", "lower"),
-    ("fid", "FID by {}", "lower"),
-    ("precision", "precision by {}: share of samples that look real", "higher"),
-    ("recall", "recall by {}: share of real faces that samples show", "higher"),
-    ("density", "density by {}: precision, in real faces near a sample", "higher"),
-    ("coverage", "coverage by {}: share of real faces with a sample near", "higher"),
-)
 
 
 def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield name, better direction, figure of samples, figure of real faces of evaluation.json."""
 
     def shown(key: str) -> str:
-        value, error = (
-            found.get(key),
-            found.get(f"{key.removesuffix('_floor')}_error{'_floor' * key.endswith('_floor')}"),
-        )
-        return "" if value is None else f"{value:.4g}" + (f" ± {error:.2g}" if error is not None else "")
+        if found.get(key) is None:
+            return ""
+        name, floor = key.removesuffix("_floor"), "_floor" if key.endswith("_floor") else ""
+        error = found.get(f"{name}_error{floor}")
+        return f"{found[key]:.4g}" + (f" ± {error:.2g}" if error is not None else "")
 
     for features in [key.removeprefix("kid_") for key in found if re.fullmatch("kid_[a-z0-9]+_[0-9]+", key)]:
         for key, name, better in _BY_FEATURES:

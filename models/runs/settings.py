@@ -114,10 +114,11 @@ def _assign(model: Model, config: Any, assignments: Mapping[str, str]) -> Any:
         like = getattr(config, name)
         try:
             values[name] = _parse_like(text, like)
-            if values[name] not in words.get(name, (values[name],)) or (name in _SHARES and values[name] >= 1):
+            is_word = name not in words or values[name] in words[name]
+            if not is_word or (name in _SHARES and values[name] >= 1):
                 raise ValueError(text)
         except (ValueError, KeyError):
-            expected = f"{' or '.join(words[name])}" if name in words else _describe_kind(name, like, known[name])
+            expected = " or ".join(words[name]) if name in words else _describe_kind(name, like, known[name])
             raise UserError("--set", f"{name}={text} given", expected, "give another") from None
     try:
         config = replace(config, **values)

@@ -11,13 +11,9 @@ import numpy as np
 
 CLOSED = 0.35  # an eye that is open less far, of its own open state, may be closed
 REOPENED = 0.6  # an eye that is open farther, of its own open state, is open
-BESIDE_FRAMES, OPEN_BESIDE = (
-    3,
-    0.7,
-)  # the median of so many frames before a blink, and after it, is at least so far open
+BESIDE_FRAMES, OPEN_BESIDE = 3, 0.7  # the median of so many frames before a blink, and after it, is so far open or more
 MIN_OPEN = 0.4  # of the open state itself, 0..1: less is drowsy or closed
-MAX_CLOSED_S = 0.62  # from the last frame before a blink in which the eyes are open to the first one after it, less
-# one: eyes that stay closed longer do not blink
+MAX_CLOSED_S = 0.62  # of the frames between two in which the eyes are open: eyes that stay closed longer do not blink
 BASE_S = 1.5  # before and after a frame: the eyes' own open state is measured within it
 BASE_QUANTILE = 0.75
 LOWEST_MARGIN = 0.2  # above the least openness of a blink: the first frame below it is the closed one

@@ -14,14 +14,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
 from pipeline.faces.boxes import Face, square
 from pipeline.faces.landmarks import Box, Landmarks
-from pipeline.faces.network import Block, down
+from pipeline.faces.network import Block, down, load_weights
 from pipeline.faces.views import Pyramid, View
 
 SIZE = 96  # px: side of a crop
@@ -83,17 +80,8 @@ class LandmarkNetwork(nn.Module):
 
 @functools.cache
 def load(path: str) -> LandmarkNetwork:
-    """Return the network with the weights of a file, for one thread: the processes fill the cores. Raise UserError if
-    the file is missing or damaged."""
-    torch.set_num_threads(1)
-    network = LandmarkNetwork()
-    try:
-        network.load_state_dict(load_file(path))  # float16
-    except (OSError, SafetensorError, RuntimeError) as error:
-        found = f"unreadable ({str(error).splitlines()[0][:120]})"
-        raise UserError(path, found, "the weights of the landmark network", "install this package again") from error
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's stubs lack
-    return network.eval().requires_grad_(False)
+    """Return the network with the weights of a file. Raise UserError if the file is missing or damaged."""
+    return load_weights(LandmarkNetwork(), path, "landmark")
 
 
 def find(picture: np.ndarray, faces: Sequence[Face], weights: str) -> list[Landmarks]:

@@ -15,6 +15,7 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -45,6 +46,9 @@ MARGIN_PX = 16  # px of white about a copy, at least
 SECOND_LOOK_PX = 96  # px: side of the second look's patches
 SECOND_LOOK_FACES_PX = 30, 40, 52  # px: sides of the face in them
 CENTER_CELLS = slice(3, 9)  # of the 12 cells of a patch
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Block(nn.Module):
@@ -118,15 +122,19 @@ def peaks(maps: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def load(path: str) -> FaceNetwork:
-    """Return the network with the weights of a file, for one thread: the processes fill the cores. Raise UserError if
-    the file is missing or damaged."""
+    """Return the network with the weights of a file. Raise UserError if the file is missing or damaged."""
+    return load_weights(FaceNetwork(), path, "face")
+
+
+def load_weights(network: Network, path: str, name: str) -> Network:
+    """Return the network with the weights of a file, for use in one thread: the processes fill the cores. Raise
+    UserError, which names the network, if the file is missing or damaged."""
     torch.set_num_threads(1)
-    network = FaceNetwork()
     try:
         network.load_state_dict(load_file(path))  # float16
     except (OSError, SafetensorError, RuntimeError) as error:
         found = f"unreadable ({str(error).splitlines()[0][:120]})"
-        raise UserError(path, found, "the weights of the face network", "install this package again") from error
+        raise UserError(path, found, f"the weights of the {name} network", "install this package again") from error
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # which torch's stubs lack
     return network.eval().requires_grad_(False)
 

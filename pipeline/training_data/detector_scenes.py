@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.drawing import scenes
-from pipeline.parallel import map_items
-from pipeline.progress import Progress
+from pipeline.training_data.pictures import write_pictures
 
 VERSION = 1
 """Raise it when the same (seed, i) gives another scene."""
@@ -20,20 +19,12 @@ def draw_all(seed: int, count: int, out: Path, *, jobs: int = 0) -> None:
     A row of faces.npy is: number of the scene, ascending; x, y, side in px; tilt in degrees; 1 if clear, else 0.
     """
     rows: list[tuple[float, ...]] = []
-    progress = Progress("drawing scenes")
-    with open(out / "pictures.npy", "wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, SIZE, SIZE, 3)}
-        np.lib.format.write_array_header_1_0(file, header)
-        start = file.tell()
-        for i, scene in map_items(functools.partial(_draw_numbered, seed), range(count), jobs=jobs):
-            # no memory map: a full disk would crash the process instead of raising an error
-            file.seek(start + i * scene.picture.nbytes)
-            file.write(scene.picture.tobytes())
-            rows += [(i, face.x, face.y, face.side, face.tilt, face.is_clear) for face in scene.faces]
-            progress.advance()
-    progress.close()
+    draw = functools.partial(_draw, seed)
+    for i, faces in write_pictures(out / "pictures.npy", draw, count, SIZE, what="scenes", jobs=jobs):
+        rows += [(i, face.x, face.y, face.side, face.tilt, face.is_clear) for face in faces]
     np.save(out / "faces.npy", np.array(sorted(rows), float).reshape(-1, 6))
 
 
-def _draw_numbered(seed: int, i: int) -> tuple[int, scenes.Scene]:
-    return i, scenes.draw(seed, i, size=SIZE)
+def _draw(seed: int, i: int) -> tuple[np.ndarray, list[scenes.Mark]]:
+    scene = scenes.draw(seed, i, size=SIZE)
+    return scene.picture, scene.faces

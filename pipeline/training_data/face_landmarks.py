@@ -9,8 +9,7 @@ from pipeline.drawing.landmarks import DrawnFace
 from pipeline.drawing.portrait import closeup as portrait
 from pipeline.drawing.scenes import closeup as scene
 from pipeline.faces.views import Pyramid, View
-from pipeline.parallel import map_items
-from pipeline.progress import Progress
+from pipeline.training_data.pictures import write_pictures
 
 VERSION = 1
 """Raise it when the same (seed, i) gives another picture or other numbers."""
@@ -27,18 +26,9 @@ def draw_all(seed: int, count: int, out: Path, *, jobs: int = 0) -> None:
     the left and the right eye; visible share of each; x, y of mouth and chin; x, y of the DIRECTIONS outermost points
     of the left eye's outline, then of the right one's."""
     rows = np.empty((count, 9 + 4 * DIRECTIONS), np.float32)
-    progress = Progress("drawing faces")
-    with open(out / "pictures.npy", "wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, SIZE, SIZE, 3)}
-        np.lib.format.write_array_header_1_0(file, header)
-        start = file.tell()
-        for i, picture, row in map_items(functools.partial(_draw_numbered, seed), range(count), jobs=jobs):
-            # no memory map: a full disk would crash the process instead of raising an error
-            file.seek(start + i * picture.nbytes)
-            file.write(picture.tobytes())
-            rows[i] = row
-            progress.advance()
-    progress.close()
+    draw = functools.partial(_draw_centered, seed)
+    for i, row in write_pictures(out / "pictures.npy", draw, count, SIZE, what="faces", jobs=jobs):
+        rows[i] = row
     np.save(out / "faces.npy", rows)
 
 
@@ -48,8 +38,8 @@ def draw_face(seed: int, i: int) -> DrawnFace:
     return scene.draw_face(seed, i) if rest else portrait.draw_face(seed, number)
 
 
-def _draw_numbered(seed: int, i: int) -> tuple[int, np.ndarray, np.ndarray]:
-    return i, *centered(draw_face(seed, i))
+def _draw_centered(seed: int, i: int) -> tuple[np.ndarray, np.ndarray]:
+    return centered(draw_face(seed, i))
 
 
 def centered(face: DrawnFace) -> tuple[np.ndarray, np.ndarray]:

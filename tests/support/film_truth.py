@@ -1,6 +1,7 @@
 """A film's truth in place of the networks: the faces and landmarks of its frames, as an extraction asks for them."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -8,20 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.clips.video import Video
-from pipeline.drawing.film import FilmFace, Truth
+from pipeline.drawing.film import FilmFace, FilmFrame, Truth
 from pipeline.faces.boxes import Face
 from pipeline.faces.landmarks import Landmarks
+
+
+def frame_at(truth: Truth, number: int, fps: float) -> FilmFrame:
+    """Return the frame of a film that its video, read at `fps` frames a second, shows as the frame of that number."""
+    times = [frame.time for frame in truth.frames]
+    return truth.frames[max(0, bisect_right(times, number / fps + 0.0015) - 1)]
 
 
 class FilmEyes:
     """Finds the faces and landmarks of the frames of a film, which it tells by their pixels."""
 
     def __init__(self, path: Path, truth: Truth, fps: Fraction, *, noise: float = 0.0, skipped: float = 0.0):
-        times = [frame.time for frame in truth.frames]
-        self._faces = {}
-        for frame in Video(path, fps):
-            at = np.searchsorted(times, frame.number / float(fps) + 0.0015, side="right") - 1
-            self._faces[frame.pixels.tobytes()] = truth.frames[at].faces
+        shown = ((frame.pixels.tobytes(), frame_at(truth, frame.number, float(fps))) for frame in Video(path, fps))
+        self._faces = {pixels: frame.faces for pixels, frame in shown}
         self._rng, self._noise, self._skipped = np.random.default_rng(0), noise, skipped
 
     def find_faces(self, pixels: np.ndarray) -> list[Face]:

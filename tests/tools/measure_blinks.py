@@ -17,6 +17,7 @@ from pipeline.clips.videos import Finders, Settings, finders
 from pipeline.drawing import film
 from pipeline.faces.boxes import Face
 from pipeline.manifest import CLIP_FRAMES
+from tests.support.film_truth import frame_at
 
 FPS = 18
 MAX_APART_S = 0.17  # between a blink and what was found of it
@@ -27,12 +28,11 @@ class Truth:
     """What is known of a film, at the times of frames of FPS."""
 
     def __init__(self, truth: film.Truth):
-        self.blinks, self._frames = truth.blinks, truth.frames
-        self._times = np.array([frame.time for frame in truth.frames])
+        self.blinks, self._truth = [*truth.blinks], truth
 
     def at(self, number: int) -> film.FilmFrame:
         """Return the frame that a video shows at number / FPS."""
-        return self._frames[max(0, int(np.searchsorted(self._times, number / FPS + 0.0015, side="right")) - 1)]
+        return frame_at(self._truth, number, FPS)
 
     def correlation(self, clip: FoundClip, blink: film.FilmBlink) -> float | None:
         """Return that of the openness of a clip and of a character; None if they are not of one shot."""

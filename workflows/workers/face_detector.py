@@ -14,12 +14,10 @@ import torch
 
 from models.annotators.face_crops import Crops, Scenes
 from models.annotators.face_detector import Config, FaceDetector
-from models.runs import export
-from models.runs.folder import lock_run, open_folder
 from models.runs.worker import run_worker
 from models.seeds import seed_for
-from models.training.loop import fit
 from pipeline.faces.network import FaceNetwork
+from workflows.workers.annotator import train_annotator
 
 
 def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
@@ -31,27 +29,8 @@ def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: b
     cv2.setNumThreads(1)  # crops are small
     torch.manual_seed(seed_for(seed, "weights"))
     trainer = FaceDetector(config, FaceNetwork(), held_out)
-    with lock_run(folder):
-        open_folder(folder, settings, fresh=fresh)
-        fit(
-            trainer,
-            Crops(learned, config.size, config.batch_size, seed=seed),
-            folder,
-            steps=config.steps,
-            pictures=config.batch_size,
-            seed=seed,
-            log_every=min(50, config.sample_every),
-            sample_every=config.sample_every,
-            save_every=config.save_every,
-            on_save=functools.partial(_export, folder, trainer, settings),
-        )
-
-
-def _export(run: Path, trainer: FaceDetector, settings: dict[str, Any], step: int) -> None:
-    """Write the averaged network, in half precision."""
-    weights = trainer.exported()["detector"].state_dict()
-    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-    export.write_weights(run, halves, {"model": settings["model"], "config": settings["config"], "steps": step})
+    batches = Crops(learned, config.size, config.batch_size, seed=seed)
+    train_annotator(trainer, batches, folder, settings, fresh=fresh, half=True)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 
 from models.annotators.hair_tagger import Batches, Config, HairTaggerTraining, Patches, to_batch
-from models.runs import export
-from models.runs.folder import lock_run, open_folder
 from models.runs.worker import run_worker
 from models.seeds import seed_for
-from models.training.loop import fit
 from pipeline.hair.color_network import normalize
+from workflows.workers.annotator import train_annotator
 
 
 def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
@@ -26,30 +24,12 @@ def train(run: str, drawn: dict[str, str], settings: dict[str, Any], *, fresh: b
     learned, held_out = (_patches(Path(drawn[name])) for name in ("learned", "held_out"))
     torch.manual_seed(seed_for(seed, "weights"))
     trainer = HairTaggerTraining(config, to_batch(held_out, normalize), held_out.pictures)
-    with lock_run(folder):
-        open_folder(folder, settings, fresh=fresh)
-        fit(
-            trainer,
-            Batches(learned, normalize, config.batch_size, seed=seed),
-            folder,
-            steps=config.steps,
-            pictures=config.batch_size,
-            seed=seed,
-            log_every=min(50, config.sample_every),
-            sample_every=config.sample_every,
-            save_every=config.save_every,
-            on_save=functools.partial(_export, folder, trainer, settings),
-        )
+    batches = Batches(learned, normalize, config.batch_size, seed=seed)
+    train_annotator(trainer, batches, folder, settings, fresh=fresh)
 
 
 def _patches(folder: Path) -> Patches:
     return Patches(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in Patches._fields))
-
-
-def _export(run: Path, trainer: HairTaggerTraining, settings: dict[str, Any], step: int) -> None:
-    about = {name: settings[name] for name in ("model", "config")} | {"steps": step}
-    about["reliability"] = trainer.reliability()
-    export.write_weights(run, trainer.exported()["tagger"].state_dict(), about)
 
 
 if __name__ == "__main__":
