@@ -9,19 +9,22 @@ works; of the whole face the eyes merely glow. The article gives neither widths 
 * the region: Chang et al.: "PairedCycleGAN: Asymmetric Style Transfer for Applying and Removing Makeup", CVPR 2018.
 
 Beyond the article, presets may give the network how open the reference's eyes are in each frame (`openness`): the flow
-of one face's lids does not fit another face's eyes.
+of one face's lids does not fit another face's eyes. And it may paint in units of the picture's own colours
+(`own_colors`): instance normalisation takes away what the skin's tone is.
 
 Pictures are in [-1, 1]. In shapes: N clips, T frames, H height and W width of the region.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models import distributed
 from models.contracts import HeldOutClips
 from models.data.batches import in_range
 from models.data.dataset import CLIP_FRAMES
@@ -34,7 +37,7 @@ from models.training.update import Update, ramped_cosine, set_learning_rate
 
 CHANGED = 16 / 255  # of [-1, 1]: 8 grey levels; a pixel that differs more from the first frame has changed
 SHEET_CLIPS = 4
-REFINEMENTS = ("3d", "none")
+MIN_DEVIATION = 0.05  # of colours, of [-1, 1]: a grey picture is painted in colours, too
 ASPECTS = {"eyes": 2, "face": 1}  # width by height
 
 
@@ -43,11 +46,12 @@ class Config:
     """The settings of BlinkTrainer. The defaults are the article's, where it gives any."""
 
     size: int = 64  # H of the eyes' strip, half of W and of the face's sides; a multiple of 8
-    region: str = "eyes"  # or face
-    refine: str = "3d"  # what follows the 2-D network: 3d: a 3-D one; none: a 1 × 1 convolution
+    region: Literal["eyes", "face"] = "eyes"
+    refine: Literal["3d", "none"] = "3d"  # what follows the 2-D network: 3d: a 3-D one; none: a 1 × 1 convolution
     widths: tuple[int, ...] = (32, 64, 128, 256)  # of the 2-D network's levels
     refine_widths: tuple[int, ...] = (32, 64, 128, 256)
     openness: bool = False  # whether the network is also given how open the eyes are
+    own_colors: bool = False  # whether it paints in units of the mean and the deviation of the picture's colours
     border: int = 0  # px at the region's border where the picture stays
     changed_weight: float = 1.0  # of the error where the clip differs from its first frame
     temporal_weight: float = 0.0  # of the error of the differences between frames
@@ -58,6 +62,7 @@ class Config:
     time_stretch: float = 0.2
     flow_dropout: float = 0.0  # share of clips without flow, which `openness` alone describes
     batch_size: int = 2  # clips
+    frames: int = CLIP_FRAMES  # of a clip in a step, drawn at random; all of them for a 3-D network
     micro_batches: int = 1
     learning_rate: float = 2e-4
     beta1: float = 0.5
@@ -83,18 +88,23 @@ _OURS = replace(
     Config(),
     refine="none",
     openness=True,
+    own_colors=True,
     border=4,
     changed_weight=4.0,
     temporal_weight=1.0,
     flow_dropout=0.5,
+    batch_size=16,
+    frames=2,
+    learning_rate=1e-3,
+    beta1=0.9,
     average=0.999,
 )
 
 PRESETS = {
     "article": Config(),
     "paper": replace(Config(), changed_weight=4.0, temporal_weight=1.0),
-    "modern": replace(_OURS, widths=(24, 48, 96, 192), batch_size=16, horizon=20_000),  # in fp16 2.6 MB
-    "small": replace(_OURS, widths=(12, 24, 48, 96), batch_size=4, steps=4_000, horizon=4_000, save_every=500),
+    "modern": replace(_OURS, widths=(12, 32, 64, 144), steps=6_000, horizon=6_000, save_every=500),  # the shipped one
+    "small": replace(_OURS, widths=(12, 24, 48, 96), steps=2_000, horizon=2_000, save_every=500),
     "tiny": replace(
         Config(),
         size=16,
@@ -120,36 +130,40 @@ class BlinkUNet(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
-        if c.refine not in REFINEMENTS:
-            raise ValueError(f"refine: {' or '.join(REFINEMENTS)} expected, {c.refine} found")
-        self.shape, self.openness, self.border = c.shape, c.openness, c.border
+        if c.refine == "3d" and c.frames != CLIP_FRAMES:
+            raise ValueError(f"frames: {CLIP_FRAMES} expected with refine 3d, {c.frames} found")
+        self.shape, self.openness, self.own_colors, self.border = c.shape, c.openness, c.own_colors, c.border
         features = c.widths[0]
-        self.frames = UNet(2, 5 + c.openness, features, c.widths)
+        self.frames = UNet(2, 5, features, c.widths, conditions=int(c.openness))
         self.clip = UNet(3, features, 4, c.refine_widths) if c.refine == "3d" else None
         self.head = nn.Conv2d(features, 4, 1) if c.refine == "none" else None
 
     def forward(self, picture: Tensor, flow: Tensor, openness: Tensor) -> Tensor:
         """Return the frames, of which the first is the picture."""
-        return self.paint(picture, flow, openness)[0]
+        painted, mask = self.paint(picture, flow, openness)
+        still = picture[:, None]
+        frames = mask * painted + (1 - mask) * still
+        return torch.cat([still.to(frames), frames[:, 1:]], 1)
 
     def paint(self, picture: Tensor, flow: Tensor, openness: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (frames, masks (N, T, 1, H, W) of 0 to 1: where they are painted over the picture)."""
+        """Return (what is painted over the picture (N, T, 3, H, W), masks (N, T, 1, H, W) of 0 to 1: how much)."""
         count, times, _, height, width = flow.shape
         still = picture[:, None].expand(-1, times, -1, -1, -1)
-        inputs = [still, flow]
-        if self.openness:
-            inputs.append(openness[:, :, None, None, None].expand(-1, -1, 1, height, width))
-        x = self.frames(torch.cat(inputs, 2).flatten(0, 1))  # (N T, F, H, W)
+        condition = openness.flatten()[:, None] if self.openness else None
+        x = self.frames(torch.cat([still, flow], 2).flatten(0, 1), condition)  # (N T, F, H, W)
         if self.clip is not None:
             x = self.clip(x.unflatten(0, (count, times)).transpose(1, 2)).transpose(1, 2)
         else:
             assert self.head is not None
             x = self.head(x).unflatten(0, (count, times))
-        painted, mask = x[:, :, :3].tanh(), x[:, :, 3:].sigmoid()
+        painted, mask = x[:, :, :3], x[:, :, 3:].sigmoid()
+        if self.own_colors:
+            deviation, mean = torch.std_mean(picture, (2, 3), keepdim=True)
+            painted = painted * (deviation + MIN_DEVIATION)[:, None] + mean[:, None]
+        else:
+            painted = painted.tanh()
         inner = mask.new_ones(height - 2 * self.border, width - 2 * self.border)
-        mask = mask * F.pad(inner, (self.border,) * 4)
-        frames = mask * painted + (1 - mask) * still
-        return torch.cat([picture[:, None].to(frames), frames[:, 1:]], 1), mask
+        return painted, mask * F.pad(inner, (self.border,) * 4)
 
     def io_shapes(self) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """Return the shapes of the inputs for one clip, and of the output."""
@@ -158,14 +172,15 @@ class BlinkUNet(nn.Module):
         return inputs, (1, CLIP_FRAMES, 3, height, width)
 
 
-def losses(frames: Tensor, mask: Tensor, clip: Tensor, c: Config) -> dict[str, Tensor]:
-    """Return the weighted losses of frames (N, T, 3, H, W), painted with masks, of which `clip` is the truth."""
+def losses(frames: Tensor, mask: Tensor, truth: Tensor, still: Tensor, c: Config) -> dict[str, Tensor]:
+    """Return the weighted losses of frames (N, T, 3, H, W), painted with masks over the picture `still` (N, 3, H, W),
+    of which `truth` is what they should be."""
     frames, mask = as_fp32(frames), as_fp32(mask)
-    changed = (clip - clip[:, :1]).abs().amax(2, keepdim=True) > CHANGED
+    changed = (truth - still[:, None]).abs().amax(2, keepdim=True) > CHANGED
     weight = 1 + (c.changed_weight - 1) * changed
-    found = {"content": (weight * (frames - clip).abs()).mean(), "mask": c.mask_weight * mask.mean()}
+    found = {"content": (weight * (frames - truth).abs()).mean(), "mask": c.mask_weight * mask.mean()}
     if c.temporal_weight:
-        found["temporal"] = c.temporal_weight * (frames.diff(dim=1) - clip.diff(dim=1)).abs().mean()
+        found["temporal"] = c.temporal_weight * (frames.diff(dim=1) - truth.diff(dim=1)).abs().mean()
     return found
 
 
@@ -186,20 +201,26 @@ class BlinkTrainer:
             rate = ramped_cosine(i, peak=c.learning_rate, warm_up=1, horizon=c.horizon)
             set_learning_rate([self.opt], rate)
         update = Update([self.opt])
-        for clip, flow, openness in self._parts(batch):
-            frames, mask = self.g.paint(clip[:, 0], flow, openness)
-            found = losses(frames, mask, clip, c)
+        for still, truth, flow, openness in self._parts(batch):
+            painted, mask = self.g.paint(still, flow, openness)
+            frames = mask * painted + (1 - mask) * still[:, None]
+            found = losses(frames, mask, truth, still, c)
             update.add(torch.stack([*found.values()]).sum(), keep_graph=False, **found)
         update.apply()
         self.average.update(self.g, i)
         return update.mean_components()
 
     def _parts(self, batch: dict[str, Tensor]) -> Iterator[tuple[Tensor, ...]]:
-        """Yield micro-batches: clips (N, T, 3, H, W) in [-1, 1], their flow (N, T, 2, H, W), and openness (N, T)."""
+        """Yield micro-batches: first frames (N, 3, H, W) in [-1, 1]; and of frames drawn at random, in their order, the
+        truth (N, T, 3, H, W), their flow (N, T, 2, H, W), and openness (N, T)."""
+        c = self.config
+        draws = distributed.shard(torch.rand(c.pictures, CLIP_FRAMES, device=self.device))
+        times = draws.argsort(1)[:, : c.frames].sort(1).values
+        row = torch.arange(len(times), device=self.device)[:, None]
         clip = in_range(batch["clip"].flatten(0, 1), self.g.middle).unflatten(0, batch["clip"].shape[:2])
-        flow = batch["flow"].to(clip).permute(0, 1, 4, 2, 3)
-        parts = (each.chunk(self.config.micro_batches) for each in (clip, flow, batch["openness"].to(clip)))
-        yield from zip(*parts, strict=True)
+        flow = batch["flow"][row, times].to(clip).permute(0, 1, 4, 2, 3)
+        parts = (clip[:, 0], clip[row, times], flow, batch["openness"].to(clip)[row, times])
+        yield from zip(*(part.chunk(c.micro_batches) for part in parts), strict=True)
 
     def exported(self) -> dict[str, nn.Module]:
         """Return the averaged network."""
