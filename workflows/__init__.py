@@ -20,6 +20,7 @@ import luigi
 from luigi.task_register import Register
 
 from workflows import (
+    animation,
     annotators,
     attributes,
     blink_dataset,
@@ -38,7 +39,7 @@ GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks),
-    "Use and evaluate a trained GAN": (generation, attributes, evaluation),
+    "Use and evaluate a trained GAN": (generation, attributes, evaluation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""

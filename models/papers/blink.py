@@ -132,6 +132,7 @@ class BlinkUNet(nn.Module):
         super().__init__()
         if c.refine == "3d" and c.frames != CLIP_FRAMES:
             raise ValueError(f"frames: {CLIP_FRAMES} expected with refine 3d, {c.frames} found")
+        self.region = c.region
         self.shape, self.openness, self.own_colors, self.border = c.shape, c.openness, c.own_colors, c.border
         features = c.widths[0]
         self.frames = UNet(2, 5, features, c.widths, conditions=int(c.openness))

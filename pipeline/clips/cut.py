@@ -4,7 +4,7 @@ The head may sway a little; the crop sways with it. A clip in which it moves muc
 eyes changes, is dropped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -15,23 +15,20 @@ from pipeline.clips.tracks import Pose
 from pipeline.faces.boxes import Face
 from pipeline.faces.crop import crop
 from pipeline.faces.landmarks import Box, Landmarks
+from pipeline.faces.upright import BOX_SCALE, MIN_VISIBLE, FindLandmarks
+from pipeline.faces.upright import face_box as face_box_of
 from pipeline.manifest import CLIP_FRAMES
 
 CLOSED_FRAME = 6  # of a clip: the first one in which the eyes are closed
-BOX_SCALE = 1.5  # side of a clip's frame, in sides of the face
 MAX_TRAVEL = 0.6  # sides: how far the face may go from its mean place
 MAX_LEAN_DEG = 15  # how far it may lean from its mean tilt
 MAX_SIDE_RATIO = 1.15  # between its largest and its smallest size
 MAX_HIDDEN_FRAMES = 2  # in which the face, or both eyes, cannot be seen
 MAX_CHANGE = 22.0  # levels: how much what lies round the eyes may differ from the first frame, on average
-MIN_VISIBLE = 0.5  # share of an eye: below it, it counts as hidden
 VISIBILITY_FRAMES = 9  # an eye is hidden while it mostly is so in so many frames: a closed one looks hidden at times
 _CHECKED_PX = 64  # side of the small frames in which changes are measured
 _AROUND_EYES = 0.35  # of an eye's box, on every side: what moves with the lids
 _CHECKED = (-0.38, -0.3, 0.38, 0.28)  # sides, from the face's centre: brow to cheek, without the mouth
-
-FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
-"""A picture (H, W, 3) uint8 and its faces -> the landmarks of each."""
 
 
 class Seen(NamedTuple):
@@ -93,8 +90,7 @@ def cut_clip(
     _check_motion(poses)
     side = float(np.median(poses[:, 2]))
     crops = [_crop(frame, pose, side, size) for frame, pose in zip(frames, poses, strict=True)]
-    margin = size * (1 - 1 / BOX_SCALE) / 2
-    face_box = (margin, margin, size - margin, size - margin)
+    face_box = face_box_of(size, BOX_SCALE)
     found = [find_landmarks(each, [Face(face_box, 0.0, 1.0)])[0] for each in crops]
     boxes = np.median([(face.left_eye, face.right_eye) for face in found], axis=0)  # (2, 4)
     left, right = (

@@ -1,4 +1,4 @@
-"""The files that a user gives as videos: one, or all of a folder."""
+"""The files that a user gives as videos or pictures: one, or all of a folder."""
 
 import os
 import stat
@@ -19,21 +19,22 @@ class Listed(NamedTuple):
     problem: str | None  # a reason of the funnel, if it is not read
 
 
-def list_files(root: Path, skip: Path) -> list[Listed]:
-    """Return the files at or below `root`, but not below the folder `skip`, sorted by name. What is no video is found
-    out by decoding it. Raise UserError if there is none."""
+def list_files(root: Path, skip: Path, kind: str = "video", option: str = "--videos") -> list[Listed]:
+    """Return the files at or below `root`, but not below the folder `skip`, sorted by name. What is of no such `kind`
+    is found out by decoding it. Raise UserError, which names the `option`, if there is no file."""
+    expected, cure = f"a {kind}, or a folder of {kind}s", f"look at {option}"
     try:
         status = root.stat()
     except OSError as error:
         found = "there is no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror)
-        raise UserError(root, found, "a video, or a folder of videos", "look at --videos") from error
+        raise UserError(root, found, expected, cure) from error
     if stat.S_ISREG(status.st_mode):
         return [Listed("", status.st_size, status.st_mtime_ns, None)]
     if not stat.S_ISDIR(status.st_mode):
-        raise UserError(root, "a pipe, a socket or a device", "a video, or a folder of videos", "look at --videos")
+        raise UserError(root, "a pipe, a socket or a device", expected, cure)
     files = sorted(_walk(root, skip.resolve()))
     if not any(file.problem is None for file in files):
-        raise UserError(root, "a folder without a file that can be read", "videos", "look at --videos")
+        raise UserError(root, "a folder without a file that can be read", f"{kind}s", cure)
     return files
 
 

@@ -18,15 +18,36 @@ logger = logging.getLogger("luigi-interface")
 MAX_NAME = 120  # characters of a file's name
 
 
+def shipped_network(name: str) -> Path:
+    """Return the folder of a network that comes with the program."""
+    import models
+
+    return Path(models.__file__).parent / "shipped" / name
+
+
 class FromRun(NamedRun):
     """Something made from runs/NAME: complete when it carries the sha256 of the run's weights."""
 
     run_name = luigi.Parameter(description="name of the run: runs/NAME below the data root")
 
+    shipped = ""  # the network in models/shipped that is taken without --run, if there is one
+    wanted = "a run of a GAN of faces"
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        check_run_name("--run", self.run_name)
+        if self.run_name or not self.shipped:
+            check_run_name("--run", self.run_name)
         self.check()
+
+    @property
+    def run_folder(self) -> Path:
+        """Return the folder of the network's weights."""
+        return super().run_folder if self.run_name or not self.shipped else shipped_network(self.shipped)
+
+    @property
+    def generated(self) -> Path:
+        """Return the folder of what is made with the network."""
+        return (self.run_folder if self.run_name else self.data_root) / "generated"
 
     def check(self) -> None:
         """Raise UserError if a parameter is out of range: before anything runs."""
@@ -42,7 +63,7 @@ class FromRun(NamedRun):
         name = re.sub(r"[^\w.+-]", "+", "-".join(str(part) for part in parts if part != ""))
         if len(name) > MAX_NAME:
             name = f"{name[: MAX_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        return self.run_folder / "generated" / f"{name}.png"
+        return self.generated / f"{name}.png"
 
     def output(self) -> luigi.LocalTarget:
         """Return the file that is written last."""
@@ -70,8 +91,7 @@ class FromRun(NamedRun):
 
         network = export.load_network(self.run_folder)
         if not self.suits(network):
-            found, expected = "does not paint faces from noise", "a run of a GAN of faces"
-            raise UserError(self.run_folder, found, expected, "give another --run")
+            raise UserError(self.run_folder, "holds another network", self.wanted, "give another --run")
         with disk_errors_as_user_errors(self.data_root):
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.make(network, {"run": self.run_name, **self.digest_inputs()})

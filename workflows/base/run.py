@@ -82,8 +82,13 @@ def check_run_name(option: str, name: str) -> None:
         raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
 
 
+OPTIONS = {"run_name": "run", "input_path": "input"}
+"""Options whose names are those of Luigi's own methods, by the name of their parameter."""
+PARAMETERS = {option: parameter for parameter, option in OPTIONS.items()}
+
+
 class NamedRun(luigi.Task):
-    """A task with the option `--run`. Luigi calls a method of that name, so here the value is `run_name`."""
+    """A task with the option `--run`, and perhaps others of OPTIONS."""
 
     run_name = luigi.Parameter(default="", description="runs/NAME below the data root; by default MODEL-DATASET-PRESET")
     data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
@@ -96,11 +101,11 @@ class NamedRun(luigi.Task):
 
     @classmethod
     def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
-        """Return (name, parameter) of each option, with `run` for `run_name`."""
-        return [("run" if name == "run_name" else name, parameter) for name, parameter in super().get_params()]
+        """Return (name, parameter) of each option."""
+        return [(OPTIONS.get(name, name), parameter) for name, parameter in super().get_params()]
 
     def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__("run_name" if name == "run" else name, value)
+        super().__setattr__(PARAMETERS.get(name, name), value)
 
     @property
     def run_folder(self) -> Path:

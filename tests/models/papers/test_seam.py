@@ -8,16 +8,8 @@ import torch
 
 from models.contracts import HeldOut
 from models.metrics.seam import seam_score
-from models.papers.seam import (
-    EDGE_PX,
-    PRESETS,
-    Pasted,
-    SeamRefiner,
-    SeamTrainer,
-    distances_to_sides,
-    disturb,
-    random_boxes,
-)
+from models.nn.pasted import Pasted, distances_to_sides
+from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, random_boxes
 
 CPU = torch.device("cpu")
 TINY = PRESETS["tiny"]

@@ -1,0 +1,202 @@
+"""A face that blinks: what a network paints of its eyes, put into the picture's own pixels.
+
+In shapes: K states of the eyes; S px of an upright crop round the face; h × w px of the eyes' region in it; H × W px of
+the picture.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from models.data.batches import in_range
+from models.data.clips import cut, region_box
+from models.data.dataset import flow as optical_flow
+from models.nn.pasted import Pasted
+from models.sampling import blends
+from models.sampling.motion import Motion
+
+EYE_MARGIN = 0.2  # of an eye's box, on every side, that may change, too
+OWN = "mask"  # the blend of the network's own mask
+BLENDS = (OWN, *blends.BLENDS, "refiner")
+SOFT_PX = 2  # in a turned face, at the border of what changes
+
+Box = Sequence[float]
+
+
+class Patch(NamedTuple):
+    """A part of a picture in each state."""
+
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 in px of the picture, half open
+    frames: np.ndarray  # (K, h, w, 3) uint8
+
+
+class Eyes(NamedTuple):
+    """A face to be animated: boxes are in px of the crop; None: the eye is hidden."""
+
+    crop: np.ndarray  # (S, S, 3) uint8, upright
+    face: Box
+    left: Box | None
+    right: Box | None
+    openness: float  # of the eyes as they are: 1 open, 0 closed
+
+
+def animate_eyes(network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: Any = None) -> list[Patch]:
+    """Return the parts of the crop that change: the eyes that are not hidden, or the face if the network animates that.
+
+    `blend` is one of BLENDS; `refiner` a SeamRefiner, for the blend of that name. In state 0 the crop stays as it is.
+    Raise ValueError if the network is in training mode."""
+    crop, size = eyes.crop, len(eyes.crop)
+    region = _whole(region_box(network.region, eyes.face, eyes.left, eyes.right))
+    still = cut(crop[None], region, *network.shape)[0]
+    painted, mask = paint(network, still, motion, eyes.openness)
+    width, height = region[2] - region[0], region[3] - region[1]
+    if blend == OWN:
+        inside = cut(crop[None], region, height, width)[0].astype(np.float32)
+        cover = _resize(mask, width, height).clip(0, 1)
+        frames = inside + _resize(mask * painted, width, height) - cover * inside
+    else:
+        frames = _resize(mask * painted + (1 - mask) * still, width, height)
+    frames = frames.round().clip(0, 255).astype(np.uint8)
+    patches = []
+    for box in _changing(network.region, region, eyes, size):
+        x0, y0, x1, y1 = box
+        part = frames[:, y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
+        if blend == "refiner":
+            part = refine(refiner, crop, part, box)
+        else:
+            part = blends.BLENDS["feather" if blend == OWN else blend](crop[y0:y1, x0:x1], part)
+        part = np.concatenate([crop[None, y0:y1, x0:x1], part[1:]])
+        patches.append(Patch(box, part))
+    return patches
+
+
+@torch.no_grad()
+def paint(network: Any, still: np.ndarray, motion: Motion, openness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (what is painted (K, H, W, 3) of 0 to 255, the mask (K, H, W, 1) of 0 to 1) over a region (H, W, 3) uint8
+    whose eyes are so open. Raise ValueError if the network is in training mode."""
+    if network.training:
+        raise ValueError("a network in training mode is not for sampling")
+    height, width = network.shape
+    if motion.flow is None:
+        flow = np.zeros((len(motion.openness), height, width, 2), np.float32)
+    else:
+        flow = optical_flow.transfer(motion.flow, height, width)
+    picture = in_range(torch.from_numpy(np.array(still))[None], network.middle)
+    inputs = torch.from_numpy(flow)[None].permute(0, 1, 4, 2, 3), torch.from_numpy(motion.openness * openness)[None]
+    painted, mask = network.paint(picture, *(each.to(picture) for each in inputs))
+    pixels = painted[0].permute(0, 2, 3, 1) * network.middle + network.middle
+    return pixels.clamp(0, 255).numpy(), mask[0].permute(0, 2, 3, 1).numpy()
+
+
+def _whole(box: Box) -> tuple[int, int, int, int]:
+    """Return the box in whole pixels, with the proportions of its sides."""
+    x0, y0 = round(box[0]), round(box[1])
+    width = max(2, 2 * round((box[2] - box[0]) / 2))
+    return x0, y0, x0 + width, y0 + max(1, round(width * (box[3] - box[1]) / (box[2] - box[0])))
+
+
+def _resize(maps: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return maps (K, H, W, C) as (K, height, width, C) float32."""
+    kind = cv2.INTER_AREA if width < maps.shape[2] else cv2.INTER_CUBIC
+    resized = [cv2.resize(each.astype(np.float32), (width, height), interpolation=kind) for each in maps]
+    return np.stack(resized).reshape(len(maps), height, width, -1)
+
+
+def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[tuple[int, int, int, int]]:
+    """Return the boxes that may change, within the region and the crop."""
+    boxes = [region]
+    if kind == "eyes":
+        boxes = [_grown(box) for box in (eyes.left, eyes.right) if box is not None]
+        if len(boxes) == 2 and boxes[0][2] > boxes[1][0]:
+            middle = (boxes[0][2] + boxes[1][0]) / 2
+            boxes = [(*boxes[0][:2], middle, boxes[0][3]), (middle, *boxes[1][1:])]
+    limits = (max(0, region[0]), max(0, region[1]), min(size, region[2]), min(size, region[3]))
+    clipped = []
+    for box in boxes:
+        low = [max(round(end), limit) for end, limit in zip(box[:2], limits[:2], strict=True)]
+        high = [min(round(end), limit) for end, limit in zip(box[2:], limits[2:], strict=True)]
+        if low[0] < high[0] and low[1] < high[1]:
+            clipped.append((int(low[0]), int(low[1]), int(high[0]), int(high[1])))
+    return clipped
+
+
+def _grown(box: Box) -> tuple[float, float, float, float]:
+    dx, dy = EYE_MARGIN * (box[2] - box[0]), EYE_MARGIN * (box[3] - box[1])
+    return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
+
+
+@torch.no_grad()
+def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Return a part (K, h, w, 3) uint8 that is pasted into the box of a crop (S, S, 3) with its border corrected.
+
+    The correction is computed at the refiner's size and brought to the crop's."""
+    size, scale = refiner.size, refiner.size / len(crop)
+    x0, y0, x1, y1 = box
+    pasted = np.repeat(crop[None], len(part), 0)
+    pasted[:, y0:y1, x0:x1] = part
+    low = _resize(np.concatenate([crop[None], pasted]), size, size).round().astype(np.uint8)
+    small = [round(end * scale) for end in box]
+    face = in_range(torch.from_numpy(low), refiner.middle)
+    boxes = torch.tensor([small]).repeat(len(part), 1)
+    given = Pasted.of(face[:1].expand(len(part), -1, -1, -1), face[1:], boxes, refiner.ring)
+    change = (refiner(given.faces, given.ring, given.around) - given.faces) * refiner.middle
+    inside = change[:, :, small[1] : small[3], small[0] : small[2]].permute(0, 2, 3, 1).numpy()
+    if not inside.size:
+        return part
+    corrected = part + _resize(inside, x1 - x0, y1 - y0)
+    return corrected.round().clip(0, 255).astype(np.uint8)
+
+
+def into_picture(picture: np.ndarray, crop: np.ndarray, patch: Patch, to_picture: np.ndarray) -> Patch | None:
+    """Return a patch of a crop (S, S, 3) as one of the picture (H, W, 3), in which it may lean; None if it is outside.
+
+    `to_picture` (2, 3) maps points of the crop to points of the picture, pixel centres at whole numbers. Only what
+    changes, and SOFT_PX round it, is taken."""
+    x0, y0, x1, y1 = patch.box
+    matrix = to_picture.copy()
+    matrix[:, 2] += to_picture[:, :2] @ (x0, y0)
+    corners = np.array([(0, 0), (x1 - x0 - 1, 0), (0, y1 - y0 - 1), (x1 - x0 - 1, y1 - y0 - 1)])
+    ends = corners @ matrix[:, :2].T + matrix[:, 2]
+    left, top = np.maximum(np.floor(ends.min(0)).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(ends.max(0)).astype(int) + 1, picture.shape[1::-1])
+    if right <= left or bottom <= top:
+        return None
+    matrix[:, 2] -= (left, top)
+    size = (int(right - left), int(bottom - top))
+    under = picture[top:bottom, left:right].astype(np.float32)
+    weight = cv2.warpAffine(_changed(patch, crop), matrix, size, flags=cv2.INTER_LINEAR)[..., None]
+    frames = [
+        cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        for frame in patch.frames[1:]
+    ]
+    mixed = [np.rint(under + weight * (frame - under)).astype(np.uint8) for frame in frames]
+    box = (int(left), int(top), int(right), int(bottom))
+    return Patch(box, np.stack([picture[top:bottom, left:right], *mixed]))
+
+
+def _changed(patch: Patch, crop: np.ndarray) -> np.ndarray:
+    """Return (h, w) float32: 1 where a state differs from the crop, falling to 0 round it."""
+    x0, y0, x1, y1 = patch.box
+    differs = (patch.frames != crop[y0:y1, x0:x1]).any((0, 3)).astype(np.uint8)
+    reach = 2 * SOFT_PX + 1
+    wide = cv2.dilate(differs, np.ones((reach, reach), np.uint8))
+    return cv2.blur(wide.astype(np.float32), (reach, reach))
+
+
+def show(picture: np.ndarray, patches: Sequence[Patch], states: Sequence[int]) -> np.ndarray:
+    """Return the picture (H, W, 3) uint8 with each patch in its state."""
+    frame = picture.copy()
+    for (box, frames), state in zip(patches, states, strict=True):
+        x0, y0, x1, y1 = box
+        frame[y0:y1, x0:x1] = frames[state]
+    return frame
+
+
+def frames(picture: np.ndarray, patches: Sequence[Patch], shown: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (a picture, for how many frames it is shown). `shown` (T, P) holds the state of each patch."""
+    starts = np.flatnonzero(np.r_[True, (shown[1:] != shown[:-1]).any(1)])
+    for start, end in zip(starts, [*starts[1:], len(shown)], strict=True):
+        yield show(picture, patches, shown[start]), int(end - start)

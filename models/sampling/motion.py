@@ -1,0 +1,60 @@
+"""When the eyes of a still face close and open.
+
+Anime has them close within one frame, holds them closed for two or three, and opens them in three or four steps, of 24
+frames a second.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models.seeds import seed_for
+
+ANIME_FPS = 24
+FIRST_S, BETWEEN_S = (0.5, 1.3), (1.6, 4.5)  # until the first blink, and from one to the next
+TWICE_SHARE, TWICE_S = 0.15, 0.25  # of blinks, a second one follows soon
+END_S = 0.4  # for which the eyes are open at the end
+
+
+class Motion(NamedTuple):
+    """States of the eyes, and which is shown in each frame. State 0 is the picture as it is."""
+
+    openness: np.ndarray  # (K,): of the picture's own: 1 as it is, 0 closed
+    flow: np.ndarray | None  # (K, H, W, 2): of `pipeline.clips.flow`, if it was taken from a clip
+    shown: np.ndarray  # (T,): states
+    fps: float
+
+
+def natural(seconds: float, seed: int, face: int) -> Motion:
+    """Return the blinks of the `face`-th face of a picture within `seconds`, at intervals drawn from a seed. Raise
+    ValueError if there is not the time for one."""
+    rng = np.random.default_rng(seed_for("blinks", seed, face))
+    count = round(seconds * ANIME_FPS)
+    openness = np.ones(count)
+    start = rng.uniform(*FIRST_S)
+    while True:
+        levels = _blink(rng)
+        first = round(min(start, max(0.1, seconds - END_S - len(levels) / ANIME_FPS)) * ANIME_FPS)
+        if first + len(levels) >= count:
+            raise ValueError(f"{seconds} s are too short for a blink")
+        openness[first : first + len(levels)] = levels
+        end = (first + len(levels)) / ANIME_FPS
+        start = end + (TWICE_S if rng.random() < TWICE_SHARE else rng.uniform(*BETWEEN_S))
+        if start + 0.5 > seconds - END_S:
+            break
+    states, shown = np.unique(-openness, return_inverse=True)
+    return Motion(-states, None, shown, ANIME_FPS)
+
+
+def _blink(rng: np.random.Generator) -> np.ndarray:
+    held, steps = rng.integers(2, 4), rng.integers(3, 5)
+    return np.concatenate([np.zeros(held), np.arange(1, steps) / steps])
+
+
+def of_clip(openness: np.ndarray, flow: np.ndarray | None, fps: float, seconds: float) -> Motion:
+    """Return the motion of a clip's eyes (T,), with its flow (T, H, W, 2), and then rest, until `seconds` are over; at
+    least the clip."""
+    states = np.clip(openness / max(float(openness[0]), 1e-3), 0, 1)
+    rest = max(0, round(seconds * fps) - len(openness))
+    shown = np.concatenate([np.arange(len(openness)), np.zeros(rest, int)])
+    return Motion(states, flow, shown, fps)

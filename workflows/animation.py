@@ -1,0 +1,272 @@
+"""A blink for a drawn face: animations of pictures, by a trained run or the network that is shipped."""
+
+import functools
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.base.from_run import FromRun, shipped_network
+from workflows.base.run import check_run_name
+from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
+from workflows.generation import GenerateFaces
+
+BUILTIN = "builtin"
+BLENDS = ("mask", "hard", "feather", "poisson", "refiner")  # models.sampling.animation.BLENDS
+MIN_FACE_PX = 32
+REFERENCE_FPS = 18
+CLOSED = 0.35  # openness: an eye that is open less far cannot blink
+SAMPLES = 8  # of a run, if no --count is given
+
+logger = logging.getLogger("luigi-interface")
+
+
+class Picture(NamedTuple):
+    """A picture to be animated."""
+
+    name: str
+    path: Path
+    box_scale: float = 0.0  # of a crop round a face, in sides of the face; 0: faces are to be found
+
+
+class Unanimated(Exception):
+    """A picture without an eye that could blink; args: why."""
+
+
+class AnimateBlink(FromRun):
+    """Animations of pictures whose faces blink: GIF, MP4, WebP without loss, and a strip. They are written to
+    generated/blinks/ in the run's folder, or below the data root. Only the eyes change."""
+
+    run_name = luigi.Parameter(default="", description="run of TrainBlinkUNet; by default the shipped network")
+    input_path = FilePath(description="a picture, a folder of pictures, or the folder of a face dataset or a GAN's run")
+    reference = luigi.Parameter(
+        default=BUILTIN,
+        description="whose blink: a film strip of BuildBlinkDataset, a video, or builtin: the timing of anime at "
+        "natural intervals",
+    )
+    blend = Choice(
+        BLENDS,
+        default="mask",
+        description="border of the eyes; mask: the network's own mask over the picture's pixels; hard: what it paints, "
+        "as it is; feather, poisson: faded in, or with fitted colours; refiner: corrected by a network",
+    )
+    refiner = luigi.Parameter(default="", description="run of TrainSeamRefiner; by default the shipped network")
+    count = WholeNumber(
+        default=0, description=f"number of pictures of a folder, dataset or run; 0: all, of a run {SAMPLES}"
+    )
+    seconds = Number(1.5, 60, "seconds", default=4.0, description="length, s; of a reference at least its own")
+    seed = WholeNumber(default=0, description="seed of the intervals, and of a run's faces")
+
+    shipped = "blink"
+    wanted = "a run of TrainBlinkUNet"
+
+    def check(self) -> None:
+        if self.refiner:
+            check_run_name("--refiner", self.refiner)
+            require(self, self.blend == "refiner", "refiner", "none without --blend refiner")
+        require(self, self.input_path.exists(), "input_path", "a picture, or a folder")
+
+    def requires(self) -> luigi.Task | list[luigi.Task]:
+        """Return the faces of a GAN's run."""
+        return [] if self._faces_of_run is None else self._faces_of_run
+
+    @functools.cached_property
+    def _faces_of_run(self) -> GenerateFaces | None:
+        runs = self.data_root / "runs"
+        if not (self.input_path / "model.safetensors").is_file():
+            return None
+        if self.input_path.resolve().parent != runs.resolve():
+            cure = "give the --data-root that it lies in"
+            raise UserError("--input", f"{self.input_path} is a run elsewhere", f"a run in {runs}", cure)
+        count = self.count or SAMPLES
+        return GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the animations."""
+        folder = self.generated / "blinks"
+        return folder if self.input_path.is_file() else folder / self.input_path.resolve().name
+
+    @property
+    def file(self) -> Path:
+        return self.generated / "blinks" / f"{self.input_path.resolve().name}.json"
+
+    def digest_inputs(self) -> dict[str, object]:
+        from models.runs import export
+
+        options = {name: getattr(self, name) for name in ("blend", "count", "seconds", "seed")}
+        own = {"input": [list(part) for part in self._listing], "reference": self._reference_digest, **options}
+        if self.blend == "refiner":
+            own["refiner"] = export.weights_sha256(self._refiner_folder)
+        return super().digest_inputs() | own
+
+    @property
+    def _refiner_folder(self) -> Path:
+        return self.data_root / "runs" / self.refiner if self.refiner else shipped_network("seam")
+
+    @property
+    def _reference_digest(self) -> str:
+        from pipeline.store import sha256_of
+
+        if self.reference == BUILTIN:
+            return BUILTIN
+        try:
+            return sha256_of(Path(self.reference).expanduser())
+        except OSError as error:
+            expected = f"a film strip, a video, or {BUILTIN}"
+            raise UserError("--reference", f"{self.reference}: {error.strerror}", expected, "give another") from error
+
+    @functools.cached_property
+    def _listing(self) -> list[tuple[str, int, int]]:
+        """Return name, size and time of each file of the input. Raise UserError if there is none."""
+        from pipeline.clips.files import list_files
+
+        if self._faces_of_run is not None:
+            return [("model.safetensors", 0, (self.input_path / "model.safetensors").stat().st_mtime_ns)]
+        return [
+            file[:3]
+            for file in list_files(self.input_path, self.data_root, "picture", "--input")
+            if file.problem is None
+        ]
+
+    def suits(self, network: Any) -> bool:
+        return hasattr(network, "paint")
+
+    def make(self, network: Any, about: dict) -> None:
+        from models.runs import export
+        from models.sampling import save
+
+        refiner = None
+        if self.blend == "refiner":
+            refiner = export.load_network(self._refiner_folder)
+            if not hasattr(refiner, "ring"):
+                cure = "give another --refiner"
+                raise UserError(self._refiner_folder, "holds another network", "a run of TrainSeamRefiner", cure)
+        animated: dict[str, list] = {}
+        skipped: dict[str, str] = {}
+        reference = self._read_reference(network)
+        for picture in self._pictures():
+            try:
+                animated[picture.name] = self._animate(picture, network, refiner, reference, about)
+            except Unanimated as reason:
+                skipped[picture.name] = str(reason)
+                logger.warning("%s: %s; it is left out", picture.name, reason)
+        if not animated:
+            first = next(iter(skipped.items()), ("", "there is no picture"))
+            found = f"nothing to animate ({first[0]}: {first[1]})" if first[0] else first[1]
+            raise UserError(self.input_path, found, "pictures of faces with open eyes", "give another --input")
+        logger.info("%d animated, %d left out: %s", len(animated), len(skipped), self.folder)
+        save.save_json(self.file, about | {"animated": animated, "skipped": skipped})
+
+    def _pictures(self) -> Iterator[Picture]:
+        if self._faces_of_run is not None:
+            folder = self._faces_of_run.file.parent / "faces"
+            paths = [folder / f"{seed:06}.png" for seed in range(self.seed, self.seed + (self.count or SAMPLES))]
+            found = [Picture(path.name, path, self._faces_of_run.settings["dataset"]["box_scale"]) for path in paths]
+        elif (self.input_path / "manifest.parquet").is_file():
+            from pipeline.manifest import FACES, check_folder, read
+
+            check_folder(self.input_path, FACES)
+            rows = read(self.input_path / "manifest.parquet", FACES).select(["path", "box_scale"]).to_pylist()
+            found = [Picture(Path(row["path"]).name, self.input_path / row["path"], row["box_scale"]) for row in rows]
+        else:
+            names = [name for name, *_ in self._listing]
+            found = [Picture(name or self.input_path.name, self.input_path / name) for name in names]
+        yield from found[: self.count or None]
+
+    def _read_reference(self, network: Any) -> Any:
+        """Return (openness (T,), flow (T, H, W, 2)) of the reference; None if it is builtin. Raise UserError."""
+        if self.reference == BUILTIN:
+            return None
+        from models.data.clips import cut, region_box
+        from pipeline.clips import flow, reference
+
+        found = reference.read(Path(self.reference).expanduser(), REFERENCE_FPS)
+        region = region_box(network.region, found.face, found.left_eye, found.right_eye)
+        return found.openness, flow.from_first_frame(cut(found.frames, region, *network.shape))
+
+    def _motion(self, reference: Any, face: int) -> Any:
+        from models.sampling import motion
+
+        if reference is None:
+            return motion.natural(self.seconds, self.seed, face)
+        openness, flow = reference
+        return motion.of_clip(openness, flow, REFERENCE_FPS, self.seconds)
+
+    def _animate(self, source: Picture, network: Any, refiner: Any, reference: Any, about: dict) -> list[dict]:
+        """Write the animations of a picture. Return its faces. Raise Unanimated."""
+        import numpy as np
+
+        from models.sampling import animation, videos
+
+        picture = _load(source.path)
+        patches: list[animation.Patch] = []
+        shown: list[np.ndarray] = []
+        faces, reasons = [], []
+        for number, (crop, upright) in enumerate(_uprights(picture, source.box_scale)):
+            left, right, openness = upright.eyes
+            if not openness >= CLOSED:
+                reasons.append("its eyes are hidden" if np.isnan(openness) else f"its eyes are closed ({openness:.2f})")
+                continue
+            motion = self._motion(reference, number)
+            eyes = animation.Eyes(crop, upright.box, left, right, openness)
+            parts = animation.animate_eyes(network, eyes, motion, self.blend, refiner)
+            found = [animation.into_picture(picture, crop, part, upright.view.to_picture()) for part in parts]
+            inside = [patch for patch in found if patch is not None]
+            patches += inside
+            shown += [motion.shown] * len(inside)
+            faces.append({"openness": round(openness, 3), "boxes": [list(patch.box) for patch in inside]})
+        if not patches:
+            raise Unanimated("; ".join(reasons) or "no face was found in it")
+        target = self.folder / Path(source.name).with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        states, fps, text = np.stack(shown, 1), motion.fps, json.dumps(about)
+        for ending, save in (("gif", videos.save_gif), ("webp", videos.save_webp), ("mp4", videos.save_mp4)):
+            save(target.with_name(f"{target.name}.{ending}"), animation.frames(picture, patches, states), fps, text)
+        videos.save_strip(target.with_name(f"{target.name}.png"), animation.frames(picture, patches, states), **about)
+        return faces
+
+
+def _load(path: Path) -> Any:
+    """Return the (H, W, 3) uint8 picture of a file. Raise Unanimated."""
+    from pipeline.images.decode import Rejected, decode
+
+    try:
+        return decode(path.read_bytes())[0]
+    except Rejected as error:
+        reason, detail = error.args
+        raise Unanimated(f"{reason} {detail}".strip()) from error
+    except OSError as error:
+        raise Unanimated(error.strerror or str(error)) from error
+
+
+class Upright(NamedTuple):
+    """A face, upright in a crop."""
+
+    view: Any
+    box: Any
+    eyes: Any
+
+
+def _uprights(picture: Any, box_scale: float) -> Iterator[tuple[Any, Upright]]:
+    """Yield (the upright crop (S, S, 3), where and what it is) of each face of a picture, best first."""
+    from pipeline.faces import detect, landmarks, upright
+    from pipeline.faces.boxes import Face
+    from pipeline.faces.views import Pyramid
+
+    if box_scale:
+        faces = [Face(upright.face_box(len(picture), box_scale), 0.0, 1.0)]
+    else:
+        asset = detect.DETECTORS["network"].asset(None)
+        faces = detect.find(picture, finder="network", asset=asset, sweep="fast", min_face=MIN_FACE_PX)
+    pyramid = Pyramid(picture)
+    for face in faces:
+        view = upright.view_of(face)
+        crop = pyramid.show(view)
+        box = upright.face_box(len(crop), upright.BOX_SCALE)
+        (found,) = landmarks.find(crop, [Face(box, 0.0, 1.0)])
+        yield crop, Upright(view, box, upright.seen_eyes(found))
