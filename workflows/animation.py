@@ -224,10 +224,13 @@ class AnimateBlink(FromRun):
             raise Unanimated("; ".join(reasons) or "no face was found in it")
         target = self.folder / Path(source.name).with_suffix("")
         target.parent.mkdir(parents=True, exist_ok=True)
-        states, fps, text = np.stack(shown, 1), motion.fps, json.dumps(about)
+        states, fps = np.stack(shown, 1), motion.fps
+        made = {key: value for key, value in about.items() if key != "input"}
+        text = json.dumps(made)
         for ending, save in (("gif", videos.save_gif), ("webp", videos.save_webp), ("mp4", videos.save_mp4)):
             save(target.with_name(f"{target.name}.{ending}"), animation.frames(picture, patches, states), fps, text)
-        videos.save_strip(target.with_name(f"{target.name}.png"), animation.frames(picture, patches, states), **about)
+        strip = target.with_name(f"{target.name}-strip.png")
+        videos.save_strip(strip, animation.frames(picture, patches, states), **made)
         return faces
 
 

@@ -61,17 +61,19 @@ def _apart(shown: Frames) -> tuple[list[np.ndarray], list[int]]:
 
 def save_mp4(path: Path, shown: Frames, fps: float, about: str) -> None:
     """Write an MP4 with H.264. Of a picture with an odd side the last row or column is repeated."""
+    pictures = _each(shown)
+    first = next(pictures)
+    height, width = (side + side % 2 for side in first.shape[:2])
+    rate = Fraction(fps).limit_denominator(1001)
     with atomic_open(path) as file, av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.metadata["comment"] = about
-        rate = Fraction(fps).limit_denominator(1001)
-        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY, "preset": "medium"})
-        stream.pix_fmt = "yuv420p"
+        stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
         stream.codec_context.thread_count = 1  # more of them give other bytes
-        for number, picture in enumerate(_each(shown)):
-            even = np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), "edge")
-            stream.height, stream.width = even.shape[:2]
-            frame = av.VideoFrame.from_ndarray(even, format="rgb24")
+        for number, picture in enumerate(itertools.chain([first], pictures)):
+            more = ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0))
+            frame = av.VideoFrame.from_ndarray(np.pad(picture, more, "edge"), format="rgb24")
             frame.pts, frame.time_base = round(number / rate / TIME_BASE), TIME_BASE
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
