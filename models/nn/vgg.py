@@ -41,6 +41,15 @@ class VGG16(nn.Sequential):
         features: Tensor = super().forward((x - self.mean) / self.std)
         return features
 
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        """Return the last map of each of the five blocks: relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3."""
+        x, found = (x - self.mean) / self.std, []
+        for layer in self:
+            if isinstance(layer, nn.MaxPool2d):
+                found.append(x)
+            x = layer(x)
+        return [*found, x]
+
 
 def load_vgg16(path: Path) -> VGG16:
     """Return the network with the weights of `vgg16-397923af.pth` or `vgg16.ckpt`. Raise UserError for another file."""

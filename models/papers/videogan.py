@@ -17,6 +17,7 @@ Pictures are in [-1, 1]. In shapes: N clips, T frames, S side, W width.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,8 +33,6 @@ from models.sampling.clips import stack_rows
 from models.training.update import Update
 
 REAL, FAKE = 0, 1  # the classes of D's softmax
-TRIALS = ("adversarial", "clipped", "content", "conv_lstm")
-CLIPPINGS = ("weights", "gradients")
 SHEET_CLIPS = 4
 
 
@@ -42,11 +41,11 @@ class Config:
     """The settings of VideoGAN. The defaults are the authors', with what the article added; it says little of both."""
 
     size: int = 64  # S, a multiple of 16
-    trial: str = "adversarial"
-    region: str = "face"
+    trial: Literal["adversarial", "clipped", "content", "conv_lstm"] = "adversarial"
+    region: Literal["face", "eyes"] = "face"
     widths: tuple[int, ...] = (128, 256, 512, 1024)  # of the encoder, and of D; of the decoder in reverse
     state: int = 128  # width of the ConvLSTM
-    clipping: str = "weights"  # of D in the trial clipped; or gradients
+    clipping: Literal["weights", "gradients"] = "weights"  # of D in the trial clipped
     clip_weight: float = 0.01  # largest absolute value
     clip_norm: float = 1.0  # of all gradients of D together
     content_weight: float = 10.0  # of the mean absolute error
@@ -156,8 +155,6 @@ class Generator(nn.Module):
 
     def __init__(self, c: Config, frames: int = CLIP_FRAMES) -> None:
         super().__init__()
-        if c.trial not in TRIALS:
-            raise ValueError(f"trial: {' or '.join(TRIALS)} expected, {c.trial} found")
         self.frames, self.size = frames, c.size
         layers: list[nn.Module] = [_down2d(3, c.widths[0]), nn.LeakyReLU(0.2, inplace=True)]
         for narrow, wide in itertools.pairwise(c.widths):
@@ -240,8 +237,6 @@ class VideoGAN:
     """The training: D on clips and fakes, then G on the same fakes. Without D the errors of G's frames alone."""
 
     def __init__(self, config: Config, device: torch.device, held_out: Mapping[str, HeldOutClips]) -> None:
-        if config.clipping not in CLIPPINGS:
-            raise ValueError(f"clipping: {' or '.join(CLIPPINGS)} expected, {config.clipping} found")
         self.config, self.device, self.held_out = config, device, held_out
         self.g = to_channels_last(Generator(config).to(device))
         self.average = EMA(self.g, config.average)

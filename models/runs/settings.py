@@ -163,12 +163,14 @@ def _parse_like(text: str, like: Any) -> Any:
 def config_from_json(model: str, values: dict[str, Any]) -> Any:
     """Return the Config in config.json, in which tuples are lists.
 
-    Raise ValueError unless all values have the types of their fields; KeyError for a model that is not in MODELS."""
+    Raise ValueError unless all values have the types of their fields, or are words that these allow; KeyError for a
+    model that is not in MODELS."""
     like: Any = MODELS[model].presets["article"]
+    words = allowed_words(like)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     values = {field.name: values[field.name] for field in fields(like) if field.name in values}
     for name, value in values.items():
-        if not _is_like(value, getattr(like, name)):
+        if not _is_like(value, getattr(like, name)) or value not in words.get(name, (value,)):
             raise ValueError(f"{name} is {str(value)[:40]}")
     return type(like)(**values)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.contracts import HeldOutClips
+from models.data.dataset import UserError
 from models.papers.videogan import PRESETS, Config, Discriminator, Generator, UnconditionalGenerator, VideoGAN
 from models.runs import settings
 
@@ -111,11 +112,19 @@ def test_clipped_gradients_have_the_length_of_the_limit():
 
 
 @pytest.mark.parametrize(
-    ("field", "words"), [("trial", "adversarial or clipped"), ("clipping", "weights or gradients")]
+    ("field", "words"),
+    [
+        ("trial", "adversarial or clipped or content or conv_lstm"),
+        ("region", "face or eyes"),
+        ("clipping", "weights or gradients"),
+    ],
 )
 def test_other_words_are_refused(field, words):
-    with pytest.raises(ValueError, match=f"{field}: {words}.* expected, odd found"):
-        trainer_of(**{field: "odd"})
+    job = settings.Job("run", "videogan-cond", "tiny", {}, "", {}, {field: "odd"})
+    with pytest.raises(UserError, match=f"{field}=odd given; {words};"):
+        settings.build_config(job)
+    with pytest.raises(ValueError, match=f"{field} is odd"):
+        settings.config_from_json("videogan-cond", {field: "odd"})
 
 
 def test_the_foreground_is_shown_before_a_still_background():
