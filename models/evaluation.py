@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.data.dataset import HAIR_COLORS, UserError
+from models.data.dataset import HAIR_COLORS, Dataset, UserError, sha256_of
 from models.files import atomic_open
 from models.metrics import distances, manifold, pixels
 from models.metrics.memorization import memorization
@@ -27,16 +27,27 @@ FEATURE_SIZE = 128  # px: all images are brought to this size for features, so t
 MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
-INCEPTION_FEATURES = 2048
+VGG16_FEATURES, INCEPTION_FEATURES = 512, 2048
+FEATURES = "bilinear 1"  # to be raised when the same images and weights give other features
 
-Extractor = Callable[[Tensor], Tensor]
-"""(N, 3, S, S) RGB in 0..1 -> features (N, F)."""
+
+@dataclass(frozen=True)
+class Extractor:
+    """(N, 3, S, S) RGB in 0..1 -> features (N, F)."""
+
+    network: Callable[[Tensor], Tensor]
+    count: int  # F
+    digest: str  # of the file with the network's weights
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the features of images."""
+        return self.network(x)
 
 
 def vgg16_extractor(path: Path) -> Extractor:
     """Return the features of `conv5_3` after its ReLU, averaged over the map: F = 512."""
     network = load_vgg16(path)
-    return lambda x: network.to(x.device)(x).mean((2, 3))
+    return Extractor(lambda x: network.to(x.device)(x).mean((2, 3)), VGG16_FEATURES, sha256_of(path))
 
 
 def inception_extractor(path: Path) -> Extractor:
@@ -51,7 +62,12 @@ def inception_extractor(path: Path) -> Extractor:
         raise UserError(path, found, "inception-2015-12-05.pt", "give another --inception") from error
     if count != INCEPTION_FEATURES:
         raise UserError(path, f"{count} features", f"{INCEPTION_FEATURES}, of Inception", "give another --inception")
-    return lambda x: network.to(x.device)((x * 255).round().to(torch.uint8), return_features=True)
+
+    def features(x: Tensor) -> Tensor:
+        found: Tensor = network.to(x.device)((x * 255).round().to(torch.uint8), return_features=True)
+        return found
+
+    return Extractor(features, count, sha256_of(path))
 
 
 @torch.no_grad()
@@ -69,12 +85,23 @@ def extract_features(
     return torch.cat(found)
 
 
+def cached_features(faces: Dataset, split: str, size: int, extractor: Extractor, device: torch.device) -> Tensor:
+    """Return (N, F), on the CPU, of all images of a split at `size`; they are made once and kept in the cache."""
+    causes = [extractor.digest, FEATURE_SIZE, FEATURES]
+
+    def extract(pictures: np.ndarray) -> np.ndarray:
+        return extract_features(pictures, extractor, device).numpy()
+
+    return torch.from_numpy(np.array(faces.features(split, size, extractor.count, causes, extract)))
+
+
 @dataclass(frozen=True)
 class Reference:
     """The real images that samples are compared with: functions of the side in px -> (N, S, S, 3) uint8."""
 
     trained_on: Callable[[int], np.ndarray]
     held_out: Callable[[int], np.ndarray]
+    features: Callable[[int, Extractor], tuple[Tensor, Tensor]]  # (N, F) of `trained_on` and of `held_out`
     face: float = 1.0  # side of the face in an image, as a share of the image's
     labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
 
@@ -103,7 +130,8 @@ def measure_features(
     sheet = np.empty(0)
     for name, extractor in extractors.items():
         key = f"{name}_{FEATURE_SIZE}"
-        of_real, of_fake, of_held_out = (extract_features(some, extractor, device) for some in (real, fake, held_out))
+        of_real, of_held_out = reference.features(size, extractor)
+        of_fake = extract_features(fake, extractor, device)
         for suffix, features in (("", of_fake), ("_floor", of_held_out)):
             value, error = distances.kid(of_real, features)
             measured |= {f"kid_{key}{suffix}": value, f"kid_{key}_error{suffix}": error}

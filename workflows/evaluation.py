@@ -64,7 +64,7 @@ class EvaluateGAN(OfLabels):
         device = settings.resolve_device(self.device)
         extractors, network = self.extractors(), network.to(device)
         labels = getattr(network, "labels", ())
-        reference = self.reference_images(labels)
+        reference = self.reference(labels, device)
         count = self.samples or min(evaluation.MAX_SAMPLES, len(reference.trained_on(self.size)))
         fake, rows = evaluation.generate_samples(network, count, reference.labels, self.seed)
         measures, neighbors = evaluation.measure_features(fake, reference, extractors, device)
@@ -94,10 +94,11 @@ class EvaluateGAN(OfLabels):
         """Return the side of the run's images, px."""
         return self.settings["config"]["size"]
 
-    def reference_images(self, labels: tuple[str, ...]):
+    def reference(self, labels: tuple[str, ...], device: Any) -> Any:
         """Return the faces that the run could learn from, and those of the other splits: for a conditional run the
         ones that have a label that it learned. Raise UserError if there are too few."""
         import numpy as np
+        import torch
 
         from models import evaluation
 
@@ -110,9 +111,17 @@ class EvaluateGAN(OfLabels):
         def images(split: str, size: int) -> np.ndarray:
             return self.faces.pixels(split, size)[self.learned_rows(split, labels)[0]]
 
+        def features(split: str, size: int, extractor: evaluation.Extractor) -> torch.Tensor:
+            rows = self.learned_rows(split, labels)[0]
+            return evaluation.cached_features(self.faces, split, size, extractor, device)[rows]
+
         reference = evaluation.Reference(
             trained_on=lambda size: images("train", size),
             held_out=lambda size: np.concatenate([images(split, size) for split in HELD_OUT]),
+            features=lambda size, extractor: (
+                features("train", size, extractor),
+                torch.cat([features(split, size, extractor) for split in HELD_OUT]),
+            ),
             face=min(1.0, 1 / self.box_scale),
             labels=found,
         )

@@ -69,16 +69,26 @@ class ManifestDataset:
         """Return (N, *shape) of the rows of a split, memory-mapped, in the manifest's order.
 
         `load` makes one item of a row, if the cache has no array of these `causes`, which are JSON values."""
+
+        def make() -> Iterator[np.ndarray]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                yield from _map_ahead(pool, load, self.split(split).to_pylist())
+
+        return self._cached(split, causes, shape, dtype, make)
+
+    def _cached(
+        self, split: str, causes: list, shape: tuple[int, ...], dtype: type, make: Callable[[], Iterable[np.ndarray]]
+    ) -> np.ndarray:
+        """Return what `array` returns; `make` makes all items, in order."""
         key = hashlib.sha256(json.dumps([self.digest, split, "all rows", *causes]).encode()).hexdigest()[:16]
         path = self._cache / "arrays" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path.with_suffix(".lock"))):
-            rows = self.split(split)
-            whole = (len(rows), *shape)
+            whole = (len(self.split(split)), *shape)
             items = _open_array(path, whole, np.dtype(dtype))
             if items is None:
                 remove(path)
-                _write_array(path, whole, np.dtype(dtype), load, rows.to_pylist())
+                _write_array(path, whole, np.dtype(dtype), make())
                 items = np.load(path, mmap_mode="r")
         return items
 
@@ -110,6 +120,16 @@ class Dataset(ManifestDataset):
         causes = ["pictures", size, RESAMPLER]
         return self.array(split, causes, (size, size, 3), np.uint8, lambda row: self._picture(row, size))
 
+    def features(
+        self, split: str, size: int, count: int, causes: list, extract: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Return (N, count) float32, memory-mapped, in the manifest's order: features of the images at `size`.
+
+        `extract` makes them of one or more images (N, size, size, 3) uint8, if the cache has none of these `causes`,
+        which are JSON values. Raise ManifestError as `pixels`."""
+        causes, pictures = ["features", size, RESAMPLER, *causes], self.pixels(split, size)
+        return self._cached(split, causes, (count,), np.float32, lambda: extract(pictures) if len(pictures) else [])
+
     def _picture(self, row: dict, size: int) -> np.ndarray:
         stated = row["size"]
         if stated < size:
@@ -135,13 +155,11 @@ def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarr
     return items
 
 
-def _write_array(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype, load: Callable[[dict], np.ndarray], rows: list[dict]
-) -> None:
+def _write_array(path: Path, shape: tuple[int, ...], dtype: np.dtype, items: Iterable[np.ndarray]) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    with atomic_open(path) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with atomic_open(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for item in _map_ahead(pool, load, rows):
+        for item in items:
             file.write(item.tobytes())  # not through the memory map, where a full disk is a crash, not an error
 
 

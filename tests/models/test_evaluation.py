@@ -2,15 +2,19 @@
 
 import os
 import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from models import evaluation as evaluate
-from models.data.dataset import UserError
+from models.data.dataset import Dataset, UserError
 from models.metrics import distances
 from models.nn import vgg as perceptual
 from pipeline import assets
@@ -48,7 +52,10 @@ def noise(count: int) -> np.ndarray:
 
 
 def of(real: np.ndarray, held_out: np.ndarray) -> evaluate.Reference:
-    return evaluate.Reference(lambda size: real, lambda size: held_out)
+    def features(size: int, extractor) -> tuple[torch.Tensor, torch.Tensor]:
+        return tuple(evaluate.extract_features(some, extractor, CPU) for some in (real, held_out))
+
+    return evaluate.Reference(lambda size: real, lambda size: held_out, features)
 
 
 def features(fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, extractors: dict) -> dict:
@@ -95,6 +102,40 @@ def test_pictures_of_any_size_have_features_of_one_size():
         pictures = np.full((3, size, size, 3), 51, np.uint8)
         torch.testing.assert_close(evaluate.extract_features(pictures, extractor, CPU), torch.full((3, 3), 0.2))
     assert set(seen) == {(3, 3, 128, 128)}
+
+
+def test_features_of_real_pictures_are_made_once_for_each_dataset_size_and_network(built, tmp_path, monkeypatch):
+    seen, folder = [], built / "data/datasets/faces"
+
+    def network(x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x))
+        return extractor(x)
+
+    def cached(size: int = 64, digest: str = "a", folder: Path = folder) -> tuple[torch.Tensor, bool]:
+        """Return (the features, whether they were made)."""
+        seen.clear()
+        faces, by = Dataset(folder, tmp_path / "cache"), evaluate.Extractor(network, 9, digest)
+        return evaluate.cached_features(faces, "train", size, by, CPU), bool(seen)
+
+    first, was_made = cached()
+    assert was_made
+    pictures = Dataset(folder, tmp_path / "cache").pixels("train", 64)
+    assert torch.equal(first, evaluate.extract_features(pictures, extractor, CPU))
+    second, was_made = cached()
+    assert not was_made
+    assert torch.equal(first, second)
+    assert cached(size=32)[1]
+    assert cached(digest="b")[1]
+    other = Path(shutil.copytree(folder.resolve(), tmp_path / "other"))
+    pq.write_table(pq.read_table(other / "manifest.parquet").slice(1), other / "manifest.parquet")
+    assert cached(folder=other)[1]
+    for name in (tmp_path / "cache/arrays").glob("*.npy"):
+        name.write_bytes(name.read_bytes()[:-4])
+    mended, was_made = cached()
+    assert was_made
+    assert torch.equal(first, mended)
+    monkeypatch.setattr(evaluate, "FEATURE_SIZE", 96)
+    assert cached()[1]
 
 
 def test_fid_is_its_formula_when_there_are_enough_pictures():
@@ -161,7 +202,7 @@ def test_variety_is_measured_within_the_labels_that_were_asked_for(drawn):
     order = [i for i, color in enumerate(colors) if color in ("blonde", "black")]
     labels = np.array([[colors[i] == name for name in ("blonde", "black")] for i in order], np.float32)
     real, held_out = pictures[order], np.delete(pictures, order, 0)
-    reference = evaluate.Reference(lambda size: real, lambda size: held_out, 2 / 3, labels)
+    reference = replace(of(real, held_out), face=2 / 3, labels=labels)
     rows = np.arange(len(order))
     same = evaluate.measure_pixels(real, rows, reference, ("blonde", "black"), CPU)
     assert same["variety_by_label"] == pytest.approx({"blonde": 1, "black": 1})

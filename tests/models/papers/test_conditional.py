@@ -179,8 +179,10 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
         assert Image.open(mine / "generated" / name).size[0] > 200
     assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
     (mine / "evaluation.json").unlink()
+    arrays = {path: path.stat().st_mtime_ns for path in (tmp_path / "data/cache/arrays").glob("*.npy")}
     luigi(tmp_path, *evaluate)
     assert evaluation(mine) == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data/cache/arrays").glob("*.npy")} == arrays
     luigi(tmp_path, *TINY, "--steps", "30")
     luigi(tmp_path, *evaluate)
     assert evaluation(mine)["weights"] != first["weights"]
