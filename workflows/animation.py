@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_run import FromRun, shipped_network
-from workflows.base.run import check_run_name
+from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
+from workflows.base.run import Dataset, check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
 from workflows.generation import GenerateFaces
 
@@ -101,12 +101,8 @@ class AnimateBlink(FromRun):
         options = {name: getattr(self, name) for name in ("blend", "count", "seconds", "seed")}
         own = {"input": [list(part) for part in self._listing], "reference": self._reference_digest, **options}
         if self.blend == "refiner":
-            own["refiner"] = export.weights_sha256(self._refiner_folder)
+            own["refiner"] = export.weights_sha256(refiner_folder(self))
         return super().digest_inputs() | own
-
-    @property
-    def _refiner_folder(self) -> Path:
-        return self.data_root / "runs" / self.refiner if self.refiner else shipped_network("seam")
 
     @property
     def _reference_digest(self) -> str:
@@ -137,15 +133,9 @@ class AnimateBlink(FromRun):
         return hasattr(network, "paint")
 
     def make(self, network: Any, about: dict) -> None:
-        from models.runs import export
         from models.sampling import save
 
-        refiner = None
-        if self.blend == "refiner":
-            refiner = export.load_network(self._refiner_folder)
-            if not hasattr(refiner, "ring"):
-                cure = "give another --refiner"
-                raise UserError(self._refiner_folder, "holds another network", "a run of TrainSeamRefiner", cure)
+        refiner = load_refiner(self) if self.blend == "refiner" else None
         animated: dict[str, list] = {}
         skipped: dict[str, str] = {}
         reference = self._read_reference(network)
@@ -232,6 +222,88 @@ class AnimateBlink(FromRun):
         strip = target.with_name(f"{target.name}-strip.png")
         videos.save_strip(strip, animation.frames(picture, patches, states), **made)
         return faces
+
+
+class EvaluateBlink(FromRun):
+    """Measures of a run of TrainBlinkUNet on clips that it was not trained on, with pictures, in its generated/blinks/:
+    error, LPIPS and distance of lines in the eyes' region beside those of the first frame repeated; how the openness
+    follows the clip's; and the visible border of each blend."""
+
+    run_name = luigi.Parameter(default="", description="run of TrainBlinkUNet; by default the shipped network")
+    dataset = luigi.Parameter(default="blinks", description="dataset of clips, whose split test is judged")
+    refiner = luigi.Parameter(default="", description="run of TrainSeamRefiner; by default the shipped network")
+    count = WholeNumber(1, default=48, description="number of clips at most")
+
+    shipped = "blink"
+    wanted = "a run of TrainBlinkUNet"
+
+    @property
+    def file(self) -> Path:
+        return self.generated / "blinks" / "evaluation.json"
+
+    def digest_inputs(self) -> dict[str, object]:
+        from models.runs import export
+
+        own = {"dataset": self._clips.digest, "count": self.count}
+        return super().digest_inputs() | own | {"refiner": export.weights_sha256(refiner_folder(self))}
+
+    @functools.cached_property
+    def _clips(self) -> Any:
+        from models.data.clips import ClipDataset
+
+        Dataset(name=self.dataset, kind="clips", data_root=self.data_root).check()
+        return ClipDataset(self.data_root / "datasets" / self.dataset, self.data_root / "cache")
+
+    def suits(self, network: Any) -> bool:
+        return hasattr(network, "paint")
+
+    def make(self, network: Any, about: dict) -> None:
+        from models import blink_evaluation as evaluation
+        from models.metrics.lpips import LPIPS
+        from models.nn.vgg import load_vgg16
+        from models.sampling import save
+
+        clips = [*evaluation.held_clips(self._clips, "test", self.count)]
+        if not clips:
+            expected, cure = "clips in the split test", "build a larger dataset"
+            raise UserError(self._clips.folder, "has none", expected, cure)
+        fps = self._clips.rows["fps"][0].as_py()
+        distance = LPIPS(load_vgg16(vgg16_weights()).block_features)
+        refiner = load_refiner(self)
+        measures, curves = evaluation.measure_blinks(network, clips, fps, _judge_openness, distance, refiner)
+        folder = self.file.parent
+        save.save_png(folder / "clips.png", evaluation.sheet(network, clips, fps), **about)
+        evaluation.save_curves(folder / "openness.png", curves, about)
+        save.save_json(self.file, about | measures)
+        for name, value in measures.items():
+            logger.info("%s: %s", name, f"{value:.4g}" if isinstance(value, float) else value)
+
+
+def refiner_folder(task: Any) -> Path:
+    """Return the folder of the network of --refiner."""
+    return task.data_root / "runs" / task.refiner if task.refiner else shipped_network("seam")
+
+
+def load_refiner(task: Any) -> Any:
+    """Return the network of --refiner. Raise UserError."""
+    from models.runs import export
+
+    network = export.load_network(refiner_folder(task))
+    if not hasattr(network, "ring"):
+        cure = "give another --refiner"
+        raise UserError(refiner_folder(task), "holds another network", "a run of TrainSeamRefiner", cure)
+    return network
+
+
+def _judge_openness(frames: Any) -> Any:
+    """Return how far the eyes of an upright face are open in each of its frames (T, S, S, 3)."""
+    import numpy as np
+
+    from pipeline.faces import landmarks, upright
+    from pipeline.faces.boxes import Face
+
+    face = Face(upright.face_box(frames.shape[1], upright.BOX_SCALE), 0.0, 1.0)
+    return np.array([upright.seen_eyes(landmarks.find(frame, [face])[0]).openness for frame in frames])
 
 
 def _load(path: Path) -> Any:
