@@ -29,19 +29,17 @@ def natural(seconds: float, seed: int, face: int) -> Motion:
     """Return the blinks of the `face`-th face of a picture within `seconds`, at intervals drawn from a seed. Raise
     ValueError if there is not the time for one."""
     rng = np.random.default_rng(seed_for("blinks", seed, face))
-    count = round(seconds * ANIME_FPS)
-    openness = np.ones(count)
-    start = rng.uniform(*FIRST_S)
-    while True:
-        levels = _blink(rng)
-        first = round(min(start, max(0.1, seconds - END_S - len(levels) / ANIME_FPS)) * ANIME_FPS)
-        if first + len(levels) >= count:
-            raise ValueError(f"{seconds} s are too short for a blink")
+    openness = np.ones(round(seconds * ANIME_FPS))
+    last = round((seconds - END_S) * ANIME_FPS)  # frame by which the eyes are open again
+    levels = _blink(rng)
+    first = min(round(rng.uniform(*FIRST_S) * ANIME_FPS), last - len(levels))
+    if first < 1:
+        raise ValueError(f"{seconds} s are too short for a blink")
+    while first + len(levels) <= last:
         openness[first : first + len(levels)] = levels
-        end = (first + len(levels)) / ANIME_FPS
-        start = end + (TWICE_S if rng.random() < TWICE_SHARE else rng.uniform(*BETWEEN_S))
-        if start + 0.5 > seconds - END_S:
-            break
+        rest = TWICE_S if rng.random() < TWICE_SHARE else rng.uniform(*BETWEEN_S)
+        first += len(levels) + round(rest * ANIME_FPS)
+        levels = _blink(rng)
     states, shown = np.unique(-openness, return_inverse=True)
     return Motion(-states, None, shown, ANIME_FPS)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 from PIL import Image
 
 from models.files import atomic_open
@@ -20,17 +21,19 @@ Frames = Iterable[tuple[np.ndarray, int]]
 
 QUALITY = "14"  # of H.264: 0 is lossless, 51 the worst
 STRIP_PX, STRIP_PICTURES = 512, 8
+PALETTE_PX = 512  # of a side that the palette of a GIF is made from
 TIME_BASE = Fraction(1, 90_000)
 
 
 def save_gif(path: Path, shown: Frames, fps: float, about: str) -> None:
-    """Write a GIF that runs forever, in the 256 colours that suit its first frame and its most different one.
+    """Write a GIF that runs forever, in the 256 colours that suit its first pictures.
 
     Its durations are multiples of 10 ms: each is rounded so that they do not drift."""
     pictures, counts = _apart(shown)
-    farthest = max(pictures, key=lambda picture: np.abs(picture.astype(np.int16) - pictures[0]).sum())
-    both = Image.fromarray(np.concatenate([pictures[0], farthest]))
-    palette = both.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    seen = [
+        each[:: 1 + len(each) // PALETTE_PX, :: 1 + each.shape[1] // PALETTE_PX] for each in pictures[:STRIP_PICTURES]
+    ]
+    palette = Image.fromarray(np.concatenate(seen)).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     first, *rest = (
         Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
     )
@@ -70,6 +73,7 @@ def save_mp4(path: Path, shown: Frames, fps: float, about: str) -> None:
         stream = container.add_stream("libx264", rate=rate, options={"crf": QUALITY})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
+        stream.codec_context.colorspace = Colorspace.SMPTE170M  # what RGB is converted to; players guess others
         stream.codec_context.thread_count = 1  # more of them give other bytes
         for number, picture in enumerate(itertools.chain([first], pictures)):
             more = ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0))
