@@ -22,7 +22,7 @@ from tests.support.fake_site import FakeSite
 from tests.support.run_luigi import luigi
 
 GOLDEN = Path(__file__).with_name("golden.json")
-LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")
+LIBRARIES = ("av", "numpy", "opencv-python-headless", "pillow", "pyarrow", "torch")
 PICTURES = 50
 MODELS = {
     "dcgan96": ("TrainDCGAN", "--variant", "96"),
@@ -30,6 +30,8 @@ MODELS = {
     "cgan-srresnet": ("TrainProjectionCGAN",),
     "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
     "acgan": ("TrainACGAN",),
+    "videogan-cond": ("TrainVideoGAN",),
+    "seam-refiner": ("TrainSeamRefiner",),
 }
 
 
@@ -94,7 +96,8 @@ def digests(place: Path) -> dict[str, str]:
         luigi(place, "BuildFaceDataset", "--name", "folder", "--source", "folder", "--path", "folder", "--size", "64")
         query = ("--source", "safebooru", "--query", "1girl solo")
         luigi(place, "BuildFaceDataset", "--name", "booru", *query, "--size", "64", "--near-duplicates", "drop")
-    for name in ("faces", "folder", "booru"):
+    luigi(place, "BuildBlinkDataset", "--limit", "4")
+    for name in ("faces", "folder", "booru", "blinks"):
         found[f"dataset {name}"] = digest_of_dataset(place / "data/datasets" / name)
     for name, task in MODELS.items():
         luigi(place, *task, "--preset", "tiny", "--steps", "3", "--run", name, "--device", "cpu")

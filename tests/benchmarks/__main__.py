@@ -237,10 +237,10 @@ def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
 
 
 def step(preset: str = "") -> None:
-    """A training step beside a textbook loop of the same networks: fp32, no tricks. Preset: `article` on a GPU."""
+    """A training step beside that of a textbook loop. Preset: `article` on a GPU."""
     import torch
 
-    from models.zoo import MODELS
+    from tests.benchmarks.steps import steps
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     preset = preset or ("article" if device.type == "cuda" else "small")
@@ -255,111 +255,36 @@ def step(preset: str = "") -> None:
 
         return run
 
-    for name in (
-        name for name, entry in MODELS.items() if "discriminator" in entry.networks and entry.roles == ("faces",)
-    ):
-        config = MODELS[name].presets[preset]
-        torch.manual_seed(0)
-        shape = (config.pictures, config.size, config.size, 3)
-        batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
-        if hasattr(config, "labels"):
-            batch["label"] = torch.eye(len(config.labels), device=device)[
-                torch.arange(config.pictures) % len(config.labels)
-            ]
-        textbook = (_textbook_cgan if hasattr(config, "labels") else _textbook_dcgan)(name, config, batch, device)
-        seconds = measure(runs=9, textbook=repeated(textbook), ours=repeated(_ours(name, config, batch, device)))
+    for name, items, unit, textbook, ours in steps(preset, device):
+        seconds = measure(runs=9, textbook=repeated(textbook), ours=repeated(ours))
         times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
-        images = config.batch_size * inner
-        tell(f"step/{name} {preset}, textbook", images, "images", seconds["textbook"], device=device.type)
-        tell(f"step/{name} {preset}, ours", images, "images", seconds["ours"], times_the_textbook=round(times, 2))
+        tell(f"step/{name} {preset}, textbook", items * inner, unit, seconds["textbook"], device=device.type)
+        tell(f"step/{name} {preset}, ours", items * inner, unit, seconds["ours"], times_the_textbook=round(times, 2))
 
 
-def _ours(name: str, config, batch: dict, device) -> Callable[[int], None]:
-    import torch
+def blinks(films: int = 2) -> None:
+    """Frames of drawn films through BuildBlinkDataset's extraction beside decoding them alone, on one thread."""
+    from fractions import Fraction
 
-    from models.zoo import MODELS
+    from pipeline.clips import videos
+    from pipeline.clips.extract import extract
+    from pipeline.clips.video import Video
+    from pipeline.drawing import film
 
-    trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})
-
-    def step(i: int) -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
-            trainer.step(batch, i)
-
-    return step
-
-
-def _networks(name: str, config, device):
-    """The networks of a model, each with an Adam of its own."""
-    import torch
-
-    from models.zoo import MODELS
-
-    for part in ("generator", "discriminator"):
-        network = MODELS[name].networks[part](config).to(device)
-        yield network, torch.optim.Adam(network.parameters(), config.learning_rate, (0.5, 0.999))
-
-
-def _textbook_dcgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
-    import torch
-    from torch.nn import functional as F
-
-    from models.papers import dcgan
-
-    (g, opt_g), (d, opt_d) = _networks(name, config, device)
-    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
-
-    def scored(logits: torch.Tensor, is_real: bool) -> torch.Tensor:
-        if logits.ndim == 2:
-            target = torch.full((len(logits),), dcgan.REAL if is_real else dcgan.FAKE, device=device)
-            return F.cross_entropy(logits, target)
-        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(is_real)))
-
-    def step(i: int) -> None:
-        fake = g(torch.rand(config.pictures, config.latent, device=device) * 2 - 1)
-        opt_d.zero_grad()
-        (scored(d(real), True) + scored(d(fake.detach()), False)).backward()
-        opt_d.step()
-        if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
-            fake = g(torch.rand(config.batch_size, config.latent, device=device) * 2 - 1)
-        opt_g.zero_grad()
-        scored(d(fake), True).backward()
-        opt_g.step()
-
-    return step
-
-
-def _textbook_cgan(name: str, config, batch: dict, device) -> Callable[[int], None]:
-    """Of the projection cGANs and of the AC-GAN, whose losses cost the same as hinges."""
-    import torch
-
-    (g, opt_g), (d, opt_d) = _networks(name, config, device)
-    real = batch["picture"].permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1
-    labels = batch["label"]
-
-    def logits(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        if name != "acgan":
-            return d(x, y)
-        on_real, on_label = d(x)
-        return on_real + (on_label * y).sum(1)
-
-    def step(i: int) -> None:
-        for x, y in zip(real.chunk(config.d_steps), labels.chunk(config.d_steps), strict=True):
-            fake = g(torch.randn(config.batch_size, config.latent, device=device), y).detach()
-            loss = (1 - logits(x, y)).relu().mean() + (1 + logits(fake, y)).relu().mean()
-            if config.penalty_weight:
-                near = x + 0.5 * x.std() * torch.rand_like(x)
-                alpha = torch.rand(len(x), 1, 1, 1, device=device)
-                near = (alpha * x + (1 - alpha) * near).requires_grad_()
-                (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
-                loss = loss + config.penalty_weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
-            opt_d.zero_grad()
-            loss.backward()
-            opt_d.step()
-        opt_g.zero_grad()
-        (-logits(g(torch.randn(config.batch_size, config.latent, device=device), y), y).mean()).backward()
-        opt_g.step()
-
-    return step
+    settings = videos.Settings(fps=18.0, size=128, detector="cascade_network", min_face=48)
+    find, fps = videos.finders(settings, None), Fraction(18)
+    with tempfile.TemporaryDirectory() as root:
+        paths = [Path(root) / f"{i}.mp4" for i in range(films)]
+        for i, path in enumerate(paths):
+            film.write(path, 0, i)
+        frames = sum(1 for path in paths for _ in Video(path, fps))
+        seconds = measure(
+            decode=lambda: [sum(1 for _ in Video(path, fps)) for path in paths],
+            extract=lambda: [extract(path, fps, settings.size, find.faces, find.landmarks) for path in paths],
+        )
+    times = statistics.median(seconds["extract"]) / statistics.median(seconds["decode"])
+    tell("blinks/decode alone, 1 thread", frames, "frames", seconds["decode"])
+    tell("blinks/extract, 1 thread", frames, "frames", seconds["extract"], times_decoding=round(times, 1))
 
 
 BENCHES = {
@@ -367,6 +292,7 @@ BENCHES = {
     "build": build,
     "loader": loader,
     "step": step,
+    "blinks": blinks,
     "crawl": crawl,
     "politeness": politeness,
     "groups": groups,

@@ -1,0 +1,194 @@
+"""Training steps: ours, and those of textbook loops with the same networks, in fp32, without tricks. Run by
+tests/benchmarks."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.data.dataset import CLIP_FRAMES
+from models.nn.pasted import Pasted
+from models.papers import blink, dcgan, seam
+from models.zoo import MODELS
+
+Step = Callable[[int], None]
+
+
+class Steps(NamedTuple):
+    """Both steps of a model."""
+
+    name: str
+    items: int
+    """In a step: pictures, or clips."""
+    unit: str
+    textbook: Step
+    ours: Step
+
+
+def steps(preset: str, device: torch.device) -> Iterator[Steps]:
+    """Yield the steps of each model of TEXTBOOKS on a batch of noise."""
+    for name, textbook in TEXTBOOKS.items():
+        config = MODELS[name].presets[preset]
+        torch.manual_seed(0)
+        batch = _noise(config, device)
+        unit = "clips" if "clip" in batch else "images"
+        yield Steps(name, config.batch_size, unit, textbook(name, config, batch), _ours(name, config, batch, device))
+
+
+def _noise(config, device: torch.device) -> dict[str, Tensor]:
+    if hasattr(config, "region"):
+        shape = (config.pictures, CLIP_FRAMES, *config.shape)
+        return {
+            "clip": torch.randint(256, (*shape, 3), dtype=torch.uint8, device=device),
+            "flow": torch.rand(*shape, 2, device=device) * 2 - 1,
+            "openness": torch.rand(*shape[:2], device=device),
+        }
+    shape = (config.pictures, config.size, config.size, 3)
+    batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
+    if hasattr(config, "labels"):
+        labels = torch.arange(config.pictures) % len(config.labels)
+        batch["label"] = torch.eye(len(config.labels), device=device)[labels]
+    return batch
+
+
+def _ours(name: str, config, batch: dict[str, Tensor], device: torch.device) -> Step:
+    trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})
+
+    def step(i: int) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+            trainer.step(batch, i)
+
+    return step
+
+
+def _networks(name: str, config, batch: dict[str, Tensor]) -> Iterator[tuple[nn.Module, torch.optim.Optimizer]]:
+    """Yield the networks of a model, each with an Adam of its own."""
+    device = next(iter(batch.values())).device
+    for build in MODELS[name].networks.values():
+        network = build(config).to(device)
+        yield network, torch.optim.Adam(network.parameters(), config.learning_rate, (0.5, 0.999))
+
+
+def _in_range(pictures: Tensor) -> Tensor:
+    """Map (…, H, W, 3) uint8 to (…, 3, H, W) in [-1, 1]."""
+    return pictures.movedim(-1, -3).contiguous().float() / 127.5 - 1
+
+
+def _descend(opt: torch.optim.Optimizer, loss: Tensor) -> None:
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+
+
+def _dcgan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    real = _in_range(batch["picture"])
+
+    def scored(logits: Tensor, is_real: bool) -> Tensor:
+        if logits.ndim == 2:
+            target = torch.full((len(logits),), dcgan.REAL if is_real else dcgan.FAKE, device=logits.device)
+            return F.cross_entropy(logits, target)
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(is_real)))
+
+    def noise(count: int) -> Tensor:
+        return torch.rand(count, config.latent, device=real.device) * 2 - 1
+
+    def step(i: int) -> None:
+        fake = g(noise(config.pictures))
+        _descend(opt_d, scored(d(real), True) + scored(d(fake.detach()), False))
+        if config.pictures < config.batch_size:  # the second article's G takes a whole batch of new noise
+            fake = g(noise(config.batch_size))
+        _descend(opt_g, scored(d(fake), True))
+
+    return step
+
+
+def _cgan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    """Of the projection cGANs and of the AC-GAN, whose losses cost the same as hinges."""
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    real, labels = _in_range(batch["picture"]), batch["label"]
+
+    def logits(x: Tensor, y: Tensor) -> Tensor:
+        if name != "acgan":
+            return d(x, y)
+        on_real, on_label = d(x)
+        return on_real + (on_label * y).sum(1)
+
+    def paint(y: Tensor) -> Tensor:
+        return g(torch.randn(config.batch_size, config.latent, device=real.device), y)
+
+    def step(i: int) -> None:
+        for x, y in zip(real.chunk(config.d_steps), labels.chunk(config.d_steps), strict=True):
+            loss = (1 - logits(x, y)).relu().mean() + (1 + logits(paint(y).detach(), y)).relu().mean()
+            if config.penalty_weight:
+                near = x + 0.5 * x.std() * torch.rand_like(x)
+                alpha = torch.rand(len(x), 1, 1, 1, device=real.device)
+                near = (alpha * x + (1 - alpha) * near).requires_grad_()
+                (slope,) = torch.autograd.grad(logits(near, y).sum(), near, create_graph=True)
+                loss = loss + config.penalty_weight * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+            _descend(opt_d, loss)
+        _descend(opt_g, -logits(paint(y), y).mean())
+
+    return step
+
+
+def _videogan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    """Of the trial adversarial."""
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    clip = _in_range(batch["clip"])
+    real, fake = (torch.full((len(clip),), value, device=clip.device) for value in (0, 1))
+
+    def step(i: int) -> None:
+        made = g(clip[:, 0])
+        _descend(opt_d, F.cross_entropy(d(clip), real) + F.cross_entropy(d(made.detach()), fake))
+        error = (made - clip).abs()
+        loss = config.first_frame_weight * error[:, 0].mean() + config.content_weight * error.mean()
+        _descend(opt_g, loss + F.cross_entropy(d(made), real))
+
+    return step
+
+
+def _blink(name: str, config, batch: dict[str, Tensor]) -> Step:
+    ((unet, opt),) = _networks(name, config, batch)
+    clip, flow, openness = _in_range(batch["clip"]), batch["flow"].movedim(-1, -3).contiguous(), batch["openness"]
+    still = clip[:, 0]
+
+    def step(i: int) -> None:
+        times = torch.randperm(CLIP_FRAMES, device=clip.device)[: config.frames].sort().values
+        truth = clip[:, times]
+        painted, mask = unet.paint(still, flow[:, times], openness[:, times])
+        frames = mask * painted + (1 - mask) * still[:, None]
+        _descend(opt, sum(blink.losses(frames, mask, truth, still, config).values()))
+
+    return step
+
+
+def _seam(name: str, config, batch: dict[str, Tensor]) -> Step:
+    ((refiner, opt),) = _networks(name, config, batch)
+    face = _in_range(batch["picture"])
+
+    def step(i: int) -> None:
+        draws = torch.rand(len(face), seam.DRAWS, device=face.device)
+        boxes = seam.random_boxes(draws[:, :3], config.size)
+        pasted = Pasted.of(face, seam.disturb(face, draws[:, 3:]), boxes, config.ring)
+        error = refiner(pasted.faces, pasted.ring, pasted.around) - pasted.target
+        slopes = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
+        sums = error.abs().sum((1, 2, 3)) + config.gradient_weight * slopes
+        _descend(opt, (sums / pasted.ring.sum((1, 2, 3))).mean())
+
+    return step
+
+
+TEXTBOOKS = {
+    "dcgan96": _dcgan,
+    "dcgan128": _dcgan,
+    "cgan-srresnet": _cgan,
+    "cgan-resblock": _cgan,
+    "acgan": _cgan,
+    "blink-flow": _blink,
+    "videogan-cond": _videogan,
+    "seam-refiner": _seam,
+}
