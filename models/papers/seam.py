@@ -1,9 +1,9 @@
 """The border of a pasted region, corrected by a network: what the article that animates eyes says is still to be done.
 
 It is trained on still faces alone, without blinks: a strip of a face is disturbed as a network's output is (brightness,
-contrast, a shift, blur), pasted back, and from the border inwards has to become what the face was there. Outside the
-box nothing changes. Of the face the network is given only what lies outside the box, its border continued inwards:
-what lies inside is an open eye when a closed one is pasted.
+contrast, a shift, blur), pasted back, and from the border inwards has to become what it was before. Outside the box
+nothing changes. In the middle of the strip lies something else than in the face, as a closed eye is pasted over an open
+one: there the network must not bring back what it sees in the face.
 
 Pictures are in [-1, 1]. In shapes: N batch, S side.
 """
@@ -23,7 +23,7 @@ from models.metrics.seam import seam_score
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
 from models.nn.losses import as_fp32
-from models.nn.pasted import Pasted
+from models.nn.pasted import Pasted, distances_to_sides
 from models.sampling.images import grid
 from models.seeds import seed_for
 from models.training.update import Update
@@ -31,9 +31,11 @@ from models.training.update import Update
 DILATIONS = (1, 2, 4, 2)
 MAX_GAIN, MAX_OFFSET, MAX_BLUR = 0.06, 8 / 255, 0.15  # 6 %, 4 grey levels, the share of each neighbour
 MAX_SHIFT = 1.0  # px
-BOX_WIDTHS = (0.35, 0.75)  # of S; boxes are half as high
+BOX_WIDTHS, BOX_HEIGHTS = (0.15, 0.75), (0.4, 1.1)  # of S, and of the width: one eye, or both
 EDGE_PX = 6  # least distance of a box from the picture's edge
-DRAWS = 12  # random numbers that a picture's box and disturbance take
+OTHER_SIDES = (0.3, 1.2)  # of the box: the ellipse in which something else lies
+DRAWS = 15  # random numbers that a picture's box, disturbance and ellipse take
+CONTRAST = 10  # of the difference between paste and face, which is small beside both
 SHEET_FACES = 6
 VALIDATION_FACES = 64
 
@@ -73,8 +75,8 @@ PRESETS = {
 
 
 class SeamRefiner(nn.Module):
-    """A face with a pasted box (N, 3, S, S), the box's ring (N, 1, S, S), and what is around the box (N, 3, S, S),
-    continued into it -> the face with the paste fitted to its border (N, 3, S, S)."""
+    """A face with a pasted box (N, 3, S, S), the box's ring (N, 1, S, S), and the face without it (N, 3, S, S) -> the
+    face with the paste fitted to its border (N, 3, S, S)."""
 
     middle = 127.5
 
@@ -93,9 +95,9 @@ class SeamRefiner(nn.Module):
             nn.init.zeros_(conv.bias)
         nn.init.zeros_(last.weight)  # the paste itself, at first
 
-    def forward(self, pasted: Tensor, ring: Tensor, around: Tensor) -> Tensor:
+    def forward(self, pasted: Tensor, ring: Tensor, original: Tensor) -> Tensor:
         """Return the face; outside the ring it is `pasted`, to the bit."""
-        residual: Tensor = self.layers(torch.cat([pasted, ring, around - pasted], 1))
+        residual: Tensor = self.layers(torch.cat([pasted, ring, CONTRAST * (original - pasted)], 1))
         return pasted + residual * ring
 
     def io_shapes(self) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
@@ -105,11 +107,12 @@ class SeamRefiner(nn.Module):
 
 
 def random_boxes(draws: Tensor, size: int) -> Tensor:
-    """Return (N, 4) boxes of the shape of eyes, x0, y0, x1, y1, from draws (N, 3) of U(0, 1)."""
-    low, high = BOX_WIDTHS
-    height = (size * (low + (high - low) * draws[:, 0]) / 2).long()
-    sides = torch.stack([2 * height, height], 1)
-    first = EDGE_PX + (draws[:, 1:] * (size - 2 * EDGE_PX - sides + 1)).long()
+    """Return (N, 4) boxes of the shape of eyes, x0, y0, x1, y1, from draws (N, 4) of U(0, 1)."""
+    (narrow, wide), (low, high) = BOX_WIDTHS, BOX_HEIGHTS
+    width = size * (narrow + (wide - narrow) * draws[:, 0])
+    height = width * (low + (high - low) * draws[:, 1])
+    sides = torch.stack([width, height], 1).long().clamp(max=size - 2 * EDGE_PX - 1)
+    first = EDGE_PX + (draws[:, 2:] * (size - 2 * EDGE_PX - sides + 1)).long()
     return torch.cat([first, first + sides], 1)
 
 
@@ -130,6 +133,26 @@ def disturb(face: Tensor, draws: Tensor) -> Tensor:
     return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp(-1, 1)
 
 
+def with_other(face: Tensor, boxes: Tensor, draws: Tensor) -> Tensor:
+    """Return faces (N, 3, S, S) with another part of the face in an ellipse in the middle of each box (N, 4), whose
+    sides are drawn (N, 2) of U(0, 1)."""
+    size = face.shape[-1]
+    low, high = OTHER_SIDES
+    middle, half = (boxes[:, :2] + boxes[:, 2:] - 1) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    place = torch.arange(size, device=face.device)
+    x, y = ((place - middle[:, axis, None]) / (half * (low + (high - low) * draws))[:, axis, None] for axis in (0, 1))
+    inside = x.square()[:, None, None, :] + y.square()[:, None, :, None] < 1  # (N, 1, S, S)
+    return torch.where(inside, face.roll((size // 3, size // 4), (2, 3)), face)
+
+
+def faded(pasted: Pasted, clean: Tensor, boxes: Tensor, ring: int) -> Tensor:
+    """Return what the network has to make of `pasted`: at the border it is `clean` (N, 3, S, S), and fades into the
+    paste over the ring."""
+    depth = distances_to_sides(boxes, clean.shape[-1]).amin(0)[:, None]
+    share = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * pasted.ring
+    return pasted.faces + share * (clean - pasted.faces)
+
+
 class SeamTrainer:
     """The training on still faces."""
 
@@ -144,8 +167,8 @@ class SeamTrainer:
         """Return the losses."""
         update = Update([self.opt])
         draws = distributed.shard(torch.rand(self.config.pictures, DRAWS, device=self.device))
-        for pasted in self._parts(in_range(batch["picture"], self.g.middle), draws):
-            error = as_fp32(self.g(pasted.faces, pasted.ring, pasted.around)) - pasted.target
+        for pasted, target in self._parts(in_range(batch["picture"], self.g.middle), draws):
+            error = as_fp32(self.g(*pasted)) - target
             area = pasted.ring.sum((1, 2, 3))
             found = {"error": (error.abs().sum((1, 2, 3)) / area).mean()}
             slopes = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
@@ -155,12 +178,20 @@ class SeamTrainer:
         self.average.update(self.g, i)
         return update.mean_components()
 
-    def _parts(self, faces: Tensor, draws: Tensor) -> Iterator[Pasted]:
-        """Yield micro-batches of faces (N, 3, S, S) whose strips are disturbed, by draws (N, DRAWS) of U(0, 1)."""
+    def _parts(self, faces: Tensor, draws: Tensor) -> Iterator[tuple[Pasted, Tensor]]:
+        """Yield micro-batches of faces (N, 3, S, S) with disturbed strips, by draws (N, DRAWS) of U(0, 1), and what is
+        to be made of them."""
         count = self.config.micro_batches
         for face, draw in zip(faces.chunk(count), draws.chunk(count), strict=True):
-            boxes = random_boxes(draw[:, :3], self.config.size)
-            yield Pasted.of(face, disturb(face, draw[:, 3:]), boxes, self.config.ring)
+            yield self._disturbed(face, draw)[:2]
+
+    def _disturbed(self, face: Tensor, draws: Tensor) -> tuple[Pasted, Tensor, Tensor]:
+        """Return (faces with disturbed strips, what is to be made of them, boxes (N, 4))."""
+        ring = self.config.ring
+        boxes = random_boxes(draws[:, :4], self.config.size)
+        clean = with_other(face, boxes, draws[:, 13:])
+        pasted = Pasted.of(face, disturb(clean, draws[:, 4:13]), boxes, ring)
+        return pasted, faded(pasted, clean, boxes, ring), boxes
 
     def exported(self) -> dict[str, nn.Module]:
         """Return the averaged network."""
@@ -172,10 +203,8 @@ class SeamTrainer:
         pictures = self.held_out["faces"].pictures[:count]
         draws = torch.rand(len(pictures), DRAWS, generator=torch.Generator().manual_seed(seed_for("seams")))
         face = in_range(torch.from_numpy(np.array(pictures)), self.g.middle)
-        boxes = random_boxes(draws[:, :3], self.config.size)
-        pasted = Pasted.of(face, disturb(face, draws[:, 3:].to(face)), boxes, self.config.ring)
-        inputs = (tensor.to(self.device) for tensor in (pasted.faces, pasted.ring, pasted.around))
-        shown = (pasted.faces, self.average.network(*inputs).cpu())
+        pasted, _, boxes = self._disturbed(face, draws.to(face))
+        shown = (pasted.faces, self.average.network(*(tensor.to(self.device) for tensor in pasted)).cpu())
         before, after = (
             (faces.float() * self.g.middle + self.g.middle).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
             for faces in shown

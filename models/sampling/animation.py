@@ -142,7 +142,7 @@ def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: tuple[int, int
     face = in_range(torch.from_numpy(low), refiner.middle)
     boxes = torch.tensor([small]).repeat(len(part), 1)
     given = Pasted.of(face[:1].expand(len(part), -1, -1, -1), face[1:], boxes, refiner.ring)
-    change = (refiner(given.faces, given.ring, given.around) - given.faces) * refiner.middle
+    change = (refiner(*given) - given.faces) * refiner.middle
     inside = change[:, :, small[1] : small[3], small[0] : small[2]].permute(0, 2, 3, 1).numpy()
     if not inside.size:
         return part

@@ -21,7 +21,7 @@ from pipeline.drawing.portrait.look import sample as sample_look
 from pipeline.drawing.portrait.render import eye_boxes, render_group
 from pipeline.drawing.sampling import Sampler
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same (seed, i) gives another film."""
 SIZES = {(480, 270): 3, (512, 384): 2, (640, 360): 2, (360, 480): 1}  # width, height, px -> weight
 FRAME_RATES = {24: 4, 30: 2, 25: 1, 18: 1}  # frames per second -> weight
@@ -33,6 +33,7 @@ CAMERAS = {"still": 6, "pan": 3, "zoom": 1}
 MOTIONS = {"still": 4, "sway": 5, "lean": 2}
 DRAWINGS_PER_S = {8: 2, 12: 3, 24: 1}  # in which heads and mouths move
 EVENTS = {"anime": 7, "smooth": 5, "wink": 1.5, "half": 1.5, "closed": 1, "none": 1.5}
+LIDS = {"low": 10, "drooping": 2, "middle": 1, "flat": 1, "rising": 1, "laughing": 1}  # of CLOSED_LIDS -> weight
 MARGIN_S = 0.75  # from the start of a shot to the first event, and from the last one to its end
 CLOSED = 0.02  # openness up to which an eye counts as closed
 TIME_BASE = Fraction(1, 90_000)
@@ -214,7 +215,7 @@ def _plan_actor(
         tilt=sampler.between(-14, 14),
         eye_size=look.eye_size * sampler.between(0.85, 1.25),
         turn=look.turn * sampler.choice(1, 2),
-        closed_lid=CLOSED_LIDS[sampler.choice(*CLOSED_LIDS)],
+        closed_lid=CLOSED_LIDS[sampler.pick(LIDS)],
     )
     events = _plan_events(sampler, length, fps)
     lids = np.full((length, 2), sampler.between(0.85, 1.0))

@@ -9,7 +9,7 @@ import torch
 from models.contracts import HeldOut
 from models.metrics.seam import seam_score
 from models.nn.pasted import Pasted, distances_to_sides
-from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, random_boxes
+from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, faded, random_boxes, with_other
 
 CPU = torch.device("cpu")
 TINY = PRESETS["tiny"]
@@ -35,7 +35,7 @@ def test_outside_the_ring_nothing_changes_by_a_bit():
     torch.nn.init.normal_(network.layers[-1].weight)
     face, inner = torch.rand(2, 2, 3, 48, 48) * 2 - 1
     pasted = Pasted.of(face, inner, torch.tensor(BOXES), TINY.ring)
-    refined = network(pasted.faces, pasted.ring, pasted.around)
+    refined = network(*pasted)
     outside = (pasted.ring == 0).expand_as(face)
     assert torch.equal(refined[outside], pasted.faces[outside])
     assert (refined != pasted.faces)[~outside].any()
@@ -52,36 +52,33 @@ def test_depth_counts_from_the_border_inwards():
 
 def test_the_paste_fades_in_from_the_border_over_the_ring():
     face, inner = torch.zeros(1, 3, 48, 48), torch.ones(1, 3, 48, 48)
-    pasted = Pasted.of(face, inner, torch.tensor([[4, 4, 44, 24]]), ring=4)
-    line = pasted.target[0, 0, 14, :14].tolist()
+    boxes = torch.tensor([[4, 4, 44, 24]])
+    pasted = Pasted.of(face, inner, boxes, ring=4)
+    line = faded(pasted, face, boxes, ring=4)[0, 0, 14, :14].tolist()
     assert line[:4] == [0, 0, 0, 0]
     assert line[4:8] == pytest.approx([0.038, 0.309, 0.691, 0.962], abs=1e-3)
     assert line[8:] == [1] * 6
     assert pasted.ring[0, 0, 14, :14].tolist() == [0] * 4 + [1] * 4 + [0] * 6
 
 
-def test_the_network_is_given_nothing_of_what_was_in_the_box():
-    """In the box its border is continued inwards, from the nearest side."""
-    face, inner = torch.rand(2, 2, 3, 48, 48)
-    boxes = torch.tensor(BOXES)
-    pasted = Pasted.of(face, inner, boxes, TINY.ring)
+def test_something_else_lies_in_the_middle_of_each_box():
+    face = torch.rand(2, 3, 48, 48)
+    other = with_other(face, torch.tensor(BOXES), torch.full((2, 2), 0.5))
+    changed = (other != face).any(1)
     for number, (x0, y0, x1, y1) in enumerate(BOXES):
-        around = pasted.around[number]
-        middle, half = (y0 + y1) // 2, (x0 + x1) // 2
-        assert (around[:, middle, x0 : x0 + 3] == face[number, :, middle, x0 - 1, None]).all()
-        assert (around[:, middle, x1 - 3 : x1] == face[number, :, middle, x1, None]).all()
-        assert (around[:, y0 : y0 + 3, half] == face[number, :, y0 - 1, half, None]).all()
-        assert (around[:, y1 - 3 : y1, half] == face[number, :, y1, half, None]).all()
-    inside = (distances_to_sides(boxes, 48).amin(0) > 0)[:, None].expand_as(face)
-    assert torch.equal(Pasted.of(torch.where(inside, 9, face), inner, boxes, TINY.ring).around, pasted.around)
+        assert changed[number, (y0 + y1) // 2, (x0 + x1) // 2]
+        assert not changed[number, y0, x0]
+        assert 0.3 < changed[number].sum() / ((x1 - x0) * (y1 - y0)) < 0.6
+        inside = other[number, :, changed[number]]
+        assert torch.equal(inside, face[number].roll((16, 12), (1, 2))[:, changed[number]])
 
 
 def test_boxes_lie_within_the_face_and_vary():
-    boxes = random_boxes(torch.rand(500, 3, generator=torch.Generator().manual_seed(0)), 128)
+    boxes = random_boxes(torch.rand(500, 4, generator=torch.Generator().manual_seed(0)), 128)
     assert boxes.min() >= EDGE_PX
     assert boxes.max() <= 128 - EDGE_PX
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    assert (width == 2 * height).all()
+    assert (width / height).min() < 1 < 2 < (width / height).max()
     assert (len(width.unique()), len(boxes[:, 0].unique())) > (10, 10)
 
 
@@ -115,7 +112,7 @@ def test_it_learns_to_hide_a_seam():
         torch.manual_seed(i)
         trainer.step({"picture": torch.from_numpy(faces[np.arange(8) + 8 * (i % 2)])}, i)
     scores = trainer.validate(300)
-    assert scores["seam"] < 0.85 * scores["hard"]
+    assert scores["seam"] < 0.5 * scores["hard"]
 
 
 # --- the score
