@@ -33,7 +33,7 @@ MAX_GAIN, MAX_OFFSET, MAX_BLUR = 0.06, 8 / 255, 0.15  # 6 %, 4 grey levels, the 
 MAX_SHIFT = 1.0  # px
 BOX_WIDTHS, BOX_HEIGHTS = (0.15, 0.75), (0.4, 1.1)  # of S, and of the width: one eye, or both
 EDGE_PX = 6  # least distance of a box from the picture's edge
-OTHER_SIDES = (0.3, 1.2)  # of the box: the ellipse in which something else lies
+OTHER_SIDES = (0.3, 0.85)  # of the box: the ellipse in which something else lies
 DRAWS = 15  # random numbers that a picture's box, disturbance and ellipse take
 CONTRAST = 10  # of the difference between paste and face, which is small beside both
 SHEET_FACES = 6
@@ -67,7 +67,7 @@ class Config:
 PRESETS = {
     "article": Config(),
     "paper": Config(),
-    "small": replace(Config(), width=16, batch_size=8, learning_rate=1e-3, steps=3_000, save_every=500),
+    "small": replace(Config(), width=16, batch_size=8, learning_rate=2e-3, steps=3_000, save_every=500),
     "tiny": replace(
         Config(), size=48, width=4, ring=4, batch_size=4, average=0.9, steps=20, sample_every=10, save_every=10
     ),
