@@ -68,7 +68,7 @@ def test_something_else_lies_in_the_middle_of_each_box():
     for number, (x0, y0, x1, y1) in enumerate(BOXES):
         assert changed[number, (y0 + y1) // 2, (x0 + x1) // 2]
         assert not changed[number, y0, x0]
-        assert 0.3 < changed[number].sum() / ((x1 - x0) * (y1 - y0)) < 0.6
+        assert 0.2 < changed[number].sum() / ((x1 - x0) * (y1 - y0)) < 0.35
         inside = other[number, :, changed[number]]
         assert torch.equal(inside, face[number].roll((16, 12), (1, 2))[:, changed[number]])
 

@@ -1,0 +1,127 @@
+"""AnimateBlink and EvaluateBlink, as commands."""
+
+import json
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from pipeline.drawing import film
+from pipeline.sources import drawn
+from tests.support import drawn_clips
+from tests.support.run_luigi import error_line, luigi
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with pictures of faces, clips, and runs of the blink network and of the refiner that learned little."""
+    folder = tmp_path_factory.mktemp("animated")
+    (folder / "pictures").mkdir()
+    for number in range(3):
+        drawn.draw(5, number)[0].save(folder / f"pictures/{number}.png")
+    drawn_clips.write(folder / "data/datasets/clips")
+    options = ("--preset", "tiny", "--dataset", "clips", "--set", "refine=none", "--run", "tiny")
+    luigi(folder, "TrainBlinkUNet", *options)
+    return folder
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as file:
+        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+
+
+def test_the_shipped_network_animates_a_picture(place):
+    luigi(place, "AnimateBlink", "--input", "pictures/0.png")
+    made = place / "data/generated/blinks"
+    picture = np.asarray(Image.open(place / "pictures/0.png").convert("RGB"))
+    frames = frames_of(made / "0.webp")
+    (face,) = json.loads((made / "0.png.json").read_text())["animated"]["0.png"]
+    outside = np.ones(picture.shape[:2], bool)
+    for x0, y0, x1, y1 in face["boxes"]:
+        outside[y0:y1, x0:x1] = False
+    assert len(face["boxes"]) == 2
+    assert len(frames) > 4
+    for frame in frames:
+        assert (frame[outside] == picture[outside]).all()
+    assert (frames[0] == picture).all()
+    assert max(np.abs(frame[~outside].astype(int) - picture[~outside]).mean() for frame in frames) > 10
+    with Image.open(made / "0.gif") as gif:
+        assert gif.size == picture.shape[1::-1]
+    with av.open(str(made / "0.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 4 * 24
+    assert (made / "0-strip.png").exists()
+    assert "Did not run any tasks" in luigi(place, "AnimateBlink", "--input", "pictures/0.png").stderr
+
+
+def test_a_folder_is_animated_and_what_cannot_be_is_named(place, tmp_path):
+    shutil.copytree(place / "pictures", tmp_path / "mixed")
+    (tmp_path / "mixed/notes.txt").write_text("no picture")
+    Image.new("RGB", (200, 200), "white").save(tmp_path / "mixed/empty.png")
+    luigi(tmp_path, "AnimateBlink", "--input", "mixed", "--blend", "feather", "--seconds", "2")
+    summary = json.loads((tmp_path / "data/generated/blinks/mixed.json").read_text())
+    assert set(summary["animated"]) == {"0.png", "1.png", "2.png"}
+    assert set(summary["skipped"]) == {"notes.txt", "empty.png"}
+    assert "no face" in summary["skipped"]["empty.png"]
+    assert (tmp_path / "data/generated/blinks/mixed/1.gif").exists()
+
+
+@pytest.mark.parametrize("blend", ["hard", "poisson", "refiner"])
+def test_a_reference_clip_gives_its_timing(place, blend):
+    (strip, *_) = sorted((place / "data/datasets/clips/clips").rglob("*.png"))
+    options = ("--input", "pictures/1.png", "--reference", str(strip), "--run", "tiny", "--blend", blend)
+    luigi(place, "AnimateBlink", *options, "--seconds", "1.5")
+    with av.open(str(place / "data/runs/tiny/generated/blinks/1.mp4")) as video:
+        assert video.streams.video[0].average_rate == 18
+        assert sum(1 for _ in video.decode(video=0)) == 27
+
+
+def test_a_video_is_a_reference_too(place):
+    film.write(place / "film.mp4", 1, 0)
+    luigi(place, "AnimateBlink", "--input", "pictures/2.png", "--reference", "film.mp4")
+    assert (place / "data/generated/blinks/2.gif").exists()
+
+
+def test_a_dataset_and_a_run_are_animated(place, tmp_path):
+    luigi(tmp_path, "BuildFaceDataset", "--limit", "24")
+    luigi(tmp_path, "AnimateBlink", "--input", "data/datasets/faces", "--count", "2", "--seconds", "2")
+    summary = json.loads((tmp_path / "data/generated/blinks/faces.json").read_text())
+    assert len(summary["animated"]) + len(summary["skipped"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--input", "missing.png"), "--input"),
+        (("--input", "notes.txt"), "not_an_image"),
+        (("--input", "white.png"), "no face was found"),
+        (("--input", "pictures/0.png", "--reference", "missing.mp4"), "--reference"),
+        (("--input", "pictures/0.png", "--reference", "white.png"), "white.png"),
+        (("--input", "pictures/0.png", "--run", "none"), "model.safetensors"),
+        (("--input", "pictures/0.png", "--refiner", "tiny"), "--refiner"),
+        (("--input", "pictures/0.png", "--refiner", "tiny", "--blend", "refiner"), "TrainSeamRefiner"),
+        (("--input", "pictures/0.png", "--seconds", "0.2"), "--seconds"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(place, options, words):
+    (place / "notes.txt").write_text("no picture")
+    Image.new("RGB", (200, 200), "white").save(place / "white.png")
+    line = error_line(place, "AnimateBlink", *options)
+    assert words in line
+    assert len(line) < 400
+
+
+def test_a_run_is_measured_beside_a_copy(place):
+    luigi(place, "EvaluateBlink", "--run", "tiny", "--dataset", "clips")
+    folder = place / "data/runs/tiny/generated/blinks"
+    measured = json.loads((folder / "evaluation.json").read_text())
+    assert measured["clips"] > 0
+    assert measured["copy_error"] > 0
+    assert measured["changed_outside"] == 0
+    assert {"seam_hard", "seam_refiner", "seam_truth", "lpips", "lines", "error_share_without_flow"} <= set(measured)
+    assert (folder / "clips.png").exists()
+    assert (folder / "openness.png").exists()
