@@ -9,8 +9,8 @@ works; of the whole face the eyes merely glow. The article gives neither widths 
 * the region: Chang et al.: "PairedCycleGAN: Asymmetric Style Transfer for Applying and Removing Makeup", CVPR 2018.
 
 Beyond the article, presets may give the network how open the reference's eyes are in each frame (`openness`): the flow
-of one face's lids does not fit another face's eyes. And it may paint in units of the picture's own colours
-(`own_colors`): instance normalisation takes away what the skin's tone is.
+of one face's lids does not fit another face's eyes. And it may paint from the picture's own skin (`own_colors`), whose
+tone instance normalisation takes away.
 
 Pictures are in [-1, 1]. In shapes: N clips, T frames, H height and W width of the region.
 """
@@ -37,6 +37,7 @@ from models.training.update import Update, ramped_cosine, set_learning_rate
 
 CHANGED = 16 / 255  # of [-1, 1]: 8 grey levels; a pixel that differs more from the first frame has changed
 SHEET_CLIPS = 4
+CHEEKS = (0.84, 1.0), (0.15, 0.85)  # of height and width: below the eyes lies skin
 MIN_DEVIATION = 0.05  # of colours, of [-1, 1]: a grey picture is painted in colours, too
 ASPECTS = {"eyes": 2, "face": 1}  # width by height
 
@@ -51,7 +52,7 @@ class Config:
     widths: tuple[int, ...] = (32, 64, 128, 256)  # of the 2-D network's levels
     refine_widths: tuple[int, ...] = (32, 64, 128, 256)
     openness: bool = False  # whether the network is also given how open the eyes are
-    own_colors: bool = False  # whether it paints in units of the mean and the deviation of the picture's colours
+    own_colors: bool = False  # whether it paints from the skin's colour, in units of the deviation of all colours
     border: int = 0  # px at the region's border where the picture stays
     changed_weight: float = 1.0  # of the error where the clip differs from its first frame
     temporal_weight: float = 0.0  # of the error of the differences between frames
@@ -123,6 +124,15 @@ PRESETS = {
 }
 
 
+def skin_color(picture: Tensor) -> Tensor:
+    """Return the median colour (N, 3, 1, 1) of the cheeks in the region (N, 3, H, W) of a face."""
+    (top, bottom), (left, right) = (
+        [int(share * side) for share in shares] for shares, side in zip(CHEEKS, picture.shape[2:], strict=True)
+    )
+    cheeks = picture[:, :, top:bottom, left:right].flatten(2).sort(2).values
+    return cheeks[:, :, cheeks.shape[2] // 2, None, None]
+
+
 class BlinkUNet(nn.Module):
     """A picture (N, 3, H, W), flow (N, T, 2, H, W) and openness (N, T) -> its frames (N, T, 3, H, W)."""
 
@@ -159,8 +169,8 @@ class BlinkUNet(nn.Module):
             x = self.head(x).unflatten(0, (count, times))
         painted, mask = x[:, :, :3], x[:, :, 3:].sigmoid()
         if self.own_colors:
-            deviation, mean = torch.std_mean(picture, (2, 3), keepdim=True)
-            painted = painted * (deviation + MIN_DEVIATION)[:, None] + mean[:, None]
+            deviation = picture.std((2, 3), keepdim=True) + MIN_DEVIATION
+            painted = skin_color(picture)[:, None] + deviation[:, None] * painted
         else:
             painted = painted.tanh()
         inner = mask.new_ones(height - 2 * self.border, width - 2 * self.border)

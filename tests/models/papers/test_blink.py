@@ -122,16 +122,17 @@ def test_the_openness_of_a_frame_reaches_its_middle():
     assert change[..., 8:-8, 8:-8].mean() > 0.1 * change.mean()
 
 
-def test_own_colors_follow_the_pictures():
-    """A picture with other colours is painted in those: its mean and deviation are what the painting is a unit of."""
+def test_its_own_colors_are_those_of_the_cheeks():
+    """What is painted is the skin's colour, and units of the deviation of all colours."""
     network = network_of(own_colors=True, refine="none", openness=False)
     picture, flow, openness = inputs(network)
+    skin = torch.tensor([0.7, 0.4, 0.1])
+    picture[0, :, -3:, :24] = skin[:, None, None]  # most of the lowest rows
     network.head.weight.data.zero_()
     network.head.bias.data[:3] = torch.tensor([0.0, 1.0, -2.0])
     painted, _ = network.paint(picture, flow, openness)
-    deviation, mean = torch.std_mean(picture, (2, 3))
-    expected = mean + (deviation + 0.05) * network.head.bias[:3]
-    torch.testing.assert_close(painted, expected[:, None, :, None, None].expand_as(painted))
+    expected = skin + (picture[0].std((1, 2)) + 0.05) * network.head.bias[:3]
+    torch.testing.assert_close(painted[0], expected[None, :, None, None].expand_as(painted[0]))
 
 
 def test_a_3d_network_needs_all_frames():
