@@ -27,12 +27,12 @@ class Pasted(NamedTuple):
     """Faces whose boxes hold something else, as the network takes them."""
 
     faces: Tensor  # (N, 3, S, S)
-    ring: Tensor  # (N, 1, S, S): 1 inside the box along its border
+    ring: Tensor  # (N, 1, S, S): inside the box 1 along its border, falling to 0 over the ring
     originals: Tensor  # (N, 3, S, S): without the paste
 
     @classmethod
     def of(cls, originals: Tensor, inner: Tensor, boxes: Tensor, ring: int) -> "Pasted":
-        """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S); `ring` in px."""
+        """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S); `ring` in px is its width."""
         depth = distances_to_sides(boxes, originals.shape[-1]).amin(0)[:, None]
-        in_ring = (depth > 0) & (depth <= ring)
-        return cls(torch.where(depth > 0, inner, originals), in_ring.to(originals), originals)
+        share = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * ((depth > 0) & (depth <= ring))
+        return cls(torch.where(depth > 0, inner, originals), share.to(originals), originals)

@@ -23,7 +23,7 @@ from models.metrics.seam import seam_score
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
 from models.nn.losses import as_fp32
-from models.nn.pasted import Pasted, distances_to_sides
+from models.nn.pasted import Pasted
 from models.sampling.images import grid
 from models.seeds import seed_for
 from models.training.update import Update
@@ -145,14 +145,6 @@ def with_other(face: Tensor, boxes: Tensor, draws: Tensor) -> Tensor:
     return torch.where(inside, face.roll((size // 3, size // 4), (2, 3)), face)
 
 
-def faded(pasted: Pasted, clean: Tensor, boxes: Tensor, ring: int) -> Tensor:
-    """Return what the network has to make of `pasted`: at the border it is `clean` (N, 3, S, S), and fades into the
-    paste over the ring."""
-    depth = distances_to_sides(boxes, clean.shape[-1]).amin(0)[:, None]
-    share = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * pasted.ring
-    return pasted.faces + share * (clean - pasted.faces)
-
-
 class SeamTrainer:
     """The training on still faces."""
 
@@ -169,7 +161,7 @@ class SeamTrainer:
         draws = distributed.shard(torch.rand(self.config.pictures, DRAWS, device=self.device))
         for pasted, target in self._parts(in_range(batch["picture"], self.g.middle), draws):
             error = as_fp32(self.g(*pasted)) - target
-            area = pasted.ring.sum((1, 2, 3))
+            area = (pasted.ring > 0).sum((1, 2, 3))
             found = {"error": (error.abs().sum((1, 2, 3)) / area).mean()}
             slopes = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
             found["gradient"] = self.config.gradient_weight * (slopes / area).mean()
@@ -191,7 +183,7 @@ class SeamTrainer:
         boxes = random_boxes(draws[:, :4], self.config.size)
         clean = with_other(face, boxes, draws[:, 13:])
         pasted = Pasted.of(face, disturb(clean, draws[:, 4:13]), boxes, ring)
-        return pasted, faded(pasted, clean, boxes, ring), boxes
+        return pasted, pasted.faces + pasted.ring * (clean - pasted.faces), boxes
 
     def exported(self) -> dict[str, nn.Module]:
         """Return the averaged network."""

@@ -9,7 +9,7 @@ import torch
 from models.contracts import HeldOut
 from models.metrics.seam import seam_score
 from models.nn.pasted import Pasted, distances_to_sides
-from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, faded, random_boxes, with_other
+from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, random_boxes, with_other
 
 CPU = torch.device("cpu")
 TINY = PRESETS["tiny"]
@@ -50,15 +50,14 @@ def test_depth_counts_from_the_border_inwards():
     assert ((depth > 0).sum(), (depth == 1).sum()) == (30, 18)
 
 
-def test_the_paste_fades_in_from_the_border_over_the_ring():
+def test_the_ring_falls_from_the_border_inwards():
     face, inner = torch.zeros(1, 3, 48, 48), torch.ones(1, 3, 48, 48)
-    boxes = torch.tensor([[4, 4, 44, 24]])
-    pasted = Pasted.of(face, inner, boxes, ring=4)
-    line = faded(pasted, face, boxes, ring=4)[0, 0, 14, :14].tolist()
-    assert line[:4] == [0, 0, 0, 0]
-    assert line[4:8] == pytest.approx([0.038, 0.309, 0.691, 0.962], abs=1e-3)
-    assert line[8:] == [1] * 6
-    assert pasted.ring[0, 0, 14, :14].tolist() == [0] * 4 + [1] * 4 + [0] * 6
+    pasted = Pasted.of(face, inner, torch.tensor([[4, 4, 44, 24]]), ring=4)
+    line = pasted.ring[0, 0, 14, :14].tolist()
+    assert line[:4] == [0] * 4
+    assert line[4:8] == pytest.approx([0.962, 0.691, 0.309, 0.038], abs=1e-3)
+    assert line[8:] == [0] * 6
+    assert pasted.faces[0, 0, 14, :14].tolist() == [0] * 4 + [1] * 10
 
 
 def test_something_else_lies_in_the_middle_of_each_box():
