@@ -32,7 +32,7 @@ class Pasted(NamedTuple):
 
     @classmethod
     def of(cls, originals: Tensor, inner: Tensor, boxes: Tensor, ring: int) -> "Pasted":
-        """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S); `ring` in px is its width."""
+        """Return faces (N, 3, S, S) with the boxes' content taken from `inner` (N, 3, S, S); `ring` in px."""
         depth = distances_to_sides(boxes, originals.shape[-1]).amin(0)[:, None]
         share = (1 + torch.cos(torch.pi * (depth - 0.5) / ring)) / 2 * ((depth > 0) & (depth <= ring))
         return cls(torch.where(depth > 0, inner, originals), share.to(originals), originals)
