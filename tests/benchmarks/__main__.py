@@ -287,7 +287,32 @@ def blinks(films: int = 2) -> None:
     tell("blinks/extract, 1 thread", frames, "frames", seconds["extract"], times_decoding=round(times, 1))
 
 
+def animate(count: int = 3) -> None:
+    """Pictures of 512 px that AnimateBlink animates with the shipped network, beside finding their faces alone, on one
+    thread."""
+    from models.runs import export
+    from workflows import AnimateBlink
+    from workflows.base.from_run import shipped_network
+
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "pictures"
+        folder.mkdir()
+        pictures = [draw(0, i)[0].convert("RGB").resize((512, 512)) for i in range(count)]
+        for i, picture in enumerate(pictures):
+            picture.save(folder / f"{i}.png")
+        task = AnimateBlink(input=folder, data_root=Path(root) / "data")
+        task.generated.mkdir(parents=True)
+        network = export.load_network(shipped_network("blink"))
+        arrays = [np.asarray(picture) for picture in pictures]
+        asset = detect.DETECTORS["network"].asset(None)
+        find = functools.partial(detect.find, finder="network", asset=asset, sweep="fast", min_face=32)
+        seconds = measure(find=lambda: [find(array) for array in arrays], whole=lambda: task.make(network, {}))
+    for name, times in seconds.items():
+        tell(f"animate/{name}, 512 px, 1 thread", count, "pictures", times)
+
+
 BENCHES = {
+    "animate": animate,
     "parts": parts,
     "build": build,
     "loader": loader,

@@ -19,7 +19,7 @@ STAGES = {
     "pipeline.blocklist.VERSION": "blocklist.py",
     "pipeline.clips.flow.VERSION": "clips/flow.py",
     "pipeline.clips.videos.VERSION": "clips/videos.py clips/extract.py clips/cut.py clips/tracks.py clips/blinks.py "
-    "clips/shots.py clips/video.py",
+    "clips/shots.py clips/video.py faces/upright.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
     "pipeline.datasets.clip_groups.VERSION": "datasets/clip_groups.py datasets/splits.py",
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
