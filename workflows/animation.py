@@ -89,11 +89,15 @@ class AnimateBlink(FromRun):
     def folder(self) -> Path:
         """Return the folder of the animations."""
         folder = self.generated / "blinks"
-        return folder if self.input_path.is_file() else folder / self.input_path.resolve().name
+        return folder if self.input_path.is_file() else folder / self._input_name
 
     @property
     def file(self) -> Path:
-        return self.generated / "blinks" / f"{self.input_path.resolve().name}.json"
+        return self.generated / "blinks" / f"{self._input_name}.json"
+
+    @property
+    def _input_name(self) -> str:
+        return self.input_path.absolute().name  # not resolved: a dataset's folder is a link to a version of it
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
@@ -118,11 +122,13 @@ class AnimateBlink(FromRun):
 
     @functools.cached_property
     def _listing(self) -> list[tuple[str, int, int]]:
-        """Return name, size and time of each file of the input. Raise UserError if there is none."""
+        """Return name, size and time of each file of the input; of a run or a dataset of the file that stands for it.
+        Raise UserError if there is none."""
         from pipeline.clips.files import list_files
 
-        if self._faces_of_run is not None:
-            return [("model.safetensors", 0, (self.input_path / "model.safetensors").stat().st_mtime_ns)]
+        for name in ("model.safetensors", "manifest.parquet"):
+            if (file := self.input_path / name).is_file():
+                return [(name, file.stat().st_size, file.stat().st_mtime_ns)]
         return [
             file[:3]
             for file in list_files(self.input_path, self.data_root, "picture", "--input")

@@ -91,6 +91,10 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
     luigi(tmp_path, "AnimateBlink", "--input", "data/datasets/faces", "--count", "2", "--seconds", "2")
     summary = json.loads((tmp_path / "data/generated/blinks/faces.json").read_text())
     assert len(summary["animated"]) + len(summary["skipped"]) == 2
+    luigi(tmp_path, "TrainDCGAN", "--variant", "96", "--preset", "tiny", "--run", "gan")
+    done = luigi(tmp_path, "AnimateBlink", "--input", "data/runs/gan", "--count", "2", check=False)
+    assert (tmp_path / "data/runs/gan/generated/faces/000001.png").exists()
+    assert "000000.png: its eyes are" in done.stderr or (tmp_path / "data/generated/blinks/gan.json").exists()
 
 
 @pytest.mark.parametrize(
