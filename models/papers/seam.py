@@ -26,7 +26,7 @@ from models.nn.losses import as_fp32
 from models.nn.pasted import Pasted
 from models.sampling.images import grid
 from models.seeds import seed_for
-from models.training.update import Update
+from models.training.update import Update, ramped_cosine, set_learning_rate
 
 DILATIONS = (1, 2, 4, 2)
 MAX_GAIN, MAX_OFFSET, MAX_BLUR = 0.06, 8 / 255, 0.15  # 6 %, 4 grey levels, the share of each neighbour
@@ -53,6 +53,7 @@ class Config:
     micro_batches: int = 1
     learning_rate: float = 2e-4
     beta1: float = 0.9
+    horizon: int = 0  # steps, over which the learning rate falls to 0; 0: it stays
     average: float = 0.999
     steps: int = 20_000
     sample_every: int = 500
@@ -67,7 +68,7 @@ class Config:
 PRESETS = {
     "article": Config(),
     "paper": Config(),
-    "small": replace(Config(), width=16, batch_size=8, learning_rate=2e-3, steps=3_000, save_every=500),
+    "small": replace(Config(), width=16, batch_size=8, learning_rate=2e-3, steps=4_000, horizon=4_000, save_every=500),
     "tiny": replace(
         Config(), size=48, width=4, ring=4, batch_size=4, average=0.9, steps=20, sample_every=10, save_every=10
     ),
@@ -157,6 +158,9 @@ class SeamTrainer:
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         """Return the losses."""
+        if self.config.horizon:
+            rate = ramped_cosine(i, peak=self.config.learning_rate, warm_up=1, horizon=self.config.horizon)
+            set_learning_rate([self.opt], rate)
         update = Update([self.opt])
         draws = distributed.shard(torch.rand(self.config.pictures, DRAWS, device=self.device))
         for pasted, target in self._parts(in_range(batch["picture"], self.g.middle), draws):
