@@ -104,7 +104,7 @@ _OURS = replace(
 PRESETS = {
     "article": Config(),
     "paper": replace(Config(), changed_weight=4.0, temporal_weight=1.0),
-    "modern": replace(_OURS, widths=(12, 32, 64, 144), steps=3_000, horizon=3_000, save_every=500),  # the shipped one
+    "modern": replace(_OURS, widths=(12, 32, 64, 144), steps=6_000, horizon=6_000, save_every=500),  # the shipped one
     "small": replace(_OURS, widths=(12, 24, 48, 96), steps=2_000, horizon=2_000, save_every=500),
     "tiny": replace(
         Config(),
