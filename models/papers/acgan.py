@@ -51,7 +51,7 @@ class Config(SRResNetConfig):
 PRESETS = {
     "article": Config(),
     "paper": Config(labels=TAGS, d_width=32),
-    "small": Config(**SMALL, upsample="nearest", downsample="pool", average=0.999),
+    "small": Config(**SMALL, upsample="nearest", downsample="pool"),
     "tiny": Config(**TINY),
 }
 
