@@ -48,8 +48,8 @@ class Model:
     """(dataset, Config, count) -> items that are not trained on, to validate with. Raise UserError."""
     purpose: str = "Paints anime faces of {size} × {size} px"
     """What it does, for the card; with fields of its Config."""
-    use: str = "GenerateFaces"
-    """The task that uses a run of it; empty: there is none yet."""
+    use: str = "GenerateFaces --run {run}"
+    """The command that uses a run of it, after `luigi --module workflows`; empty: there is none."""
 
 
 MODELS = {
@@ -105,7 +105,7 @@ MODELS = {
         dataset=ClipDataset,
         held_out=clips.held_out,
         purpose="Lets an anime face blink, by animating its {region}",
-        use="",
+        use="AnimateBlink --run {run} --input PICTURE",
     ),
     "videogan-cond": Model(
         paper="https://arxiv.org/abs/1609.02612",
@@ -129,6 +129,6 @@ MODELS = {
         batches=batches.pictures,
         exported=("refiner",),
         purpose="Hides the border of a region that was pasted into an anime face",
-        use="",
+        use="AnimateBlink --blend refiner --refiner {run} --input PICTURE",
     ),
 }

@@ -48,8 +48,8 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     items = next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
     rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
     evaluated = _evaluation(run)
-    task = MODELS[model].use
-    use = f"Use: {code(f'luigi --module workflows {task} --run {run.name}')}. " if task else ""
+    command = MODELS[model].use.format(run=run.name)
+    use = f"Use: {code(f'luigi --module workflows {command}')}. " if command else ""
     return f"""---
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
