@@ -98,7 +98,7 @@ def measure_blinks(
         row |= _seams(network, clip, fps, refiner)
         rows.append(row | {f"copy_{name}": value for name, value in _differences(clip, None, distance).items()})
     measured: dict[str, Any] = {"clips": len(clips)}
-    measured |= {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+    measured |= {name: _mean([row[name] for row in rows]) for name in rows[0]}
     closing = [number for number, clip in enumerate(clips) if clip.openness.min() <= CLOSES]
     for suffix in ("", "_without_flow") if network.openness else ("",):
         measured[f"error_share{suffix}"] = measured[f"error{suffix}"] / max(measured["copy_error"], 1e-9)
@@ -106,6 +106,12 @@ def measure_blinks(
         measured[f"closed_share{suffix}"] = float(np.mean(np.array(least) <= CLOSES)) if least else None
         measured[f"changed_outside{suffix}"] = max(row[f"changed_outside{suffix}"] for row in rows)
     return measured, curves
+
+
+def _mean(values: list[float]) -> float | None:
+    """Return the mean of those that are finite, if any is."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else None
 
 
 def _differences(clip: HeldClip, frames: np.ndarray | None, distance: Distance) -> dict[str, float]:
