@@ -30,6 +30,7 @@ MODELS = {
     "cgan-srresnet": ("TrainProjectionCGAN",),
     "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
     "acgan": ("TrainACGAN",),
+    "blink-flow": ("TrainBlinkUNet",),
     "videogan-cond": ("TrainVideoGAN",),
     "seam-refiner": ("TrainSeamRefiner",),
 }

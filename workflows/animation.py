@@ -41,8 +41,8 @@ class AnimateBlink(FromRun):
     """Animations of pictures whose faces blink: GIF, MP4, WebP without loss, and a strip. They are written to
     generated/blinks/ in the run's folder, or below the data root. Only the eyes change."""
 
-    run_name = luigi.Parameter(default="", description="run of TrainBlinkUNet; by default the shipped network")
     input_path = FilePath(description="a picture, a folder of pictures, or the folder of a face dataset or a GAN's run")
+    run_name = luigi.Parameter(default="", description="run of TrainBlinkUNet; by default the shipped network")
     reference = luigi.Parameter(
         default=BUILTIN,
         description="whose blink: a film strip of BuildBlinkDataset, a video, or builtin: the timing of anime at "

@@ -106,7 +106,8 @@ def _is_defined_in(value: object, module: ModuleType) -> bool:
 
 def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str, str]]:
     """Yield (option, its kind of value, meaning and default) of each parameter."""
-    for name, parameter in sorted(cls.get_params(), key=lambda row: row[0] not in vars(cls)):  # its own first
+    own = {id(value) for value in vars(cls).values()}
+    for name, parameter in sorted(cls.get_params(), key=lambda row: id(row[1]) not in own):  # its own first
         if not parameter.has_task_value(cls.get_task_family(), name):
             default = " (required)"
         else:
