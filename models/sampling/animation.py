@@ -13,9 +13,9 @@ import torch
 
 from models.data.batches import in_range
 from models.data.clips import cut, region_box
-from models.data.dataset import flow as optical_flow
 from models.nn.pasted import Pasted
 from models.sampling import blends
+from models.sampling.clips import paint
 from models.sampling.motion import Motion
 
 EYE_MARGIN = 0.2  # of an eye's box, on every side, that may change, too
@@ -51,7 +51,7 @@ def animate_eyes(network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: 
     crop, size = eyes.crop, len(eyes.crop)
     region = _whole(region_box(network.region, eyes.face, eyes.left, eyes.right))
     still = cut(crop[None], region, *network.shape)[0]
-    painted, mask = paint(network, still, motion, eyes.openness)
+    painted, mask = paint(network, still, motion.flow, motion.openness * eyes.openness)
     width, height = region[2] - region[0], region[3] - region[1]
     if blend == OWN:
         inside = cut(crop[None], region, height, width)[0].astype(np.float32)
@@ -71,24 +71,6 @@ def animate_eyes(network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: 
         part = np.concatenate([crop[None, y0:y1, x0:x1], part[1:]])
         patches.append(Patch(box, part))
     return patches
-
-
-@torch.no_grad()
-def paint(network: Any, still: np.ndarray, motion: Motion, openness: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (what is painted (K, H, W, 3) of 0 to 255, the mask (K, H, W, 1) of 0 to 1) over a region (H, W, 3) uint8
-    whose eyes are so open. Raise ValueError if the network is in training mode."""
-    if network.training:
-        raise ValueError("a network in training mode is not for sampling")
-    height, width = network.shape
-    if motion.flow is None:
-        flow = np.zeros((len(motion.openness), height, width, 2), np.float32)
-    else:
-        flow = optical_flow.transfer(motion.flow, height, width)
-    picture = in_range(torch.from_numpy(np.array(still))[None], network.middle)
-    inputs = torch.from_numpy(flow)[None].permute(0, 1, 4, 2, 3), torch.from_numpy(motion.openness * openness)[None]
-    painted, mask = network.paint(picture, *(each.to(picture) for each in inputs))
-    pixels = painted[0].permute(0, 2, 3, 1) * network.middle + network.middle
-    return pixels.clamp(0, 255).numpy(), mask[0].permute(0, 2, 3, 1).numpy()
 
 
 def _whole(box: Box) -> tuple[int, int, int, int]:

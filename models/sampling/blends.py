@@ -1,7 +1,6 @@
-"""Animated regions pasted back into the picture they were cut from, with different care for the border.
+"""Animated regions put into the box that they were cut from, with different care for its border.
 
-Outside the box the picture stays as it is, to the bit. In shapes: T frames, H × W px of the picture, h × w px of the
-box.
+In shapes: T frames, h × w px of the box.
 """
 
 from collections.abc import Callable
@@ -11,22 +10,8 @@ import numpy as np
 
 FEATHER_SHARE = 0.12  # width of the fade, in sides of the box
 
-Box = tuple[int, int, int, int]
 Blend = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(the picture in the box (h, w, 3) uint8, frames (T, h, w, 3) uint8) -> what is pasted, (T, h, w, 3) uint8."""
-
-
-def paste(picture: np.ndarray, frames: np.ndarray, box: Box, blend: Blend) -> np.ndarray:
-    """Return (T, H, W, 3) uint8: the picture (H, W, 3) with the frames (T, h, w, 3) in its box x0, y0, x1, y1, half
-    open. Raise ValueError if the box is not of the frames' size or does not lie in the picture."""
-    (height, width), (x0, y0, x1, y1) = picture.shape[:2], box
-    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise ValueError(f"a box in {width} × {height} px expected, {box} found")
-    if frames.shape[1:3] != (y1 - y0, x1 - x0):
-        raise ValueError(f"frames of {x1 - x0} × {y1 - y0} px expected, {frames.shape[2]} × {frames.shape[1]} found")
-    pasted = np.repeat(picture[None], len(frames), axis=0)
-    pasted[:, y0:y1, x0:x1] = blend(picture[y0:y1, x0:x1], frames)
-    return pasted
 
 
 def hard(inside: np.ndarray, frames: np.ndarray) -> np.ndarray:

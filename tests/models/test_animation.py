@@ -26,6 +26,7 @@ class Painter(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.device = torch.nn.Parameter(torch.zeros(1))
         self.eval()
 
     def paint(self, picture, flow, openness):

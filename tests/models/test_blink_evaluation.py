@@ -29,7 +29,7 @@ class Known(torch.nn.Module):
 
     def __init__(self, frames: np.ndarray, cover: np.ndarray) -> None:
         super().__init__()
-        self.frames, self.cover = frames, cover
+        self.frames, self.cover, self.device = frames, cover, torch.nn.Parameter(torch.zeros(1))
         self.eval()
 
     def paint(self, picture, flow, openness):
