@@ -33,9 +33,9 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
-    "blink-flow": _Durations("an hour", "4 days", "half an hour"),
-    "videogan-cond": _Durations("an hour", "2 weeks", "an hour"),
-    "seam-refiner": _Durations("half an hour", "a day", "half an hour"),
+    "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
+    "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
+    "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
