@@ -1,4 +1,4 @@
-"""Runs that make blinks, beside each other on clips that none learned from: `python -m tests.tools.compare_blinks RUN …`.
+"""Runs that make blinks, beside each other on clips of the split test: `python -m tests.tools.compare_blinks RUN …`.
 
 Runs of TrainBlinkUNet and of TrainVideoGAN, in data/runs of the working folder. Each is given the first frame of a
 clip, and what else it takes of the clip. Printed are the error in the eyes' region of that of the first frame repeated,
