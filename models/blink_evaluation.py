@@ -77,7 +77,8 @@ def measure_blinks(
     `error_share`: error in the eyes' region, of that of the first frame repeated. LPIPS and the lines' distance are of
     the frame in which the truth's eyes are closed farthest. `closed_share`: of clips whose eyes close, those that the
     judge sees closed, too. `seam_BLEND`: steps across the borders of what is pasted; `seam_truth`: what the real frames
-    have there. `changed_outside`: pixels outside those boxes that differ from the picture."""
+    have there; `seam_share_BLEND`: what is beyond that, of the hard paste's, if that has
+    a seam. `changed_outside`: pixels outside those boxes that differ from the picture."""
     if not clips:
         raise ValueError("no clip to measure")
     rows: list[dict[str, float]] = []
@@ -90,7 +91,7 @@ def measure_blinks(
             levels = judge(frames)
             curves.setdefault(f"animated{suffix}", []).append(levels)
             found = _differences(clip, frames, distance) | {
-                "correlation": float(np.corrcoef(levels, clip.openness)[0, 1]),
+                "correlation": _correlation(levels, clip.openness),
                 "least_openness": float(levels.min()),
                 "changed_outside": float(_outside(clip, frames, patches)),
             }
@@ -105,7 +106,15 @@ def measure_blinks(
         least = [rows[number][f"least_openness{suffix}"] for number in closing]
         measured[f"closed_share{suffix}"] = float(np.mean(np.array(least) <= CLOSES)) if least else None
         measured[f"changed_outside{suffix}"] = max(row[f"changed_outside{suffix}"] for row in rows)
+    if measured["seam_truth"] is not None and (excess := measured["seam_hard"] - measured["seam_truth"]) > 0:
+        for blend in BLENDS:
+            measured[f"seam_share_{blend}"] = (measured[f"seam_{blend}"] - measured["seam_truth"]) / excess
     return measured, curves
+
+
+def _correlation(levels: np.ndarray, truth: np.ndarray) -> float:
+    """Return that of two curves; 0 if one is constant: eyes that stay as they are follow nothing."""
+    return float(np.corrcoef(levels, truth)[0, 1]) if np.ptp(levels) and np.ptp(truth) else 0.0
 
 
 def _mean(values: list[float]) -> float | None:
@@ -136,7 +145,8 @@ def _for_lpips(picture: np.ndarray) -> Tensor:
 
 def _outside(clip: HeldClip, frames: np.ndarray, patches: list[Patch]) -> int:
     differs = (frames != clip.eyes.crop).any((0, 3))
-    for (x0, y0, x1, y1), _ in patches:
+    for patch in patches:
+        x0, y0, x1, y1 = patch.box
         differs[y0:y1, x0:x1] = False
     return int(differs.sum())
 
@@ -155,7 +165,7 @@ def _seams(network: Any, clip: HeldClip, fps: float, refiner: Any) -> dict[str, 
 
 def _mean_seam(frames: np.ndarray, patches: list[Patch]) -> float:
     room, size = max(BESIDE_PX) + 2, frames.shape[1]
-    boxes = [box for box, _ in patches if min(box) >= room and max(box) <= size - room]
+    boxes = [patch.box for patch in patches if min(patch.box) >= room and max(patch.box) <= size - room]
     scores = [seam_score(frame, box) for frame in frames for box in boxes]
     return float(np.mean(scores)) if scores else float("nan")
 

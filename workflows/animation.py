@@ -3,6 +3,8 @@
 import functools
 import json
 import logging
+import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +12,7 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
+from workflows.base.from_run import FromRun, file_name, shipped_network, vgg16_weights
 from workflows.base.run import Dataset, check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
 from workflows.generation import GenerateFaces
@@ -30,7 +32,8 @@ class Picture(NamedTuple):
 
     name: str
     path: Path
-    box_scale: float = 0.0  # of a crop round a face, in sides of the face; 0: faces are to be found
+    target: str  # the name of its animations, without their endings
+    box_scale: float  # of a crop round a face, in sides of the face; 0: faces are to be found
 
 
 class Unanimated(Exception):
@@ -39,7 +42,7 @@ class Unanimated(Exception):
 
 class AnimateBlink(FromRun):
     """Animations of pictures whose faces blink: GIF, MP4, WebP without loss, and a strip. They are written to
-    generated/blinks/ in the run's folder, or below the data root. Only the eyes change."""
+    generated/blinks/ in the run's folder, or below the data root. Only the eyes change, or the region of --run."""
 
     input_path = FilePath(description="a picture, a folder of pictures, or the folder of a face dataset or a GAN's run")
     run_name = luigi.Parameter(default="", description="run of TrainBlinkUNet; by default the shipped network")
@@ -97,7 +100,7 @@ class AnimateBlink(FromRun):
 
     @property
     def _input_name(self) -> str:
-        return self.input_path.absolute().name  # not resolved: a dataset's folder is a link to a version of it
+        return file_name(os.path.basename(os.path.abspath(self.input_path)))  # not of what a dataset's link leads to
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
@@ -108,17 +111,28 @@ class AnimateBlink(FromRun):
             own["refiner"] = export.weights_sha256(refiner_folder(self))
         return super().digest_inputs() | own
 
-    @property
+    @functools.cached_property
     def _reference_digest(self) -> str:
+        from models.files import check_regular
         from pipeline.store import sha256_of
 
         if self.reference == BUILTIN:
             return BUILTIN
+        path = Path(self.reference).expanduser()
         try:
-            return sha256_of(Path(self.reference).expanduser())
-        except OSError as error:
+            check_regular(path)
+            return sha256_of(path)
+        except (OSError, ValueError) as error:
+            found = f"{self.reference}: {getattr(error, 'strerror', None) or error}"
             expected = f"a film strip, a video, or {BUILTIN}"
-            raise UserError("--reference", f"{self.reference}: {error.strerror}", expected, "give another") from error
+            raise UserError("--reference", found, expected, "give another") from error
+
+    def complete(self) -> bool:
+        from models.sampling import save
+
+        animated = save.read_provenance(self.file).get("animated", {})
+        files = [name for made in animated.values() for name in made["files"]]
+        return super().complete() and all((self.folder / name).is_file() for name in files)
 
     @functools.cached_property
     def _listing(self) -> list[tuple[str, int, int]]:
@@ -142,7 +156,11 @@ class AnimateBlink(FromRun):
         from models.sampling import save
 
         refiner = load_refiner(self) if self.blend == "refiner" else None
-        animated: dict[str, list] = {}
+        if self.reference == BUILTIN and (network.clip is not None or not network.openness):
+            found = f"{BUILTIN} given, but this run animates by the motion of a reference"
+            raise UserError("--reference", found, "a film strip of BuildBlinkDataset, or a video", "give one")
+        self.file.unlink(missing_ok=True)  # files of other options are replaced now
+        animated: dict[str, dict] = {}
         skipped: dict[str, str] = {}
         reference = self._read_reference(network)
         for picture in self._pictures():
@@ -158,21 +176,28 @@ class AnimateBlink(FromRun):
         logger.info("%d animated, %d left out: %s", len(animated), len(skipped), self.folder)
         save.save_json(self.file, about | {"animated": animated, "skipped": skipped})
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> list[Picture]:
         if self._faces_of_run is not None:
+            box_scale = self._faces_of_run.settings["dataset"]["box_scale"]
             folder = self._faces_of_run.file.parent / "faces"
-            paths = [folder / f"{seed:06}.png" for seed in range(self.seed, self.seed + (self.count or SAMPLES))]
-            found = [Picture(path.name, path, self._faces_of_run.settings["dataset"]["box_scale"]) for path in paths]
+            seeds = range(self.seed, self.seed + (self.count or SAMPLES))
+            found = [(f"{seed:06}.png", folder / f"{seed:06}.png", box_scale) for seed in seeds]
         elif (self.input_path / "manifest.parquet").is_file():
             from pipeline.manifest import FACES, check_folder, read
 
             check_folder(self.input_path, FACES)
             rows = read(self.input_path / "manifest.parquet", FACES).select(["path", "box_scale"]).to_pylist()
-            found = [Picture(Path(row["path"]).name, self.input_path / row["path"], row["box_scale"]) for row in rows]
+            found = [(Path(row["path"]).name, self.input_path / row["path"], row["box_scale"]) for row in rows]
         else:
             names = [name for name, *_ in self._listing]
-            found = [Picture(name or self.input_path.name, self.input_path / name) for name in names]
-        yield from found[: self.count or None]
+            found = [(name or self.input_path.name, self.input_path / name, 0.0) for name in names]
+        stems = Counter(str(Path(name).with_suffix("")) for name, *_ in found)
+        pictures = []
+        for name, path, box_scale in found[: self.count or None]:
+            stem = Path(name).with_suffix("")
+            target = stem if stems[str(stem)] == 1 else Path(name)
+            pictures.append(Picture(name, path, str(target.with_name(file_name(target.name))), box_scale))
+        return pictures
 
     def _read_reference(self, network: Any) -> Any:
         """Return (openness (T,), flow (T, H, W, 2)) of the reference; None if it is builtin. Raise UserError."""
@@ -193,45 +218,48 @@ class AnimateBlink(FromRun):
         openness, flow = reference
         return motion.of_clip(openness, flow, REFERENCE_FPS, self.seconds)
 
-    def _animate(self, source: Picture, network: Any, refiner: Any, reference: Any, about: dict) -> list[dict]:
-        """Write the animations of a picture. Return its faces. Raise Unanimated."""
+    def _animate(self, source: Picture, network: Any, refiner: Any, reference: Any, about: dict) -> dict:
+        """Write the animations of a picture. Return its files and its faces. Raise Unanimated."""
         import numpy as np
 
         from models.sampling import animation, videos
 
         picture = _load(source.path)
+        if max(picture.shape[:2]) > videos.MAX_SIDE_PX:
+            raise Unanimated(f"it has a side of more than {videos.MAX_SIDE_PX} px")
         patches: list[animation.Patch] = []
         shown: list[np.ndarray] = []
         faces, reasons = [], []
         for number, (crop, upright) in enumerate(_uprights(picture, source.box_scale)):
-            left, right, openness = upright.eyes
-            if not openness >= CLOSED:
-                reasons.append("its eyes are hidden" if np.isnan(openness) else f"its eyes are closed ({openness:.2f})")
+            left, right, openness = upright.open_eyes
+            if np.isnan(openness):
+                reasons.append("its eyes are hidden" if np.isnan(upright.openness) else "its eyes are closed")
                 continue
             motion = self._motion(reference, number)
             eyes = animation.Eyes(crop, upright.box, left, right, openness)
             parts = animation.animate_eyes(network, eyes, motion, self.blend, refiner)
             found = [animation.into_picture(picture, crop, part, upright.view.to_picture()) for part in parts]
             inside = [patch for patch in found if patch is not None]
+            if not inside:
+                reasons.append("its eyes lie outside it")
+                continue
             patches += inside
             shown += [motion.shown] * len(inside)
             faces.append({"openness": round(openness, 3), "boxes": [list(patch.box) for patch in inside]})
         if not patches:
             raise Unanimated("; ".join(reasons) or "no face was found in it")
-        target = self.folder / Path(source.name).with_suffix("")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        states, fps = np.stack(shown, 1), motion.fps
+        (self.folder / source.target).parent.mkdir(parents=True, exist_ok=True)
+        states = np.stack(shown, 1)
         made = {key: value for key, value in about.items() if key != "input"}
-        text = json.dumps(made)
-        for ending, save in (("gif", videos.save_gif), ("webp", videos.save_webp), ("mp4", videos.save_mp4)):
-            save(target.with_name(f"{target.name}.{ending}"), animation.frames(picture, patches, states), fps, text)
-        strip = target.with_name(f"{target.name}-strip.png")
-        videos.save_strip(strip, animation.frames(picture, patches, states), **made)
-        return faces
+        files = [f"{source.target}{ending}" for ending in (".gif", ".webp", ".mp4", "-strip.png")]
+        for name, save_file in zip(files, (videos.save_gif, videos.save_webp, videos.save_mp4), strict=False):
+            save_file(self.folder / name, animation.frames(picture, patches, states), motion.fps, json.dumps(made))
+        videos.save_strip(self.folder / files[-1], animation.frames(picture, patches, states), **made)
+        return {"files": files, "faces": faces}
 
 
 class EvaluateBlink(FromRun):
-    """Measures of a run of TrainBlinkUNet on clips that it was not trained on, with pictures, in its generated/blinks/:
+    """Measures of a run of TrainBlinkUNet on clips that it was not trained on, with pictures, in its generated/:
     error, LPIPS and distance of lines in the eyes' region beside those of the first frame repeated; how the openness
     follows the clip's; and the visible border of each blend."""
 
@@ -243,9 +271,13 @@ class EvaluateBlink(FromRun):
     shipped = "blink"
     wanted = "a run of TrainBlinkUNet"
 
+    def requires(self) -> Dataset:
+        """Return the dataset."""
+        return Dataset(name=self.dataset, kind="clips", data_root=self.data_root)
+
     @property
     def file(self) -> Path:
-        return self.generated / "blinks" / "evaluation.json"
+        return self.generated / "blink_evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
@@ -257,7 +289,7 @@ class EvaluateBlink(FromRun):
     def _clips(self) -> Any:
         from models.data.clips import ClipDataset
 
-        Dataset(name=self.dataset, kind="clips", data_root=self.data_root).check()
+        self.requires().check()
         return ClipDataset(self.data_root / "datasets" / self.dataset, self.data_root / "cache")
 
     def suits(self, network: Any) -> bool:
@@ -276,10 +308,10 @@ class EvaluateBlink(FromRun):
         fps = self._clips.rows["fps"][0].as_py()
         distance = LPIPS(load_vgg16(vgg16_weights()).block_features)
         refiner = load_refiner(self)
-        measures, curves = evaluation.measure_blinks(network, clips, fps, _judge_openness, distance, refiner)
+        measures, curves = evaluation.measure_blinks(network, clips, fps, judge_openness, distance, refiner)
         folder = self.file.parent
-        save.save_png(folder / "clips.png", evaluation.sheet(network, clips, fps), **about)
-        evaluation.save_curves(folder / "openness.png", curves, about)
+        save.save_png(folder / "blink_clips.png", evaluation.sheet(network, clips, fps), **about)
+        evaluation.save_curves(folder / "blink_openness.png", curves, about)
         save.save_json(self.file, about | measures)
         for name, value in measures.items():
             logger.info("%s: %s", name, f"{value:.4g}" if isinstance(value, float) else value)
@@ -301,7 +333,7 @@ def load_refiner(task: Any) -> Any:
     return network
 
 
-def _judge_openness(frames: Any) -> Any:
+def judge_openness(frames: Any) -> Any:
     """Return how far the eyes of an upright face are open in each of its frames (T, S, S, 3)."""
     import numpy as np
 
@@ -330,7 +362,8 @@ class Upright(NamedTuple):
 
     view: Any
     box: Any
-    eyes: Any
+    open_eyes: Any  # SeenEyes: what can blink
+    openness: float  # of all that is seen
 
 
 def _uprights(picture: Any, box_scale: float) -> Iterator[tuple[Any, Upright]]:
@@ -350,4 +383,4 @@ def _uprights(picture: Any, box_scale: float) -> Iterator[tuple[Any, Upright]]:
         crop = pyramid.show(view)
         box = upright.face_box(len(crop), upright.BOX_SCALE)
         (found,) = landmarks.find(crop, [Face(box, 0.0, 1.0)])
-        yield crop, Upright(view, box, upright.seen_eyes(found))
+        yield crop, Upright(view, box, upright.seen_eyes(found, CLOSED), upright.seen_eyes(found).openness)

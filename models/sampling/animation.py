@@ -4,7 +4,9 @@ In shapes: K states of the eyes; S px of an upright crop round the face; h × w 
 the picture.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -26,11 +28,19 @@ SOFT_PX = 2  # in a turned face, at the border of what changes
 Box = Sequence[float]
 
 
-class Patch(NamedTuple):
+@dataclass(frozen=True)
+class Patch:
     """A part of a picture in each state."""
 
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 in px of the picture, half open
     frames: np.ndarray  # (K, h, w, 3) uint8
+
+    @functools.cached_property
+    def changes(self) -> np.ndarray:
+        """Return (h, w) bool: where a state differs from state 0. Boxes of leaning eyes overlap, what changes in them
+        does not."""
+        differs: np.ndarray = (self.frames != self.frames[0]).any((0, 3))
+        return differs
 
 
 class Eyes(NamedTuple):
@@ -89,9 +99,9 @@ def _resize(maps: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[tuple[int, int, int, int]]:
     """Return the boxes that may change, within the region and the crop."""
-    boxes = [region]
+    boxes: list[Box] = [region]
     if kind == "eyes":
-        boxes = [_grown(box) for box in (eyes.left, eyes.right) if box is not None]
+        boxes = [*sorted(_grown(box) for box in (eyes.left, eyes.right) if box is not None)]
         if len(boxes) == 2 and boxes[0][2] > boxes[1][0]:
             middle = (boxes[0][2] + boxes[1][0]) / 2
             boxes = [(*boxes[0][:2], middle, boxes[0][3]), (middle, *boxes[1][1:])]
@@ -171,9 +181,9 @@ def _changed(patch: Patch, crop: np.ndarray) -> np.ndarray:
 def show(picture: np.ndarray, patches: Sequence[Patch], states: Sequence[int]) -> np.ndarray:
     """Return the picture (H, W, 3) uint8 with each patch in its state."""
     frame = picture.copy()
-    for (box, frames), state in zip(patches, states, strict=True):
-        x0, y0, x1, y1 = box
-        frame[y0:y1, x0:x1] = frames[state]
+    for patch, state in zip(patches, states, strict=True):
+        x0, y0, x1, y1 = patch.box
+        frame[y0:y1, x0:x1][patch.changes] = patch.frames[state][patch.changes]
     return frame
 
 

@@ -13,6 +13,7 @@ from models.seeds import seed_for
 ANIME_FPS = 24
 FIRST_S, BETWEEN_S = (0.5, 1.3), (1.6, 4.5)  # until the first blink, and from one to the next
 TWICE_SHARE, TWICE_S = 0.15, 0.25  # of blinks, a second one follows soon
+RESTING = 0.97  # of the openness of a clip's first frame: from it on, eyes are as open as they were
 END_S = 0.4  # for which the eyes are open at the end
 
 
@@ -51,8 +52,8 @@ def _blink(rng: np.random.Generator) -> np.ndarray:
 
 def of_clip(openness: np.ndarray, flow: np.ndarray | None, fps: float, seconds: float) -> Motion:
     """Return the motion of a clip's eyes (T,), with its flow (T, H, W, 2), and then rest, until `seconds` are over; at
-    least the clip."""
+    least the clip. While its eyes are open, the picture is shown as it is."""
     states = np.clip(openness / max(float(openness[0]), 1e-3), 0, 1)
     rest = max(0, round(seconds * fps) - len(openness))
-    shown = np.concatenate([np.arange(len(openness)), np.zeros(rest, int)])
-    return Motion(states, flow, shown, fps)
+    moving = np.where(states < RESTING, np.arange(len(states)), 0)
+    return Motion(states, flow, np.concatenate([moving, np.zeros(rest, int)]), fps)

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.video.reformatter import Colorspace
-from PIL import Image
+from PIL import ExifTags, Image
 
 from models.files import atomic_open
 from models.sampling.save import save_png
@@ -19,6 +19,7 @@ from models.sampling.save import save_png
 Frames = Iterable[tuple[np.ndarray, int]]
 """(A picture (H, W, 3) uint8, for how many frames it is shown), one after the other."""
 
+MAX_SIDE_PX = 16_383  # of WebP, and about that of H.264
 QUALITY = "14"  # of H.264: 0 is lossless, 51 the worst
 STRIP_PX, STRIP_PICTURES = 512, 8
 PALETTE_PX = 512  # of a side that the palette of a GIF is made from
@@ -29,37 +30,36 @@ def save_gif(path: Path, shown: Frames, fps: float, about: str) -> None:
     """Write a GIF that runs forever, in the 256 colours that suit its first pictures.
 
     Its durations are multiples of 10 ms: each is rounded so that they do not drift."""
-    pictures, counts = _apart(shown)
-    seen = [
-        each[:: 1 + len(each) // PALETTE_PX, :: 1 + each.shape[1] // PALETTE_PX] for each in pictures[:STRIP_PICTURES]
-    ]
-    palette = Image.fromarray(np.concatenate(seen)).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    first, *rest = (
-        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures
-    )
-    ends = np.rint(100 * np.cumsum(counts) / fps).astype(int)
-    durations = [10 * int(part) for part in np.diff(ends, prepend=0)]
+    pictures = iter(shown)
+    first = [*itertools.islice(pictures, STRIP_PICTURES)]
+    small = [each[:: 1 + len(each) // PALETTE_PX, :: 1 + each.shape[1] // PALETTE_PX] for each, _ in first]
+    palette = Image.fromarray(np.concatenate(small)).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    images, counts = [], []
+    for picture, count in itertools.chain(first, pictures):
+        images.append(Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE))
+        counts.append(count)
+    options = {"duration": [10 * ticks for ticks in _ticks(counts, fps, 100)], "loop": 0, "comment": about.encode()}
     with atomic_open(path) as file:
-        first.save(file, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, comment=about.encode())
+        images[0].save(file, "GIF", save_all=True, append_images=images[1:], **options)
 
 
 def save_webp(path: Path, shown: Frames, fps: float, about: str) -> None:
-    """Write an animated WebP without loss that runs forever."""
-    pictures, counts = _apart(shown)
-    ends = np.rint(1000 * np.cumsum(counts) / fps).astype(int)
-    first, *rest = map(Image.fromarray, pictures)
+    """Write an animated WebP without loss that runs forever. Its sides are MAX_SIDE_PX at most."""
+    images, counts = [], []
+    for picture, count in shown:
+        images.append(Image.fromarray(picture))
+        counts.append(count)
     exif = Image.Exif()
-    exif[0x010E] = about  # ImageDescription
+    exif[ExifTags.Base.ImageDescription] = about
+    options = {"duration": _ticks(counts, fps, 1000), "loop": 0, "lossless": True, "exif": exif}
     with atomic_open(path) as file:
-        durations = [int(part) for part in np.diff(ends, prepend=0)]
-        first.save(
-            file, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True, exif=exif
-        )
+        images[0].save(file, "WEBP", save_all=True, append_images=images[1:], **options)
 
 
-def _apart(shown: Frames) -> tuple[list[np.ndarray], list[int]]:
-    pictures, counts = zip(*shown, strict=True)
-    return [*pictures], [*counts]
+def _ticks(counts: list[int], fps: float, per_second: int) -> list[int]:
+    """Return how long each picture is shown, rounded so that the times do not drift."""
+    ends = np.rint(per_second * np.cumsum(counts) / fps).astype(int)
+    return [int(part) for part in np.diff(ends, prepend=0)]
 
 
 def save_mp4(path: Path, shown: Frames, fps: float, about: str) -> None:

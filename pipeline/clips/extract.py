@@ -47,15 +47,25 @@ class Extraction(NamedTuple):
     drops: list[Drop]
 
 
-def extract(path: Path, fps: Fraction, size: int, find_faces: FindFaces, find_landmarks: FindLandmarks) -> Extraction:
-    """Return the blink clips of a video, of frames of size × size px, `fps` a second, in the order of their blinks.
-    Raise OSError."""
+def extract(
+    path: Path,
+    fps: Fraction,
+    size: int,
+    find_faces: FindFaces,
+    find_landmarks: FindLandmarks,
+    *,
+    at_most: int | None = None,
+) -> Extraction:
+    """Return the blink clips of a video, of frames of size × size px, `fps` a second, in the order of their blinks;
+    with `at_most`, the video is read until there are so many. Raise OSError."""
     video = Video(path, fps)
     reader = _Reader(fps, size, find_faces, find_landmarks)
     drops = []
     try:
         for frame, shot in split_into_shots(video):
             reader.read(frame.number, frame.pixels, shot)
+            if at_most is not None and len(reader.clips) >= at_most:
+                break
     except UnusableVideo as error:
         return Extraction([], [Drop(error.reason, error.detail)])
     reader.end_shot()

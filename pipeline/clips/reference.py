@@ -57,13 +57,17 @@ def _frames_of_strip(path: Path) -> np.ndarray | None:
 def _of_frames(frames: np.ndarray) -> Reference:
     box = face_box(len(frames[0]), BOX_SCALE)
     found = [seen_eyes(find(frame, [Face(box, 0.0, 1.0)])[0]) for frame in frames]
-    left, right = found[0].left_eye, found[0].right_eye
-    return Reference(frames, box, left, right, np.array([eyes.openness for eyes in found], np.float32))
+    openness = np.array([eyes.openness for eyes in found], np.float32)
+    if np.isfinite(openness[0]):  # a closed eye looks hidden at times
+        known = np.flatnonzero(np.isfinite(openness))
+        openness = np.interp(np.arange(CLIP_FRAMES), known, openness[known]).astype(np.float32)
+    return Reference(frames, box, found[0].left_eye, found[0].right_eye, openness)
 
 
 def _of_video(path: Path, fps: float) -> Reference:
     settings = videos.Settings(fps, SIZE, "network", MIN_FACE_PX)
-    found = extract(path, Fraction(fps).limit_denominator(1001), SIZE, *videos.finders(settings, None))
+    rate = Fraction(fps).limit_denominator(1001)
+    found = extract(path, rate, SIZE, *videos.finders(settings, None), at_most=1)
     if not found.clips:
         why = "; ".join(f"{drop.reason} ({drop.detail})" if drop.detail else drop.reason for drop in found.drops[:3])
         raise UserError(path, f"no blink was found in it: {why}", "a video of a face that blinks", "give another")

@@ -17,17 +17,17 @@ FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
 
 
 class SeenEyes(NamedTuple):
-    """The eyes of a face that are not hidden; None: it is."""
+    """The eyes of a face that count; None: it does not, as it is hidden."""
 
     left_eye: Box | None
     right_eye: Box | None
     openness: float  # mean of those that are seen, 1 open to 0 closed; NaN if none is
 
 
-def seen_eyes(face: Landmarks) -> SeenEyes:
-    """Return the eyes of which MIN_VISIBLE or more shows."""
-    left = face.left_visible >= MIN_VISIBLE
-    right = face.right_visible >= MIN_VISIBLE
+def seen_eyes(face: Landmarks, least: float = 0.0) -> SeenEyes:
+    """Return the eyes of which MIN_VISIBLE or more shows, and that are open by `least` or more."""
+    left = face.left_visible >= MIN_VISIBLE and face.left_openness >= least
+    right = face.right_visible >= MIN_VISIBLE and face.right_openness >= least
     levels = [face.left_openness] * left + [face.right_openness] * right
     return SeenEyes(
         face.left_eye if left else None, face.right_eye if right else None, float(np.mean(levels or [np.nan]))

@@ -52,14 +52,15 @@ def test_every_blend_starts_with_the_picture_and_covers_the_eyes(blend):
     eyes = face()
     patches = animate_eyes(Painter(), eyes, OPEN_AND_CLOSED, blend, refiner())
     assert len(patches) == 2
-    for (x0, y0, x1, y1), states in patches:
+    for patch in patches:
+        (x0, y0, x1, y1), states = patch.box, patch.frames
         assert (states[0] == eyes.crop[y0:y1, x0:x1]).all()
         assert states.shape == (3, y1 - y0, x1 - x0, 3)
     closed = show(eyes.crop, patches, [2, 2])
     if blend not in ("poisson", "refiner"):
         assert (np.abs(closed[62:68, 38:46].astype(int) - (229, 191, 166)) <= 2).all()
     outside = np.ones((SIZE, SIZE), bool)
-    for (x0, y0, x1, y1), _ in patches:
+    for x0, y0, x1, y1 in (patch.box for patch in patches):
         outside[y0:y1, x0:x1] = False
     assert (closed[outside] == eyes.crop[outside]).all()
     assert outside[:50].all()
@@ -100,8 +101,8 @@ def test_half_open_eyes_are_closed_from_where_they_are():
 def test_a_whole_face_is_one_patch():
     network = Painter()
     network.region, network.shape = "face", (32, 32)
-    ((box, _),) = animate_eyes(network, face(), OPEN_AND_CLOSED, "hard")
-    assert box == (20, 20, 100, 100)
+    (patch,) = animate_eyes(network, face(), OPEN_AND_CLOSED, "hard")
+    assert patch.box == (20, 20, 100, 100)
 
 
 def test_a_real_network_is_animated_at_any_scale():
@@ -169,9 +170,9 @@ def test_an_upright_patch_goes_back_to_the_pixel():
     crop = crop_of(picture, to_picture)
     assert (crop == picture[40:160, 60:180]).all()
     patch = painted(crop, (30, 40, 60, 70))
-    box, states = into_picture(picture, crop, patch, to_picture)
-    assert box == (90, 80, 120, 110)
-    assert (states == patch.frames).all()
+    placed = into_picture(picture, crop, patch, to_picture)
+    assert placed.box == (90, 80, 120, 110)
+    assert (placed.frames == patch.frames).all()
 
 
 @pytest.mark.parametrize("degrees", [-45, -20, 7, 30, 45])
@@ -193,9 +194,24 @@ def test_a_patch_beyond_the_picture_is_cut_or_left_out():
     picture, to_picture = picture_of(), matrix(10, 120)
     crop = crop_of(picture, to_picture)
     assert into_picture(picture, crop, painted(crop, (5, 40, 40, 70)), to_picture) is None
-    box, states = into_picture(picture, crop, painted(crop, (40, 40, 80, 70)), to_picture)
-    assert box[0] == 0
-    assert states.shape[1:3] == (box[3] - box[1], box[2] - box[0])
+    patch = into_picture(picture, crop, painted(crop, (40, 40, 80, 70)), to_picture)
+    x0, y0, x1, y1 = patch.box
+    assert x0 == 0
+    assert patch.frames.shape[1:3] == (y1 - y0, x1 - x0)
+
+
+def test_both_eyes_of_a_leaning_face_change_although_their_boxes_overlap():
+    picture, to_picture = picture_of(), matrix(120, 118, 45)
+    crop = crop_of(picture, to_picture)
+    eyes = [painted(crop, box) for box in ((20, 40, 55, 75), (56, 40, 91, 75))]
+    patches = [into_picture(picture, crop, eye, to_picture) for eye in eyes]
+    assert patches[0].box[2] > patches[1].box[0]
+    assert patches[0].box[3] > patches[1].box[1]
+    both = show(picture, patches, [1, 1])
+    for patch in patches:
+        alone = show(picture, [patch], [1])
+        changed = (alone != picture).any(2)
+        assert (both[changed] == alone[changed]).all()
 
 
 def test_equal_frames_come_once_with_their_number():

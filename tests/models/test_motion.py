@@ -43,8 +43,13 @@ def test_even_the_shortest_animation_has_a_blink():
 
 
 def test_a_clips_openness_is_relative_to_its_first_frame_and_then_rests():
-    openness = np.array([0.8, 0.4, 0.0, 0.9], np.float32)
+    openness = np.array([0.8, 0.4, 0.0, 0.6], np.float32)
     motion = of_clip(openness, None, 18, seconds=0.5)
-    np.testing.assert_allclose(motion.openness, [1, 0.5, 0, 1])
+    np.testing.assert_allclose(motion.openness, [1, 0.5, 0, 0.75])
     assert motion.shown.tolist() == [0, 1, 2, 3, 0, 0, 0, 0, 0]
     assert len(of_clip(openness, None, 18, seconds=0).shown) == 4
+
+
+def test_while_a_clips_eyes_are_open_the_picture_stays_as_it_is():
+    openness = np.array([0.9, 0.89, 0.92, 0.3, 0.0, 0.85, 0.88, 0.9], np.float32)
+    assert of_clip(openness, None, 18, seconds=0).shown.tolist() == [0, 0, 0, 3, 4, 5, 0, 0]

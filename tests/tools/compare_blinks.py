@@ -21,7 +21,7 @@ from models.data.dataset import CLIP_FRAMES
 from models.runs import export
 from models.sampling.animation import animate_eyes
 from models.sampling.clips import stack_rows
-from workflows.animation import _judge_openness
+from workflows.animation import judge_openness
 
 SHOWN_PX = 112
 
@@ -63,7 +63,7 @@ def main() -> None:
             inside = (slice(None), slice(y0, y1), slice(x0, x1))
             errors.append(np.abs(frames[inside].astype(int) - clip.frames[inside]).mean())
             copies.append(np.abs(clip.frames[:1][inside].astype(int) - clip.frames[inside]).mean())
-            levels = _judge_openness(frames)
+            levels = judge_openness(frames)
             correlations.append(np.corrcoef(levels, clip.openness)[0, 1])
             least.append(np.nanmin(levels))
             if not number:

@@ -1,6 +1,7 @@
 """AnimateBlink and EvaluateBlink, as commands."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
+from models.sampling import animation as models_animation
 from pipeline.drawing import film
 from pipeline.sources import drawn
 from tests.support import drawn_clips
 from tests.support.run_luigi import error_line, luigi
+from workflows import animation
 
 pytestmark = pytest.mark.full
 
@@ -27,7 +30,12 @@ def place(tmp_path_factory) -> Path:
     drawn_clips.write(folder / "data/datasets/clips")
     options = ("--preset", "tiny", "--dataset", "clips", "--set", "refine=none", "--run", "tiny")
     luigi(folder, "TrainBlinkUNet", *options)
+    luigi(folder, "TrainBlinkUNet", *options[:4], "--run", "flow", "--steps", "2")
     return folder
+
+
+def test_the_blends_are_those_that_there_are():
+    assert animation.BLENDS == models_animation.BLENDS
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -40,7 +48,7 @@ def test_the_shipped_network_animates_a_picture(place):
     made = place / "data/generated/blinks"
     picture = np.asarray(Image.open(place / "pictures/0.png").convert("RGB"))
     frames = frames_of(made / "0.webp")
-    (face,) = json.loads((made / "0.png.json").read_text())["animated"]["0.png"]
+    (face,) = json.loads((made / "0.png.json").read_text())["animated"]["0.png"]["faces"]
     outside = np.ones(picture.shape[:2], bool)
     for x0, y0, x1, y1 in face["boxes"]:
         outside[y0:y1, x0:x1] = False
@@ -56,16 +64,23 @@ def test_the_shipped_network_animates_a_picture(place):
         assert sum(1 for _ in video.decode(video=0)) == 4 * 24
     assert (made / "0-strip.png").exists()
     assert "Did not run any tasks" in luigi(place, "AnimateBlink", "--input", "pictures/0.png").stderr
+    (made / "0.gif").unlink()
+    luigi(place, "AnimateBlink", "--input", "pictures/0.png")
+    assert (made / "0.gif").exists()
 
 
 def test_a_folder_is_animated_and_what_cannot_be_is_named(place, tmp_path):
     shutil.copytree(place / "pictures", tmp_path / "mixed")
     (tmp_path / "mixed/notes.txt").write_text("no picture")
     Image.new("RGB", (200, 200), "white").save(tmp_path / "mixed/empty.png")
+    Image.open(tmp_path / "mixed/2.png").convert("RGB").save(tmp_path / "mixed/2.jpg")
+    Image.new("RGB", (20, 16_400)).save(tmp_path / "mixed/long.png")
     luigi(tmp_path, "AnimateBlink", "--input", "mixed", "--blend", "feather", "--seconds", "2")
     summary = json.loads((tmp_path / "data/generated/blinks/mixed.json").read_text())
-    assert set(summary["animated"]) == {"0.png", "1.png", "2.png"}
-    assert set(summary["skipped"]) == {"notes.txt", "empty.png"}
+    assert set(summary["animated"]) == {"0.png", "1.png", "2.png", "2.jpg"}
+    assert set(summary["skipped"]) == {"notes.txt", "empty.png", "long.png"}
+    assert "16383" in summary["skipped"]["long.png"]
+    assert all((tmp_path / f"data/generated/blinks/mixed/{name}.webp").exists() for name in ("2.png", "2.jpg"))
     assert "no face" in summary["skipped"]["empty.png"]
     assert (tmp_path / "data/generated/blinks/mixed/1.gif").exists()
 
@@ -109,11 +124,15 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
         (("--input", "pictures/0.png", "--refiner", "tiny"), "--refiner"),
         (("--input", "pictures/0.png", "--refiner", "tiny", "--blend", "refiner"), "TrainSeamRefiner"),
         (("--input", "pictures/0.png", "--seconds", "0.2"), "--seconds"),
+        (("--input", "pictures/0.png", "--run", "flow"), "--reference"),
+        (("--input", "pictures/0.png", "--reference", "pipe"), "not a regular file"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(place, options, words):
     (place / "notes.txt").write_text("no picture")
     Image.new("RGB", (200, 200), "white").save(place / "white.png")
+    if not (place / "pipe").exists():
+        os.mkfifo(place / "pipe")
     line = error_line(place, "AnimateBlink", *options)
     assert words in line
     assert len(line) < 400
@@ -121,11 +140,11 @@ def test_what_is_wrong_is_said_in_a_line(place, options, words):
 
 def test_a_run_is_measured_beside_a_copy(place):
     luigi(place, "EvaluateBlink", "--run", "tiny", "--dataset", "clips")
-    folder = place / "data/runs/tiny/generated/blinks"
-    measured = json.loads((folder / "evaluation.json").read_text())
+    folder = place / "data/runs/tiny/generated"
+    measured = json.loads((folder / "blink_evaluation.json").read_text())
     assert measured["clips"] > 0
     assert measured["copy_error"] > 0
     assert measured["changed_outside"] == 0
     assert {"seam_hard", "seam_refiner", "seam_truth", "lpips", "lines", "error_share_without_flow"} <= set(measured)
-    assert (folder / "clips.png").exists()
-    assert (folder / "openness.png").exists()
+    assert (folder / "blink_clips.png").exists()
+    assert (folder / "blink_openness.png").exists()

@@ -18,6 +18,14 @@ logger = logging.getLogger("luigi-interface")
 MAX_NAME = 120  # characters of a file's name
 
 
+def file_name(text: str) -> str:
+    """Return the text as a file's name: odd characters become `+`, and the end of a long one a digest of it."""
+    name = re.sub(r"[^\w.+-]", "+", text)
+    return (
+        name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    )
+
+
 def shipped_network(name: str) -> Path:
     """Return the folder of a network that comes with the program."""
     import models
@@ -58,12 +66,8 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
     def generated_file(self, *parts: object) -> Path:
-        """Return generated/PART-PART-….png of the parts that are not empty; odd characters become `+`, and the
-        end of a long name a digest of it."""
-        name = re.sub(r"[^\w.+-]", "+", "-".join(str(part) for part in parts if part != ""))
-        if len(name) > MAX_NAME:
-            name = f"{name[: MAX_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        return self.generated / f"{name}.png"
+        """Return generated/PART-PART-….png of the parts that are not empty, as a file name that is allowed."""
+        return self.generated / f"{file_name('-'.join(str(part) for part in parts if part != ''))}.png"
 
     def output(self) -> luigi.LocalTarget:
         """Return the file that is written last."""

@@ -58,3 +58,10 @@ def test_an_eye_that_mostly_is_hidden_does_not_count(changes, eyes, openness):
     found = upright.seen_eyes(landmarks(**changes))
     assert (found.left_eye is not None, found.right_eye is not None) == eyes
     assert found.openness == pytest.approx(openness, nan_ok=True)
+
+
+def test_an_eye_that_winks_does_not_count_if_only_open_ones_do():
+    face = landmarks(right_openness=0.02)
+    assert upright.seen_eyes(face).openness == pytest.approx(0.46)
+    found = upright.seen_eyes(face, least=0.35)
+    assert (found.left_eye, found.right_eye, found.openness) == (BOX, None, 0.9)
