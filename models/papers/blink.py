@@ -36,6 +36,7 @@ from models.sampling.clips import animate, stack_rows
 from models.training.update import Update, ramped_cosine, set_learning_rate
 
 CHANGED = 16 / 255  # of [-1, 1]: 8 grey levels; a pixel that differs more from the first frame has changed
+CLOSING, CLOSING_LEAD = 0.9, 0.5  # of the first frame's openness: less is closing; how much earlier it is drawn
 SHEET_CLIPS = 4
 CHEEKS = (0.84, 1.0), (0.15, 0.85)  # of height and width: below the eyes lies skin
 MIN_DEVIATION = 0.05  # of colours, of [-1, 1]: a grey picture is painted in colours, too
@@ -55,6 +56,7 @@ class Config:
     own_colors: bool = False  # whether it paints from the skin's colour, in units of the deviation of all colours
     border: int = 0  # px at the region's border where the picture stays
     changed_weight: float = 1.0  # of the error where the clip differs from its first frame
+    levels: int = 1  # of a pyramid, of which each halves the one before, on which the error is taken
     temporal_weight: float = 0.0  # of the error of the differences between frames
     mask_weight: float = 0.05  # FRGAN's
     hflip: bool = True
@@ -64,6 +66,7 @@ class Config:
     flow_dropout: float = 0.0  # share of clips without flow, which `openness` alone describes
     batch_size: int = 2  # clips
     frames: int = CLIP_FRAMES  # of a clip in a step, drawn at random; all of them for a 3-D network
+    closing_first: bool = False  # whether frames in which the eyes are less open than at first are drawn more often
     micro_batches: int = 1
     learning_rate: float = 2e-4
     beta1: float = 0.5
@@ -93,9 +96,11 @@ _OURS = replace(
     border=4,
     changed_weight=4.0,
     temporal_weight=1.0,
+    levels=4,
     flow_dropout=0.5,
     batch_size=8,
     frames=2,
+    closing_first=True,
     learning_rate=1e-3,
     beta1=0.9,
     average=0.999,
@@ -189,10 +194,18 @@ def losses(frames: Tensor, mask: Tensor, truth: Tensor, still: Tensor, c: Config
     frames, mask = as_fp32(frames), as_fp32(mask)
     changed = (truth - still[:, None]).abs().amax(2, keepdim=True) > CHANGED
     weight = 1 + (c.changed_weight - 1) * changed
-    found = {"content": (weight * (frames - truth).abs()).mean(), "mask": c.mask_weight * mask.mean()}
+    pyramid = [(weight, frames - truth)]
+    while len(pyramid) < c.levels:  # a line that is drawn a little off its place is no error on a coarse level
+        pyramid.append((_halved(pyramid[-1][0]), _halved(pyramid[-1][1])))
+    content = torch.stack([(weight * error.abs()).mean() for weight, error in pyramid]).mean()
+    found = {"content": content, "mask": c.mask_weight * mask.mean()}
     if c.temporal_weight:
         found["temporal"] = c.temporal_weight * (frames.diff(dim=1) - truth.diff(dim=1)).abs().mean()
     return found
+
+
+def _halved(maps: Tensor) -> Tensor:
+    return F.avg_pool2d(maps.flatten(0, 1), 2).unflatten(0, maps.shape[:2])
 
 
 class BlinkTrainer:
@@ -226,6 +239,9 @@ class BlinkTrainer:
         truth (N, T, 3, H, W), their flow (N, T, 2, H, W), and openness (N, T)."""
         c = self.config
         draws = distributed.shard(torch.rand(c.pictures, CLIP_FRAMES, device=self.device))
+        if c.closing_first:
+            openness = batch["openness"].to(draws)
+            draws = draws - CLOSING_LEAD * (openness < CLOSING * openness[:, :1])
         times = draws.argsort(1)[:, : c.frames].sort(1).values
         row = torch.arange(len(times), device=self.device)[:, None]
         clip = in_range(batch["clip"].flatten(0, 1), self.g.middle).unflatten(0, batch["clip"].shape[:2])

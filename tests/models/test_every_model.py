@@ -118,7 +118,15 @@ every_model = pytest.mark.parametrize("name", MODELS)
 MORE: dict[str, dict] = {
     "cgan-srresnet": {"upsample": "nearest", "average": 0.9, "squeeze": 2},
     "cgan-resblock": {"g_first": True, "g_batches": 2, "uniform_labels": True, "mode_seeking": 0.5},
-    "blink-flow": {"region": "face", "refine": "none", "widths": (6, 8), "frames": 3, "own_colors": True},
+    "blink-flow": {
+        "region": "face",
+        "refine": "none",
+        "widths": (6, 8),
+        "frames": 3,
+        "own_colors": True,
+        "levels": 2,
+        "closing_first": True,
+    },
     "videogan-cond": {"trial": "conv_lstm"},
 }
 CHANGES = [

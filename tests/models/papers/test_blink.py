@@ -185,6 +185,32 @@ def test_the_temporal_loss_is_of_changes_between_frames_alone():
     assert losses(clip + ramp, mask, clip, clip[:, 0], config)["temporal"].item() == pytest.approx(0.2)
 
 
+def test_a_line_beside_its_place_is_better_than_none_on_a_pyramid_alone():
+    """On one level, what is missing costs half of what is drawn two pixels off."""
+    truth = torch.zeros(1, 1, 3, 16, 16)
+    truth[..., 8, :] = 1
+    off, none, mask = truth.roll(2, 3), torch.zeros_like(truth), torch.zeros(1, 1, 1, 16, 16)
+
+    def error(frames: torch.Tensor, levels: int) -> float:
+        still = torch.zeros(1, 3, 16, 16)
+        return losses(frames, mask, truth, still, replace(TINY, levels=levels, changed_weight=1.0))["content"].item()
+
+    assert error(none, 1) == pytest.approx(0.5 * error(off, 1))
+    assert error(none, 4) > 0.8 * error(off, 4)
+    assert error(truth, 4) == 0
+
+
+def test_frames_that_close_are_drawn_more_often(dataset):
+    config = replace(TINY, refine="none", frames=2, closing_first=True, batch_size=4)
+    trainer = BlinkTrainer(config, CPU, {"clips": held_out(dataset, config, 2)})
+    batch = clips({"clips": dataset}, config, seed=0, device=CPU)(0)
+    batch["openness"] = torch.ones(4, 16)
+    batch["openness"][:, 5:8] = 0.2
+    torch.manual_seed(0)
+    drawn = [float((openness < 0.9).float().mean()) for _ in range(50) for *_, openness in trainer._parts(batch)]
+    assert np.mean(drawn) > 2.5 * 3 / 16
+
+
 def test_the_article_has_the_error_and_the_mask_alone():
     clip, mask = torch.rand(1, 4, 3, 8, 8), torch.zeros(1, 4, 1, 8, 8)
     found = losses(clip + 0.5, mask, clip, clip[:, 0], PRESETS["article"])
