@@ -29,7 +29,8 @@ from models.seeds import seed_for
 from models.training.update import Update, ramped_cosine, set_learning_rate
 
 DILATIONS = (1, 2, 4, 2)
-MAX_GAIN, MAX_OFFSET, MAX_BLUR = 0.06, 8 / 255, 0.15  # 6 %, 4 grey levels, the share of each neighbour
+MAX_GAIN, MAX_OFFSET = 0.06, 8 / 255  # 6 %, 4 grey levels
+COARSE = 2.5  # how much coarser than the face a network's output may be
 MAX_SHIFT = 1.0  # px
 BOX_WIDTHS, BOX_HEIGHTS = (0.15, 0.75), (0.4, 1.1)  # of S, and of the width: one eye, or both
 EDGE_PX = 6  # least distance of a box from the picture's edge
@@ -125,12 +126,10 @@ def disturb(face: Tensor, draws: Tensor) -> Tensor:
     move[:, :, 2] = MAX_SHIFT * signed[:, 6:8] * 2 / face.shape[-1]
     grid_ = F.affine_grid(move, list(face.shape), align_corners=False)
     moved = F.grid_sample(face, grid_, padding_mode="border", align_corners=False)
-    share = MAX_BLUR * draws[:, 8, None, None, None]
-    for pad in ((1, 1, 0, 0), (0, 0, 1, 1)):
-        padded = F.pad(moved, pad, "replicate")
-        height, width = face.shape[2:]
-        neighbours = padded[:, :, :height, :width] + padded[:, :, -height:, -width:]
-        moved = (1 - 2 * share) * moved + share * neighbours
+    size = face.shape[2:]
+    small = F.interpolate(moved, scale_factor=1 / COARSE, mode="bilinear", antialias=True)
+    coarse = F.interpolate(small, size=size, mode="bicubic")
+    moved = torch.lerp(moved, coarse, draws[:, 8, None, None, None].to(moved))
     return (moved * gain[:, :, None, None] + offset[:, :, None, None]).clamp(-1, 1)
 
 

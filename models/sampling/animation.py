@@ -23,6 +23,7 @@ from models.sampling.motion import Motion
 EYE_MARGIN = 0.2  # of an eye's box, on every side, that may change, too
 OWN = "mask"  # the blend of the network's own mask
 BLENDS = (OWN, *blends.BLENDS, "refiner")
+REFINED_PX = 12  # round a box that the refiner is shown: about what a pixel of its output depends on
 SOFT_PX = 2  # in a turned face, at the border of what changes
 
 Box = Sequence[float]
@@ -122,24 +123,18 @@ def _grown(box: Box) -> tuple[float, float, float, float]:
 
 @torch.no_grad()
 def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Return a part (K, h, w, 3) uint8 that is pasted into the box of a crop (S, S, 3) with its border corrected.
-
-    The correction is computed at the refiner's size and brought to the crop's."""
-    size, scale = refiner.size, refiner.size / len(crop)
+    """Return a part (K, h, w, 3) uint8 that is pasted into the box of a crop (S, S, 3) with its border corrected."""
     x0, y0, x1, y1 = box
-    pasted = np.repeat(crop[None], len(part), 0)
-    pasted[:, y0:y1, x0:x1] = part
-    low = _resize(np.concatenate([crop[None], pasted]), size, size).round().astype(np.uint8)
-    small = [round(end * scale) for end in box]
-    face = in_range(torch.from_numpy(low), refiner.middle)
-    boxes = torch.tensor([small]).repeat(len(part), 1)
-    given = Pasted.of(face[:1].expand(len(part), -1, -1, -1), face[1:], boxes, refiner.ring)
-    change = (refiner(*given) - given.faces) * refiner.middle
-    inside = change[:, :, small[1] : small[3], small[0] : small[2]].permute(0, 2, 3, 1).numpy()
-    if not inside.size:
-        return part
-    corrected = part + _resize(inside, x1 - x0, y1 - y0)
-    return corrected.round().clip(0, 255).astype(np.uint8)
+    left, top = max(0, x0 - REFINED_PX), max(0, y0 - REFINED_PX)
+    around = crop[top : y1 + REFINED_PX, left : x1 + REFINED_PX]
+    pasted = np.repeat(around[None], len(part), 0)
+    pasted[:, y0 - top : y1 - top, x0 - left : x1 - left] = part
+    inner, original = (in_range(torch.from_numpy(np.array(faces)), refiner.middle) for faces in (pasted, around[None]))
+    boxes = torch.tensor([(x0 - left, y0 - top, x1 - left, y1 - top)]).repeat(len(part), 1)
+    refined = refiner(*Pasted.of(original.expand_as(inner), inner, boxes, refiner.ring))
+    pixels = (refined * refiner.middle + refiner.middle).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    corrected: np.ndarray = pixels[:, y0 - top : y1 - top, x0 - left : x1 - left]
+    return corrected
 
 
 def into_picture(picture: np.ndarray, crop: np.ndarray, patch: Patch, to_picture: np.ndarray) -> Patch | None:

@@ -123,7 +123,7 @@ def test_the_refiner_corrects_the_border_from_the_inside():
     """A network that fades the paste into what is around makes the step at the border small."""
 
     class Fading(torch.nn.Module):
-        size, ring, middle = 60, 6, 127.5
+        ring, middle = 12, 127.5
 
         def forward(self, pasted, ring, around):
             return pasted + (around - pasted) * ring

@@ -8,7 +8,7 @@ import torch
 
 from models.contracts import HeldOut
 from models.metrics.seam import seam_score
-from models.nn.pasted import Pasted, distances_to_sides
+from models.nn.pasted import Pasted, depth_in
 from models.papers.seam import EDGE_PX, PRESETS, SeamRefiner, SeamTrainer, disturb, random_boxes, with_other
 
 CPU = torch.device("cpu")
@@ -39,12 +39,12 @@ def test_outside_the_ring_nothing_changes_by_a_bit():
     outside = (pasted.ring == 0).expand_as(face)
     assert torch.equal(refined[outside], pasted.faces[outside])
     assert (refined != pasted.faces)[~outside].any()
-    beyond = (distances_to_sides(torch.tensor(BOXES), 48).amin(0) <= 0)[:, None].expand_as(face)
+    beyond = (depth_in(torch.tensor(BOXES), 48, 48) <= 0)[:, None].expand_as(face)
     assert torch.equal(refined[beyond], face[beyond])  # the picture's own pixels
 
 
 def test_depth_counts_from_the_border_inwards():
-    depth = distances_to_sides(torch.tensor([[2, 1, 8, 6]]), 10).amin(0)[0]
+    depth = depth_in(torch.tensor([[2, 1, 8, 6]]), 10, 10)[0]
     assert depth[3].tolist() == [-1, 0, 1, 2, 3, 3, 2, 1, 0, -1]
     assert depth[:, 4].tolist() == [0, 1, 2, 3, 2, 1, 0, -1, -2, -3]
     assert ((depth > 0).sum(), (depth == 1).sum()) == (30, 18)
