@@ -76,9 +76,9 @@ def measure_blinks(
 
     `error_share`: error in the eyes' region, of that of the first frame repeated. LPIPS and the lines' distance are of
     the frame in which the truth's eyes are closed farthest. `closed_share`: of clips whose eyes close, those that the
-    judge sees closed, too. `seam_BLEND`: steps across the borders of what is pasted; `seam_truth`: what the real frames
-    have there; `seam_share_BLEND`: what is beyond that, of the hard paste's, if that has
-    a seam. `changed_outside`: pixels outside those boxes that differ from the picture."""
+    judge sees closed, too. `seam_BLEND`: steps across the border of the region, if all of it is pasted as the article
+    does, and `seam_truth`: what the real frames have there; `seam_share_BLEND`: of the hard paste's, if that has a seam.
+    `changed_outside`: pixels outside the eyes' boxes that differ from the picture."""
     if not clips:
         raise ValueError("no clip to measure")
     rows: list[dict[str, float]] = []
@@ -106,9 +106,8 @@ def measure_blinks(
         least = [rows[number][f"least_openness{suffix}"] for number in closing]
         measured[f"closed_share{suffix}"] = float(np.mean(np.array(least) <= CLOSES)) if least else None
         measured[f"changed_outside{suffix}"] = max(row[f"changed_outside{suffix}"] for row in rows)
-    if measured["seam_truth"] is not None and (excess := measured["seam_hard"] - measured["seam_truth"]) > 0:
-        for blend in BLENDS:
-            measured[f"seam_share_{blend}"] = (measured[f"seam_{blend}"] - measured["seam_truth"]) / excess
+    if (hard := measured["seam_hard"]) is not None and hard > 0:
+        measured |= {f"seam_share_{blend}": measured[f"seam_{blend}"] / hard for blend in BLENDS}
     return measured, curves
 
 
@@ -152,12 +151,12 @@ def _outside(clip: HeldClip, frames: np.ndarray, patches: list[Patch]) -> int:
 
 
 def _seams(network: Any, clip: HeldClip, fps: float, refiner: Any) -> dict[str, float]:
-    """Return the seam score of each blend, and that of the truth at the same boxes; NaN if a box is too near the
-    frame's edge."""
+    """Return the seam score of each blend of the whole region, and that of the truth there; NaN if the region is too
+    near the frame's edge."""
     (*_, motion) = motions(network, clip, fps).values()
     found: dict[str, float] = {}
     for blend in BLENDS:
-        patches = animate_eyes(network, clip.eyes, motion, blend, refiner)
+        patches = animate_eyes(network, clip.eyes, motion, blend, refiner, whole=True)
         found[f"seam_{blend}"] = _mean_seam(animated(clip, patches)[1:], patches)
     found["seam_truth"] = _mean_seam(clip.frames[1:], patches)
     return found

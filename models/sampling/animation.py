@@ -54,8 +54,11 @@ class Eyes(NamedTuple):
     openness: float  # of the eyes as they are: 1 open, 0 closed
 
 
-def animate_eyes(network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: Any = None) -> list[Patch]:
-    """Return the parts of the crop that change: the eyes that are not hidden, or the face if the network animates that.
+def animate_eyes(
+    network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: Any = None, *, whole: bool = False
+) -> list[Patch]:
+    """Return the parts of the crop that change: the eyes that are not hidden; if the network animates the face, or with
+    `whole`, its whole region.
 
     `blend` is one of BLENDS; `refiner` a SeamRefiner, for the blend of that name. In state 0 the crop stays as it is.
     Raise ValueError if the network is in training mode."""
@@ -72,7 +75,7 @@ def animate_eyes(network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: 
         frames = _resize(mask * painted + (1 - mask) * still, width, height)
     frames = frames.round().clip(0, 255).astype(np.uint8)
     patches = []
-    for box in _changing(network.region, region, eyes, size):
+    for box in [_clip(region, region, size)] if whole else _changing(network.region, region, eyes, size):
         x0, y0, x1, y1 = box
         part = frames[:, y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
         if blend == "refiner":
@@ -106,14 +109,15 @@ def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[tuple[int, 
         if len(boxes) == 2 and boxes[0][2] > boxes[1][0]:
             middle = (boxes[0][2] + boxes[1][0]) / 2
             boxes = [(*boxes[0][:2], middle, boxes[0][3]), (middle, *boxes[1][1:])]
-    limits = (max(0, region[0]), max(0, region[1]), min(size, region[2]), min(size, region[3]))
-    clipped = []
-    for box in boxes:
-        low = [max(round(end), limit) for end, limit in zip(box[:2], limits[:2], strict=True)]
-        high = [min(round(end), limit) for end, limit in zip(box[2:], limits[2:], strict=True)]
-        if low[0] < high[0] and low[1] < high[1]:
-            clipped.append((int(low[0]), int(low[1]), int(high[0]), int(high[1])))
-    return clipped
+    clipped = [_clip(box, region, size) for box in boxes]
+    return [box for box in clipped if box[0] < box[2] and box[1] < box[3]]
+
+
+def _clip(box: Box, region: Box, size: int) -> tuple[int, int, int, int]:
+    """Return the box in whole px, within the region and a crop of `size` px."""
+    x0, y0 = (max(0, round(region[axis]), round(box[axis])) for axis in (0, 1))
+    x1, y1 = (min(size, round(region[axis]), round(box[axis])) for axis in (2, 3))
+    return x0, y0, x1, y1
 
 
 def _grown(box: Box) -> tuple[float, float, float, float]:
