@@ -77,8 +77,8 @@ def measure_blinks(
     `error_share`: error in the eyes' region, of that of the first frame repeated. LPIPS and the lines' distance are of
     the frame in which the truth's eyes are closed farthest. `closed_share`: of clips whose eyes close, those that the
     judge sees closed, too. `seam_BLEND`: steps across the border of the region, if all of it is pasted as the article
-    does, and `seam_truth`: what the real frames have there; `seam_share_BLEND`: of the hard paste's, if that has a seam.
-    `changed_outside`: pixels outside the eyes' boxes that differ from the picture."""
+    does, and `seam_truth`: what the real frames have there; `seam_share_BLEND`: of the hard paste's, if that has
+    one. `changed_outside`: pixels outside the eyes' boxes that differ from the picture."""
     if not clips:
         raise ValueError("no clip to measure")
     rows: list[dict[str, float]] = []
