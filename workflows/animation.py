@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_run import FromRun, file_name, shipped_network, vgg16_weights
+from workflows.base.from_run import FromRun, shipped_network, shortened, vgg16_weights
 from workflows.base.run import Dataset, check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
 from workflows.generation import GenerateFaces
@@ -100,7 +100,7 @@ class AnimateBlink(FromRun):
 
     @property
     def _input_name(self) -> str:
-        return file_name(os.path.basename(os.path.abspath(self.input_path)))  # not of what a dataset's link leads to
+        return shortened(os.path.basename(os.path.abspath(self.input_path)))  # not of what a dataset's link leads to
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
@@ -196,7 +196,7 @@ class AnimateBlink(FromRun):
         for name, path, box_scale in found[: self.count or None]:
             stem = Path(name).with_suffix("")
             target = stem if stems[str(stem)] == 1 else Path(name)
-            pictures.append(Picture(name, path, str(target.with_name(file_name(target.name))), box_scale))
+            pictures.append(Picture(name, path, str(target.with_name(shortened(target.name))), box_scale))
         return pictures
 
     def _read_reference(self, network: Any) -> Any:

@@ -8,10 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageDraw, ImageSequence
 
 from models.sampling import animation as models_animation
 from pipeline.drawing import film
+from pipeline.faces import detect, landmarks
 from pipeline.sources import drawn
 from tests.support import drawn_clips
 from tests.support.run_luigi import error_line, luigi
@@ -83,6 +84,40 @@ def test_a_folder_is_animated_and_what_cannot_be_is_named(place, tmp_path):
     assert all((tmp_path / f"data/generated/blinks/mixed/{name}.webp").exists() for name in ("2.png", "2.jpg"))
     assert "no face" in summary["skipped"]["empty.png"]
     assert (tmp_path / "data/generated/blinks/mixed/1.gif").exists()
+
+
+def cover_the_left_eye(picture: Image.Image) -> Image.Image:
+    """Return the picture with a strand of hair over the eye on its left."""
+    pixels = np.asarray(picture)
+    asset = detect.DETECTORS["network"].asset(None)
+    faces = detect.find(pixels, finder="network", asset=asset, sweep="fast", min_face=32)[:1]
+    x0, y0, x1, y1 = landmarks.find(pixels, faces)[0].left_eye
+    width, color = x1 - x0, tuple(pixels[int(y0 - 0.9 * (y1 - y0)), int((x0 + x1) / 2)].tolist())
+    left, right, top = x0 - 0.4 * width, x1 + 0.3 * width, y0 - 1.2 * width
+    strand = [(left, top), (right, top), (right, y1), ((x0 + x1) / 2, y1 + 0.9 * width), (left, y1)]
+    ImageDraw.Draw(picture).polygon(strand, fill=color)
+    return picture
+
+
+def test_leaning_faces_hidden_eyes_and_several_faces(tmp_path):
+    (tmp_path / "faces").mkdir()
+    for number in range(2):
+        picture = drawn.draw(77, number)[0].convert("RGB")
+        for tilt in (-45, 45):
+            turned = picture.rotate(tilt, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+            turned.save(tmp_path / f"faces/turned{number}{tilt}.png")
+        two = Image.new("RGB", (2 * picture.width, picture.height))
+        two.paste(picture, (0, 0))
+        two.paste(picture, (picture.width, 0))
+        two.save(tmp_path / f"faces/two{number}.png")
+        cover_the_left_eye(picture).save(tmp_path / f"faces/hidden{number}.png")
+    luigi(tmp_path, "AnimateBlink", "--input", "faces", "--seconds", "2")
+    summary = json.loads((tmp_path / "data/generated/blinks/faces.json").read_text())
+    eyes = {name: [len(face["boxes"]) for face in made["faces"]] for name, made in summary["animated"].items()}
+    for number in range(2):
+        assert eyes[f"turned{number}-45.png"] == eyes[f"turned{number}45.png"] == [2]
+        assert eyes[f"two{number}.png"] == [2, 2]
+        assert eyes[f"hidden{number}.png"] == [1]
 
 
 @pytest.mark.parametrize("blend", ["hard", "poisson", "refiner"])

@@ -15,15 +15,15 @@ from workflows.base.stage import disk_errors_as_user_errors
 
 logger = logging.getLogger("luigi-interface")
 
-MAX_NAME = 120  # characters of a file's name
+MAX_NAME = 120  # bytes of a file's name, without its ending
 
 
-def file_name(text: str) -> str:
-    """Return the text as a file's name: odd characters become `+`, and the end of a long one a digest of it."""
-    name = re.sub(r"[^\w.+-]", "+", text)
-    return (
-        name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 17]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    )
+def shortened(name: str) -> str:
+    """Return a file's name of MAX_NAME bytes at most: the end of a longer one becomes a digest of it."""
+    data = name.encode()
+    if len(data) <= MAX_NAME:
+        return name
+    return f"{data[: MAX_NAME - 17].decode(errors='ignore')}-{hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def shipped_network(name: str) -> Path:
@@ -66,8 +66,9 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
     def generated_file(self, *parts: object) -> Path:
-        """Return generated/PART-PART-….png of the parts that are not empty, as a file name that is allowed."""
-        return self.generated / f"{file_name('-'.join(str(part) for part in parts if part != ''))}.png"
+        """Return generated/PART-PART-….png of the parts that are not empty; odd characters become `+`."""
+        name = re.sub(r"[^\w.+-]", "+", "-".join(str(part) for part in parts if part != ""))
+        return self.generated / f"{shortened(name)}.png"
 
     def output(self) -> luigi.LocalTarget:
         """Return the file that is written last."""
