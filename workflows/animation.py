@@ -130,9 +130,10 @@ class AnimateBlink(FromRun):
     def complete(self) -> bool:
         from models.sampling import save
 
-        animated = save.read_provenance(self.file).get("animated", {})
-        files = [name for made in animated.values() for name in made["files"]]
-        return super().complete() and all((self.folder / name).is_file() for name in files)
+        if not super().complete():
+            return False
+        made = save.read_provenance(self.file).get("animated", {})
+        return all((self.folder / name).is_file() for picture in made.values() for name in picture["files"])
 
     @functools.cached_property
     def _listing(self) -> list[tuple[str, int, int]]:
