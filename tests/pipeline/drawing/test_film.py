@@ -70,10 +70,10 @@ def test_films_of_many_seeds_have_each_kind_of_event_camera_and_rate():
     from pipeline.drawing.sampling import Sampler
 
     sampler = Sampler(np.random.default_rng(0))
-    shots = [film._plan_shot(sampler, (0, i), (640, 360), 24) for i in range(40)]
+    shots = [film._plan_shot(sampler, (0, i), (640, 360), 24) for i in range(80)]
     lids = [actor.lids for shot in shots for actor in shot.actors]
     assert {len(shot.actors) for shot in shots} == {1, 2, 3}
     assert {actor.motion for shot in shots for actor in shot.actors} == {*film.MOTIONS}
     assert any(((each[:, 0] == 0) & (each[:, 1] > 0.5)).any() for each in lids), "no wink"
     assert any((each.max(1) == 0).sum() > 24 for each in lids), "no lasting closed state"
-    assert sum(len(actor.blinks) for shot in shots for actor in shot.actors) > 40
+    assert sum(len(actor.blinks) for shot in shots for actor in shot.actors) > 80
