@@ -85,7 +85,8 @@ def measure_blinks(
     curves: dict[str, list[np.ndarray]] = {"truth": [clip.openness for clip in clips]}
     for clip in clips:
         row: dict[str, float] = {}
-        for suffix, motion in motions(network, clip, fps).items():
+        moved = motions(network, clip, fps)
+        for suffix, motion in moved.items():
             patches = animate_eyes(network, clip.eyes, motion, OWN)
             frames = animated(clip, patches)
             levels = judge(frames)
@@ -96,7 +97,7 @@ def measure_blinks(
                 "changed_outside": float(_outside(clip, frames, patches)),
             }
             row |= {f"{name}{suffix}": value for name, value in found.items()}
-        row |= _seams(network, clip, fps, refiner)
+        row |= _seams(network, clip, [*moved.values()][-1], refiner)
         rows.append(row | {f"copy_{name}": value for name, value in _differences(clip, None, distance).items()})
     measured: dict[str, Any] = {"clips": len(clips)}
     measured |= {name: _mean([row[name] for row in rows]) for name in rows[0]}
@@ -150,10 +151,9 @@ def _outside(clip: HeldClip, frames: np.ndarray, patches: list[Patch]) -> int:
     return int(differs.sum())
 
 
-def _seams(network: Any, clip: HeldClip, fps: float, refiner: Any) -> dict[str, float]:
+def _seams(network: Any, clip: HeldClip, motion: Motion, refiner: Any) -> dict[str, float]:
     """Return the seam score of each blend of the whole region, and that of the truth there; NaN if the region is too
     near the frame's edge."""
-    (*_, motion) = motions(network, clip, fps).values()
     found: dict[str, float] = {}
     for blend in BLENDS:
         patches = animate_eyes(network, clip.eyes, motion, blend, refiner, whole=True)

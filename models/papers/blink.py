@@ -10,7 +10,8 @@ works; of the whole face the eyes merely glow. The article gives neither widths 
 
 Beyond the article, presets may give the network how open the reference's eyes are in each frame (`openness`): the flow
 of one face's lids does not fit another face's eyes. And it may paint from the picture's own skin (`own_colors`), whose
-tone instance normalisation takes away.
+tone instance normalisation takes away. Its error is measured on an image pyramid (`levels`): on the finest level alone
+the line of a closed lid, whose place is not sure to the pixel, would fade away.
 
 Pictures are in [-1, 1]. In shapes: N clips, T frames, H height and W width of the region.
 """
@@ -39,7 +40,7 @@ CHANGED = 16 / 255  # of [-1, 1]: 8 grey levels; a pixel that differs more from 
 CLOSING, CLOSING_LEAD = 0.9, 0.5  # of the first frame's openness: less is closing; how much earlier it is drawn
 SHEET_CLIPS = 4
 CHEEKS = (0.84, 1.0), (0.15, 0.85)  # of height and width: below the eyes lies skin
-MIN_DEVIATION = 0.05  # of colours, of [-1, 1]: a grey picture is painted in colours, too
+MIN_DEVIATION = 0.05  # of [-1, 1], added to that of the colours: a region of one colour has none
 ASPECTS = {"eyes": 2, "face": 1}  # width by height
 
 
@@ -56,7 +57,7 @@ class Config:
     own_colors: bool = False  # whether it paints from the skin's colour, in units of the deviation of all colours
     border: int = 0  # px at the region's border where the picture stays
     changed_weight: float = 1.0  # of the error where the clip differs from its first frame
-    levels: int = 1  # of a pyramid, of which each halves the one before, on which the error is taken
+    levels: int = 1  # of the image pyramid on which the error is measured; each has half the size of the one before
     temporal_weight: float = 0.0  # of the error of the differences between frames
     mask_weight: float = 0.05  # FRGAN's
     hflip: bool = True

@@ -1,9 +1,9 @@
 """The border of a pasted region, corrected by a network: what the article that animates eyes says is still to be done.
 
 It is trained on still faces alone, without blinks: a strip of a face is disturbed as a network's output is (brightness,
-contrast, a shift, blur), pasted back, and from the border inwards has to become what it was before. Outside the box
-nothing changes. In the middle of the strip lies something else than in the face, as a closed eye is pasted over an open
-one: there the network must not bring back what it sees in the face.
+contrast, a shift, blur) and pasted back, and has to become what it was: wholly at the border, less and less over the
+ring inside it. Outside the box nothing changes. In the middle of the strip lies something else than in the face, as a
+closed eye is pasted over an open one: there the network must not bring back what it sees in the face.
 
 Pictures are in [-1, 1]. In shapes: N batch, S side.
 """

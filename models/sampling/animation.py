@@ -45,7 +45,7 @@ class Patch:
 
 
 class Eyes(NamedTuple):
-    """A face to be animated: boxes are in px of the crop; None: the eye is hidden."""
+    """A face to be animated: boxes are in px of the crop; None: the eye is hidden or closed."""
 
     crop: np.ndarray  # (S, S, 3) uint8, upright
     face: Box
@@ -57,7 +57,7 @@ class Eyes(NamedTuple):
 def animate_eyes(
     network: Any, eyes: Eyes, motion: Motion, blend: str, refiner: Any = None, *, whole: bool = False
 ) -> list[Patch]:
-    """Return the parts of the crop that change: the eyes that are not hidden; if the network animates the face, or with
+    """Return the parts of the crop that change: the eyes that have a box; if the network animates the face, or with
     `whole`, its whole region.
 
     `blend` is one of BLENDS; `refiner` a SeamRefiner, for the blend of that name. In state 0 the crop stays as it is.

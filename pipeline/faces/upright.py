@@ -17,11 +17,11 @@ FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
 
 
 class SeenEyes(NamedTuple):
-    """The eyes of a face that count; None: it does not, as it is hidden."""
+    """The eyes of a face that count; None: it is hidden, or not open enough."""
 
     left_eye: Box | None
     right_eye: Box | None
-    openness: float  # mean of those that are seen, 1 open to 0 closed; NaN if none is
+    openness: float  # mean of those that count, 1 open to 0 closed; NaN if none does
 
 
 def seen_eyes(face: Landmarks, least: float = 0.0) -> SeenEyes:
