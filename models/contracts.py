@@ -84,6 +84,14 @@ class ClipConfig(Config, Protocol):
         """Return the largest relative change of a colour channel, the same for a whole clip."""
 
     @property
+    def hue_jitter(self) -> float:
+        """Return by how much hues may be turned each way, 0 to 0.5 turns."""
+
+    @property
+    def zoom_jitter(self) -> float:
+        """Return the largest change of height and of width, each by a factor of exp(±zoom_jitter)."""
+
+    @property
     def time_stretch(self) -> float:
         """Return the largest relative change of a clip's speed."""
 

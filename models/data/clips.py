@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.contracts import ClipConfig, Datasets, HeldOutClips
 from models.data.batches import own_part, shuffled
@@ -125,6 +126,8 @@ class Change(NamedTuple):
     mirrored: bool = False
     shift: tuple[int, int] = (0, 0)  # of the region, px down and right
     gain: tuple[float, ...] = (1, 1, 1)  # of the colour channels
+    hue: float = 0.0  # turns
+    zoom: tuple[float, float] = (1, 1)  # of heights and widths
     speed: float = 1.0
     still: bool = False  # whether its flow is replaced by 0
 
@@ -134,19 +137,22 @@ class Change(NamedTuple):
         dy, dx = rng.integers(-c.box_jitter, c.box_jitter + 1, 2).tolist()
         gain = tuple(rng.uniform(1 - c.color_jitter, 1 + c.color_jitter, 3).tolist())
         speed = rng.uniform(1 - c.time_stretch, 1 + c.time_stretch)
-        return cls(c.hflip and rng.random() < 0.5, (dy, dx), gain, speed, rng.random() < c.flow_dropout)
+        mirrored, still = c.hflip and rng.random() < 0.5, rng.random() < c.flow_dropout
+        hue = rng.uniform(-c.hue_jitter, c.hue_jitter)
+        zoom_y, zoom_x = np.exp(rng.uniform(-c.zoom_jitter, c.zoom_jitter, 2)).tolist()
+        return cls(mirrored, (dy, dx), gain, hue, (zoom_y, zoom_x), speed, still)
 
     def frames(self, clip: np.ndarray) -> np.ndarray:
         """Return (T, H, W, 3) uint8 of a clip with its margin."""
         values = np.arange(256)[:, None] * self.gain
         table = np.clip(np.rint(values), 0, 255).astype(np.uint8)  # (256, 3)
         frames: np.ndarray = table[self._window(clip), np.arange(3)]
-        return frames
+        return _turn_hues(frames, self.hue) if self.hue else frames
 
     def flow(self, field: np.ndarray) -> np.ndarray:
         """Return (T, H, W, 2) float32 of a flow with its margin."""
-        signs = np.array([-1 if self.mirrored else 1, 1], np.float32)
-        window: np.ndarray = self._window(field) * signs * (not self.still)
+        scales = np.array([-self.zoom[1] if self.mirrored else self.zoom[1], self.zoom[0]], np.float32)
+        window: np.ndarray = self._window(field) * scales * (not self.still)
         return window
 
     def times(self) -> np.ndarray:
@@ -155,10 +161,39 @@ class Change(NamedTuple):
         return times
 
     def _window(self, array: np.ndarray) -> np.ndarray:
-        height, width = array.shape[1] - 2 * MARGIN_PX, array.shape[2] - 2 * MARGIN_PX
-        top, left = MARGIN_PX + self.shift[0], MARGIN_PX + self.shift[1]
-        window = array[self.times(), top : top + height, left : left + width]
+        sides = [side - 2 * MARGIN_PX for side in array.shape[1:3]]
+        starts = [MARGIN_PX + shift for shift in self.shift]
+        window = array[self.times()]
+        if self.zoom == (1, 1):
+            window = window[:, starts[0] :, starts[1] :][:, : sides[0], : sides[1]]
+        else:
+            along = [np.arange(side) - (side - 1) / 2 for side in sides]  # from the middle
+            window = _resample(
+                window,
+                *(start - each[0] + each / zoom for start, each, zoom in zip(starts, along, self.zoom, strict=True)),
+            )
         return window[:, :, ::-1] if self.mirrored else window
+
+
+def _resample(frames: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return (T, H, W, C) of the same type: what lies at these rows (H,) and columns (W,), which may be between pixels,
+    of frames (T, H', W', C). Beyond the frames their border is repeated."""
+    last = np.array(frames.shape[2:0:-1]) - 1
+    places = np.stack(np.meshgrid(columns, rows), -1) * 2 / last - 1  # (H, W, 2): x, y in [-1, 1]
+    grid = torch.from_numpy(places.astype(np.float32)).expand(len(frames), -1, -1, -1)
+    maps = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float()
+    found = F.grid_sample(maps, grid, padding_mode="border", align_corners=True).permute(0, 2, 3, 1).numpy()
+    resampled: np.ndarray = (np.rint(found) if frames.dtype == np.uint8 else found).astype(frames.dtype)
+    return resampled
+
+
+def _turn_hues(frames: np.ndarray, turns: float) -> np.ndarray:
+    """Return frames (T, H, W, 3) uint8 with their colours turned about the axis of greys, which stay."""
+    cosine, sine = np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)
+    across = np.roll(np.eye(3), 1, 0) - np.roll(np.eye(3), -1, 0)  # the cross product with (1, 1, 1)
+    matrix = cosine * np.eye(3) + sine / np.sqrt(3) * across + (1 - cosine) / 3
+    turned: np.ndarray = np.clip(np.rint(frames @ matrix.T.astype(np.float32)), 0, 255).astype(np.uint8)
+    return turned
 
 
 class Clips:

@@ -63,6 +63,8 @@ class Config:
     hflip: bool = True
     box_jitter: int = 2  # px
     color_jitter: float = 0.1
+    hue_jitter: float = 0.0  # turns
+    zoom_jitter: float = 0.0  # of height and width alone, so that eyes get other shapes
     time_stretch: float = 0.2
     flow_dropout: float = 0.0  # share of clips without flow, which `openness` alone describes
     batch_size: int = 2  # clips

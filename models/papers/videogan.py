@@ -53,6 +53,8 @@ class Config:
     hflip: bool = True
     box_jitter: int = 2  # px
     color_jitter: float = 0.0
+    hue_jitter: float = 0.0
+    zoom_jitter: float = 0.0
     time_stretch: float = 0.0
     flow_dropout: float = 0.0  # there is no flow
     batch_size: int = 16  # clips

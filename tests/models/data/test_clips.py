@@ -232,6 +232,27 @@ def test_colors_change_alike_in_the_whole_clip():
     assert (Change(gain=(1.1, 1.5, 0.9)).frames(clip) == (110, 255, 45)).all()
 
 
+def test_hues_turn_about_the_greys():
+    clip = np.zeros((16, 20, 30, 3), np.uint8)
+    clip[:, :, :15], clip[:, :, 15:] = (255, 0, 0), (90, 90, 90)
+    third = Change(hue=1 / 3).frames(clip)
+    assert (third[:, :, 0] == (0, 255, 0)).all()
+    assert (third[:, :, -1] == 90).all()
+
+
+def test_a_zoomed_clip_and_its_flow_fit_each_other():
+    clip = np.transpose(np.broadcast_to(4 * np.arange(40, dtype=np.uint8), (16, 3, 24, 40)), (0, 2, 3, 1))
+    found = Change(zoom=(1.0, 1.25)).frames(clip)
+    plain = Change().frames(clip)
+    middle = (found.shape[2] - 1) / 2
+    expected = 4 * (MARGIN_PX + middle + (np.arange(found.shape[2]) - middle) / 1.25)
+    assert np.abs(found[:, :, :, 0] - expected).max() <= 0.5
+    assert np.ptp(plain[0, 0, :, 0]) > np.ptp(found[0, 0, :, 0])
+    field = np.full((16, 24, 40, 2), (2, 3), np.float16)
+    assert np.allclose(Change(zoom=(2.0, 0.5)).flow(field), (1, 6))
+    assert np.allclose(Change(zoom=(2.0, 0.5), mirrored=True).flow(field), (-1, 6))
+
+
 def test_the_share_of_clips_without_flow_is_as_set(dataset):
     config = replace(STILL, flow_dropout=0.3, batch_size=200)
     still = (Clips(dataset, config, seed=0, device=CPU)(0)["flow"] == 0).flatten(1).all(1)
