@@ -161,17 +161,16 @@ class Change(NamedTuple):
         return times
 
     def _window(self, array: np.ndarray) -> np.ndarray:
+        frames = array[self.times()]
         sides = [side - 2 * MARGIN_PX for side in array.shape[1:3]]
-        starts = [MARGIN_PX + shift for shift in self.shift]
-        window = array[self.times()]
-        if self.zoom == (1, 1):
-            window = window[:, starts[0] :, starts[1] :][:, : sides[0], : sides[1]]
-        else:
-            along = [np.arange(side) - (side - 1) / 2 for side in sides]  # from the middle
-            window = _resample(
-                window,
-                *(start - each[0] + each / zoom for start, each, zoom in zip(starts, along, self.zoom, strict=True)),
+        (top, left), (height, width) = [MARGIN_PX + shift for shift in self.shift], sides
+        window: np.ndarray = frames[:, top : top + height, left : left + width]
+        if self.zoom != (1, 1):
+            rows, columns = (
+                start + (side - 1) / 2 + (np.arange(side) - (side - 1) / 2) / zoom
+                for start, side, zoom in zip((top, left), sides, self.zoom, strict=True)
             )
+            window = _resample(frames, rows, columns)
         return window[:, :, ::-1] if self.mirrored else window
 
 
