@@ -51,7 +51,7 @@ class Config(SRResNetConfig):
 PRESETS = {
     "article": Config(),
     "paper": Config(labels=TAGS, d_width=32),
-    "small": Config(**SMALL, upsample="nearest", downsample="pool"),
+    "small": Config(**SMALL, upsample="nearest", condition="norm", mode_seeking=0.1, learning_rate=5e-4),
     "tiny": Config(**TINY),
 }
 
@@ -100,10 +100,13 @@ class ACGAN(ConditionalGAN):
                 update_d.add(loss, d=loss_d, d_labels=labels_d, penalty=penalty)
             update_d.apply()
         update_g = Update([self.opt_g])
-        for _, y, z in self.micro_batches(batch, turn):
-            on_fake, fake_labels = self.d(self.augment(self.g(z, y)))
+        others = self.other_noise(self.config.batch_size)
+        for (_, y, z), other in zip(self.micro_batches(batch, turn), others, strict=True):
+            fake = self.g(z, y)
+            on_fake, fake_labels = self.d(self.augment(fake))
             loss_g, labels_g = binary_cross_entropy(on_fake, 1), label_loss(fake_labels, y)
-            update_g.add(weight * loss_g + labels_g, g=loss_g, g_labels=labels_g)
+            alike = weight * self.likeness(fake, z, other, y)
+            update_g.add(weight * loss_g + labels_g + alike, g=loss_g, g_labels=labels_g)
         update_g.apply()
         self.average.update(self.g, i)
         return update_g.mean_components() | update_d.mean_components()

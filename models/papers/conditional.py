@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data.dataset import HAIR_COLORS
-from models.nn.losses import DRAGAN_VERSIONS, dragan
+from models.nn.losses import DRAGAN_VERSIONS, dragan, mode_seeking
 from models.papers.gan import GAN
 from models.sampling.images import generate_images, grid
 
@@ -27,6 +27,7 @@ class ConditionalConfig:
     squeeze: int = 0  # squeeze-and-excitation in G's blocks, by this factor; 0: none
     penalty: Literal["interpolated", "noise"] = "interpolated"  # DRAGAN's, see `losses.dragan`; or noise
     penalty_weight: float = 0.5
+    mode_seeking: float = 0.0  # weight of G's loss for images of one label that are alike, see `losses.mode_seeking`
     d_steps: int = 1  # of D, before each of G
     augment: str = "none"  # of what D sees, see nn.augment
     hflip: bool = True
@@ -88,6 +89,17 @@ class ConditionalGAN(GAN):
     def penalty(self, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """Return DRAGAN's penalty on x; 0 if its weight is 0, as it costs as much as the rest of D's step."""
         return dragan(critic, x, self.config.penalty) if self.config.penalty_weight else x.new_zeros(())
+
+    def other_noise(self, count: int) -> Iterator[Tensor | None]:
+        """Yield micro-batches of new z for `count` images that are to differ from as many others; None if none are."""
+        yield from self.noise(count) if self.config.mode_seeking else [None] * self.config.micro_batches
+
+    def likeness(self, fake: Tensor, z: Tensor, other: Tensor | None, y: Tensor) -> Tensor:
+        """Return the weighted loss of fakes (N, 3, S, S) of z and y that are like those of other z; 0 if there are
+        none."""
+        if other is None:
+            return z.new_zeros(())
+        return self.config.mode_seeking * mode_seeking(fake, self.g(other, y), z, other)
 
     def validation_inputs(self) -> tuple[Tensor, ...]:
         """Return a z of its own for each held-out image, and that image's labels."""

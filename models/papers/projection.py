@@ -26,7 +26,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from models import distributed
 from models.contracts import HeldOut
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite, init_normal
-from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g, mode_seeking
+from models.nn.losses import hinge_d_fake, hinge_d_real, hinge_g
 from models.papers import srresnet
 from models.papers.conditional import ConditionalConfig, ConditionalGAN, ConditionalGenerator
 from models.training.update import Update, set_learning_rate
@@ -40,7 +40,6 @@ class Config(ConditionalConfig):
     g_first: bool = False  # G's step comes before those of D
     g_batches: int = 1  # fakes of G's step, in batches
     uniform_labels: bool = False  # fakes have each label as often; otherwise those of the batch of real images
-    mode_seeking: float = 0.0  # weight of G's loss for images of one label that are alike, see `losses.mode_seeking`
     decay_from: int = 0  # step from which the rate falls linearly, to 0 at decay_to; 0: it stays
     decay_to: int = 0
     steps: int = 13_600  # 77 epochs of 22,665 pictures, as its author says: a step takes two batches of 64
@@ -299,14 +298,10 @@ class _ProjectionCGAN(ConditionalGAN):
         update = Update([self.opt_g])
         labels = batch["label"][turn :: self.config.d_steps].chunk(self.config.micro_batches)
         count = self.config.g_batches * self.config.batch_size
-        others = self.noise(count) if self.config.mode_seeking else [None] * self.config.micro_batches
-        for y, z, other in zip(labels, self.noise(count), others, strict=True):
+        for y, z, other in zip(labels, self.noise(count), self.other_noise(count), strict=True):
             wanted = self.fake_labels(y, len(z))
             fake = self.g(z, wanted)
-            loss = hinge_g(self.d(self.augment(fake), wanted))
-            if other is not None:
-                loss = loss + self.config.mode_seeking * mode_seeking(fake, self.g(other, wanted), z, other)
-            update.add(loss)
+            update.add(hinge_g(self.d(self.augment(fake), wanted)) + self.likeness(fake, z, other, wanted))
         return update.apply()
 
     def fake_labels(self, y: Tensor, count: int) -> Tensor:

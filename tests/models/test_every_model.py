@@ -116,6 +116,7 @@ def the_same(a, b, *, rtol: float = 0, atol: float = 0) -> None:
 
 every_model = pytest.mark.parametrize("name", MODELS)
 MORE: dict[str, dict] = {
+    "acgan": {"mode_seeking": 0.1},
     "cgan-srresnet": {"upsample": "nearest", "average": 0.9, "squeeze": 2},
     "cgan-resblock": {"g_first": True, "g_batches": 2, "uniform_labels": True, "mode_seeking": 0.5},
     "blink-flow": {
