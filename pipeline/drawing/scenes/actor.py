@@ -3,7 +3,6 @@
 Every part of a person is drawn with random numbers of its own, the same in each frame, which no pose changes.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -46,8 +45,7 @@ class SceneActor:
     def paint(self, pixels: np.ndarray, scale: int, pose: Pose) -> None:
         """Paint the person over `pixels`, which are `scale` times as large as the picture."""
         f = self._figure(pixels, scale, pose)
-        front = self._paint_to_the_eyes(f, pose)
-        front(f)
+        self._paint_to_the_eyes(f, pose)(f)
 
     def places(self, pose: Pose) -> Places:
         """Return where the face is in the picture."""
@@ -79,22 +77,18 @@ class SceneActor:
 
     def _paint_to_the_eyes(self, f: Figure, pose: Pose) -> partial:
         """Paint what is behind the head, the head and its features; return the painter of what lies over them."""
-        parts = self._parts()
-        f.sampler = next(parts)
+        f.sampler = self._sampler(0)
         behind(f)
         ears(f)
-        f.sampler = next(parts)
+        f.sampler = self._sampler(1)
         knots = fringe_knots(f.sampler, self.style.covered)
         edge = fringe_edge(f.sampler, knots)
         within = head(f, head_outline(f), edge)
-        f.sampler = next(parts)
+        f.sampler = self._sampler(2)
         lids = replace(self.lids, openness=pose.openness)
         features(f, within, partial(paint_pair, lids=lids), partial(paint_mouth, speech=pose.speech))
-        f.sampler = next(parts)
+        f.sampler = self._sampler(3)
         return partial(_front, knots=knots, edge=edge)
-
-    def _parts(self) -> Iterator[Sampler]:
-        yield from map(self._sampler, range(1, 5))
 
 
 def _front(f: Figure, knots: np.ndarray, edge: np.ndarray) -> None:
@@ -116,12 +110,13 @@ def _sample(key: Key, side: float) -> SceneActor:
     sampler = Sampler(np.random.default_rng((*key, 2)))
     while True:
         style = replace(sample_closeup_style(sampler), covered=0)
+        is_bold = sampler.chance(0.5)
         lids = Lids(
             openness=(1, 1),
             closed=sample_closed_lid(sampler),
             squash=sampler.from_ranges({(0, 0): 0.7, (0, 0.5): 0.3}),
-            lid_alpha=sampler.from_ranges({(0, 0): 0.7, (0.1, 0.6): 0.3}),
-            is_bold=sampler.chance(0.5),
+            lid_alpha=sampler.from_ranges({(0, 0): 0.5, (0.1, 0.6): 0.5}) if is_bold else 0,
+            is_bold=is_bold,
         )
         actor = SceneActor((*key, sampler.integer(0, 1 << 30)), side, style, lids)
         if actor.has_visible_eyes():

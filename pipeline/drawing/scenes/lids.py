@@ -92,6 +92,7 @@ def paint_pair(
             if shut and openness == 0:
                 shut(eye)
             elif lids.is_bold:
+                _lid_shade(eye, lids, 0)
                 lash_lines(eye, lids.closed)
             else:
                 _closed(eye, lids.closed)
