@@ -14,7 +14,7 @@ from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.accessories import WORN
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.closeup import raised_brows, sample_closeup_style
-from pipeline.drawing.scenes.clutter import CLUTTER, clutter
+from pipeline.drawing.scenes.clutter import CLUTTER, clutter, torso
 from pipeline.drawing.scenes.covers import lenses, nothing, strands, visible_shares
 from pipeline.drawing.scenes.face import ears, features, head, head_outline
 from pipeline.drawing.scenes.figure import Figure
@@ -30,6 +30,7 @@ MIN_VISIBLE = 0.6  # share of an eye that hair and lenses leave visible
 MIN_CONTRAST = 60  # grey levels between lashes and skin: otherwise a closed eye is not seen
 TRIAL_SIDE = 70  # px of a face that is drawn to see its eyes
 COVERS = {nothing: 0.8, strands: 0.12, lenses: 0.08}  # -> weight
+SCENERY = tuple(kind for kind in CLUTTER if kind is not torso)  # no bodies without a head behind a person
 CLUTTER_COUNTS = {0: 3, 1: 1, 3: 1}
 
 
@@ -128,7 +129,7 @@ def _background(key: Key, size: tuple[int, int]) -> np.ndarray:
     width, height = size
     canvas = SceneCanvas(ground(sampler, max(size)), sampler)
     for _ in range(sampler.pick(CLUTTER_COUNTS)):
-        clutter(canvas, CLUTTER)
+        clutter(canvas, SCENERY)
     return canvas.pixels[:height, :width].copy()
 
 
