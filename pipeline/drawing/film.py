@@ -2,13 +2,13 @@
 
 A film has a few shots, each with one to three characters before a still, panning or zooming camera. Beside blinks
 there is what resembles them: heads that sway, mouths that talk, winks, half-closed lids, and eyes that stay closed.
+Two hands draw the characters and what is behind them: `portrait` and `scenes`.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +16,15 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.drawing.portrait.look import CLOSED_LIDS, Box, Look
-from pipeline.drawing.portrait.look import sample as sample_look
-from pipeline.drawing.portrait.render import eye_boxes, render_group
+from pipeline.drawing.acting import Character, Pose
+from pipeline.drawing.blinking import CLOSED, plan_events
+from pipeline.drawing.colors import any_color
+from pipeline.drawing.portrait.actor import PORTRAITS
+from pipeline.drawing.portrait.look import Box
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.scenes.actor import SCENES
 
-VERSION = 2
+VERSION = 3
 """Raise it when the same (seed, i) gives another film."""
 SIZES = {(480, 270): 3, (512, 384): 2, (640, 360): 2, (360, 480): 1}  # width, height, px -> weight
 FRAME_RATES = {24: 4, 30: 2, 25: 1, 18: 1}  # frames per second -> weight
@@ -32,10 +35,11 @@ CHARACTERS = {1: 7, 2: 3, 3: 1}  # in a shot -> weight
 CAMERAS = {"still": 6, "pan": 3, "zoom": 1}
 MOTIONS = {"still": 4, "sway": 5, "lean": 2}
 DRAWINGS_PER_S = {8: 2, 12: 3, 24: 1}  # in which heads and mouths move
-EVENTS = {"anime": 7, "smooth": 5, "wink": 1.5, "half": 1.5, "closed": 1, "none": 1.5}
-LIDS = {"low": 10, "drooping": 2, "middle": 1, "flat": 1, "rising": 1, "laughing": 1}  # of CLOSED_LIDS -> weight
-MARGIN_S = 0.75  # from the start of a shot to the first event, and from the last one to its end
-CLOSED = 0.02  # openness up to which an eye counts as closed
+HANDS = {PORTRAITS: 1, SCENES: 1}  # of each character and background -> weight
+SCALES = {2: 2, 1: 1}  # in which a shot is painted, before it is reduced: 1 leaves hard lines
+GAMMAS = {(1, 1): 3, (0.75, 1.3): 1}
+TINTS = {(0, 0): 3, (0.05, 0.25): 1}  # share of a colour that lies over a shot
+BLURS_PX = {(0, 0): 3, (0.4, 0.8): 1}
 TIME_BASE = Fraction(1, 90_000)
 
 
@@ -77,14 +81,11 @@ class Truth(NamedTuple):
     blinks: list[FilmBlink]
 
 
-class _Event(NamedTuple):
-    start: int  # frame of the shot
-    levels: np.ndarray  # (T, 2): openness of both eyes
-    blink: bool
-
-
 class _Actor(NamedTuple):
-    look: Look
+    character: Character
+    center: tuple[float, float]  # px
+    side: float  # px
+    tilt: float  # degrees
     motion: str
     phases: tuple[float, float, float]
     sway: float  # sides of the face
@@ -100,6 +101,9 @@ class _Shot(NamedTuple):
     canvas: tuple[int, int]  # px
     camera: Callable[[float], tuple[float, float, float]]  # share of the shot -> left, top, scale
     drawings_per_s: int
+    scale: int
+    draw_background: Callable[[], np.ndarray]  # in px of the canvas
+    finish: Callable[[np.ndarray], np.ndarray]
     actors: list[_Actor]
 
 
@@ -139,42 +143,49 @@ def write(path: Path, seed: int, i: int) -> Truth:
 def _frames(shots: list[_Shot], size: tuple[int, int], fps: int) -> Iterator[FilmFrame]:
     number = 0
     for index, shot in enumerate(shots):
-        draw = lru_cache(48)(render_group)
+        draw = lru_cache(48)(partial(_draw, shot, shot.draw_background()))
         for t in range(shot.length):
             drawing_s = math.floor(t / fps * shot.drawings_per_s) / shot.drawings_per_s
-            looks = tuple(_pose(actor, drawing_s, t) for actor in shot.actors)
+            poses = tuple(_pose(actor, drawing_s, t) for actor in shot.actors)
             left, top, scale = shot.camera(t / shot.length)
             matrix = np.array([[scale, 0, -scale * left], [0, scale, -scale * top]])
-            canvas = draw(looks, shot.canvas)
+            canvas = draw(poses)
             pixels = cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-            yield FilmFrame(number / fps, index, pixels, [_face(look, left, top, scale) for look in looks])
+            faces = [_face(actor, pose, left, top, scale) for actor, pose in zip(shot.actors, poses, strict=True)]
+            yield FilmFrame(number / fps, index, pixels, faces)
             number += 1
 
 
-def _pose(actor: _Actor, seconds: float, t: int) -> Look:
-    """Return the look of an actor in the t-th frame, whose head is where it is at that time."""
-    look, (x, y) = actor.look, actor.look.center
-    tilt, mouth = look.tilt, look.mouth
+def _draw(shot: _Shot, background: np.ndarray, poses: tuple[Pose, ...]) -> np.ndarray:
+    """Return the shot's canvas with its actors in these poses."""
+    width, height = shot.canvas
+    pixels = cv2.resize(background, (shot.scale * width, shot.scale * height), interpolation=cv2.INTER_CUBIC)
+    for actor, pose in zip(shot.actors, poses, strict=True):
+        actor.character.paint(pixels, shot.scale, pose)
+    return shot.finish(cv2.resize(pixels, shot.canvas, interpolation=cv2.INTER_AREA))
+
+
+def _pose(actor: _Actor, seconds: float, t: int) -> Pose:
+    """Return the pose of an actor in the t-th frame, whose head is where it is at that time."""
+    (x, y), tilt, speech = actor.center, actor.tilt, None
     if actor.motion != "still":
         turn = 2 * math.pi * seconds / actor.period
-        x += actor.sway * look.side * math.sin(turn + actor.phases[0])
-        y += actor.sway / 2 * look.side * math.sin(1.3 * turn + actor.phases[1])
+        x += actor.sway * actor.side * math.sin(turn + actor.phases[0])
+        y += actor.sway / 2 * actor.side * math.sin(1.3 * turn + actor.phases[1])
         tilt += actor.lean * math.sin(0.8 * turn + actor.phases[2])
     if actor.talks[0] <= seconds < actor.talks[1]:
-        mouth = ("smile", "open", "neutral", "round")[int(seconds * 8 * 0.99 + actor.phases[0]) % 4]
+        speech = int(seconds * 8 * 0.99 + actor.phases[0]) % 4
     left, right = (round(float(level), 2) for level in actor.lids[t])
-    return replace(look, center=(round(x, 2), round(y, 2)), tilt=round(tilt, 2), mouth=mouth, opennesses=(left, right))
+    return Pose((round(x, 2), round(y, 2)), round(tilt, 2), speech, (left, right))
 
 
-def _face(look: Look, left: float, top: float, scale: float) -> FilmFace:
+def _face(actor: _Actor, pose: Pose, left: float, top: float, scale: float) -> FilmFace:
     def place(box: Box) -> Box:
         x0, y0, x1, y1 = box
         return scale * (x0 - left), scale * (y0 - top), scale * (x1 - left), scale * (y1 - top)
 
-    (x, y), half = look.center, look.side / 2
-    left_eye, right_eye = map(place, eye_boxes(look))
-    square = place((x - half, y - half, x + half, y + half))
-    return FilmFace(square, look.tilt, left_eye, right_eye, (look.openness_of(-1), look.openness_of(1)))
+    square, left_eye, right_eye = map(place, actor.character.places(pose))
+    return FilmFace(square, pose.tilt, left_eye, right_eye, pose.openness)
 
 
 def _plan_shot(sampler: Sampler, key: tuple[int, int], size: tuple[int, int], fps: int) -> _Shot:
@@ -201,23 +212,37 @@ def _plan_shot(sampler: Sampler, key: tuple[int, int], size: tuple[int, int], fp
         _plan_actor(sampler, (key[0], key[1] + k), (x, sampler.between(0.48, 0.6) * height), side, length, fps)
         for k, x in enumerate(places)
     ]
-    return _Shot(length, canvas, camera, sampler.pick(DRAWINGS_PER_S), actors)
+    return _Shot(
+        length,
+        canvas,
+        camera,
+        sampler.pick(DRAWINGS_PER_S),
+        sampler.pick(SCALES),
+        partial(sampler.pick(HANDS).background, key, canvas),
+        _sample_finish(sampler),
+        actors,
+    )
+
+
+def _sample_finish(sampler: Sampler) -> Callable[[np.ndarray], np.ndarray]:
+    """Sample exposure, tint and sharpness of a shot; return what gives them to a picture, uint8 RGB."""
+    gamma, share, blur = (sampler.from_ranges(ranges) for ranges in (GAMMAS, TINTS, BLURS_PX))
+    levels = 255 * np.linspace(0, 1, 256)[:, None] ** gamma
+    table = ((1 - share) * levels + share * np.array(any_color(sampler))).round().astype(np.uint8)[None]
+
+    def finish(picture: np.ndarray) -> np.ndarray:
+        return cv2.LUT(cv2.GaussianBlur(picture, (0, 0), blur) if blur else picture, table)
+
+    return finish
 
 
 def _plan_actor(
     sampler: Sampler, key: tuple[int, int], center: tuple[float, float], side: float, length: int, fps: int
 ) -> _Actor:
-    look = sample_look(*key)
-    look = replace(
-        look,
-        center=center,
-        side=side * sampler.between(0.9, 1.1),
-        tilt=sampler.between(-14, 14),
-        eye_size=look.eye_size * sampler.between(0.85, 1.25),
-        turn=look.turn * sampler.choice(1, 2),
-        closed_lid=CLOSED_LIDS[sampler.pick(LIDS)],
-    )
-    events = _plan_events(sampler, length, fps)
+    side *= sampler.between(0.9, 1.1)
+    character = sampler.pick(HANDS).sample(key, side)
+    tilt = sampler.between(-14, 14)
+    events = plan_events(sampler, length, fps)
     lids = np.full((length, 2), sampler.between(0.85, 1.0))
     for event in events:
         part = lids[event.start : event.start + len(event.levels)]
@@ -225,7 +250,10 @@ def _plan_actor(
     blinks = [event.start + int((event.levels.max(1) <= CLOSED).argmax()) for event in events if event.blink]
     talk = sampler.between(0, length / fps)
     return _Actor(
-        look,
+        character,
+        center,
+        side,
+        tilt,
         motion=sampler.pick(MOTIONS),
         phases=(sampler.between(0, 6), sampler.between(0, 6), sampler.between(0, 6)),
         sway=sampler.between(0.02, 0.12),
@@ -235,56 +263,3 @@ def _plan_actor(
         lids=lids,
         blinks=blinks,
     )
-
-
-def _plan_events(sampler: Sampler, length: int, fps: int) -> list[_Event]:
-    """Return what the eyes do in a shot, in order."""
-    events, seconds = [], MARGIN_S + sampler.between(0, 0.6)
-    while seconds < length / fps - MARGIN_S - 0.5:
-        kind = sampler.pick(EVENTS)
-        if kind != "none":
-            levels = _LEVELS[kind](sampler, fps)
-            events.append(_Event(round(seconds * fps), levels, kind in ("anime", "smooth")))
-            seconds += len(levels) / fps
-        seconds += sampler.between(0.8, 1.8)
-    return [event for event in events if event.start + len(event.levels) < length - MARGIN_S / 2 * fps]
-
-
-def _anime(sampler: Sampler, fps: int) -> np.ndarray:
-    """Close within one frame, hold for two or three, open in three or four steps: of 24 frames a second."""
-    held, steps = sampler.choice(2, 3), sampler.choice(3, 4)
-    rising = np.arange(1, steps) / steps
-    levels = np.concatenate([[0.5] if sampler.chance(0.3) else [], np.zeros(held), rising])
-    return _both(levels[np.minimum(np.arange(round(len(levels) * fps / 24)) * 24 // fps, len(levels) - 1)])
-
-
-def _smooth(sampler: Sampler, fps: int) -> np.ndarray:
-    down, held, up = sampler.between(0.06, 0.14), sampler.between(0.05, 0.1), sampler.between(0.12, 0.26)
-    t = np.arange(round((down + held + up) * fps)) / fps
-    closing = 0.5 + 0.5 * np.cos(np.pi * np.clip(t / down, 0, 1))
-    opening = 0.5 - 0.5 * np.cos(np.pi * np.clip((t - down - held) / up, 0, 1))
-    levels = np.where(t < down + held, closing, opening)
-    levels[np.argmin(np.abs(t - down - held / 2))] = 0
-    return _both(np.where(levels <= CLOSED, 0, levels))
-
-
-def _wink(sampler: Sampler, fps: int) -> np.ndarray:
-    levels = sampler.choice(_anime, _smooth)(sampler, fps)
-    levels[:, sampler.choice(0, 1)] = 1
-    return levels
-
-
-def _half(sampler: Sampler, fps: int) -> np.ndarray:
-    level = sampler.between(0.42, 0.65)
-    return _both(np.full(round(sampler.between(0.2, 1.2) * fps), level))
-
-
-def _closed(sampler: Sampler, fps: int) -> np.ndarray:
-    return _both(np.zeros(round(sampler.between(1.0, 1.6) * fps)))
-
-
-def _both(levels: np.ndarray) -> np.ndarray:
-    return np.stack([levels, levels], 1).astype(float)
-
-
-_LEVELS = {"anime": _anime, "smooth": _smooth, "wink": _wink, "half": _half, "closed": _closed}

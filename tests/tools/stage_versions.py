@@ -25,7 +25,7 @@ STAGES = {
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
     "pipeline.datasets.recipe_source.VERSION": "datasets/recipe_source.py",
     "pipeline.datasets.splits.VERSION": "datasets/splits.py",
-    "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py",
+    "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",

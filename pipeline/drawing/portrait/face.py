@@ -104,18 +104,19 @@ def eye_shape(look: Look, sign: int, openness: float) -> Eye:
     """Return the eye on the right (sign 1) or left (-1) of the picture."""
     width, height, upper, lower = EYES[look.eye]
     foreshortened = 1 - 0.9 * max(0, sign * look.turn)  # the far eye of a turned face
-    size = np.array([sign * width * look.eye_size * foreshortened, height * look.eye_size])
+    stretch = np.array(look.eye_stretch) * look.eye_size
+    size = stretch * (sign * width * foreshortened, height)
     center = np.array([sign * EYE_X + look.turn, EYE_Y])
     heights = (openness * np.array(lid) + (1 - openness) * np.array(look.closed_lid) for lid in (upper, lower))
     lids = [curve(center + size * np.stack([LID_U, y], 1)) for y in heights]
     return Eye(center, size, *lids)
 
 
-def lash(eye: Eye, openness: float) -> np.ndarray:
+def lash(eye: Eye, openness: float, half_width: float) -> np.ndarray:
     """Return the outline of the upper lashes: a stroke along the lid that ends in a wing beyond the outer corner."""
     wing = eye.upper[-1] + eye.size * (0.09, 0.07 - 0.13 * openness)
     return brush(
-        np.concatenate([eye.upper[::4], [wing]]), np.array([0.2, 0.6, 0.8, 0.9, 1, 1, 1.1, 1.1, 0.9, 0]) * 0.022
+        np.concatenate([eye.upper[::4], [wing]]), np.array([0.2, 0.6, 0.8, 0.9, 1, 1, 1.1, 1.1, 0.9, 0]) * half_width
     )
 
 
@@ -137,7 +138,7 @@ def eye_boxes(look: Look) -> tuple[Box, Box]:
 
 def _eye_points(look: Look, sign: int) -> np.ndarray:
     eye = eye_shape(look, sign, 1)
-    return _frame(look).place(np.concatenate([lash(eye, 1), eye.lower]))
+    return _frame(look).place(np.concatenate([lash(eye, 1, look.lash_width), eye.lower]))
 
 
 def _frame(look: Look) -> Canvas:
@@ -154,13 +155,13 @@ def eye(f: Figure, sign: int) -> None:
     """Paint the eye on the right (sign 1) or left (-1) of the picture."""
     look, openness = f.look, f.look.openness_of(sign)
     e = eye_shape(look, sign, openness)
-    dark = mix(f.ink, (30, 16, 28), 0.5)
+    dark = look.lash or mix(f.ink, (30, 16, 28), 0.5)
     if openness > 0.03:
         opening = np.concatenate([e.upper, e.lower[::-1]])
         f.fill(opening, (252, 250, 252))
         iris(f, e, f.mask(opening))
         f.stroke(e.lower[len(e.lower) // 3 :: 4], (0.002, 0.006, 0.008, 0.004), dark, alpha=0.8)
-    f.fill(lash(e, openness), dark)
+    f.fill(lash(e, openness, look.lash_width), dark)
     corner = e.upper[-1]
     for k in (0, 1):
         root = corner + e.size * (-0.05 - 0.1 * k, -0.03 - 0.06 * k)
@@ -176,13 +177,18 @@ def iris(f: Figure, e: Eye, within: np.ndarray) -> None:
     rx, ry = 0.33 * abs(e.size[0]), 0.47 * e.size[1]
     deep, light = tone(color, 0.42, 1.2), mix(tone(color, 1.25, 0.9), WHITE, 0.25)
     f.fill(ellipse(x, y, rx, ry), tone(color, 0.35, 1.2), within)
-    f.fill(ellipse(x, y, 0.88 * rx, 0.9 * ry), Ramp((x, y - 0.7 * ry), (x, y + 0.9 * ry), (deep, light)), within)
-    f.fill(ellipse(x, y + 0.5 * ry, 0.6 * rx, 0.32 * ry), light, within, 0.6)
+    if f.look.has_flat_iris:
+        f.fill(ellipse(x, y, 0.88 * rx, 0.9 * ry), color, within)
+    else:
+        f.fill(ellipse(x, y, 0.88 * rx, 0.9 * ry), Ramp((x, y - 0.7 * ry), (x, y + 0.9 * ry), (deep, light)), within)
+        f.fill(ellipse(x, y + 0.5 * ry, 0.6 * rx, 0.32 * ry), light, within, 0.6)
     f.fill(ellipse(x, y - 0.04 * ry, 0.4 * rx, 0.46 * ry), tone(color, 0.2, 1.2), within)
     lid = np.concatenate([e.upper, (e.upper + np.abs(e.size) * (0, 0.17))[::-1]])
     f.fill(lid, (40, 30, 60), within, 0.35)
-    f.fill(ellipse(x - 0.36 * rx, y - 0.42 * ry, 0.36 * rx, 0.26 * ry, 20), WHITE, within)
-    f.fill(ellipse(x + 0.42 * rx, y + 0.45 * ry, 0.18 * rx, 0.14 * ry, 16), WHITE, within)
+    if f.look.lights > 0:
+        f.fill(ellipse(x - 0.36 * rx, y - 0.42 * ry, 0.36 * rx, 0.26 * ry, 20), WHITE, within)
+    if f.look.lights > 1:
+        f.fill(ellipse(x + 0.42 * rx, y + 0.45 * ry, 0.18 * rx, 0.14 * ry, 16), WHITE, within)
 
 
 def icon_eye(f: Figure, sign: int) -> None:

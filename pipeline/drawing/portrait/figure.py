@@ -15,8 +15,8 @@ SCALE = 2
 class Figure(Canvas):
     """A canvas in the head's frame, with the colours and the line of one look."""
 
-    def __init__(self, pixels: np.ndarray, look: Look):
-        super().__init__(pixels, *head_frame(look, SCALE))
+    def __init__(self, pixels: np.ndarray, look: Look, scale: int = SCALE):
+        super().__init__(pixels, *head_frame(look, scale))
         self.look = look
         self.icon = look.style == "icon"
         self.hair_dark = look.hair if look.shading == "flat" else shadow(look.hair, 1.1)

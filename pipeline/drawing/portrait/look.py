@@ -68,6 +68,11 @@ class Look:
     ground_angle: float  # degrees
     opennesses: tuple[float, float] | None = None  # of the eyes on the picture's left and right, when one winks
     closed_lid: tuple[float, ...] = CLOSED_LIDS["low"]  # v at face.LID_U where both lids meet
+    eye_stretch: tuple[float, float] = (1, 1)  # width and height, in the eyes' usual size
+    lash_width: float = 0.022  # half the width of the upper lashes
+    lash: RGB | None = None  # colour of the lashes; None: that of the lines
+    lights: int = 2  # highlights of an iris, 0..2
+    has_flat_iris: bool = False
 
     def openness_of(self, sign: int) -> float:
         """Return the openness of the eye on the right (sign 1) or left (-1) of the picture."""

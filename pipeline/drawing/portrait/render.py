@@ -25,7 +25,7 @@ from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.hair import back_hair, front_hair
 from pipeline.drawing.portrait.look import Look
 
-__all__ = ["eye_boxes", "eye_outlines", "mouth_and_chin", "render", "render_group"]
+__all__ = ["eye_boxes", "eye_outlines", "mouth_and_chin", "paint", "render", "render_group"]
 
 
 def render(look: Look) -> np.ndarray:
@@ -42,7 +42,12 @@ def render_group(looks: Sequence[Look], size: tuple[int, int]) -> np.ndarray:
     ground = Canvas(pixels, SCALE * min(size), (width * SCALE / 2, height * SCALE / 2))
     GROUNDS[looks[0].ground](ground, looks[0])
     for look in looks:
-        figure = Figure(pixels, look)
-        for paint in (back_hair, body, head, features, front_hair, brows, accessory):
-            paint(figure)
+        paint(pixels, look)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def paint(pixels: np.ndarray, look: Look, scale: int = SCALE) -> None:
+    """Paint a figure over pixels, uint8 RGB, which are `scale` times as large as the picture."""
+    figure = Figure(pixels, look, scale)
+    for part in (back_hair, body, head, features, front_hair, brows, accessory):
+        part(figure)

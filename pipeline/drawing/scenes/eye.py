@@ -93,6 +93,12 @@ def _iris_place(eye: Eye) -> tuple[np.ndarray, np.ndarray]:
     return eye.center + size * eye.eyes.gaze + (0, 0.02 * eye.height), size * eye.eyes.iris_size
 
 
+def lash_lines(eye: Eye, closed_v: np.ndarray) -> None:
+    """Paint a closed eye by the lines of the open one, whose lids meet at these heights at LID_U."""
+    lid = curve(eye.at(LID_U, closed_v), steps=6)
+    _lashes(eye, lid, lid, closed_v[-1])
+
+
 def _lashes(eye: Eye, upper: np.ndarray, lower: np.ndarray, outer_v: float) -> None:
     """Paint the lines on and above the lids, which are splines from the inner to the outer corner."""
     canvas, eyes, bold = eye.canvas, eye.eyes, eye.eyes.lash_width

@@ -80,16 +80,19 @@ def _side_shade(f: Figure, within: np.ndarray) -> None:
     f.fill(shade, f.style.skin_dark, within, sampler.between(0.5, 1), sampler.choice(0, 0.04))
 
 
-def features(f: Figure, within: np.ndarray, eyes: Callable[..., None] | None = None) -> tuple[float, float]:
-    """Paint blush, eyes, nose and mouth; return the mouth's middle. `eyes` takes the place of `paint_eyes`."""
+def features(
+    f: Figure, within: np.ndarray, eyes: Callable[..., None] | None = None, mouth: Callable[..., None] | None = None
+) -> tuple[float, float]:
+    """Paint blush, eyes, nose and mouth; return the mouth's middle. `eyes` and `mouth` take the places of `paint_eyes`
+    and `paint_mouth`."""
     sampler, style = f.sampler, f.style
     sampler.pick(BLUSHES)(f, within)
     (eyes or paint_eyes)(f, style.eyes, style.skin_dark)
     sampler.pick(NOSES)(f, 1.25 * style.turn, 0.24 + style.pitch + sampler.between(-0.03, 0.04))
     ink = mix(style.ink, LIPS, sampler.between(0, 0.7))
-    mouth = (1.05 * style.turn, sampler.between(0.36, 0.42) + 0.6 * style.pitch)
-    paint_mouth(f, mouth, ink, style.skin_dark)
-    return mouth
+    middle = (1.05 * style.turn, sampler.between(0.36, 0.42) + 0.6 * style.pitch)
+    (mouth or paint_mouth)(f, middle, ink, style.skin_dark)
+    return middle
 
 
 def _nothing(*_) -> None:

@@ -1,6 +1,7 @@
 """Eyes at any openness, with what they look like when closed. Within an eye u runs outwards and v down."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.drawing.portrait.face import LID_U
 from pipeline.drawing.portrait.look import CLOSED_LIDS
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import SceneCanvas
-from pipeline.drawing.scenes.eye import SHUT, Eye, open_eye, open_outline
+from pipeline.drawing.scenes.eye import SHUT, Eye, lash_lines, open_eye, open_outline
 from pipeline.drawing.scenes.eyes import Eyes
 from pipeline.drawing.shapes import curve
 
@@ -35,6 +36,7 @@ class Lids:
     closed: np.ndarray  # (5,), v at LID_U where both lids meet
     squash: float  # how far the iris is squashed between the lids: 0 covered by them, 1 flattened
     lid_alpha: float  # opacity of the shade on the upper lid; 0: none
+    is_bold: bool = False  # when closed the lash line of the open eye lies there, wing, crease and lower lashes with it
 
 
 def sample_lids(sampler: Sampler, eyes: Eyes) -> Lids:
@@ -75,13 +77,23 @@ def vary_eyes(sampler: Sampler, eyes: Eyes) -> Eyes:
 
 
 def paint_lids(canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB, *, lids: Lids) -> None:
-    """Paint both eyes with these lids."""
+    """Paint both eyes with these lids; in some faces those that are closed are of another kind."""
     shut = canvas.sampler.pick({None: 4.0, **SHUT})  # None: the line of these lids
+    paint_pair(canvas, eyes, skin_dark, lids, shut)
+
+
+def paint_pair(
+    canvas: SceneCanvas, eyes: Eyes, skin_dark: RGB, lids: Lids, shut: Callable[[Eye], None] | None = None
+) -> None:
+    """Paint both eyes with these lids; `shut` paints those that are closed. Nothing here is random but `shut`."""
     for sign, openness in zip((-1, 1), lids.openness, strict=True):
         eye = Eye(canvas, eyes, sign, skin_dark)
         if openness < MIN_SLIT:
             if shut and openness == 0:
                 shut(eye)
+            elif lids.is_bold:
+                _lid_shade(eye, lids, 0)
+                lash_lines(eye, lids.closed)
             else:
                 _closed(eye, lids.closed)
             continue

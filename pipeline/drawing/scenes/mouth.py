@@ -31,11 +31,14 @@ class Mouth(NamedTuple):
         return self.center + self.scale * np.asarray(points)
 
 
-def paint_mouth(canvas: SceneCanvas, center: tuple[float, float], ink: RGB, shade: RGB) -> None:
-    """Paint a random mouth with lines of `ink`; `shade` is the shadow colour of the skin."""
+def paint_mouth(
+    canvas: SceneCanvas, center: tuple[float, float], ink: RGB, shade: RGB, *, speech: int | None = None
+) -> None:
+    """Paint a random mouth with lines of `ink`, or one of SPEECH; `shade` is the shadow colour of the skin."""
     sampler = canvas.sampler
     scale, width, inside = sampler.between(0.5, 1.3), sampler.between(0.006, 0.012), sampler.pick(INSIDES)
-    sampler.pick(MOUTHS)(Mouth(canvas, np.array(center), scale, ink, width, shade, inside))
+    kind = sampler.pick(MOUTHS) if speech is None else SPEECH[speech]
+    kind(Mouth(canvas, np.array(center), scale, ink, width, shade, inside))
 
 
 def _none(mouth: Mouth) -> None:
@@ -119,3 +122,4 @@ MOUTHS: dict[Callable[[Mouth], None], float] = {  # -> weight
     _grin: 1,
     _none: 0.5,
 }
+SPEECH = (partial(_line, heights=_bent(0.02)), _open, partial(_line, heights=_bent(0)), _round)  # mouths that talk

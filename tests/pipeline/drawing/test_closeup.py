@@ -9,7 +9,7 @@ from pipeline.drawing.landmarks import hull, sample_openness
 from pipeline.drawing.portrait import closeup as portrait
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes import closeup as scene
-from pipeline.drawing.scenes import lids
+from pipeline.drawing.scenes import covers, lids
 from pipeline.drawing.scenes.canvas import Spot
 from pipeline.drawing.scenes.figure import Figure
 from pipeline.drawing.scenes.lids import Lids, outlines, paint_lids, sample_lids, vary_eyes
@@ -83,7 +83,9 @@ def test_a_more_open_eye_shows_more_of_its_inside():
 def test_what_lies_over_an_eye_hides_it_by_its_opacity(alpha, expected):
     f = figure(2)
     eyes = outlines(f, f.style.eyes, f.style.skin_dark)
-    visible = scene._cover(f, eyes, lambda f: f.fill(((-9, -9), (9, -9), (9, 9), (-9, 9)), (9, 9, 9), alpha=alpha))
+    visible = covers.visible_shares(
+        f, eyes, lambda f: f.fill(((-9, -9), (9, -9), (9, 9), (-9, 9)), (9, 9, 9), alpha=alpha)
+    )
     assert visible == pytest.approx((expected, expected), abs=0.02)
 
 
@@ -92,18 +94,18 @@ def test_a_thing_over_one_eye_hides_that_one_alone():
         f = figure(i)
         eyes = outlines(f, f.style.eyes, f.style.skin_dark)
         patch = hull(eyes[1])
-        left, right = scene._cover(f, eyes, lambda f, patch=patch: Canvas(f.pixels).fill(patch, (0, 90, 0)))
+        left, right = covers.visible_shares(f, eyes, lambda f, patch=patch: Canvas(f.pixels).fill(patch, (0, 90, 0)))
         assert right < 0.3  # the edge is antialiased, and the eye may be narrow
         assert left > 0.85  # lash lines may cross
 
 
 def test_each_cover_hides_something_of_some_face():
-    for cover in scene.COVERS:
+    for cover in covers.COVERS:
         shares = []
         for i in range(8):
             f = figure(i)
-            shares += scene._cover(f, outlines(f, f.style.eyes, f.style.skin_dark), cover)
-        assert (min(shares) < 0.9) == (cover is not scene._nothing)
+            shares += covers.visible_shares(f, outlines(f, f.style.eyes, f.style.skin_dark), cover)
+        assert (min(shares) < 0.9) == (cover is not covers.nothing)
 
 
 def test_openness_is_continuous_and_some_faces_wink():

@@ -77,3 +77,23 @@ def test_films_of_many_seeds_have_each_kind_of_event_camera_and_rate():
     assert any(((each[:, 0] == 0) & (each[:, 1] > 0.5)).any() for each in lids), "no wink"
     assert any((each.max(1) == 0).sum() > 24 for each in lids), "no lasting closed state"
     assert sum(len(actor.blinks) for shot in shots for actor in shot.actors) > 80
+
+
+def test_before_a_still_camera_only_the_eyes_of_still_heads_change():
+    from pipeline.drawing.sampling import Sampler
+
+    sampler = Sampler(np.random.default_rng(1))
+    for i in range(3):
+        shot = film._plan_shot(sampler, (1, i), (480, 270), 12)
+        still = [actor._replace(motion="still", talks=(0, 0)) for actor in shot.actors]
+        shot = shot._replace(canvas=(480, 270), camera=lambda share: (0.0, 0.0, 1.0), actors=still)
+        frames = list(film._frames([shot], (480, 270), 12))
+        changed = np.any([frame.pixels != frames[0].pixels for frame in frames], axis=(0, 3))
+        assert changed.any()
+        for face in frames[0].faces:
+            margin = 0.1 * (face.box[2] - face.box[0]) + 4  # of lashes and blur
+            for x0, y0, x1, y1 in (face.left_eye, face.right_eye):
+                changed[
+                    round(max(y0 - margin, 0)) : round(y1 + margin), round(max(x0 - margin, 0)) : round(x1 + margin)
+                ] = 0
+        assert not changed.any()
