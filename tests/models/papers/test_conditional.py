@@ -287,7 +287,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
             "'smile=1' given; LABEL=WEIGHT with labels that the",
         ),
         (["GenerateFaces", "--run", RUN, "--condition", "blue=1,blue=2"], "'blue=2' given twice"),
-        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "it learned none"),
+        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "but this run has no labels"),
         ([*TINY, "--run", "x", "--set", "squeeze=lots"], "--set: squeeze=lots given; a whole number of 0 or more"),
         ([*TINY, "--run", "x", "--set", "nosuch=1"], "--set: nosuch=1 given; one of the fields size"),
         ([*TINY, "--run", "x", "--set", "beta1=2"], "--set: beta1=2 given; a number of 0 or more, below 1"),
