@@ -325,6 +325,9 @@ def test_a_run_that_learned_tags_alone_is_conditioned_on_them(trained, tmp_path)
     luigi(tmp_path, "GenerateFaces", *run, "--count", "2")
     made = [Image.open(tmp_path / f"data/runs/tags/generated/faces/{seed:06}.png") for seed in (0, 1)]
     assert [picture.text["condition"] for picture in made] == ["blush:1", "smile:1"]
+    luigi(tmp_path, "GenerateFaces", *run, "--count", "1", "--condition", "smile=1,blush=0.5", "--truncation", "0.7")
+    made = Image.open(tmp_path / "data/runs/tags/generated/faces-smile+1+blush+0.5-t0.7/000000.png")
+    assert made.text["condition"] == "smile=1,blush=0.5"
     luigi(tmp_path, "EvaluateGAN", *run, "--samples", "16")
     assert "hair_accuracy" not in evaluation(tmp_path / "data/runs/tags")
     assert "is not conditioned on hair colour" in error_line(tmp_path, "SweepHairColors", *run)
