@@ -103,6 +103,12 @@ FACES = pa.schema(
             "stage, or with a sweep the number of windows that agree; of animeface a likelihood; of network a logit",
         ),
         column("detector", pa.string(), "which detector found the face"),
+        column(
+            "faces_in_image",
+            pa.int32(),
+            "how many faces were found in the original, also those that were left out later; null where not counted",
+            null=True,
+        ),
         column("hair_color", pa.string(), "one of " + " ".join(HAIR_COLORS) + "; null if none is likely", null=True),
         column(
             "hair_scores",

@@ -35,19 +35,15 @@ class LearnAttributes(OfLabels):
         return self.run_folder / "attributes.json"
 
     def make(self, network: Any, about: dict) -> None:
-        from models.data.labels import conditions
         from models.sampling import attributes, latents, save
 
-        faces = self.trained_faces()
-        rows = None
-        if self.label_counts:
-            if faces is None:
-                found, cure = "is not there", "build it again, or give another --run"
-                raise UserError(self.settings["dataset"]["name"], found, "the dataset of a conditional run", cure)
-            rows = conditions(faces.split("train"), network.labels)
-            rows = rows[rows.any(1)]
+        rows = self.trained_conditions(network.labels) if self.label_counts else None
+        if self.label_counts and rows is None:
+            found, cure = "is not there, or has none of the run's labels", "build it again, or give another --run"
+            dataset = self.data_root / "datasets" / self.settings["dataset"]["name"]
+            raise UserError(dataset, found, "the dataset of a conditional run", cure)
         given = {*self.label_counts, *(f"{color}_hair" for color in latents.learned_colors(self.label_counts))}
-        labellers, accuracy = self.labellers(faces)
+        labellers, accuracy = self.labellers(self.trained_faces())
 
         def label(pictures) -> list[set[str]]:
             each = zip(*(labeller(pictures) for labeller in labellers), strict=True)
@@ -147,9 +143,9 @@ class ApplyAttributes(OfHairColor):
         names = self.attribute.split(",")
         for name in names:
             if name not in known:
-                there = " ".join(known) or "none: too few samples had one"
-                cure = "give another"
-                raise UserError(f"--attribute {name}", "no vector was learned for it", f"one of: {there}", cure)
+                there = f"one of: {' '.join(known)}" if known else "one that enough samples have, and lack"
+                cure = "give another" if known else "give LearnAttributes more --samples, or train longer"
+                raise UserError(f"--attribute {name}", "no vector was learned for it", there, cure)
         seeds = list(range(self.seed, self.seed + self.count))
         noise = latents.sample_latents(network, seeds)
         amounts = torch.linspace(0, self.strength, 6).tolist()

@@ -80,7 +80,9 @@ class EvaluateGAN(OfLabels):
             assert reference.labels is not None
             generate = evaluation.color_generator(network, reference.labels, self.seed)
             rates, counts = evaluation.hair_accuracy(generate, colors, judge)
-            tables = (self.faces.split(split).take(self.learned_rows(split, labels)[0]) for split in HELD_OUT)
+            tables = (
+                self.faces.split(split).take(self.learned_rows(self.faces, split, labels)[0]) for split in HELD_OUT
+            )
             truths = [color for table in tables for color in table["hair_color"].to_pylist()]
             measures |= rates | evaluation.judge_ceiling(judge_of_real, reference.held_out(self.size), truths)
             measures["hair_labels_by"] = dict(Counter(self.faces.split("train")["hair_tagger"].drop_null().to_pylist()))
@@ -102,17 +104,17 @@ class EvaluateGAN(OfLabels):
 
         from models import evaluation
 
-        _, found = self.learned_rows("train", labels)
+        _, found = self.learned_rows(self.faces, "train", labels)
         if found is not None and not len(found):
             expected = " ".join(label for label, count in self.label_counts.items() if count)
             cure = "give another --dataset"
             raise UserError(self.faces.folder, "no face has a label that the run learned", expected, cure)
 
         def images(split: str, size: int) -> np.ndarray:
-            return self.faces.pixels(split, size)[self.learned_rows(split, labels)[0]]
+            return self.faces.pixels(split, size)[self.learned_rows(self.faces, split, labels)[0]]
 
         def features(split: str, size: int, extractor: evaluation.Extractor) -> torch.Tensor:
-            rows = self.learned_rows(split, labels)[0]
+            rows = self.learned_rows(self.faces, split, labels)[0]
             return evaluation.cached_features(self.faces, split, size, extractor, device)[rows]
 
         reference = evaluation.Reference(
@@ -130,20 +132,6 @@ class EvaluateGAN(OfLabels):
                 problem, expected = f"{count} faces in the split {names}", f"{evaluation.MIN_SAMPLES} or more"
                 raise UserError(self.faces.folder, problem, expected, "give another --dataset, or build a larger one")
         return reference
-
-    def learned_rows(self, split: str, labels: tuple[str, ...]) -> tuple[Any, Any]:
-        """Return (rows of a split that have a label which the run learned, (N,); their conditions, (N, T)); of an
-        unconditional run all rows and None."""
-        import numpy as np
-
-        from models.data.labels import conditions
-
-        table = self.faces.split(split)
-        if not labels:
-            return np.arange(len(table)), None
-        found = conditions(table, labels) * [self.label_counts[label] > 0 for label in labels]
-        rows = np.flatnonzero(found.any(1))
-        return rows, found[rows].astype(np.float32)
 
     @property
     def box_scale(self) -> float:

@@ -23,16 +23,17 @@ def class_labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
 
 
 def is_alone(faces: pa.Table) -> np.ndarray:
-    """Return (N,) whether a face is the only one of these from its picture, so that the picture's tags are its own."""
-    images = faces["image_id"].to_pylist()
-    count = Counter(images)
-    return np.array([count[image] == 1 for image in images], bool)
+    """Return (N,) whether a face is the only one that was found in its picture, so that the picture's tags are its own.
+    In a manifest without that count, the rows of the picture are counted."""
+    images, found = faces["image_id"].to_pylist(), faces["faces_in_image"].to_pylist()
+    rows = Counter(images)
+    return np.array([(count or rows[image]) == 1 for image, count in zip(images, found, strict=True)], bool)
 
 
 def conditions(faces: pa.Table, names: tuple[str, ...]) -> np.ndarray:
     """Return (N, T) float32, 1 for each name that a face has: its hair colour if all names are, else its tags.
 
-    Tags are of a whole picture, so of a picture with several of these faces none counts; a face's own hair colour
+    Tags are of a whole picture, so of a picture with several faces none counts; a face's own hair colour
     counts as its tag too, such as blue_hair."""
     if set(names) <= set(HAIR_COLORS):
         found = [{color} for color in faces["hair_color"].to_pylist()]

@@ -56,11 +56,11 @@ def run_worker(training: Callable[[], None], run: str) -> int:
 
 
 def _report_error(text: str, code: int = 1) -> int:
-    """Write the text for the task that started this process. Return the exit code."""
+    """Write the text for the task that started this process, or else print it. Return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process is ending already
     if "ANIME_ERRORS" in os.environ:
         Path(os.environ["ANIME_ERRORS"]).write_text(text, encoding="utf-8")
-    if os.environ.get("RANK", "0") == "0" and code != os.EX_TEMPFAIL:
+    elif os.environ.get("RANK", "0") == "0" and code != os.EX_TEMPFAIL:
         print(text, file=sys.stderr)
     return code
 

@@ -23,7 +23,7 @@ from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 
-VERSION = 3
+VERSION = 4
 
 SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120, -80, -40)}
 """Degrees of the turned copies. Off: the plain detector. The close look reaches 45 degrees beyond a proposal."""
@@ -112,7 +112,7 @@ def detect(
             continue
         here = sorted((*face, name) for face, name in merge({name: of[image_id] for name, of in found.items()}))
         owners += [row] * len(here)
-        rows += here
+        rows += [(*face, len(here)) for face in here]
         if not here:
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not rows:
@@ -124,5 +124,5 @@ def detect(
             cure,
         )
     table = images.rename_columns({"path": "image_path"}).drop_columns(["bytes", "md5", "format", "phash"]).take(owners)
-    box, tilt, score, finder = (list(column) for column in zip(*rows, strict=True))
-    return with_columns(table, box=box, tilt=tilt, score=score, detector=finder), drops
+    box, tilt, score, finder, count = (list(column) for column in zip(*rows, strict=True))
+    return with_columns(table, box=box, tilt=tilt, score=score, detector=finder, faces_in_image=count), drops

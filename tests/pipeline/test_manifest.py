@@ -39,6 +39,7 @@ def row(**changes) -> dict:
         "rotation": 0.0,
         "score": 2.0,
         "detector": "lbpcascade",
+        "faces_in_image": 1,
         "hair_color": "blue",
         "hair_scores": [0.1] * 9,
         "hair_tagger": "color",

@@ -73,6 +73,8 @@ def test_every_option_has_a_description():
 def test_help_of_a_task_is_the_same_for_both_commands(tmp_path):
     done = run(tmp_path, "workflows", "TrainDCGAN", "--help")
     assert done.returncode == 0, done.stderr
+    assert "(default 0)" in done.stdout
+    assert "(default ())" not in done.stdout
     assert done.stdout == run(tmp_path, "luigi", "--module", "workflows", "TrainDCGAN", "--help").stdout
 
 

@@ -397,9 +397,11 @@ def test_wrong_use_of_a_run_is_one_clear_line(arguments, words, trained):
 
 
 def test_attributes_are_learned_and_applied(trained, monkeypatch):
-    """With a tagger that sees something in the noise that a tiny run paints."""
+    """With a tagger, and a classifier of the dataset's tags, that see something in the noise that a tiny run paints."""
     import luigi as in_process
 
+    from models import evaluation
+    from models.sampling import probe
     from pipeline.hair import tagging as hair
     from workflows import ApplyAttributes, LearnAttributes
 
@@ -408,7 +410,12 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
         brightness = pictures.mean((1, 2, 3))
         return ["blue" if value > np.median(brightness) else None for value in brightness]
 
+    def has_smile(brightness):
+        return [{"smile"} if value > np.median(brightness) else set() for value in brightness]
+
     monkeypatch.setattr(hair, "names", names)
+    monkeypatch.setattr(evaluation, "extract_features", lambda pictures, *_: pictures.mean((1, 2, 3)))
+    monkeypatch.setattr(probe, "learn_tags", lambda faces, extract: (has_smile, {"smile": 0.9}))
     root, made = trained / "data", trained / RUN / "attributes.json"
     learn = LearnAttributes(run=RUN.name, data_root=root, samples=2500, seed=3)
     sheet = ApplyAttributes(run=RUN.name, data_root=root, attribute="blue_hair", strength=3.0, count=4)
@@ -417,6 +424,10 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     learned = json.loads(made.read_text())
     assert (learned["samples"], learned["seed"]) == (2500, 3)  # not learned again with the defaults
     assert 30 < learned["counts"]["blue_hair"] < 2470
+    assert learned["counts"]["smile"] == learned["counts"]["blue_hair"]
+    assert learned["tag_accuracy"] == {"smile": 0.9}
+    assert learned["obedience"].keys() == learned["vectors"].keys() == {"blue_hair", "smile"}
+    assert len(learned["obedience"]["blue_hair"]) == len(learned["obedience_strengths"]) == 4
     assert Image.open(sheet.file).size == (6 * 32, 4 * 32)
     assert learn.complete()
     assert sheet.complete()

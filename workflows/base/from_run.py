@@ -139,12 +139,33 @@ class OfLabels(FromRun):
 
     def trained_faces(self) -> Any:
         """Return the dataset that the run was trained on, as it is now; None if it is not there."""
-        from models.data.dataset import Dataset, ManifestError
+        from models.data.dataset import Dataset
 
         try:
             return Dataset(self.data_root / "datasets" / self.settings["dataset"]["name"], self.data_root / "cache")
-        except ManifestError:
+        except UserError:
             return None
+
+    def learned_rows(self, faces: Any, split: str, labels: tuple[str, ...]) -> tuple[Any, Any]:
+        """Return (numbers of the rows of a dataset's split that have a label which the run learned, (N,); their
+        conditions, (N, T) float32); of an unconditional run all rows and None."""
+        import numpy as np
+
+        from models.data.labels import conditions
+
+        table = faces.split(split)
+        if not labels:
+            return np.arange(len(table)), None
+        found = conditions(table, labels) * [self.label_counts[label] > 0 for label in labels]
+        rows = np.flatnonzero(found.any(1))
+        return rows, found[rows].astype(np.float32)
+
+    def trained_conditions(self, labels: tuple[str, ...]) -> Any:
+        """Return the conditions (N, T), float32, of the faces that a conditional run was trained on, as their dataset
+        is now; None if it is not there, or holds no such face."""
+        faces = self.trained_faces()
+        found = None if faces is None else self.learned_rows(faces, "train", labels)[1]
+        return found if found is not None and len(found) else None
 
     @functools.cached_property
     def label_counts(self) -> dict[str, int]:
@@ -164,16 +185,28 @@ class OfHairColor(OfLabels):
 
     def truncate(self, network, truncation: float) -> None:
         """Prepare the network for z that is truncated, if it is. Raise UserError if z of this network cannot be."""
-        import torch
-
         from models.sampling import standing
 
         if truncation and not getattr(network, "normal", False):
             cure = "leave it out"
             raise UserError("--truncation", f"{truncation} given, but this run's z is not of N(0, 1)", "0", cure)
         if truncation:
-            learned = [count > 0 for count in self.label_counts.values()]
-            standing.standing_statistics(network, truncation, torch.eye(len(learned))[learned] if learned else None)
+            y = self.typical_conditions(network.labels) if self.label_counts else None
+            standing.standing_statistics(network, truncation, y)
+
+    def typical_conditions(self, labels: tuple[str, ...]) -> Any:
+        """Return the tensor (N, T) of conditions as the run was trained on them; without its dataset each has one
+        label, as often as it was learned."""
+        import torch
+
+        found = self.trained_conditions(labels)
+        if found is not None:
+            return torch.from_numpy(found)
+        logger.warning(
+            "the run's dataset is not there: its batch statistics for --truncation are of one label at a time"
+        )
+        counts = [self.label_counts[label] for label in labels]
+        return torch.eye(len(labels)).repeat_interleave(torch.tensor(counts), dim=0)
 
     @functools.cached_property
     def given_labels(self) -> dict[str, float]:
@@ -184,11 +217,15 @@ class OfHairColor(OfLabels):
         """Return the weights of labels that an option gives as `smile=1,glasses=0.5`. Raise UserError."""
         weights: dict[str, float] = {}
         learned = [label for label, count in self.label_counts.items() if count]
+        if text and not learned:
+            raise UserError(
+                option, f"'{text[:60]}' given, but this run has no labels", "a conditional run", "leave it out"
+            )
         for part in filter(None, text.split(",")):
             found = re.fullmatch(r"(\S+)=(-?\d{1,4}(?:\.\d{1,4})?)", part)
             if not found or found[1] not in learned or found[1] in weights:
                 problem = f"'{part[:60]}' given" + " twice" * bool(found and found[1] in weights)
-                expected = f"LABEL=WEIGHT with labels that the run learned: {' '.join(learned) or 'it learned none'}"
+                expected = f"LABEL=WEIGHT with labels that the run learned: {' '.join(learned)}"
                 raise UserError(option, problem, expected, "give another")
             weights[found[1]] = float(found[2])
         return weights

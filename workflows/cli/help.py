@@ -112,7 +112,7 @@ def _options(cls: type[luigi.Task]) -> Iterator[tuple[str, str, str]]:
             default = " (required)"
         else:
             value = parameter.task_value(cls.get_task_family(), name)
-            default = "" if value is None or value == "" or value is False else f" (default {value})"
+            default = "" if value is None or value is False or value in ("", ()) else f" (default {value})"
         yield "--" + name.replace("_", "-"), _metavar(parameter), (parameter.description or "") + default
 
 

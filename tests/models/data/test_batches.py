@@ -213,16 +213,24 @@ def test_class_folders_are_classes(tmp_path):
     assert batch["picture"].shape == (4, 32, 32, 3)
 
 
-def test_tags_count_only_for_a_face_that_is_alone_in_its_picture():
+@pytest.mark.parametrize(
+    ("faces_in_image", "alone"),
+    [
+        ([None, None, None], [False, False, True]),  # an old manifest
+        ([2, 2, 1], [False, False, True]),
+        ([2, 2, 2], [False, False, False]),  # the other face of b was dropped
+    ],
+)
+def test_tags_count_only_for_a_face_that_is_alone_in_its_picture(faces_in_image, alone):
     rows = {
         "image_id": ["a", "a", "b"],
         "tags": [["smile", "glasses"], ["smile", "glasses"], ["smile"]],
         "hair_color": ["blue", "red", None],
     }
-    faces = pa.table(rows)
-    assert is_alone(faces).tolist() == [False, False, True]
+    faces = pa.table(rows | {"faces_in_image": pa.array(faces_in_image, pa.int32())})
+    assert is_alone(faces).tolist() == alone
     found = conditions(faces, ("smile", "glasses", "blue_hair"))
-    assert found.tolist() == [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert found.tolist() == [[0, 0, 1], [0, 0, 0], [int(alone[2]), 0, 0]]
     assert conditions(faces, ("red", "blue")).tolist() == [[0, 1], [1, 0], [0, 0]]
 
 

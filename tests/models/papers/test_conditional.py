@@ -287,7 +287,7 @@ def test_a_colour_that_the_manifest_lacks_cannot_be_requested(trained, tmp_path)
             "'smile=1' given; LABEL=WEIGHT with labels that the",
         ),
         (["GenerateFaces", "--run", RUN, "--condition", "blue=1,blue=2"], "'blue=2' given twice"),
-        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "it learned none"),
+        (["GenerateFaces", "--run", "dcgan96-faces-tiny", "--condition", "blue=1"], "but this run has no labels"),
         ([*TINY, "--run", "x", "--set", "squeeze=lots"], "--set: squeeze=lots given; a whole number of 0 or more"),
         ([*TINY, "--run", "x", "--set", "nosuch=1"], "--set: nosuch=1 given; one of the fields size"),
         ([*TINY, "--run", "x", "--set", "beta1=2"], "--set: beta1=2 given; a number of 0 or more, below 1"),
@@ -325,6 +325,9 @@ def test_a_run_that_learned_tags_alone_is_conditioned_on_them(trained, tmp_path)
     luigi(tmp_path, "GenerateFaces", *run, "--count", "2")
     made = [Image.open(tmp_path / f"data/runs/tags/generated/faces/{seed:06}.png") for seed in (0, 1)]
     assert [picture.text["condition"] for picture in made] == ["blush:1", "smile:1"]
+    luigi(tmp_path, "GenerateFaces", *run, "--count", "1", "--condition", "smile=1,blush=0.5", "--truncation", "0.7")
+    made = Image.open(tmp_path / "data/runs/tags/generated/faces-smile+1+blush+0.5-t0.7/000000.png")
+    assert made.text["condition"] == "smile=1,blush=0.5"
     luigi(tmp_path, "EvaluateGAN", *run, "--samples", "16")
     assert "hair_accuracy" not in evaluation(tmp_path / "data/runs/tags")
     assert "is not conditioned on hair colour" in error_line(tmp_path, "SweepHairColors", *run)

@@ -246,6 +246,13 @@ def test_learning_rates_fall_as_the_papers_say():
     assert [other.rate(i) for i in (0, 10, 15, 20)] == pytest.approx([2e-4, 2e-4, 1e-4, 0.5e-4])
 
 
+@pytest.mark.parametrize(
+    ("config", "epochs"), [(projection.SRRESNET["article"], 77), (projection.RESBLOCK["article"], 70)]
+)
+def test_the_articles_epochs_count_the_images_of_every_step_of_d(config, epochs):
+    assert config.steps * config.pictures / 22_665 == pytest.approx(epochs, abs=0.5)
+
+
 def test_losses_of_labels_are_summed_over_labels():
     logits, y = torch.zeros(5, 9), torch.eye(9)[:5]
     assert acgan.label_loss(logits, y).item() == pytest.approx(9 * torch.tensor(2.0).log().item())

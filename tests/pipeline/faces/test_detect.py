@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from models.data.labels import conditions
 from pipeline.errors import UserError
 from pipeline.faces import animeface, detect
 from pipeline.faces import cascade as cascade_module
@@ -151,6 +152,16 @@ def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, c
         assert len(boxes) == 2
         assert boxes[0][2] < boxes[1][0]
     assert drops == []
+
+
+def test_tags_of_a_picture_of_two_faces_do_not_count_for_the_one_that_is_kept(store, cascade):
+    pictures = [np.asarray(draw(0, i)[0].resize((320, 320))) for i in (0, 3)]
+    rows = images_of(store, [np.hstack(pictures), pictures[0]])
+    rows = rows.append_column("tags", pa.array([["smile"]] * 2))
+    table, _ = detect.detect(rows, store, detector="lbpcascade", sweep="fast", min_face=48, folder=None)
+    assert table["faces_in_image"].to_pylist() == [2, 2, 1]
+    kept = table.take([0, 2]).append_column("hair_color", pa.nulls(2, pa.string()))
+    assert conditions(kept, ("smile",)).tolist() == [[0], [1]]
 
 
 def test_a_picture_without_a_face_is_in_the_funnel_and_none_at_all_is_an_error(store, cascade):
