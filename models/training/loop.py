@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models import distributed
-from models.contracts import Batches, Recovering, Trainer, Validating
+from models.contracts import Batches, Filming, Recovering, Trainer, Validating
 from models.data.dataset import UserError
 from models.seeds import seed_for
 from models.training import checkpoint
@@ -51,15 +51,17 @@ def fit(
 
     def log_first_sheet() -> None:
         assert logger is not None
-        logger.log_sheet(0, trainer.sheet(0))
+        _show(trainer, logger, 0)
 
     def log_and_save(done: int, *, shows: bool, saves: bool) -> None:
         nonlocal best
         assert logger is not None
         if shows:
             best = _validate(trainer, run, done, best, logger)
-            logger.log_sheet(done, trainer.sheet(done))
+            _show(trainer, logger, done)
         if saves:
+            if isinstance(trainer, Filming):
+                logger.write_film(done)
             logger.sync()
             checkpoint.save(run, trainer, done, best)
             on_save(done)
@@ -121,6 +123,13 @@ def _checked_losses(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Pa
         return losses
     cure = "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size"
     raise UserError(run, f"{wrong[0] if wrong else 'a weight is not finite'} at step {i + 1}", "finite numbers", cure)
+
+
+def _show(trainer: Trainer, logger: RunLogger, done: int) -> None:
+    """Write the samples of the weights, and the frame of their film if there is one."""
+    logger.log_sheet(done, trainer.sheet(done))
+    if isinstance(trainer, Filming):
+        logger.log_frame(done, trainer.frame(done))
 
 
 def _validate(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:
