@@ -247,7 +247,8 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         x, weight = ctx.saved_tensors
         ctx.factors.append((gradients[0], x))
-        return gradients[0] @ weight, None, None
+        with _fp32(x.device):
+            return gradients[0] @ weight, None, None
 
 
 class WideLinear(nn.Linear):
@@ -270,7 +271,8 @@ class WideLinear(nn.Linear):
         """Return the weights' gradient, summed over all backward passes since the last call."""
         slopes, inputs = (torch.cat(parts) for parts in zip(*self._factors, strict=True))
         self._factors.clear()
-        return slopes.T @ inputs
+        with _fp32(slopes.device):
+            return slopes.T @ inputs
 
 
 class Style(nn.Module):
@@ -280,8 +282,9 @@ class Style(nn.Module):
         super().__init__()
         channels = 4 * c.width
         self.light = c.light
-        first: nn.Linear = nn.Linear(channels, channels, bias=False)
-        if not c.light:
+        if c.light:
+            first = nn.Linear(channels, channels, bias=False)
+        else:
             first = WideLinear(channels * (c.size // 4) ** 2, channels)
         self.layers = nn.Sequential(
             first, nn.ReLU(inplace=True), nn.Linear(channels, channels, bias=False), nn.ReLU(inplace=True)
