@@ -40,6 +40,7 @@ from models.training.update import Update, set_learning_rate
 
 EPSILON = 1e-5  # added to variances
 ADAPTIVE_RHO, UPSAMPLING_RHO = 0.9, 0.0  # at first: the share of instance normalization
+WIDE_PARTS = 4  # of the largest layer; divides its outputs
 SHEET_PICTURES = 4  # of each domain
 VALIDATION_PICTURES = 128  # of each domain that are translated
 COLUMNS = ["source", "map", "identity", "map", "fake", "map", "back", "local D", "global D"]
@@ -251,28 +252,30 @@ class _Product(torch.autograd.Function):
             return gradients[0] @ weight, None, None
 
 
-class WideLinear(nn.Linear):
+class WideLinear(nn.Module):
     """A linear layer without bias of so many weights that their gradient, an outer product, is kept as its factors.
 
-    At 256 px it has 268 million weights, of 284 in all. `Update` finds no gradient of them; `gradient` returns it."""
+    At 256 px it has 268 million weights, of 284 in all. `Update` finds no gradient of them; `gradients` makes it, in
+    WIDE_PARTS parts, none of which has to wait for another."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
-        self._factors: list[tuple[Tensor, Tensor]] = []
+        super().__init__()
+        parts = [torch.empty(outputs // WIDE_PARTS, inputs) for _ in range(WIDE_PARTS)]
+        self.weights = nn.ParameterList(part.uniform_(-(inputs**-0.5), inputs**-0.5) for part in parts)  # as nn.Linear
+        self._factors: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Return (N, outputs)."""
-        if not (torch.is_grad_enabled() and self.weight.requires_grad):
-            return super().forward(input)
-        product: Tensor = _Product.apply(input, self.weight, self._factors)
-        return product
+        parts = zip(self.weights, self._factors, strict=True)
+        return torch.cat([_Product.apply(x, weight, factors) for weight, factors in parts], 1)
 
-    def gradient(self) -> Tensor:
-        """Return the weights' gradient, summed over all backward passes since the last call."""
-        slopes, inputs = (torch.cat(parts) for parts in zip(*self._factors, strict=True))
-        self._factors.clear()
-        with _fp32(slopes.device):
-            return slopes.T @ inputs
+    def gradients(self) -> Iterator[tuple[nn.Parameter, Tensor]]:
+        """Yield a part of the weights and its gradient, summed over all backward passes since the last call."""
+        for weight, factors in zip(self.weights, self._factors, strict=True):
+            slopes, inputs = (torch.cat(parts) for parts in zip(*factors, strict=True))
+            factors.clear()
+            with _fp32(slopes.device):
+                yield weight, slopes.T @ inputs
 
 
 class Style(nn.Module):
@@ -282,6 +285,7 @@ class Style(nn.Module):
         super().__init__()
         channels = 4 * c.width
         self.light = c.light
+        first: nn.Module
         if c.light:
             first = nn.Linear(channels, channels, bias=False)
         else:
@@ -442,7 +446,8 @@ class UGATIT:
         self.config, self.device, self.held_out = config, device, held_out
         # Evaluation mode: only the power iteration depends on it, which `iterate` makes.
         self.a2b, self.b2a = (to_channels_last(Generator(config).to(device)).eval() for _ in range(2))
-        self.d_a, self.d_b = (to_channels_last(Discriminator(config).to(device)).eval() for _ in range(2))
+        # Not channels last: spectral normalisation flattens the weights.
+        self.d_a, self.d_b = (Discriminator(config).to(device).eval() for _ in range(2))
         self.opt_g, self.opt_d = self._adam(self.a2b, self.b2a), self._adam(self.d_a, self.d_b)
 
     def _adam(self, *networks: nn.Module) -> torch.optim.Optimizer:
@@ -508,12 +513,13 @@ class UGATIT:
         update.add(cam + through_fake, cam=cam, adversarial=adversarial)
 
     def _step_wide_layers(self, count: int) -> None:
-        """Make the optimizer's step of the wide layers, one after the other: each gradient has a gigabyte."""
-        for network in (self.a2b, self.b2a):
-            for layer in (module for module in network.modules() if isinstance(module, WideLinear)):
-                layer.weight.grad = distributed.mean(layer.gradient().div_(count))
-                self.opt_g.step()  # of this layer alone: no other has a gradient
-                layer.weight.grad = None
+        """Make the optimizer's step of the wide layers, part by part: their gradients have two gigabytes."""
+        layers = [module for network in (self.a2b, self.b2a) for module in network.modules()]
+        for layer in (module for module in layers if isinstance(module, WideLinear)):
+            for weight, gradient in layer.gradients():
+                weight.grad = distributed.mean(gradient.div_(count))
+                self.opt_g.step()  # of these weights alone: no others have a gradient
+                weight.grad = None
 
     @torch.no_grad()
     def _clamp_rho(self) -> None:

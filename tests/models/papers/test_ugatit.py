@@ -168,12 +168,16 @@ def _fp64():
     torch.set_default_dtype(torch.float32)
 
 
-def pairs_of_parameters(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Parameter, nn.Parameter]]:
-    """Pair by shape, and in order of definition."""
+def pairs_of_parameters(ours: nn.Module, theirs: nn.Module) -> list[tuple[list[nn.Parameter], nn.Parameter]]:
+    """Pair by shape, and in order of definition; a wide layer of ours has several parts."""
     by_shape = defaultdict(list)
     for parameter in ours.parameters():
         by_shape[parameter.shape].append(parameter)
-    found = [(by_shape[parameter.shape].pop(0), parameter) for parameter in theirs.parameters()]
+    found = []
+    for parameter in theirs.parameters():
+        parts = 1 if parameter.shape in by_shape else ugatit.WIDE_PARTS
+        shape = torch.Size((len(parameter) // parts, *parameter.shape[1:]))
+        found.append(([by_shape[shape].pop(0) for _ in range(parts)], parameter))
     assert not any(by_shape.values())
     return found
 
@@ -190,7 +194,7 @@ def test_a_step_is_that_of_the_textbook_with_one_summed_loss(changes):
     pairs = [pair for ours, theirs in networks for pair in pairs_of_parameters(ours, theirs)]
     with torch.no_grad():
         for ours, theirs in pairs:
-            theirs.copy_(ours)
+            theirs.copy_(torch.cat(ours))
     batch = random_pictures(c)
     losses = trainer.step(batch, 0)
     for ours, theirs in networks[2:]:  # the textbook's power iterations are left out: it takes our vectors
@@ -200,14 +204,16 @@ def test_a_step_is_that_of_the_textbook_with_one_summed_loss(changes):
             layer.weight_u, layer.weight_v = norm._u, norm._v
     expected = textbook.step(*(batch[role].permute(0, 3, 1, 2) / 127.5 - 1 for role in "ab"))
     assert {name: float(loss) for name, loss in losses.items()} == pytest.approx(expected, rel=1e-9)
-    for mine_opt, theirs_opt in ((trainer.opt_g, textbook.opt_g), (trainer.opt_d, textbook.opt_d)):
-        for ours, theirs in pairs:
-            if ours in mine_opt.state:
-                a, b = mine_opt.state[ours], theirs_opt.state[theirs]
-                torch.testing.assert_close(a["exp_avg"], b["exp_avg"], rtol=1e-6, atol=1e-12)
-                assert a["step"] == b["step"] == 1
     for ours, theirs in pairs:
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+        mine_opt, theirs_opt = next(
+            each
+            for each in ((trainer.opt_g, textbook.opt_g), (trainer.opt_d, textbook.opt_d))
+            if theirs in each[1].state
+        )
+        gradient = torch.cat([mine_opt.state[part]["exp_avg"] for part in ours])
+        torch.testing.assert_close(gradient, theirs_opt.state[theirs]["exp_avg"], rtol=1e-6, atol=1e-12)
+        assert {float(mine_opt.state[part]["step"]) for part in ours} == {1}
+        torch.testing.assert_close(torch.cat(ours), theirs.detach(), rtol=0, atol=1e-6)
 
 
 def test_the_discriminators_stay_as_they_are_in_the_generators_step():
