@@ -35,6 +35,7 @@ DURATIONS = {
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
+    "ugatit": _Durations("2 hours", "10 days", "2 hours"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
