@@ -65,7 +65,7 @@ class Config:
     cycle_weight: float = 10.0
     identity_weight: float = 10.0
     cam_weight: float = 1000.0
-    recompute: bool = False  # the residual blocks' activations in the backward pass: less memory, a fifth more time
+    recompute: bool = False  # the residual blocks' activations in the backward pass: less memory, a sixth more time
     batch_size: int = 1
     micro_batches: int = 1
     learning_rate: float = 1e-4

@@ -17,6 +17,7 @@ from models.data.dataset import UserError
 from models.seeds import seed_for
 from models.training import checkpoint
 from models.training.logger import RunLogger
+from models.training.probe import PROBE_STEPS, Probe
 
 
 def fit(
@@ -26,6 +27,7 @@ def fit(
     *,
     steps: int,
     pictures: int = 0,
+    parameters: int = 0,
     seed: int = 0,
     precision: str = "fp32",
     log_every: int = 50,
@@ -39,13 +41,15 @@ def fit(
     in between; on a GPU they are equal up to the rounding of sums in another order. Ctrl-C
     finishes the step, saves, and raises KeyboardInterrupt. `on_save` is called on rank 0 with the step of `last.pt`
     whenever that is written, and once if the run has its steps already. `pictures` is the number of images in a step,
-    for the images/s that are reported. `precision` is fp32 or bf16.
+    for the images/s that are reported, and `parameters` that of the weights, for the report after some steps.
+    `precision` is fp32 or bf16.
 
     Raise UserError if losses or weights are no longer finite; what was saved stays.
     """
     run.mkdir(parents=True, exist_ok=True)
     start, best = checkpoint.load(run, trainer)
     logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
+    probe = Probe(trainer.device, parameters) if logger and parameters else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
     bf16 = torch.autocast(trainer.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
@@ -81,6 +85,8 @@ def fit(
                 losses = _checked_losses(trainer, losses, i, run)
             if logger:
                 logger.advance()
+                if probe and done - start <= PROBE_STEPS:
+                    probe.advance(run.name, steps - done)
                 if last or done == 1 or done % log_every == 0:
                     logger.log_losses(done, losses)
             shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
