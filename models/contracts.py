@@ -64,6 +64,14 @@ class ConditionalConfig(Config, Protocol):
         """Return the nine hair colours, or tags."""
 
 
+class PairConfig(Config, Protocol):
+    """The settings of a model that is trained on two domains."""
+
+    @property
+    def crop(self) -> str:
+        """Return how training pictures are cropped: article or official."""
+
+
 class ClipConfig(Config, Protocol):
     """The settings of a model that is trained on blink clips."""
 
@@ -156,7 +164,7 @@ class Trainer(Protocol):
     """A training. Networks, EMA copies and optimizers are attributes: each with a `state_dict` is in the checkpoint.
 
     Frozen helpers (VGG, taggers, metrics) must not be attributes with a `state_dict`. The class name is written to
-    checkpoints. It may also be a `Validating` or a `Recovering` trainer."""
+    checkpoints. It may also be a `Validating`, a `Filming` or a `Recovering` trainer."""
 
     device: torch.device
 
@@ -176,6 +184,14 @@ class Validating(Protocol):
 
     def validate(self, i: int) -> dict[str, float]:
         """Return metrics of the weights after step i. The first is the score, lower is better. Change nothing."""
+
+
+@runtime_checkable
+class Filming(Protocol):
+    """A trainer of which a film is made."""
+
+    def frame(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8, what it makes of one input, the same at every step. Change nothing."""
 
 
 @runtime_checkable

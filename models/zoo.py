@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from models.contracts import Batches, Config, Datasets, Trainer
-from models.data import batches, clips
+from models.data import batches, clips, pairs
 from models.data.batches import held_out as held_out_faces
 from models.data.clips import ClipDataset
 from models.data.dataset import Dataset
-from models.papers import acgan, blink, dcgan, projection, seam, srresnet, videogan
+from models.papers import acgan, blink, dcgan, projection, seam, srresnet, ugatit, videogan
 
 
 class BatchKind(Protocol):
@@ -50,6 +50,8 @@ class Model:
     """What it does, for the card; with fields of its Config."""
     use: str = "GenerateFaces --run {run}"
     """The command that uses a run of it, after `luigi --module workflows`; empty: there is none."""
+    least_batch: int = 2
+    """The images that a process needs in a micro-batch: 2 where a layer takes statistics of them."""
 
 
 MODELS = {
@@ -130,5 +132,23 @@ MODELS = {
         exported=("refiner",),
         purpose="Hides the border of a region that was pasted into an anime face",
         use="AnimateBlink --blend refiner --refiner {run} --input PICTURE",
+    ),
+    "ugatit": Model(
+        paper="https://arxiv.org/abs/1907.10830",
+        task="TrainUGATIT",
+        presets={**ugatit.PRESETS},
+        networks={
+            "a2b": ugatit.Generator,
+            "b2a": ugatit.Generator,
+            "discriminator_a": ugatit.Discriminator,
+            "discriminator_b": ugatit.Discriminator,
+        },
+        trainer=ugatit.UGATIT,
+        batches=pairs.pairs,
+        exported=("a2b", "b2a"),
+        roles=("a", "b"),
+        purpose="Translates pictures of {size} × {size} px between two domains, both ways",
+        use="",
+        least_batch=1,
     ),
 }

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import luigi
@@ -12,7 +11,7 @@ from workflows.base.run import Dataset, NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Assignments, Choice, WholeNumber
 
-PRESETS = ("auto", "article", "paper", "modern", "small", "tiny")
+PRESETS = ("auto", "article", "paper", "modern", "light", "small", "tiny")
 AUGMENTATIONS = ("preset", "none", "diff")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_PROCESSES = 64
@@ -36,6 +35,7 @@ DURATIONS = {
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
+    "ugatit": _Durations("2 hours", "10 days", "2 hours"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
@@ -51,7 +51,8 @@ class Training(NamedRun):
         PRESETS,
         default="auto",
         description="settings: article (as published), paper (where it differs), modern (of projection cGANs: against "
-        "collapse and grain; of blinks: 2-D, with openness), small (for a CPU), tiny (for tests: noise); "
+        "collapse and grain; of blinks: 2-D, with openness), light (of U-GAT-IT: fewer weights), small (for a CPU), "
+        "tiny (for tests: noise); "
         "auto: article on a GPU, small on a CPU",
     )
     steps = WholeNumber(default=0, description="step at which to stop; 0: the preset's")
@@ -120,11 +121,13 @@ class Training(NamedRun):
         if self.preset == "auto":
             self.preset = self._choose_preset()
         if not self.run_name:
-            self.run_name = "-".join([self.model, *self.run_words, self.dataset, self.preset])
+            names = [dataset.name for dataset in self.datasets.values()]
+            self.run_name = "-".join([self.model, *self.run_words, *names, self.preset])
         check_run_name("--run", self.run_name)
 
     def _check_dataset_and_names(self) -> None:
-        self.requires().check()
+        for dataset in self.requires():
+            dataset.check()
         for option, name in (("--run", self.run_name), ("--init-from", self.init_from)):
             if name:
                 check_run_name(option, name)
@@ -155,9 +158,14 @@ class Training(NamedRun):
             return None  # the training reports what is wrong
         return preset if preset in PRESETS else None
 
-    def requires(self) -> Dataset:
-        """Return the dataset."""
-        return Dataset(name=self.dataset, kind=self.kind, data_root=self.data_root)
+    @property
+    def datasets(self) -> dict[str, Dataset]:
+        """Return the datasets by role."""
+        return {self.kind: Dataset(name=self.dataset, kind=self.kind, data_root=self.data_root)}
+
+    def requires(self) -> list[Dataset]:
+        """Return the datasets."""
+        return list(self.datasets.values())
 
     def output(self) -> luigi.LocalTarget:
         """Return the weights of the averaged generator."""
@@ -176,7 +184,7 @@ class Training(NamedRun):
             "run": str(self.run_folder),
             "model": self.model,
             "preset": self.preset,
-            "datasets": {self.kind: str(Path(self.requires().output().path).parent)},
+            "datasets": {role: str(dataset.folder) for role, dataset in self.datasets.items()},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
             "assignments": dict(text.split("=", 1) for text in self.set),

@@ -86,12 +86,14 @@ class Pictures:
         return torch.from_numpy(self._pixels[self.rows(i)[0]]).pin_memory()
 
 
-def shuffled(seed: int, i: int, batch_size: int, count: int) -> np.ndarray:
-    """Return (batch_size,) the items, of `count`, in the i-th global batch: each epoch is a permutation of all."""
-    first = i * batch_size
-    epochs = range(first // count, (first + batch_size - 1) // count + 1)
-    order = np.concatenate([_permutation(seed, epoch, count) for epoch in epochs])
-    start = first - epochs[0] * count
+def shuffled(seed: int, i: int, batch_size: int, count: int, *, epoch_length: int | None = None) -> np.ndarray:
+    """Return (batch_size,) the items, of `count`, in the i-th global batch: each epoch is a permutation of all.
+
+    With `epoch_length` it is the first so many of one."""
+    first, length = i * batch_size, epoch_length or count
+    epochs = range(first // length, (first + batch_size - 1) // length + 1)
+    order = np.concatenate([_permutation(seed, epoch, count)[:length] for epoch in epochs])
+    start = first - epochs[0] * length
     return order[start : start + batch_size]
 
 

@@ -35,6 +35,7 @@ def write_card(run: Path) -> None:
 def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     """Return the card of a run after `step`, from its settings and its last metrics."""
     model, dataset = settings["model"], settings["dataset"]
+    datasets = [dataset, *(settings.get("datasets") or {}).values()]
     last = {line["kind"]: line for line in read_metrics(run)}
     values = [item for line in last.values() for item in line.items() if item[0] not in ("step", "kind")]
     shown = [
@@ -45,7 +46,10 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     sheets = sorted(path for path in (run / "samples").glob("*.png") if re.fullmatch("[0-9]+", path.stem))
     count = dataset.get("left_out", 0)
     left_out = f"{count:,} faces of the train split have none of the labels, and were left out. " if count else ""
-    items = next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
+    names = " and ".join(escape_markdown(each["name"]) for each in datasets)
+    sources = " and of ".join(
+        f"a dataset of {_items(each)} (manifest\n{escape_markdown(each['digest'][:16])})" for each in datasets
+    )
     rows = table_rows((code(key), code(value)) for key, value in settings["config"].items())
     evaluated = _evaluation(run)
     command = MODELS[model].use.format(run=run.name)
@@ -54,14 +58,13 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
 library_name: pytorch
 tags: [anime, faces, gan, {model}]
 ---
-# {escape_markdown(model)}, trained on {escape_markdown(dataset["name"])}
+# {escape_markdown(model)}, trained on {names}
 
 {escape_markdown(MODELS[model].purpose.format(**settings["config"]))}, after {MODELS[model].paper}
 
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
-Trained for {step:,} steps on the train split of a dataset of {items} (manifest
-{escape_markdown(dataset["digest"][:16])}), seed {escape_markdown(settings["seed"])},
+Trained for {step:,} steps on the train split of {sources}, seed {escape_markdown(settings["seed"])},
 preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 
 ![losses](loss.png)
@@ -73,6 +76,11 @@ preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 {use}The pictures it learned from stay their
 artists'; the dataset's card says whose.
 """
+
+
+def _items(dataset: dict[str, Any]) -> str:
+    """Return how many faces or clips a dataset has."""
+    return next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
 
 
 def _evaluation(run: Path) -> str:

@@ -69,7 +69,7 @@ class Job:
 def build_config(job: Job) -> Config:
     """Return the Config of the job's preset, with the job's changes applied.
 
-    Raise UserError unless every process has two images or more in each micro-batch."""
+    Raise UserError unless every process has as many images in each micro-batch as the model needs."""
     model = MODELS[job.model]
     if job.preset not in model.presets:
         raise UserError("--preset", f"{job.preset} given", f"one of {' '.join(model.presets)}", "give another")
@@ -78,8 +78,10 @@ def build_config(job: Job) -> Config:
     config = _assign(model, config, job.assignments)
     parts = job.processes * config.micro_batches
     for count in (config.batch_size, config.pictures):
-        if count % parts or count < 2 * parts:
-            needed = f"a batch of which {config.pictures / config.batch_size:g} are {parts} equal parts of 2 or more"
+        least = model.least_batch
+        if count % parts or count < least * parts:
+            share = f"{config.pictures / config.batch_size:g}"
+            needed = f"a batch of which {share} are {parts} equal parts of {least} or more"
             raise UserError("--batch-size", f"{config.batch_size} given", needed, "give another")
     return config
 
@@ -191,8 +193,8 @@ def check_output(plan: Any, size: int) -> None:
     inputs, expected = plan.io_shapes() if hasattr(plan, "io_shapes") else _io_shapes(plan, size)
     images = math.prod(expected[:-3])  # of a clip: one for each frame
 
-    def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.numel() > MAX_LAYER_OUTPUT * images:
+    def check_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        if isinstance(output, Tensor) and output.numel() > MAX_LAYER_OUTPUT * images:
             raise ValueError(f"a layer of {output.numel() // images:,} numbers for one picture")
 
     for module in plan.modules():

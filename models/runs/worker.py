@@ -18,6 +18,7 @@ from models import distributed
 from models.data.dataset import DISK_ERRORS, UserError, sha256_of
 from models.runs import export
 from models.runs.folder import lock_run, open_folder
+from models.runs.memory import check_memory
 from models.runs.settings import Job, build_config, describe, load_datasets, resolve_device
 from models.seeds import seed_for
 from models.training import checkpoint
@@ -107,6 +108,7 @@ def _train(job: Job, device: torch.device) -> None:
     # Everything is checked before the run's folder is touched.
     batches = model.batches(datasets, config, seed=job.seed, device=device)
     held_out = {role: model.held_out(dataset, config, MAX_HELD_OUT) for role, dataset in datasets.items()}
+    parameters = check_memory(job.model, config, device)
     torch.manual_seed(seed_for(job.seed, "weights"))
     set_precision(settings["precision"])
     trainer = model.trainer(config, device, held_out)
@@ -121,6 +123,7 @@ def _train(job: Job, device: torch.device) -> None:
         run,
         steps=config.steps,
         pictures=config.pictures,
+        parameters=parameters,
         seed=job.seed,
         precision=settings["precision"],
         log_every=min(50, config.sample_every),

@@ -23,11 +23,12 @@ MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
 MAX_METRICS_BYTES = 16 << 20  # of metrics.jsonl: 100,000 lines
 MAX_LINE_NAMES = 50  # values in a line, each of which is a curve
 MAX_ABS_VALUE = 1e100  # the largest that can be plotted
+FILM_FPS = 8.0
 
 
 class RunLogger:
-    """The writer of a run's `metrics.jsonl`, `samples/STEP.png`, `loss.png` and `tensorboard/`, and of its progress on
-    stderr.
+    """The writer of a run's `metrics.jsonl`, `samples/STEP.png`, `film/STEP.png`, `film.webp`, `loss.png` and
+    `tensorboard/`, and of its progress on stderr.
 
     Lines after step `start` are removed first: those steps are done again. `pictures` is the number of images in a
     step."""
@@ -90,6 +91,20 @@ class RunLogger:
             Image.fromarray(picture).save(file, "PNG")
         self._board.add_image("samples", picture, step, dataformats="HWC")
         plot_metrics(self._run)
+
+    def log_frame(self, step: int, picture: np.ndarray) -> None:
+        """Write (H, W, 3) uint8, the frame of the film after a step."""
+        (self._run / "film").mkdir(exist_ok=True)
+        with atomic_open(self._run / "film" / f"{step:06}.png") as file:
+            Image.fromarray(picture).save(file, "PNG")
+
+    def write_film(self, step: int) -> None:
+        """Write `film.webp` of the frames up to a step."""
+        from models.sampling.videos import save_webp  # slow to import
+
+        frames = {int(path.stem): path for path in (self._run / "film").glob("*.png") if path.stem.isdecimal()}
+        pictures = (np.asarray(Image.open(frames[each], formats=["PNG"])) for each in sorted(frames) if each <= step)
+        save_webp(self._run / "film.webp", ((picture, 1) for picture in pictures), FILM_FPS, self._run.name)
 
     def sync(self) -> None:
         """Flush everything to disk."""

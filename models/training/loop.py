@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models import distributed
-from models.contracts import Batches, Recovering, Trainer, Validating
+from models.contracts import Batches, Filming, Recovering, Trainer, Validating
 from models.data.dataset import UserError
 from models.seeds import seed_for
 from models.training import checkpoint
 from models.training.logger import RunLogger
+from models.training.probe import PROBE_STEPS, Probe
 
 
 def fit(
@@ -26,6 +27,7 @@ def fit(
     *,
     steps: int,
     pictures: int = 0,
+    parameters: int = 0,
     seed: int = 0,
     precision: str = "fp32",
     log_every: int = 50,
@@ -39,27 +41,31 @@ def fit(
     in between; on a GPU they are equal up to the rounding of sums in another order. Ctrl-C
     finishes the step, saves, and raises KeyboardInterrupt. `on_save` is called on rank 0 with the step of `last.pt`
     whenever that is written, and once if the run has its steps already. `pictures` is the number of images in a step,
-    for the images/s that are reported. `precision` is fp32 or bf16.
+    for the images/s that are reported, and `parameters` that of the weights, for the report after some steps.
+    `precision` is fp32 or bf16.
 
     Raise UserError if losses or weights are no longer finite; what was saved stays.
     """
     run.mkdir(parents=True, exist_ok=True)
     start, best = checkpoint.load(run, trainer)
     logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
+    probe = Probe(trainer.device, parameters) if logger and parameters else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
     bf16 = torch.autocast(trainer.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
     def log_first_sheet() -> None:
         assert logger is not None
-        logger.log_sheet(0, trainer.sheet(0))
+        _show(trainer, logger, 0)
 
     def log_and_save(done: int, *, shows: bool, saves: bool) -> None:
         nonlocal best
         assert logger is not None
         if shows:
             best = _validate(trainer, run, done, best, logger)
-            logger.log_sheet(done, trainer.sheet(done))
+            _show(trainer, logger, done)
         if saves:
+            if isinstance(trainer, Filming):
+                logger.write_film(done)
             logger.sync()
             checkpoint.save(run, trainer, done, best)
             on_save(done)
@@ -79,6 +85,8 @@ def fit(
                 losses = _checked_losses(trainer, losses, i, run)
             if logger:
                 logger.advance()
+                if probe and done - start <= PROBE_STEPS:
+                    probe.advance(run.name, steps - done)
                 if last or done == 1 or done % log_every == 0:
                     logger.log_losses(done, losses)
             shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
@@ -121,6 +129,13 @@ def _checked_losses(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Pa
         return losses
     cure = "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size"
     raise UserError(run, f"{wrong[0] if wrong else 'a weight is not finite'} at step {i + 1}", "finite numbers", cure)
+
+
+def _show(trainer: Trainer, logger: RunLogger, done: int) -> None:
+    """Write the samples of the weights, and the frame of their film if there is one."""
+    logger.log_sheet(done, trainer.sheet(done))
+    if isinstance(trainer, Filming):
+        logger.log_frame(done, trainer.frame(done))
 
 
 def _validate(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:

@@ -1,7 +1,7 @@
 """Optimizer steps down a loss, and learning rates."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,28 +13,39 @@ from models import distributed
 class Update:
     """One step of some optimizers, on the mean of the added losses; only their parameters get gradients.
 
-    With `max_norm` the gradient of all parameters together is scaled down to that length if it is longer."""
+    With `max_norm` the gradient of all parameters together is scaled down to that length if it is longer. A loss may be
+    added in several parts for each micro-batch, if the number of `micro_batches` is given."""
 
-    def __init__(self, optimizers: list[Optimizer], *, max_norm: float = 0.0) -> None:
-        self._optimizers, self._max_norm = optimizers, max_norm
+    def __init__(self, optimizers: list[Optimizer], *, max_norm: float = 0.0, micro_batches: int | None = None) -> None:
+        self._optimizers, self._max_norm, self._micro_batches = optimizers, max_norm, micro_batches
         self._parameters: list[Tensor] = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         self._sums: list[Tensor | None] = [None] * len(self._parameters)
         self._losses: list[Tensor] = []
         self._components: list[dict[str, Tensor]] = []
 
-    def add(self, loss: Tensor, *, keep_graph: bool = False, **components: Tensor) -> None:
+    def add(
+        self, loss: Tensor, inputs: Sequence[Tensor] = (), /, *, keep_graph: bool = False, **components: Tensor
+    ) -> tuple[Tensor, ...]:
         """Add the loss of a micro-batch, and the components it is made of, for `mean_components`.
 
-        Pass `keep_graph` if another loss shares a part of its graph."""
-        gradients = torch.autograd.grad(loss, self._parameters, retain_graph=keep_graph, allow_unused=True)
+        Pass `keep_graph` if another loss shares a part of its graph. Return the loss's gradients of `inputs`."""
+        wanted = [*self._parameters, *inputs]
+        gradients = torch.autograd.grad(loss, wanted, retain_graph=keep_graph, allow_unused=True)
+        gradients, of_inputs = gradients[: len(self._parameters)], gradients[len(self._parameters) :]
         pairs = zip(self._sums, gradients, strict=True)
         self._sums = [new if old is None else old if new is None else old + new for old, new in pairs]
         self._losses.append(loss.detach())
         self._components.append({name: part.detach() for name, part in components.items()})
+        return of_inputs
+
+    @property
+    def _count(self) -> int:
+        """Return the number of micro-batches."""
+        return self._micro_batches or len(self._losses)
 
     def apply(self) -> Tensor:
         """Make the step. Return the mean of the losses."""
-        _average_gradients(self._sums, len(self._losses))
+        _average_gradients(self._sums, self._count)
         for parameter, gradient in zip(self._parameters, self._sums, strict=True):
             parameter.grad = _with_layout_of(parameter, gradient)
         if self._max_norm:
@@ -46,8 +57,10 @@ class Update:
         return self._losses[0] if len(self._losses) == 1 else torch.stack(self._losses).mean()
 
     def mean_components(self) -> dict[str, Tensor]:
-        """Return the mean of each component over the micro-batches."""
-        return {name: torch.stack([each[name] for each in self._components]).mean() for name in self._components[0]}
+        """Return the mean of each component over the micro-batches, of the sum over the parts of each."""
+        names = dict.fromkeys(name for each in self._components for name in each)
+        found = {name: torch.stack([each[name] for each in self._components if name in each]) for name in names}
+        return {name: values.sum() / self._count for name, values in found.items()}
 
 
 def _with_layout_of(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:

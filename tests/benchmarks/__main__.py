@@ -262,6 +262,19 @@ def step(preset: str = "") -> None:
         tell(f"step/{name} {preset}, ours", items * inner, unit, seconds["ours"], times_the_textbook=round(times, 2))
 
 
+def translation(networks: str = "light", runs: int = 3) -> None:
+    """A step of U-GAT-IT at 256 px and its peak memory beside the textbook's. `full` networks take 31 GB in all."""
+    from tests.benchmarks.translation import steps
+
+    found = list(steps(networks, runs))
+    seconds = {name: [each[name]["seconds"] for each in found] for name in ("textbook", "ours")}
+    peaks = {name: found[-1][name]["peak"] for name in seconds}
+    times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
+    tell(f"translation/{networks}, textbook", 1, "pairs", seconds["textbook"], gb=round(peaks["textbook"], 1))
+    share = {"times_the_textbook": round(times, 2), "memory_share": round(peaks["ours"] / peaks["textbook"], 2)}
+    tell(f"translation/{networks}, ours", 1, "pairs", seconds["ours"], gb=round(peaks["ours"], 1), **share)
+
+
 def blinks(films: int = 2) -> None:
     """Frames of drawn films through BuildBlinkDataset's extraction beside decoding them alone, on one thread."""
     from fractions import Fraction
@@ -317,6 +330,7 @@ BENCHES = {
     "build": build,
     "loader": loader,
     "step": step,
+    "translation": translation,
     "blinks": blinks,
     "crawl": crawl,
     "politeness": politeness,

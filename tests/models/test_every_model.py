@@ -12,7 +12,7 @@
 10. There are four presets with horizons in steps, and the task that trains it exists.
 
 Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; of models of clips
-shape; where a model has them augment, labels, dropout, penalty_weight and spectral.
+shape; where a model has them crop, augment, labels, dropout, penalty_weight and spectral.
 """
 
 import contextlib
@@ -44,10 +44,11 @@ CPU = torch.device("cpu")
 
 
 class Noise:
-    """batches(i): random pictures or clips, a function of i; each process's share."""
+    """batches(i): random pictures of one or more domains, or clips, a function of i; each process's share."""
 
     def __init__(self, config, poison_at: int | None = None):
         self.config, self.poison_at = config, poison_at
+        self.roles = ("a", "b") if hasattr(config, "crop") else ("picture",)
 
     def __call__(self, i: int) -> dict[str, torch.Tensor]:
         rng = torch.Generator().manual_seed(seed_for("noise", i))
@@ -57,7 +58,8 @@ class Noise:
             batch = {"clip": clips.clips, "flow": clips.flow, "openness": clips.openness}
             batch = {key: torch.from_numpy(value) for key, value in batch.items()}
         else:
-            batch = {"picture": torch.randint(256, (count, *[self.config.size] * 2, 3), generator=rng).byte()}
+            shape = (count, *[self.config.size] * 2, 3)
+            batch = {key: torch.randint(256, shape, generator=rng).byte() for key in self.roles}
         if i == self.poison_at:
             batch = {key: value * torch.nan for key, value in batch.items()}
         if hasattr(self.config, "labels"):
@@ -129,6 +131,7 @@ MORE: dict[str, dict] = {
         "closing_first": True,
     },
     "videogan-cond": {"trial": "conv_lstm"},
+    "ugatit": {"light": True, "recompute": True, "weights": "torch"},
 }
 CHANGES = [
     (name, {"augment": "diff"} if hasattr(entry.presets["tiny"], "augment") else {}) for name, entry in MODELS.items()
@@ -141,9 +144,10 @@ with_changes = pytest.mark.parametrize(
         *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
     ],
 )
-WITHOUT_NOISE = {"blink-flow", "videogan-cond"}  # their chance is that of their batches
+WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit"}  # their chance is that of their batches
 WIDER: dict[str, dict] = {"blink-flow": {"widths": (6, 8)}, "videogan-cond": {"widths": (6, 8, 8, 8)}} | {
-    "seam-refiner": {"width": 6}
+    "seam-refiner": {"width": 6},
+    "ugatit": {"width": 6},
 }
 
 
@@ -422,7 +426,7 @@ def test_another_models_checkpoint_is_refused(name, tmp_path):
 @every_model
 def test_presets_have_the_four_names_and_horizons_in_steps(name):
     names = list(MODELS[name].presets)
-    assert [preset for preset in names if preset != "modern"] == ["article", "paper", "small", "tiny"]
+    assert [preset for preset in names if preset not in ("modern", "light")] == ["article", "paper", "small", "tiny"]
     for config in MODELS[name].presets.values():
         assert isinstance(config.steps, int)
         assert config.save_every % config.sample_every == 0

@@ -1,4 +1,4 @@
-"""A model of two datasets and two exported networks, which no present model is: it trains, resumes and exports."""
+"""A model of two datasets and two exported networks: it trains, resumes and exports."""
 
 import json
 from collections.abc import Mapping
@@ -135,7 +135,9 @@ def test_it_trains_resumes_and_exports_both_networks(job):
     for name, network in (("a_to_b", export.load_network(run)), ("b_to_a", export.load_network(run, "b_to_a"))):
         the_same(dict(network.state_dict()), dict(held[name]))
     assert export.read_about(run)["steps"] == 4
-    assert "# toy, trained on art" in (run / "README.md").read_text()
+    card = (run / "README.md").read_text()
+    assert "# toy, trained on art and photographs\n" in card
+    assert card.count("a dataset of 6 faces") == 2
 
 
 def test_its_settings_name_both_datasets_and_another_one_is_refused(job):

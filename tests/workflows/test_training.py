@@ -141,7 +141,7 @@ def faults(place: Path) -> dict[str, tuple[list[str], str]]:
         "a device we do not know": (["--device", "mps"], "--device: mps given"),
         "batch of one": (["--batch-size", "1"], "--batch-size: 1 given"),
         "odd halves": (["--variant", "128", "--batch-size", "9", "--processes", "2"], "--batch-size: 9 given"),
-        "no preset": (["--preset", "big"], "--preset: 'big' given; one of auto article paper modern small tiny"),
+        "no preset": (["--preset", "big"], "--preset: 'big' given; one of auto article paper modern light small tiny"),
         "no variant": (["--variant", "64"], "--variant: '64' given; one of 96 128"),
         "dataset that leaves": (["--dataset", "../x"], "--dataset: '../x' given"),
         "weights that leave": (["--init-from", "../x"], "--init-from: '../x' given"),

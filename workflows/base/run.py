@@ -24,6 +24,7 @@ class Dataset(luigi.Task):
 
     name = luigi.Parameter()
     kind = luigi.Parameter(default="faces")  # a key of BUILDERS
+    option = luigi.Parameter(default="--dataset", significant=False)  # through which its name was given
     data_root = FilePath(default=Path("data"), significant=False)
 
     @property
@@ -48,7 +49,7 @@ class Dataset(luigi.Task):
 
     def check(self) -> None:
         """Raise UserError if it is damaged, or is missing and will not be built."""
-        check_run_name("--dataset", self.name)
+        check_run_name(self.option, self.name)
         if os.path.lexists(self.folder):
             from pipeline.manifest import CLIPS, FACES, check_folder
 
@@ -58,7 +59,7 @@ class Dataset(luigi.Task):
         else:
             expected = "the name of a dataset"
             cure = f"build it: luigi --module workflows {BUILDERS[self.kind]} --name {self.name} …"
-            raise UserError(f"--dataset {self.name}", f"there is no {self.output().path}", expected, cure)
+            raise UserError(f"{self.option} {self.name}", f"there is no {self.output().path}", expected, cure)
 
     def _check_gone(self) -> None:
         """Raise UserError if a default dataset is gone and was not built with the defaults."""

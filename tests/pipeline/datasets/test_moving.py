@@ -130,7 +130,7 @@ def test_a_copy_is_a_dataset_elsewhere(move, root, tmp_path):
     assert contents(place) == contents(root / "datasets/faces")
     assert is_whole(tmp_path / "there")
     training = TrainDCGAN(data_root=tmp_path / "there", preset="tiny")
-    assert (training.requires().complete(), training.requires().requires()) == (True, [])
+    assert [(dataset.complete(), dataset.requires()) for dataset in training.requires()] == [(True, [])]
     assert not ExportRecipe(data_root=tmp_path / "there").run()
     with pytest.raises(UserError, match=r"made with source 'a copy from elsewhere'.*--replace"):
         BuildFaceDataset(data_root=tmp_path / "there", limit=COUNT + 1)
@@ -390,10 +390,10 @@ def test_the_same_build_repairs_what_is_damaged(damage, here, root):
 
 def test_only_faces_that_were_never_there_are_built_unrequested(here, tmp_path):
     (tmp_path / "in").mkdir()
-    task = TrainDCGAN(data_root=tmp_path / "new", preset="tiny").requires()
+    (task,) = TrainDCGAN(data_root=tmp_path / "new", preset="tiny").requires()
     assert isinstance(task.requires(), BuildFaceDataset)
     (here / "datasets/faces").unlink()  # of the default request: made again
-    assert isinstance(TrainDCGAN(data_root=here, preset="tiny").requires().requires(), BuildFaceDataset)
+    assert isinstance(TrainDCGAN(data_root=here, preset="tiny").requires()[0].requires(), BuildFaceDataset)
     record = here / "datasets/.requests/faces.json"
     reported = json.loads(record.read_text())
     record.write_text(json.dumps(reported | {"request": {"source": "folder", "query": "", "path": "/mine"}}))
