@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.contracts import FaceDataset
+from models.data.dataset import HAIR_COLORS
 from models.data.labels import conditions, is_alone
 
 SIZE = 64  # px, of images whose features are classified
@@ -36,10 +37,11 @@ class Probe:
 
 def learn_tags(dataset: FaceDataset, extract: Callable[[np.ndarray], Tensor]) -> tuple[Probe, dict[str, float]]:
     """Return `fit_probe` of the tags of a dataset, from the features of its faces at SIZE. Only faces that are alone in
-    their picture count, since a picture's tags may be of any face in it."""
+    their picture count, since a picture's tags may be of any face in it. Hair colours are left to the hair tagger."""
     train = dataset.split("train")
     counts = Counter(tag for tags in train["tags"].to_pylist() for tag in set(tags))
-    names = tuple(sorted(tag for tag, count in counts.items() if count >= MIN_EACH))
+    hair = {f"{color}_hair" for color in HAIR_COLORS}
+    names = tuple(sorted(tag for tag, count in counts.items() if count >= MIN_EACH and tag not in hair))
     if not names:
         return Probe([], torch.zeros(0, 0), torch.zeros(0)), {}
     sides: list[tuple[Tensor, np.ndarray]] = []

@@ -2,8 +2,10 @@
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -66,3 +68,20 @@ def test_a_probe_learns_tags_that_features_show_and_leaves_out_the_others():
     none, accuracy = probe.fit_probe(["too rare"], features[:600], has[:600, 3:], features[600:], has[600:, 3:])
     assert none(features[:2]) == [set(), set()]
     assert accuracy == {}
+
+
+def test_a_probe_leaves_hair_colours_to_the_hair_tagger():
+    count = 120
+    faces = pa.table(
+        {
+            "image_id": [str(i) for i in range(count)],
+            "faces_in_image": pa.array([1] * count, pa.int32()),
+            "tags": [["blue_hair", "hat"] if i // 2 % 2 else [] for i in range(count)],
+            "hair_color": pa.nulls(count, pa.string()),
+        }
+    )
+    pixels = np.array([["hat" in tags] for tags in faces["tags"].to_pylist()], np.float32)
+    dataset = SimpleNamespace(split=lambda split: faces, pixels=lambda split, size: pixels)
+    found, accuracy = probe.learn_tags(dataset, torch.from_numpy)
+    assert found.names == ["hat"]
+    assert accuracy == {"hat": 1.0}
