@@ -81,6 +81,8 @@ class AnimateBlink(FromRun):
 
     @functools.cached_property
     def _faces_of_run(self) -> GenerateFaces | None:
+        from models.runs import export
+
         runs = self.data_root / "runs"
         if not (self.input_path / "model.safetensors").is_file():
             return None
@@ -88,7 +90,11 @@ class AnimateBlink(FromRun):
             cure = "give the --data-root that it lies in"
             raise UserError("--input", f"{self.input_path} is a run elsewhere", f"a run in {runs}", cure)
         count = self.count or SAMPLES
-        return GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
+        run = GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
+        if not run.suits(export.load_network(run.run_folder)):
+            found = f"{self.input_path} is a run of another network"
+            raise UserError("--input", found, f"{run.wanted}, a face dataset, or pictures", "give another")
+        return run
 
     @property
     def folder(self) -> Path:

@@ -48,7 +48,6 @@ def test_the_blinks_of_films_are_found_and_nothing_else(tmp_path):
             assert clip.clip.strip.shape == (16 * SIZE, SIZE, 3)
             assert clip.clip.openness[CLOSED_FRAME] < 0.2 < 0.7 < clip.clip.openness[0]
     assert clips > 16
-    print('MISSED', missed, blinks)
     assert missed == 0
 
 
