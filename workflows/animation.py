@@ -379,7 +379,7 @@ def _decode(data: bytes) -> Any:
         return decode(data, keep_alpha=True)[0]
     except Rejected as error:
         reason, detail = error.args
-        raise Unanimated(f"{reason} {detail}".strip()) from error
+        raise Unanimated(f"{reason} ({detail})" if detail else reason) from error
 
 
 def _faces_of(text: str) -> list[dict] | None:

@@ -82,6 +82,7 @@ def test_a_folder_is_animated_and_what_cannot_be_is_named(place, tmp_path):
     assert set(summary["animated"]) == {"0.png", "1.png", "2.png", "2.jpg"}
     assert set(summary["skipped"]) == {"notes.txt", "empty.png", "long.png"}
     assert "16383" in summary["skipped"]["long.png"]
+    assert summary["skipped"]["notes.txt"].startswith("not_an_image (")
     assert all((tmp_path / f"data/generated/blinks/mixed/{name}.webp").exists() for name in ("2.png", "2.jpg"))
     assert "no face" in summary["skipped"]["empty.png"]
     assert (tmp_path / "data/generated/blinks/mixed/1.gif").exists()
