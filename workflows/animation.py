@@ -1,6 +1,7 @@
 """A blink for a drawn face: animations of pictures, by a trained run or the network that is shipped."""
 
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ BLENDS = ("mask", "hard", "feather", "poisson", "refiner")  # models.sampling.an
 MIN_FACE_PX = 32
 REFERENCE_FPS = 18
 CLOSED = 0.35  # openness: an eye that is open less far cannot blink
+ENDINGS = (".gif", ".webp", ".mp4", "-strip.png")  # of a picture's animations, in the order in which they are written
 SAMPLES = 8  # of a run, if no --count is given
 
 logger = logging.getLogger("luigi-interface")
@@ -79,6 +81,8 @@ class AnimateBlink(FromRun):
 
     @functools.cached_property
     def _faces_of_run(self) -> GenerateFaces | None:
+        from models.runs import export
+
         runs = self.data_root / "runs"
         if not (self.input_path / "model.safetensors").is_file():
             return None
@@ -86,7 +90,11 @@ class AnimateBlink(FromRun):
             cure = "give the --data-root that it lies in"
             raise UserError("--input", f"{self.input_path} is a run elsewhere", f"a run in {runs}", cure)
         count = self.count or SAMPLES
-        return GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
+        run = GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
+        if not run.suits(export.load_network(run.run_folder)):
+            found = f"{self.input_path} is a run of another network"
+            raise UserError("--input", found, f"{run.wanted}, a face dataset, or pictures", "give another")
+        return run
 
     @property
     def folder(self) -> Path:
@@ -223,9 +231,20 @@ class AnimateBlink(FromRun):
         """Write the animations of a picture. Return its files and its faces. Raise Unanimated."""
         import numpy as np
 
-        from models.sampling import animation, videos
+        from models.sampling import animation, save, videos
+        from pipeline.images.decode import on_white
 
-        picture = _load(source.path)
+        made = {key: value for key, value in about.items() if key not in ("input", "count")}
+        data = _read(source.path)
+        made |= {"input": hashlib.sha256(data).hexdigest(), "box_scale": source.box_scale}
+        files = [f"{source.target}{ending}" for ending in ENDINGS]
+        strip = self.folder / files[-1]
+        if all((self.folder / name).is_file() for name in files):
+            saved = save.read_provenance(strip)
+            if (faces := _faces_of(saved.pop("faces", ""))) and saved == {key: str(made[key]) for key in made}:
+                return {"files": files, "faces": faces}
+        given = _decode(data)
+        picture = on_white(given)
         if max(picture.shape[:2]) > videos.MAX_SIDE_PX:
             raise Unanimated(f"it has a side of more than {videos.MAX_SIDE_PX} px")
         patches: list[animation.Patch] = []
@@ -244,18 +263,17 @@ class AnimateBlink(FromRun):
             if not inside:
                 reasons.append("its eyes lie outside it")
                 continue
-            patches += inside
+            patches += inside if given is picture else [animation.with_alpha(patch, given) for patch in inside]
             shown += [motion.shown] * len(inside)
             faces.append({"openness": round(openness, 3), "boxes": [list(patch.box) for patch in inside]})
         if not patches:
             raise Unanimated("; ".join(reasons) or "no face was found in it")
-        (self.folder / source.target).parent.mkdir(parents=True, exist_ok=True)
+        strip.parent.mkdir(parents=True, exist_ok=True)
+        strip.unlink(missing_ok=True)  # it is written last: with it, the files are complete and of one making
         states = np.stack(shown, 1)
-        made = {key: value for key, value in about.items() if key != "input"}
-        files = [f"{source.target}{ending}" for ending in (".gif", ".webp", ".mp4", "-strip.png")]
         for name, save_file in zip(files, (videos.save_gif, videos.save_webp, videos.save_mp4), strict=False):
-            save_file(self.folder / name, animation.frames(picture, patches, states), motion.fps, json.dumps(made))
-        videos.save_strip(self.folder / files[-1], animation.frames(picture, patches, states), **made)
+            save_file(self.folder / name, animation.parts(given, patches, states), motion.fps, json.dumps(made))
+        videos.save_strip(strip, animation.parts(given, patches, states), **made, faces=json.dumps(faces))
         return {"files": files, "faces": faces}
 
 
@@ -345,17 +363,33 @@ def judge_openness(frames: Any) -> Any:
     return np.array([upright.seen_eyes(landmarks.find(frame, [face])[0]).openness for frame in frames])
 
 
-def _load(path: Path) -> Any:
-    """Return the (H, W, 3) uint8 picture of a file. Raise Unanimated."""
+def _read(path: Path) -> bytes:
+    """Return the bytes of a picture. Raise Unanimated."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unanimated(error.strerror or str(error)) from error
+
+
+def _decode(data: bytes) -> Any:
+    """Return the (H, W, 3) uint8 picture, or (H, W, 4) if it has transparency. Raise Unanimated."""
     from pipeline.images.decode import Rejected, decode
 
     try:
-        return decode(path.read_bytes())[0]
+        return decode(data, keep_alpha=True)[0]
     except Rejected as error:
         reason, detail = error.args
-        raise Unanimated(f"{reason} {detail}".strip()) from error
-    except OSError as error:
-        raise Unanimated(error.strerror or str(error)) from error
+        raise Unanimated(f"{reason} ({detail})" if detail else reason) from error
+
+
+def _faces_of(text: str) -> list[dict] | None:
+    """Return the faces that a strip says it shows; None if it does not."""
+    from models.data.dataset import parse_json
+
+    try:
+        return parse_json(text, [{"openness": float, "boxes": [[int]]}])
+    except ValueError:
+        return None
 
 
 class Upright(NamedTuple):

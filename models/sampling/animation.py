@@ -19,6 +19,7 @@ from models.nn.pasted import Pasted
 from models.sampling import blends
 from models.sampling.clips import paint
 from models.sampling.motion import Motion
+from models.sampling.videos import Part
 
 EYE_MARGIN = 0.2  # of an eye's box, on every side, that may change, too
 OWN = "mask"  # the blend of the network's own mask
@@ -26,15 +27,20 @@ BLENDS = (OWN, *blends.BLENDS, "refiner")
 REFINED_PX = 12  # round a box that the refiner is shown: about what a pixel of its output depends on
 SOFT_PX = 2  # in a turned face, at the border of what changes
 
+MAX_CHROMA = 16  # levels between the strongest and the weakest of R, G and B: a region of which GREY_SHARE of the
+GREY_SHARE = 0.99  # pixels have no more is grey, and stays so
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
 Box = Sequence[float]
+Pixels = tuple[int, int, int, int]  # a box in whole px, half open
 
 
 @dataclass(frozen=True)
 class Patch:
     """A part of a picture in each state."""
 
-    box: tuple[int, int, int, int]  # x0, y0, x1, y1 in px of the picture, half open
-    frames: np.ndarray  # (K, h, w, 3) uint8
+    box: Pixels  # of the picture: x0, y0, x1, y1
+    frames: np.ndarray  # (K, h, w, C) uint8: C is 3, or 4 with alpha
 
     @functools.cached_property
     def changes(self) -> np.ndarray:
@@ -67,19 +73,27 @@ def animate_eyes(
     still = cut(crop[None], region, *network.shape)[0]
     painted, mask = paint(network, still, motion.flow, motion.openness * eyes.openness)
     width, height = region[2] - region[0], region[3] - region[1]
-    if blend == OWN:
-        inside = cut(crop[None], region, height, width)[0].astype(np.float32)
-        cover = _resize(mask, width, height).clip(0, 1)
-        frames = inside + _resize(mask * painted, width, height) - cover * inside
-    else:
-        frames = _resize(mask * painted + (1 - mask) * still, width, height)
-    frames = frames.round().clip(0, 255).astype(np.uint8)
+    inside = cut(crop[None], region, height, width)[0]
+    tint = _tint(inside)
+    if tint is not None:
+        painted = _grey(painted) + tint
+
+    def paste(painted: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        if blend == OWN:
+            cover = _resize(mask, width, height).clip(0, 1)
+            frame = inside + _resize(mask * painted, width, height) - cover * inside
+        else:
+            frame = _resize(mask * painted + (1 - mask) * still, width, height)
+        return frame.round().clip(0, 255).astype(np.uint8)
+
+    frames = np.stack([paste(*state) for state in zip(painted, mask, strict=True)])
     patches = []
     for box in [_clip(region, region, size)] if whole else _changing(network.region, region, eyes, size):
         x0, y0, x1, y1 = box
         part = frames[:, y0 - region[1] : y1 - region[1], x0 - region[0] : x1 - region[0]]
         if blend == "refiner":
-            part = refine(refiner, crop, part, box)
+            refined = refine(refiner, crop, part, box)
+            part = refined if tint is None else _recolor(part, refined)
         else:
             part = blends.BLENDS["feather" if blend == OWN else blend](crop[y0:y1, x0:x1], part)
         part = np.concatenate([crop[None, y0:y1, x0:x1], part[1:]])
@@ -87,21 +101,41 @@ def animate_eyes(
     return patches
 
 
-def _whole(box: Box) -> tuple[int, int, int, int]:
+def _tint(pixels: np.ndarray) -> np.ndarray | None:
+    """Return (3,): how far the colours of grey pixels (h, w, 3) uint8, such as those of a scanned manga, are from grey,
+    on average. None if the pixels are coloured."""
+    if np.percentile(np.ptp(pixels, axis=2), 100 * GREY_SHARE) > MAX_CHROMA:
+        return None
+    tint: np.ndarray = (pixels - _grey(pixels)).mean((0, 1))
+    return tint
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """Return the luma (..., 1) float32 of RGB (..., 3)."""
+    luma: np.ndarray = pixels.astype(np.float32) @ LUMA
+    return luma[..., None]
+
+
+def _recolor(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return (K, h, w, 3) uint8 as light as `after`, and of the tint of `before`."""
+    return (before + _grey(after) - _grey(before)).round().clip(0, 255).astype(np.uint8)
+
+
+def _whole(box: Box) -> Pixels:
     """Return the box in whole pixels, with the proportions of its sides."""
     x0, y0 = round(box[0]), round(box[1])
     width = max(2, 2 * round((box[2] - box[0]) / 2))
     return x0, y0, x0 + width, y0 + max(1, round(width * (box[3] - box[1]) / (box[2] - box[0])))
 
 
-def _resize(maps: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return maps (K, H, W, C) as (K, height, width, C) float32."""
-    kind = cv2.INTER_AREA if width < maps.shape[2] else cv2.INTER_CUBIC
-    resized = [cv2.resize(each.astype(np.float32), (width, height), interpolation=kind) for each in maps]
-    return np.stack(resized).reshape(len(maps), height, width, -1)
+def _resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return pixels (H, W, C) as (height, width, C) float32."""
+    kind = cv2.INTER_AREA if width < pixels.shape[1] else cv2.INTER_CUBIC
+    resized: np.ndarray = cv2.resize(pixels.astype(np.float32), (width, height), interpolation=kind)
+    return resized.reshape(height, width, -1)
 
 
-def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[tuple[int, int, int, int]]:
+def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[Pixels]:
     """Return the boxes that may change, within the region and the crop."""
     boxes: list[Box] = [region]
     if kind == "eyes":
@@ -113,7 +147,7 @@ def _changing(kind: str, region: Box, eyes: Eyes, size: int) -> list[tuple[int, 
     return [box for box in clipped if box[0] < box[2] and box[1] < box[3]]
 
 
-def _clip(box: Box, region: Box, size: int) -> tuple[int, int, int, int]:
+def _clip(box: Box, region: Box, size: int) -> Pixels:
     """Return the box in whole px, within the region and a crop of `size` px."""
     x0, y0 = (max(0, round(region[axis]), round(box[axis])) for axis in (0, 1))
     x1, y1 = (min(size, round(region[axis]), round(box[axis])) for axis in (2, 3))
@@ -126,7 +160,7 @@ def _grown(box: Box) -> tuple[float, float, float, float]:
 
 
 @torch.no_grad()
-def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: Pixels) -> np.ndarray:
     """Return a part (K, h, w, 3) uint8 that is pasted into the box of a crop (S, S, 3) with its border corrected."""
     x0, y0, x1, y1 = box
     left, top = max(0, x0 - REFINED_PX), max(0, y0 - REFINED_PX)
@@ -159,10 +193,10 @@ def into_picture(picture: np.ndarray, crop: np.ndarray, patch: Patch, to_picture
     size = (int(right - left), int(bottom - top))
     under = picture[top:bottom, left:right].astype(np.float32)
     weight = cv2.warpAffine(_changed(patch, crop), matrix, size, flags=cv2.INTER_LINEAR)[..., None]
-    frames = [
+    frames = (
         cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         for frame in patch.frames[1:]
-    ]
+    )
     mixed = [np.rint(under + weight * (frame - under)).astype(np.uint8) for frame in frames]
     box = (int(left), int(top), int(right), int(bottom))
     return Patch(box, np.stack([picture[top:bottom, left:right], *mixed]))
@@ -177,17 +211,58 @@ def _changed(patch: Patch, crop: np.ndarray) -> np.ndarray:
     return cv2.blur(wide.astype(np.float32), (reach, reach))
 
 
+def with_alpha(patch: Patch, picture: np.ndarray) -> Patch:
+    """Return a patch of a picture that lay on white as one of the picture itself (H, W, 4): on white it looks the same.
+    The alpha stays as it is."""
+    x0, y0, x1, y1 = patch.box
+    part = picture[y0:y1, x0:x1]
+    share = np.maximum(part[..., 3:], 1) / np.float32(255)
+    frames = np.repeat(part[None], len(patch.frames), 0)
+    for frame, painted in zip(frames, patch.frames, strict=True):
+        differs = (painted != patch.frames[0]).any(2) & (part[..., 3] > 0)
+        colors = np.rint(255 - (255 - painted.astype(np.float32)) / share).clip(0, 255)
+        frame[differs, :3] = colors[differs]
+    return Patch(patch.box, frames)
+
+
 def show(picture: np.ndarray, patches: Sequence[Patch], states: Sequence[int]) -> np.ndarray:
-    """Return the picture (H, W, 3) uint8 with each patch in its state."""
-    frame = picture.copy()
+    """Return the picture (H, W, C) uint8 with each patch in its state."""
+    return _show_part(picture, patches, states, (0, 0, picture.shape[1], picture.shape[0]))
+
+
+def _show_part(picture: np.ndarray, patches: Sequence[Patch], states: Sequence[int], box: Pixels) -> np.ndarray:
+    """Return what `show` does within a box."""
+    left, top, right, bottom = box
+    part = picture[top:bottom, left:right].copy()
     for patch, state in zip(patches, states, strict=True):
-        x0, y0, x1, y1 = patch.box
-        frame[y0:y1, x0:x1][patch.changes] = patch.frames[state][patch.changes]
-    return frame
+        if state and (both := _overlap(patch.box, box)):
+            own = _within(both, patch.box)
+            changes = patch.changes[own]
+            part[_within(both, box)][changes] = patch.frames[state][own][changes]
+    return part
 
 
-def frames(picture: np.ndarray, patches: Sequence[Patch], shown: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield (a picture, for how many frames it is shown). `shown` (T, P) holds the state of each patch."""
+def _overlap(first: Pixels, second: Pixels) -> Pixels | None:
+    x0, y0 = (max(first[axis], second[axis]) for axis in (0, 1))
+    x1, y1 = (min(first[axis], second[axis]) for axis in (2, 3))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _within(box: Pixels, outer: Pixels) -> tuple[slice, slice]:
+    """Return the rows and columns of a box in an array of the pixels of one that holds it."""
+    return slice(box[1] - outer[1], box[3] - outer[1]), slice(box[0] - outer[0], box[2] - outer[0])
+
+
+def parts(picture: np.ndarray, patches: Sequence[Patch], shown: np.ndarray) -> Iterator[Part]:
+    """Yield the frames of an animation that differ, each as the part that changes. `shown` (T, P) holds the state of
+    each patch."""
     starts = np.flatnonzero(np.r_[True, (shown[1:] != shown[:-1]).any(1)])
     for start, end in zip(starts, [*starts[1:], len(shown)], strict=True):
-        yield show(picture, patches, shown[start]), int(end - start)
+        box: Pixels = (0, 0, picture.shape[1], picture.shape[0])
+        if start:
+            differs = shown[start] != shown[start - 1]
+            changed = [patch.box for patch, is_changed in zip(patches, differs, strict=True) if is_changed]
+            x0, y0 = (min(each[axis] for each in changed) // 2 * 2 for axis in (0, 1))
+            x1, y1 = (max(each[axis] for each in changed) for axis in (2, 3))
+            box = (x0, y0, x1, y1)
+        yield Part((box[0], box[1]), _show_part(picture, patches, shown[start], box), int(end - start))

@@ -23,8 +23,8 @@ def feather(inside: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Return frames that fade into the picture along a cosine, over FEATHER_SHARE of the box."""
     ramps = [_ramp(length) for length in inside.shape[:2]]
     alpha = np.minimum(ramps[0][:, None], ramps[1][None, :])[..., None]
-    mixed = inside + alpha * (frames.astype(np.float32) - inside)
-    return mixed.round().astype(np.uint8)
+    mixed = (inside + alpha * (frame.astype(np.float32) - inside) for frame in frames)
+    return np.stack([frame.round().astype(np.uint8) for frame in mixed])
 
 
 def _ramp(length: int) -> np.ndarray:

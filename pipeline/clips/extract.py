@@ -1,5 +1,6 @@
 """The clips of one video: its frames stream through shots, tracks and landmarks, and only the last few are kept."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,13 +12,14 @@ import numpy as np
 from pipeline.clips.blinks import BASE_S, CLOSED, MAX_CLOSED_S, find_blinks
 from pipeline.clips.cut import CLOSED_FRAME, Clip, DroppedClip, FindLandmarks, Seen, cut_clip, openness_curve
 from pipeline.clips.shots import split_into_shots
-from pipeline.clips.tracks import MAX_LOST_FRAMES, Tracks
+from pipeline.clips.tracks import MAX_LOST_FRAMES, Pose, Tracks, follow_back
 from pipeline.clips.video import UnusableVideo, Video
-from pipeline.faces.boxes import Face
+from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.landmarks import Landmarks
 from pipeline.manifest import CLIP_FRAMES
 
 PERIOD = 9  # frames from one search for blinks to the next
+LOOK_BACK_S = 2.0  # for which a face is followed backwards from where it is detected first
 CLOSED_SHARE = 0.9  # of the frames of a video without a blink, in which the eyes are closed: then it has no open ones
 
 FindFaces = Callable[[np.ndarray], list[Face]]
@@ -102,6 +104,7 @@ class _Reader:
         base, closed = round(BASE_S * self._fps), round(MAX_CLOSED_S * self._fps)
         self._delay = base + closed + CLIP_FRAMES  # frames after a closed one that are needed to judge it
         self._pixels: deque[np.ndarray] = deque(maxlen=self._delay + PERIOD + CLIP_FRAMES)
+        self._poses: deque[list[Pose]] = deque(maxlen=self._pixels.maxlen)  # of the faces in each of these frames
         self._length = self._delay + PERIOD + base + closed  # of a history
         self._shot, self._tracks, self._histories = -1, Tracks(find_faces), dict[int, _History]()
         self._next = 0  # number of the frame that comes next
@@ -119,9 +122,11 @@ class _Reader:
         self._next = number + 1
         poses = self._tracks.step(pixels)
         found = self._find_landmarks(pixels, [pose.face for pose in poses.values()]) if poses else []
+        self._poses.append([*poses.values()])
         for (track, pose), landmarks in zip(poses.items(), found, strict=True):
-            history = self._histories.setdefault(track, _History(number, self._length))
-            history.add(number, Seen(pose, landmarks))
+            if track not in self._histories:
+                self._histories[track] = self._look_back(number, pose)
+            self._histories[track].add(number, Seen(pose, landmarks))
             self._count(landmarks)
         for track, history in [*self._histories.items()]:
             has_ended = number - history.next > MAX_LOST_FRAMES
@@ -130,12 +135,31 @@ class _Reader:
             if has_ended:
                 del self._histories[track]
 
+    def _look_back(self, number: int, pose: Pose) -> _History:
+        """Return the history of a face that is detected for the first time: where it was in the frames of the shot
+        before this one, until it is lost or meets a face that is known."""
+        frames = itertools.islice(reversed(self._pixels), 1 + round(LOOK_BACK_S * self._fps))
+        past: list[tuple[int, Pose]] = []
+        for back, found in enumerate(follow_back(pose, frames), start=1):
+            if found and any(overlap(found.face, other.face) for other in self._poses[-1 - back]):
+                break
+            if found:
+                past.append((back, found))
+        history = _History(number - past[-1][0] if past else number, self._length)
+        for back, found in reversed(past):
+            (landmarks,) = self._find_landmarks(self._pixels[-1 - back], [found.face])
+            history.add(number - back, Seen(found, landmarks))
+            self._poses[-1 - back].append(found)
+            self._count(landmarks)
+        return history
+
     def end_shot(self) -> None:
         """Find the last blinks of all faces."""
         for track, history in self._histories.items():
             self._search(track, history, is_last=True)
         self._histories.clear()
         self._pixels.clear()
+        self._poses.clear()
 
     def reason(self) -> Drop:
         """Return why there is no blink."""

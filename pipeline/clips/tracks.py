@@ -5,11 +5,11 @@ frames, and between them each face is followed by its picture: first coarsely, b
 it, then by the motion (a turn and a shift) that aligns both, found by enhanced correlation (Evangelidis and Psarakis:
 "Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 2008). A face is compared with
 one picture of it as long as it resembles that, so that errors do not add up. Eyes and mouth move by themselves, and are
-left out.
+left out. A face that is detected late in a shot is followed backwards in the same way.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -144,6 +144,25 @@ def _moved(expected: Pose, warp: np.ndarray, size: int) -> Pose:
     return Pose(float(x), float(y), expected.side, (expected.tilt + turn + 180) % 360 - 180)
 
 
+def _grey(pixels: np.ndarray) -> Pyramid:
+    return Pyramid(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+
+
+def follow_back(pose: Pose, frames: Iterable[np.ndarray]) -> Iterator[Pose | None]:
+    """Yield where a face was in the frames (H, W, 3) before the first of `frames`, in which it is at `pose`: the last
+    one comes first. None: it cannot be seen; the end: it is lost."""
+    follower: Follower | None = None
+    for pixels in frames:
+        picture = _grey(pixels)
+        if follower is None:
+            follower = Follower(picture, pose)
+            continue
+        found = follower.follow(picture)
+        if follower.lost > MAX_LOST_FRAMES:
+            return
+        yield found
+
+
 class Tracks:
     """The faces of one shot."""
 
@@ -154,7 +173,7 @@ class Tracks:
 
     def step(self, pixels: np.ndarray) -> dict[int, Pose]:
         """Return track -> where its face is in the next frame (H, W, 3); nothing for one that cannot be seen."""
-        picture = Pyramid(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+        picture = _grey(pixels)
         found = {number: each.follow(picture) for number, each in self._followers.items()}
         if self._age % (DETECTION_PERIOD if self._followers else EMPTY_PERIOD) == 0:
             self._detect(pixels, picture)

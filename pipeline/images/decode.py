@@ -51,8 +51,9 @@ class Rejected(Exception):
     """Bytes that are not accepted as a picture; args: a reason of REASONS, and the library's message."""
 
 
-def decode(data: bytes) -> tuple[np.ndarray, str]:
-    """Return (the first frame, upright, (H, W, 3) uint8 sRGB; its format). Transparency lies on white.
+def decode(data: bytes, *, keep_alpha: bool = False) -> tuple[np.ndarray, str]:
+    """Return (the first frame, upright, (H, W, 3) uint8 sRGB; its format). Transparency lies on white; with
+    `keep_alpha`, a picture with a pixel that is not opaque has (H, W, 4).
 
     Raise Rejected, or MemoryError if this machine lacks the memory."""
     if not data:
@@ -60,12 +61,12 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
     try:
         stripped, profile = containers.strip_unneeded(data)
         try:
-            return _decode(stripped, profile)
+            return _decode(stripped, profile, keep_alpha)
         except Rejected as rejected:
             if rejected.args[0] in ("not_an_image", "truncated"):
                 for candidate in _repair_candidates(stripped, rejected.args[0]):
                     with contextlib.suppress(Rejected):
-                        return _decode(candidate, profile)
+                        return _decode(candidate, profile, keep_alpha)
             raise
     except containers.TooCostly as error:
         raise Rejected("too_costly", str(error)) from error
@@ -81,7 +82,22 @@ def _repair_candidates(data: bytes, reason: str) -> Iterator[bytes]:
         yield whole
 
 
-def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """Return (H, W, 4) uint8 on white, as (H, W, 3); pixels (H, W, 3) as they are."""
+    if pixels.shape[2] == 3:
+        return pixels
+    flat, rows = np.empty((*pixels.shape[:2], 3), np.uint8), max(1, STRIP_PIXELS // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        flat[top : top + rows] = np.asarray(_on_white(Image.fromarray(pixels[top : top + rows])))
+    return flat
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Return a picture in RGBA as RGB."""
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _decode(data: bytes, profile: bytes | None, keep_alpha: bool) -> tuple[np.ndarray, str]:
     """Decode a stripped file as `decode` does. `profile`: the ICC profile that was removed from it, if any."""
     picture = _open_image(data)
     try:
@@ -90,11 +106,17 @@ def _decode(data: bytes, profile: bytes | None) -> tuple[np.ndarray, str]:
         key = picture.info.pop("transparency", None) if _has_16_bit_rgb(picture) else None
         picture.load()
         turn, format_ = _orientation(picture), str(picture.format)
-        pixels = _srgb(picture, profile, _is_opaque(picture, data))
+        pixels = _srgb(picture, profile, _is_opaque(picture, data), keep_alpha)
         if key is not None:
-            pixels = np.where(_is_of_color(data, picture, key)[..., None], np.uint8(255), pixels)
+            is_clear = _is_of_color(data, picture, key)[..., None]
+            if keep_alpha:
+                pixels = np.concatenate([pixels, np.where(is_clear, np.uint8(0), np.uint8(255))], 2)
+            else:
+                pixels = np.where(is_clear, np.uint8(255), pixels)
         del picture
-        return np.ascontiguousarray(_TURNS[turn](pixels)) if turn in _TURNS else pixels, format_
+        if keep_alpha and pixels.shape[2] == 4 and pixels[..., 3].min() == 255:
+            pixels = pixels[..., :3]
+        return np.ascontiguousarray(_TURNS[turn](pixels) if turn in _TURNS else pixels), format_
     except Exception as error:  # hostile bytes make decoders raise anything
         if is_out_of_memory(error):  # not a property of the picture: must not be cached
             raise MemoryError from error
@@ -215,22 +237,25 @@ def _strips(picture: Image.Image) -> Iterator[Image.Image]:
         yield picture.crop((0, top, picture.width, min(top + rows, picture.height)))
 
 
-def _srgb(picture: Image.Image, profile: bytes | None = None, is_opaque: bool = False) -> np.ndarray:
-    """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white. `profile`: its ICC profile;
-    `is_opaque`: what looks like transparency is none."""
+def _srgb(
+    picture: Image.Image, profile: bytes | None = None, is_opaque: bool = False, keep_alpha: bool = False
+) -> np.ndarray:
+    """Return a picture of any Pillow mode as (H, W, 3) uint8 sRGB, transparency on white, or with `keep_alpha` as
+    (H, W, 4) if it has any. `profile`: its ICC profile; `is_opaque`: what looks like transparency is none."""
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _to_8_bits(picture)
     if picture.width * picture.height <= STRIP_PIXELS:
-        return np.asarray(_flatten(picture, profile, is_opaque))
-    pixels, top = np.empty((picture.height, picture.width, 3), np.uint8), 0
+        return np.asarray(_flatten(picture, profile, is_opaque, keep_alpha))
+    channels = 4 if keep_alpha and picture.has_transparency_data and not is_opaque else 3
+    pixels, top = np.empty((picture.height, picture.width, channels), np.uint8), 0
     for strip in _strips(picture):
-        pixels[top : top + strip.height] = np.asarray(_flatten(strip, profile, is_opaque))
+        pixels[top : top + strip.height] = np.asarray(_flatten(strip, profile, is_opaque, keep_alpha))
         top += strip.height
     return pixels
 
 
-def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Image.Image:
-    """Return a picture of 8 bits in RGB; see `_srgb`."""
+def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool, keep_alpha: bool) -> Image.Image:
+    """Return a picture of 8 bits in RGB or RGBA; see `_srgb`."""
     if picture.mode == "LAB":  # the one colour mode that convert() does not support
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
@@ -248,26 +273,29 @@ def _flatten(picture: Image.Image, profile: bytes | None, is_opaque: bool) -> Im
                 managed.putalpha(colors.getchannel("A"))
             colors = managed
     if has_alpha:
-        colors = Image.alpha_composite(Image.new("RGBA", colors.size, "white"), colors)
+        return colors if keep_alpha else _on_white(colors)
     return colors if colors.mode == "RGB" else colors.convert("RGB")
 
 
 def _to_8_bits(picture: Image.Image) -> Image.Image:
     """Return a grey picture of 16 bits, 32 bits or floats with 8 bits, mode L. Values are scaled, where Pillow's
-    convert() would clip them; pixels of the transparent value become white."""
+    convert() would clip them; mode LA if one value is transparent."""
     values = np.asarray(picture)  # the file does not say which value is white
     if picture.mode == "F":
         white = 1.0 if values.max(initial=0) <= 1 else 255.0
     else:
         white = 255.0 if picture.mode == "I" and values.max(initial=0) <= 255 else 65535.0
     transparent = picture.info.get("transparency")
-    grey = np.empty(values.shape, np.uint8)
+    grey, alpha = np.empty(values.shape, np.uint8), np.empty(values.shape, np.uint8)
     for rows in range(0, len(values), 256):  # in strips: as floats, all of a large scan would take gigabytes
         strip = values[rows : rows + 256]
         grey[rows : rows + 256] = np.clip(strip * (255 / white) + 0.5, 0, 255)
         if isinstance(transparent, int):
-            grey[rows : rows + 256][strip == transparent] = 255
-    return Image.fromarray(grey)
+            alpha[rows : rows + 256] = np.where(strip == transparent, 0, 255)
+    shown = Image.fromarray(grey)
+    if isinstance(transparent, int):
+        shown.putalpha(Image.fromarray(alpha))
+    return shown
 
 
 def phash(picture: np.ndarray) -> str:

@@ -11,7 +11,7 @@ from models.papers.blink import PRESETS, BlinkUNet
 from models.papers.seam import PRESETS as SEAM_PRESETS
 from models.papers.seam import SeamRefiner
 from models.sampling import animation
-from models.sampling.animation import BLENDS, Eyes, Patch, animate_eyes, frames, into_picture, show
+from models.sampling.animation import BLENDS, Eyes, Patch, animate_eyes, into_picture, parts, show, with_alpha
 from models.sampling.motion import Motion
 
 SIZE = 120
@@ -214,9 +214,51 @@ def test_both_eyes_of_a_leaning_face_change_although_their_boxes_overlap():
         assert (both[changed] == alone[changed]).all()
 
 
-def test_equal_frames_come_once_with_their_number():
+def test_each_frame_that_differs_is_the_part_that_changes():
     picture = np.zeros((8, 8, 3), np.uint8)
-    patches = [Patch((k, 0, k + 1, 1), np.array([[[[0] * 3]], [[[9] * 3]]], np.uint8)) for k in (0, 4)]
+    patches = [Patch((k, 3, k + 1, 4), np.array([[[[0] * 3]], [[[9] * 3]]], np.uint8)) for k in (1, 4)]
     shown = np.array([(0, 0), (0, 0), (1, 0), (1, 1), (1, 1), (0, 0)])
-    found = [(frame[0, 0, 0], frame[0, 4, 0], count) for frame, count in frames(picture, patches, shown)]
-    assert found == [(0, 0, 2), (9, 0, 1), (9, 9, 2), (0, 0, 1)]
+    found = [*parts(picture, patches, shown)]
+    assert [(part.corner, part.pixels.shape[:2], part.times) for part in found] == [
+        ((0, 0), (8, 8), 2),
+        ((0, 2), (2, 2), 1),
+        ((4, 2), (2, 1), 2),
+        ((0, 2), (2, 5), 1),
+    ]
+    canvas = picture.copy()
+    for (x, y), pixels, _ in found[:3]:
+        canvas[y : y + len(pixels), x : x + pixels.shape[1]] = pixels
+    assert (canvas == show(picture, patches, [1, 1])).all()
+    assert (found[3].pixels == 0).all()
+
+
+def test_a_patch_looks_on_white_as_it_was_painted_and_keeps_its_alpha():
+    picture = np.random.default_rng(0).integers(0, 256, (10, 12, 4), np.uint8)
+    picture[..., 3] = np.arange(120).reshape(10, 12) * 255 // 119
+    alpha = picture[..., 3:] / 255
+    flat = np.rint(picture[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    painted = flat.copy()
+    painted[2:8, 2:10] = np.rint(40 * alpha + 255 * (1 - alpha))[2:8, 2:10]
+    patch = with_alpha(Patch((1, 1, 11, 9), np.stack([flat, painted])[:, 1:9, 1:11]), picture)
+    shown = show(picture, [patch], [1])
+    assert (shown[..., 3] == picture[..., 3]).all()
+    differs = (painted != flat).any(2)
+    assert (shown[~differs] == picture[~differs]).all()
+    on_white = shown[..., :3] * alpha + 255 * (1 - alpha)
+    assert np.abs(on_white - painted).max() < 1.5
+    assert (show(picture, [patch], [0]) == picture).all()
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("tint", [(0, 0, 0), (6, 2, -4)])
+def test_grey_eyes_stay_grey(blend, tint):
+    """The network paints skin in orange."""
+    grey = face().crop.mean(2, keepdims=True) * 0.9 + 10
+    crop = np.rint(grey + np.array(tint)).astype(np.uint8)
+    patches = animate_eyes(Painter(), face(crop=crop), OPEN_AND_CLOSED, blend, refiner())
+    closed = show(crop, patches, [2, 2]).astype(int)
+    assert (closed != crop).any()
+    for first, second in ((0, 1), (1, 2)):
+        assert np.abs(closed[..., first] - closed[..., second] - (tint[first] - tint[second])).max() <= 2
+    if not any(tint) and blend != "poisson":
+        assert np.ptp(closed, axis=2).max() == 0

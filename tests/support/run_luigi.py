@@ -32,8 +32,18 @@ def luigi(place: Path, *arguments: str, check: bool = True) -> subprocess.Comple
 
 def luigi_process(place: Path, *arguments: str, **more) -> subprocess.CompletedProcess:
     """Run the same as a process of its own, with more arguments of `subprocess.run`."""
-    command = [sys.executable, "-m", "luigi", "--module", "workflows", *arguments]
-    return subprocess.run(command, cwd=place, env=_environment(), capture_output=True, text=True, check=False, **more)
+    return subprocess.run(
+        _command(arguments), cwd=place, env=_environment(), capture_output=True, text=True, check=False, **more
+    )
+
+
+def start_luigi(place: Path, *arguments: str) -> subprocess.Popen:
+    """Start the same as a process of its own, to be killed."""
+    return subprocess.Popen(_command(arguments), cwd=place, env=_environment(), stderr=subprocess.DEVNULL)
+
+
+def _command(arguments: tuple[str, ...]) -> list[str]:
+    return [sys.executable, "-m", "luigi", "--module", "workflows", *arguments]
 
 
 def last_line(done: subprocess.CompletedProcess) -> str:

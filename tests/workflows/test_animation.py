@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import av
@@ -15,7 +16,7 @@ from pipeline.drawing import film
 from pipeline.faces import detect, landmarks
 from pipeline.sources import drawn
 from tests.support import drawn_clips
-from tests.support.run_luigi import error_line, luigi
+from tests.support.run_luigi import error_line, luigi, start_luigi
 from workflows import animation
 
 pytestmark = pytest.mark.full
@@ -39,9 +40,9 @@ def test_the_blends_are_those_that_there_are():
     assert animation.BLENDS == models_animation.BLENDS
 
 
-def frames_of(path: Path) -> list[np.ndarray]:
+def frames_of(path: Path, mode: str = "RGB") -> list[np.ndarray]:
     with Image.open(path) as file:
-        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+        return [np.asarray(frame.convert(mode)) for frame in ImageSequence.Iterator(file)]
 
 
 def test_the_shipped_network_animates_a_picture(place):
@@ -81,9 +82,67 @@ def test_a_folder_is_animated_and_what_cannot_be_is_named(place, tmp_path):
     assert set(summary["animated"]) == {"0.png", "1.png", "2.png", "2.jpg"}
     assert set(summary["skipped"]) == {"notes.txt", "empty.png", "long.png"}
     assert "16383" in summary["skipped"]["long.png"]
+    assert summary["skipped"]["notes.txt"].startswith("not_an_image (")
     assert all((tmp_path / f"data/generated/blinks/mixed/{name}.webp").exists() for name in ("2.png", "2.jpg"))
     assert "no face" in summary["skipped"]["empty.png"]
     assert (tmp_path / "data/generated/blinks/mixed/1.gif").exists()
+
+
+def test_transparency_is_kept(place):
+    picture = np.asarray(Image.open(place / "pictures/0.png").convert("RGBA")).copy()
+    picture[:40, :, 3] = 0
+    picture[:, :30, 3] = np.linspace(0, 255, len(picture), dtype=np.uint8)[:, None]
+    Image.fromarray(picture[80:500]).save(place / "sprite.png")
+    luigi(place, "AnimateBlink", "--input", "sprite.png")
+    made = place / "data/generated/blinks"
+    (face,) = json.loads((made / "sprite.png.json").read_text())["animated"]["sprite.png"]["faces"]
+    picture = picture[80:500]
+    outside = np.ones(picture.shape[:2], bool)
+    for x0, y0, x1, y1 in face["boxes"]:
+        outside[y0:y1, x0:x1] = False
+    frames = frames_of(made / "sprite.webp", "RGBA")
+    strip = np.asarray(Image.open(made / "sprite-strip.png"))
+    assert len(frames) > 4
+    for frame in (*frames, *np.split(strip, strip.shape[1] // picture.shape[1], 1)):
+        assert (frame[outside] == picture[outside]).all()
+        assert (frame[..., 3] == picture[..., 3]).all()
+    assert max(np.abs(frame.astype(int) - picture).max() for frame in frames) > 60
+    for frame in frames_of(made / "sprite.gif", "RGBA"):
+        assert ((frame[..., 3] == 255) == (picture[..., 3] >= 128)).all()
+
+
+def test_eyes_of_a_grey_picture_stay_grey(place):
+    Image.open(place / "pictures/0.png").convert("L").save(place / "manga.png")
+    luigi(place, "AnimateBlink", "--input", "manga.png")
+    frames = frames_of(place / "data/generated/blinks/manga.webp")
+    assert all(np.ptp(frame, axis=2).max() == 0 for frame in frames)
+    assert max(np.abs(frame.astype(int) - frames[0]).max() for frame in frames) > 60
+
+
+def test_a_killed_command_goes_on_where_it_was(place, tmp_path):
+    for name in ("killed", "undisturbed"):
+        shutil.copytree(place / "pictures", tmp_path / name / "pictures")
+    options = ("AnimateBlink", "--input", "pictures", "--seconds", "2")
+    made = tmp_path / "killed/data/generated/blinks/pictures"
+    process = start_luigi(tmp_path / "killed", *options)
+    while not (made / "1.gif").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (made.parent / "pictures.json").exists()
+    first = {path: path.stat().st_mtime_ns for path in made.glob("0*")}
+    assert len(first) == 4
+    luigi(tmp_path / "killed", *options)
+    assert first == {path: path.stat().st_mtime_ns for path in made.glob("0*")}
+    luigi(tmp_path / "undisturbed", *options)
+    folders = (tmp_path / name / "data/generated/blinks" for name in ("killed", "undisturbed"))
+    ours, expected = ({path.name: path.read_bytes() for path in each.rglob("*.*")} for each in folders)
+    assert ours == expected
+    # of other options or another picture nothing is kept
+    shutil.copy(place / "pictures/1.png", tmp_path / "killed/pictures/0.png")
+    luigi(tmp_path / "killed", *options, "--blend", "hard")
+    assert first.keys() == {path for path in made.glob("0*") if path.stat().st_mtime_ns > first[path]}
 
 
 def cover_the_left_eye(picture: Image.Image) -> Image.Image:
@@ -153,6 +212,7 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
         (("--input", "missing.png"), "--input"),
         (("--input", "notes.txt"), "not_an_image"),
         (("--input", "white.png"), "no face was found"),
+        (("--input", "data/runs/tiny"), "error: --input: data/runs/tiny is a run of another network"),
         (("--input", "pictures/0.png", "--reference", "missing.mp4"), "--reference"),
         (("--input", "pictures/0.png", "--reference", "white.png"), "white.png"),
         (("--input", "pictures/0.png", "--run", "none"), "model.safetensors"),

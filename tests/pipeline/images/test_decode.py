@@ -67,6 +67,23 @@ def test_transparency_lies_on_white_also_in_palettes_and_colour_keys():
     assert tuple(decode(keyed)[0][0, 0]) == (255, 255, 255)
 
 
+def test_alpha_is_kept_where_it_is_wanted_and_there():
+    half = np.asarray(gradient().convert("RGBA")).copy()
+    half[..., 3] = np.arange(64) * 4
+    kept = decode(encoded(Image.fromarray(half), "PNG"), keep_alpha=True)[0]
+    assert (kept == half).all()
+    assert (decoding.on_white(kept) == decode(encoded(Image.fromarray(half), "PNG"))[0]).all()
+    opaque = decode(encoded(gradient().convert("RGBA"), "PNG"), keep_alpha=True)[0]
+    assert (opaque == np.asarray(gradient())).all()
+    palette = gradient().quantize(16)
+    kept = decode(encoded(palette, "PNG", transparency=3), keep_alpha=True)[0]
+    assert ((kept[..., 3] == 0) == (np.asarray(palette) == 3)).all()
+    deep = Image.fromarray((np.arange(12).reshape(3, 4) * 5000).astype(np.uint16))
+    kept = decode(encoded(deep, "PNG", transparency=10_000), keep_alpha=True)[0]
+    assert kept[..., 3].ravel().tolist() == [255] * 2 + [0] + [255] * 9
+    assert kept[..., 0].max() == 55_000 * 255 // 65_535
+
+
 def test_an_exif_turn_is_carried_out():
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by 90 degrees clockwise
