@@ -100,11 +100,11 @@ class RunLogger:
 
     def write_film(self, step: int) -> None:
         """Write `film.webp` of the frames up to a step."""
-        from models.sampling.videos import save_webp  # slow to import
+        from models.sampling.videos import Part, save_webp  # slow to import
 
         frames = {int(path.stem): path for path in (self._run / "film").glob("*.png") if path.stem.isdecimal()}
         pictures = (np.asarray(Image.open(frames[each], formats=["PNG"])) for each in sorted(frames) if each <= step)
-        save_webp(self._run / "film.webp", ((picture, 1) for picture in pictures), FILM_FPS, self._run.name)
+        save_webp(self._run / "film.webp", (Part((0, 0), picture, 1) for picture in pictures), FILM_FPS, self._run.name)
 
     def sync(self) -> None:
         """Flush everything to disk."""
