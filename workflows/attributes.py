@@ -20,8 +20,8 @@ logger = logging.getLogger("luigi-interface")
 class LearnAttributes(OfLabels):
     """Directions in z that change one attribute, from samples that are labelled.
 
-    Labels are hair colours by the pixels, Illustration2Vec's tags where its weights are there, and those tags of the
-    run's dataset that a classifier tells apart on faces that it did not learn from. Written to
+    Labels are hair colours by the pixels, Illustration2Vec's tags where its weights are there, and those other tags of
+    the run's dataset that a classifier tells apart on faces that it did not learn from. Written to
     runs/NAME/attributes.json, with how many samples had each attribute, and how many have it when it is asked for."""
 
     samples = WholeNumber(MIN_SAMPLES, default=4000, description="number of samples that are labelled, 2000 or more")
