@@ -25,6 +25,7 @@ from workflows import (
     attributes,
     blink_dataset,
     blinks,
+    domains,
     evaluation,
     face_dataset,
     generation,
@@ -38,7 +39,7 @@ from workflows.cli import help as help_texts
 GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
-    "Train a GAN": (training, blinks),
+    "Train a GAN": (training, blinks, domains),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }

@@ -36,6 +36,7 @@ DURATIONS = {
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
+    "stargan2": _Durations("?", "?", "?"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
@@ -99,6 +100,11 @@ class Training(NamedRun):
         """Return the words in the default name of a run that follow its model."""
         return ()
 
+    @property
+    def dataset_words(self) -> tuple[str, ...]:
+        """Return the names of the datasets in the default name of a run."""
+        return (self.dataset,)
+
     @classmethod
     def describe_settings(cls) -> list[str]:
         """Return lines for the help: the fields that --set takes, with their values at the preset article."""
@@ -120,11 +126,14 @@ class Training(NamedRun):
         if self.preset == "auto":
             self.preset = self._choose_preset()
         if not self.run_name:
-            self.run_name = "-".join([self.model, *self.run_words, self.dataset, self.preset])
+            self.run_name = "-".join([self.model, *self.run_words, *self.dataset_words, self.preset])
         check_run_name("--run", self.run_name)
 
     def _check_dataset_and_names(self) -> None:
         self.requires().check()
+        self._check_run_names()
+
+    def _check_run_names(self) -> None:
         for option, name in (("--run", self.run_name), ("--init-from", self.init_from)):
             if name:
                 check_run_name(option, name)
@@ -176,7 +185,7 @@ class Training(NamedRun):
             "run": str(self.run_folder),
             "model": self.model,
             "preset": self.preset,
-            "datasets": {self.kind: str(Path(self.requires().output().path).parent)},
+            "datasets": {self.kind: str(self.data_root / "datasets" / self.dataset)},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
             "assignments": dict(text.split("=", 1) for text in self.set),
