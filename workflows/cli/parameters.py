@@ -96,6 +96,21 @@ class Assignments(luigi.Parameter[tuple[str, ...]]):
         return " ".join(x)
 
 
+class Words(UserErrorParameter[tuple[str, ...]]):
+    """Words, separated by commas: a tuple."""
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the words. Raise UserError if one is empty."""
+        words = tuple(word.strip() for word in text.split(",")) if text.strip() else ()
+        if not all(words):
+            raise UserError(self._option, f"'{text}' given", "words separated by commas", how_to_list_options())
+        return words
+
+    def serialize(self, x: tuple[str, ...]) -> str:
+        """Return the words, separated by commas."""
+        return ",".join(x)
+
+
 class FilePath(UserErrorParameter[Path], luigi.PathParameter):
     """A Path in which a leading `~` or `~user` is a home folder: no shell expands `--path=~/x` or luigi.cfg."""
 
