@@ -15,7 +15,7 @@ def class_labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
     another column its texts. Raise UserError if it is no column of texts."""
     columns = [field.name for field in faces.schema if pa.types.is_string(field.type)] + ["tags"]
     if column not in columns:
-        raise UserError("column", f"{column} given", f"one of {' '.join(columns)}", "give another")
+        raise UserError("--domain-column", f"{column} given", f"one of {' '.join(columns)}", "give another")
     values = faces[column].to_pylist()
     if column == "tags":
         values = [tags[0] if tags else None for tags in values]

@@ -25,6 +25,8 @@ _DATASET_SCHEMA = {
     "clips": (int, None),
     "size": (int, None),
     "box_scale": (float, int, None),
+    "face_x": (float, int, None),
+    "face_y": (float, int, None),
     "labels": ({str: int}, None),
     "left_out": (int, None),
 }
