@@ -92,7 +92,7 @@ class Textbook:
         }
         rates = {"g": 1e-4, "f": 1e-6, "e": 1e-4, "d": 1e-4}
         self.optimizers = {
-            key: torch.optim.Adam([*self.weights[key].values()], lr=rate, betas=(0, 0.99), weight_decay=1e-4)
+            key: torch.optim.Adam([*self.weights[key].values()], lr=rate, betas=(0.0, 0.99), weight_decay=1e-4)
             for key, rate in rates.items()
         }
         for key in "ed":
@@ -138,7 +138,7 @@ class Textbook:
             real = x.detach().clone().requires_grad_()
             logits = self._d(real, y)
             (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-            penalty = 0.5 * slope.pow(2).view(len(x), -1).sum(1).mean()
+            penalty = 0.5 * slope.pow(2).flatten(1).sum(1).mean()
             fake = self._g(x, style(0), target).detach()
             loss = F.softplus(-logits).mean() + F.softplus(self._d(fake, target)).mean()
             self._update("d", loss + penalty)
