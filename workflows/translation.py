@@ -63,6 +63,12 @@ class TrainStarGAN2(Training):
         default="preset",
         description="which domains are made grey: none, anime (all but the first), both (all), or the preset's",
     )
+    preset = Choice(
+        ("auto", "article", "paper", "small", "tiny"),
+        default="auto",
+        description="settings: article (256 px, photographs of women to anime, grey), paper (256 px, in colour), small "
+        "(64 px, for a CPU), tiny (for tests: noise); auto: article on a GPU, small on a CPU",
+    )
     augment = "preset"  # no option: `--set crop_share=…` and `--set hflip=…`
     model = "stargan2"
     models = ("stargan2",)
