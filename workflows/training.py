@@ -36,7 +36,7 @@ DURATIONS = {
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
-    "stargan2": _Durations("6 hours", "3 months", "a day"),
+    "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
 and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
