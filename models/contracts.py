@@ -72,6 +72,22 @@ class PairConfig(Config, Protocol):
         """Return how training pictures are cropped: article or official."""
 
 
+class DomainConfig(Config, Protocol):
+    """The settings of a model that translates between domains."""
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Return the names of the domains, in the order of their labels."""
+
+    @property
+    def domain_column(self) -> str:
+        """Return the column of the manifest whose classes are the domains; empty: each dataset is one."""
+
+    @property
+    def crop_share(self) -> float:
+        """Return the share of pictures that are cropped at random."""
+
+
 class ClipConfig(Config, Protocol):
     """The settings of a model that is trained on blink clips."""
 

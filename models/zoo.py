@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from models.contracts import Batches, Config, Datasets, Trainer
-from models.data import batches, clips, pairs
+from models.data import batches, clips, pairs, references
 from models.data.batches import held_out as held_out_faces
 from models.data.clips import ClipDataset
 from models.data.dataset import Dataset
-from models.papers import acgan, blink, dcgan, projection, seam, srresnet, ugatit, videogan
+from models.papers import acgan, blink, dcgan, projection, seam, srresnet, stargan2, ugatit, videogan
 
 
 class BatchKind(Protocol):
@@ -41,7 +41,7 @@ class Model:
     exported: tuple[str, ...] = ("generator",)
     """The keys of `Trainer.exported()`, each a key of `networks`. The first is the main one."""
     roles: tuple[str, ...] = ("faces",)
-    """The datasets it is trained on."""
+    """The datasets it is trained on, unless a job names others."""
     dataset: Callable[[Path, Path], Any] = Dataset
     """(folder, cache) -> a dataset of the kind it is trained on. Raise ManifestError."""
     held_out: Callable[[Any, Any, int], Any] = held_out_faces
@@ -150,5 +150,22 @@ MODELS = {
         purpose="Translates pictures of {size} × {size} px between two domains, both ways",
         use="",
         least_batch=1,
+    ),
+    "stargan2": Model(
+        paper="https://arxiv.org/abs/1912.01865",
+        task="TrainStarGAN2",
+        presets={**stargan2.PRESETS},
+        networks={
+            "generator": stargan2.Generator,
+            "mapping": stargan2.MappingNetwork,
+            "style_encoder": stargan2.StyleEncoder,
+            "discriminator": stargan2.Discriminator,
+        },
+        trainer=stargan2.StarGAN2,
+        batches=references.references,
+        exported=("generator", "mapping", "style_encoder"),
+        held_out=references.held_out,
+        purpose="Turns faces of {size} × {size} px of one domain into those of another",
+        use="",
     ),
 }

@@ -96,6 +96,10 @@ FACES = pa.schema(
         column("tilt", pa.float32(), "degrees the face leans in the original, clockwise positive"),
         column("box_scale", pa.float32(), "side of the crop over side of the box"),
         column("rotation", pa.float32(), "degrees the crop was turned on purpose, clockwise positive"),
+        *(
+            column(f"face_{axis}", pa.float32(), f"{axis} of the face's centre in the crop, 0..1; null: 0.5", null=True)
+            for axis in "xy"
+        ),
         column(
             "score",
             pa.float32(),

@@ -35,7 +35,7 @@ class Picture(NamedTuple):
     name: str
     path: Path
     target: str  # the name of its animations, without their endings
-    box_scale: float  # of a crop round a face, in sides of the face; 0: faces are to be found
+    frame: Any  # `pipeline.faces.crop.Frame` of a crop round a face; None: faces are to be found
 
 
 class Unanimated(Exception):
@@ -187,25 +187,26 @@ class AnimateBlink(FromRun):
 
     def _pictures(self) -> list[Picture]:
         if self._faces_of_run is not None:
-            box_scale = self._faces_of_run.settings["dataset"]["box_scale"]
+            frame = self._faces_of_run.frame
             folder = self._faces_of_run.file.parent / "faces"
             seeds = range(self.seed, self.seed + (self.count or SAMPLES))
-            found = [(f"{seed:06}.png", folder / f"{seed:06}.png", box_scale) for seed in seeds]
+            found = [(f"{seed:06}.png", folder / f"{seed:06}.png", frame) for seed in seeds]
         elif (self.input_path / "manifest.parquet").is_file():
+            from pipeline.faces.crop import Frame, rows_of
             from pipeline.manifest import FACES, check_folder, read
 
             check_folder(self.input_path, FACES)
-            rows = read(self.input_path / "manifest.parquet", FACES).select(["path", "box_scale"]).to_pylist()
-            found = [(Path(row["path"]).name, self.input_path / row["path"], row["box_scale"]) for row in rows]
+            rows = rows_of(read(self.input_path / "manifest.parquet", FACES), "path", *Frame._fields)
+            found = [(Path(path).name, self.input_path / path, Frame(*frame)) for path, *frame in rows]
         else:
             names = [name for name, *_ in self._listing]
-            found = [(name or self.input_path.name, self.input_path / name, 0.0) for name in names]
+            found = [(name or self.input_path.name, self.input_path / name, None) for name in names]
         stems = Counter(str(Path(name).with_suffix("")) for name, *_ in found)
         pictures = []
-        for name, path, box_scale in found[: self.count or None]:
+        for name, path, frame in found[: self.count or None]:
             stem = Path(name).with_suffix("")
             target = stem if stems[str(stem)] == 1 else Path(name)
-            pictures.append(Picture(name, path, str(target.with_name(shortened(target.name))), box_scale))
+            pictures.append(Picture(name, path, str(target.with_name(shortened(target.name))), frame))
         return pictures
 
     def _read_reference(self, network: Any) -> Any:
@@ -250,7 +251,7 @@ class AnimateBlink(FromRun):
         patches: list[animation.Patch] = []
         shown: list[np.ndarray] = []
         faces, reasons = [], []
-        for number, (crop, upright) in enumerate(_uprights(picture, source.box_scale)):
+        for number, (crop, upright) in enumerate(_uprights(picture, source.frame)):
             left, right, openness = upright.open_eyes
             if np.isnan(openness):
                 reasons.append("its eyes are hidden" if np.isnan(upright.openness) else "its eyes are closed")
@@ -401,14 +402,14 @@ class Upright(NamedTuple):
     openness: float  # of all that is seen
 
 
-def _uprights(picture: Any, box_scale: float) -> Iterator[tuple[Any, Upright]]:
+def _uprights(picture: Any, frame: Any) -> Iterator[tuple[Any, Upright]]:
     """Yield (the upright crop (S, S, 3), where and what it is) of each face of a picture, best first."""
     from pipeline.faces import detect, landmarks, upright
     from pipeline.faces.boxes import Face
     from pipeline.faces.views import Pyramid
 
-    if box_scale:
-        faces = [Face(upright.face_box(len(picture), box_scale), 0.0, 1.0)]
+    if frame:
+        faces = [Face(frame.box(len(picture)), 0.0, 1.0)]
     else:
         asset = detect.DETECTORS["network"].asset(None)
         faces = detect.find(picture, finder="network", asset=asset, sweep="fast", min_face=MIN_FACE_PX)

@@ -69,7 +69,7 @@ class LearnAttributes(OfLabels):
         from pipeline.hair import illustration2vec, tagging
 
         def by_pixels(pictures) -> list[set[str]]:
-            names = tagging.names(pictures, self.settings["dataset"]["box_scale"])
+            names = tagging.names(pictures, self.frame)
             return [{f"{name}_hair"} if name else set() for name in names]
 
         found: list[Any] = [by_pixels]

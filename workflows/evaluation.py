@@ -74,8 +74,7 @@ class EvaluateGAN(OfLabels):
         save.save_png(generated / "neighbours.png", neighbors, **about)
         if colors := latents.learned_colors(self.label_counts):
             judge, judge_of_real = (
-                functools.partial(tagging.names, box_scale=scale)
-                for scale in (self.settings["dataset"]["box_scale"], self.box_scale)
+                functools.partial(tagging.names, frame=frame) for frame in (self.frame, self.frame_of_dataset)
             )
             assert reference.labels is not None
             generate = evaluation.color_generator(network, reference.labels, self.seed)
@@ -124,7 +123,7 @@ class EvaluateGAN(OfLabels):
                 features("train", size, extractor),
                 torch.cat([features(split, size, extractor) for split in HELD_OUT]),
             ),
-            face=min(1.0, 1 / self.box_scale),
+            face=min(1.0, 1 / self.frame_of_dataset.box_scale),
             labels=found,
         )
         for names, of_size in (("train", reference.trained_on), (" and ".join(HELD_OUT), reference.held_out)):
@@ -134,9 +133,11 @@ class EvaluateGAN(OfLabels):
         return reference
 
     @property
-    def box_scale(self) -> float:
-        """Return the side of the dataset's crops, in sides of the face."""
-        return self.faces.faces["box_scale"][0].as_py()
+    def frame_of_dataset(self) -> Any:
+        """Return the `Frame` in which the dataset's faces lie."""
+        from pipeline.faces.crop import Frame
+
+        return Frame(*(self.faces.faces[name][0].as_py() for name in Frame._fields))
 
     @functools.cached_property
     def faces(self):

@@ -15,10 +15,11 @@ from luigi.util import inherits, requires
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
-from workflows.cli.parameters import Choice, Number, OptionalFilePath, WholeNumber, require
+from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox, WholeNumber, require
 
 logger = logging.getLogger("luigi-interface")
 
+BOX_SCALE = 1.5  # side of a crop in the original, in sides of the face's box, if no other is given
 MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
 
 
@@ -131,9 +132,10 @@ class DetectFaces(Stage):
     drops = True
 
     detector = Choice(
-        ("lbpcascade", "animeface", "both", "network", "cascade_network"),
+        ("lbpcascade", "animeface", "both", "network", "cascade_network", "frontalface"),
         default="lbpcascade",
-        description="face detector; `animeface` needs an extra, `network` is the bundled CNN",
+        description="face detector; `animeface` needs an extra, `network` is the bundled CNN, `frontalface` is for "
+        "photographs",
     )
     sweep = Choice(
         ("off", "fast", "full"),
@@ -163,13 +165,25 @@ class CropFaces(Stage):
     drops = True
 
     size = WholeNumber(8, 4096, "px", default=128, description="side of a crop, px")
-    box_scale = Number(0.25, 8, default=1.5, description="side of the crop in the original, in sides of the face's box")
+    box_scale = Number(
+        0.25, 8, default=BOX_SCALE, description="side of the crop in the original, in sides of the face's box"
+    )
     rotation = Number(-360, 360, "degrees", default=0.0, description="tilt of the faces in crops, degrees clockwise")
+    frame = SquareBox(
+        default=(),
+        description="x0,y0,x1,y1: where the face's box lies in the crop, in sides of the crop; instead of --box-scale, "
+        "which leaves it in the middle",
+    )
+
+    def check(self) -> None:
+        super().check()
+        is_one = not self.frame or self.box_scale == BOX_SCALE
+        require(self, is_one, "frame", "either it or --box-scale")
 
     def digest_inputs(self) -> list:
         from pipeline.faces import crop
 
-        return [crop.CROP_VERSION, self.size, self.box_scale, self.rotation]
+        return [crop.CROP_VERSION, self.size, self.box_scale, self.rotation, *self.frame]
 
     def is_whole(self) -> bool:
         from pipeline.store import has_sha256
@@ -181,7 +195,8 @@ class CropFaces(Stage):
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop
 
-        cut: dict[str, Any] = {"size": self.size, "box_scale": self.box_scale, "rotation": self.rotation}
+        frame = crop.Frame.of_box(*self.frame) if self.frame else crop.Frame(self.box_scale)
+        cut: dict[str, Any] = {"size": self.size, "frame": frame, "rotation": self.rotation}
         table, drops = crop.cut(self.requires().table("faces"), self.store, **cut, jobs=self.jobs)
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
@@ -392,7 +407,11 @@ class BuildFaceDataset(NamedDataset):
             settings["seed"] = scrape.seed
         limits = self.first(SelectFaces).limits
         changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
-        return settings | {name: getattr(self, name) for name in _ON_THE_CARD} | changed
+        on_card = {name: getattr(self, name) for name in _ON_THE_CARD}
+        if frame := self.first(CropFaces).frame:
+            on_card["frame"] = ",".join(map(str, frame))
+            del on_card["box_scale"]
+        return settings | on_card | changed
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -36,9 +36,10 @@ DURATIONS = {
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
+    "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
-"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock and acgan
-from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
+and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -121,7 +122,7 @@ class Training(NamedRun):
         if self.preset == "auto":
             self.preset = self._choose_preset()
         if not self.run_name:
-            names = [dataset.name for dataset in self.datasets.values()]
+            names = [dataset.name for dataset in self.dataset_by_role.values()]
             self.run_name = "-".join([self.model, *self.run_words, *names, self.preset])
         check_run_name("--run", self.run_name)
 
@@ -159,13 +160,13 @@ class Training(NamedRun):
         return preset if preset in PRESETS else None
 
     @property
-    def datasets(self) -> dict[str, Dataset]:
+    def dataset_by_role(self) -> dict[str, Dataset]:
         """Return the datasets by role."""
         return {self.kind: Dataset(name=self.dataset, kind=self.kind, data_root=self.data_root)}
 
     def requires(self) -> list[Dataset]:
         """Return the datasets."""
-        return list(self.datasets.values())
+        return list(self.dataset_by_role.values())
 
     def output(self) -> luigi.LocalTarget:
         """Return the weights of the averaged generator."""
@@ -184,7 +185,7 @@ class Training(NamedRun):
             "run": str(self.run_folder),
             "model": self.model,
             "preset": self.preset,
-            "datasets": {role: str(dataset.folder) for role, dataset in self.datasets.items()},
+            "datasets": {role: str(dataset.folder) for role, dataset in self.dataset_by_role.items()},
             "cache": str(self.data_root / "cache"),
             "changes": self.changes,
             "assignments": dict(text.split("=", 1) for text in self.set),

@@ -5,19 +5,21 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from models.data.dataset import HAIR_COLORS
+from models.data.dataset import HAIR_COLORS, UserError
 
 
 def class_labels(faces: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
     """Return (names of the classes, (N,) int64 class of each face, -1 for none).
 
-    Of `hair_color` these are the nine; of `tags` the first tag, which in a dataset from class folders is the class."""
+    Of `hair_color` these are the nine; of `tags` the first tag, which in a dataset from class folders is the class; of
+    another column its texts. Raise UserError if it is no column of texts."""
+    columns = [field.name for field in faces.schema if pa.types.is_string(field.type)] + ["tags"]
+    if column not in columns:
+        raise UserError("--domain-column", f"{column} given", f"one of {' '.join(columns)}", "give another")
     values = faces[column].to_pylist()
     if column == "tags":
         values = [tags[0] if tags else None for tags in values]
-        names = sorted({value for value in values if value is not None})
-    else:
-        names = list(HAIR_COLORS)
+    names = list(HAIR_COLORS) if column == "hair_color" else sorted({value for value in values if value is not None})
     number = {name: index for index, name in enumerate(names)}
     return names, np.array([number.get(value, -1) for value in values], np.int64)
 

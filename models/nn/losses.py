@@ -78,3 +78,14 @@ def dragan(critic: Callable[[Tensor], Tensor], x: Tensor, version: str = "interp
     with torch.autocast(x.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(critic(near).sum(), near, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def r1(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (the logits of real images x (N, C, H, W), E ‖∇ D(x)‖² / 2), both in fp32 at least.
+
+    `critic` returns (N,) logits, independent of each other. Mescheder et al. 2018, https://arxiv.org/abs/1801.04406"""
+    x = x.detach().requires_grad_()
+    with torch.autocast(x.device.type, enabled=False):
+        logits = critic(x)
+        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return logits, gradient.square().flatten(1).sum(1).mean() / 2

@@ -25,6 +25,8 @@ _DATASET_SCHEMA = {
     "clips": (int, None),
     "size": (int, None),
     "box_scale": (float, int, None),
+    "face_x": (float, int, None),
+    "face_y": (float, int, None),
     "labels": ({str: int}, None),
     "left_out": (int, None),
 }
@@ -40,8 +42,9 @@ _SETTINGS_SCHEMA = {
 }
 """The schema of config.json."""
 _SHARES = ("average", "beta1", "beta2", "dropout", "momentum")  # fields below 1
-_WITH_OPTIONS = ("steps", "batch_size", "sample_every", "save_every", "augment")  # fields with options of their own
-MAX_LAYER_OUTPUT = 1 << 22  # numbers that a layer may compute for one image; the largest preset's has a quarter
+# fields with options of their own
+_WITH_OPTIONS = ("steps", "batch_size", "sample_every", "save_every", "augment", "domains", "domain_column")
+MAX_LAYER_OUTPUT = 1 << 23  # numbers that a layer may compute for one image; the largest preset's has half
 SCHEDULE_FIELDS = ("steps", "sample_every", "save_every")  # of a Config; they change no step
 RENAMED_FIELDS = {"hair_tagger": {"lessons": "patches"}}
 """By model: the name of a Config field in old runs -> its name now."""
@@ -214,9 +217,9 @@ def _io_shapes(plan: Any, size: int) -> tuple[list[tuple[int, ...]], tuple[int, 
 
 
 def load_datasets(job: Job) -> dict[str, Any]:
-    """Return the datasets of a job by role, in the order of the model's roles. Raise ManifestError."""
-    model = MODELS[job.model]
-    return {role: model.dataset(Path(job.datasets[role]), Path(job.cache)) for role in model.roles}
+    """Return the datasets of a job by role, in its order. Raise ManifestError."""
+    dataset = MODELS[job.model].dataset
+    return {role: dataset(Path(folder), Path(job.cache)) for role, folder in job.datasets.items()}
 
 
 def read_settings(run: Path) -> dict[str, Any]:

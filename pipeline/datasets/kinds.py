@@ -128,13 +128,17 @@ def _face_charts(faces: pa.Table, folder: Path) -> dict[str, Image.Image]:
 
 
 def _face_problem(faces: pa.Table) -> str | None:
-    """Return what is wrong with the boxes."""
+    """Return what is wrong with the boxes, and with where they lie in the crops."""
     box = np.array(faces["box"].to_pylist(), np.float64)
     width, height = (faces[name].to_numpy()[:, None] for name in ("width", "height"))
     side = (box[:, 2] - box[:, 0])[:, None]
     inside = (abs(box[:, ::2]) <= 3 * width) & (abs(box[:, 1::2]) <= 3 * height)
     if not (inside.all() and (side >= 1).all() and np.isfinite(box).all()):
         return "a box that is empty, or outside its picture"
+    for name in ("face_x", "face_y"):
+        given = faces[name].drop_null().to_numpy()
+        if not ((given >= 0) & (given <= 1)).all():
+            return f"{name} that is not 0 to 1"
     return None
 
 

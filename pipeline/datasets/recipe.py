@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline import manifest
@@ -128,7 +127,7 @@ def _is_setting(name: str, value: object) -> bool:
     return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
 
 
-_CUT_PARAMETERS = ("size", "box_scale", "rotation")
+_CUT_PARAMETERS = ("size", "rotation", *crop.Frame._fields)
 
 
 def _problem(kind: Kind, table: pa.Table) -> str | None:
@@ -201,22 +200,18 @@ def recrop(recipe: Recipe, images: pa.Table, store: Store, jobs: int) -> pa.Tabl
     for row in rows:
         cuts.setdefault(tuple(row[name] for name in _CUT_PARAMETERS), []).append(row)
     parts = []
-    for (size, box_scale, rotation), of_cut in cuts.items():
+    for (size, *values), of_cut in cuts.items():
         rest = pa.Table.from_pylist(of_cut, schema=schema)
-        box_scale, rotation = _as_given(box_scale), _as_given(rotation)
-        table, _ = crop.cut(rest, store, size=size, box_scale=box_scale, rotation=rotation, jobs=jobs)
+        rotation, *frame = (value if value is None else crop.as_given(value) for value in values)
+        how: dict[str, Any] = {"size": size, "frame": crop.Frame._make(frame), "rotation": rotation}
+        table, _ = crop.cut(rest, store, **how, jobs=jobs)
         parts.append(table)
     if not parts:
         return FACE_KIND.schema.empty_table()
     return pa.concat_tables(parts).sort_by("order").select(FACE_KIND.schema.names)
 
 
-_CUT = ("face_id", "path", "size", "box_scale", "rotation", "sharpness", "brightness", "monochrome", "phash")
-
-
-def _as_given(value: float) -> float:
-    """Return a parameter as it was given, from its value in 32 bits: 1.2999999523162842 -> 1.3."""
-    return float(str(np.float32(value)))
+_CUT = ("face_id", "path", *_CUT_PARAMETERS, "sharpness", "brightness", "monochrome", "phash")
 
 
 class Report(NamedTuple):

@@ -27,7 +27,8 @@ MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face
 
 
 @functools.cache
-def _cascade(path: str) -> cv2.CascadeClassifier:
+def read_cascade(path: str) -> cv2.CascadeClassifier:
+    """Return the cascade of an XML file."""
     return cv2.CascadeClassifier(path)
 
 
@@ -37,19 +38,20 @@ def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | Non
     `angles`: degrees of the turned views, None for one upright pass. `asset`: path of the cascade's XML file."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     if angles is None:
-        return _detect_upright(grey, min_face, _cascade(asset))
+        return detect_upright(grey, min_face, read_cascade(asset))
     pyramid = Pyramid(cv2.equalizeHist(grey))
-    windows = functools.partial(_windows, _cascade(asset), sides=(WINDOW, 0), ratio=COARSE_RATIO)
+    windows = functools.partial(_windows, read_cascade(asset), sides=(WINDOW, 0), ratio=COARSE_RATIO)
     wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles)
     found: list[Face] = []
     for proposal in _propose(sweep(pyramid, wanted, windows)):
         if not any(overlap(proposal, other) for other in found):
-            found += _refine(pyramid, proposal, _cascade(asset))
+            found += _refine(pyramid, proposal, read_cascade(asset))
     return non_max_suppression(face for face in found if is_wanted(face, min_face))
 
 
-def _detect_upright(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
-    """Return the faces of one upright pass, at the smallest scale at which a face of `min_face` px fills the window.
+def detect_upright(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
+    """Return the faces that a cascade of WINDOW px finds in one upright pass, at the smallest scale at which a face of
+    `min_face` px fills the window.
 
     Most of the time goes into the finest scale."""
     height, width = grey.shape

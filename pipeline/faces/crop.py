@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,15 +33,55 @@ MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
+class Frame(NamedTuple):
+    """Where the face's box lies in a crop."""
+
+    box_scale: float  # side of the crop over side of the box
+    face_x: float | None = None  # of its centre, in sides of the crop; None: in the middle
+    face_y: float | None = None
+
+    @classmethod
+    def of_box(cls, x0: float, y0: float, x1: float, y1: float) -> "Frame":
+        """Return the frame in which the box, a square, lies there, in sides of the crop: to 32 bits, as in a
+        manifest, so that a recipe cuts the same."""
+        return cls(*(as_given(value) for value in (1 / (x1 - x0), (x0 + x1) / 2, (y0 + y1) / 2)))
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Return how far right of the middle and below it the face's centre is, in sides of the crop."""
+        x, y = (0.0 if at is None else at - 0.5 for at in (self.face_x, self.face_y))
+        return x, y
+
+    def box(self, size: float) -> tuple[float, float, float, float]:
+        """Return x0, y0, x1, y1 of the face in a crop of `size` px."""
+        margin, (x, y) = (size - size / self.box_scale) / 2, (part * size for part in self.offset)
+        return margin + x, margin + y, size - margin + x, size - margin + y
+
+
+def as_given(value: float) -> float:
+    """Return a parameter as it was given, from its value in 32 bits: 1.2999999523162842 -> 1.3."""
+    return float(str(np.float32(value)))
+
+
 def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:
     """Return the values of these columns, row by row."""
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
-def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, rotation: float = 0.0) -> np.ndarray:
+def crop(
+    picture: np.ndarray,
+    face: Face,
+    *,
+    size: int,
+    box_scale: float = 1.0,
+    rotation: float = 0.0,
+    offset: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
     """Return (size, size, 3) uint8: the square of `box_scale` × the face's side round its centre, turned so that the
     face leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its
-    last pixels are repeated: a plain background stays plain and no corner is black."""
+    last pixels are repeated: a plain background stays plain and no corner is black.
+
+    `offset`: how far right of the crop's middle and below it the face's centre comes to lie, in sides of the crop."""
     x0, y0, x1, y1 = face.box
     shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
     if shrink > 1:  # far more pixels than needed: averages of them suffice, and save memory
@@ -48,6 +89,10 @@ def crop(picture: np.ndarray, face: Face, *, size: int, box_scale: float = 1.0, 
         x0, y0, x1, y1 = (value / shrink for value in face.box)
     center_x, center_y, side = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * box_scale
     angle = math.radians(rotation - face.tilt)
+    if any(offset):
+        right, down = (side * part for part in offset)
+        center_x -= math.cos(angle) * right + math.sin(angle) * down
+        center_y -= math.cos(angle) * down - math.sin(angle) * right
     # the window: all pixels that the turned square and the filter's support can touch
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 4 * max(1.0, side / size)
     left, top = math.floor(center_x - reach), math.floor(center_y - reach)
@@ -85,11 +130,12 @@ def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, a
     return cv2.warpAffine(window, from_output, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _cut_one(image: tuple[str, list[Face]], store: Store, size: int, box_scale: float, rotation: float) -> list[dict]:
+def _cut_one(image: tuple[str, list[Face]], store: Store, size: int, frame: Frame, rotation: float) -> list[dict]:
     """Cut one picture's faces into the cache. Return the columns of FACES of each crop."""
     path, faces = image
     picture = load(store.root / path)
-    return [_keep(crop(picture, face, size=size, box_scale=box_scale, rotation=rotation), store) for face in faces]
+    how: dict[str, Any] = {"box_scale": frame.box_scale, "rotation": rotation, "offset": frame.offset}
+    return [_keep(crop(picture, face, size=size, **how), store) for face in faces]
 
 
 def _keep(pixels: np.ndarray, store: Store) -> dict:
@@ -164,7 +210,7 @@ def per_face(
 
 
 def cut(
-    faces: pa.Table, store: Store, *, size: int, box_scale: float, rotation: float, jobs: int = 0
+    faces: pa.Table, store: Store, *, size: int, frame: Frame, rotation: float, jobs: int = 0
 ) -> tuple[pa.Table, list[dict]]:
     """Return (the detected faces with their crops' columns, rows of FUNNEL). The PNGs are written into the cache.
 
@@ -174,8 +220,10 @@ def cut(
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
         return all(whole)  # only now, so that every damaged crop has been removed
 
-    cache = f"crops/{images_version}.{CROP_VERSION}/{size}/{box_scale}/{rotation}"
-    work = functools.partial(_cut_one, store=store, size=size, box_scale=box_scale, rotation=rotation)
+    cache = f"crops/{images_version}.{CROP_VERSION}/{size}/{frame.box_scale}/{rotation}"
+    if any(frame.offset):
+        cache += f"/{frame.face_x}/{frame.face_y}"
+    work = functools.partial(_cut_one, store=store, size=size, frame=frame, rotation=rotation)
     crops = per_face(faces, store, cache, work, shape=[_CROP], what="cutting", jobs=jobs, is_valid=are_stored)
     first: dict[str, int] = {}
     for row, result in enumerate(crops):
@@ -192,7 +240,7 @@ def cut(
         cure = "use fewer jobs, or smaller pictures"
         raise UserError(f"{len(faces)} faces", "there was not enough memory to cut any", "enough for one picture", cure)
     distinct = [crops[row] for row in first.values()]
-    made = {"size": size, "box_scale": box_scale, "rotation": rotation}
+    made = {"size": size, "rotation": rotation, **frame._asdict()}
     columns = {name: [result[name] for result in distinct] for name in distinct[0]}
     columns |= {name: [value] * len(distinct) for name, value in made.items()}
     return with_columns(faces.take(list(first.values())), **columns), drops

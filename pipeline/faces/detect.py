@@ -14,6 +14,7 @@ from pipeline.faces.animeface import animeface, check_animeface
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.cascade import lbpcascade
 from pipeline.faces.crop import rows_of
+from pipeline.faces.frontal import cascade_file, frontalface
 from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
@@ -52,6 +53,7 @@ DETECTORS = {
     "lbpcascade": Detector(lbpcascade, lambda folder: str(assets.fetch("lbpcascade_animeface.xml", folder)), "MIT"),
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
+    "frontalface": Detector(frontalface, cascade_file, "Intel (BSD)"),
 }
 DETECTOR_CHOICES = {
     "lbpcascade": ("lbpcascade",),
@@ -59,6 +61,7 @@ DETECTOR_CHOICES = {
     "both": ("lbpcascade", "animeface"),
     "network": ("network",),
     "cascade_network": ("lbpcascade", "network"),
+    "frontalface": ("frontalface",),
 }
 """If several detectors find a face, the box, tilt and score of the first are kept."""
 

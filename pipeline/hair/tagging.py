@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pipeline import assets
 from pipeline.faces.boxes import Face
-from pipeline.faces.crop import CROP_VERSION, by_image, crop, image_key, per_face, rows_of
+from pipeline.faces.crop import CROP_VERSION, Frame, by_image, crop, image_key, per_face, rows_of
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
 from pipeline.images import collect
@@ -77,11 +77,9 @@ def name(scores: Scores, tagger: str = "color") -> str | None:
     return HAIR_COLORS[best] if scores[best] >= least else None
 
 
-def names(crops: np.ndarray, box_scale: float) -> list[str | None]:
-    """Return the colour of each of (N, S, S, 3) uint8 crops of one face, cut with that `box_scale`, by their pixels."""
-    size = crops.shape[1]
-    margin = (size - size / box_scale) / 2
-    face = Face(box=(margin, margin, size - margin, size - margin), tilt=0.0, score=0.0)
+def names(crops: np.ndarray, frame: Frame) -> list[str | None]:
+    """Return the colour of each of (N, S, S, 3) uint8 crops of one face, cut with that frame, by their pixels."""
+    face = Face(frame.box(crops.shape[1]), tilt=0.0, score=0.0)
     return [name(color_scores(picture, face)) for picture in crops]
 
 

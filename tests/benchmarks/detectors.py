@@ -108,7 +108,8 @@ def detectors() -> None:
             sets |= {"sprites": standing, "sprites, turned": turned(standing, 8)}
         except sprites.Unavailable as reason:
             print(json.dumps({"bench": "detectors/sprites", "skipped": str(reason)}), flush=True)
-    for name, (which, pictures), sweep in itertools.product(detect.DETECTOR_CHOICES, sets.items(), detect.SWEEPS):
+    choices = [name for name in detect.DETECTOR_CHOICES if name != "frontalface"]  # which is for photographs
+    for name, (which, pictures), sweep in itertools.product(choices, sets.items(), detect.SWEEPS):
         licenses = ", ".join(
             dict.fromkeys(detect.DETECTORS[finder].license for finder in detect.DETECTOR_CHOICES[name])
         )

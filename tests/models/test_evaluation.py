@@ -18,6 +18,7 @@ from models.data.dataset import Dataset, UserError
 from models.metrics import distances
 from models.nn import vgg as perceptual
 from pipeline import assets
+from pipeline.faces.crop import Frame
 from pipeline.hair import tagging as hair
 from pipeline.manifest import HAIR_COLORS
 from pipeline.sources.drawn import draw
@@ -240,7 +241,7 @@ def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
         return np.resize(by_color[color], (count, 64, 64, 3))
 
     def tag(crops: np.ndarray) -> list[str | None]:
-        return hair.names(crops, 1.5)
+        return hair.names(crops, Frame(1.5))
 
     rates, counts = evaluate.hair_accuracy(real, list(HAIR_COLORS), tag)
     agreement = {color: np.mean([name == color for name in tag(real(color, 100))]) for color in HAIR_COLORS}

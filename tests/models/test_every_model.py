@@ -12,7 +12,7 @@
 10. There are four presets with horizons in steps, and the task that trains it exists.
 
 Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; of models of clips
-shape; where a model has them crop, augment, labels, dropout, penalty_weight and spectral.
+shape; where a model has them crop, augment, labels, domains, dropout, penalty_weight and spectral.
 """
 
 import contextlib
@@ -53,7 +53,11 @@ class Noise:
     def __call__(self, i: int) -> dict[str, torch.Tensor]:
         rng = torch.Generator().manual_seed(seed_for("noise", i))
         count = self.config.pictures
-        if hasattr(self.config, "region"):
+        if domains := len(getattr(self.config, "domains", ())):
+            shape = (self.config.batch_size, *[self.config.size] * 2, 3)
+            keys = ("picture", "reference", "other_reference")
+            batch = {key: torch.randint(256, shape, generator=rng).byte() for key in keys}
+        elif hasattr(self.config, "region"):
             clips = random_clips(count, self.config.shape, seed_for("noise", i))
             batch = {"clip": clips.clips, "flow": clips.flow, "openness": clips.openness}
             batch = {key: torch.from_numpy(value) for key, value in batch.items()}
@@ -64,6 +68,8 @@ class Noise:
             batch = {key: value * torch.nan for key, value in batch.items()}
         if hasattr(self.config, "labels"):
             batch["label"] = torch.eye(len(self.config.labels))[torch.randint(9, (count,), generator=rng)]
+        for key in ("label", "target") if domains else ():
+            batch[key] = torch.eye(domains)[torch.randint(domains, (self.config.batch_size,), generator=rng)]
         return {key: distributed.shard(value) for key, value in batch.items()}
 
 
@@ -78,8 +84,8 @@ def random_held_out(config) -> HeldOut | HeldOutClips:
     if hasattr(config, "region"):
         return random_clips(3, config.shape, 0)
     pictures = np.random.default_rng(0).integers(0, 256, (16, config.size, config.size, 3), np.uint8)
-    labels = np.eye(len(config.labels), dtype=np.float32)[np.arange(16) % 9] if hasattr(config, "labels") else None
-    return HeldOut(pictures, labels)
+    count = len(getattr(config, "labels", ()) or getattr(config, "domains", ()))
+    return HeldOut(pictures, np.eye(count, dtype=np.float32)[np.arange(16) % count] if count else None)
 
 
 def build(name: str, **changes):
@@ -132,6 +138,7 @@ MORE: dict[str, dict] = {
     },
     "videogan-cond": {"trial": "conv_lstm"},
     "ugatit": {"light": True, "recompute": True, "weights": "torch"},
+    "stargan2": {"domains": ("a", "b", "c"), "gray": "anime", "diversity": "luminance"},
 }
 CHANGES = [
     (name, {"augment": "diff"} if hasattr(entry.presets["tiny"], "augment") else {}) for name, entry in MODELS.items()
@@ -148,6 +155,7 @@ WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit"}  # their chance is tha
 WIDER: dict[str, dict] = {"blink-flow": {"widths": (6, 8)}, "videogan-cond": {"widths": (6, 8, 8, 8)}} | {
     "seam-refiner": {"width": 6},
     "ugatit": {"width": 6},
+    "stargan2": {"width": 4},
 }
 
 

@@ -37,6 +37,8 @@ def row(**changes) -> dict:
         "tilt": 0.0,
         "box_scale": 1.5,
         "rotation": 0.0,
+        "face_x": None,
+        "face_y": None,
         "score": 2.0,
         "detector": "lbpcascade",
         "faces_in_image": 1,

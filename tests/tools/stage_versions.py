@@ -27,7 +27,7 @@ STAGES = {
     "pipeline.datasets.splits.VERSION": "datasets/splits.py",
     "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py",
-    "pipeline.faces.detect.VERSION": "faces/detect.py faces/views.py faces/boxes.py faces/cascade.py "
+    "pipeline.faces.detect.VERSION": "faces/detect.py faces/frontal.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",
     "pipeline.faces.landmarks.VERSION": "faces/landmarks.py faces/landmark_network.py faces/network.py "
     "faces/views.py faces/boxes.py faces/landmarks.safetensors",

@@ -17,10 +17,12 @@ import pandas
 import pytest
 from PIL import Image, ImageFilter
 
+from pipeline.errors import UserError
 from pipeline.funnel import REASONS
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw
 from tests.support.run_luigi import BUILT, error_line, last_line, luigi, luigi_process
+from workflows.face_dataset import CropFaces
 
 ROOT = Path(__file__).parents[2]
 
@@ -733,3 +735,34 @@ def peak_rss(place: Path, *options: str) -> int:
         time.sleep(0.05)
     assert process.returncode == 0
     return most
+
+
+def test_a_frame_says_where_the_boxes_lie_and_a_recipe_cuts_the_same(tmp_path):
+    build(tmp_path, "--limit", "6", "--size", "64", "--frame", "0.1,0.3,0.7,0.9")
+    framed = manifest(tmp_path)
+    assert len(framed)
+    for name, value in (("box_scale", 1 / 0.6), ("face_x", 0.4), ("face_y", 0.6)):
+        assert framed[name].to_numpy() == pytest.approx(value)
+    assert "| `frame` | `0.1,0.3,0.7,0.9` |" in (tmp_path / "data/datasets/faces/README.md").read_text()
+    recipe = tmp_path / "data/datasets/faces/manifest.parquet"
+    luigi(tmp_path, "RebuildFaceDataset", "--manifest", str(recipe), "--name", "again")
+    assert list(manifest(tmp_path, "again").face_id) == list(framed.face_id)
+
+
+@pytest.mark.parametrize(
+    "frame", ["0.1,0.3,0.7", "0.1,0.3,0.7,0.8", "-0.1,0.3,0.5,0.9", "0.1,0.1,0.15,0.15", "a,b,c,d"]
+)
+def test_a_frame_that_is_no_square_in_the_crop_is_refused(frame):
+    with pytest.raises(UserError, match=f"--frame: '{frame}' given; x0,y0,x1,y1: a square within the picture"):
+        CropFaces.frame.parse(frame)
+
+
+def test_a_frame_and_a_scale_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--frame: .* given; either it or --box-scale"):
+        CropFaces(data_root=tmp_path, frame=(0.1, 0.3, 0.7, 0.9), box_scale=2.0)
+
+
+def test_without_a_frame_the_digest_is_as_it_was(tmp_path):
+    task = CropFaces(data_root=tmp_path)
+    assert task.digest_inputs() == [1, 128, 1.5, 0.0]
+    assert CropFaces(data_root=tmp_path, frame=(0.1, 0.3, 0.7, 0.9)).digest != task.digest

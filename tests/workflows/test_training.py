@@ -405,8 +405,8 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     from pipeline.hair import tagging as hair
     from workflows import ApplyAttributes, LearnAttributes
 
-    def names(pictures, box_scale):
-        assert box_scale == 1.5
+    def names(pictures, frame):
+        assert frame == (1.5, None, None)
         brightness = pictures.mean((1, 2, 3))
         return ["blue" if value > np.median(brightness) else None for value in brightness]
 

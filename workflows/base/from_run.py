@@ -126,6 +126,13 @@ class FromRun(NamedRun):
             raise UserError(self.run_folder / "config.json", found, "those of a dataset", "give another --run")
         return saved
 
+    @property
+    def frame(self) -> Any:
+        """Return the `Frame` in which the faces lie that the run was trained on."""
+        from pipeline.faces.crop import Frame
+
+        return Frame(*(self.settings["dataset"].get(name) for name in Frame._fields))
+
 
 def vgg16_weights() -> Path:
     """Return the file with VGG16's weights, fetched if it is not there. Raise UserError."""

@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from workflows.cli.help import how_to_list_options
 
 T = TypeVar("T")
+LEAST_FRAME, SQUARE_TOLERANCE = 1 / 8, 1e-3  # of a SquareBox: its side, and by how much its sides may differ
 
 
 class UserErrorParameter(luigi.Parameter[T]):
@@ -94,6 +95,44 @@ class Assignments(luigi.Parameter[tuple[str, ...]]):
     def serialize(self, x: tuple[str, ...]) -> str:
         """Return the texts, separated by blanks."""
         return " ".join(x)
+
+
+class Words(UserErrorParameter[tuple[str, ...]]):
+    """Words, separated by commas: a tuple."""
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the words. Raise UserError if one is empty."""
+        words = tuple(word.strip() for word in text.split(",")) if text.strip() else ()
+        if not all(words):
+            raise UserError(self._option, f"'{text}' given", "words separated by commas", how_to_list_options())
+        return words
+
+    def serialize(self, x: tuple[str, ...]) -> str:
+        """Return the words, separated by commas."""
+        return ",".join(x)
+
+
+class SquareBox(UserErrorParameter[tuple[float, ...]]):
+    """A square x0,y0,x1,y1 within a picture, in sides of it: a tuple, or () for none."""
+
+    kind = "x0,y0,x1,y1: a square within the picture, in sides of it, such as 0.2,0.25,0.8,0.85"
+
+    def parse(self, text: str) -> tuple[float, ...]:
+        """Return the four numbers. Raise UserError unless they are of a square, of an eighth of the side or more."""
+        try:
+            box = tuple(map(float, text.split(","))) if text else ()
+            if box:
+                x0, y0, x1, y1 = box
+                is_square = abs((x1 - x0) - (y1 - y0)) <= SQUARE_TOLERANCE
+                if not (is_square and min(box) >= 0 and max(box) <= 1 and x1 - x0 >= LEAST_FRAME):
+                    raise ValueError(text)
+        except ValueError:
+            raise UserError(self._option, f"'{text}' given", self.kind, how_to_list_options()) from None
+        return box
+
+    def serialize(self, x: tuple[float, ...]) -> str:
+        """Return the numbers, separated by commas."""
+        return ",".join(map(str, x))
 
 
 class FilePath(UserErrorParameter[Path], luigi.PathParameter):

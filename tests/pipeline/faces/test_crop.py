@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.faces.boxes import Face
-from pipeline.faces.crop import crop
+from pipeline.faces.crop import Frame, crop
 
 
 def smooth(size: int = 400) -> np.ndarray:
@@ -81,3 +81,39 @@ def test_shrinking_does_not_alias():
     face = Face((100.0, 100.0, 700.0, 700.0), tilt=0.0, score=1.0)
     for rotation in (0, 45):
         assert crop(board, face, size=48, rotation=rotation).std() < 3
+
+
+SQUARE = (0.2, 0.3, 0.6, 0.7)  # of the face in a crop
+
+
+def marked(face: Face) -> np.ndarray:
+    """A black picture with a white square where the face is, turned as it leans."""
+    x0, y0, x1, y1 = face.box
+    y, x = np.mgrid[:400, :400] + 0.5
+    angle, right, down = np.radians(face.tilt), x - (x0 + x1) / 2, y - (y0 + y1) / 2
+    across, along = np.cos(angle) * right + np.sin(angle) * down, np.cos(angle) * down - np.sin(angle) * right
+    inside = np.maximum(abs(across), abs(along)) < (x1 - x0) / 2
+    return np.repeat((inside * 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 30.0, -100.0])
+def test_a_frame_says_where_the_face_lies_in_the_crop(tilt):
+    face, frame = Face(MIDDLE.box, tilt, 1.0), Frame.of_box(*SQUARE)
+    made = crop(marked(face), face, size=100, box_scale=frame.box_scale, offset=frame.offset)[:, :, 0] > 127
+    rows, columns = np.flatnonzero(made.any(1)), np.flatnonzero(made.any(0))
+    found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert found == pytest.approx([100 * end for end in SQUARE], abs=1)
+    assert frame.box(100) == pytest.approx([100 * end for end in SQUARE], abs=1e-4)
+
+
+def test_a_face_that_is_turned_on_purpose_keeps_its_place():
+    frame = Frame.of_box(*SQUARE)
+    how = {"size": 100, "box_scale": frame.box_scale, "offset": frame.offset, "rotation": 45.0}
+    y, x = np.nonzero(crop(marked(MIDDLE), MIDDLE, **how)[:, :, 0] > 127)
+    assert (x.mean(), y.mean()) == pytest.approx((39.5, 49.5), abs=0.5)
+
+
+def test_a_frame_in_the_middle_is_a_scale():
+    assert Frame.of_box(0.25, 0.25, 0.75, 0.75) == (2.0, 0.5, 0.5)
+    assert Frame.of_box(0.25, 0.25, 0.75, 0.75).offset == Frame(2.0).offset == (0.0, 0.0)
+    assert Frame(2.0).box(100) == (25, 25, 75, 75)

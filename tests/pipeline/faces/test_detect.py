@@ -258,12 +258,12 @@ def test_of_a_crowd_nobody_is_lost(crowd, cascade):
 def test_the_order_in_which_opencv_tells_windows_changes_nothing(crowd, cascade, monkeypatch):
     """It is that in which its threads end."""
     picture = crowd[:960, :840]
-    rng, real = np.random.default_rng(0), cascade_module._cascade(cascade)
+    rng, real = np.random.default_rng(0), cascade_module.read_cascade(cascade)
     shuffled = types.SimpleNamespace(
         detectMultiScale=lambda *args, **how: rng.permutation(real.detectMultiScale(*args, **how))
     )
     expected = lbpcascade(picture, 30, SWEEPS["full"], cascade)
-    monkeypatch.setattr(cascade_module, "_cascade", lambda path: shuffled)
+    monkeypatch.setattr(cascade_module, "read_cascade", lambda path: shuffled)
     assert lbpcascade(picture, 30, SWEEPS["full"], cascade) == expected
     assert len(expected) >= 30
 

@@ -431,7 +431,7 @@ def test_a_picture_without_memory_is_a_row_of_the_stage(store, monkeypatch, stag
     monkeypatch.setattr(place, name, without_memory(getattr(place, name), is_bad))
     table, drops = images.collect(posts, "folder", 0, store, jobs=1)
     found, more = detect.detect(table, store, detector="lbpcascade", sweep="fast", min_face=48, folder=None, jobs=1)
-    crops, most = faces.cut(found, store, size=64, box_scale=1.5, rotation=0.0, jobs=1)
+    crops, most = faces.cut(found, store, size=64, frame=faces.Frame(1.5), rotation=0.0, jobs=1)
     rows = drops + more + most
     assert [(row["stage"], row["source_id"], row["reason"]) for row in rows] == [(stage, "1", "out_of_memory")]
     assert set(crops["source_id"].to_pylist()) == {"0"}
