@@ -237,7 +237,7 @@ class AnimateBlink(FromRun):
 
         made = {key: value for key, value in about.items() if key not in ("input", "count")}
         data = _read(source.path)
-        made |= {"input": hashlib.sha256(data).hexdigest(), "box_scale": source.box_scale}
+        made |= {"input": hashlib.sha256(data).hexdigest(), "frame": source.frame or ""}
         files = [f"{source.target}{ending}" for ending in ENDINGS]
         strip = self.folder / files[-1]
         if all((self.folder / name).is_file() for name in files):
