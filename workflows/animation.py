@@ -74,6 +74,7 @@ class AnimateBlink(FromRun):
             check_run_name("--refiner", self.refiner)
             require(self, self.blend == "refiner", "refiner", "none without --blend refiner")
         require(self, self.input_path.exists(), "input_path", "a picture, or a folder")
+        self._faces_of_run  # noqa: B018 - raises UserError, which Luigi would show with a traceback in requires()
 
     def requires(self) -> luigi.Task | list[luigi.Task]:
         """Return the faces of a GAN's run."""
@@ -81,6 +82,7 @@ class AnimateBlink(FromRun):
 
     @functools.cached_property
     def _faces_of_run(self) -> GenerateFaces | None:
+        """Return the task that paints the faces of the run that --input names; None if there is none. Raise UserError."""
         from models.runs import export
 
         runs = self.data_root / "runs"
