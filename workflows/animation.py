@@ -82,7 +82,7 @@ class AnimateBlink(FromRun):
 
     @functools.cached_property
     def _faces_of_run(self) -> GenerateFaces | None:
-        """Return the task that paints the faces of the run that --input names; None if there is none. Raise UserError."""
+        """Return the task that paints the faces of the run that is --input; None if it is no run. Raise UserError."""
         from models.runs import export
 
         runs = self.data_root / "runs"
