@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.clips.blinks import LOWEST_MARGIN
 from pipeline.drawing import film
 from pipeline.manifest import CLIPS
 from tests.support.run_luigi import error_line, luigi
@@ -37,7 +38,7 @@ def test_a_film_becomes_a_manifest_of_strips(built):
         strip = np.asarray(Image.open(dataset / clip["path"]))
         assert strip.shape == (16 * clip["size"], clip["size"], 3)
         assert len(clip["openness"]) == clip["frames"] == 16
-        assert clip["openness"][clip["closed_frame"]] < min(clip["openness"]) + 0.1
+        assert clip["openness"][clip["closed_frame"]] <= min(clip["openness"]) + LOWEST_MARGIN
         assert min(clip["openness"][: clip["closed_frame"]]) > 0.35
     assert "film strip" in (dataset / "README.md").read_text()
     assert (dataset / "contact_sheet.png").exists()
