@@ -73,7 +73,9 @@ class AnimateBlink(FromRun):
         if self.refiner:
             check_run_name("--refiner", self.refiner)
             require(self, self.blend == "refiner", "refiner", "none without --blend refiner")
-        require(self, self.input_path.exists(), "input_path", "a picture, or a folder")
+        if not self.input_path.exists():
+            cure = f"see python -m workflows {self.task_family} --help"
+            raise UserError("--input", f"{str(self.input_path)[:100]} given", "a picture, or a folder", cure)
         self._faces_of_run  # noqa: B018 - raises UserError, which Luigi would show with a traceback in requires()
 
     def requires(self) -> luigi.Task | list[luigi.Task]:

@@ -209,7 +209,7 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--input", "missing.png"), "--input"),
+        (("--input", "missing.png"), "error: --input: missing.png"),
         (("--input", "notes.txt"), "not_an_image"),
         (("--input", "white.png"), "no face was found"),
         (("--input", "data/runs/tiny"), "error: --input: data/runs/tiny is a run of another network"),
