@@ -19,6 +19,30 @@ from models.seeds import seed_for
 MAX_GPU_MEMORY_SHARE = 0.5  # of the free memory that images may take
 
 
+class MadeAhead:
+    """The map i -> batch, made by `_make` on the CPU. For a GPU the next batch is made while one is used."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._next: tuple[int, Future[dict[str, Tensor]]] | None = None
+
+    def __call__(self, i: int) -> dict[str, Tensor]:
+        """Return the i-th batch, on the device."""
+        if self._pool is None:
+            return self._make(i)
+        is_ahead = self._next is not None and self._next[0] == i
+        batch = self._next[1].result() if self._next and is_ahead else self._make_pinned(i)
+        self._next = i + 1, self._pool.submit(self._make_pinned, i + 1)
+        return {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+
+    def _make(self, i: int) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    def _make_pinned(self, i: int) -> dict[str, Tensor]:
+        return {name: tensor.pin_memory() for name, tensor in self._make(i).items()}
+
+
 class Pictures:
     """The map i -> {"picture": (B, S, S, 3) uint8 on the device}, with {"label": (B, …)} if `labels` are given.
 
@@ -157,6 +181,13 @@ def held_out(dataset: FaceDataset, config: Config, count: int) -> HeldOut:
         if len(kept) > 1:
             return HeldOut(pixels[kept[:count]], None if have is None else have[kept[:count]])
     raise UserError("split train", f"holds {len(kept)} pictures", "two or more", "build a larger dataset")
+
+
+def to_pixels(x: Tensor, middle: float) -> np.ndarray:
+    """Return images (N, 3, H, W), of which 0 stands for the grey level `middle` and -1 for black, as (N, H, W, 3)
+    uint8. The inverse of `in_range`."""
+    pixels = (x.float() * middle + middle).round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def in_range(picture: Tensor, middle: float) -> Tensor:

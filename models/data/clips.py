@@ -4,7 +4,6 @@ In shapes: N clips, B batch, T frames, H height and W width of the region at wor
 """
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.contracts import ClipConfig, Datasets, HeldOutClips
-from models.data.batches import own_part, shuffled
+from models.data.batches import MadeAhead, own_part, shuffled
 from models.data.dataset import CLIP_FRAMES, CLIPS, RESAMPLER, ManifestDataset, ManifestError, UserError, flow, load_png
 from models.seeds import seed_for
 
@@ -195,7 +194,7 @@ def _turn_hues(frames: np.ndarray, turns: float) -> np.ndarray:
     return turned
 
 
-class Clips:
+class Clips(MadeAhead):
     """The map i -> {"clip": (B, T, H, W, 3) uint8, "openness": (B, T)}, and {"flow": (B, T, H, W, 2)} if it is wanted.
 
     Each epoch is a permutation of all clips; each clip is changed as the Config says. B is this process's part of the
@@ -204,6 +203,7 @@ class Clips:
     def __init__(
         self, dataset: ClipDataset, config: ClipConfig, *, seed: int, device: torch.device, with_flow: bool = True
     ) -> None:
+        super().__init__(device)
         if config.box_jitter > MARGIN_PX:
             raise UserError("--set", f"box_jitter={config.box_jitter} given", f"{MARGIN_PX} or less", "give another")
         self._frames = dataset.frames("train", config.region, config.shape)
@@ -211,18 +211,7 @@ class Clips:
         self._openness = dataset.openness("train")
         if not len(self._frames):
             raise UserError("split train", "holds no clip", "at least one", "build a larger dataset")
-        self._config, self._seed, self._device = config, seed, device
-        self._pool = ThreadPoolExecutor(1) if device.type == "cuda" else None
-        self._next: tuple[int, Future[dict[str, Tensor]]] | None = None
-
-    def __call__(self, i: int) -> dict[str, Tensor]:
-        """Return the i-th batch."""
-        if self._pool is None:
-            return self._make(i)
-        is_ahead = self._next is not None and self._next[0] == i
-        batch = self._next[1].result() if self._next and is_ahead else self._make_pinned(i)
-        self._next = i + 1, self._pool.submit(self._make_pinned, i + 1)
-        return {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+        self._config, self._seed = config, seed
 
     def _make(self, i: int) -> dict[str, Tensor]:
         count = self._config.pictures
@@ -237,9 +226,6 @@ class Clips:
         if self._flow is not None:
             batch["flow"] = [change.flow(self._flow[row]) for row, change in changed]
         return {name: torch.from_numpy(np.stack(arrays)) for name, arrays in batch.items()}
-
-    def _make_pinned(self, i: int) -> dict[str, Tensor]:
-        return {name: tensor.pin_memory() for name, tensor in self._make(i).items()}
 
 
 def clips(datasets: Datasets, config: ClipConfig, *, seed: int, device: torch.device) -> Clips:

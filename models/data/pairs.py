@@ -1,6 +1,5 @@
 """Batches of two domains, `a` and `b`, without pairs: each in an order of its own."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from models.contracts import Datasets, FaceDataset, PairConfig
-from models.data.batches import own_part, shuffled
+from models.data.batches import MadeAhead, own_part, shuffled
 from models.data.dataset import UserError
 from models.seeds import seed_for
 
@@ -43,7 +42,7 @@ def draw_box(rng: np.random.Generator, crop: str, role: str) -> tuple[float, flo
     return 0.5 - x - half, 0.5 - y - half, 0.5 - x + half, 0.5 - y + half
 
 
-class Pairs:
+class Pairs(MadeAhead):
     """The map i -> {"a": (B, S, S, 3) uint8, "b": …} on the device.
 
     In each epoch every domain is permuted, and as many pictures are taken as the smaller one has. B is this process's
@@ -51,29 +50,16 @@ class Pairs:
     both are one dataset."""
 
     def __init__(self, datasets: Datasets, config: PairConfig, *, seed: int, device: torch.device) -> None:
+        super().__init__(device)
         a, b = datasets["a"], datasets["b"]
         if a.digest == b.digest:
             raise UserError(b.folder, f"has the same faces as {a.folder.name}", "another domain", "give another")
         self._pixels = {role: _held_pixels(dataset, config.size) for role, dataset in datasets.items()}
-        self._config, self._seed, self._device = config, seed, device
+        self._config, self._seed = config, seed
         self._length = min(map(len, self._pixels.values()))
-        self._pool = ThreadPoolExecutor(1) if device.type == "cuda" else None
-        self._next: tuple[int, Future[dict[str, Tensor]]] | None = None
-
-    def __call__(self, i: int) -> dict[str, Tensor]:
-        """Return the i-th batch."""
-        if self._pool is None:
-            return self._make(i)
-        is_ahead = self._next is not None and self._next[0] == i
-        batch = self._next[1].result() if self._next and is_ahead else self._make_pinned(i)
-        self._next = i + 1, self._pool.submit(self._make_pinned, i + 1)
-        return {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
 
     def _make(self, i: int) -> dict[str, Tensor]:
         return {role: torch.from_numpy(self._pictures(role, i)) for role in self._pixels}
-
-    def _make_pinned(self, i: int) -> dict[str, Tensor]:
-        return {name: tensor.pin_memory() for name, tensor in self._make(i).items()}
 
     def rows(self, role: str, i: int) -> np.ndarray:
         """Return (B,) the row of each picture of a domain in the i-th batch."""

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models import distributed
 from models.contracts import HeldOut
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.metrics.seam import seam_score
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
@@ -200,10 +200,7 @@ class SeamTrainer:
         face = in_range(torch.from_numpy(np.array(pictures)), self.g.middle)
         pasted, _, boxes = self._disturbed(face, draws.to(face))
         shown = (pasted.faces, self.average.network(*(tensor.to(self.device) for tensor in pasted)).cpu())
-        before, after = (
-            (faces.float() * self.g.middle + self.g.middle).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-            for faces in shown
-        )
+        before, after = (to_pixels(faces, self.g.middle) for faces in shown)
         return before, after, boxes.numpy()
 
     def sheet(self, i: int) -> np.ndarray:

@@ -9,10 +9,9 @@ Pictures are in [-1, 1] and G's last layer has no tanh: clamp before saving. In 
 Z latent, E style. A domain is a row of weights (N, K), one-hot in training.
 """
 
-import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +22,7 @@ from torch.nn import functional as F
 
 from models import distributed
 from models.contracts import HeldOut
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.data.references import held_out_domains
 from models.metrics.random_features import KernelDistance
 from models.nn.ema import EMA
@@ -31,7 +30,7 @@ from models.nn.layers import to_channels_last
 from models.nn.losses import as_fp32, binary_cross_entropy, r1
 from models.sampling.images import grid
 from models.seeds import seed_for
-from models.training.update import Update
+from models.training.update import Update, frozen
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 BOTTLENECK = 16  # px: side of G's smallest map
@@ -451,7 +450,8 @@ class StarGAN2:
         """Return (N, S, S, 3) uint8 translations of x in the styles s by the averaged G."""
         parts = []
         for some, styles, domains in zip(x.split(PART), s.split(PART), y.split(PART), strict=True):
-            parts.append(_to_pixels(grayed(self.average_g(some, styles), domains, self.config.is_gray)))
+            painted = grayed(self.average_g(some, styles), domains, self.config.is_gray)
+            parts.append(to_pixels(painted, self.g.middle))
         return np.concatenate(parts)
 
     def _pictures(self, domain: int, count: int) -> tuple[Tensor, Tensor]:
@@ -478,14 +478,17 @@ class StarGAN2:
         z = self.average_f.network.noise(len(y), torch.Generator().manual_seed(seed_for("sheet")))
         white = torch.ones_like(x[:1])
         rows = [self._rows(x, self.average_f(z, y), y)]
-        rows += [_to_pixels(torch.cat([white, references])), self._rows(x, self.average_e(references, y), y)]
+        rows += [
+            to_pixels(torch.cat([white, references]), self.g.middle),
+            self._rows(x, self.average_e(references, y), y),
+        ]
         return grid(np.concatenate(rows), columns=1 + len(y))
 
     def _rows(self, x: Tensor, s: Tensor, y: Tensor) -> np.ndarray:
         """Return (N (1 + M), S, S, 3) uint8: each of x (N, …), then its translations in the styles s (M, E)."""
         found = []
         for source in x:
-            found += [_to_pixels(source[None]), self._painted(source.expand(len(s), -1, -1, -1), s, y)]
+            found += [to_pixels(source[None], self.g.middle), self._painted(source.expand(len(s), -1, -1, -1), s, y)]
         return np.concatenate(found)
 
     @torch.no_grad()
@@ -499,20 +502,10 @@ class StarGAN2:
             x = torch.cat([self._pictures(other, each)[0] for other in domains if other != domain])[:MAX_JUDGED]
             y = self._one_hot(domain, len(x))
             z = self.average_f.network.noise(len(x), torch.Generator().manual_seed(seed_for("validation", domain)))
-            found.append(KernelDistance(_to_pixels(real), self.device)(self._painted(x, self.average_f(z, y), y)))
+            found.append(
+                KernelDistance(to_pixels(real, self.g.middle), self.device)(self._painted(x, self.average_f(z, y), y))
+            )
         return {"kid_random": sum(found) / len(found)}
-
-
-@contextlib.contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Compute no gradients of these networks' weights within the block, and keep nothing for them in memory."""
-    for network in networks:
-        network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for network in networks:
-            network.requires_grad_(True)
 
 
 def _components(update: Update, kind: str) -> dict[str, Tensor]:
@@ -521,9 +514,3 @@ def _components(update: Update, kind: str) -> dict[str, Tensor]:
 
 def _l1(a: Tensor, b: Tensor) -> Tensor:
     return (as_fp32(a) - as_fp32(b)).abs().mean()
-
-
-def _to_pixels(x: Tensor) -> np.ndarray:
-    """Return (N, S, S, 3) uint8 of pictures (N, 3, S, S), clamped."""
-    pixels = (x.float() * Generator.middle + Generator.middle).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()

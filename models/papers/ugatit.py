@@ -30,13 +30,13 @@ from torch.utils.checkpoint import checkpoint
 
 from models import distributed
 from models.contracts import HeldOut
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.metrics.random_features import KernelDistance
 from models.nn.layers import to_channels_last
 from models.nn.losses import as_fp32, binary_cross_entropy
 from models.sampling.heat import overlay
 from models.sampling.images import generate_images, grid, with_headings
-from models.training.update import Update, set_learning_rate
+from models.training.update import Update, frozen, set_learning_rate
 
 EPSILON = 1e-5  # added to variances
 ADAPTIVE_RHO, UPSAMPLING_RHO = 0.9, 0.0  # at first: the share of instance normalization
@@ -462,17 +462,14 @@ class UGATIT:
         count = self.config.micro_batches
         parts = list(zip(*(in_range(batch[role], Generator.middle).chunk(count) for role in "ab"), strict=True))
         losses = {"d": self._update_d(parts)}
-        for d in (self.d_a, self.d_b):
-            d.requires_grad_(False)
         update = Update([self.opt_g], micro_batches=count)
-        for a, b in parts:
-            self._add_direction(update, a, self.a2b, self.b2a, self.d_b)
-            self._add_direction(update, b, self.b2a, self.a2b, self.d_a)
+        with frozen(self.d_a, self.d_b):
+            for a, b in parts:
+                self._add_direction(update, a, self.a2b, self.b2a, self.d_b)
+                self._add_direction(update, b, self.b2a, self.a2b, self.d_a)
         update.apply()
         self._step_wide_layers(count)
         self._clamp_rho()
-        for d in (self.d_a, self.d_b):
-            d.requires_grad_(True)
         return losses | update.mean_components()
 
     def _update_d(self, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -542,15 +539,18 @@ class UGATIT:
     def _rows(self, role: str, translate: Generator, back: Generator, d: Discriminator) -> Iterator[np.ndarray]:
         """Yield a row (9, S, S, 3) uint8 of a sheet for each picture."""
 
+        def shown(picture: Tensor) -> np.ndarray:
+            return to_pixels(picture, Generator.middle)[0]
+
         def over(picture: Tensor, seen: Output | Judgement) -> np.ndarray:
-            return overlay(_pixels(picture), seen.heat[0, 0].float().cpu().numpy())
+            return overlay(shown(picture), seen.heat[0, 0].float().cpu().numpy())
 
         for source in self._held_out(role, SHEET_PICTURES).split(1):
             same, fake = back.translate(source), translate.translate(source)
             restored = back.translate(fake.picture)
-            cells = [_pixels(source)]
+            cells = [shown(source)]
             for picture, output in ((source, same), (source, fake), (fake.picture, restored)):
-                cells += [over(picture, output), _pixels(output.picture)]
+                cells += [over(picture, output), shown(output.picture)]
             yield np.stack([*cells, *(over(fake.picture, judgement) for judgement in d(fake.picture))])
 
     def _held_out(self, role: str, count: int) -> Tensor:
@@ -586,10 +586,3 @@ class UGATIT:
 def _distance(x: Tensor, y: Tensor) -> Tensor:
     """Return E |x - y|."""
     return (as_fp32(x) - y).abs().mean()
-
-
-def _pixels(x: Tensor) -> np.ndarray:
-    """Return (S, S, 3) uint8 of one picture (1, 3, S, S)."""
-    pixels = (x[0].float() * Generator.middle + Generator.middle).round().clamp(0, 255)
-    image: np.ndarray = pixels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return image

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from models.contracts import HeldOutClips
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.data.dataset import CLIP_FRAMES
 from models.nn.ema import EMA
 from models.nn.layers import BatchNorm, to_channels_last
@@ -300,8 +300,7 @@ class VideoGAN:
         made = []
         for clip in clips:
             real = in_range(torch.from_numpy(clip).to(self.device), network.middle)[None]
-            frames = network(real[:, 0], real)[0].float() * network.middle + network.middle
-            made.append(frames.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+            made.append(to_pixels(network(real[:, 0], real)[0], network.middle))
         return np.stack(made)
 
     def sheet(self, i: int) -> np.ndarray:

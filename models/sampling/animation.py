@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.data.clips import cut, region_box
 from models.nn.pasted import Pasted
 from models.sampling import blends
@@ -170,9 +170,7 @@ def refine(refiner: Any, crop: np.ndarray, part: np.ndarray, box: Pixels) -> np.
     inner, original = (in_range(torch.from_numpy(np.array(faces)), refiner.middle) for faces in (pasted, around[None]))
     boxes = torch.tensor([(x0 - left, y0 - top, x1 - left, y1 - top)]).repeat(len(part), 1)
     refined = refiner(*Pasted.of(original.expand_as(inner), inner, boxes, refiner.ring))
-    pixels = (refined * refiner.middle + refiner.middle).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    corrected: np.ndarray = pixels[:, y0 - top : y1 - top, x0 - left : x1 - left]
-    return corrected
+    return to_pixels(refined, refiner.middle)[:, y0 - top : y1 - top, x0 - left : x1 - left]
 
 
 def into_picture(picture: np.ndarray, crop: np.ndarray, patch: Patch, to_picture: np.ndarray) -> Patch | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.batches import in_range
+from models.data.batches import in_range, to_pixels
 from models.data.dataset import flow as optical_flow
 
 
@@ -34,9 +34,7 @@ def network_inputs(
 @torch.no_grad()
 def animate(network: Any, picture: np.ndarray, flow: np.ndarray | None, openness: np.ndarray) -> np.ndarray:
     """Return (T, H, W, 3) uint8: the region of a face, animated as a reference is; see `network_inputs`."""
-    frames = network(*network_inputs(network, picture, flow, openness))[0].float() * network.middle + network.middle
-    pixels: np.ndarray = frames.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return pixels
+    return to_pixels(network(*network_inputs(network, picture, flow, openness))[0], network.middle)
 
 
 @torch.no_grad()

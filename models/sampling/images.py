@@ -7,6 +7,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from models.data.batches import to_pixels
+
 BATCH_SIZE = 100  # images generated at a time, so that a large sheet needs no more memory than a batch
 
 
@@ -15,11 +17,8 @@ def generate_images(network: Any, *inputs: Tensor) -> np.ndarray:
     """Return (N, S, S, 3) uint8 images of a `contracts.Generator`. Raise ValueError if it is in training mode."""
     if network.training:
         raise ValueError("a network in training mode would change its batch statistics")
-    parts = []
-    for part in zip(*(tensor.split(BATCH_SIZE) for tensor in inputs), strict=True):
-        pixels = (network(*part).float() * network.middle + network.middle).round().clamp(0, 255)
-        parts.append(pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
-    return np.concatenate(parts)
+    parts = zip(*(tensor.split(BATCH_SIZE) for tensor in inputs), strict=True)
+    return np.concatenate([to_pixels(network(*part), network.middle) for part in parts])
 
 
 def grid(pictures: np.ndarray, columns: int) -> np.ndarray:

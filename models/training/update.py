@@ -1,10 +1,11 @@
 """Optimizer steps down a loss, and learning rates."""
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models import distributed
@@ -61,6 +62,18 @@ class Update:
         names = dict.fromkeys(name for each in self._components for name in each)
         found = {name: torch.stack([each[name] for each in self._components if name in each]) for name in names}
         return {name: values.sum() / self._count for name, values in found.items()}
+
+
+@contextlib.contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Compute no gradients of these networks' weights within the block, and keep nothing for them in memory."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
 
 
 def _with_layout_of(parameter: Tensor, gradient: Tensor | None) -> Tensor | None:
