@@ -1,4 +1,4 @@
-"""What a film asks of a character and of the hand that draws it: the same person in any pose."""
+"""What a film asks of a character, and of the renderer that draws it: the same person in any pose."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -41,7 +41,7 @@ class Character(Protocol):
         """Return where the face is in the picture."""
 
 
-class Hand(NamedTuple):
+class Renderer(NamedTuple):
     """A way of drawing. Equal keys give equal drawings."""
 
     sample: Callable[[Key, float], Character]

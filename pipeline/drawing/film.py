@@ -2,7 +2,7 @@
 
 A film has a few shots, each with one to three characters before a still, panning or zooming camera. Beside blinks
 there is what resembles them: heads that sway, mouths that talk, winks, half-closed lids, and eyes that stay closed.
-Two hands draw the characters and what is behind them: `portrait` and `scenes`.
+Two renderers draw the characters and what is behind them: `portrait` and `scenes`.
 """
 
 import math
@@ -35,7 +35,7 @@ CHARACTERS = {1: 7, 2: 3, 3: 1}  # in a shot -> weight
 CAMERAS = {"still": 6, "pan": 3, "zoom": 1}
 MOTIONS = {"still": 4, "sway": 5, "lean": 2}
 DRAWINGS_PER_S = {8: 2, 12: 3, 24: 1}  # in which heads and mouths move
-HANDS = {PORTRAITS: 1, SCENES: 1}  # of each character and background -> weight
+RENDERERS = {PORTRAITS: 1, SCENES: 1}  # of each character and background -> weight
 SCALES = {2: 2, 1: 1}  # in which a shot is painted, before it is reduced: 1 leaves hard lines
 GAMMAS = {(1, 1): 3, (0.75, 1.3): 1}
 TINTS = {(0, 0): 3, (0.05, 0.25): 1}  # share of a colour that lies over a shot
@@ -218,7 +218,7 @@ def _plan_shot(sampler: Sampler, key: tuple[int, int], size: tuple[int, int], fp
         camera,
         sampler.pick(DRAWINGS_PER_S),
         sampler.pick(SCALES),
-        partial(sampler.pick(HANDS).background, key, canvas),
+        partial(sampler.pick(RENDERERS).background, key, canvas),
         _sample_finish(sampler),
         actors,
     )
@@ -240,7 +240,7 @@ def _plan_actor(
     sampler: Sampler, key: tuple[int, int], center: tuple[float, float], side: float, length: int, fps: int
 ) -> _Actor:
     side *= sampler.between(0.9, 1.1)
-    character = sampler.pick(HANDS).sample(key, side)
+    character = sampler.pick(RENDERERS).sample(key, side)
     tilt = sampler.between(-14, 14)
     events = plan_events(sampler, length, fps)
     lids = np.full((length, 2), sampler.between(0.85, 1.0))

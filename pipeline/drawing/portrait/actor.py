@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from pipeline.drawing.acting import Hand, Key, Places, Pose, sample_closed_lid, square
+from pipeline.drawing.acting import Key, Places, Pose, Renderer, sample_closed_lid, square
 from pipeline.drawing.canvas import Canvas
 from pipeline.drawing.colors import iris_color, skin_color, tone
 from pipeline.drawing.portrait.face import EYES, eye_boxes
@@ -77,4 +77,4 @@ def _background(key: Key, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-PORTRAITS = Hand(_sample, _background)
+PORTRAITS = Renderer(_sample, _background)

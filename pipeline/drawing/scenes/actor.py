@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.drawing.acting import Hand, Key, Places, Pose, bounding_box, sample_closed_lid, square
+from pipeline.drawing.acting import Key, Places, Pose, Renderer, bounding_box, sample_closed_lid, square
 from pipeline.drawing.colors import RGB, any_color
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.accessories import WORN
@@ -133,4 +133,4 @@ def _background(key: Key, size: tuple[int, int]) -> np.ndarray:
     return canvas.pixels[:height, :width].copy()
 
 
-SCENES = Hand(_sample, _background)
+SCENES = Renderer(_sample, _background)

@@ -10,13 +10,13 @@ from pipeline.drawing.portrait.actor import PORTRAITS
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.actor import MIN_VISIBLE, SCENES
 
-HANDS = {"portraits": PORTRAITS, "scenes": SCENES}
+RENDERERS = {"portraits": PORTRAITS, "scenes": SCENES}
 SIZE, SIDE = 240, 120
 OPEN = Pose((120.0, 130.0), 8.0, None, (1, 1))
 COUNT = 5
 
 
-@pytest.fixture(params=HANDS.values(), ids=HANDS)
+@pytest.fixture(params=RENDERERS.values(), ids=RENDERERS)
 def hand(request):
     return request.param
 
