@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.data.dataset import UserError
 from models.sampling import standing
 from workflows import GenerateFaces
 
@@ -66,3 +67,14 @@ def test_faces_without_a_learned_label_are_no_reference_of_a_conditional_run(tas
     assert rows.tolist() == [0, 2]
     assert found.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
     assert task.learned_rows(faces, "train", ())[0].tolist() == [0, 1, 2]
+
+
+def test_given_hair_colors_are_a_mixture_where_each_face_has_one(tmp_path, monkeypatch):
+    task = GenerateFaces(run="x", data_root=tmp_path, condition="pink=1,blue=0.5")
+    monkeypatch.setitem(task.__dict__, "label_counts", {"pink": 3, "blue": 2})
+    network = SimpleNamespace(labels=("pink", "blue"))
+    (y,) = task.conditions(network, task.mixtures_of("--hair-color", "", [0, 1]))
+    assert y.tolist() == [pytest.approx([2 / 3, 1 / 3])] * 2
+    monkeypatch.setitem(task.__dict__, "given_labels", {"pink": 0.0})
+    with pytest.raises(UserError, match="add up to 0 or less"):
+        task.conditions(network, task.mixtures_of("--hair-color", "", [0]))

@@ -298,6 +298,7 @@ class OfHairColor(OfLabels):
         default those of --condition."""
         import torch
 
+        from models.data.dataset import HAIR_COLORS
         from models.sampling import latents
 
         if not mixtures:
@@ -306,4 +307,8 @@ class OfHairColor(OfLabels):
         for row, labels in zip(y, given or [self.given_labels] * len(y), strict=True):
             for label, weight in labels.items():
                 row[network.labels.index(label)] = weight
+        if self.given_labels and set(network.labels) <= set(HAIR_COLORS):  # one of which each face has
+            if not (y.sum(1) > 0).all():
+                raise UserError("--condition", "weights of hair colours add up to 0 or less", "more", "give others")
+            y /= y.sum(1, keepdim=True)
         return (y,)
