@@ -32,19 +32,19 @@ Predict = Callable[[nn.Module, np.ndarray], np.ndarray]
 class Config:
     """The settings of LandmarkTraining. The defaults gave the weights that are shipped."""
 
-    faces: int = 25_000
+    faces: int = 40_000
     held_out: int = 600  # faces on top, for sheets and validation
     batch_size: int = 64
     learning_rate: float = 3e-3  # its peak
     warm_up: int = 200  # steps
-    horizon: int = 7_000  # steps: where the cosine ends
+    horizon: int = 9_000  # steps: where the cosine ends
     weight_decay: float = 1e-3
     average: float = 0.998  # decay of the weights' moving average, which is exported
     points_weight: float = 4.0
     boxes_weight: float = 1.0
     openness_weight: float = 4.0
     visible_weight: float = 0.6
-    steps: int = 7_000
+    steps: int = 9_000
     sample_every: int = 1_000
     save_every: int = 200
 

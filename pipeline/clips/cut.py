@@ -10,8 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pipeline.clips.alignment import Pose, moved, refine
 from pipeline.clips.blinks import mean_openness
-from pipeline.clips.tracks import Pose
 from pipeline.faces.boxes import Face
 from pipeline.faces.crop import crop
 from pipeline.faces.landmarks import Box, Landmarks
@@ -27,8 +27,9 @@ MAX_HIDDEN_FRAMES = 2  # in which the face, or both eyes, cannot be seen
 MAX_CHANGE = 22.0  # levels: how much what lies round the eyes may differ from the first frame, on average
 VISIBILITY_FRAMES = 9  # an eye is hidden while it mostly is so in so many frames: a closed one looks hidden at times
 _CHECKED_PX = 64  # side of the small frames in which changes are measured
-_AROUND_EYES = 0.35  # of an eye's box, on every side: what moves with the lids
-_CHECKED = (-0.38, -0.3, 0.38, 0.28)  # sides, from the face's centre: brow to cheek, without the mouth
+_AROUND = 0.35  # of the box of what moves, on every side: what moves with it
+# In sides of the face, from its centre: brow to cheek; the whole head; what moves when it talks
+_CHECKED, _HEAD, _MOUTH = (-0.38, -0.3, 0.38, 0.28), (-0.5, -0.45, 0.5, 0.5), (-0.12, 0.3, 0.12, 0.44)
 
 
 class Seen(NamedTuple):
@@ -88,15 +89,17 @@ def cut_clip(
         raise DroppedClip("face_hidden")
     poses = _fill([face.pose if face else None for face in seen])
     _check_motion(poses)
-    side = float(np.median(poses[:, 2]))
-    crops = [_crop(frame, pose, side, size) for frame, pose in zip(frames, poses, strict=True)]
+    poses[:, 2] = np.median(poses[:, 2])  # that of a track changes only with a detection
+    crops = _crop(frames, poses, size)
     face_box = face_box_of(size, BOX_SCALE)
     found = [find_landmarks(each, [Face(face_box, 0.0, 1.0)])[0] for each in crops]
     boxes = np.median([(face.left_eye, face.right_eye) for face in found], axis=0)  # (2, 4)
     left, right = (
         _box(box) if is_seen else None for box, is_seen in zip(boxes, np.isfinite(curve).mean(0) > 0.5, strict=True)
     )
-    _check_stillness(crops, [box for box in (left, right) if box])
+    eyes = [box for box in (left, right) if box]
+    crops = _crop(frames, _align(crops, poses, eyes), size)
+    _check_stillness(crops, eyes)
     levels = np.interp(np.arange(CLIP_FRAMES), np.flatnonzero(is_known), openness[is_known])
     return Clip(np.concatenate(crops), _box(face_box), left, right, np.clip(levels, 0, 1).round(4).tolist())
 
@@ -123,10 +126,42 @@ def _check_motion(poses: np.ndarray) -> None:
         raise DroppedClip("moves", f"by {travel:.2f} sides and {lean:.0f} degrees, size changes {ratio:.2f}-fold")
 
 
-def _crop(frame: np.ndarray, pose: np.ndarray, side: float, size: int) -> np.ndarray:
-    x, y, _, tilt = pose
-    face = Pose(x, y, side, tilt).face
-    return crop(frame, face, size=size, box_scale=BOX_SCALE, rotation=0.0)
+def _crop(frames: Sequence[np.ndarray], poses: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return the upright crops (size, size, 3) round the poses (T, 4)."""
+    return [
+        crop(frame, Pose(*pose).face, size=size, box_scale=BOX_SCALE, rotation=0.0)
+        for frame, pose in zip(frames, poses.tolist(), strict=True)
+    ]
+
+
+def _align(crops: Sequence[np.ndarray], poses: np.ndarray, eyes: Sequence[Box]) -> np.ndarray:
+    """Return the poses (T, 4) in whose crops the face lies exactly as in the first one."""
+    size = len(crops[0])
+    grey = [cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in crops]
+    mask = np.where(_still(size, _HEAD, [*eyes, _scaled(_MOUTH, size)]), np.uint8(255), np.uint8(0))
+    aligned = poses.copy()
+    for t in range(1, len(crops)):
+        if fine := refine(grey[0], grey[t], np.eye(2, 3), mask):
+            pose = Pose(*poses[t].tolist())
+            aligned[t] = moved(pose, fine[0], size, size, BOX_SCALE * pose.side / size)
+    return aligned
+
+
+def _scaled(box: Box, size: int) -> Box:
+    """Return a box in px of a crop, of one in sides of the face from its centre."""
+    x0, y0, x1, y1 = (size * (0.5 + end / BOX_SCALE) for end in box)
+    return x0, y0, x1, y1
+
+
+def _still(size: int, region: Box, moving: Sequence[Box]) -> np.ndarray:
+    """Return (size, size) bool: the region of a crop, in sides of the face from its centre, without what moves, in px,
+    and what is near to it."""
+    mask = np.zeros((size, size), bool)
+    _fill_box(mask, _scaled(region, size), True)
+    for x0, y0, x1, y1 in moving:
+        dx, dy = _AROUND * (x1 - x0), _AROUND * (y1 - y0)
+        _fill_box(mask, (x0 - dx, y0 - dy, x1 + dx, y1 + dy), False)
+    return mask
 
 
 def _check_stillness(crops: Sequence[np.ndarray], eyes: Sequence[Box]) -> None:
@@ -134,11 +169,7 @@ def _check_stillness(crops: Sequence[np.ndarray], eyes: Sequence[Box]) -> None:
     scale = _CHECKED_PX / crops[0].shape[0]
     small = [cv2.resize(each, (_CHECKED_PX, _CHECKED_PX), interpolation=cv2.INTER_AREA) for each in crops]
     grey = np.stack([cv2.GaussianBlur(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), (5, 5), 0) for each in small])
-    mask = np.zeros((_CHECKED_PX, _CHECKED_PX), bool)
-    _fill_box(mask, [_CHECKED_PX * (0.5 + end / BOX_SCALE) for end in _CHECKED], True)
-    for x0, y0, x1, y1 in eyes:
-        dx, dy = _AROUND_EYES * (x1 - x0), _AROUND_EYES * (y1 - y0)
-        _fill_box(mask, [scale * end for end in (x0 - dx, y0 - dy, x1 + dx, y1 + dy)], False)
+    mask = _still(_CHECKED_PX, _CHECKED, [(scale * x0, scale * y0, scale * x1, scale * y1) for x0, y0, x1, y1 in eyes])
     if mask.any():
         change = float(np.abs(grey.astype(np.float32) - grey[0])[:, mask].mean(1).max())
         if change > MAX_CHANGE:

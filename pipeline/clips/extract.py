@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.clips.alignment import Pose
 from pipeline.clips.blinks import BASE_S, CLOSED, MAX_CLOSED_S, find_blinks
 from pipeline.clips.cut import CLOSED_FRAME, Clip, DroppedClip, FindLandmarks, Seen, cut_clip, openness_curve
 from pipeline.clips.shots import split_into_shots
-from pipeline.clips.tracks import MAX_LOST_FRAMES, Pose, Tracks, follow_back
+from pipeline.clips.tracks import MAX_LOST_FRAMES, Tracks, follow_back
 from pipeline.clips.video import UnusableVideo, Video
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.landmarks import Landmarks

@@ -2,20 +2,19 @@
 
 A detector finds a face in some frames only, and in anime often in all or none of a character. So it looks every few
 frames, and between them each face is followed by its picture: first coarsely, by the place that correlates best with
-it, then by the motion (a turn and a shift) that aligns both, found by enhanced correlation (Evangelidis and Psarakis:
-"Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization", PAMI 2008). A face is compared with
-one picture of it as long as it resembles that, so that errors do not add up. Eyes and mouth move by themselves, and are
-left out. A face that is detected late in a shot is followed backwards in the same way.
+it, then by the turn and the shift that align both exactly. A face is compared with one picture of it as long as it
+resembles that, so that errors do not add up. Eyes and mouth move by themselves, and are left out. A face that is
+detected late in a shot is followed backwards in the same way.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline.faces.boxes import Face, face_at, overlap
+from pipeline.clips.alignment import Pose, moved, refine
+from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.views import Pyramid, View
 
 DETECTION_PERIOD = 9  # frames from one detection to the next
@@ -26,27 +25,11 @@ SIDE_PX = 48  # of a face in the small pictures that are compared
 TEMPLATE_PX, REACH_PX = 60, 22  # side of such a picture; how far it is looked for, which is 0.46 sides of the face
 MIN_CORRELATION = 0.5  # below it a face is lost
 RENEWAL_CORRELATION = 0.85  # below it the picture of a face is taken anew
-MAX_TURN_DEG, MAX_SHIFT_PX = 8, 6  # of the alignment after the coarse search
 MAX_LOST_FRAMES = 4  # in a row: then a track ends
 MAX_SIDE_RATIO = 1.2  # between a detection and the face that is followed: beyond it, or if they lie
 MAX_OFFSET = 0.25  # sides apart, they disagree
 MAX_DISAGREEMENTS = 2  # in a row: then the detections are right
 EXCLUDED = {"eyes": (-0.4, -0.12, 0.4, 0.3), "mouth": (-0.15, 0.3, 0.15, 0.45)}  # sides, from the centre
-_ECC_STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
-
-
-class Pose(NamedTuple):
-    """Where a face is: px of the picture, and degrees, clockwise."""
-
-    x: float
-    y: float
-    side: float
-    tilt: float
-
-    @property
-    def face(self) -> Face:
-        """Return it as a detected face."""
-        return face_at(*self, 1.0)
 
 
 def pose_of(face: Face) -> Pose:
@@ -97,20 +80,11 @@ class Follower:
         window = _look(picture, expected, size)
         matches = cv2.matchTemplate(window, self._template, cv2.TM_CCOEFF_NORMED)
         _, best, _, (left, top) = cv2.minMaxLoc(matches)
-        warp = np.array([[1, 0, left], [0, 1, top]], np.float32)  # from the template to the window
-        try:
-            # what is masked is masked in the window, where the coarse search found it
-            mask = cv2.warpAffine(_MASK, warp, (size, size))
-            value, aligned = cv2.findTransformECC(
-                self._template, window, warp.copy(), cv2.MOTION_EUCLIDEAN, _ECC_STOP, mask, 3
-            )
-        except cv2.error:  # there is nothing to align by
-            return _moved(expected, warp, size), float(best)
-        turn = math.degrees(math.atan2(aligned[1, 0], aligned[0, 0]))
-        shift = np.abs(_middle(aligned) - _middle(warp)).max()
-        if abs(turn) > MAX_TURN_DEG or shift > MAX_SHIFT_PX or value < best:
-            return _moved(expected, warp, size), float(best)
-        return _moved(expected, aligned, size), float(value)
+        coarse = np.array([[1, 0, left], [0, 1, top]], np.float32)  # from the template to the window
+        # what is masked is masked in the window, where the coarse search found it
+        fine = refine(self._template, window, coarse, cv2.warpAffine(_MASK, coarse, (size, size)))
+        warp, correlation = fine if fine and fine[1] >= best else (coarse, best)
+        return moved(expected, warp, TEMPLATE_PX, size, expected.side / SIDE_PX), float(correlation)
 
 
 def _look(picture: Pyramid, pose: Pose, size: int) -> np.ndarray:
@@ -127,21 +101,6 @@ def _mask() -> np.ndarray:
 
 
 _MASK = _mask()
-
-
-def _middle(warp: np.ndarray) -> np.ndarray:
-    """Return where the template's middle lies in the window, px."""
-    return warp @ np.array([(TEMPLATE_PX - 1) / 2, (TEMPLATE_PX - 1) / 2, 1])
-
-
-def _moved(expected: Pose, warp: np.ndarray, size: int) -> Pose:
-    """Return the pose of a template that lies in the window round `expected`, as the warp says."""
-    step, angle = expected.side / SIDE_PX, math.radians(expected.tilt)
-    across, down = step * (_middle(warp) - (size - 1) / 2)
-    turn = math.degrees(math.atan2(warp[1, 0], warp[0, 0]))
-    x = expected.x + across * math.cos(angle) - down * math.sin(angle)
-    y = expected.y + across * math.sin(angle) + down * math.cos(angle)
-    return Pose(float(x), float(y), expected.side, (expected.tilt + turn + 180) % 360 - 180)
 
 
 def _grey(pixels: np.ndarray) -> Pyramid:

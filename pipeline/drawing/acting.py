@@ -5,10 +5,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipeline.drawing.portrait.look import CLOSED_LIDS, Box
-from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.portrait.look import Box
 
-LIDS = {"low": 10, "drooping": 2, "middle": 1, "flat": 1, "rising": 1, "laughing": 1}  # of CLOSED_LIDS -> weight
 Key = tuple[int, ...]
 
 
@@ -48,13 +46,6 @@ class Renderer(NamedTuple):
     """Sample a character whose face has this side, px."""
     background: Callable[[Key, tuple[int, int]], np.ndarray]
     """Draw a background of this width and height, px: uint8 RGB."""
-
-
-def sample_closed_lid(sampler: Sampler) -> np.ndarray:
-    """Sample the line of a closed eye, mostly a low curve: (5,), heights at LID_U in eye heights down."""
-    first, second = (np.array(CLOSED_LIDS[sampler.pick(LIDS)]) for _ in range(2))
-    share = sampler.between(0, 0.35)
-    return (1 - share) * first + share * second + sampler.between(-0.05, 0.06) + sampler.normal(0.012, 5)
 
 
 def square(center: tuple[float, float], side: float) -> Box:

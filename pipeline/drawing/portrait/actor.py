@@ -5,24 +5,18 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from pipeline.drawing.acting import Key, Places, Pose, Renderer, sample_closed_lid, square
+from pipeline.drawing.acting import Key, Places, Pose, Renderer, square
 from pipeline.drawing.canvas import Canvas
-from pipeline.drawing.colors import iris_color, skin_color, tone
-from pipeline.drawing.portrait.face import EYES, eye_boxes
+from pipeline.drawing.portrait.face import eye_boxes
 from pipeline.drawing.portrait.figure import SCALE
 from pipeline.drawing.portrait.ground import GROUNDS
 from pipeline.drawing.portrait.look import Look
 from pipeline.drawing.portrait.look import sample as sample_look
 from pipeline.drawing.portrait.render import paint
+from pipeline.drawing.portrait.variety import sample_closed_lid, with_other_eyes
 from pipeline.drawing.sampling import Sampler
 
 SPEECH = ("smile", "open", "neutral", "round")
-MAX_EYE = 0.4, 0.5  # width and height, in the frame of the head
-
-# In the size of other portraits' eyes -> weight.
-WIDTHS = {(0.85, 1.25): 3, (0.75, 0.9): 1}
-HEIGHTS = {(0.85, 1.25): 3, (1.25, 1.7): 1, (0.55, 0.8): 1}
-LASH_WIDTHS = {(0.022, 0.022): 2, (0.01, 0.018): 1, (0.026, 0.04): 1.5}
 
 
 @dataclass(frozen=True)
@@ -47,26 +41,9 @@ class PortraitActor:
 def _sample(key: Key, side: float) -> PortraitActor:
     sampler = Sampler(np.random.default_rng((*key, 1)))
     look = sample_look(key[0], key[1])
-    width, height = (length * look.eye_size for length in EYES[look.eye][:2])
-    colors = {tone(look.hair, 0.35, 1.2): 2, (70, 35, 40): 1, (20, 16, 24): 1}
-    return PortraitActor(
-        replace(
-            look,
-            side=side,
-            turn=look.turn * sampler.choice(1, 2),
-            closed_lid=tuple(sample_closed_lid(sampler).tolist()),
-            eye_stretch=(
-                min(sampler.from_ranges(WIDTHS), MAX_EYE[0] / width),
-                min(sampler.from_ranges(HEIGHTS), MAX_EYE[1] / height),
-            ),
-            lash_width=sampler.from_ranges(LASH_WIDTHS),
-            lash=sampler.pick(colors) if sampler.chance(0.5) else None,
-            lights=sampler.pick({2: 3, 1: 2, 0: 1}),
-            has_flat_iris=sampler.chance(0.25),
-            iris=iris_color(sampler) if sampler.chance(0.4) else look.iris,
-            skin=skin_color(sampler) if sampler.chance(0.3) else look.skin,
-        )
-    )
+    turn = look.turn * sampler.choice(1, 2)
+    closed_lid = tuple(sample_closed_lid(sampler).tolist())
+    return PortraitActor(with_other_eyes(sampler, replace(look, side=side, turn=turn, closed_lid=closed_lid)))
 
 
 def _background(key: Key, size: tuple[int, int]) -> np.ndarray:

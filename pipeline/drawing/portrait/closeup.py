@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.drawing.landmarks import DrawnFace, sample_openness
 from pipeline.drawing.portrait.look import CLOSED_LIDS, Look, sample
 from pipeline.drawing.portrait.render import eye_outlines, mouth_and_chin, render
+from pipeline.drawing.portrait.variety import with_other_eyes
 from pipeline.drawing.sampling import Sampler
 
 STYLES = {"character": 0.92, "icon": 0.08}
@@ -38,7 +39,7 @@ def _vary(sampler: Sampler, look: Look) -> Look:
     share = sampler.between(0, 1)
     first, second = (np.array(CLOSED_LIDS[sampler.choice(*CLOSED_LIDS)]) for _ in range(2))
     closed = share * first + (1 - share) * second + sampler.between(-0.05, 0.05)
-    return replace(
+    look = replace(
         look,
         size=(size, size),
         side=side,
@@ -49,3 +50,4 @@ def _vary(sampler: Sampler, look: Look) -> Look:
         eye_size=look.eye_size * sampler.between(0.7, 1.3),
         turn=look.turn * sampler.choice(1, 2),
     )
+    return with_other_eyes(sampler, look) if sampler.chance(0.6) else look

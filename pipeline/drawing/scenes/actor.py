@@ -8,8 +8,9 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.drawing.acting import Key, Places, Pose, Renderer, bounding_box, sample_closed_lid, square
+from pipeline.drawing.acting import Key, Places, Pose, Renderer, bounding_box, square
 from pipeline.drawing.colors import RGB, any_color
+from pipeline.drawing.portrait.variety import sample_closed_lid
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.accessories import WORN
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot

@@ -10,6 +10,7 @@ from pipeline.drawing.colors import RGB
 from pipeline.drawing.landmarks import sample_openness
 from pipeline.drawing.portrait.face import LID_U
 from pipeline.drawing.portrait.look import CLOSED_LIDS
+from pipeline.drawing.portrait.variety import sample_closed_lid
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import SceneCanvas
 from pipeline.drawing.scenes.eye import SHUT, Eye, lash_lines, open_eye, open_outline
@@ -43,13 +44,18 @@ def sample_lids(sampler: Sampler, eyes: Eyes) -> Lids:
     """Sample the lids of a face."""
     openness = sample_openness(sampler)
     shapes = [np.array(heights) for heights in CLOSED_LIDS.values()] + [0.9 * eyes.lower]
-    share = sampler.between(0, 1)
-    closed = share * sampler.choice(*shapes) + (1 - share) * sampler.choice(*shapes)
+    if sampler.chance(0.4):
+        closed = sample_closed_lid(sampler)
+    else:
+        share = sampler.between(0, 1)
+        mixed = share * sampler.choice(*shapes) + (1 - share) * sampler.choice(*shapes)
+        closed = mixed + sampler.between(-0.06, 0.08) + sampler.normal(0.02, 5)
     return Lids(
         openness=openness,
-        closed=closed + sampler.between(-0.06, 0.08) + sampler.normal(0.02, 5),
+        closed=closed,
         squash=sampler.from_ranges({(0, 0): 0.6, (0, 1): 0.25, (1, 1): 0.15}),
         lid_alpha=sampler.from_ranges({(0, 0): 0.6, (0.1, 0.8): 0.4}),
+        is_bold=sampler.chance(0.35),
     )
 
 

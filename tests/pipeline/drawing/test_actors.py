@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.drawing.acting import Pose, sample_closed_lid
+from pipeline.drawing.acting import Pose
 from pipeline.drawing.portrait.actor import PORTRAITS
+from pipeline.drawing.portrait.variety import sample_closed_lid
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.actor import MIN_VISIBLE, SCENES
 
