@@ -15,7 +15,6 @@ from pipeline.faces.boxes import Face, face_at
 MAX_TURN_DEG = 8  # of a correction: what is found beyond it is another thing's motion
 MAX_SHIFT = 0.1  # the same, sides of the template
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 1e-3)
-_BLUR_PX = 3
 
 
 class Pose(NamedTuple):
@@ -33,15 +32,16 @@ class Pose(NamedTuple):
 
 
 def refine(
-    template: np.ndarray, window: np.ndarray, start: np.ndarray, mask: np.ndarray
+    template: np.ndarray, window: np.ndarray, start: np.ndarray, mask: np.ndarray, *, blur_px: int = 1
 ) -> tuple[np.ndarray, float] | None:
     """Return (the (2, 3) motion from the template to the window, both grey, the former square, that is near `start`
     and aligns them best; how well: 1 exactly). None if there is nothing to align by.
 
-    `mask`: uint8, 0 where the window is not looked at."""
+    `mask`: uint8, 0 where the window is not looked at. `blur_px`: width of the filter that both are smoothed with, odd;
+    the more, the farther away a motion is found, and the less exactly."""
     try:
         value, warp = cv2.findTransformECC(
-            template, window, start.astype(np.float32), cv2.MOTION_EUCLIDEAN, _STOP, mask, _BLUR_PX
+            template, window, start.astype(np.float32), cv2.MOTION_EUCLIDEAN, _STOP, mask, blur_px
         )
     except cv2.error:
         return None

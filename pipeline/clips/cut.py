@@ -26,6 +26,7 @@ MAX_SIDE_RATIO = 1.15  # between its largest and its smallest size
 MAX_HIDDEN_FRAMES = 2  # in which the face, or both eyes, cannot be seen
 MAX_CHANGE = 22.0  # levels: how much what lies round the eyes may differ from the first frame, on average
 VISIBILITY_FRAMES = 9  # an eye is hidden while it mostly is so in so many frames: a closed one looks hidden at times
+ALIGNMENTS = 2  # rounds: the second one begins with crops that are turned alike
 _CHECKED_PX = 64  # side of the small frames in which changes are measured
 _AROUND = 0.35  # of the box of what moves, on every side: what moves with it
 # In sides of the face, from its centre: brow to cheek; the whole head; what moves when it talks
@@ -98,7 +99,9 @@ def cut_clip(
         _box(box) if is_seen else None for box, is_seen in zip(boxes, np.isfinite(curve).mean(0) > 0.5, strict=True)
     )
     eyes = [box for box in (left, right) if box]
-    crops = _crop(frames, _align(crops, poses, eyes), size)
+    for _ in range(ALIGNMENTS):
+        poses = _align(crops, poses, eyes)
+        crops = _crop(frames, poses, size)
     _check_stillness(crops, eyes)
     levels = np.interp(np.arange(CLIP_FRAMES), np.flatnonzero(is_known), openness[is_known])
     return Clip(np.concatenate(crops), _box(face_box), left, right, np.clip(levels, 0, 1).round(4).tolist())

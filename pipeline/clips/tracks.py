@@ -23,6 +23,7 @@ MAX_TRACKS = 16  # faces that are followed at once
 
 SIDE_PX = 48  # of a face in the small pictures that are compared
 TEMPLATE_PX, REACH_PX = 60, 22  # side of such a picture; how far it is looked for, which is 0.46 sides of the face
+BLUR_PX = 3  # of both, before they are aligned
 MIN_CORRELATION = 0.5  # below it a face is lost
 RENEWAL_CORRELATION = 0.85  # below it the picture of a face is taken anew
 MAX_LOST_FRAMES = 4  # in a row: then a track ends
@@ -82,7 +83,8 @@ class Follower:
         _, best, _, (left, top) = cv2.minMaxLoc(matches)
         coarse = np.array([[1, 0, left], [0, 1, top]], np.float32)  # from the template to the window
         # what is masked is masked in the window, where the coarse search found it
-        fine = refine(self._template, window, coarse, cv2.warpAffine(_MASK, coarse, (size, size)))
+        mask = cv2.warpAffine(_MASK, coarse, (size, size))
+        fine = refine(self._template, window, coarse, mask, blur_px=BLUR_PX)
         warp, correlation = fine if fine and fine[1] >= best else (coarse, best)
         return moved(expected, warp, TEMPLATE_PX, size, expected.side / SIDE_PX), float(correlation)
 
