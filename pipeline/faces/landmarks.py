@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.faces.boxes import Face
 
-VERSION = 1
+VERSION = 2
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]

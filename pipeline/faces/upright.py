@@ -10,7 +10,7 @@ from pipeline.faces.landmarks import Box, Landmarks
 from pipeline.faces.views import View
 
 BOX_SCALE = 1.5  # side of a crop, and of a frame of a blink clip, in sides of the face
-MIN_VISIBLE = 0.5  # share of an eye: below it, it counts as hidden
+MIN_VISIBLE = 0.35  # share of an eye: if more shows, behind a strand of hair, it still blinks; less counts as hidden
 
 FindLandmarks = Callable[[np.ndarray, Sequence[Face]], list[Landmarks]]
 """A picture (H, W, 3) uint8 and its faces -> the landmarks of each."""
