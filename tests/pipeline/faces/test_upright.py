@@ -51,7 +51,8 @@ def test_the_face_lies_in_the_middle_of_its_crop():
         ({}, (True, True), 0.8),
         ({"left_visible": 0.3}, (False, True), 0.7),
         ({"right_visible": 0.3}, (True, False), 0.9),
-        ({"left_visible": 0.0, "right_visible": 0.49}, (False, False), math.nan),
+        ({"right_visible": 0.4}, (True, True), 0.8),
+        ({"left_visible": 0.0, "right_visible": 0.34}, (False, False), math.nan),
     ],
 )
 def test_an_eye_that_mostly_is_hidden_does_not_count(changes, eyes, openness):
