@@ -156,11 +156,14 @@ with_changes = pytest.mark.parametrize(
 )
 WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit"}  # their chance is that of their batches
 LEARNING_STEPS = {"pggan": (8, 9)}  # the two of which all layers learn, if it is not the first ones: it grows
-WIDER: dict[str, dict] = (
-    {"pggan": {"latent": 48}}
-    | {"blink-flow": {"widths": (6, 8)}, "videogan-cond": {"widths": (6, 8, 8, 8)}}
-    | {"seam-refiner": {"width": 6}, "ugatit": {"width": 6}, "stargan2": {"width": 4}}
-)
+WIDER: dict[str, dict] = {
+    "pggan": {"latent": 48},
+    "blink-flow": {"widths": (6, 8)},
+    "videogan-cond": {"widths": (6, 8, 8, 8)},
+    "seam-refiner": {"width": 6},
+    "ugatit": {"width": 6},
+    "stargan2": {"width": 4},
+}
 
 
 @every_model
@@ -281,9 +284,8 @@ def test_micro_batches_are_summed(name):
     """Without statistics over the batch, or over looks, two halves give the gradient of the whole.
 
     In fp64: Adam's first step is as large for a gradient that rounding turned as for any other."""
-    without = {
-        key: 0 for key in ("penalty_weight", "spectral", "minibatch_std") if hasattr(MODELS[name].presets["tiny"], key)
-    }
+    fields = ("penalty_weight", "spectral", "minibatch_std")
+    without = {key: 0 for key in fields if hasattr(MODELS[name].presets["tiny"], key)}
     config, whole = build(name, micro_batches=1, **without)
     parted = build(name, micro_batches=2, **without)[1]
     losses = []
