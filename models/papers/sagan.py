@@ -26,6 +26,7 @@ from models.papers.gan import GAN, NormalGenerator
 from models.training.update import set_learning_rate, update
 
 REDUCTION = 8  # channels of a map, for each one of a query
+MAX_ATTENTION_SIDE = 64  # px: each place is compared with every other one
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Config:
         if self.size != 2 * sides[-1]:
             raise ValueError(f"size: {2 * sides[-1]} expected with {len(sides)} widths, {self.size} found")
         for name, found in (("attention", self.attention), ("d_attention", self.d_attention)):
-            if wrong := set(found) - set(sides):
-                expected = " ".join(map(str, sides))
-                raise ValueError(f"{name}: sides of maps expected, of {expected} px, {min(wrong)} found")
+            if wrong := set(found) - {side for side in sides if side <= MAX_ATTENTION_SIDE}:
+                expected = f"sides of maps, 4 8 … {min(sides[-1], MAX_ATTENTION_SIDE)} px"
+                raise ValueError(f"{name}: {expected} expected, {min(wrong)} found")
 
     @property
     def pictures(self) -> int:

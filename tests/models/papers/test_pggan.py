@@ -1,11 +1,14 @@
 """PGGAN: numbers of weights and settings are the published ones, what has grown follows from the step, and networks and
 a step are those of the article's code and of the paper."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -13,6 +16,7 @@ from models.nn.losses import gradient_penalty
 from models.papers.pggan import PGGAN, PRESETS, Config, Discriminator, Generator, Growth, MinibatchStd, PixelNorm
 from models.training import checkpoint
 from tests.support import textbook_pggan as textbook
+from tests.support.run_luigi import luigi
 
 CPU = torch.device("cpu")
 TINY = PRESETS["tiny"]
@@ -301,3 +305,22 @@ def test_d_sees_augmented_pictures_at_every_level(changes):
 def test_settings_without_networks_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Config(**changes)
+
+
+@pytest.mark.full
+def test_a_run_that_has_not_grown_up_is_used_as_it_is_and_then_grows_on(place):
+    """At step 6 its pictures are of the level of 16 px, enlarged; at step 20 of 32 px."""
+    train = ("TrainPGGAN", "--preset", "tiny", "--augment", "diff")
+    run = place / "data/runs/pggan-faces-tiny"
+    generate = ("GenerateFaces", "--run", run.name, "--count", "4", "--truncation", "0.7")
+    for steps, side in (("6", 16), ("20", 32)):
+        luigi(place, *train, "--steps", steps)
+        luigi(place, *generate)
+        (picture,) = (run / "generated").glob("faces*.png")
+        pixels = np.asarray(Image.open(picture).convert("RGB"))
+        whole = pixels.reshape(32, 2, -1, 2, 3)
+        assert (whole == whole[:, :1, :, :1]).all() == (side == 16)
+    luigi(place, "InterpolateLatents", "--run", run.name, "--start", "3", "--end", "8")
+    luigi(place, "EvaluateGAN", "--run", run.name, "--samples", "64")
+    assert json.loads((run / "evaluation.json").read_text())["samples"] == 64
+    assert len(list((run / "generated").iterdir())) >= 3

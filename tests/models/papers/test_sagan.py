@@ -12,6 +12,7 @@ from models.nn.layers import BatchNorm
 from models.papers import sagan
 from models.papers.sagan import PRESETS, SAGAN, Config, Discriminator, Generator, SelfAttention
 from tests.support import textbook_sagan as textbook
+from tests.support.run_luigi import luigi
 
 CPU = torch.device("cpu")
 TINY = PRESETS["tiny"]
@@ -185,8 +186,9 @@ def test_an_averaged_network_is_divided_by_the_largest_singular_value_of_its_own
     [
         ({"size": 96}, "size: 64 expected with 4 widths, 96 found"),
         ({"size": 128}, "size: 64 expected with 4 widths, 128 found"),
-        ({"attention": (24,)}, "attention: sides of maps expected, of 4 8 16 32 px, 24 found"),
-        ({"d_attention": (64,)}, "d_attention: sides of maps expected, of 4 8 16 32 px, 64 found"),
+        ({"attention": (24,)}, "attention: sides of maps, 4 8 … 32 px expected, 24 found"),
+        ({"d_attention": (64,)}, "d_attention: sides of maps, 4 8 … 32 px expected, 64 found"),
+        ({"size": 256, "widths": (8,) * 6, "attention": (128,)}, "4 8 … 64 px expected, 128 found"),
     ],
 )
 def test_settings_without_a_network_are_refused(changes, message):
@@ -197,3 +199,14 @@ def test_settings_without_a_network_are_refused(changes, message):
 def test_another_size_has_as_many_widths():
     config = replace(TINY, size=128, widths=(8,) * 5)
     assert sagan.Generator(config)(torch.randn(1, 16)).shape == (1, 3, 128, 128)
+
+
+@pytest.mark.full
+def test_a_run_is_used_as_any_other_one(place):
+    luigi(place, "TrainSAGAN", "--preset", "tiny", "--augment", "diff", "--steps", "2")
+    run = place / "data/runs/sagan-faces-tiny"
+    luigi(place, "GenerateFaces", "--run", run.name, "--count", "4", "--truncation", "0.7")
+    luigi(place, "InterpolateLatents", "--run", run.name, "--start", "3", "--end", "8")
+    luigi(place, "EvaluateGAN", "--run", run.name, "--samples", "64")
+    assert (run / "evaluation.json").exists()
+    assert len(list((run / "generated").iterdir())) >= 3
