@@ -32,8 +32,8 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
-    "sagan": _Durations("an hour", "a week", "5 hours"),
-    "pggan": _Durations("an hour", "a week", "3 hours"),
+    "sagan": _Durations("an hour", "a day", "an hour"),
+    "pggan": _Durations("an hour", "a day", "half an hour"),
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
@@ -41,7 +41,8 @@ DURATIONS = {
     "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
-and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
+and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, of sagan and pggan, whose batches
+are small, at 10 to 30 ms a step, not measured. `small` of these two is from the time of one step, too."""
 
 logger = logging.getLogger("luigi-interface")
 
