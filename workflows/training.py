@@ -41,8 +41,8 @@ DURATIONS = {
     "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
-and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, of sagan and pggan, whose batches
-are small, at 10 to 30 ms a step, not measured. `small` of these two is from the time of one step, too."""
+and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured. Of sagan and pggan
+`small` is from the time of one step, too, and a GPU, which their small batches do not fill, has 10 to 30 ms for one."""
 
 logger = logging.getLogger("luigi-interface")
 
