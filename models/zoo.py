@@ -13,7 +13,7 @@ from models.data import batches, clips, pairs, references
 from models.data.batches import held_out as held_out_faces
 from models.data.clips import ClipDataset
 from models.data.dataset import Dataset
-from models.papers import acgan, blink, dcgan, projection, seam, srresnet, stargan2, ugatit, videogan
+from models.papers import acgan, blink, dcgan, pggan, projection, sagan, seam, srresnet, stargan2, ugatit, videogan
 
 
 class BatchKind(Protocol):
@@ -94,6 +94,22 @@ MODELS = {
         networks={"generator": srresnet.SRResNetGenerator, "discriminator": acgan.Discriminator},
         trainer=acgan.ACGAN,
         batches=batches.conditioned,
+    ),
+    "sagan": Model(
+        paper="https://arxiv.org/abs/1805.08318",
+        task="TrainSAGAN",
+        presets={**sagan.PRESETS},
+        networks={"generator": sagan.Generator, "discriminator": sagan.Discriminator},
+        trainer=sagan.SAGAN,
+        batches=batches.pictures,
+    ),
+    "pggan": Model(
+        paper="https://arxiv.org/abs/1710.10196",
+        task="TrainPGGAN",
+        presets={**pggan.PRESETS},
+        networks={"generator": pggan.Generator, "discriminator": pggan.Discriminator},
+        trainer=pggan.PGGAN,
+        batches=batches.pictures,
     ),
     "blink-flow": Model(
         paper="https://arxiv.org/abs/1807.09951",

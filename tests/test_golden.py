@@ -30,6 +30,8 @@ MODELS = {
     "cgan-srresnet": ("TrainProjectionCGAN",),
     "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
     "acgan": ("TrainACGAN",),
+    "sagan": ("TrainSAGAN",),
+    "pggan": ("TrainPGGAN",),
     "blink-flow": ("TrainBlinkUNet",),
     "videogan-cond": ("TrainVideoGAN",),
     "seam-refiner": ("TrainSeamRefiner",),

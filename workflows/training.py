@@ -32,6 +32,8 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
+    "sagan": _Durations("an hour", "a day", "an hour"),
+    "pggan": _Durations("an hour", "a day", "half an hour"),
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
@@ -39,7 +41,8 @@ DURATIONS = {
     "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
 """By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
-and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
+and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured. Of sagan and pggan
+`small` is from the time of one step, too, and a GPU, which their small batches do not fill, has 10 to 30 ms for one."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -263,3 +266,20 @@ class TrainACGAN(Training):
             raise UserError("--labels", f"{self.labels} given, and --set labels=…", "one of both", "leave one out")
         labels: dict[str, dict] = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]
+
+
+class TrainSAGAN(Training):
+    """GAN with self-attention and spectral normalisation, as an article drew icons of 64 px with it."""
+
+    model = "sagan"
+    models = ("sagan",)
+
+
+class TrainPGGAN(Training):
+    """GAN that grows from 4 to 256 px while it is trained, as an article drew icons with it.
+
+    What has grown is a function of the step: --set first, fade and hold are steps of the first level, of the fading in
+    of each other one, and from then to the next."""
+
+    model = "pggan"
+    models = ("pggan",)

@@ -80,6 +80,18 @@ def dragan(critic: Callable[[Tensor], Tensor], x: Tensor, version: str = "interp
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, fakes: Tensor) -> Tensor:
+    """Return E (‖∇ D(x̂)‖₂ - 1)² for x̂ = ε x + (1 - ε) x̃ between real images x and fakes x̃ (N, C, H, W), with ε of
+    U(0, 1) for each pair; both are this process's part of the global batch.
+
+    `critic` returns (N,) values. Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028"""
+    share = distributed.shard(torch.rand(len(x) * distributed.world_size(), 1, 1, 1, device=x.device))
+    between = torch.lerp(fakes.detach().to(x), x.detach(), share.to(x)).requires_grad_()
+    with torch.autocast(x.device.type, enabled=False):
+        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
 def r1(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     """Return (the logits of real images x (N, C, H, W), E ‖∇ D(x)‖² / 2), both in fp32 at least.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.data.dataset import HAIR_COLORS
 from models.nn.losses import DRAGAN_VERSIONS, dragan, mode_seeking
-from models.papers.gan import GAN
+from models.papers.gan import GAN, NormalGenerator
 from models.sampling.images import generate_images, grid
 
 
@@ -47,24 +47,16 @@ class ConditionalConfig:
         return self.batch_size * self.d_steps
 
 
-class ConditionalGenerator(nn.Module):
+class ConditionalGenerator(NormalGenerator):
     """A generator from z of N(0, 1)^Z and a condition (N, T): the weight of each of `labels`, one-hot or soft."""
 
-    middle = 127.5
-    normal = True  # z is of N(0, 1), which can be truncated
-
     def __init__(self, c: ConditionalConfig) -> None:
-        super().__init__()
+        super().__init__(c.latent)
         if c.condition not in ("concat", "norm"):
             raise ValueError(f"condition: concat or norm expected, {c.condition} found")
-        self.latent, self.labels, self.concat = c.latent, c.labels, c.condition == "concat"
+        self.labels, self.concat = c.labels, c.condition == "concat"
         self.first_units = c.latent + len(c.labels) * self.concat  # inputs of the first layer
         self.conditions = 0 if self.concat else len(c.labels)  # inputs of each normalisation
-
-    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """Return z (count, Z) on the network's device, drawn from `rng` if one is given."""
-        device = next(self.parameters()).device
-        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
 
     def first_input(self, z: Tensor, y: Tensor) -> Tensor:
         """Return the input of the first layer: z, with y beside it if the condition is concatenated."""

@@ -19,6 +19,22 @@ from models.sampling.images import generate_images, grid
 from models.seeds import seed_for
 
 
+class NormalGenerator(nn.Module):
+    """A generator from z of N(0, 1)^Z."""
+
+    middle = 127.5
+    normal = True  # z is of N(0, 1), which can be truncated
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.latent = latent
+
+    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
+        """Return z (count, Z) on the network's device, drawn from `rng` if one is given."""
+        device = next(self.parameters()).device
+        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
+
+
 class GAN:
     """The networks, G's moving average, the optimizers, the sheet of samples and the score. `step` is each paper's own.
 

@@ -55,11 +55,12 @@ def _noise(config, device: torch.device) -> dict[str, Tensor]:
 
 
 def _ours(name: str, config, batch: dict[str, Tensor], device: torch.device) -> Step:
+    start = getattr(config, "grown", 0)  # the step from which one that grows does all of its work
     trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})
 
     def step(i: int) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
-            trainer.step(batch, i)
+            trainer.step(batch, start + i)
 
     return step
 
@@ -135,6 +136,47 @@ def _cgan(name: str, config, batch: dict[str, Tensor]) -> Step:
     return step
 
 
+def _sagan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    real = _in_range(batch["picture"])
+
+    def paint() -> Tensor:
+        return g(torch.randn(config.batch_size, config.latent, device=real.device))
+
+    def step(i: int) -> None:
+        _descend(opt_d, (1 - d(real)).relu().mean() + (1 + d(paint().detach())).relu().mean())
+        _descend(opt_g, -d(paint()).mean())
+
+    return step
+
+
+def _pggan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    """When it has grown up."""
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    real, growth = _in_range(batch["picture"]), config.growth(config.grown)
+
+    def paint() -> Tensor:
+        return g(torch.randn(config.batch_size, config.latent, device=real.device))
+
+    def update_g() -> None:
+        _descend(opt_g, -d(paint(), growth).mean())
+
+    def step(i: int) -> None:
+        if config.g_first:
+            update_g()
+        fake, on_real = paint().detach(), d(real, growth)
+        share = torch.rand(len(real), 1, 1, 1, device=real.device)
+        between = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(d(between, growth).sum(), between, create_graph=True)
+        penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        loss = d(fake, growth).mean() - on_real.mean() + config.drift_weight * on_real.square().mean()
+        _descend(opt_d, loss + config.penalty_weight * penalty)
+        if not config.g_first:
+            update_g()
+
+    return step
+
+
 def _videogan(name: str, config, batch: dict[str, Tensor]) -> Step:
     """Of the trial adversarial."""
     (g, opt_g), (d, opt_d) = _networks(name, config, batch)
@@ -188,6 +230,8 @@ TEXTBOOKS = {
     "cgan-srresnet": _cgan,
     "cgan-resblock": _cgan,
     "acgan": _cgan,
+    "sagan": _sagan,
+    "pggan": _pggan,
     "blink-flow": _blink,
     "videogan-cond": _videogan,
     "seam-refiner": _seam,

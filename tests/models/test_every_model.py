@@ -12,7 +12,7 @@
 10. There are four presets with horizons in steps, and the task that trains it exists.
 
 Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; of models of clips
-shape; where a model has them crop, augment, labels, domains, dropout, penalty_weight and spectral.
+shape; where a model has them crop, augment, labels, domains, dropout, penalty_weight, spectral and minibatch_std.
 """
 
 import contextlib
@@ -127,6 +127,8 @@ MORE: dict[str, dict] = {
     "acgan": {"mode_seeking": 0.1},
     "cgan-srresnet": {"upsample": "nearest", "average": 0.9, "squeeze": 2},
     "cgan-resblock": {"g_first": True, "g_batches": 2, "uniform_labels": True, "mode_seeking": 0.5},
+    "sagan": {"narrow_values": True, "spectral_all": True, "average": 0.9},
+    "pggan": {"networks": "paper", "fade_real": True, "g_first": False},
     "blink-flow": {
         "region": "face",
         "refine": "none",
@@ -148,11 +150,16 @@ with_changes = pytest.mark.parametrize(
     [
         *((name, {}) for name in MODELS),
         *((name, changes | MORE.get(name, {})) for name, changes in CHANGES),
+        ("pggan", {"first": 0, "fade": 1, "hold": 0}),  # grown up at the fourth step
         *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
     ],
 )
 WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit"}  # their chance is that of their batches
-WIDER: dict[str, dict] = {"blink-flow": {"widths": (6, 8)}, "videogan-cond": {"widths": (6, 8, 8, 8)}} | {
+LEARNING_STEPS = {"pggan": (8, 9)}  # the two of which all layers learn, if it is not the first ones: it grows
+WIDER: dict[str, dict] = {
+    "pggan": {"latent": 48},
+    "blink-flow": {"widths": (6, 8)},
+    "videogan-cond": {"widths": (6, 8, 8, 8)},
     "seam-refiner": {"width": 6},
     "ugatit": {"width": 6},
     "stargan2": {"width": 4},
@@ -187,7 +194,7 @@ def test_stopping_and_going_on_changes_nothing(name, changes, tmp_path):
 def test_every_network_learns_in_two_steps_and_the_optimizers_are_saved(name):
     config, trainer = build(name)
     before = state(trainer)
-    for i in range(2):  # a branch that a gate of 0 closes at first learns in the second
+    for i in LEARNING_STEPS.get(name, range(2)):  # a branch that a gate of 0 closes at first learns in the second
         trainer.step(Noise(config)(i), i)
     after = state(trainer)
     networks = [part for part in checkpoint.stateful_parts(trainer) if isinstance(getattr(trainer, part), nn.Module)]
@@ -277,7 +284,8 @@ def test_micro_batches_are_summed(name):
     """Without statistics over the batch, or over looks, two halves give the gradient of the whole.
 
     In fp64: Adam's first step is as large for a gradient that rounding turned as for any other."""
-    without = {key: 0 for key in ("penalty_weight", "spectral") if hasattr(MODELS[name].presets["tiny"], key)}
+    fields = ("penalty_weight", "spectral", "minibatch_std")
+    without = {key: 0 for key in fields if hasattr(MODELS[name].presets["tiny"], key)}
     config, whole = build(name, micro_batches=1, **without)
     parted = build(name, micro_batches=2, **without)[1]
     losses = []

@@ -304,7 +304,7 @@ def test_what_is_whole_is_loaded(model, tmp_path):
     assert export.read_about(tmp_path)["steps"] == 3
 
 
-@pytest.mark.parametrize("model", ["dcgan96", "dcgan128", "cgan-resblock", "acgan"])
+@pytest.mark.parametrize("model", ["dcgan96", "dcgan128", "cgan-resblock", "acgan", "sagan", "pggan"])
 def test_every_preset_gives_layers_within_the_limit(model):
     entry = MODELS[model]
     for config in entry.presets.values():
@@ -337,6 +337,13 @@ def test_every_preset_gives_layers_within_the_limit(model):
         ("cgan-resblock", {"widths": [16] * 60}),
         ("acgan", {"labels": {"blue": -3}}),
         ("dcgan128", {"widths": [8, 8, 8]}),
+        ("sagan", {"size": 1 << 20}),
+        ("sagan", {"attention": [5]}),
+        ("pggan", {"size": 1 << 20, "widths": [8] * 19}),
+        ("pggan", {"size": 100}),
+        ("pggan", {"latent": 1 << 30}),
+        ("pggan", {"networks": "odd"}),
+        ("pggan", {"fade": 0}),
     ],
 )
 def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, changes, tmp_path):

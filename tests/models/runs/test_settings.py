@@ -85,6 +85,28 @@ def test_every_field_has_the_value_of_before_it_for_runs_that_lack_it(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "value", "words"),
+    [
+        ("sagan", "size", "96", "size=96 given: size: 64 expected with 4 widths, 96 found; settings that"),
+        ("sagan", "attention", "5", "attention=5 given: attention: sides of maps, 4 8 … 32 px expected, 5 found"),
+        ("pggan", "size", "100", "size: 8 or 16 or 32 or 64 or 128 or 256 expected with 7 widths, 100 found; settings"),
+        ("pggan", "latent", "100", "latent: a multiple of 16 expected, 100 found"),
+        ("pggan", "fade", "0", "a whole number of 1 or more"),
+        ("pggan", "networks", "both", "given; article or paper"),
+    ],
+)
+def test_sizes_that_networks_cannot_have_are_refused_in_one_line(model, name, value, words):
+    with pytest.raises(UserError) as error:
+        build_config(job(model, **{name: value}))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_growing_network_may_end_at_a_smaller_size():
+    assert build_config(job("pggan", size="64")).grown == 5 * 7500
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_fields_of_a_preset_are_listed_as_they_are_given(name):
     for preset, config in MODELS[name].presets.items():
