@@ -28,6 +28,13 @@ class LPIPS:
         parts = zip(self._weights, self._of(a), self._of(b), strict=True)
         return torch.stack([(weights.to(x) * (x - y).square()).sum(1).mean((1, 2)) for weights, x, y in parts]).sum(0)
 
+    def spread(self, pictures: Tensor) -> Tensor:
+        """Return the mean distance, a scalar, of all pairs of pictures (N, 3, H, W) in [-1, 1]: of two or more."""
+        first, second = torch.triu_indices(len(pictures), len(pictures), 1)
+        parts = zip(self._weights, self._of(pictures), strict=True)
+        each = [(weights.to(x) * (x[first] - x[second]).square()).sum(1).mean() for weights, x in parts]
+        return torch.stack(each).sum()
+
     def _of(self, pictures: Tensor) -> list[Tensor]:
         """Return the maps (N, C, H', W') of all blocks, with vectors of length 1."""
         maps = self._features((pictures + 1) / 2)
