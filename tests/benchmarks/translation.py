@@ -1,5 +1,5 @@
-"""Steps of U-GAT-IT and StarGAN v2 at 256 px and their memory, ours and the textbook's, each in a process of its own, in
-turns. Run by tests/benchmarks."""
+"""Steps of U-GAT-IT and StarGAN v2 at 256 px and their memory, ours and the textbook's, each in a process of its own,
+in turns. Run by tests/benchmarks."""
 
 import functools
 import json
@@ -72,7 +72,6 @@ def _stargan2(name: str) -> Callable[[int], object]:
     targets = [1 - k for k in domains]
     latents = tuple(torch.randn(c.batch_size, c.latent) for _ in range(2))
     weight = c.diversity_weight
-    del trainer
     return lambda i: textbook.step(x, domains, targets, references, latents, diversity=weight)
 
 
