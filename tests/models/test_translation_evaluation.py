@@ -17,13 +17,8 @@ LEVELS = {"blue": 60, "red": 190}  # the grey level of pictures of each domain
 
 def faces(name: str, seed: int, count: int = 24) -> np.ndarray:
     """Pictures (N, S, S, 3) round the level of a domain."""
-    return (
-        np.random.default_rng(seed)
-        .integers(-40, 40, (count, SIZE, SIZE, 3))
-        .astype(np.int16)
-        .__add__(LEVELS[name])
-        .astype(np.uint8)
-    )
+    rng = np.random.default_rng(seed)
+    return rng.integers(LEVELS[name] - 40, LEVELS[name] + 40, (count, SIZE, SIZE, 3), np.uint8)
 
 
 def eyes(pictures: np.ndarray) -> np.ndarray:
