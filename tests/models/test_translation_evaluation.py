@@ -37,7 +37,8 @@ FEATURES = Extractor(lambda x: torch.cat([x.mean((2, 3)), x.std((2, 3))], dim=1)
 
 def maps(x: torch.Tensor) -> list[torch.Tensor]:
     """Return maps of as many channels as VGG16's five blocks."""
-    both = torch.cat([x, 1 - x], 1).repeat(1, 86, 1, 1)
+    small = torch.nn.functional.avg_pool2d(x, 8)
+    both = torch.cat([small, 1 - small], 1).repeat(1, 86, 1, 1)
     return [both[:, :channels] for channels in (64, 128, 256, 512, 512)]
 
 
