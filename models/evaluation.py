@@ -118,6 +118,20 @@ def generate_samples(network: Any, count: int, labels: np.ndarray | None, seed: 
     return generate_images(network, noise, torch.from_numpy(labels[rows]).to(noise.device)), rows
 
 
+def compare_features(key: str, of_fake: Tensor, of_real: Tensor, of_held_out: Tensor) -> dict[str, Any]:
+    """Return KID, FID, precision, recall, density and coverage of features (N, F) of samples, beside those of held-out
+    real images; `key`, in each name, says which features."""
+    measured: dict[str, Any] = {}
+    for suffix, features in (("", of_fake), ("_floor", of_held_out)):
+        value, error = distances.kid(of_real, features)
+        measured |= {f"kid_{key}{suffix}": value, f"kid_{key}_error{suffix}": error}
+        count = min(len(of_fake), len(of_held_out), len(of_real))  # equal numbers, or the floor were another's
+        some, others = (distances.shuffled(rows)[:count] for rows in (of_real, features))
+        shares = manifold.fidelity_and_variety(some, others)
+        measured |= {f"{measure}_{key}{suffix}": value for measure, value in shares.items()}
+    return measured | {f"fid_{key}": distances.fid(of_real, of_fake)}
+
+
 def measure_features(
     fake: np.ndarray, reference: Reference, extractors: Mapping[str, Extractor], device: torch.device
 ) -> tuple[dict[str, Any], np.ndarray]:
@@ -129,17 +143,9 @@ def measure_features(
     measured: dict[str, Any] = {"samples": len(fake), "reference": len(real), "held_out": len(held_out)}
     sheet = np.empty(0)
     for name, extractor in extractors.items():
-        key = f"{name}_{FEATURE_SIZE}"
         of_real, of_held_out = reference.features(size, extractor)
         of_fake = extract_features(fake, extractor, device)
-        for suffix, features in (("", of_fake), ("_floor", of_held_out)):
-            value, error = distances.kid(of_real, features)
-            measured |= {f"kid_{key}{suffix}": value, f"kid_{key}_error{suffix}": error}
-            count = min(len(of_fake), len(of_held_out), len(of_real))  # equal numbers, or the floor were another's
-            some, others = (distances.shuffled(rows)[:count] for rows in (of_real, features))
-            shares = manifold.fidelity_and_variety(some, others)
-            measured |= {f"{measure}_{key}{suffix}": value for measure, value in shares.items()}
-        measured[f"fid_{key}"] = distances.fid(of_real, of_fake)
+        measured |= compare_features(f"{name}_{FEATURE_SIZE}", of_fake, of_real, of_held_out)
         if not sheet.size:
             shown = of_fake[:SAMPLES_SHOWN]
             rows = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]

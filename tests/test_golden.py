@@ -35,6 +35,8 @@ MODELS = {
     "blink-flow": ("TrainBlinkUNet",),
     "videogan-cond": ("TrainVideoGAN",),
     "seam-refiner": ("TrainSeamRefiner",),
+    "ugatit": ("TrainUGATIT", "--target-dataset", "folder"),
+    "stargan2": ("TrainStarGAN2", "--datasets", "faces,folder"),
 }
 
 

@@ -9,14 +9,13 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows.base.from_run import OfLabels, vgg16_weights
-from workflows.base.run import Dataset
 from workflows.cli.parameters import OptionalFilePath, WholeNumber, require
-
-HELD_OUT = ("val", "test")  # splits that no run was trained on
+from workflows.domains import HELD_OUT, TRANSLATIONS, datasets_of, domains_of, read_faces
 
 
 class EvaluateGAN(OfLabels):
-    """Quality, variety, novelty and hair-colour accuracy of a run, each beside the same of real faces.
+    """Quality, variety, novelty and hair-colour accuracy of a run, each beside the same of real faces; of a translation
+    quality, how far it is of its target, and what it keeps of a face.
 
     They are written to runs/NAME/evaluation.json, with pictures in runs/NAME/generated/."""
 
@@ -26,7 +25,8 @@ class EvaluateGAN(OfLabels):
         default=0,
         # models.evaluation.MIN_SAMPLES
         or_zero=True,
-        description="number of samples, 16 or more; 0: as many as the reference, at most 10000",
+        description="number of samples, 16 or more; 0: as many as the reference, at most 10000. Of a "
+        "translation: held-out faces in each direction; 0: all",
     )
     seed = WholeNumber(default=0, description="seed of the samples")
     inception = OptionalFilePath(
@@ -44,7 +44,8 @@ class EvaluateGAN(OfLabels):
         return self.run_folder / "evaluation.json"
 
     def digest_inputs(self) -> dict[str, object]:
-        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": self.faces.digest}
+        digests = [faces.digest for faces in self.translated] or self.faces.digest
+        own = {"seed": self.seed, "asked_samples": self.samples, "reference_digest": digests}
         return super().digest_inputs() | own
 
     def complete(self) -> bool:
@@ -55,9 +56,21 @@ class EvaluateGAN(OfLabels):
 
         return f"kid_inception_{FEATURE_SIZE}" in save.read_provenance(self.file)
 
+    def suits(self, network: Any) -> bool:
+        return super().suits(network) or bool(self.translated)
+
     def make(self, network: Any, about: dict) -> None:
+        from models.runs import card
+        from models.sampling import save
+
+        measures = self._measure_translation(about) if self.translated else self._measure_faces(network, about)
+        save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
+        card.write_card(self.run_folder)
+
+    def _measure_faces(self, network: Any, about: dict) -> dict[str, Any]:
+        """Return the measures of a GAN of faces; write the pictures."""
         from models import evaluation
-        from models.runs import card, settings
+        from models.runs import settings
         from models.sampling import latents, save
         from pipeline.hair import tagging
 
@@ -87,8 +100,37 @@ class EvaluateGAN(OfLabels):
             measures["hair_labels_by"] = dict(Counter(self.faces.split("train")["hair_tagger"].drop_null().to_pylist()))
             evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
         evaluation.save_plot(generated / "evaluation.png", measures, about)
-        save.save_json(self.file, about | {"model": self.settings["model"]} | measures)
-        card.write_card(self.run_folder)
+        return measures
+
+    def _measure_translation(self, about: dict) -> dict[str, Any]:
+        """Return the measures of a translation; write the pictures."""
+        from models import evaluation, translation_evaluation
+        from models.runs import settings
+        from models.sampling import save
+        from models.translators import TRANSLATORS
+
+        device = settings.resolve_device(self.device)
+        translator = TRANSLATORS[self.settings["model"]](self.run_folder, device)
+        domains = domains_of(self.settings, self.translated, translator, device)
+        tools = translation_evaluation.tools(domains, self.extractors(), vgg16_weights(), device)
+        samples = self.samples or evaluation.MAX_SAMPLES
+        measures = translation_evaluation.measure_translations(translator, domains, tools, samples, self.seed)
+        generated = self.run_folder / "generated"
+        generated.mkdir(exist_ok=True)
+        shown = translation_evaluation.sheet(translator, domains, self.seed)
+        save.save_png(generated / "translations.png", shown, **about)
+        translation_evaluation.save_plot(generated / "evaluation.png", measures, about)
+        return measures
+
+    @functools.cached_property
+    def translated(self) -> list:
+        """Return the datasets of the domains of a translation, in their order; none of another run. Raise UserError."""
+        if self.settings["model"] not in TRANSLATIONS:
+            return []
+        if self.dataset:
+            expected, cure = "the run's own datasets, of its domains", "leave it out"
+            raise UserError("--dataset", f"{self.dataset} given, but this run translates", expected, cure)
+        return datasets_of(self.settings, self.data_root)
 
     @property
     def size(self) -> int:
@@ -142,17 +184,9 @@ class EvaluateGAN(OfLabels):
     @functools.cached_property
     def faces(self):
         """Return the dataset of --dataset, or the one that the run was trained on. Raise UserError."""
-        from models.data.dataset import Dataset as Faces
-
         trained_on = self.settings["dataset"]
-        name = self.dataset or trained_on["name"]
-        wanted = Dataset(name=name, data_root=self.data_root)
-        wanted.check()
-        faces = Faces(Path(wanted.output().path).parent, self.data_root / "cache")
-        if not self.dataset and faces.digest != trained_on["digest"]:
-            expected, cure = "the faces it was trained on", f"give --dataset {name} to use the new ones"
-            raise UserError(wanted.output().path, "was built again since the run was trained", expected, cure)
-        return faces
+        cure = f"give --dataset {trained_on['name']} to use the new ones"
+        return read_faces(trained_on, self.data_root, self.dataset, cure)
 
     def extractors(self) -> dict:
         """Return the feature extractors of FID and KID by name."""

@@ -7,10 +7,14 @@ from typing import Any
 
 import luigi
 
+from pipeline.errors import UserError
 from workflows.base.from_run import OfHairColor
 from workflows.cli.parameters import Number, WholeNumber
+from workflows.domains import held_out_sources
 
 MAX_ON_SHEET = 256  # faces on a sheet
+STYLED = "stargan2"  # the model that translates in styles
+SOURCES = 4  # faces that are translated
 
 logger = logging.getLogger("luigi-interface")
 
@@ -77,7 +81,8 @@ class GenerateFaces(OfHairColor):
 
 
 class InterpolateLatents(OfHairColor):
-    """Interpolation between two seeds or two hair colours, as a strip and a GIF."""
+    """Interpolation between two seeds or two hair colours, as a strip and a GIF; of a run of TrainStarGAN2 held-out
+    faces, from one style to another."""
 
     start = WholeNumber(default=0, description="seed of the first face")
     end = WholeNumber(
@@ -92,11 +97,15 @@ class InterpolateLatents(OfHairColor):
         default="", description="weights of labels, as of --condition, of the last face; by default the same"
     )
     truncation = Number(0.1, 10, default=0.0, or_zero=True, description="largest |z|, such as 0.7; 0: no limit")
+    domain = luigi.Parameter(
+        default="", description="of a run of TrainStarGAN2: the domain that faces are turned into; by default the last"
+    )
 
     @property
     def file(self) -> Path:
         return self.generated_file(
             "line",
+            self.domain,
             self.start,
             self.end,
             self.count,
@@ -107,7 +116,57 @@ class InterpolateLatents(OfHairColor):
             _name_part(self.truncation),
         )
 
+    @property
+    def has_styles(self) -> bool:
+        """Return whether the run translates in styles."""
+        from models.runs import export
+
+        return export.read_about(self.run_folder)["model"] == STYLED
+
+    def suits(self, network: Any) -> bool:
+        return super().suits(network) or self.has_styles
+
     def make(self, network: Any, about: dict) -> None:
+        if self.has_styles:
+            self._translate(about)
+            return
+        if self.domain:
+            cure = "leave it out"
+            raise UserError("--domain", f"{self.domain} given, but this run has none", "a run of TrainStarGAN2", cure)
+        self._generate(network, about)
+
+    def _translate(self, about: dict) -> None:
+        """Write the strip, a row for each face, and the GIF: the faces above what they are turned into."""
+        import numpy as np
+        import torch
+
+        from models.sampling import save
+        from models.sampling.images import grid
+        from models.translators import StyleTranslator
+
+        for name in ("hair_color", "end_hair_color", "condition", "end_condition", "truncation"):
+            if value := getattr(self, name):
+                option = f"--{name.replace('_', '-')}"
+                raise UserError(option, f"{value} given, but this run translates", "--domain", "leave it out")
+        translator = StyleTranslator(self.run_folder, torch.device("cpu"))
+        name = self.domain or translator.domains[-1]
+        if name not in translator.domains:
+            expected = f"one of {' '.join(translator.domains)}"
+            raise UserError("--domain", f"{name[:40]} given", expected, "give another")
+        target = translator.domains.index(name)
+        faces = held_out_sources(self.settings, self.data_root, translator, target, SOURCES)
+
+        def line(count: int) -> np.ndarray:
+            return translator.between(faces, target, (self.start, self.end), count)
+
+        frames = np.stack([grid(np.concatenate([faces, made]), len(faces)) for made in line(4 * self.count)])
+        save.save_gif(self.file.with_suffix(".gif"), frames, seconds=2.0, about=json.dumps(about))
+        rows = np.concatenate([faces[:, None], line(self.count).swapaxes(0, 1)], axis=1)
+        strip = grid(rows.reshape(-1, *faces.shape[1:]), self.count + 1)
+        save.save_png(self.file, strip, **about, seed=f"{self.start} to {self.end}", domain=name)
+
+    def _generate(self, network: Any, about: dict) -> None:
+        """Write the strip and the GIF of a GAN of faces."""
         import numpy as np
 
         from models.sampling import latents, save

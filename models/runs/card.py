@@ -21,6 +21,14 @@ _BY_FEATURES = (
     ("density", "density by {}: precision, in real faces near a sample", "higher"),
     ("coverage", "coverage by {}: share of real faces with a sample near", "higher"),
 )
+_OF_TRANSLATIONS = (
+    ("judged_target", "share that a classifier takes for the target domain", "higher"),
+    ("eyes_kept", "share whose eyes stay within 5 % of the width", "higher"),
+    ("tilt_change", "change of the face's tilt, degrees", "lower"),
+    ("hair_kept", "share whose hair keeps its colour", "higher"),
+    ("hair_turned", "hair of the colour that was asked for", "higher"),
+    ("lpips", "LPIPS between ten outputs for one face", "like real"),
+)
 
 
 def write_card(run: Path) -> None:
@@ -96,7 +104,7 @@ def _evaluation(run: Path) -> str:
     rows = table_rows(_measures(found))
     judges = ", ".join(map(escape_markdown, found.get("hair_labels_by", ())))
     caveat = "Labels by {}, judged by the hair tagger: one that made them does not see its own errors.\n"
-    names = ("evaluation", "hair_confusion", "neighbours")
+    names = ("evaluation", "hair_confusion", "neighbours", "translations")
     shown = (name for name in names if (run / f"generated/{name}.png").exists())
     pictures = "\n".join(f"![{name}](generated/{name}.png)" for name in shown)
     return f"""
@@ -125,7 +133,12 @@ def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         for key, name, better in _BY_FEATURES:
             if found.get(f"{key}_{features}") is not None:
                 yield name.format(features), better, shown(f"{key}_{features}"), shown(f"{key}_{features}_floor")
-    yield "grain: strength of patterns of period two", "like real", shown("grain"), shown("grain_floor")
+    for suffix, styles in (("", ""), ("_reference", ", in styles of references")):
+        for key, name, better in _OF_TRANSLATIONS:
+            if found.get(f"{key}{suffix}") is not None:
+                yield name + styles, better, shown(f"{key}{suffix}"), shown(f"{key}_floor{suffix}")
+    if "grain" in found:
+        yield "grain: strength of patterns of period two", "like real", shown("grain"), shown("grain_floor")
     if found.get("variety") is not None:
         yield "variety within a label, relative to training faces", "1", shown("variety"), ""
     if copies := found.get("memorization"):

@@ -33,6 +33,7 @@ from pipeline.sources.drawn import draw
 from pipeline.store import Store
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
+from tests.benchmarks.translation import STARGAN2_BATCH, steps
 
 RUNS = 5
 
@@ -262,17 +263,21 @@ def step(preset: str = "") -> None:
         tell(f"step/{name} {preset}, ours", items * inner, unit, seconds["ours"], times_the_textbook=round(times, 2))
 
 
-def translation(networks: str = "light", runs: int = 3) -> None:
-    """A step of U-GAT-IT at 256 px and its peak memory beside the textbook's. `full` networks take 31 GB in all."""
-    from tests.benchmarks.translation import steps
+def translation(runs: int = 3) -> None:
+    """A step of U-GAT-IT, light, and of StarGAN v2 at 256 px, and their peak memory beside the textbook's."""
+    for networks, items, unit in (("light", 1, "pairs"), ("stargan2", STARGAN2_BATCH, "images")):
+        _translation(networks, items, unit, runs)
 
+
+def _translation(networks: str, items: int, unit: str, runs: int) -> None:
+    """One row of `tests.benchmarks.translation.STEPS`; `full` takes 31 GB in all."""
     found = list(steps(networks, runs))
     seconds = {name: [each[name]["seconds"] for each in found] for name in ("textbook", "ours")}
     peaks = {name: found[-1][name]["peak"] for name in seconds}
     times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
-    tell(f"translation/{networks}, textbook", 1, "pairs", seconds["textbook"], gb=round(peaks["textbook"], 1))
+    tell(f"translation/{networks}, textbook", items, unit, seconds["textbook"], gb=round(peaks["textbook"], 1))
     share = {"times_the_textbook": round(times, 2), "memory_share": round(peaks["ours"] / peaks["textbook"], 2)}
-    tell(f"translation/{networks}, ours", 1, "pairs", seconds["ours"], gb=round(peaks["ours"], 1), **share)
+    tell(f"translation/{networks}, ours", items, unit, seconds["ours"], gb=round(peaks["ours"], 1), **share)
 
 
 def blinks(films: int = 2) -> None:

@@ -97,7 +97,7 @@ class Textbook:
         }
         for key in "ed":
             self.weights[key]["domains"] = domains
-        self.downs_g, self.downs_d = {32: (1, 3), 64: (2, 4)}[size]
+        self.downs_g, self.downs_d = {32: (1, 3), 64: (2, 4), 256: (4, 6)}[size]
 
     def _g(self, x: Tensor, s: Tensor, domain: list[int]) -> Tensor:
         return self.shown(generator(self.weights["g"], x, s, self.downs_g), domain)

@@ -86,3 +86,12 @@ def test_with_the_real_network_the_distance_is_that_of_torchmetrics_and_grows_wi
     torch.testing.assert_close(found, by_torchmetrics(network, picture, others))
     assert found.tolist() == sorted(found.tolist())
     assert 0.05 < found[0] < found[2] < 0.7
+
+
+def test_the_spread_of_pictures_is_the_mean_distance_of_their_pairs(network):
+    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    distance = LPIPS(network.block_features)
+    pairs = [(a, b) for a in range(4) for b in range(a)]
+    expected = torch.cat([distance(pictures[a][None], pictures[b][None]) for a, b in pairs]).mean()
+    torch.testing.assert_close(distance.spread(pictures), expected)
+    assert distance.spread(pictures[:1].expand(3, -1, -1, -1)) == 0
