@@ -164,7 +164,7 @@ MODELS = {
         exported=("a2b", "b2a"),
         roles=("a", "b"),
         purpose="Translates pictures of {size} × {size} px between two domains, both ways",
-        use="",
+        use="TranslateImages --run {run} --direction a2b --input PICTURE",
         least_batch=1,
     ),
     "stargan2": Model(
@@ -182,6 +182,6 @@ MODELS = {
         exported=("generator", "mapping", "style_encoder"),
         held_out=references.held_out,
         purpose="Turns faces of {size} × {size} px of one domain into those of another",
-        use="",
+        use="TranslateImages --run {run} --domain DOMAIN --input PICTURE",
     ),
 }

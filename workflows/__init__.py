@@ -28,6 +28,7 @@ from workflows import (
     evaluation,
     face_dataset,
     generation,
+    picture_translation,
     recipes,
     takedown,
     training,
@@ -40,7 +41,7 @@ GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
-    "Use and evaluate a trained GAN": (generation, attributes, evaluation, animation),
+    "Use and evaluate a trained GAN": (generation, attributes, evaluation, picture_translation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""

@@ -4,8 +4,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +11,8 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_run import FromRun, shipped_network, shortened, vgg16_weights
+from workflows.base.from_pictures import FromPictures, LeftOut, Picture, decode_picture, digest_of, read_picture
+from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
 from workflows.base.run import Dataset, check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
 from workflows.generation import GenerateFaces
@@ -29,20 +28,7 @@ SAMPLES = 8  # of a run, if no --count is given
 logger = logging.getLogger("luigi-interface")
 
 
-class Picture(NamedTuple):
-    """A picture to be animated."""
-
-    name: str
-    path: Path
-    target: str  # the name of its animations, without their endings
-    frame: Any  # `pipeline.faces.crop.Frame` of a crop round a face; None: faces are to be found
-
-
-class Unanimated(Exception):
-    """A picture without an eye that could blink; args: why."""
-
-
-class AnimateBlink(FromRun):
+class AnimateBlink(FromPictures):
     """Animations of pictures whose faces blink: GIF, MP4, WebP without loss, and a strip. They are written to
     generated/blinks/ in the run's folder, or below the data root. Only the eyes change, or the region of --run."""
 
@@ -68,14 +54,13 @@ class AnimateBlink(FromRun):
 
     shipped = "blink"
     wanted = "a run of TrainBlinkUNet"
+    made_key = "animated"
 
     def check(self) -> None:
         if self.refiner:
             check_run_name("--refiner", self.refiner)
             require(self, self.blend == "refiner", "refiner", "none without --blend refiner")
-        if not self.input_path.exists():
-            cure = f"see python -m workflows {self.task_family} --help"
-            raise UserError("--input", f"{str(self.input_path)[:100]} given", "a picture, or a folder", cure)
+        super().check()
         self._faces_of_run  # noqa: B018 - raises UserError, which Luigi would show with a traceback in requires()
 
     def requires(self) -> luigi.Task | list[luigi.Task]:
@@ -104,63 +89,26 @@ class AnimateBlink(FromRun):
     def folder(self) -> Path:
         """Return the folder of the animations."""
         folder = self.generated / "blinks"
-        return folder if self.input_path.is_file() else folder / self._input_name
+        return folder if self.input_path.is_file() else folder / self.input_name
 
     @property
     def file(self) -> Path:
-        return self.generated / "blinks" / f"{self._input_name}.json"
-
-    @property
-    def _input_name(self) -> str:
-        return shortened(os.path.basename(os.path.abspath(self.input_path)))  # not of what a dataset's link leads to
+        return self.generated / "blinks" / f"{self.input_name}.json"
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
 
         options = {name: getattr(self, name) for name in ("blend", "count", "seconds", "seed")}
-        own = {"input": [list(part) for part in self._listing], "reference": self._reference_digest, **options}
+        own = {"reference": self._reference_digest, **options}
         if self.blend == "refiner":
             own["refiner"] = export.weights_sha256(refiner_folder(self))
         return super().digest_inputs() | own
 
     @functools.cached_property
     def _reference_digest(self) -> str:
-        from models.files import check_regular
-        from pipeline.store import sha256_of
-
         if self.reference == BUILTIN:
             return BUILTIN
-        path = Path(self.reference).expanduser()
-        try:
-            check_regular(path)
-            return sha256_of(path)
-        except (OSError, ValueError) as error:
-            found = f"{self.reference}: {getattr(error, 'strerror', None) or error}"
-            expected = f"a film strip, a video, or {BUILTIN}"
-            raise UserError("--reference", found, expected, "give another") from error
-
-    def complete(self) -> bool:
-        from models.sampling import save
-
-        if not super().complete():
-            return False
-        made = save.read_provenance(self.file).get("animated", {})
-        return all((self.folder / name).is_file() for picture in made.values() for name in picture["files"])
-
-    @functools.cached_property
-    def _listing(self) -> list[tuple[str, int, int]]:
-        """Return name, size and time of each file of the input; of a run or a dataset of the file that stands for it.
-        Raise UserError if there is none."""
-        from pipeline.clips.files import list_files
-
-        for name in ("model.safetensors", "manifest.parquet"):
-            if (file := self.input_path / name).is_file():
-                return [(name, file.stat().st_size, file.stat().st_mtime_ns)]
-        return [
-            file[:3]
-            for file in list_files(self.input_path, self.data_root, "picture", "--input")
-            if file.problem is None
-        ]
+        return digest_of("--reference", self.reference, f"a film strip, a video, or {BUILTIN}")
 
     def suits(self, network: Any) -> bool:
         return hasattr(network, "paint")
@@ -176,10 +124,10 @@ class AnimateBlink(FromRun):
         animated: dict[str, dict] = {}
         skipped: dict[str, str] = {}
         reference = self._read_reference(network)
-        for picture in self._pictures():
+        for picture in self.pictures():
             try:
                 animated[picture.name] = self._animate(picture, network, refiner, reference, about)
-            except Unanimated as reason:
+            except LeftOut as reason:
                 skipped[picture.name] = str(reason)
                 logger.warning("%s: %s; it is left out", picture.name, reason)
         if not animated:
@@ -189,29 +137,13 @@ class AnimateBlink(FromRun):
         logger.info("%d animated, %d left out: %s", len(animated), len(skipped), self.folder)
         save.save_json(self.file, about | {"animated": animated, "skipped": skipped})
 
-    def _pictures(self) -> list[Picture]:
-        if self._faces_of_run is not None:
-            frame = self._faces_of_run.frame
-            folder = self._faces_of_run.file.parent / "faces"
-            seeds = range(self.seed, self.seed + (self.count or SAMPLES))
-            found = [(f"{seed:06}.png", folder / f"{seed:06}.png", frame) for seed in seeds]
-        elif (self.input_path / "manifest.parquet").is_file():
-            from pipeline.faces.crop import Frame, rows_of
-            from pipeline.manifest import FACES, check_folder, read
-
-            check_folder(self.input_path, FACES)
-            rows = rows_of(read(self.input_path / "manifest.parquet", FACES), "path", *Frame._fields)
-            found = [(Path(path).name, self.input_path / path, Frame(*frame)) for path, *frame in rows]
-        else:
-            names = [name for name, *_ in self._listing]
-            found = [(name or self.input_path.name, self.input_path / name, None) for name in names]
-        stems = Counter(str(Path(name).with_suffix("")) for name, *_ in found)
-        pictures = []
-        for name, path, frame in found[: self.count or None]:
-            stem = Path(name).with_suffix("")
-            target = stem if stems[str(stem)] == 1 else Path(name)
-            pictures.append(Picture(name, path, str(target.with_name(shortened(target.name))), frame))
-        return pictures
+    def found_pictures(self) -> list[Picture]:
+        if self._faces_of_run is None:
+            return super().found_pictures()
+        frame = self._faces_of_run.frame
+        folder = self._faces_of_run.file.parent / "faces"
+        names = [f"{seed:06}.png" for seed in range(self.seed, self.seed + (self.count or SAMPLES))]
+        return [Picture(name, folder / name, name, frame) for name in names]
 
     def _read_reference(self, network: Any) -> Any:
         """Return (openness (T,), flow (T, H, W, 2)) of the reference; None if it is builtin. Raise UserError."""
@@ -233,14 +165,14 @@ class AnimateBlink(FromRun):
         return motion.of_clip(openness, flow, REFERENCE_FPS, self.seconds)
 
     def _animate(self, source: Picture, network: Any, refiner: Any, reference: Any, about: dict) -> dict:
-        """Write the animations of a picture. Return its files and its faces. Raise Unanimated."""
+        """Write the animations of a picture. Return its files and its faces. Raise LeftOut."""
         import numpy as np
 
         from models.sampling import animation, save, videos
         from pipeline.images.decode import on_white
 
         made = {key: value for key, value in about.items() if key not in ("input", "count")}
-        data = _read(source.path)
+        data = read_picture(source.path)
         made |= {"input": hashlib.sha256(data).hexdigest(), "frame": source.frame or ""}
         files = [f"{source.target}{ending}" for ending in ENDINGS]
         strip = self.folder / files[-1]
@@ -248,10 +180,10 @@ class AnimateBlink(FromRun):
             saved = save.read_provenance(strip)
             if (faces := _faces_of(saved.pop("faces", ""))) and saved == {key: str(made[key]) for key in made}:
                 return {"files": files, "faces": faces}
-        given = _decode(data)
+        given = decode_picture(data)
         picture = on_white(given)
         if max(picture.shape[:2]) > videos.MAX_SIDE_PX:
-            raise Unanimated(f"it has a side of more than {videos.MAX_SIDE_PX} px")
+            raise LeftOut(f"it has a side of more than {videos.MAX_SIDE_PX} px")
         patches: list[animation.Patch] = []
         shown: list[np.ndarray] = []
         faces, reasons = [], []
@@ -272,7 +204,7 @@ class AnimateBlink(FromRun):
             shown += [motion.shown] * len(inside)
             faces.append({"openness": round(openness, 3), "boxes": [list(patch.box) for patch in inside]})
         if not patches:
-            raise Unanimated("; ".join(reasons) or "no face was found in it")
+            raise LeftOut("; ".join(reasons) or "no face was found in it")
         strip.parent.mkdir(parents=True, exist_ok=True)
         strip.unlink(missing_ok=True)  # it is written last: with it, the files are complete and of one making
         states = np.stack(shown, 1)
@@ -366,25 +298,6 @@ def judge_openness(frames: Any) -> Any:
 
     face = Face(upright.face_box(frames.shape[1], upright.BOX_SCALE), 0.0, 1.0)
     return np.array([upright.seen_eyes(landmarks.find(frame, [face])[0]).openness for frame in frames])
-
-
-def _read(path: Path) -> bytes:
-    """Return the bytes of a picture. Raise Unanimated."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Unanimated(error.strerror or str(error)) from error
-
-
-def _decode(data: bytes) -> Any:
-    """Return the (H, W, 3) uint8 picture, or (H, W, 4) if it has transparency. Raise Unanimated."""
-    from pipeline.images.decode import Rejected, decode
-
-    try:
-        return decode(data, keep_alpha=True)[0]
-    except Rejected as error:
-        reason, detail = error.args
-        raise Unanimated(f"{reason} ({detail})" if detail else reason) from error
 
 
 def _faces_of(text: str) -> list[dict] | None:

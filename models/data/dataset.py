@@ -111,8 +111,8 @@ class Dataset(ManifestDataset):
     def facts(self) -> dict[str, Any]:
         """Return what a run records of it: the number of faces, and how they were cropped."""
         first = self.rows.slice(0, 1).to_pylist()[0]
-        off_center = {name: first[name] for name in ("face_x", "face_y") if first[name] is not None}
-        return {"faces": len(self.rows), "size": first["size"], "box_scale": first["box_scale"], **off_center}
+        unusual = {name: first[name] for name in ("face_x", "face_y", "rotation") if first[name]}
+        return {"faces": len(self.rows), "size": first["size"], "box_scale": first["box_scale"], **unusual}
 
     def pixels(self, split: str, size: int) -> np.ndarray:
         """Return (N, size, size, 3) uint8, memory-mapped, in the manifest's order.

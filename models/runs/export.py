@@ -136,9 +136,9 @@ def _has_no_weights(run: Path, name: str) -> UserError:
     return UserError(run, f"has no {name}", "a run that has saved once", cure)
 
 
-def weights_sha256(run: Path) -> str:
-    """Return the sha256 of `model.safetensors`, in hex. Raise UserError if there is none."""
-    path = run / "model.safetensors"
+def weights_sha256(run: Path, name: str = MAIN) -> str:
+    """Return the sha256 of `NAME.safetensors`, in hex. Raise UserError if there is none."""
+    path = run / f"{name}.safetensors"
     try:
         check_regular(path)
         return sha256_of(path)

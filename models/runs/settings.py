@@ -27,6 +27,7 @@ _DATASET_SCHEMA = {
     "box_scale": (float, int, None),
     "face_x": (float, int, None),
     "face_y": (float, int, None),
+    "rotation": (float, int, None),
     "labels": ({str: int}, None),
     "left_out": (int, None),
 }

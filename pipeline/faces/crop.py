@@ -18,6 +18,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.faces.boxes import Face
+from pipeline.faces.views import View
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load, phash
@@ -87,12 +88,8 @@ def crop(
     if shrink > 1:  # far more pixels than needed: averages of them suffice, and save memory
         picture = np.asarray(Image.fromarray(picture).reduce(shrink))
         x0, y0, x1, y1 = (value / shrink for value in face.box)
-    center_x, center_y, side = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * box_scale
-    angle = math.radians(rotation - face.tilt)
-    if any(offset):
-        right, down = (side * part for part in offset)
-        center_x -= math.cos(angle) * right + math.sin(angle) * down
-        center_y -= math.cos(angle) * down - math.sin(angle) * right
+    side, angle = (x1 - x0) * box_scale, math.radians(rotation - face.tilt)
+    center_x, center_y = _center((x0, y0, x1, y1), side, angle, offset)
     # the window: all pixels that the turned square and the filter's support can touch
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 4 * max(1.0, side / size)
     left, top = math.floor(center_x - reach), math.floor(center_y - reach)
@@ -106,6 +103,26 @@ def crop(
     else:
         box = (center_x - side / 2, center_y - side / 2, center_x + side / 2, center_y + side / 2)
     return np.asarray(Image.fromarray(window).resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def view_of_crop(face: Face, *, size: int, frame: Frame, rotation: float = 0.0) -> View:
+    """Return which part of a picture `crop` shows of the face, as a copy of `size` px."""
+    side, tilt = (face.box[2] - face.box[0]) * frame.box_scale, face.tilt - rotation
+    center = _center(face.box, side, math.radians(-tilt), frame.offset)
+    return View(center, (size, size), side / size, tilt)
+
+
+def _center(
+    box: tuple[float, float, float, float], side: float, angle: float, offset: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the middle of a crop of `side` px, in px of the picture."""
+    x0, y0, x1, y1 = box
+    center_x, center_y = (x0 + x1) / 2, (y0 + y1) / 2
+    if any(offset):
+        right, down = (side * part for part in offset)
+        center_x -= math.cos(angle) * right + math.sin(angle) * down
+        center_y -= math.cos(angle) * down - math.sin(angle) * right
+    return center_x, center_y
 
 
 def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:

@@ -84,6 +84,17 @@ def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:
     return kept
 
 
+def find_faces(picture: np.ndarray, *, detector: str, sweep: str, min_face: int) -> list[Face]:
+    """Return the faces that `detect` finds in a picture (H, W, 3) uint8, best first. Raise UserError if an asset of the
+    detector, one of DETECTOR_CHOICES, is missing."""
+
+    def look(name: str) -> list[Face]:
+        asset = DETECTORS[name].asset(None)
+        return find(picture, finder=name, asset=asset, sweep=sweep, min_face=min_face)
+
+    return [face for face, _ in merge({name: look(name) for name in DETECTOR_CHOICES[detector]})]
+
+
 def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
     return find(load(store.root / path), **settings)
 

@@ -1,0 +1,262 @@
+"""Pictures that a user gives, translated with a trained run."""
+
+import functools
+import hashlib
+import json
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import luigi
+
+from pipeline.errors import UserError
+from workflows.base.from_pictures import FromPictures, LeftOut, Picture, decode_picture, digest_of, read_picture
+from workflows.cli.parameters import WholeNumber
+
+DIRECTIONS = ("a2b", "b2a")
+PART = 16  # faces that are translated at once
+
+logger = logging.getLogger("luigi-interface")
+
+
+class Plan(NamedTuple):
+    """What a run is asked for. Domains are numbers."""
+
+    source: int
+    target: int
+    datasets: tuple[dict, ...]  # of each domain, as config.json describes it
+    network: str  # that is used beside the main one, or in its place; empty: none
+
+
+class TranslateImages(FromPictures):
+    """The faces of pictures, translated with a run of TrainUGATIT (--direction) or TrainStarGAN2 (--domain).
+
+    Faces are found and cut as those of the run's datasets were. They are written to generated/translated-…/ in the
+    run's folder, with one JSON file that lists them."""
+
+    direction = luigi.Parameter(default="", description="of a run of TrainUGATIT: a2b or b2a")
+    domain = luigi.Parameter(default="", description="of a run of TrainStarGAN2: the domain to translate to, by name")
+    source_domain = luigi.Parameter(
+        default="", description="domain that the pictures are of; by default the first one that is not --domain"
+    )
+    reference = luigi.Parameter(default="", description="picture whose first face gives the style; else --seed does")
+    seed = WholeNumber(default=0, description="seed of the style")
+    count = WholeNumber(default=0, description="number of pictures of a folder or dataset; 0: all")
+    beside = luigi.BoolParameter(default=False, description="write each face beside its translation, too")
+    heat = luigi.BoolParameter(
+        default=False,
+        description="write maps of where the network looked, too: blue little, red much; with --direction",
+    )
+    paste = luigi.BoolParameter(
+        default=False, description="write the whole pictures too, with the translated faces put back into them"
+    )
+    device = luigi.Parameter(
+        default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
+    )
+
+    wanted = "a run of TrainUGATIT or TrainStarGAN2"
+    made_key = "translated"
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the translated pictures."""
+        return self._place if self.input_path.is_file() else self._place / self.input_name
+
+    @property
+    def _place(self) -> Path:
+        style = Path(self.reference).name or (f"seed{self.seed}" if self.domain else "")
+        names = (self.direction, self.domain, self.source_domain and f"from-{self.source_domain}", style)
+        return self.generated_file("translated", *names).with_suffix("")
+
+    @property
+    def file(self) -> Path:
+        return self._place / f"{self.input_name}.json"
+
+    def suits(self, network: Any) -> bool:
+        from models.runs import export
+
+        return export.read_about(self.run_folder)["model"] in ("ugatit", "stargan2")
+
+    def digest_inputs(self) -> dict[str, object]:
+        from models.runs import export
+
+        own: dict[str, object] = {name: getattr(self, name) for name in ("count", "beside", "heat", "paste")}
+        own |= {name: value for name in ("direction", "domain") if (value := getattr(self, name))}
+        if self.domain:
+            own["source_domain"] = self._config.domains[self._plan.source]
+            expected = "a picture with a face"
+            style = digest_of("--reference", self.reference, expected) if self.reference else self.seed
+            own["reference" if self.reference else "seed"] = style
+        if name := self._plan.network:
+            own[name] = export.weights_sha256(self.run_folder, name)
+        return super().digest_inputs() | own
+
+    @functools.cached_property
+    def _config(self) -> Any:
+        from models.runs import settings
+
+        return settings.config_from_json(self.settings["model"], self.settings["config"])
+
+    @functools.cached_property
+    def _plan(self) -> Plan:
+        """Return what is asked for. Raise UserError unless the run can do it."""
+        if self.settings["model"] == "ugatit":
+            return self._plan_of_direction()
+        return self._plan_of_domain()
+
+    def _plan_of_direction(self) -> Plan:
+        found = f"{self.settings['dataset']['name']} and {self.settings['datasets']['b']['name']}"
+        self._refuse(
+            ("domain", "source_domain", "reference", "seed"),
+            f"a run of TrainUGATIT, between {found}, has no domains and styles",
+            f"--direction {' or '.join(DIRECTIONS)}",
+        )
+        if self.direction not in DIRECTIONS:
+            given = f"{self.direction[:40]} given" if self.direction else "not given"
+            expected = f"one of {' '.join(DIRECTIONS)}: a is {self.settings['dataset']['name']}"
+            raise UserError("--direction", given, expected, f"see python -m workflows {self.task_family} --help")
+        datasets = (self.settings["dataset"], self.settings["datasets"]["b"])
+        is_back = self.direction == "b2a"
+        return Plan(int(is_back), int(not is_back), datasets, "b2a" if is_back else "")
+
+    def _plan_of_domain(self) -> Plan:
+        domains = self._config.domains
+        listed = " ".join(domains)[:400]
+        self._refuse(("direction", "heat"), "a run of TrainStarGAN2 has no directions and maps", f"--domain {listed}")
+        others = [name for name in domains if name != self.domain]
+        for option, name, names in (
+            ("--domain", self.domain, domains),
+            ("--source-domain", self.source_domain or others[0], domains),
+        ):
+            if name not in names:
+                given = f"{name[:40]} given" if name else "not given"
+                raise UserError(option, given, f"one of the run's domains: {listed}", "give one")
+        if self.reference and self.seed:
+            raise UserError("--seed", f"{self.seed} given with --reference", "one of both", "leave one out")
+        own = self.settings["dataset"]
+        datasets = {own["name"]: own} | (self.settings.get("datasets") or {})
+        source, target = (domains.index(name) for name in (self.source_domain or others[0], self.domain))
+        network = "style_encoder" if self.reference else "mapping"
+        return Plan(source, target, tuple(datasets.get(name, own) for name in domains), network)
+
+    def _refuse(self, names: tuple[str, ...], problem: str, expected: str) -> None:
+        """Raise UserError if one of these options is given."""
+        for name in names:
+            if value := getattr(self, name):
+                option = f"--{name.replace('_', '-')}"
+                raise UserError(option, f"{value} given, but {problem}"[:300], expected, "leave it out")
+
+    def _cutting(self, domain: int) -> Any:
+        """Return how the faces of a domain's dataset were cut. Raise UserError."""
+        from pipeline.datasets.cutting import cutting_of
+
+        facts = self._plan.datasets[domain]
+        return cutting_of(self.data_root / "datasets" / facts["name"], facts)
+
+    def make(self, network: Any, about: dict) -> None:
+        from models.sampling import save
+
+        translate, cutting = self._load(), self._cutting(self._plan.source)
+        self.file.unlink(missing_ok=True)  # files of other options are replaced now
+        translated: dict[str, dict] = {}
+        skipped: dict[str, str] = {}
+        reasons: Counter[str] = Counter()
+        for picture in self.pictures():
+            try:
+                translated[picture.name] = self._translate(picture, translate, cutting, network.size, about)
+            except LeftOut as reason:
+                skipped[picture.name] = str(reason)
+                reasons[str(reason).split(" (")[0]] += 1
+                logger.warning("%s: %s; it is left out", picture.name, reason)
+        if not translated:
+            name, why = next(iter(skipped.items()), ("", "there is no picture"))
+            found = f"nothing to translate ({name}: {why})" if name and not self.input_path.is_file() else why
+            raise UserError(
+                self.input_path, found, "a picture with a face, or a folder of them", "give another --input"
+            )
+        counts = "".join(f"; {count} left out: {reason}" for reason, count in reasons.most_common())
+        logger.info("%d translated%s: %s", len(translated), counts, self.folder)
+        save.save_json(self.file, about | {"translated": translated, "skipped": skipped})
+
+    def _load(self) -> Any:
+        """Return the `translate.Translate` that is asked for. Raise UserError."""
+        from models.runs import settings, translate
+
+        device = settings.resolve_device(self.device)
+        if self.direction:
+            return translate.Direction(self.run_folder, self.direction, device)
+        like = self._reference_face() if self.reference else self.seed
+        plan = self._plan
+        return translate.Style(self.run_folder, self._config, plan.source, plan.target, device, like=like)
+
+    def _reference_face(self) -> Any:
+        """Return the (S, S, 3) crop of the reference's first face, as those of its domain. Raise UserError."""
+        from pipeline.images.decode import on_white
+
+        expected, cure = "a picture with a face", "give another"
+        try:
+            picture = on_white(decode_picture(read_picture(Path(self.reference).expanduser())))
+        except LeftOut as reason:
+            raise UserError("--reference", f"{self.reference}: {reason}", expected, cure) from reason
+        cutting = self._cutting(self._plan.target)
+        faces = cutting.find(picture)
+        if not faces:
+            raise UserError("--reference", f"{self.reference}: no face was found in it", expected, cure)
+        return cutting.cut(picture, faces[0], self._config.size)
+
+    def _translate(self, source: Picture, translate: Any, cutting: Any, size: int, about: dict) -> dict:
+        """Write what is made of a picture. Return its files and its faces. Raise LeftOut."""
+        import numpy as np
+
+        from models.sampling import heat, pasting, save
+        from pipeline.images.decode import on_white
+
+        data = read_picture(source.path)
+        given = decode_picture(data)
+        picture = on_white(given)
+        faces = _faces_of(source, picture, cutting)
+        if not faces:
+            raise LeftOut("no face was found in it")
+        crops = np.stack([cutting.cut(picture, face, size) for face in faces])
+        made = {key: value for key, value in about.items() if key not in ("input", "count", "beside", "heat", "paste")}
+        made["input"] = hashlib.sha256(data).hexdigest()
+        target, files = self.folder / source.target, []
+        target.parent.mkdir(parents=True, exist_ok=True)
+
+        def keep(ending: str, pixels: Any, shown: list) -> None:
+            path = target.with_name(f"{target.name}{ending}.png")
+            save.save_png(path, pixels, **made, faces=json.dumps([face._asdict() for face in shown]))
+            files.append(str(path.relative_to(self.folder)))
+
+        whole = given
+        parts = [translate(crops[start : start + PART]) for start in range(0, len(crops), PART)]
+        for number, (face, (seen, painted, heats)) in enumerate(
+            zip(faces, (result for part in parts for result in _each(*part)), strict=True), start=1
+        ):
+            ending = f"-face{number}" if len(faces) > 1 else ""
+            keep(ending, painted, [face])
+            overlay = [] if heats is None or not self.heat else [heat.overlay(seen, heats)]
+            for pixels in overlay:
+                keep(f"{ending}-heat", pixels, [face])
+            if self.beside:
+                keep(f"{ending}-beside", np.concatenate([seen, *overlay, painted], axis=1), [face])
+            if self.paste:
+                whole = pasting.paste(whole, painted, cutting.view(face, size))
+        if self.paste:
+            keep("-pasted", whole, faces)
+        return {"files": files, "faces": [face._asdict() for face in faces]}
+
+
+def _faces_of(source: Picture, picture: Any, cutting: Any) -> list[Any]:
+    """Return the faces of a picture, or the one that it is a crop round."""
+    from pipeline.faces.boxes import Face
+
+    if source.frame is None:
+        return cutting.find(picture)
+    return [Face(source.frame.box(len(picture)), source.tilt, 1.0)]
+
+
+def _each(seen: Any, painted: Any, heats: Any) -> Any:
+    """Yield (picture, translation, heat map or None) of each face."""
+    return zip(seen, painted, heats if heats is not None else [None] * len(seen), strict=True)
