@@ -12,7 +12,7 @@ from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Assignments, Choice, WholeNumber
 
 PRESETS = ("auto", "article", "paper", "modern", "light", "small", "tiny")
-AUGMENTATIONS = ("preset", "none", "diff")
+AUGMENTATIONS = ("preset", "none", "diff", "ada")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_PROCESSES = 64
 MAX_BATCH_SIZE = 8192
@@ -32,6 +32,8 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
+    "r3gan": _Durations("an hour", "X", "Y"),
+    "r3gan-colors": _Durations("an hour", "X", "Y"),
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
@@ -63,8 +65,8 @@ class Training(NamedRun):
     augment = Choice(
         AUGMENTATIONS,
         default="preset",
-        description="change of whatever the discriminator sees: none, or diff (shifts and squares left out, for small "
-        "datasets); preset: the preset's",
+        description="change of whatever the discriminator sees, for small datasets: none, diff (shifts and squares "
+        "left out), or ada (also turns, sizes and colors, as often as keeps it unsure); preset: the preset's",
     )
     set = Assignments(
         default=(),
@@ -263,3 +265,21 @@ class TrainACGAN(Training):
             raise UserError("--labels", f"{self.labels} given, and --set labels=…", "one of both", "leave one out")
         labels: dict[str, dict] = {"preset": {}, "colors": {"labels": HAIR_COLORS}, "tags": {"labels": acgan.TAGS}}
         return super().changes | labels[self.labels]
+
+
+class TrainR3GAN(Training):
+    """R3GAN: good faces from a few hundred to a few thousand pictures (2024). Start here."""
+
+    labels = Choice(("none", "colors"), default="none", description="conditions: none, or nine hair colours (colors)")
+    size = Choice(("preset", "64", "96", "128", "256"), default="preset", description="side of a picture, px")
+    models = ("r3gan", "r3gan-colors")
+
+    @property
+    def model(self) -> str:
+        return "r3gan-colors" if self.labels == "colors" else "r3gan"
+
+    @property
+    def changes(self) -> dict:
+        if self.size != "preset" and any(text.startswith("size=") for text in self.set):
+            raise UserError("--size", f"{self.size} given, and --set size=…", "one of both", "leave one out")
+        return super().changes | ({} if self.size == "preset" else {"size": int(self.size)})
