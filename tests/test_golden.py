@@ -30,6 +30,8 @@ MODELS = {
     "cgan-srresnet": ("TrainProjectionCGAN",),
     "cgan-resblock": ("TrainProjectionCGAN", "--generator", "resblock"),
     "acgan": ("TrainACGAN",),
+    "r3gan": ("TrainR3GAN", "--augment", "ada"),
+    "r3gan-colors": ("TrainR3GAN", "--labels", "colors"),
     "blink-flow": ("TrainBlinkUNet",),
     "videogan-cond": ("TrainVideoGAN",),
     "seam-refiner": ("TrainSeamRefiner",),

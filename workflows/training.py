@@ -32,16 +32,16 @@ DURATIONS = {
     "cgan-srresnet": _Durations("an hour", "6 days", "half an hour"),
     "cgan-resblock": _Durations("an hour", "a month", "3 hours"),
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
-    "r3gan": _Durations("an hour", "X", "Y"),
-    "r3gan-colors": _Durations("an hour", "X", "Y"),
+    "r3gan": _Durations("an hour", "2 months", "4 hours"),
+    "r3gan-colors": _Durations("an hour", "2 months", "4 hours"),
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
     "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
-"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
-and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan,
+r3gan and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured."""
 
 logger = logging.getLogger("luigi-interface")
 

@@ -10,7 +10,7 @@ Trainable parameters, measured:
 | `paper` | 64 px | 22,429,824 | 22,381,440 | 22,479,552 | 22,977,408 |
 | `paper` | 256 px | 23,057,952 | 23,009,568 | 23,107,680 | 23,605,536 |
 | `article` | 64 px | 6,127,680 | 6,103,488 | 6,152,832 | 6,254,016 |
-| `small` | 64 px | 735,072 | 727,008 | 743,840 | 744,416 |
+| `small` | 64 px | 281,072 | 273,008 | 289,840 | 290,416 |
 
 Pictures are in [-1, 1]. In shapes: N batch, Z latent, T labels, W width, S side. A condition is (N, T): one-hot, or
 soft for a mixture.
@@ -58,7 +58,7 @@ class Config:
     last_learning_rate: float = 5e-5
     beta2: float = 0.9  # of Adam, whose β1 is 0
     last_beta2: float = 0.99
-    gamma: float = 2.0  # weight of the penalties at 64 px; it rises with the size, see `penalty_weight`
+    gamma: float = 2.0  # weight of the penalties at 64 px; it rises with the size, see `gamma_at`
     last_gamma: float = 0.2
     augment: str = "ramp"  # of what D sees: ADA's operators with p from 0 to last_p; none, or see nn.augment and nn.ada
     last_p: float = 0.3
@@ -104,7 +104,7 @@ class Config:
         half_life = self.scheduled(i, 0.0, self.last_half_life)
         return 0.5 ** (self.batch_size / half_life) if half_life else 0.0
 
-    def penalty_weight(self, i: int) -> float:
+    def gamma_at(self, i: int) -> float:
         """Return γ at step i: the paper's at 64 and 256 px, and between them, and beyond, along a power of the size."""
         return self.scheduled(i, self.gamma, self.last_gamma) * (self.size / GAMMA_SIZE) ** GAMMA_POWER
 
@@ -132,12 +132,15 @@ PRESETS = {
     "paper": Config(),
     "small": replace(
         _ONE_GPU,
-        widths=(128, 128, 128, 64, 32, 16, 16),
+        widths=(128, 128, 64, 32, 16, 16, 16),
+        blocks=1,
         batch_size=16,
+        learning_rate=5e-4,
+        last_learning_rate=1e-4,
         augment="none",
-        last_half_life=5_000,
-        horizon=12_000,
-        steps=12_000,
+        last_half_life=3_200,
+        horizon=8_000,
+        steps=8_000,
         sample_every=500,
         save_every=500,
     ),
@@ -281,7 +284,7 @@ class R3GAN(GAN):
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         """Return the losses of G and D, and the squared slopes of D on real images and on fakes."""
         self.follow_schedules(i)
-        gamma = self.config.penalty_weight(i)
+        gamma = self.config.gamma_at(i)
         update_d, update_g = Update([self.opt_d]), Update([self.opt_g])
         for x, y, z in self.micro_batches(batch):
             with torch.no_grad():

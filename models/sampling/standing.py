@@ -18,6 +18,8 @@ def standing_statistics(network: Any, truncation: float, y: Tensor | None = None
     conditions drawn from the rows y (K, T) if it is conditional. Brock et al. 2019, https://arxiv.org/abs/1809.11096,
     appendix C."""
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    if not norms:
+        return
     momenta = [norm.momentum for norm in norms]
     rng = torch.Generator().manual_seed(seed_for("standing"))
     for norm in norms:
