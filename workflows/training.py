@@ -268,7 +268,7 @@ class TrainACGAN(Training):
 
 
 class TrainR3GAN(Training):
-    """R3GAN: good faces from a few hundred to a few thousand pictures (2024). Start here."""
+    """R3GAN, the GAN to start with: a relativistic loss and plain residual networks (2024)."""
 
     labels = Choice(("none", "colors"), default="none", description="conditions: none, or nine hair colours (colors)")
     size = Choice(("preset", "64", "96", "128", "256"), default="preset", description="side of a picture, px")

@@ -18,7 +18,7 @@ def steps(preset: str, size: int) -> dict:
 
 
 def main(preset: str, size: str) -> None:
-    """Make the steps, and print what `steps` returns. Without a GPU the peak is that of the process, with torch's code."""
+    """Make the steps, and print what `steps` returns. Without a GPU the peak is the process's, with torch's code."""
     import torch
 
     from models.papers.r3gan import PRESETS, R3GAN
