@@ -13,7 +13,20 @@ from models.data import batches, clips, pairs, references
 from models.data.batches import held_out as held_out_faces
 from models.data.clips import ClipDataset
 from models.data.dataset import Dataset
-from models.papers import acgan, blink, dcgan, pggan, projection, sagan, seam, srresnet, stargan2, ugatit, videogan
+from models.papers import (
+    acgan,
+    blink,
+    dcgan,
+    pggan,
+    projection,
+    r3gan,
+    sagan,
+    seam,
+    srresnet,
+    stargan2,
+    ugatit,
+    videogan,
+)
 
 
 class BatchKind(Protocol):
@@ -110,6 +123,24 @@ MODELS = {
         networks={"generator": pggan.Generator, "discriminator": pggan.Discriminator},
         trainer=pggan.PGGAN,
         batches=batches.pictures,
+    ),
+    "r3gan": Model(
+        paper="https://arxiv.org/abs/2501.05441",
+        task="TrainR3GAN",
+        presets={**r3gan.PRESETS},
+        networks={"generator": r3gan.Generator, "discriminator": r3gan.Discriminator},
+        trainer=r3gan.R3GAN,
+        batches=batches.pictures,
+        least_batch=1,
+    ),
+    "r3gan-colors": Model(
+        paper="https://arxiv.org/abs/2501.05441",
+        task="TrainR3GAN --labels colors",
+        presets={**r3gan.COLOR_PRESETS},
+        networks={"generator": r3gan.Generator, "discriminator": r3gan.Discriminator},
+        trainer=r3gan.ColorR3GAN,
+        batches=batches.conditioned,
+        least_batch=1,
     ),
     "blink-flow": Model(
         paper="https://arxiv.org/abs/1807.09951",

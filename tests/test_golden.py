@@ -32,6 +32,8 @@ MODELS = {
     "acgan": ("TrainACGAN",),
     "sagan": ("TrainSAGAN",),
     "pggan": ("TrainPGGAN",),
+    "r3gan": ("TrainR3GAN", "--augment", "ada"),
+    "r3gan-colors": ("TrainR3GAN", "--labels", "colors"),
     "blink-flow": ("TrainBlinkUNet",),
     "videogan-cond": ("TrainVideoGAN",),
     "seam-refiner": ("TrainSeamRefiner",),

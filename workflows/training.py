@@ -12,7 +12,7 @@ from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Assignments, Choice, WholeNumber
 
 PRESETS = ("auto", "article", "paper", "modern", "light", "small", "tiny")
-AUGMENTATIONS = ("preset", "none", "diff")
+AUGMENTATIONS = ("preset", "none", "diff", "ada")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_PROCESSES = 64
 MAX_BATCH_SIZE = 8192
@@ -34,15 +34,18 @@ DURATIONS = {
     "acgan": _Durations("an hour", "3 weeks", "2 hours"),
     "sagan": _Durations("an hour", "a day", "an hour"),
     "pggan": _Durations("an hour", "a day", "half an hour"),
+    "r3gan": _Durations("an hour", "2 months", "4 hours"),
+    "r3gan-colors": _Durations("an hour", "2 months", "4 hours"),
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
     "stargan2": _Durations("5 hours", "3 months", "a day"),
 }
-"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan
-and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured. Of sagan and pggan
-`small` is from the time of one step, too, and a GPU, which their small batches do not fill, has 10 to 30 ms for one."""
+"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan,
+r3gan and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured. Of sagan and
+pggan `small` is from the time of one step, too, and a GPU, which their small batches do not fill, has 10 to 30 ms for
+one."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -66,8 +69,8 @@ class Training(NamedRun):
     augment = Choice(
         AUGMENTATIONS,
         default="preset",
-        description="change of whatever the discriminator sees: none, or diff (shifts and squares left out, for small "
-        "datasets); preset: the preset's",
+        description="change of whatever the discriminator sees, for small datasets: none, diff (shifts and squares "
+        "left out), or ada (also turns, sizes and colors, as often as keeps it unsure); preset: the preset's",
     )
     set = Assignments(
         default=(),
@@ -283,3 +286,21 @@ class TrainPGGAN(Training):
 
     model = "pggan"
     models = ("pggan",)
+
+
+class TrainR3GAN(Training):
+    """R3GAN, the GAN to start with: a relativistic loss and plain residual networks (2024)."""
+
+    labels = Choice(("none", "colors"), default="none", description="conditions: none, or nine hair colours (colors)")
+    size = Choice(("preset", "64", "96", "128", "256"), default="preset", description="side of a picture, px")
+    models = ("r3gan", "r3gan-colors")
+
+    @property
+    def model(self) -> str:
+        return "r3gan-colors" if self.labels == "colors" else "r3gan"
+
+    @property
+    def changes(self) -> dict:
+        if self.size != "preset" and any(text.startswith("size=") for text in self.set):
+            raise UserError("--size", f"{self.size} given, and --set size=…", "one of both", "leave one out")
+        return super().changes | ({} if self.size == "preset" else {"size": int(self.size)})

@@ -2,7 +2,7 @@
 
 It is differentiable, and real images and fakes get the same kinds of change, so that G's images do not show it.
 Zhao et al. 2020: "Differentiable Augmentation for Data-Efficient GAN Training", https://arxiv.org/abs/2006.10738. Its
-third kind, colour, is left out: hair colour is a condition.
+third kind, colour, is left out: hair colour is a condition. Another augmentation, with a state, is `nn.ada`.
 """
 
 from collections.abc import Callable

@@ -92,12 +92,28 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor, fakes: Tenso
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def r1(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (the logits of real images x (N, C, H, W), E ‖∇ D(x)‖² / 2), both in fp32 at least.
+def squared_slopes(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (the logits of images x (N, C, H, W), ‖∇ D(x)‖² (N,)), both in fp32 at least.
 
-    `critic` returns (N,) logits, independent of each other. Mescheder et al. 2018, https://arxiv.org/abs/1801.04406"""
+    `critic` returns (N,) logits, independent of each other."""
     x = x.detach().requires_grad_()
     with torch.autocast(x.device.type, enabled=False):
         logits = critic(x)
         (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return logits, gradient.square().flatten(1).sum(1).mean() / 2
+    return logits, gradient.square().flatten(1).sum(1)
+
+
+def r1(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (the logits of real images x (N, C, H, W), E ‖∇ D(x)‖² / 2), both in fp32 at least.
+
+    `critic` is as in `squared_slopes`. Mescheder et al. 2018, https://arxiv.org/abs/1801.04406"""
+    logits, slopes = squared_slopes(critic, x)
+    return logits, slopes.mean() / 2
+
+
+def relativistic(winning: Tensor, losing: Tensor) -> Tensor:
+    """Return E softplus(D(b) - D(a)), small where each of `winning` logits D(a) (N,) is above its partner of `losing`,
+    D(b). D's loss is that of real images over fakes, G's the reverse.
+
+    Jolicoeur-Martineau 2019, https://arxiv.org/abs/1807.00734, paired as in https://arxiv.org/abs/2501.05441, eq. 2"""
+    return F.softplus(as_fp32(losing) - as_fp32(winning)).mean()

@@ -93,6 +93,7 @@ class ACGAN(ConditionalGAN):
                     fake = self.augment(self.g(z, y))
                 x = self.augment(x)
                 (on_real, real_labels), (on_fake, fake_labels) = self.d(x), self.d(fake)
+                self.observe(on_real)
                 loss_d = binary_cross_entropy(on_real, 1) + binary_cross_entropy(on_fake, 0)
                 labels_d = label_loss(real_labels, y) + label_loss(fake_labels, y)
                 penalty = self.penalty(lambda near: self.d(near)[0], x)

@@ -29,7 +29,8 @@ class ConditionalConfig:
     penalty_weight: float = 0.5
     mode_seeking: float = 0.0  # weight of G's loss for images of one label that are alike, see `losses.mode_seeking`
     d_steps: int = 1  # of D, before each of G
-    augment: str = "none"  # of what D sees, see nn.augment
+    augment: str = "none"  # of what D sees: none, or see nn.augment and nn.ada
+    ada_pictures: int = 500_000  # real images in which ADA's probability may rise from 0 to 1
     hflip: bool = True
     batch_size: int = 64
     micro_batches: int = 1
@@ -63,7 +64,27 @@ class ConditionalGenerator(NormalGenerator):
         return torch.cat([z, y.to(z)], dim=1) if self.concat else z
 
 
-class ConditionalGAN(GAN):
+class LabelledGAN(GAN):
+    """A GAN whose G takes labels beside z: its sheet, and what it is validated with."""
+
+    def validation_inputs(self) -> tuple[Tensor, ...]:
+        """Return a z of its own for each held-out image, and that image's labels."""
+        return *super().validation_inputs(), torch.from_numpy(self.held_out["faces"].labels).to(self.device)
+
+    def sheet_inputs(self, count: int) -> tuple[Tensor, ...]:
+        """Return z and y of `count` samples: each z with every label in turn."""
+        labels = len(self.config.labels)
+        (z,) = super().sheet_inputs(-(-count // labels))
+        y = torch.eye(labels, device=z.device).repeat(len(z), 1)
+        return z.repeat_interleave(labels, dim=0)[:count], y[:count]
+
+    def sheet(self, i: int) -> np.ndarray:
+        """Return (H, W, 3) uint8: a row for each of ten z, a column for each label; the same z at every step."""
+        labels = len(self.config.labels)
+        return grid(generate_images(self.average.network, *self.sheet_inputs(10 * labels)), columns=labels)
+
+
+class ConditionalGAN(LabelledGAN):
     """A GAN whose fakes have the labels of the real images."""
 
     def __init__(self, config: ConditionalConfig, generator: nn.Module, discriminator: nn.Module, *rest: Any) -> None:
@@ -92,19 +113,3 @@ class ConditionalGAN(GAN):
         if other is None:
             return z.new_zeros(())
         return self.config.mode_seeking * mode_seeking(fake, self.g(other, y), z, other)
-
-    def validation_inputs(self) -> tuple[Tensor, ...]:
-        """Return a z of its own for each held-out image, and that image's labels."""
-        return *super().validation_inputs(), torch.from_numpy(self.held_out["faces"].labels).to(self.device)
-
-    def sheet_inputs(self, count: int) -> tuple[Tensor, ...]:
-        """Return z and y of `count` samples: each z with every label in turn."""
-        labels = len(self.config.labels)
-        (z,) = super().sheet_inputs(-(-count // labels))
-        y = torch.eye(labels, device=z.device).repeat(len(z), 1)
-        return z.repeat_interleave(labels, dim=0)[:count], y[:count]
-
-    def sheet(self, i: int) -> np.ndarray:
-        """Return (H, W, 3) uint8: a row for each of ten z, a column for each label; the same z at every step."""
-        labels = len(self.config.labels)
-        return grid(generate_images(self.average.network, *self.sheet_inputs(10 * labels)), columns=labels)

@@ -48,7 +48,8 @@ class Config96:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     weight_decay: float = 1e-5
-    augment: str = "none"  # of what D sees, see nn.augment
+    augment: str = "none"  # of what D sees: none, or see nn.augment and nn.ada
+    ada_pictures: int = 500_000  # real images in which ADA's probability may rise from 0 to 1
     average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
     steps: int = 66_000  # the article's last picture: epoch 32 of 200,000 pictures
     sample_every: int = 1000  # steps
@@ -154,6 +155,7 @@ class DCGAN96(GAN):
             on_real = self.d(self.augment(real))  # a pass of its own: batch statistics do not mix
             loss_g = self.loss(on_fake, real=True)
             loss_d = self.loss(on_fake, real=False) + self.loss(on_real, real=True)
+            self.observe(on_real[:, REAL] - on_real[:, FAKE] if self.config.classes == 2 else on_real.flatten())
             update_g.add(loss_g, keep_graph=True)
             update_d.add(loss_d)
         losses = {"g": update_g.apply(), "d": update_d.apply()}
@@ -188,6 +190,7 @@ class Config128:
     learning_rate: float = 2e-4
     beta1: float = 0.5
     augment: str = "none"
+    ada_pictures: int = 500_000
     average: float = 0.0
     steps: int = 200_000
     sample_every: int = 1000  # steps
@@ -300,9 +303,7 @@ class DCGAN128(GAN):
         """Return the losses of G, and of D on real images and on fakes."""
         count = self.config.batch_size
         # Two updates, so that batch statistics of real and fake do not mix.
-        on_real = update(
-            [self.opt_d], (binary_cross_entropy(self.d(self.augment(real)), 1) for real in self.real(batch["picture"]))
-        )
+        on_real = update([self.opt_d], (self.loss_on_real(real) for real in self.real(batch["picture"])))
         on_fake = update(
             [self.opt_d], (binary_cross_entropy(self.d(self.augment(fake)), 0) for fake in self.fakes(count // 2))
         )
@@ -311,6 +312,12 @@ class DCGAN128(GAN):
         )
         self.average.update(self.g, i)
         return {"g": loss_g, "d_real": on_real, "d_fake": on_fake}
+
+    def loss_on_real(self, real: Tensor) -> Tensor:
+        """Return D's loss on real images (N, 3, S, S)."""
+        logits = self.d(self.augment(real))
+        self.observe(logits)
+        return binary_cross_entropy(logits, 1)
 
     def fakes(self, count: int) -> Iterator[Tensor]:
         """Yield micro-batches of G's images, without their graph, by its running batch statistics, which stay: Keras's

@@ -1,7 +1,7 @@
 """What GANs with one generator and one discriminator share: everything but `step`."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from models import distributed
 from models.contracts import HeldOut
 from models.data.batches import in_range
 from models.metrics.random_features import KernelDistance
+from models.nn.ada import ADA
 from models.nn.augment import AUGMENTATIONS
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
@@ -36,9 +37,11 @@ class NormalGenerator(nn.Module):
 
 
 class GAN:
-    """The networks, G's moving average, the optimizers, the sheet of samples and the score. `step` is each paper's own.
+    """The networks, G's moving average, the optimizers, the augmentation of what D sees, the sheet of samples and the
+    score. `step` is each paper's own; it must pass whatever D sees through `augment`, and D's logits to `observe`.
 
-    Networks, average and optimizers are in the checkpoint by the names of their attributes, which must not change."""
+    Networks, average, optimizers and ADA's state are in the checkpoint by the names of their attributes, which must not
+    change."""
 
     config: Any  # of the paper's own class
 
@@ -52,13 +55,25 @@ class GAN:
         **adam: Any,
     ) -> None:
         self.config, self.device = config, device
-        self.augment = AUGMENTATIONS[config.augment]  # changes whatever D sees
+        self.augment = self._augmentation()  # changes whatever D sees
         self.held_out = held_out
         self.g: Any = to_channels_last(generator.to(device))
         self.d: Any = to_channels_last(discriminator.to(device))
         self.average = EMA(self.g, config.average)
         self.opt_g = torch.optim.Adam(self.g.parameters(), **adam, fused=True)
         self.opt_d = torch.optim.Adam(self.d.parameters(), **adam, fused=True)
+
+    def _augmentation(self) -> Callable[[Tensor], Tensor]:
+        c = self.config
+        if c.augment != "ada":
+            return AUGMENTATIONS[c.augment]
+        colors = not getattr(c, "labels", ())
+        return ADA(self.device, pictures_a_step=c.pictures, pictures=c.ada_pictures, colors=colors)
+
+    def observe(self, on_real: Tensor) -> None:
+        """Let ADA see D's logits (N,), above 0 for real, of the real images of a micro-batch."""
+        if isinstance(self.augment, ADA):
+            self.augment.observe(on_real)
 
     def real(self, picture: Tensor) -> Iterator[Tensor]:
         """Yield micro-batches of (N, S, S, 3) uint8 as (N, 3, S, S) in [-1, 1]."""

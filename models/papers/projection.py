@@ -282,7 +282,9 @@ class _ProjectionCGAN(ConditionalGAN):
                 wanted = self.fake_labels(y, len(z))
                 fake = self.augment(self.g(z, wanted))
             x = self.augment(x)
-            loss = hinge_d_real(self.d(x, y)) + hinge_d_fake(self.d(fake, wanted))
+            on_real = self.d(x, y)
+            loss = hinge_d_real(on_real) + hinge_d_fake(self.d(fake, wanted))
+            self.observe(on_real)
 
             def critic(near: Tensor, y: Tensor = y) -> Tensor:
                 logits: Tensor = self.d(near, y)

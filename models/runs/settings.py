@@ -42,10 +42,10 @@ _SETTINGS_SCHEMA = {
     "datasets": ({str: _DATASET_SCHEMA}, None),  # those of the other roles
 }
 """The schema of config.json."""
-_SHARES = ("average", "beta1", "beta2", "dropout", "momentum")  # fields below 1
+_SHARES = ("average", "beta1", "beta2", "last_beta2", "last_p", "dropout", "momentum")  # fields below 1
 # fields with options of their own
 _WITH_OPTIONS = ("steps", "batch_size", "sample_every", "save_every", "augment", "domains", "domain_column")
-MAX_LAYER_OUTPUT = 1 << 23  # numbers that a layer may compute for one image; the largest preset's has half
+MAX_LAYER_OUTPUT = 1 << 24  # numbers that a layer may compute for one image; R3GAN's of 256 px has three quarters
 SCHEDULE_FIELDS = ("steps", "sample_every", "save_every")  # of a Config; they change no step
 RENAMED_FIELDS = {"hair_tagger": {"lessons": "patches"}}
 """By model: the name of a Config field in old runs -> its name now."""
@@ -78,6 +78,9 @@ def build_config(job: Job) -> Config:
     if job.preset not in model.presets:
         raise UserError("--preset", f"{job.preset} given", f"one of {' '.join(model.presets)}", "give another")
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in job.changes.items()}
+    if "augment" in changes and not hasattr(model.presets[job.preset], "augment"):
+        found, expected = f"{changes['augment']} given for {job.model}", "a GAN with a discriminator of pictures"
+        raise UserError("--augment", found, expected, "leave it out")
     config: Any = replace(model.presets[job.preset], **changes)  # type: ignore[type-var]  # a dataclass
     config = _assign(model, config, job.assignments)
     parts = job.processes * config.micro_batches

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from models.contracts import Trainer
@@ -128,11 +129,11 @@ def _check_archive(path: Path) -> None:
 
 
 def load_state(trainer: Trainer, content: dict, path: Path, *, only_networks: bool = False) -> None:
-    """Load the content of the checkpoint `path`, with or without the optimizers' states.
+    """Load the content of the checkpoint `path`: all of it, or the networks' weights alone.
 
     Raise UserError if it is another model's, or of other sizes; some of it may have been loaded then."""
     for name, part in stateful_parts(trainer).items():
-        if only_networks and isinstance(part, Optimizer):
+        if only_networks and not isinstance(part, nn.Module):
             continue
         try:
             state = content[name]
@@ -176,15 +177,17 @@ def _check_tensor(found: object, shape: torch.Size, dtype: torch.dtype) -> None:
 def _checked_optimizer(found: object, optimizer: Optimizer) -> dict:
     """Return the state of an optimizer, completed with settings that an older torch did not have.
 
-    Raise ValueError unless it fits this optimizer: torch does not check, and a fused step crashes. Only the learning
-    rate may differ."""
+    Raise ValueError unless it fits this optimizer: torch does not check, and a fused step crashes. Only what a schedule
+    changes may differ: the learning rate and Adam's betas."""
     if not isinstance(found, dict) or not isinstance(found.get("state"), dict):
         raise ValueError("no state of an optimizer")
     groups = optimizer.state_dict()["param_groups"]
     theirs = [{**ours, **group} for ours, group in zip(groups, found["param_groups"], strict=True)]
     _check_like(theirs, groups)
     for ours, group in zip(groups, theirs, strict=True):
-        if not all(group[key] == ours[key] for key in group if key != "lr") or not 0 <= group["lr"] < math.inf:
+        fixed = group.keys() - {"lr", "betas"}
+        in_range = 0 <= group["lr"] < math.inf and all(0 <= beta < 1 for beta in group.get("betas", ()))
+        if not in_range or any(group[key] != ours[key] for key in fixed):
             raise ValueError("other settings of an optimizer")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, state in found["state"].items():

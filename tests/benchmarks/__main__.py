@@ -280,6 +280,17 @@ def _translation(networks: str, items: int, unit: str, runs: int) -> None:
     tell(f"translation/{networks}, ours", items, unit, seconds["ours"], gb=round(peaks["ours"], 1), **share)
 
 
+def memory(preset: str = "small") -> None:
+    """Images/s and peak memory of R3GAN's training at 64 and 128 px."""
+    from tests.benchmarks.memory import steps
+
+    for size in (64, 128):
+        found = steps(preset, size)
+        tell(
+            f"memory/r3gan {preset}, {size} px", found["images"], "images", found["seconds"], gb=round(found["peak"], 2)
+        )
+
+
 def blinks(films: int = 2) -> None:
     """Frames of drawn films through BuildBlinkDataset's extraction beside decoding them alone, on one thread."""
     from fractions import Fraction
@@ -335,6 +346,7 @@ BENCHES = {
     "build": build,
     "loader": loader,
     "step": step,
+    "memory": memory,
     "translation": translation,
     "blinks": blinks,
     "crawl": crawl,

@@ -177,6 +177,28 @@ def _pggan(name: str, config, batch: dict[str, Tensor]) -> Step:
     return step
 
 
+def _r3gan(name: str, config, batch: dict[str, Tensor]) -> Step:
+    """With a pass of D for real images and one for fakes, and the penalty's gradient of each."""
+    (g, opt_g), (d, opt_d) = _networks(name, config, batch)
+    real, y = _in_range(batch["picture"]), [batch["label"]] if "label" in batch else []
+
+    def noise() -> Tensor:
+        return torch.randn(config.batch_size, config.latent, device=real.device)
+
+    def penalized(x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach().requires_grad_()
+        logits = d(x, *y)
+        (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        return logits, slope.square().sum((1, 2, 3)).mean()
+
+    def step(i: int) -> None:
+        (on_real, r1), (on_fake, r2) = penalized(real), penalized(g(noise(), *y))
+        _descend(opt_d, F.softplus(on_fake - on_real).mean() + config.gamma / 2 * (r1 + r2))
+        _descend(opt_g, F.softplus(d(real, *y) - d(g(noise(), *y), *y)).mean())
+
+    return step
+
+
 def _videogan(name: str, config, batch: dict[str, Tensor]) -> Step:
     """Of the trial adversarial."""
     (g, opt_g), (d, opt_d) = _networks(name, config, batch)
@@ -232,6 +254,8 @@ TEXTBOOKS = {
     "acgan": _cgan,
     "sagan": _sagan,
     "pggan": _pggan,
+    "r3gan": _r3gan,
+    "r3gan-colors": _r3gan,
     "blink-flow": _blink,
     "videogan-cond": _videogan,
     "seam-refiner": _seam,

@@ -94,7 +94,10 @@ def build(name: str, **changes):
     config = replace(entry.presets["tiny"], **changes)
     held_out = dict.fromkeys(entry.roles, random_held_out(config))
     torch.manual_seed(seed_for(0, "weights"))
-    return config, entry.trainer(config, CPU, held_out)
+    trainer = entry.trainer(config, CPU, held_out)
+    if changes.get("augment") == "ada":
+        trainer.augment.p.fill_(0.5)  # which changes images, and can rise and fall
+    return config, trainer
 
 
 def fit(name: str, run: Path, steps: int, changes: dict | None = None, **more) -> object:
@@ -142,15 +145,17 @@ MORE: dict[str, dict] = {
     "ugatit": {"light": True, "recompute": True, "weights": "torch"},
     "stargan2": {"domains": ("a", "b", "c"), "gray": "anime", "diversity": "luminance"},
 }
-CHANGES = [
-    (name, {"augment": "diff"} if hasattr(entry.presets["tiny"], "augment") else {}) for name, entry in MODELS.items()
-]
+AUGMENTED = [name for name, entry in MODELS.items() if hasattr(entry.presets["tiny"], "augment")]
+CHANGES = [(name, {"augment": "diff"} if name in AUGMENTED else {}) for name in MODELS]
+ADA = {"augment": "ada", "ada_pictures": 200}
 with_changes = pytest.mark.parametrize(
     ("name", "changes"),
     [
         *((name, {}) for name in MODELS),
         *((name, changes | MORE.get(name, {})) for name, changes in CHANGES),
         ("pggan", {"first": 0, "fade": 1, "hold": 0}),  # grown up at the fourth step
+        *((name, ADA) for name in AUGMENTED),
+        ("r3gan", {"augment": "ramp"}),
         *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
     ],
 )
@@ -222,6 +227,15 @@ def test_nothing_that_moves_is_left_out_of_the_checkpoint(name):
         torch.manual_seed(5)
         trainer.step(Noise(config)(2), 2)
     the_same(state(first), state(second))
+
+
+@pytest.mark.parametrize("name", AUGMENTED)
+def test_ada_follows_what_d_says_of_real_images(name):
+    config, trainer = build(name, **ADA)
+    for i in range(4):
+        trainer.step(Noise(config)(i), i)
+    p = trainer.augment.state_dict()["p"].item()
+    assert p == pytest.approx(0.5 + 4 * config.pictures / 200) or p == pytest.approx(0.5 - 4 * config.pictures / 200)
 
 
 @every_model
