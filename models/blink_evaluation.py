@@ -63,9 +63,9 @@ def motions(network: Any, clip: HeldClip, fps: float) -> dict[str, Motion]:
     return found
 
 
-def animated(clip: HeldClip, patches: list[Patch]) -> np.ndarray:
-    """Return the (T, S, S, 3) frames that the patches give."""
-    return np.stack([show(clip.eyes.crop, patches, [t] * len(patches)) for t in range(CLIP_FRAMES)])
+def animated(clip: HeldClip, patches: list[Patch], motion: Motion) -> np.ndarray:
+    """Return the (T, S, S, 3) frames that the patches give, as the motion shows their states."""
+    return np.stack([show(clip.eyes.crop, patches, [state] * len(patches)) for state in motion.shown.tolist()])
 
 
 def measure_blinks(
@@ -88,7 +88,7 @@ def measure_blinks(
         moved = motions(network, clip, fps)
         for suffix, motion in moved.items():
             patches = animate_eyes(network, clip.eyes, motion, OWN)
-            frames = animated(clip, patches)
+            frames = animated(clip, patches, motion)
             levels = judge(frames)
             curves.setdefault(f"animated{suffix}", []).append(levels)
             found = _differences(clip, frames, distance) | {
@@ -157,7 +157,7 @@ def _seams(network: Any, clip: HeldClip, motion: Motion, refiner: Any) -> dict[s
     found: dict[str, float] = {}
     for blend in BLENDS:
         patches = animate_eyes(network, clip.eyes, motion, blend, refiner, whole=True)
-        found[f"seam_{blend}"] = _mean_seam(animated(clip, patches)[1:], patches)
+        found[f"seam_{blend}"] = _mean_seam(animated(clip, patches, motion)[1:], patches)
     found["seam_truth"] = _mean_seam(clip.frames[1:], patches)
     return found
 
@@ -176,7 +176,7 @@ def sheet(network: Any, clips: list[HeldClip], fps: float) -> np.ndarray:
     rows: list[np.ndarray] = []
     for clip in clips[:SHOWN_CLIPS]:
         (*_, motion) = motions(network, clip, fps).values()
-        made = [animated(clip, animate_eyes(network, clip.eyes, motion, blend)) for blend in (OWN, "hard")]
+        made = [animated(clip, animate_eyes(network, clip.eyes, motion, blend), motion) for blend in (OWN, "hard")]
         rows += [cut(frames, clip.region, height, width) for frames in (clip.frames, *made)]
     return stack_rows(rows)
 

@@ -74,6 +74,7 @@ class Config:
     beta1: float = 0.0
     beta2: float = 0.99
     augment: str = "none"  # of what D sees, see nn.augment
+    ada_pictures: int = 500_000  # real images in which ADA's probability may rise from 0 to 1
     average: float = 0.995  # decay of G's moving average, which is sampled; 0: G itself
     steps: int = 60_000
     sample_every: int = 500  # steps
@@ -358,6 +359,9 @@ class PGGAN(GAN):
                 fake = self.seen(self.g.paint(z))
             x = self.seen(self.reduced(x, growth))
             on_real, on_fake = as_fp32(critic(x)), as_fp32(critic(fake))
+            self.observe(
+                on_real - on_fake
+            )  # one alone is of no meaning: a constant in D changes no loss but the drift's
             loss = on_fake.mean() - on_real.mean()
             penalty = gradient_penalty(critic, x, fake) if self.config.penalty_weight else x.new_zeros(())
             drift = self.config.drift_weight * on_real.square().mean()

@@ -49,6 +49,7 @@ class Config:
     beta1: float = 0.0
     beta2: float = 0.9
     augment: str = "none"  # of what D sees, see nn.augment
+    ada_pictures: int = 500_000  # real images in which ADA's probability may rise from 0 to 1
     average: float = 0.0  # decay of G's moving average, which is sampled; 0: G itself
     steps: int = 384_000  # 3,000 epochs of about 640 icons
     sample_every: int = 1000  # steps
@@ -196,4 +197,6 @@ class SAGAN(GAN):
         """Return D's loss on real images (N, 3, S, S), and on fakes of z (N, Z)."""
         with torch.no_grad():
             fake = self.augment(self.g(z))
-        return hinge_d_real(self.d(self.augment(x))) + hinge_d_fake(self.d(fake))
+        on_real = self.d(self.augment(x))
+        self.observe(on_real)
+        return hinge_d_real(on_real) + hinge_d_fake(self.d(fake))

@@ -29,7 +29,8 @@ SHOWN_PX = 112
 def frames_of(network: Any, clip: HeldClip) -> np.ndarray:
     """Return the (T, S, S, 3) frames that a network makes of a clip's first one."""
     if hasattr(network, "paint"):
-        return animated(clip, animate_eyes(network, clip.eyes, motions(network, clip, 18.0)[""], "hard"))
+        motion = motions(network, clip, 18.0)[""]
+        return animated(clip, animate_eyes(network, clip.eyes, motion, "hard"), motion)
     box = tuple(round(end) for end in region_box("face", clip.eyes.face, None, None))
     given = torch.from_numpy(cut(clip.frames, box, network.size, network.size)).permute(0, 3, 1, 2)[None] / 127.5 - 1
     with torch.no_grad():

@@ -137,7 +137,7 @@ def test_auto_is_no_preset_of_a_model():
 def test_fields_of_the_settings_are_listed_and_given_as_often_as_wanted(tmp_path, no_dataset_needed):
     text = help_texts.describe_task("TrainProjectionCGAN")
     assert "--set of cgan-srresnet, at the preset article: size=128" in text
-    assert " upsample=shuffle" in text
+    assert "upsample=shuffle" in text
     assert TrainDCGAN(data_root=tmp_path, preset="tiny").job["assignments"] == {}
     task = TrainProjectionCGAN(data_root=tmp_path, preset="tiny", set=("average=0.9", "upsample=nearest"))
     assert task.job["assignments"] == {"average": "0.9", "upsample": "nearest"}
