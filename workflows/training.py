@@ -289,7 +289,7 @@ class TrainPGGAN(Training):
 
 
 class TrainR3GAN(Training):
-    """R3GAN, the GAN to start with: a relativistic loss and plain residual networks (2024)."""
+    """R3GAN: a relativistic loss and plain residual networks (2024)."""
 
     labels = Choice(("none", "colors"), default="none", description="conditions: none, or nine hair colours (colors)")
     size = Choice(("preset", "64", "96", "128", "256"), default="preset", description="side of a picture, px")
