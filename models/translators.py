@@ -46,19 +46,30 @@ class PairTranslator:
     def __init__(self, run: Path, device: torch.device) -> None:
         saved = settings.read_settings(run)
         self.domains = (saved["dataset"]["name"], saved["datasets"]["b"]["name"])
-        self._to = [export.load_network(run, name).to(device) for name in ("b2a", None)]
-        self._device = device
+        self._run, self._device = run, device
+        self._loaded: dict[int, Any] = {}  # generators by target; the largest have a gigabyte
+
+    def _to(self, target: int) -> Any:
+        """Return the generator to a domain, loaded when it is used first."""
+        if target not in self._loaded:
+            self._loaded[target] = export.load_network(self._run, ("b2a", None)[target]).to(self._device)
+        return self._loaded[target]
 
     def shown(self, pictures: np.ndarray, domain: int) -> np.ndarray:
         """Return the pictures."""
         return pictures
 
-    @torch.no_grad()
     def translate(self, pictures: np.ndarray, target: int, way: str, references: np.ndarray, seed: int) -> np.ndarray:
         """Return the pictures in the other domain."""
-        network = self._to[target]
-        parts = _parts(pictures, self._device, network.middle)
-        return np.concatenate([to_pixels(network(x), network.middle) for x in parts])
+        return self.with_heat(pictures, target)[0]
+
+    @torch.no_grad()
+    def with_heat(self, pictures: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (the pictures in the domain `target`, (N, h, w) maps of where the network looked)."""
+        network = self._to(target)
+        outputs = [network.translate(x) for x in _parts(pictures, self._device, network.middle)]
+        painted = np.concatenate([to_pixels(output.picture, network.middle) for output in outputs])
+        return painted, torch.cat([output.heat[:, 0].float() for output in outputs]).cpu().numpy()
 
 
 class StyleTranslator:
@@ -90,7 +101,7 @@ class StyleTranslator:
             styles = self._drawn(self._f.noise(len(pictures), rng), target)
         else:
             rows = torch.randint(len(references), (len(pictures),), generator=rng).numpy()
-            styles = self._read(references[rows], target)
+            styles = self.read_styles(references[rows], target)
         return self.paint(pictures, target, styles)
 
     def drawn_style(self, seed: int, target: int) -> Tensor:
@@ -125,7 +136,8 @@ class StyleTranslator:
         return styles
 
     @torch.no_grad()
-    def _read(self, references: np.ndarray, target: int) -> Tensor:
+    def read_styles(self, references: np.ndarray, target: int) -> Tensor:
+        """Return the styles (N, E) of references (N, S, S, 3) of the domain `target`."""
         parts = _parts(self.shown(references, target), self._device, self._g.middle)
         return torch.cat([self._e(x, self._one_hot(target, len(x))) for x in parts])
 

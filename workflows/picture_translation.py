@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +14,16 @@ import luigi
 from pipeline.errors import UserError
 from workflows.base.from_pictures import FromPictures, LeftOut, Picture, decode_picture, digest_of, read_picture
 from workflows.cli.parameters import WholeNumber
+from workflows.domains import TRANSLATIONS
 
 DIRECTIONS = ("a2b", "b2a")
-PART = 16  # faces that are translated at once
 
 logger = logging.getLogger("luigi-interface")
+
+
+Translate = Callable[[Any], tuple[Any, Any, Any]]
+"""Crops (N, S, S, 3) uint8 -> (the crops as the networks are shown them; their translations; heat maps (N, h, w) of
+where the network looked, or None)."""
 
 
 class Plan(NamedTuple):
@@ -76,7 +82,7 @@ class TranslateImages(FromPictures):
     def suits(self, network: Any) -> bool:
         from models.runs import export
 
-        return export.read_about(self.run_folder)["model"] in ("ugatit", "stargan2")
+        return export.read_about(self.run_folder)["model"] in TRANSLATIONS
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
@@ -179,16 +185,26 @@ class TranslateImages(FromPictures):
         logger.info("%d translated%s: %s", len(translated), counts, self.folder)
         save.save_json(self.file, about | {"translated": translated, "skipped": skipped})
 
-    def _load(self) -> Any:
-        """Return the `translate.Translate` that is asked for. Raise UserError."""
-        from models.runs import settings, translate
+    def _load(self) -> Translate:
+        """Return what is asked for. Raise UserError."""
+        from models import translators
+        from models.runs import settings
 
-        device = settings.resolve_device(self.device)
+        device, plan = settings.resolve_device(self.device), self._plan
         if self.direction:
-            return translate.Direction(self.run_folder, self.direction, device)
-        like = self._reference_face() if self.reference else self.seed
-        plan = self._plan
-        return translate.Style(self.run_folder, self._config, plan.source, plan.target, device, like=like)
+            pair = translators.PairTranslator(self.run_folder, device)
+            return lambda crops: (crops, *pair.with_heat(crops, plan.target))
+        styled = translators.StyleTranslator(self.run_folder, device)
+        if self.reference:
+            style = styled.read_styles(self._reference_face()[None], plan.target)[0]
+        else:
+            style = styled.drawn_style(self.seed, plan.target)
+
+        def translate(crops: Any) -> tuple[Any, Any, None]:
+            seen = styled.shown(crops, plan.source)
+            return seen, styled.paint(seen, plan.target, style.expand(len(seen), -1)), None
+
+        return translate
 
     def _reference_face(self) -> Any:
         """Return the (S, S, 3) crop of the reference's first face, as those of its domain. Raise UserError."""
@@ -205,7 +221,7 @@ class TranslateImages(FromPictures):
             raise UserError("--reference", f"{self.reference}: no face was found in it", expected, cure)
         return cutting.cut(picture, faces[0], self._config.size)
 
-    def _translate(self, source: Picture, translate: Any, cutting: Any, size: int, about: dict) -> dict:
+    def _translate(self, source: Picture, translate: Translate, cutting: Any, size: int, about: dict) -> dict:
         """Write what is made of a picture. Return its files and its faces. Raise LeftOut."""
         import numpy as np
 
@@ -230,19 +246,17 @@ class TranslateImages(FromPictures):
             files.append(str(path.relative_to(self.folder)))
 
         whole = given
-        parts = [translate(crops[start : start + PART]) for start in range(0, len(crops), PART)]
-        for number, (face, (seen, painted, heats)) in enumerate(
-            zip(faces, (result for part in parts for result in _each(*part)), strict=True), start=1
-        ):
-            ending = f"-face{number}" if len(faces) > 1 else ""
-            keep(ending, painted, [face])
-            overlay = [] if heats is None or not self.heat else [heat.overlay(seen, heats)]
-            for pixels in overlay:
+        seen, painted, heats = translate(crops)
+        for number, (face, before, after) in enumerate(zip(faces, seen, painted, strict=True)):
+            ending = f"-face{number + 1}" if len(faces) > 1 else ""
+            keep(ending, after, [face])
+            maps = [heat.overlay(before, heats[number])] if self.heat else []
+            for pixels in maps:
                 keep(f"{ending}-heat", pixels, [face])
             if self.beside:
-                keep(f"{ending}-beside", np.concatenate([seen, *overlay, painted], axis=1), [face])
+                keep(f"{ending}-beside", np.concatenate([before, *maps, after], axis=1), [face])
             if self.paste:
-                whole = pasting.paste(whole, painted, cutting.view(face, size))
+                whole = pasting.paste(whole, after, cutting.view(face, size))
         if self.paste:
             keep("-pasted", whole, faces)
         return {"files": files, "faces": [face._asdict() for face in faces]}
@@ -255,8 +269,3 @@ def _faces_of(source: Picture, picture: Any, cutting: Any) -> list[Any]:
     if source.frame is None:
         return cutting.find(picture)
     return [Face(source.frame.box(len(picture)), source.tilt, 1.0)]
-
-
-def _each(seen: Any, painted: Any, heats: Any) -> Any:
-    """Yield (picture, translation, heat map or None) of each face."""
-    return zip(seen, painted, heats if heats is not None else [None] * len(seen), strict=True)

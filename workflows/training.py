@@ -70,7 +70,7 @@ class Training(NamedRun):
         AUGMENTATIONS,
         default="preset",
         description="change of whatever the discriminator sees, for small datasets: none, diff (shifts and squares "
-        "left out), or ada (also turns, sizes and colors, as often as keeps it unsure); preset: the preset's",
+        "left out), or ada (also turns, sizes and colours, as often as keeps it unsure); preset: the preset's",
     )
     set = Assignments(
         default=(),

@@ -77,7 +77,7 @@ def warp(x: Tensor, matrices: Tensor) -> Tensor:
 
 
 def recolor(x: Tensor, matrices: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) of which each color (r, g, b, 1) is multiplied by the image's (4, 4) of `matrices`."""
+    """Return images (N, 3, S, S) whose colours (r, g, b, 1) are multiplied by the image's (4, 4) of `matrices`."""
     matrices = matrices.to(x)
     return torch.einsum("nij,njyx->niyx", matrices[:, :3, :3], x) + matrices[:, :3, 3, None, None]
 
@@ -115,7 +115,7 @@ def luma_flip(flip: Tensor) -> Tensor:
 
 
 def hue(angle: Tensor) -> Tensor:
-    """Return the matrices (N, 4, 4) that turn colors about the axis of grey, by (N,) radians."""
+    """Return the matrices (N, 4, 4) that turn colours about the axis of grey, by (N,) radians."""
     return _sum(_GREY + _ONE, (angle.cos(), _COLORS - _GREY), (angle.sin(), _ACROSS))
 
 
@@ -168,7 +168,7 @@ def _random_warp(x: Tensor, p: Tensor) -> Tensor:
 
 
 def _random_recoloring(x: Tensor, p: Tensor) -> Tensor:
-    """Return the matrix (N, 4, 4) of each image's colors."""
+    """Return the matrix (N, 4, 4) of each image's colours."""
 
     def applied(value: Tensor, neutral: float = 0.0) -> Tensor:
         return torch.where(_uniform(x) < p, value, neutral)

@@ -32,7 +32,7 @@ from models.data.dataset import HAIR_COLORS
 from models.nn import ada
 from models.nn.losses import relativistic, squared_slopes
 from models.papers.conditional import LabelledGAN
-from models.papers.gan import GAN
+from models.papers.gan import GAN, NormalGenerator
 from models.training.update import Update, set_learning_rate
 
 GROUP_WIDTH = 16  # channels of a group of the 3×3 convolutions
@@ -209,15 +209,12 @@ class Resampling(nn.Module):
         return resampled
 
 
-class Generator(nn.Module):
+class Generator(NormalGenerator):
     """z (N, Z), and conditions y (N, T) if it has labels, -> pictures (N, 3, S, S), without a tanh."""
 
-    middle = 127.5
-    normal = True  # z is of N(0, 1), which can be truncated
-
     def __init__(self, c: Config) -> None:
-        super().__init__()
-        self.latent, self.labels = c.latent, getattr(c, "labels", ())
+        super().__init__(c.latent)
+        self.labels = getattr(c, "labels", ())
         self.embed = init_scaled(nn.Linear(len(self.labels), c.latent, bias=False)) if self.labels else None
         first, last = c.level_widths[0], c.level_widths[-1]
         self.basis = nn.Parameter(torch.randn(first, c.coarsest, c.coarsest))
@@ -226,11 +223,6 @@ class Generator(nn.Module):
         for wide, narrow in itertools.pairwise(c.level_widths):
             layers += [Resampling(wide, narrow, up=True), *(Block(narrow, c) for _ in range(c.blocks))]
         self.layers = nn.Sequential(*layers, init_scaled(nn.Conv2d(last, 3, 1, bias=False)))
-
-    def noise(self, count: int, rng: torch.Generator | None = None) -> Tensor:
-        """Return z (count, Z) on the network's device, drawn from `rng` if one is given."""
-        device = self.basis.device
-        return torch.randn(count, self.latent, generator=rng, device=rng.device if rng else device).to(device)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return images."""
