@@ -212,6 +212,7 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
         (("--input", "missing.png"), "error: --input: missing.png"),
         (("--input", "notes.txt"), "not_an_image"),
         (("--input", "white.png"), "no face was found"),
+        (("--input", "data"), "which holds what is made of it"),
         (("--input", "data/runs/tiny"), "error: --input: data/runs/tiny is a run of another network"),
         (("--input", "pictures/0.png", "--reference", "missing.mp4"), "--reference"),
         (("--input", "pictures/0.png", "--reference", "white.png"), "white.png"),

@@ -38,6 +38,10 @@ class FromPictures(FromRun):
         if not self.input_path.exists():
             cure = f"see python -m workflows {self.task_family} --help"
             raise UserError("--input", f"{str(self.input_path)[:100]} given", "a picture, or a folder", cure)
+        given = self.input_path.resolve()
+        if given.is_relative_to(self.data_root.resolve()) and self.generated.resolve().is_relative_to(given):
+            found = f"{str(self.input_path)[:100]} given, which holds what is made of it, too"
+            raise UserError("--input", found, "a picture, or a folder of them", "give one below it")
 
     @property
     def input_name(self) -> str:
