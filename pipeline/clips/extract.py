@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Drop(NamedTuple):
 class Extraction(NamedTuple):
     """What a video holds."""
 
-    clips: list[FoundClip]
+    clips: list[Any]  # FoundClip, or what was made of each
     drops: list[Drop]
 
 
@@ -58,11 +58,13 @@ def extract(
     find_landmarks: FindLandmarks,
     *,
     at_most: int | None = None,
+    keep: Callable[[FoundClip], Any] = lambda clip: clip,
 ) -> Extraction:
     """Return the blink clips of a video, of frames of size × size px, `fps` a second, in the order of their blinks;
-    with `at_most`, the video is read until there are so many. Raise OSError."""
+    with `at_most`, the video is read until there are so many. `keep` makes of each clip, as soon as it is found, what
+    is returned: the clips of a long video might fill the memory. Raise OSError."""
     video = Video(path, fps)
-    reader = _Reader(fps, size, find_faces, find_landmarks)
+    reader = _Reader(fps, size, find_faces, find_landmarks, keep)
     drops = []
     try:
         for frame, shot in split_into_shots(video):
@@ -79,7 +81,7 @@ def extract(
         drops.append(Drop(reason, f"{reader.frames} frames"))
     elif not reader.clips and not reader.drops:
         drops.append(reader.reason())
-    return Extraction(sorted(reader.clips, key=lambda clip: clip[:3]), drops + reader.drops)
+    return Extraction([reader.clips[place] for place in sorted(reader.clips)], drops + reader.drops)
 
 
 class _History:
@@ -99,8 +101,15 @@ class _History:
 class _Reader:
     """The state of reading one video."""
 
-    def __init__(self, fps: Fraction, size: int, find_faces: FindFaces, find_landmarks: FindLandmarks):
-        self._fps, self._size = float(fps), size
+    def __init__(
+        self,
+        fps: Fraction,
+        size: int,
+        find_faces: FindFaces,
+        find_landmarks: FindLandmarks,
+        keep: Callable[[FoundClip], Any],
+    ):
+        self._fps, self._size, self._keep = float(fps), size, keep
         self._find_faces, self._find_landmarks = find_faces, find_landmarks
         base, closed = round(BASE_S * self._fps), round(MAX_CLOSED_S * self._fps)
         self._delay = base + closed + CLIP_FRAMES  # frames after a closed one that are needed to judge it
@@ -110,7 +119,7 @@ class _Reader:
         self._shot, self._tracks, self._histories = -1, Tracks(find_faces), dict[int, _History]()
         self._next = 0  # number of the frame that comes next
         self.frames = self._faces = self._closed = 0
-        self.clips: list[FoundClip] = []
+        self.clips: dict[tuple[int, int, int], Any] = {}  # by first frame, shot and track
         self.drops: list[Drop] = []
 
     def read(self, number: int, pixels: np.ndarray, shot: int) -> None:
@@ -186,7 +195,7 @@ class _Reader:
             try:
                 start = number - CLOSED_FRAME
                 clip = self._cut(history, curve, start - first, start)
-                self.clips.append(FoundClip(start, self._shot, track, clip))
+                self.clips[start, self._shot, track] = self._keep(FoundClip(start, self._shot, track, clip))
             except DroppedClip as drop:
                 where = f"blink at {number / self._fps:.2f} s, shot {self._shot}, face {track}"
                 self.drops.append(Drop(drop.reason, f"{where}; {drop.detail}" if drop.detail else where))

@@ -149,14 +149,11 @@ def _extract_file(file: tuple[Path, str], settings: Settings, find: Finders, sto
     path, video_id = file
     fps = Fraction(settings.fps).limit_denominator(1001)
     try:
-        found = extract(path, fps, settings.size, find.faces, find.landmarks)
+        keep = functools.partial(_keep, store=store)
+        found = extract(path, fps, settings.size, find.faces, find.landmarks, keep=keep)
     except OSError as error:
         found = Extraction([], [Drop(_UNREADABLE, error.strerror or str(error))])
-    return {
-        "video_id": video_id,
-        "clips": [_keep(each, store) for each in found.clips],
-        "drops": [list(drop) for drop in found.drops],
-    }
+    return {"video_id": video_id, "clips": found.clips, "drops": [list(drop) for drop in found.drops]}
 
 
 def _keep(found: FoundClip, store: Store) -> dict:
