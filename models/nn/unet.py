@@ -16,10 +16,9 @@ class Layer(nn.Module):
     def __init__(self, dimensions: int, inputs: int, outputs: int, conditions: int, *, down: bool = False) -> None:
         super().__init__()
         conv = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
-        norm = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}[dimensions]
         kernel, stride = (4, 2) if down else (3, 1)
         self.conv = conv(inputs, outputs, kernel, stride, padding=1, bias=False)
-        self.norm = norm(outputs, affine=True)
+        self.norm = nn.GroupNorm(outputs, outputs)  # of single instances, but keeps the order in memory
         self.modulation = nn.Linear(conditions, 2 * outputs) if conditions else None
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)

@@ -250,9 +250,10 @@ class BlinkTrainer:
             draws = draws - CLOSING_LEAD * (openness < CLOSING * openness[:, :1])
         times = draws.argsort(1)[:, : c.frames].sort(1).values
         row = torch.arange(len(times), device=self.device)[:, None]
-        clip = in_range(batch["clip"].flatten(0, 1), self.g.middle).unflatten(0, batch["clip"].shape[:2])
-        flow = batch["flow"][row, times].to(clip).permute(0, 1, 4, 2, 3)
-        parts = (clip[:, 0], clip[row, times], flow, batch["openness"].to(clip)[row, times])
+        still = in_range(batch["clip"][:, 0], self.g.middle)
+        truth = in_range(batch["clip"][row, times].flatten(0, 1), self.g.middle).unflatten(0, times.shape)
+        flow = batch["flow"][row, times].to(still).permute(0, 1, 4, 2, 3)
+        parts = (still, truth, flow, batch["openness"][row, times].to(still))
         yield from zip(*(part.chunk(c.micro_batches) for part in parts), strict=True)
 
     def exported(self) -> dict[str, nn.Module]:

@@ -9,6 +9,7 @@ import json
 import operator
 import platform
 import resource
+import shutil
 import statistics
 import sys
 import tempfile
@@ -335,7 +336,12 @@ def animate(count: int = 3) -> None:
         arrays = [np.asarray(picture) for picture in pictures]
         asset = detect.DETECTORS["network"].asset(None)
         find = functools.partial(detect.find, finder="network", asset=asset, sweep="fast", min_face=32)
-        seconds = measure(find=lambda: [find(array) for array in arrays], whole=lambda: task.make(network, {}))
+
+        def whole() -> None:
+            shutil.rmtree(task.folder, ignore_errors=True)  # else it would take over what is there
+            task.make(network, {})
+
+        seconds = measure(find=lambda: [find(array) for array in arrays], whole=whole)
     for name, times in seconds.items():
         tell(f"animate/{name}, 512 px, 1 thread", count, "pictures", times)
 

@@ -236,12 +236,13 @@ def _seam(name: str, config, batch: dict[str, Tensor]) -> Step:
 
     def step(i: int) -> None:
         draws = torch.rand(len(face), seam.DRAWS, device=face.device)
-        boxes = seam.random_boxes(draws[:, :3], config.size)
-        pasted = Pasted.of(face, seam.disturb(face, draws[:, 3:]), boxes, config.ring)
-        error = refiner(pasted.faces, pasted.ring, pasted.around) - pasted.target
+        boxes = seam.random_boxes(draws[:, :4], config.size)
+        clean = seam.with_other(face, boxes, draws[:, 13:])
+        pasted = Pasted.of(face, seam.disturb(clean, draws[:, 4:13]), boxes, config.ring)
+        error = refiner(*pasted) - torch.lerp(pasted.faces, clean, pasted.ring)
         slopes = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
         sums = error.abs().sum((1, 2, 3)) + config.gradient_weight * slopes
-        _descend(opt, (sums / pasted.ring.sum((1, 2, 3))).mean())
+        _descend(opt, (sums / (pasted.ring > 0).sum((1, 2, 3))).mean())
 
     return step
 
