@@ -1,7 +1,6 @@
 """A blink for a drawn face: animations of pictures, by a trained run or the network that is shipped."""
 
 import functools
-import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_pictures import FromPictures, LeftOut, Picture, decode_picture, digest_of, read_picture
+from workflows.base.from_pictures import FromPictures, LeftOut, Make, Picture, digest_of
 from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
 from workflows.base.run import Dataset, check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
@@ -55,6 +54,8 @@ class AnimateBlink(FromPictures):
     shipped = "blink"
     wanted = "a run of TrainBlinkUNet"
     made_key = "animated"
+    last_ending = ENDINGS[-1]
+    made_of = "pictures of faces with open eyes"
 
     def check(self) -> None:
         if self.refiner:
@@ -113,37 +114,21 @@ class AnimateBlink(FromPictures):
     def suits(self, network: Any) -> bool:
         return hasattr(network, "paint")
 
-    def make(self, network: Any, about: dict) -> None:
-        from models.sampling import save
-
+    def prepare(self, network: Any) -> Make:
+        """Return what writes the animations of a picture. Raise UserError."""
         refiner = load_refiner(self) if self.blend == "refiner" else None
         if self.reference == BUILTIN and (network.clip is not None or not network.openness):
             found = f"{BUILTIN} given, but this run animates by the motion of a reference"
             raise UserError("--reference", found, "a film strip of BuildBlinkDataset, or a video", "give one")
-        self.file.unlink(missing_ok=True)  # files of other options are replaced now
-        animated: dict[str, dict] = {}
-        skipped: dict[str, str] = {}
-        reference = self._read_reference(network)
-        for picture in self.pictures():
-            try:
-                animated[picture.name] = self._animate(picture, network, refiner, reference, about)
-            except LeftOut as reason:
-                skipped[picture.name] = str(reason)
-                logger.warning("%s: %s; it is left out", picture.name, reason)
-        if not animated:
-            first = next(iter(skipped.items()), ("", "there is no picture"))
-            found = f"nothing to animate ({first[0]}: {first[1]})" if first[0] else first[1]
-            raise UserError(self.input_path, found, "pictures of faces with open eyes", "give another --input")
-        logger.info("%d animated, %d left out: %s", len(animated), len(skipped), self.folder)
-        save.save_json(self.file, about | {"animated": animated, "skipped": skipped})
+        return functools.partial(self._animate, network, refiner, self._read_reference(network))
 
     def found_pictures(self) -> list[Picture]:
         if self._faces_of_run is None:
             return super().found_pictures()
-        frame = self._faces_of_run.frame
+        frame, tilt = self._faces_of_run.frame, self._faces_of_run.settings["dataset"].get("rotation") or 0.0
         folder = self._faces_of_run.file.parent / "faces"
         names = [f"{seed:06}.png" for seed in range(self.seed, self.seed + (self.count or SAMPLES))]
-        return [Picture(name, folder / name, name, frame) for name in names]
+        return [Picture(name, folder / name, name, frame, tilt) for name in names]
 
     def _read_reference(self, network: Any) -> Any:
         """Return (openness (T,), flow (T, H, W, 2)) of the reference; None if it is builtin. Raise UserError."""
@@ -164,30 +149,20 @@ class AnimateBlink(FromPictures):
         openness, flow = reference
         return motion.of_clip(openness, flow, REFERENCE_FPS, self.seconds)
 
-    def _animate(self, source: Picture, network: Any, refiner: Any, reference: Any, about: dict) -> dict:
+    def _animate(self, network: Any, refiner: Any, reference: Any, source: Picture, given: Any, about: dict) -> dict:
         """Write the animations of a picture. Return its files and its faces. Raise LeftOut."""
         import numpy as np
 
-        from models.sampling import animation, save, videos
+        from models.sampling import animation, videos
         from pipeline.images.decode import on_white
 
-        made = {key: value for key, value in about.items() if key not in ("input", "count")}
-        data = read_picture(source.path)
-        made |= {"input": hashlib.sha256(data).hexdigest(), "frame": source.frame or ""}
-        files = [f"{source.target}{ending}" for ending in ENDINGS]
-        strip = self.folder / files[-1]
-        if all((self.folder / name).is_file() for name in files):
-            saved = save.read_provenance(strip)
-            if (faces := _faces_of(saved.pop("faces", ""))) and saved == {key: str(made[key]) for key in made}:
-                return {"files": files, "faces": faces}
-        given = decode_picture(data)
         picture = on_white(given)
         if max(picture.shape[:2]) > videos.MAX_SIDE_PX:
             raise LeftOut(f"it has a side of more than {videos.MAX_SIDE_PX} px")
         patches: list[animation.Patch] = []
         shown: list[np.ndarray] = []
         faces, reasons = [], []
-        for number, (crop, upright) in enumerate(_uprights(picture, source.frame)):
+        for number, (crop, upright) in enumerate(_uprights(picture, source)):
             left, right, openness = upright.open_eyes
             if np.isnan(openness):
                 reasons.append("its eyes are hidden" if np.isnan(upright.openness) else "its eyes are closed")
@@ -205,13 +180,13 @@ class AnimateBlink(FromPictures):
             faces.append({"openness": round(openness, 3), "boxes": [list(patch.box) for patch in inside]})
         if not patches:
             raise LeftOut("; ".join(reasons) or "no face was found in it")
-        strip.parent.mkdir(parents=True, exist_ok=True)
-        strip.unlink(missing_ok=True)  # it is written last: with it, the files are complete and of one making
-        states = np.stack(shown, 1)
+        files = [f"{source.target}{ending}" for ending in ENDINGS]
+        made, states = {"files": files, "faces": faces}, np.stack(shown, 1)
         for name, save_file in zip(files, (videos.save_gif, videos.save_webp, videos.save_mp4), strict=False):
-            save_file(self.folder / name, animation.parts(given, patches, states), motion.fps, json.dumps(made))
-        videos.save_strip(strip, animation.parts(given, patches, states), **made, faces=json.dumps(faces))
-        return {"files": files, "faces": faces}
+            save_file(self.folder / name, animation.parts(given, patches, states), motion.fps, json.dumps(about))
+        strip = animation.parts(given, patches, states)
+        videos.save_strip(self.folder / files[-1], strip, **about, made=json.dumps(made))
+        return made
 
 
 class EvaluateBlink(FromRun):
@@ -300,16 +275,6 @@ def judge_openness(frames: Any) -> Any:
     return np.array([upright.seen_eyes(landmarks.find(frame, [face])[0]).openness for frame in frames])
 
 
-def _faces_of(text: str) -> list[dict] | None:
-    """Return the faces that a strip says it shows; None if it does not."""
-    from models.data.dataset import parse_json
-
-    try:
-        return parse_json(text, [{"openness": float, "boxes": [[int]]}])
-    except ValueError:
-        return None
-
-
 class Upright(NamedTuple):
     """A face, upright in a crop."""
 
@@ -319,14 +284,14 @@ class Upright(NamedTuple):
     openness: float  # of all that is seen
 
 
-def _uprights(picture: Any, frame: Any) -> Iterator[tuple[Any, Upright]]:
+def _uprights(picture: Any, source: Picture) -> Iterator[tuple[Any, Upright]]:
     """Yield (the upright crop (S, S, 3), where and what it is) of each face of a picture, best first."""
     from pipeline.faces import detect, landmarks, upright
     from pipeline.faces.boxes import Face
     from pipeline.faces.views import Pyramid
 
-    if frame:
-        faces = [Face(frame.box(len(picture)), 0.0, 1.0)]
+    if source.frame:
+        faces = [Face(source.frame.box(len(picture)), source.tilt, 1.0)]
     else:
         asset = detect.DETECTORS["network"].asset(None)
         faces = detect.find(picture, finder="network", asset=asset, sweep="fast", min_face=MIN_FACE_PX)

@@ -1,10 +1,7 @@
 """Pictures that a user gives, translated with a trained run."""
 
 import functools
-import hashlib
 import json
-import logging
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +9,11 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.from_pictures import FromPictures, LeftOut, Picture, decode_picture, digest_of, read_picture
+from workflows.base.from_pictures import FromPictures, LeftOut, Make, Picture, decode_picture, digest_of, read_picture
 from workflows.cli.parameters import WholeNumber
 from workflows.domains import TRANSLATIONS
 
 DIRECTIONS = ("a2b", "b2a")
-
-logger = logging.getLogger("luigi-interface")
-
 
 Translate = Callable[[Any], tuple[Any, Any, Any]]
 """Crops (N, S, S, 3) uint8 -> (the crops as the networks are shown them; their translations; heat maps (N, h, w) of
@@ -63,6 +57,8 @@ class TranslateImages(FromPictures):
 
     wanted = "a run of TrainUGATIT or TrainStarGAN2"
     made_key = "translated"
+    last_ending = "-face.png"
+    made_of = "a picture with a face, or a folder of them"
 
     @property
     def folder(self) -> Path:
@@ -80,22 +76,22 @@ class TranslateImages(FromPictures):
         return self._place / f"{self.input_name}.json"
 
     def suits(self, network: Any) -> bool:
-        from models.runs import export
-
-        return export.read_about(self.run_folder)["model"] in TRANSLATIONS
+        return self.settings["model"] in TRANSLATIONS
 
     def digest_inputs(self) -> dict[str, object]:
         from models.runs import export
 
+        plan = self._plan
         own: dict[str, object] = {name: getattr(self, name) for name in ("count", "beside", "heat", "paste")}
         own |= {name: value for name in ("direction", "domain") if (value := getattr(self, name))}
         if self.domain:
-            own["source_domain"] = self._config.domains[self._plan.source]
+            own["source_domain"] = self._config.domains[plan.source]
             expected = "a picture with a face"
             style = digest_of("--reference", self.reference, expected) if self.reference else self.seed
             own["reference" if self.reference else "seed"] = style
-        if name := self._plan.network:
-            own[name] = export.weights_sha256(self.run_folder, name)
+        if plan.network:
+            own[plan.network] = export.weights_sha256(self.run_folder, plan.network)
+        own["detectors"] = [cutting.found_by for cutting in self._cuttings]
         return super().digest_inputs() | own
 
     @functools.cached_property
@@ -107,9 +103,9 @@ class TranslateImages(FromPictures):
     @functools.cached_property
     def _plan(self) -> Plan:
         """Return what is asked for. Raise UserError unless the run can do it."""
-        if self.settings["model"] == "ugatit":
-            return self._plan_of_direction()
-        return self._plan_of_domain()
+        if self.settings["model"] not in TRANSLATIONS:
+            raise UserError(self.run_folder, "holds another network", self.wanted, "give another --run")
+        return self._plan_of_direction() if self.settings["model"] == "ugatit" else self._plan_of_domain()
 
     def _plan_of_direction(self) -> Plan:
         found = f"{self.settings['dataset']['name']} and {self.settings['datasets']['b']['name']}"
@@ -129,7 +125,8 @@ class TranslateImages(FromPictures):
     def _plan_of_domain(self) -> Plan:
         domains = self._config.domains
         listed = " ".join(domains)[:400]
-        self._refuse(("direction", "heat"), "a run of TrainStarGAN2 has no directions and maps", f"--domain {listed}")
+        problem = "a run of TrainStarGAN2 has no directions and maps"
+        self._refuse(("direction", "heat"), problem, f"--domain, one of {listed}")
         others = [name for name in domains if name != self.domain]
         for option, name, names in (
             ("--domain", self.domain, domains),
@@ -150,40 +147,22 @@ class TranslateImages(FromPictures):
         """Raise UserError if one of these options is given."""
         for name in names:
             if value := getattr(self, name):
-                option = f"--{name.replace('_', '-')}"
-                raise UserError(option, f"{value} given, but {problem}"[:300], expected, "leave it out")
+                option, given = f"--{name.replace('_', '-')}", "given" if value is True else f"{str(value)[:100]} given"
+                raise UserError(option, f"{given}, but {problem}"[:300], expected, "leave it out")
 
-    def _cutting(self, domain: int) -> Any:
-        """Return how the faces of a domain's dataset were cut. Raise UserError."""
+    @functools.cached_property
+    def _cuttings(self) -> tuple[Any, ...]:
+        """Return how faces are found and cut: of the pictures, then of the reference if there is one. Raise
+        UserError."""
         from pipeline.datasets.cutting import cutting_of
 
-        facts = self._plan.datasets[domain]
-        return cutting_of(self.data_root / "datasets" / facts["name"], facts)
+        domains = [self._plan.source] + [self._plan.target] * bool(self.reference)
+        facts = [self._plan.datasets[domain] for domain in domains]
+        return tuple(cutting_of(self.data_root / "datasets" / each["name"], each) for each in facts)
 
-    def make(self, network: Any, about: dict) -> None:
-        from models.sampling import save
-
-        translate, cutting = self._load(), self._cutting(self._plan.source)
-        self.file.unlink(missing_ok=True)  # files of other options are replaced now
-        translated: dict[str, dict] = {}
-        skipped: dict[str, str] = {}
-        reasons: Counter[str] = Counter()
-        for picture in self.pictures():
-            try:
-                translated[picture.name] = self._translate(picture, translate, cutting, network.size, about)
-            except LeftOut as reason:
-                skipped[picture.name] = str(reason)
-                reasons[str(reason).split(" (")[0]] += 1
-                logger.warning("%s: %s; it is left out", picture.name, reason)
-        if not translated:
-            name, why = next(iter(skipped.items()), ("", "there is no picture"))
-            found = f"nothing to translate ({name}: {why})" if name and not self.input_path.is_file() else why
-            raise UserError(
-                self.input_path, found, "a picture with a face, or a folder of them", "give another --input"
-            )
-        counts = "".join(f"; {count} left out: {reason}" for reason, count in reasons.most_common())
-        logger.info("%d translated%s: %s", len(translated), counts, self.folder)
-        save.save_json(self.file, about | {"translated": translated, "skipped": skipped})
+    def prepare(self, network: Any) -> Make:
+        """Return what writes the translated faces of a picture. Raise UserError."""
+        return functools.partial(self._translate, self._load())
 
     def _load(self) -> Translate:
         """Return what is asked for. Raise UserError."""
@@ -215,51 +194,43 @@ class TranslateImages(FromPictures):
             picture = on_white(decode_picture(read_picture(Path(self.reference).expanduser())))
         except LeftOut as reason:
             raise UserError("--reference", f"{self.reference}: {reason}", expected, cure) from reason
-        cutting = self._cutting(self._plan.target)
+        cutting = self._cuttings[1]
         faces = cutting.find(picture)
         if not faces:
             raise UserError("--reference", f"{self.reference}: no face was found in it", expected, cure)
         return cutting.cut(picture, faces[0], self._config.size)
 
-    def _translate(self, source: Picture, translate: Translate, cutting: Any, size: int, about: dict) -> dict:
+    def _translate(self, translate: Translate, source: Picture, given: Any, about: dict) -> dict:
         """Write what is made of a picture. Return its files and its faces. Raise LeftOut."""
         import numpy as np
 
         from models.sampling import heat, pasting, save
         from pipeline.images.decode import on_white
 
-        data = read_picture(source.path)
-        given = decode_picture(data)
-        picture = on_white(given)
+        picture, cutting, size = on_white(given), self._cuttings[0], self._config.size
         faces = _faces_of(source, picture, cutting)
         if not faces:
             raise LeftOut("no face was found in it")
-        crops = np.stack([cutting.cut(picture, face, size) for face in faces])
-        made = {key: value for key, value in about.items() if key not in ("input", "count", "beside", "heat", "paste")}
-        made["input"] = hashlib.sha256(data).hexdigest()
-        target, files = self.folder / source.target, []
-        target.parent.mkdir(parents=True, exist_ok=True)
-
-        def keep(ending: str, pixels: Any, shown: list) -> None:
-            path = target.with_name(f"{target.name}{ending}.png")
-            save.save_png(path, pixels, **made, faces=json.dumps([face._asdict() for face in shown]))
-            files.append(str(path.relative_to(self.folder)))
-
+        seen, painted, heats = translate(np.stack([cutting.cut(picture, face, size) for face in faces]))
+        outputs: dict[str, Any] = {}  # by what follows the target: a word after the only dash, so that no names collide
         whole = given
-        seen, painted, heats = translate(crops)
         for number, (face, before, after) in enumerate(zip(faces, seen, painted, strict=True)):
-            ending = f"-face{number + 1}" if len(faces) > 1 else ""
-            keep(ending, after, [face])
+            nth = str(number + 1) if number else ""
+            outputs[f"-face{nth}.png"] = after
             maps = [heat.overlay(before, heats[number])] if self.heat else []
             for pixels in maps:
-                keep(f"{ending}-heat", pixels, [face])
+                outputs[f"-heat{nth}.png"] = pixels
             if self.beside:
-                keep(f"{ending}-beside", np.concatenate([before, *maps, after], axis=1), [face])
+                outputs[f"-beside{nth}.png"] = np.concatenate([before, *maps, after], axis=1)
             if self.paste:
                 whole = pasting.paste(whole, after, cutting.view(face, size))
         if self.paste:
-            keep("-pasted", whole, faces)
-        return {"files": files, "faces": [face._asdict() for face in faces]}
+            outputs["-pasted.png"] = whole
+        files = [f"{source.target}{ending}" for ending in outputs]
+        made = {"files": files, "faces": [face._asdict() for face in faces]}
+        for name, pixels in [*zip(files, outputs.values(), strict=True)][::-1]:  # the first face's is last
+            save.save_png(self.folder / name, pixels, **about, made=json.dumps(made))
+        return made
 
 
 def _faces_of(source: Picture, picture: Any, cutting: Any) -> list[Any]:

@@ -28,6 +28,11 @@ class Cutting(NamedTuple):
     sweep: str
     min_face: int  # px
 
+    @property
+    def found_by(self) -> str:
+        """Return how faces are found, in words."""
+        return f"{self.detector}, sweep {self.sweep}, {self.min_face} px or more"
+
     def find(self, picture: np.ndarray) -> list[Face]:
         """Return the faces of a picture (H, W, 3) uint8, best first. Raise UserError if an asset is missing."""
         return detect.find_faces(picture, detector=self.detector, sweep=self.sweep, min_face=self.min_face)
@@ -58,5 +63,11 @@ def cutting_of(folder: Path, facts: dict[str, Any]) -> Cutting:
     if not is_known or type(found["min_face"]) is not int or "detector" not in settings:
         logger.info("%s does not say how its faces were found: %s is used", folder, DEFAULTS["detector"])
         found = DEFAULTS
-    frame = crop.Frame(facts["box_scale"], facts.get("face_x"), facts.get("face_y"))
-    return Cutting(facts["size"], frame, facts.get("rotation") or 0.0, **found)
+    rotation, frame = as_cut(facts.get("rotation"), *map(facts.get, crop.Frame._fields))
+    return Cutting(facts["size"], frame, rotation, **found)
+
+
+def as_cut(rotation: float | None, *frame: float | None) -> tuple[float, crop.Frame]:
+    """Return (the rotation, the `Frame`) that faces were cut with, of the 32 bits of each value in a manifest."""
+    rotation, *values = (value and crop.as_given(value) for value in (rotation, *frame))
+    return rotation or 0.0, crop.Frame._make(values)

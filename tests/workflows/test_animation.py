@@ -206,6 +206,16 @@ def test_a_dataset_and_a_run_are_animated(place, tmp_path):
     assert "000000.png: its eyes are" in done.stderr or (tmp_path / "data/generated/blinks/gan.json").exists()
 
 
+def test_faces_of_a_turned_dataset_blink_as_they_lean(tmp_path):
+    luigi(tmp_path, "BuildFaceDataset", "--limit", "8", "--rotation", "45")
+    luigi(tmp_path, "AnimateBlink", "--input", "data/datasets/faces", "--count", "2", "--seconds", "1.5")
+    summary = json.loads((tmp_path / "data/generated/blinks/faces.json").read_text())
+    assert len(summary["animated"]) == 2
+    for made in summary["animated"].values():
+        ((left, right),) = (face["boxes"] for face in made["faces"])
+        assert left[2] > right[0] + 4  # the eyes' regions lie slanted; upright ones are beside each other
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
