@@ -7,7 +7,7 @@ from typing import Any
 
 from models.data.dataset import UserError, code, escape_markdown, read_json, table_rows
 from models.files import atomic_open
-from models.training.logger import read_metrics
+from models.training.logger import read_metrics, values_of
 from models.zoo import MODELS
 
 _NUMBER = (float, int)
@@ -45,7 +45,7 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     model, dataset = settings["model"], settings["dataset"]
     datasets = [dataset, *(settings.get("datasets") or {}).values()]
     last = {line["kind"]: line for line in read_metrics(run)}
-    values = [item for line in last.values() for item in line.items() if item[0] not in ("step", "kind")]
+    values = [item for line in last.values() for item in values_of(line).items()]
     shown = [
         (escape_markdown(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}")
         for key, value in values
