@@ -11,11 +11,18 @@ from models.training.logger import read_metrics, values_of
 from models.zoo import MODELS
 
 _NUMBER = (float, int)
-_EVALUATION = {"weights": str, "samples": int, "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None)}
+_EVALUATION = {
+    "weights": str,
+    "samples": int,
+    "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None),
+    "intra_by_label": ({str: {str: {str: _NUMBER}}}, None),
+}
 """The schema of evaluation.json, as far as the card reads it."""
 _BY_FEATURES = (
     ("kid", "KID by {}", "lower"),
     ("fid", "FID by {}", "lower"),
+    ("intra_kid", "KID by {} within a label, mean over labels", "lower"),
+    ("intra_fid", "FID by {} within a label, mean over labels", "lower"),
     ("precision", "precision by {}: share of samples that look real", "higher"),
     ("recall", "recall by {}: share of real faces that samples show", "higher"),
     ("density", "density by {}: precision, in real faces near a sample", "higher"),
@@ -102,8 +109,11 @@ def _evaluation(run: Path) -> str:
     except (FileNotFoundError, ValueError, UserError):
         return ""
     rows = table_rows(_measures(found))
-    judges = ", ".join(map(escape_markdown, found.get("hair_labels_by", ())))
-    caveat = "Labels by {}, judged by the hair tagger: one that made them does not see its own errors.\n"
+    caveats = ""
+    if few := _too_few(found):
+        caveats += f"Means over labels are without {few}: too few faces or samples.\n"
+    if judges := ", ".join(map(escape_markdown, found.get("hair_labels_by", ()))):
+        caveats += f"Labels by {judges}, judged by the hair tagger: one that made them does not see its own errors.\n"
     names = ("evaluation", "hair_confusion", "neighbours", "translations")
     shown = (name for name in names if (run / f"generated/{name}.png").exists())
     pictures = "\n".join(f"![{name}](generated/{name}.png)" for name in shown)
@@ -114,9 +124,16 @@ Measured by `EvaluateGAN` on {found["samples"]:,} samples, beside real faces tha
 |---|---|---|---|
 {rows}
 
-{caveat.format(judges) if judges else ""}
+{caveats}
 {pictures}
 """
+
+
+def _too_few(found: dict[str, Any]) -> str:
+    """Return the labels that evaluation.json has no figures of, with the number of train faces of each."""
+    rows = {label: row for by_label in (found.get("intra_by_label") or {}).values() for label, row in by_label.items()}
+    few = (f"{escape_markdown(label)} ({row.get('reference', 0):,})" for label, row in rows.items() if "kid" not in row)
+    return ", ".join(few)
 
 
 def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
