@@ -98,17 +98,23 @@ def _items(dataset: dict[str, Any]) -> str:
     return next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
 
 
-def _evaluation(run: Path) -> str:
-    """Return the section about evaluation.json, if that is of the run's present weights."""
+def read_evaluation(run: Path) -> dict[str, Any] | None:
+    """Return evaluation.json, if it is there and of the run's present weights."""
     from models.runs import export
 
     try:
         found: Any = read_json(run / "evaluation.json", _EVALUATION)
-        if found["weights"] != export.weights_sha256(run):
-            return ""
+        return found if found["weights"] == export.weights_sha256(run) else None
     except (FileNotFoundError, ValueError, UserError):
+        return None
+
+
+def _evaluation(run: Path) -> str:
+    """Return the section about evaluation.json; nothing if there is none of the run's present weights."""
+    found = read_evaluation(run)
+    if found is None:
         return ""
-    rows = table_rows(_measures(found))
+    rows = table_rows(measures(found))
     caveats = ""
     if few := _too_few(found):
         caveats += f"Means over labels are without {few}: too few faces or samples.\n"
@@ -136,7 +142,7 @@ def _too_few(found: dict[str, Any]) -> str:
     return ", ".join(few)
 
 
-def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield name, better direction, figure of samples, figure of real faces of evaluation.json."""
 
     def shown(key: str) -> str:
