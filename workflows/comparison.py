@@ -16,10 +16,10 @@ logger = logging.getLogger("luigi-interface")
 
 
 class CompareRuns(luigi.Task):
-    """Runs of GANs of faces side by side, at equal numbers of pictures seen and at equal seconds of training: a table,
-    which is printed too, curves and samples, in comparisons/A+B+…/.
+    """Runs of GANs of faces side by side, at equal numbers of pictures seen and at equal seconds of training.
 
-    It is made anew each time, as runs go on."""
+    A table, which is printed too, curves and samples, in comparisons/A+B+…/. They are made anew each time, as runs go
+    on."""
 
     runs = Words(description="names of runs, separated by commas: A,B[,C…]. They have one dataset and one size")
     data_root = FilePath(default=Path("data"), significant=False, description="folder of datasets and runs")
