@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.data.dataset import HAIR_COLORS, Dataset, UserError, sha256_of
-from models.files import atomic_open
-from models.metrics import distances, manifold, pixels
+from models.metrics import distances, intra_class, manifold, pixels
 from models.metrics.memorization import memorization
 from models.nn.vgg import load_vgg16
 from models.sampling.images import generate_images, grid, with_headings
@@ -104,6 +103,7 @@ class Reference:
     features: Callable[[int, Extractor], tuple[Tensor, Tensor]]  # (N, F) of `trained_on` and of `held_out`
     face: float = 1.0  # side of the face in an image, as a share of the image's
     labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
+    held_out_labels: np.ndarray | None = None  # (N, T): those of `held_out`
 
 
 def generate_samples(network: Any, count: int, labels: np.ndarray | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,25 +132,46 @@ def compare_features(key: str, of_fake: Tensor, of_real: Tensor, of_held_out: Te
     return measured | {f"fid_{key}": distances.fid(of_real, of_fake)}
 
 
+def split_by_label(items: Any, conditions: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the items (N, …) that have each label, of their conditions (N, T)."""
+    return {label: items[conditions[:, i] > 0] for i, label in enumerate(labels)}
+
+
 def measure_features(
-    fake: np.ndarray, reference: Reference, extractors: Mapping[str, Extractor], device: torch.device
+    fake: np.ndarray,
+    rows: np.ndarray,
+    reference: Reference,
+    labels: tuple[str, ...],
+    extractors: Mapping[str, Extractor],
+    device: torch.device,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Return (KID, FID, precision, recall, density and coverage by each extractor; a sheet of samples, each beside its
-    nearest training images). Real images are at the samples' size, as those are. `NAME_SIZE` of the features is in each
-    key."""
+    """Return (KID, FID, precision, recall, density and coverage by each extractor, KID and FID within a label too if
+    there are labels; a sheet of samples, each beside its nearest training images). Real images are at the samples'
+    size, as those are. `NAME_SIZE` of the features is in each key. `rows` are those of `reference.labels` that the
+    samples were generated for."""
     size = fake.shape[1]
     real, held_out = reference.trained_on(size), reference.held_out(size)
     measured: dict[str, Any] = {"samples": len(fake), "reference": len(real), "held_out": len(held_out)}
     sheet = np.empty(0)
     for name, extractor in extractors.items():
+        key = f"{name}_{FEATURE_SIZE}"
         of_real, of_held_out = reference.features(size, extractor)
         of_fake = extract_features(fake, extractor, device)
-        measured |= compare_features(f"{name}_{FEATURE_SIZE}", of_fake, of_real, of_held_out)
+        measured |= compare_features(key, of_fake, of_real, of_held_out)
+        if reference.labels is not None:
+            assert reference.held_out_labels is not None
+            within = intra_class.compare_labels(
+                split_by_label(of_fake, reference.labels[rows], labels),
+                split_by_label(of_real, reference.labels, labels),
+                split_by_label(of_held_out, reference.held_out_labels, labels),
+            )
+            measured |= intra_class.mean_over_labels(key, within)
+            measured["intra_by_label"] = measured.get("intra_by_label", {}) | {key: within}
         if not sheet.size:
             shown = of_fake[:SAMPLES_SHOWN]
-            rows = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]
-            beside = [[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, rows, strict=False)]
-            headings = ["sample", *(f"nearest {i + 1}" for i in range(rows.shape[1]))] * 2
+            nearest = distances.nearest_neighbors(shown, of_real, min(NEIGHBORS_SHOWN, len(real)))[1]
+            beside = [[sample, *(real[int(i)] for i in row)] for sample, row in zip(fake, nearest, strict=False)]
+            headings = ["sample", *(f"nearest {i + 1}" for i in range(nearest.shape[1]))] * 2
             sheet = with_headings(grid(np.concatenate(beside), columns=len(headings)), headings)
     return measured, sheet
 
@@ -162,11 +183,10 @@ def measure_pixels(
     samples were generated for; without labels all images are of one."""
     real, held_out = (images(fake.shape[1]) for images in (reference.trained_on, reference.held_out))
     if reference.labels is None:
-        groups = {"all": (fake, real)}
+        fakes, reals = {"all": fake}, {"all": real}
     else:
-        has = reference.labels > 0
-        groups = {name: (fake[has[rows, i]], real[has[:, i]]) for i, name in enumerate(labels)}
-    fakes, reals = ({name: group[side] for name, group in groups.items()} for side in (0, 1))
+        fakes = split_by_label(fake, reference.labels[rows], labels)
+        reals = split_by_label(real, reference.labels, labels)
     by_label = pixels.variety(fakes, reals, reference.face)
     return {
         "grain": pixels.grain(fake),
@@ -225,48 +245,3 @@ def color_generator(network: Any, labels: np.ndarray, seed: int) -> Callable[[st
         return generate_images(network, noise, y.to(noise.device))
 
     return generate
-
-
-def save_plot(path: Path, measured: dict[str, Any], about: dict[str, Any]) -> None:
-    """Draw the shares among the measures as bars, each with its floor or ceiling as a line, as a PNG with `about` as
-    its texts."""
-    from matplotlib.figure import Figure
-
-    names = {key.removesuffix("_floor") for key in measured if key.endswith("_floor")}
-    rows = [
-        (key, measured[key], measured[f"{key}_floor"]) for key in sorted(names) if key.startswith(manifold.MEASURES)
-    ]
-    rows += [(f"variety of {label}", value, 1.0) for label, value in measured["variety_by_label"].items()]
-    for color, value in measured.get("hair_accuracy_by_color", {}).items():
-        ceiling = measured["hair_ceiling_by_color"].get(color)
-        name = f"accuracy of {color}" + " (no held-out face)" * (ceiling is None)
-        rows.append((name, value, ceiling))
-    figure = Figure(figsize=(7, 1 + 0.25 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    axes.barh([name for name, _, _ in rows], [value for _, value, _ in rows], color="tab:blue")
-    for y, (_, _, best) in enumerate(rows):
-        if best is not None:
-            axes.plot([best, best], [y - 0.4, y + 0.4], color="black")
-    axes.invert_yaxis()
-    axes.set(title="bars: samples; lines: what real faces have", xlim=(0, None))
-    with atomic_open(path) as file:
-        figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})
-
-
-def save_confusion_matrix(path: Path, colors: list[str], counts: np.ndarray, about: dict[str, Any]) -> None:
-    """Draw the counts of `hair_accuracy` as a PNG, with `about` as its texts."""
-    from matplotlib.figure import Figure
-
-    shares = counts / counts.sum(1, keepdims=True)
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        if share:
-            color = "white" if share > 0.6 else "black"
-            axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=color)
-    axes.set_xticks(range(len(HAIR_COLORS) + 1), [*HAIR_COLORS, "none"], rotation=45)
-    axes.set_yticks(range(len(colors)), colors)
-    axes.set(xlabel="named by the tagger", ylabel="asked for", title="hair colours, % of those asked for")
-    with atomic_open(path) as file:
-        figure.savefig(file, format="png", dpi=80, metadata={key: str(value) for key, value in about.items()})

@@ -25,6 +25,7 @@ from workflows import (
     attributes,
     blink_dataset,
     blinks,
+    comparison,
     evaluation,
     face_dataset,
     generation,
@@ -41,7 +42,7 @@ GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
-    "Use and evaluate a trained GAN": (generation, attributes, evaluation, picture_translation, animation),
+    "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""

@@ -49,12 +49,15 @@ class EvaluateGAN(OfLabels):
         return super().digest_inputs() | own
 
     def complete(self) -> bool:
-        if not super().complete() or self.inception is None:
-            return super().complete()
+        """Return whether the file is of these settings and has all measures: an older one lacks some."""
+        if not super().complete():
+            return False
         from models.evaluation import FEATURE_SIZE
         from models.sampling import save
 
-        return f"kid_inception_{FEATURE_SIZE}" in save.read_provenance(self.file)
+        wanted = {"intra_by_label"} if self.label_counts else set()
+        wanted |= {f"kid_inception_{FEATURE_SIZE}"} if self.inception else set()
+        return wanted <= save.read_provenance(self.file).keys()
 
     def suits(self, network: Any) -> bool:
         return super().suits(network) or bool(self.translated)
@@ -69,7 +72,7 @@ class EvaluateGAN(OfLabels):
 
     def _measure_faces(self, network: Any, about: dict) -> dict[str, Any]:
         """Return the measures of a GAN of faces; write the pictures."""
-        from models import evaluation
+        from models import evaluation, evaluation_plots
         from models.runs import settings
         from models.sampling import latents, save
         from pipeline.hair import tagging
@@ -80,7 +83,7 @@ class EvaluateGAN(OfLabels):
         reference = self.reference(labels, device)
         count = self.samples or min(evaluation.MAX_SAMPLES, len(reference.trained_on(self.size)))
         fake, rows = evaluation.generate_samples(network, count, reference.labels, self.seed)
-        measures, neighbors = evaluation.measure_features(fake, reference, extractors, device)
+        measures, neighbors = evaluation.measure_features(fake, rows, reference, labels, extractors, device)
         measures |= evaluation.measure_pixels(fake, rows, reference, labels, device)
         generated = self.run_folder / "generated"
         generated.mkdir(exist_ok=True)
@@ -98,8 +101,8 @@ class EvaluateGAN(OfLabels):
             truths = [color for table in tables for color in table["hair_color"].to_pylist()]
             measures |= rates | evaluation.judge_ceiling(judge_of_real, reference.held_out(self.size), truths)
             measures["hair_labels_by"] = dict(Counter(self.faces.split("train")["hair_tagger"].drop_null().to_pylist()))
-            evaluation.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
-        evaluation.save_plot(generated / "evaluation.png", measures, about)
+            evaluation_plots.save_confusion_matrix(generated / "hair_confusion.png", colors, counts, about)
+        evaluation_plots.save_plot(generated / "evaluation.png", measures, about)
         return measures
 
     def _measure_translation(self, about: dict) -> dict[str, Any]:
@@ -145,18 +148,18 @@ class EvaluateGAN(OfLabels):
 
         from models import evaluation
 
-        _, found = self.learned_rows(self.faces, "train", labels)
+        learned = {split: self.learned_rows(self.faces, split, labels) for split in ("train", *HELD_OUT)}
+        found = learned["train"][1]
         if found is not None and not len(found):
             expected = " ".join(label for label, count in self.label_counts.items() if count)
             cure = "give another --dataset"
             raise UserError(self.faces.folder, "no face has a label that the run learned", expected, cure)
 
         def images(split: str, size: int) -> np.ndarray:
-            return self.faces.pixels(split, size)[self.learned_rows(self.faces, split, labels)[0]]
+            return self.faces.pixels(split, size)[learned[split][0]]
 
         def features(split: str, size: int, extractor: evaluation.Extractor) -> torch.Tensor:
-            rows = self.learned_rows(self.faces, split, labels)[0]
-            return evaluation.cached_features(self.faces, split, size, extractor, device)[rows]
+            return evaluation.cached_features(self.faces, split, size, extractor, device)[learned[split][0]]
 
         reference = evaluation.Reference(
             trained_on=lambda size: images("train", size),
@@ -167,6 +170,7 @@ class EvaluateGAN(OfLabels):
             ),
             face=min(1.0, 1 / self.frame_of_dataset.box_scale),
             labels=found,
+            held_out_labels=None if found is None else np.concatenate([learned[split][1] for split in HELD_OUT]),
         )
         for names, of_size in (("train", reference.trained_on), (" and ".join(HELD_OUT), reference.held_out)):
             if (count := len(of_size(self.size))) < evaluation.MIN_SAMPLES:

@@ -14,16 +14,24 @@ def fid(real: Tensor, fake: Tensor) -> float | None:
     """Return the Fréchet distance of features (N, F) and (M, F); None below MIN_FID_IMAGES, where it is mostly bias.
 
     Heusel et al. 2017, https://arxiv.org/abs/1706.08500"""
-    from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
+    return frechet_distance(real, fake) if min(len(real), len(fake)) >= MIN_FID_IMAGES else None
 
-    if min(len(real), len(fake)) < MIN_FID_IMAGES:
-        return None
-    identity = torch.nn.Identity()
-    identity.num_features = real.shape[1]  # type: ignore[assignment]  # torchmetrics reads an int
-    metric = FrechetInceptionDistance(identity)
-    metric.update(real, real=True)
-    metric.update(fake, real=False)
-    return float(metric.compute())
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Return |μ - μ'|² + tr(C + C' - 2 (C C')^½) of features (N, F) and (M, F) with means μ and covariances C.
+
+    With C = AᵀA the trace of the root is the sum of the singular values of A A'ᵀ: of few images that is a small
+    matrix. It is the larger the fewer images there are. N and M are 2 or more."""
+    (mean, root), (other_mean, other_root) = map(_mean_and_root, (real, fake))
+    cross = torch.linalg.svdvals(root @ other_root.T).sum()
+    return float((mean - other_mean).square().sum() + root.square().sum() + other_root.square().sum() - 2 * cross)
+
+
+def _mean_and_root(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean (F,), and A (R, F) with AᵀA the covariance; R is the smaller of N and F."""
+    x = features.double()
+    mean = x.mean(0)
+    return mean, torch.linalg.qr((x - mean) / math.sqrt(len(x) - 1), mode="r").R
 
 
 def kid(real: Tensor, fake: Tensor) -> tuple[float, float | None]:

@@ -7,15 +7,22 @@ from typing import Any
 
 from models.data.dataset import UserError, code, escape_markdown, read_json, table_rows
 from models.files import atomic_open
-from models.training.logger import read_metrics
+from models.training.logger import read_metrics, values_of
 from models.zoo import MODELS
 
 _NUMBER = (float, int)
-_EVALUATION = {"weights": str, "samples": int, "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None)}
+_EVALUATION = {
+    "weights": str,
+    "samples": int,
+    "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None),
+    "intra_by_label": ({str: {str: {str: _NUMBER}}}, None),
+}
 """The schema of evaluation.json, as far as the card reads it."""
 _BY_FEATURES = (
     ("kid", "KID by {}", "lower"),
     ("fid", "FID by {}", "lower"),
+    ("intra_kid", "KID by {} within a label, mean over labels", "lower"),
+    ("intra_fid", "FID by {} within a label, mean over labels", "lower"),
     ("precision", "precision by {}: share of samples that look real", "higher"),
     ("recall", "recall by {}: share of real faces that samples show", "higher"),
     ("density", "density by {}: precision, in real faces near a sample", "higher"),
@@ -45,7 +52,7 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     model, dataset = settings["model"], settings["dataset"]
     datasets = [dataset, *(settings.get("datasets") or {}).values()]
     last = {line["kind"]: line for line in read_metrics(run)}
-    values = [item for line in last.values() for item in line.items() if item[0] not in ("step", "kind")]
+    values = [item for line in last.values() for item in values_of(line).items()]
     shown = [
         (escape_markdown(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}")
         for key, value in values
@@ -91,19 +98,28 @@ def _items(dataset: dict[str, Any]) -> str:
     return next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
 
 
-def _evaluation(run: Path) -> str:
-    """Return the section about evaluation.json, if that is of the run's present weights."""
+def read_evaluation(run: Path) -> dict[str, Any] | None:
+    """Return evaluation.json, if it is there and of the run's present weights."""
     from models.runs import export
 
     try:
         found: Any = read_json(run / "evaluation.json", _EVALUATION)
-        if found["weights"] != export.weights_sha256(run):
-            return ""
+        return found if found["weights"] == export.weights_sha256(run) else None
     except (FileNotFoundError, ValueError, UserError):
+        return None
+
+
+def _evaluation(run: Path) -> str:
+    """Return the section about evaluation.json; nothing if there is none of the run's present weights."""
+    found = read_evaluation(run)
+    if found is None:
         return ""
-    rows = table_rows(_measures(found))
-    judges = ", ".join(map(escape_markdown, found.get("hair_labels_by", ())))
-    caveat = "Labels by {}, judged by the hair tagger: one that made them does not see its own errors.\n"
+    rows = table_rows(measures(found))
+    caveats = ""
+    if few := _too_few(found):
+        caveats += f"Means over labels are without {few}: too few faces or samples.\n"
+    if judges := ", ".join(map(escape_markdown, found.get("hair_labels_by", ()))):
+        caveats += f"Labels by {judges}, judged by the hair tagger: one that made them does not see its own errors.\n"
     names = ("evaluation", "hair_confusion", "neighbours", "translations")
     shown = (name for name in names if (run / f"generated/{name}.png").exists())
     pictures = "\n".join(f"![{name}](generated/{name}.png)" for name in shown)
@@ -114,12 +130,19 @@ Measured by `EvaluateGAN` on {found["samples"]:,} samples, beside real faces tha
 |---|---|---|---|
 {rows}
 
-{caveat.format(judges) if judges else ""}
+{caveats}
 {pictures}
 """
 
 
-def _measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _too_few(found: dict[str, Any]) -> str:
+    """Return the labels that evaluation.json has no figures of, with the number of train faces of each."""
+    rows = {label: row for by_label in (found.get("intra_by_label") or {}).values() for label, row in by_label.items()}
+    few = (f"{escape_markdown(label)} ({row.get('reference', 0):,})" for label, row in rows.items() if "kid" not in row)
+    return ", ".join(few)
+
+
+def measures(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Yield name, better direction, figure of samples, figure of real faces of evaluation.json."""
 
     def shown(key: str) -> str:

@@ -39,3 +39,11 @@ def with_headings(sheet: np.ndarray, headings: list[str]) -> np.ndarray:
     for column, heading in enumerate(headings):
         draw.text((width * (column + 0.5), line.height / 2), heading, "black", font, anchor="mm")
     return np.concatenate([np.asarray(line), sheet])
+
+
+def with_caption(sheet: np.ndarray, caption: str) -> np.ndarray:
+    """Return a sheet (H, W, 3) uint8 with a white line above it that begins with a text."""
+    height = max(11, sheet.shape[1] // 60)  # of the letters
+    line, font = Image.new("RGB", (sheet.shape[1], 2 * height), "white"), ImageFont.load_default(size=height)
+    ImageDraw.Draw(line).text((height // 2, height), caption, "black", font, anchor="lm")
+    return np.concatenate([np.asarray(line), sheet])

@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from models.data.dataset import UserError, parse_json
 from models.files import atomic_open, check_regular
+from models.training.stopwatch import Stopwatch
 
 PROGRESS_INTERVAL_S = 30  # between two lines of progress where there is no terminal
 LINE_KINDS = ("loss", "score")
+LINE_FACTS = ("step", "kind", "seconds")  # what a line holds besides its values
 MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
 MAX_METRICS_BYTES = 16 << 20  # of metrics.jsonl: 100,000 lines
 MAX_LINE_NAMES = 50  # values in a line, each of which is a curve
@@ -31,20 +33,23 @@ class RunLogger:
     `tensorboard/`, and of its progress on stderr.
 
     Lines after step `start` are removed first: those steps are done again. `pictures` is the number of images in a
-    step."""
+    step. `watch` counts the seconds of the steps, on from those in the line of step `start`; in a run from before
+    lines had them they stay unknown."""
 
     def __init__(self, run: Path, start: int, steps: int, pictures: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and no model needs it
 
         self._run, self._pictures = run, pictures
         (run / "samples").mkdir(parents=True, exist_ok=True)
-        _truncate(run / "metrics.jsonl", start)
+        lines = _truncate(run / "metrics.jsonl", start)
         self._metrics = open(run / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self._board = SummaryWriter(run / "tensorboard", purge_step=start + 1 if start else None)
         tty = sys.stderr.isatty()
         self._bar = tqdm(total=steps, initial=start, desc=run.name, unit="step", dynamic_ncols=True, disable=not tty)
         self._reported, self._reported_step = time.monotonic(), start
         self._step, self._steps = start, steps
+        at_start = [line.get("seconds") for line in lines if line["step"] == start]
+        self.watch = Stopwatch(at_start[-1] if at_start else None if start else 0.0)
 
     def __enter__(self) -> "RunLogger":
         return self
@@ -80,7 +85,9 @@ class RunLogger:
 
     def _write_line(self, step: int, values: dict[str, float], kind: str) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
-        self._metrics.write(json.dumps({"step": step, "kind": kind, **finite}) + "\n")
+        seconds = self.watch.seconds()
+        facts = {"step": step, "kind": kind} | ({} if seconds is None else {"seconds": seconds})
+        self._metrics.write(json.dumps(facts | finite) + "\n")
         self._metrics.flush()
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
@@ -118,6 +125,11 @@ def read_metrics(run: Path) -> list[dict]:
     return _read(run / "metrics.jsonl")[0]
 
 
+def values_of(line: dict) -> dict[str, float | None]:
+    """Return the losses or scores of a line of metrics.jsonl; None is one that was not finite."""
+    return {name: value for name, value in line.items() if name not in LINE_FACTS}
+
+
 def _read(path: Path) -> tuple[list[dict], int]:
     """Return (the valid lines, the number of others). Raise UserError if the file cannot be read."""
     found: list[dict] = []
@@ -131,9 +143,9 @@ def _read(path: Path) -> tuple[list[dict], int]:
                 try:
                     record: Any = parse_json(line, {"step": int, "kind": str})
                     kind = record["kind"]
-                    values = {name: record[name] for name in record if name not in ("step", "kind")}
-                    is_ours = record["step"] >= 0 and kind in LINE_KINDS and len(values) <= MAX_LINE_NAMES
-                    if not is_ours or not all(_is_value(*item) for item in values.items()):
+                    is_ours = record["step"] >= 0 and kind in LINE_KINDS and len(values_of(record)) <= MAX_LINE_NAMES
+                    numbers = {name: record[name] for name in record if name not in ("step", "kind")}
+                    if not is_ours or not all(_is_value(*item) for item in numbers.items()):
                         raise ValueError("not a line of this program")
                     found.append(record)
                 except ValueError:  # the process was killed while it wrote it, or the disk lost it
@@ -152,13 +164,16 @@ def _is_value(name: str, value: object) -> bool:
     return is_number and re.fullmatch("[A-Za-z0-9_]{1,60}", name) is not None
 
 
-def _truncate(path: Path, step: int) -> None:
-    """Remove the lines after `step`. The file is written anew, so that it is no link to another one."""
+def _truncate(path: Path, step: int) -> list[dict]:
+    """Remove the lines after `step`, and return the others. The file is written anew, so that it is no link to another
+    one."""
     lines, damaged = _read(path)
     if damaged > 1:  # one is what a kill leaves
         print(f"{path}: {damaged} damaged lines are left out", file=sys.stderr)
+    lines = [line for line in lines if line["step"] <= step]
     with atomic_open(path, "w") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines if line["step"] <= step)
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    return lines
 
 
 def plot_metrics(run: Path) -> None:
@@ -172,7 +187,7 @@ def plot_metrics(run: Path) -> None:
     figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
         rows = [line for line in metrics if line["kind"] == kind]
-        for name in [name for name in rows[0] if name not in ("step", "kind")]:
+        for name in values_of(rows[0]):
             values = [math.nan if row.get(name) is None else row[name] for row in rows]
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
         axes.set(xlabel="step", ylabel=kind)

@@ -42,7 +42,8 @@ def fit(
     finishes the step, saves, and raises KeyboardInterrupt. `on_save` is called on rank 0 with the step of `last.pt`
     whenever that is written, and once if the run has its steps already. `pictures` is the number of images in a step,
     for the images/s that are reported, and `parameters` that of the weights, for the report after some steps.
-    `precision` is fp32 or bf16.
+    `precision` is fp32 or bf16. Losses are logged whenever the weights are saved, with the seconds of the steps so far:
+    without validations, sheets and saving, and without steps that were lost to a kill and done again.
 
     Raise UserError if losses or weights are no longer finite; what was saved stays.
     """
@@ -55,20 +56,22 @@ def fit(
 
     def log_first_sheet() -> None:
         assert logger is not None
-        _show(trainer, logger, 0)
+        with logger.watch.stopped():
+            _show(trainer, logger, 0)
 
     def log_and_save(done: int, *, shows: bool, saves: bool) -> None:
         nonlocal best
         assert logger is not None
-        if shows:
-            best = _validate(trainer, run, done, best, logger)
-            _show(trainer, logger, done)
-        if saves:
-            if isinstance(trainer, Filming):
-                logger.write_film(done)
-            logger.sync()
-            checkpoint.save(run, trainer, done, best)
-            on_save(done)
+        with logger.watch.stopped():
+            if shows:
+                best = _validate(trainer, run, done, best, logger)
+                _show(trainer, logger, done)
+            if saves:
+                if isinstance(trainer, Filming):
+                    logger.write_film(done)
+                logger.sync()
+                checkpoint.save(run, trainer, done, best)
+                on_save(done)
 
     with logger or contextlib.nullcontext(), _deferred_interrupts() as interrupts:
         if start == 0:
@@ -81,15 +84,16 @@ def fit(
                 losses = trainer.step(batches(i), i)
             done, last = i + 1, i + 1 == steps
             stops = distributed.any_rank(bool(interrupts))
-            if last or stops or done == 1 or not (done % log_every and done % sample_every and done % save_every):
+            shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
+            logs = saves or done == 1 or done % log_every == 0
+            if logs or shows:
                 losses = _checked_losses(trainer, losses, i, run)
             if logger:
                 logger.advance()
                 if probe and done - start <= PROBE_STEPS:
                     probe.advance(run.name, steps - done)
-                if last or done == 1 or done % log_every == 0:
+                if logs:
                     logger.log_losses(done, losses)
-            shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
             if shows or saves:
                 distributed.on_rank_zero(functools.partial(log_and_save, done, shows=shows, saves=saves))
             if stops and not last:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from models import evaluation as evaluate
+from models import evaluation_plots
 from models.data.dataset import Dataset, UserError
 from models.metrics import distances
 from models.nn import vgg as perceptual
@@ -59,8 +60,13 @@ def of(real: np.ndarray, held_out: np.ndarray) -> evaluate.Reference:
     return evaluate.Reference(lambda size: real, lambda size: held_out, features)
 
 
+def measure(fake: np.ndarray, reference: evaluate.Reference, extractors: dict) -> tuple[dict, np.ndarray]:
+    """Of a generator without labels."""
+    return evaluate.measure_features(fake, np.zeros(len(fake), np.int64), reference, (), extractors, CPU)
+
+
 def features(fake: np.ndarray, real: np.ndarray, held_out: np.ndarray, extractors: dict) -> dict:
-    return evaluate.measure_features(fake, of(real, held_out), extractors, CPU)[0]
+    return measure(fake, of(real, held_out), extractors)[0]
 
 
 @pytest.mark.full
@@ -186,7 +192,7 @@ def test_the_same_pictures_give_the_same_figures_whatever_was_drawn_before(drawn
 @pytest.mark.full
 def test_the_sheet_of_neighbours_shows_each_sample_beside_its_own(drawn):
     pictures, _ = drawn
-    _, sheet = evaluate.measure_features(pictures[:16], of(pictures, pictures[:16]), {"small": extractor}, CPU)
+    _, sheet = measure(pictures[:16], of(pictures, pictures[:16]), {"small": extractor})
     assert sheet[:12].max() == 255  # white: the headings
     sheet = sheet[len(sheet) - 8 * 64 :]
     assert sheet.shape == (8 * 64, 8 * 64, 3)
@@ -213,6 +219,35 @@ def test_variety_is_measured_within_the_labels_that_were_asked_for(drawn):
     assert collapsed["memorization"]["p_value"] < 1e-3
 
 
+def test_samples_of_another_label_are_far_within_labels_alone():
+    """Dark and bright noise: what is painted for the other label is as good, but not what was asked for."""
+    bright = np.arange(200) % 2
+    pictures = noise(200)[:, :16, :16] // 2 + (bright * 100).astype(np.uint8)[:, None, None, None]
+    labels = np.eye(2, dtype=np.float32)[bright]
+    reference = replace(of(pictures[:80], pictures[80:120]), labels=labels[:80], held_out_labels=labels[80:120])
+    right = {"dark": np.flatnonzero(bright[:80] == 0), "bright": np.flatnonzero(bright[:80])}
+    found = [
+        evaluate.measure_features(
+            np.concatenate([pictures[120:][bright[120:] == (name == "bright")] for name in order]),
+            np.concatenate([right["dark"], right["bright"]]),
+            reference,
+            ("dark", "bright"),
+            {"small": extractor, "again": extractor},
+            CPU,
+        )[0]
+        for order in (("dark", "bright"), ("bright", "dark"))
+    ]
+    straight, swapped = found
+    assert swapped["kid_small_128"] == pytest.approx(straight["kid_small_128"], abs=5 * straight["kid_small_128_error"])
+    assert abs(straight["intra_kid_small_128"]) < 3 * straight["intra_kid_small_128_error"]
+    assert swapped["intra_kid_small_128"] > 100 * straight["intra_kid_small_128_error"]
+    assert swapped["intra_fid_small_128"] > 10 * straight["intra_fid_small_128_floor"]
+    by_label = swapped["intra_by_label"]["small_128"]
+    assert swapped["intra_by_label"]["again_128"] == by_label
+    assert by_label["dark"]["reference"] == by_label["bright"]["samples"] == 40
+    assert swapped["intra_kid_small_128"] == np.mean([by_label[name]["kid"] for name in ("dark", "bright")])
+
+
 def test_the_judges_ceiling_is_its_agreement_with_the_labels_of_real_pictures():
     named = ["blue", "blue", "red", None, "black"]
     found = evaluate.judge_ceiling(lambda pictures: named, np.zeros((5, 8, 8, 3)), ["blue", "red", "red", "red", None])
@@ -225,8 +260,11 @@ def test_the_plot_shows_each_share_beside_its_floor(tmp_path):
         "variety_by_label": {"blue": 0.7},
         "hair_accuracy_by_color": {"blue": 1.0, "red": 0.4},
         "hair_ceiling_by_color": {"blue": 0.9},
+        "intra_kid_x_128": 0.3,
+        "intra_kid_x_128_floor": None,
+        "intra_by_label": {"x_128": {"blue": {"samples": 40, "kid": 0.3}, "red": {"samples": 3}}},
     }
-    evaluate.save_plot(tmp_path / "it.png", measured, {"weights": "ab"})
+    evaluation_plots.save_plot(tmp_path / "it.png", measured, {"weights": "ab"})
     with Image.open(tmp_path / "it.png") as picture:
         assert picture.text["weights"] == "ab"
         assert np.asarray(picture.convert("RGB")).std() > 10
@@ -259,7 +297,7 @@ def test_hair_accuracy_of_real_pictures_is_the_taggers_own_agreement(drawn):
 
 def test_the_confusion_matrix_is_a_picture(tmp_path):
     counts = np.diag(np.arange(1, 10)).astype(np.int64)
-    evaluate.save_confusion_matrix(
+    evaluation_plots.save_confusion_matrix(
         tmp_path / "it.png", list(HAIR_COLORS), np.pad(counts, ((0, 0), (0, 1))), {"weights": "ab"}
     )
     with Image.open(tmp_path / "it.png") as picture:

@@ -152,6 +152,7 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
             for measure in ("kid", "precision", "recall", "density", "coverage")
             for suffix in ("", "_floor")
         ),
+        *(f"intra_{measure}_vgg16_128{suffix}" for measure in ("kid", "fid") for suffix in ("", "_floor")),
         "kid_vgg16_128_error",
         "kid_vgg16_128_error_floor",
         "grain",
@@ -170,6 +171,11 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     assert first["fid_vgg16_128"] is None
     assert first["kid_vgg16_128"] > first["kid_vgg16_128_floor"]
     assert first["hair_ceiling"] > 0.9
+    by_label = first["intra_by_label"]["vgg16_128"]
+    assert list(by_label) == list(HAIR_COLORS)
+    assert sum(row["samples"] for row in by_label.values()) == 64
+    assert sum(row["reference"] for row in by_label.values()) == first["reference"]
+    assert sum(row["held_out"] for row in by_label.values()) == first["held_out"]
     card = (mine / "README.md").read_text()
     kid, error = first["kid_vgg16_128"], first["kid_vgg16_128_error"]
     assert f"| KID by vgg16_128 | lower | {kid:.4g} ± {error:.2g} | {first['kid_vgg16_128_floor']:.4g} ±" in card
@@ -178,7 +184,8 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     for name in ("neighbours.png", "hair_confusion.png", "evaluation.png"):
         assert Image.open(mine / "generated" / name).size[0] > 200
     assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
-    (mine / "evaluation.json").unlink()
+    older = {key: value for key, value in first.items() if not key.startswith("intra_")}
+    (mine / "evaluation.json").write_text(json.dumps(older))
     arrays = {path: path.stat().st_mtime_ns for path in (tmp_path / "data/cache/arrays").glob("*.npy")}
     luigi(tmp_path, *evaluate)
     assert evaluation(mine) == first

@@ -1,10 +1,12 @@
 """The loop, the average, several processes' layers, and the errors when something is wrong."""
 
+import json
 import os
 import resource
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from models.data.dataset import UserError
 from models.nn.ema import EMA
 from models.nn.layers import BatchNorm
 from models.sampling import images as sheet
-from models.training import checkpoint, update
+from models.training import checkpoint, stopwatch, update
 from models.training import logger as logger
 from models.training import loop as train
 
@@ -124,7 +126,7 @@ def test_ctrl_c_finishes_the_step_saves_and_stops(tmp_path):
     assert checkpoint.read(tmp_path / "last.pt")["step"] == 7
     assert signal.getsignal(signal.SIGINT) == handler
     train.fit(Line(), no_batches, tmp_path, steps=20, log_every=5, sample_every=50, save_every=50)
-    assert [line["step"] for line in logger.read_metrics(tmp_path)] == [1, 5, 10, 15, 20]
+    assert [line["step"] for line in logger.read_metrics(tmp_path)] == [1, 5, 7, 10, 15, 20]
 
 
 def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
@@ -134,6 +136,58 @@ def test_lines_after_the_checkpoint_are_taken_back(tmp_path):
     train.fit(Line(), no_batches, tmp_path, steps=6, log_every=1, sample_every=2, save_every=2)
     assert [line["step"] for line in logger.read_metrics(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert logger.read_metrics(tmp_path)[4]["square"] != 1.0
+
+
+@pytest.fixture
+def clock(monkeypatch) -> SimpleNamespace:
+    """The clock of stopwatches: `now` is its time, which stands unless a test moves it."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(stopwatch, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+class Timed(Line):
+    """One whose steps take a second each, and validations and sheets ten; step `killed_at` never ends."""
+
+    def __init__(self, clock: SimpleNamespace, killed_at: int = -1):
+        super().__init__()
+        self.clock, self.killed_at = clock, killed_at
+
+    def step(self, batch, i):
+        self.clock.now += 1
+        if i == self.killed_at:
+            raise MemoryError
+        return super().step(batch, i)
+
+    def sheet(self, i):
+        self.clock.now += 10
+        return super().sheet(i)
+
+    def validate(self, i):
+        self.clock.now += 10
+        return {"score": 1.0}
+
+
+def test_seconds_are_those_of_steps_also_of_a_run_that_was_stopped_and_killed(tmp_path, clock):
+    schedule = {"log_every": 3, "sample_every": 4, "save_every": 5}
+    train.fit(Timed(clock), no_batches, tmp_path, steps=7, **schedule)
+    clock.now += 10_000
+    with pytest.raises(MemoryError):  # after step 12, two steps after the last checkpoint
+        train.fit(Timed(clock, killed_at=12), no_batches, tmp_path, steps=20, **schedule)
+    clock.now += 10_000
+    train.fit(Timed(clock), no_batches, tmp_path, steps=20, **schedule)
+    lines = logger.read_metrics(tmp_path)
+    assert {line["step"] for line in lines} >= {1, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 18, 20}
+    assert all(line["seconds"] == line["step"] for line in lines)
+
+
+def test_seconds_of_a_run_that_began_without_them_stay_unknown(tmp_path, clock):
+    train.fit(Timed(clock), no_batches, tmp_path, steps=4)
+    lines = [{key: line[key] for key in line if key != "seconds"} for line in logger.read_metrics(tmp_path)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    train.fit(Timed(clock), no_batches, tmp_path, steps=8)
+    assert [line["step"] for line in logger.read_metrics(tmp_path)][-1] == 8
+    assert not any("seconds" in line for line in logger.read_metrics(tmp_path))
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100, 3000])

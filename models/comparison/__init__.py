@@ -1,0 +1,1 @@
+"""Runs of GANs of faces side by side."""
