@@ -34,11 +34,10 @@ def test_a_crop_is_marked_as_its_picture_is(store, tmp_path, is_marked):
     save.save_png(tmp_path / "x.png", pixels, **(save.MARKED if is_marked else {}))
     data = (tmp_path / "x.png").read_bytes()
     image_id = hashlib.sha256(data).hexdigest()
-    store.put(f"images/{image_id}.png", data)
     row = {"image_id": image_id, "image_path": f"images/{image_id}.png", "box": [50.0, 50.0, 150.0, 150.0]}
     row |= {"tilt": 0.0, "score": 1.0, "source": "folder", "source_id": "x.png"}
-    with store.claim():
-        table, _ = crop.cut(pa.Table.from_pylist([row]), store, size=64, frame=crop.Frame(1.5), rotation=0.0, jobs=1)
+    store.put(f"images/{image_id}.png", data)
+    table, _ = crop.cut(pa.Table.from_pylist([row]), store, size=64, frame=crop.Frame(1.5), rotation=0.0, jobs=1)
     file = store.root / "cache" / table["path"][0].as_py()
     assert marking.is_generated(file) == is_marked
     if not is_marked:  # the bytes that crops always had
