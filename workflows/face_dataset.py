@@ -14,7 +14,7 @@ from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
-from workflows.base.samples import COUNT, FaceStage, GenerateSamples
+from workflows.base.samples import COUNT, MAX_SAMPLES, FaceStage, GenerateSamples
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox, WholeNumber, require
 
@@ -53,7 +53,7 @@ class ScrapeImages(FaceStage):
         "as many as an image search shows, all of anything else",
     )
     seed = WholeNumber(default=0, description="seed of drawn pictures, or of the first generated one")
-    count = GenerateSamples.count
+    count = WholeNumber(1, MAX_SAMPLES, default=COUNT, description="with --source generated: number of samples")
     refresh = luigi.BoolParameter(
         default=False, significant=False, description="query a site again for what is new; what was fetched is kept"
     )

@@ -14,14 +14,14 @@ from workflows.base.stage import Stage
 from workflows.cli.parameters import WholeNumber
 
 COUNT = 260  # samples, if no --count is given: as many as the article added to its icons
-MAX_SAMPLES = 100_000
+MAX_SAMPLES, MAX_SEED = 100_000, 1 << 62
 
 
 class FaceStage(Stage, NamedRun):
     """A stage on the way to a dataset of faces."""
 
     run_name = luigi.Parameter(
-        default="", description="of --source generated: the run that generates the pictures, runs/NAME"
+        default="", description="with --source generated: the run that makes the pictures, runs/NAME"
     )
 
     @property
@@ -33,8 +33,8 @@ class FaceStage(Stage, NamedRun):
 class GenerateSamples(FaceStage):
     """Samples of a run: their files, and what the source `generated` reads of them."""
 
-    count = WholeNumber(1, MAX_SAMPLES, default=COUNT, description="of --source generated: number of pictures")
-    seed = WholeNumber(default=0, description="seed of the first sample")
+    count = WholeNumber(1, MAX_SAMPLES, default=COUNT)
+    seed = WholeNumber(0, MAX_SEED, default=0)
 
     def check(self) -> None:
         super().check()
@@ -46,6 +46,7 @@ class GenerateSamples(FaceStage):
         from models.runs import export
         from models.zoo import MODELS
         from pipeline.faces.crop import as_given
+        from pipeline.stored import HEX64
 
         run = self._run
         about, weights = export.read_about(run.run_folder), export.weights_sha256(run.run_folder)
@@ -54,6 +55,9 @@ class GenerateSamples(FaceStage):
             found = f"holds {about['model'][:40]}, which generates no faces"
             raise UserError(run.run_folder, found, run.wanted, "give another --run")
         dataset, faces = run.settings["dataset"], run.trained_faces()
+        if not HEX64.fullmatch(dataset["digest"]):
+            cure = "give another --run"
+            raise UserError(run.run_folder / "config.json", "names no manifest", "that of a dataset", cure)
         is_as_learned = faces is not None and faces.digest == dataset["digest"]
         licenses = {*faces.faces["license"].to_pylist()} if is_as_learned else {None}
         return {
@@ -67,7 +71,7 @@ class GenerateSamples(FaceStage):
             "labels_of": faces.digest if faces and about["labels"] else None,
             "frame": [None if value is None else as_given(value) for value in run.frame],
             "rotation": dataset.get("rotation") or 0.0,
-            "size": run.settings["config"]["size"],
+            "size": about["config"]["size"],
         }
 
     @property
