@@ -61,7 +61,7 @@ REASONS = {
     "moves": "a blink of a face that moves, leans or grows much meanwhile",
     "not_still": "a blink while something else than the eyes changes in the face, or something passes in front of it",
     "face_hidden": "a blink of a face that cannot be seen in all of the clip",
-    "near_duplicate": "a larger copy of the picture, or of a face in it, is in the dataset",
+    "near_duplicate": "another copy of the picture, or of a face in it, is in the dataset: a larger or an earlier one",
     "small_original": "the original is smaller than requested",
     "blurred": "the crop is less sharp than requested",
     "dark": "the crop is darker than requested",

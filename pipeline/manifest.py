@@ -17,6 +17,8 @@ from PIL import Image
 from pipeline import parquet_footer
 from pipeline.errors import DISK_ERRORS as DISK_ERRORS  # for models, which import nothing else of this package
 from pipeline.errors import UserError
+from pipeline.marking import GENERATED as GENERATED
+from pipeline.marking import XMP_KEYWORD as XMP_KEYWORD
 from pipeline.markup import code as code
 from pipeline.markup import escape_markdown as escape_markdown
 from pipeline.markup import table_rows as table_rows
@@ -131,6 +133,7 @@ FACES = pa.schema(
 
 
 CLIP_FRAMES = 16
+GENERATED_SOURCE = "generated"  # of what a run generated
 CLIP_SOURCE = "videos"  # the `source` of clips in a funnel: their manifests have no such column
 CLIPS = pa.schema(
     [

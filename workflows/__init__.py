@@ -29,6 +29,7 @@ from workflows import (
     evaluation,
     face_dataset,
     generation,
+    merge,
     picture_translation,
     recipes,
     takedown,
@@ -39,7 +40,7 @@ from workflows.cli import defaults, errors
 from workflows.cli import help as help_texts
 
 GROUPS = {
-    "Build a dataset": (face_dataset, blink_dataset),
+    "Build a dataset": (face_dataset, blink_dataset, merge),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),

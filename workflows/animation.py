@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
+from workflows.base.dataset import Dataset
 from workflows.base.from_pictures import FromPictures, LeftOut, Make, Picture, digest_of
 from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
-from workflows.base.run import Dataset, check_run_name
+from workflows.base.run import check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
 from workflows.generation import GenerateFaces
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from workflows.base.run import Dataset
+from workflows.base.dataset import Dataset
 
 TRANSLATIONS = ("ugatit", "stargan2")  # models; the keys of models.translators.TRANSLATORS
 HELD_OUT = ("val", "test")  # splits that no run was trained on

@@ -14,11 +14,14 @@ from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
+from workflows.base.samples import COUNT, MAX_SAMPLES, FaceStage, GenerateSamples
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox, WholeNumber, require
 
 logger = logging.getLogger("luigi-interface")
 
+GENERATED = "generated"  # the source of samples of a run
+LEAST_FACE_PX = 12  # of which detectors find any
 BOX_SCALE = 1.5  # side of a crop in the original, in sides of the face's box, if no other is given
 MAX_SHARPNESS = 1020**2  # no Laplacian of 0..255 has more variance
 
@@ -29,13 +32,14 @@ def assets_folder() -> Path | None:
     return Path(folder).expanduser() if folder else None
 
 
-class ScrapeImages(Stage):
+class ScrapeImages(FaceStage):
     """Originals from a source, verified and kept under their sha256."""
 
     drops = True
 
     source = luigi.Parameter(
-        default="drawn", description="source of the pictures: drawn, folder, archive, or a site of docs/sources.md"
+        default="drawn",
+        description="source of the pictures: drawn, folder, archive, generated, or a site of docs/sources.md",
     )
     path: Any = OptionalFilePath(  # Luigi types it as str, not Path
         default=None, description="the folder or archive, or a list of URLs or ids"
@@ -48,7 +52,8 @@ class ScrapeImages(Stage):
         description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, Getchu or X, "
         "as many as an image search shows, all of anything else",
     )
-    seed = WholeNumber(default=0, description="seed of drawn pictures")
+    seed = WholeNumber(default=0, description="seed of drawn pictures, or of the first generated one")
+    count = WholeNumber(1, MAX_SAMPLES, default=COUNT, description="with --source generated: number of samples")
     refresh = luigi.BoolParameter(
         default=False, significant=False, description="query a site again for what is new; what was fetched is kept"
     )
@@ -61,8 +66,16 @@ class ScrapeImages(Stage):
         from pipeline.sources import SOURCES
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
+        for option, is_given in (("run", self.run_name), ("count", self.count != COUNT)):
+            if is_given and self.source != GENERATED:
+                found, cure = f"given with --source {self.source}", f"give that, or leave --{option} out"
+                raise UserError(f"--{option}", found, f"--source {GENERATED}", cure)
         for name in ("refresh", "retry_failed"):
             require(self, self.crawl or not getattr(self, name), name, "a web source; others are always read again")
+
+    def requires(self) -> list[Stage]:
+        """Return the stage that generates the pictures, if they are generated."""
+        return [self.clone(GenerateSamples)] if self.source == GENERATED else []
 
     @functools.cached_property
     def source_row(self):
@@ -112,7 +125,8 @@ class ScrapeImages(Stage):
             limit = 0  # of each round as many
             (out / "harvest.txt").write_text(str(counts), encoding="utf-8")
         else:
-            posts = self.source_row.posts(self._request, self.snapshot)
+            request = self._request._replace(path=self.samples.made) if self.samples else self._request
+            posts = self.source_row.posts(request, self.snapshot)
         table, drops = collect.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
         if not len(table):
             shortfall = f"; {counts.shortfall}" if self.crawl and counts.shortfall else ""
@@ -126,7 +140,7 @@ class ScrapeImages(Stage):
 
 
 @requires(ScrapeImages)
-class DetectFaces(Stage):
+class DetectFaces(FaceStage):
     """The faces in the originals: box, tilt, score."""
 
     drops = True
@@ -142,31 +156,50 @@ class DetectFaces(Stage):
         default="fast",
         description="off: upright faces; fast: also tilted and tightly cropped ones; full: at any angle",
     )
-    min_face = WholeNumber(12, 4096, "px", default=48, description="side of the smallest face to keep, px of original")
+    min_face = WholeNumber(
+        LEAST_FACE_PX,
+        4096,
+        "px",
+        default=48,
+        description="side of the smallest face to keep, px of original; of generated ones half their side at most",
+    )
+
+    @property
+    def least_face(self) -> int:
+        """Return the side of the smallest face to keep, px."""
+        if self.samples is None:
+            return self.min_face
+        x0, _, x1, _ = self.samples.face.box
+        return min(self.min_face, max(LEAST_FACE_PX, round((x1 - x0) / 2)))
 
     def digest_inputs(self) -> list:
         from pipeline.faces import detect
 
-        return [detect.VERSION, self.detector, self.sweep, self.min_face]
+        return [detect.VERSION, self.detector, self.sweep, self.least_face]
 
     def make(self, out: Path) -> None:
         from pipeline.faces import detect
 
         images, folder = self.requires().table("images"), assets_folder()
-        settings: dict[str, Any] = {"detector": self.detector, "sweep": self.sweep, "min_face": self.min_face}
-        table, drops = detect.detect(images, self.store, **settings, folder=folder, jobs=self.jobs)
+        settings: dict[str, Any] = {"detector": self.detector, "sweep": self.sweep, "min_face": self.least_face}
+        expected = self.samples.face if self.samples else None
+        table, drops = detect.detect(images, self.store, **settings, expected=expected, folder=folder, jobs=self.jobs)
         self.save(out, faces=table, drops=drops)
 
 
 @requires(DetectFaces)
-class CropFaces(Stage):
+class CropFaces(FaceStage):
     """Square crops of the faces, each resampled once from the original."""
 
     drops = True
 
     size = WholeNumber(8, 4096, "px", default=128, description="side of a crop, px")
     box_scale = Number(
-        0.25, 8, default=BOX_SCALE, description="side of the crop in the original, in sides of the face's box"
+        0.25,
+        8,
+        default=BOX_SCALE,
+        description="side of the crop in the original, in sides of the face's box; generated faces have that, the "
+        "--rotation and the --frame of the faces that their run learned from",
     )
     rotation = Number(-360, 360, "degrees", default=0.0, description="tilt of the faces in crops, degrees clockwise")
     frame = SquareBox(
@@ -179,6 +212,18 @@ class CropFaces(Stage):
         super().check()
         is_one = not self.frame or self.box_scale == BOX_SCALE
         require(self, is_one, "frame", "either it or --box-scale")
+        for name, default in (("box_scale", BOX_SCALE), ("frame", ()), ("rotation", 0.0)):
+            is_free = self.samples is None or getattr(self, name) == default
+            require(self, is_free, name, "nothing: generated faces are cut as those that their run learned from")
+
+    @property
+    def cut(self) -> tuple[Any, float]:
+        """Return the `Frame` in which faces lie in the crops, and the degrees by which they lean there, clockwise."""
+        from pipeline.faces.crop import Frame
+
+        if self.samples:
+            return self.samples.frame, self.samples.face.tilt
+        return (Frame.of_box(*self.frame) if self.frame else Frame(self.box_scale)), self.rotation
 
     def digest_inputs(self) -> list:
         from pipeline.faces import crop
@@ -195,9 +240,9 @@ class CropFaces(Stage):
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop
 
-        frame = crop.Frame.of_box(*self.frame) if self.frame else crop.Frame(self.box_scale)
-        cut: dict[str, Any] = {"size": self.size, "frame": frame, "rotation": self.rotation}
-        table, drops = crop.cut(self.requires().table("faces"), self.store, **cut, jobs=self.jobs)
+        frame, rotation = self.cut
+        how: dict[str, Any] = {"size": self.size, "frame": frame, "rotation": rotation}
+        table, drops = crop.cut(self.requires().table("faces"), self.store, **how, jobs=self.jobs)
         link_all(table["path"].to_pylist(), self.store.root / "cache", out)
         self.save(out, faces=table, drops=drops)
 
@@ -247,7 +292,7 @@ class RetagDataset(Stage):
 
 
 @inherits(CropFaces)
-class TagHairColor(Stage):
+class TagHairColor(FaceStage):
     """The colour of each face's hair. With --dataset, RetagDataset under its old name."""
 
     hair_tagger = _hair_tagger()
@@ -293,7 +338,7 @@ class TagHairColor(Stage):
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
-class GroupFaces(Stage):
+class GroupFaces(FaceStage):
     """Groups of near-duplicates, and the split of each group."""
 
     dataset = None  # that option is TagHairColor's alone
@@ -313,7 +358,7 @@ class GroupFaces(Stage):
 
 
 @requires(GroupFaces)
-class SelectFaces(Stage):
+class SelectFaces(FaceStage):
     """The faces within the limits of quality. Groups and splits are made before, so that limits do not change them."""
 
     drops = True
@@ -369,7 +414,7 @@ class SelectFaces(Stage):
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
-class BuildFaceDataset(NamedDataset):
+class BuildFaceDataset(NamedDataset, FaceStage):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
     name = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")
@@ -378,7 +423,11 @@ class BuildFaceDataset(NamedDataset):
     def request(self) -> dict:
         scrape = self.first(ScrapeImages)
         path = str(scrape.path.resolve()) if scrape.path else None
-        return {"source": scrape.source, "query": scrape.query, "path": path}
+        request: dict[str, Any] = {"source": scrape.source, "query": scrape.query, "path": path}
+        if self.samples:  # those of a run that was trained on are others
+            facts = self.samples.snapshot
+            request["run"] = f"{facts['run']} at step {facts['steps']}, weights {facts['weights'][:16]}"
+        return request
 
     def make(self, out: Path) -> None:
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
@@ -390,11 +439,14 @@ class BuildFaceDataset(NamedDataset):
             originals=len(self.first(ScrapeImages).table("images")),
             items=self.first(CropFaces).made,
             taggers=self.first(TagHairColor).tagger_lines,
+            generators=[self.samples.generator] if self.samples else [],
         )
 
     @property
     def _settings(self) -> dict:
         """Settings on the card: what changes the result, without names and paths."""
+        from pipeline.faces.crop import as_given
+
         scrape = self.first(ScrapeImages)
         source = scrape.source_row
         settings: dict[str, object] = {"source": scrape.source}
@@ -405,11 +457,16 @@ class BuildFaceDataset(NamedDataset):
             settings["harvest"] = (scrape.made / "harvest.txt").read_text(encoding="utf-8")
         if source.is_seeded:
             settings["seed"] = scrape.seed
+        if self.samples:
+            settings["count"] = scrape.count
         limits = self.first(SelectFaces).limits
         changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
         on_card = {name: getattr(self, name) for name in _ON_THE_CARD}
-        if frame := self.first(CropFaces).frame:
-            on_card["frame"] = ",".join(map(str, frame))
+        on_card["min_face"] = self.first(DetectFaces).least_face
+        frame, on_card["rotation"] = self.first(CropFaces).cut
+        on_card["box_scale"] = frame.box_scale
+        if box := self.first(CropFaces).frame or (any(frame.offset) and map(as_given, frame.box(1.0))):
+            on_card["frame"] = ",".join(map(str, box))
             del on_card["box_scale"]
         return settings | on_card | changed
 

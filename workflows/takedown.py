@@ -74,5 +74,7 @@ class Takedown(luigi.Task):
             logger.info("datasets/%s: %s", name, words)
         for name in outcome.runs:
             logger.warning("runs/%s was trained on them: remove it, or train it again", name)
+        for name in outcome.generated:
+            logger.warning("datasets/%s has faces that a run generated which was trained on them: build it anew", name)
         for name in outcome.unknown_runs:
             logger.warning("runs/%s was trained on a dataset that is gone: what was in it is not known", name)

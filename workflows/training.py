@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.run import Dataset, NamedRun, check_run_name
+from workflows.base.dataset import Dataset
+from workflows.base.run import NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Assignments, Choice, WholeNumber
 

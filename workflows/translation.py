@@ -3,7 +3,7 @@
 import luigi
 
 from pipeline.errors import UserError
-from workflows.base.run import Dataset
+from workflows.base.dataset import Dataset
 from workflows.cli.parameters import Choice, Words
 from workflows.training import Training
 

@@ -25,6 +25,8 @@ from pipeline.manifest import CLIP_FRAMES as CLIP_FRAMES
 from pipeline.manifest import CLIPS as CLIPS
 from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
 from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, read, remove
+from pipeline.manifest import GENERATED as GENERATED  # the marking of generated pictures
+from pipeline.manifest import XMP_KEYWORD as XMP_KEYWORD
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import escape_markdown as escape_markdown

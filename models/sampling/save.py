@@ -8,8 +8,11 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from models.data.dataset import read_json
+from models.data.dataset import GENERATED, XMP_KEYWORD, read_json
 from models.files import atomic_open, check_regular
+
+MARKED = {XMP_KEYWORD: GENERATED}
+"""The text of a PNG file that says in XMP that a trained network made it."""
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Build(NamedTuple):
     """Lines of the card on how often the taggers of hair colours disagree."""
     corrections: dict[str, int] = {}  # noqa: RUF012  # never written to
     """Kind of correction -> how many of it were applied, of the file corrections/NAME.csv."""
+    generators: list[dict] = []  # noqa: RUF012  # never written to
+    """The runs that generated the pictures of the source `generated`, each with the facts of GENERATOR."""
 
     @property
     def card_settings(self) -> dict[str, object]:
@@ -73,6 +75,9 @@ def _installed_version(name: str) -> str:
 
 
 _OLD_TAGGER_LINE = "hair colours"  # in files of version 0.1.0, such settings are lines of the taggers
+GENERATOR = {"run": str, "model": str, "steps": int, "weights": HEX64, "dataset": str, "manifest": HEX64}
+"""What is known of a run that generated pictures: its name, model, steps and the sha256 of its weights; the dataset
+that it learned from, and the sha256 of that one's manifest."""
 _BUILD_SHAPE = {
     "settings": {str: (str, int, float, bool, None)},
     "images": int,
@@ -80,6 +85,7 @@ _BUILD_SHAPE = {
     "before": [HEX64],
     "taggers": {str: str},
     "corrections": {str: int},
+    "generators": [GENERATOR],
 }
 
 
@@ -96,7 +102,7 @@ def build_of(folder: Path) -> Build:
 
 def parse_build(fields: dict) -> Build:
     """Return the Build of a build.json, or of a recipe. Raise ValueError unless it has the right shape."""
-    empty: dict[str, object] = {"before": [], "taggers": {}, "corrections": {}}
+    empty: dict[str, object] = {"before": [], "taggers": {}, "corrections": {}, "generators": []}
     fields = empty | {name: fields[name] for name in Build._fields if name in fields}
     check(fields, _BUILD_SHAPE)
     build = Build(**fields)
@@ -121,7 +127,7 @@ def assemble(out: Path, kind: Kind, table: pa.Table, funnel: list[dict], build: 
     sheet.save(out / "contact_sheet.png", compress_level=1)  # level 9 would double its time
     for name, chart in kind.charts(table, out).items():
         chart.save(out / name)
-    text = card(kind, table, dropped, build.images, build.card_settings)
+    text = card(kind, table, dropped, build.images, build.card_settings, build.generators)
     (out / "README.md").write_text(text, encoding="utf-8")
     (out / BUILD).write_text(json.dumps(build._asdict(), indent=1) + "\n", encoding="utf-8")
 

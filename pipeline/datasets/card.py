@@ -1,20 +1,28 @@
 """The dataset card: README.md of a dataset, Markdown with the front matter that dataset hubs read."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from pipeline.datasets.kinds import Kind
 from pipeline.funnel import REASONS
-from pipeline.manifest import SPLITS
+from pipeline.manifest import GENERATED_SOURCE, SPLITS
 from pipeline.markup import code, escape_markdown, table_rows
 
 MAX_ROWS = 200  # of a table that has a row for each text from elsewhere
 
 
-def card(kind: Kind, table: pa.Table, funnel: pa.Table, originals: int, settings: dict[str, object]) -> str:
+def card(
+    kind: Kind,
+    table: pa.Table,
+    funnel: pa.Table,
+    originals: int,
+    settings: dict[str, object],
+    generators: Sequence[dict] = (),
+) -> str:
     """Return the card. `originals` counts the pictures, or videos, that the build began with; `settings` are those of
-    the build that change the result, without names and paths."""
+    the build that change the result, without names and paths; `generators`: see `assemble.Build`."""
     pairs = zip(table[kind.original_column].to_pylist(), table["group"].to_pylist(), strict=True)
     groups = Counter(dict(pairs).values())
     joined = [size for size in groups.values() if size > 1]
@@ -61,7 +69,7 @@ loaders. Those put all rows into one split of their own: filter by the column `s
 {len(joined):,} groups hold more than one {kind.original} ({sum(joined):,} {kind.original}s in all): near-duplicates lie
 in one split.
 
-{kind.sections(table)}
+{kind.sections(table)}{_generated(kind, table, generators)}
 ## Dataset creation
 
 | setting | value |
@@ -78,6 +86,35 @@ Where every {kind.original} went (`funnel.parquet` has a row for each that was d
 
 {_licenses(kind, table)}The rights to each {kind.item} are those of the {kind.original} that it was made from.
 {kind.caution}
+"""
+
+
+def _generated(kind: Kind, table: pa.Table, generators: Sequence[dict]) -> str:
+    """Return the section on what is generated, and by which runs; nothing if there is none."""
+    if not generators:
+        return ""
+    rows = zip(table["source"].to_pylist(), table["source_id"].to_pylist(), strict=True)
+    counts = Counter(source_id.rpartition("/")[0] for source, source_id in rows if source == GENERATED_SOURCE)
+    runs = table_rows(
+        (
+            code(each["run"]),
+            f"{counts[each['run']]:,}",
+            f"{code(each['model'])}, {each['steps']:,} steps, weights {code(each['weights'][:16])}",
+            f"{code(each['dataset'])}, manifest {code(each['manifest'][:16])}",
+        )
+        for each in generators
+    )
+    return f"""
+## Generated {kind.items}
+
+{counts.total():,} of {len(table):,} {kind.items} are made by a trained network. Their `source` is `generated`,
+their `source_id` is run/seed, and their files are marked in XMP: `DigitalSourceType` is `trainedAlgorithmicMedia`.
+
+| run | {kind.items} | model | learned from |
+|---|---|---|---|
+{runs}
+
+What a run learned from may show in what it generates, also after it was taken down.
 """
 
 

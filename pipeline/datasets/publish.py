@@ -88,7 +88,8 @@ def check_request(root: Path, name: str, request: dict, digest: Callable[[], str
         if made.is_file() and sha256_of(made) == sha256_of(place / "manifest.parquet"):
             return
     if stored != request:
-        changed = ", ".join(f"{key} {stored.get(key)!r}" for key in request if stored.get(key) != request[key])
+        differing = [key for key in request if stored.get(key) != request[key]]
+        changed = ", ".join(f"{key} {stored.get(key)!r} (now {request[key]!r})" for key in differing)
         cure = "give --name, or --replace to build over it (the old version is kept)"
         raise UserError(place, f"holds a dataset made with {changed}", "another --name for another request", cure)
 

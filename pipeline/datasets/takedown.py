@@ -27,7 +27,7 @@ from pipeline.datasets.splits import split_of
 from pipeline.datasets.takedown_index import (
     Removal,
     Unread,
-    before,
+    build_of,
     collect,
     database,
     holds,
@@ -56,7 +56,9 @@ class Outcome:
     datasets: dict[str, str] = field(default_factory=dict)
     """Name -> what became of it."""
     runs: list[str] = field(default_factory=list)
-    """Trained on some of it."""
+    """Trained on some of it, or on what such a run generated."""
+    generated: list[str] = field(default_factory=list)
+    """Datasets that hold what such a run generated."""
     unknown_runs: list[str] = field(default_factory=list)
     """Trained on a dataset that is no longer there: what was in it is not known."""
     undecided: list[str] = field(default_factory=list)
@@ -301,29 +303,46 @@ def _rewrite_recipe(path: Path, removal: Removal, scratch: Path, unread: Unread)
     replace_file(path, file.read_bytes(), scratch=scratch)
 
 
-_RUN_SHAPE = {"dataset": {"digest": str}, "init_from": ({"run": (str, None)}, None)}
+_DATASET = {"digest": str}
+_RUN_SHAPE = {"dataset": _DATASET, "datasets": ({str: _DATASET}, None), "init_from": ({"run": (str, None)}, None)}
 
 
 def _runs(root: Path, removal: Removal, outcome: Outcome) -> None:
-    """Add the runs that were trained on removed pictures, or were initialized from such a run. Remove their
-    pictures that show training faces."""
-    known, unread = set(), outcome.unread
+    """Add the runs that were trained on removed pictures, were initialized from such a run or trained on what it
+    generated; and the datasets of the latter. Remove the runs' pictures that show training faces."""
+    unread = outcome.unread
+    generators: dict[str, list[dict]] = {}  # of each manifest
     for path in unread.glob("datasets/.versions/*/manifest.parquet"):
         if path.is_file():
-            known |= {sha256_of(path), *before(path.parent, unread)}
-    trained_on, began_with = {}, {}
+            build = build_of(path.parent, unread)
+            generators |= dict.fromkeys((sha256_of(path), *build.before), build.generators)
+    trained_on: dict[str, set[str]] = {}
+    began_with: dict[str, str | None] = {}
     for path in unread.glob("runs/*/config.json"):
         try:
             config, name = read_json(path, _RUN_SHAPE), path.parent.name
-            trained_on[name] = config["dataset"]["digest"]
+            datasets = [config["dataset"], *(config.get("datasets") or {}).values()]
+            trained_on[name] = {dataset["digest"] for dataset in datasets}
             began_with[name] = (config.get("init_from") or {}).get("run")
         except ValueError as error:
             unread.add(path, error)
-    theirs = {name for name, digest in trained_on.items() if digest in removal.manifests}
-    while heirs := {name for name, first in began_with.items() if first in theirs} - theirs:
-        theirs |= heirs
+    manifests, theirs = {*removal.manifests}, set[str]()
+
+    def has_learned(generator: dict) -> bool:
+        return generator["manifest"] in manifests or generator["run"] in theirs
+
+    while True:
+        runs = {name for name in trained_on if trained_on[name] & manifests or began_with[name] in theirs}
+        made = {digest for digest, each in generators.items() if any(map(has_learned, each))}
+        if runs <= theirs and made <= manifests:
+            break
+        theirs, manifests = theirs | runs, manifests | made
     outcome.runs = sorted(theirs)
-    outcome.unknown_runs = sorted(name for name in trained_on.keys() - theirs if trained_on[name] not in known)
+    outcome.unknown_runs = sorted(name for name in trained_on.keys() - theirs if trained_on[name] - generators.keys())
+    for place in sorted((root / "datasets").glob("[!.]*")):
+        version = publish.version_of(root, place.name)
+        if version and any(map(has_learned, build_of(version, unread).generators)):
+            outcome.generated.append(place.name)
     for name in theirs:
         _remove(root / "runs" / name / "generated" / "neighbours.png", unread)
 

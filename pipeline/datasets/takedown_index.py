@@ -15,7 +15,7 @@ from pipeline.datasets import assemble
 from pipeline.datasets.kinds import CLIP_SOURCE
 from pipeline.errors import UserError
 from pipeline.funnel import FUNNEL
-from pipeline.manifest import CLIPS, FACES, ManifestError, batches, schema_of, sha256_of
+from pipeline.manifest import CLIPS, FACES, GENERATED_SOURCE, ManifestError, batches, schema_of, sha256_of
 from pipeline.sources.web_source import RemoteImage
 from pipeline.store import is_damage, replace_file
 from pipeline.stored import HEX64, parse_json, read_json
@@ -225,20 +225,22 @@ def collect(removal: Removal, root: Path, wanted: BlockList, tables: list[Path],
         items = rows_of(path, ("image_id", "face_id"))
         removal.faces |= {row["face_id"] for row in items if row["image_id"] in removal.images and "face_id" in row}
         if path.name == "manifest.parquet" and holds(path, removal):
-            removal.manifests |= {sha256_of(path), *before(path.parent, unread)}
+            removal.manifests |= {sha256_of(path), *build_of(path.parent, unread).before}
     with database(root / "cache" / "results.sqlite", unread) as results:  # crops of which no table is left
         removal.faces |= (
             {face_id for image_id, face_id in crops_in(results) if image_id in removal.images} if results else set()
         )
 
 
-def before(version: Path, unread: Unread) -> list[str]:
-    """Return the sha256 of the manifests from which that of a version was made by taking faces out."""
+def build_of(version: Path, unread: Unread) -> assemble.Build:
+    """Return how a version was built: of its `before`, the manifests from which its own was made by taking faces out.
+    Empty if that cannot be read."""
     try:
-        return [] if unread.is_link(version / assemble.BUILD) else assemble.build_of(version).before
+        if not unread.is_link(version / assemble.BUILD):
+            return assemble.build_of(version)
     except ManifestError as error:
         unread.add(version / assemble.BUILD, error.__cause__)
-        return []
+    return assemble.Build({}, 0, {})
 
 
 def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
@@ -250,7 +252,7 @@ def crops_in(results: sqlite3.Connection) -> Iterator[tuple[str, str]]:
 
 def undecided(tables: list[Path], removal: Removal) -> list[str]:
     """Return `source source_id` of the pictures whose source states neither an artist nor tags: a takedown by artist
-    cannot find them. Drawn pictures have no artist and are left out."""
+    cannot find them. What our own code drew or a run generated has no artist and is left out."""
     columns = ("image_id", "source", "source_id", "artist", "tags")
     found = {
         f"{row['source']} {row['source_id']}"
@@ -259,7 +261,7 @@ def undecided(tables: list[Path], removal: Removal) -> list[str]:
         if row.keys() >= {*columns}
         and not row["artist"]
         and not row["tags"]
-        and row["source"] != "drawn"
+        and row["source"] not in ("drawn", GENERATED_SOURCE)
         and row["image_id"] not in removal.images
     }
     return sorted(found)

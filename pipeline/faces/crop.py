@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from pipeline import marking
 from pipeline.errors import UserError
 from pipeline.faces.boxes import Face
 from pipeline.faces.views import View
@@ -150,14 +151,14 @@ def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, a
 def _cut_one(image: tuple[str, list[Face]], store: Store, size: int, frame: Frame, rotation: float) -> list[dict]:
     """Cut one picture's faces into the cache. Return the columns of FACES of each crop."""
     path, faces = image
-    picture = load(store.root / path)
+    picture, is_generated = load(store.root / path), marking.is_generated(store.root / path)
     how: dict[str, Any] = {"box_scale": frame.box_scale, "rotation": rotation, "offset": frame.offset}
-    return [_keep(crop(picture, face, size=size, **how), store) for face in faces]
+    return [_keep(crop(picture, face, size=size, **how), store, is_generated=is_generated) for face in faces]
 
 
-def _keep(pixels: np.ndarray, store: Store) -> dict:
+def _keep(pixels: np.ndarray, store: Store, *, is_generated: bool) -> dict:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=marking.generated_texts() if is_generated else None)
     face_id = hashlib.sha256(file.getvalue()).hexdigest()
     path = f"faces/{face_id[:2]}/{face_id}.png"
     store.put(f"cache/{path}", file.getvalue())

@@ -100,11 +100,20 @@ def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
 
 
 def detect(
-    images: pa.Table, store: Store, *, detector: str, sweep: str, min_face: int, folder: Path | None, jobs: int = 0
+    images: pa.Table,
+    store: Store,
+    *,
+    detector: str,
+    sweep: str,
+    min_face: int,
+    folder: Path | None,
+    expected: Face | None = None,
+    jobs: int = 0,
 ) -> tuple[pa.Table, list[dict]]:
     """Return (the columns of FACES that detection fills, rows of FUNNEL for pictures without a face).
 
-    `images`: IMAGES; `folder`: where assets are looked for first. Raise UserError if there is no face at all."""
+    `images`: IMAGES; `folder`: where assets are looked for first; `expected`: where the one face of each picture lies,
+    if that is known: it is kept if a detector finds one there. Raise UserError if there is no face at all."""
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
     failed: set[str] = set()  # image_ids for which there was not enough memory
     for name in DETECTOR_CHOICES[detector]:
@@ -124,13 +133,17 @@ def detect(
         if image_id in failed:
             drops.append(funnel_row("faces", source, source_id, "out_of_memory", OUT_OF_MEMORY, image_id))
             continue
-        here = sorted((*face, name) for face, name in merge({name: of[image_id] for name, of in found.items()}))
+        here = merge({name: of[image_id] for name, of in found.items()})
+        if expected:
+            here = [(expected._replace(score=face.score), name) for face, name in here if overlap(face, expected)][:1]
         owners += [row] * len(here)
-        rows += [(*face, len(here)) for face in here]
+        rows += [(*face, name, len(here)) for face, name in sorted(here)]
         if not here:
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not rows:
         cure = f"try a smaller --min-face (now {min_face} px), or --sweep full for faces that lean far (now {sweep})"
+        if expected:
+            cure = "train longer what generated them, or try another --detector"
         raise UserError(
             f"{len(images)} picture{'s' * (len(images) != 1)}",
             f"{detector} found no face in them",

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from pipeline.sources import archive, drawn, folder, gallery_dl, getchu, twitter, url_list, web_page
+from pipeline.sources import archive, drawn, folder, gallery_dl, generated, getchu, twitter, url_list, web_page
 from pipeline.sources.base import LocalSource
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.search import google as google_images
@@ -17,6 +17,7 @@ SOURCES: dict[str, LocalSource | WebSource] = {
     "drawn": LocalSource(drawn.snapshot, drawn.posts, default_limit=360, default_query="character", is_seeded=True),
     "folder": LocalSource(folder.snapshot, folder.posts),
     "archive": LocalSource(archive.snapshot, archive.posts),
+    "generated": LocalSource(generated.snapshot, generated.posts, is_seeded=True),
     "safebooru": GELBOORU("https://safebooru.org", ratings=("general", "safe")),
     "gelbooru": GELBOORU("https://gelbooru.com", ratings=("general", "safe", "sensitive")),
     "danbooru": DANBOORU("https://danbooru.donmai.us", "https://cdn.donmai.us"),

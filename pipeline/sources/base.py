@@ -28,7 +28,7 @@ class Post:
     """One picture that a source offers, with what the source states about it."""
 
     source_id: str
-    """The site's id; a path relative to the folder; `archive!member`; `seed/i`. Unique within its source."""
+    """The site's id; a path relative to the folder; `archive!member`; `seed/i`; `run/seed`. Unique in its source."""
     read: Callable[[], bytes]
     """The picture file's bytes. Picklable, as it may run in another process; raises OSError where it cannot."""
     fingerprint: str

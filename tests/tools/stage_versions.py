@@ -22,11 +22,12 @@ STAGES = {
     "clips/shots.py clips/video.py faces/upright.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
     "pipeline.datasets.clip_groups.VERSION": "datasets/clip_groups.py datasets/splits.py",
+    "pipeline.datasets.merge.VERSION": "datasets/merge.py",
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
     "pipeline.datasets.recipe_source.VERSION": "datasets/recipe_source.py",
     "pipeline.datasets.splits.VERSION": "datasets/splits.py",
     "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
-    "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py",
+    "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py marking.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/frontal.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",
     "pipeline.faces.landmarks.VERSION": "faces/landmarks.py faces/landmark_network.py faces/network.py "
@@ -42,6 +43,7 @@ STAGES = {
     "pipeline.sources.boorus.moebooru.VERSION": "sources/boorus/moebooru.py sources/boorus/common.py",
     "pipeline.sources.drawn.VERSION": "sources/drawn.py drawing/*.py drawing/portrait/*.py",
     "pipeline.sources.gallery_dl.VERSION": "sources/gallery_dl.py",
+    "pipeline.sources.generated.VERSION": "sources/generated.py",
     "pipeline.sources.getchu.VERSION": "sources/getchu/*.py",
     "pipeline.sources.search.google.VERSION": "sources/search/google.py sources/search/__init__.py",
     "pipeline.sources.search.openverse.VERSION": "sources/search/openverse.py sources/search/__init__.py",

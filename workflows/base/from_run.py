@@ -174,6 +174,18 @@ class OfLabels(FromRun):
         found = None if faces is None else self.learned_rows(faces, "train", labels)[1]
         return found if found is not None and len(found) else None
 
+    def typical_conditions(self, labels: tuple[str, ...]) -> Any:
+        """Return the tensor (N, T) of conditions as the run was trained on them; without its dataset each has one
+        label, as often as it was learned."""
+        import torch
+
+        found = self.trained_conditions(labels)
+        if found is not None:
+            return torch.from_numpy(found)
+        logger.warning("the run's dataset is not there: faces have one label each, as often as the run learned it")
+        counts = [self.label_counts[label] for label in labels]
+        return torch.eye(len(labels)).repeat_interleave(torch.tensor(counts), dim=0)
+
     @functools.cached_property
     def label_counts(self) -> dict[str, int]:
         """Return the labels of a conditional run, with the count of faces that had each; empty for a DCGAN."""
@@ -200,20 +212,6 @@ class OfHairColor(OfLabels):
         if truncation:
             y = self.typical_conditions(network.labels) if self.label_counts else None
             standing.standing_statistics(network, truncation, y)
-
-    def typical_conditions(self, labels: tuple[str, ...]) -> Any:
-        """Return the tensor (N, T) of conditions as the run was trained on them; without its dataset each has one
-        label, as often as it was learned."""
-        import torch
-
-        found = self.trained_conditions(labels)
-        if found is not None:
-            return torch.from_numpy(found)
-        logger.warning(
-            "the run's dataset is not there: its batch statistics for --truncation are of one label at a time"
-        )
-        counts = [self.label_counts[label] for label in labels]
-        return torch.eye(len(labels)).repeat_interleave(torch.tensor(counts), dim=0)
 
     @functools.cached_property
     def given_labels(self) -> dict[str, float]:

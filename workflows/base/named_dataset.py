@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,13 +112,15 @@ class NamedDataset(Stage):
         originals: int,
         items: Path,
         taggers: dict[str, str] | None = None,
+        generators: Sequence[dict] = (),
     ) -> None:
         """Fill `out` with the dataset of these rows, whose `path` is relative to the folder `items`, after the
-        corrections by hand. `settings` and `taggers`: see `pipeline.datasets.assemble.Build`; `originals`: how many
-        pictures or videos the build began with."""
+        corrections by hand. `settings`, `taggers` and `generators`: see `pipeline.datasets.assemble.Build`;
+        `originals`: how many pictures or videos the build began with."""
         from pipeline.datasets import assemble
 
-        build = assemble.Build(settings, originals, assemble.versions(), taggers=taggers or {})
+        versions = assemble.versions()
+        build = assemble.Build(settings, originals, versions, taggers=taggers or {}, generators=[*generators])
         assemble.assemble_corrected(out, self.dataset_kind, table, drops, build, items, self.corrections)
 
     def run(self) -> None:

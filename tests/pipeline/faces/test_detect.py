@@ -175,6 +175,25 @@ def test_a_picture_without_a_face_is_in_the_funnel_and_none_at_all_is_an_error(s
         detect.detect(images_of(store, [blank]), store, detector="lbpcascade", sweep="off", min_face=48, folder=None)
 
 
+def test_where_the_place_of_a_face_is_known_it_is_kept_if_one_is_found_there(store, cascade):
+    image, truth = draw(5, 0)
+    picture = np.asarray(image)
+    shifted = np.roll(picture, picture.shape[1] // 2, axis=1)  # its face is at the edge
+    x0, y0, x1, y1 = truth.face_box
+    there = Face((x0 + 3, y0 + 3, x1 + 3, y1 + 3), truth.tilt + 5, 0.0)
+    rows = images_of(store, [picture, shifted])
+    how = {"detector": "lbpcascade", "sweep": "fast", "min_face": 48, "folder": None}
+    free, _ = detect.detect(rows, store, **how)
+    table, drops = detect.detect(rows, store, **how, expected=there)
+    assert table["source_id"].to_pylist() == ["0"]
+    assert table["box"].to_pylist()[0] == pytest.approx(there.box, abs=1e-3)
+    assert table["tilt"].to_pylist() == [pytest.approx(there.tilt)]
+    assert (table["score"][0], table["faces_in_image"][0].as_py()) == (free["score"][0], 1)
+    assert [(row["source_id"], row["reason"]) for row in drops] == [("1", "no_face")]
+    with pytest.raises(UserError, match="train longer what generated them"):
+        detect.detect(rows.slice(1), store, **how, expected=there)
+
+
 class FakeAnimeface(types.ModuleType):
     """A module with animeface's interface, that sees a dark square on white: leaning by 10 degrees, likely by half."""
 
