@@ -28,6 +28,7 @@ from workflows import (
     evaluation,
     face_dataset,
     generation,
+    image_dataset,
     picture_translation,
     recipes,
     takedown,
@@ -38,7 +39,7 @@ from workflows.cli import defaults, errors
 from workflows.cli import help as help_texts
 
 GROUPS = {
-    "Build a dataset": (face_dataset, blink_dataset),
+    "Build a dataset": (face_dataset, blink_dataset, image_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, picture_translation, animation),

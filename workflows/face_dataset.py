@@ -41,7 +41,7 @@ class ScrapeImages(Stage):
         default=None, description="the folder or archive, or a list of URLs or ids"
     )
     query = luigi.Parameter(
-        default="", description="query to the source; for drawn: character or icon; for web_page: its URL"
+        default="", description="query to the source; for drawn: character, icon or illustration; for web_page: its URL"
     )
     limit = WholeNumber(
         default=0,
@@ -95,6 +95,25 @@ class ScrapeImages(Stage):
         if self.crawl is None:
             return self.source_row.snapshot(self._request)
         return [self.crawl.key, *self.crawl.round(is_new=self.refresh or self.retry_failed)]
+
+    @property
+    def request(self) -> dict:
+        """Return source, query and path, as the `request` of a dataset."""
+        return {"source": self.source, "query": self.query, "path": str(self.path.resolve()) if self.path else None}
+
+    @property
+    def card_settings(self) -> dict[str, object]:
+        """Return what a card says of the pictures: what changes the result, without names and paths."""
+        source = self.source_row
+        settings: dict[str, object] = {"source": self.source}
+        if query := self.query or source.default_query:
+            settings["query"] = query
+        settings["limit"] = self.limit or source.default_limit or "all"
+        if self.crawl:
+            settings["harvest"] = (self.made / "harvest.txt").read_text(encoding="utf-8")
+        if source.is_seeded:
+            settings["seed"] = self.seed
+        return settings
 
     def digest_inputs(self) -> list:
         from pipeline.images import collect
@@ -376,9 +395,7 @@ class BuildFaceDataset(NamedDataset):
 
     @property
     def request(self) -> dict:
-        scrape = self.first(ScrapeImages)
-        path = str(scrape.path.resolve()) if scrape.path else None
-        return {"source": scrape.source, "query": scrape.query, "path": path}
+        return self.first(ScrapeImages).request
 
     def make(self, out: Path) -> None:
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
@@ -395,23 +412,13 @@ class BuildFaceDataset(NamedDataset):
     @property
     def _settings(self) -> dict:
         """Settings on the card: what changes the result, without names and paths."""
-        scrape = self.first(ScrapeImages)
-        source = scrape.source_row
-        settings: dict[str, object] = {"source": scrape.source}
-        if query := scrape.query or source.default_query:
-            settings["query"] = query
-        settings["limit"] = scrape.limit or source.default_limit or "all"
-        if scrape.crawl:
-            settings["harvest"] = (scrape.made / "harvest.txt").read_text(encoding="utf-8")
-        if source.is_seeded:
-            settings["seed"] = scrape.seed
         limits = self.first(SelectFaces).limits
         changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
         on_card = {name: getattr(self, name) for name in _ON_THE_CARD}
         if frame := self.first(CropFaces).frame:
             on_card["frame"] = ",".join(map(str, frame))
             del on_card["box_scale"]
-        return settings | on_card | changed
+        return self.first(ScrapeImages).card_settings | on_card | changed
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

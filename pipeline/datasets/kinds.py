@@ -7,24 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from pipeline import manifest
 from pipeline.datasets import plots
-from pipeline.errors import UserError
 from pipeline.hair import color_network
-from pipeline.images import decode
-from pipeline.manifest import (
-    CLIP_FRAMES,
-    CLIP_SOURCE,
-    CLIPS,
-    FACES,
-    HAIR_COLORS,
-    IMAGE_DATASET,
-    ITEM_FOLDERS,
-    SPLITS,
-    ManifestError,
-)
+from pipeline.images import originals
+from pipeline.manifest import CLIP_FRAMES, CLIP_SOURCE, CLIPS, FACES, HAIR_COLORS, IMAGE_DATASET, ITEM_FOLDERS, SPLITS
 from pipeline.markup import table_rows
 
 MAX_STRIPS = 16  # clips that the card shows whole
@@ -88,6 +78,12 @@ class Kind(NamedTuple):
         return f"{self.item}s"
 
     @property
+    def rights(self) -> str:
+        """Return whose the rights to an item are, in a sentence."""
+        of = "its artist" if self.id_column == self.original_column else f"the {self.original} that it was made from"
+        return f"The rights to each {self.item} are those of {of}."
+
+    @property
     def has_hair_color(self) -> bool:
         """Return whether rows have the three columns of hair colours."""
         return "hair_color" in self.schema.names
@@ -143,16 +139,7 @@ def _face_problem(faces: pa.Table) -> str | None:
 
 
 def _load_image(folder: Path, row: dict) -> Image.Image:
-    file = folder / row["path"]
-    problem = "is no regular file in the dataset" if not (manifest.is_within(file, folder) and file.is_file()) else ""
-    if not problem and manifest.sha256_of(file) != row["image_id"]:
-        problem = "has another sha256 than the manifest says"
-    if problem:
-        raise ManifestError(file, problem, "the original", "remove the dataset and build it again")
-    try:
-        return Image.fromarray(decode.load(file))
-    except UserError as error:
-        raise ManifestError(file, "is damaged", "the original", "remove the dataset and build it again") from error
+    return Image.fromarray(originals.load(folder, row))
 
 
 def _load_clip(folder: Path, row: dict) -> Image.Image:
@@ -250,8 +237,10 @@ KINDS = {
             load=_load_image,
             load_thumbnail=_load_image,
             rows_of_sheet=_by_split,
-            front={"task_categories": "[unconditional-image-generation]", "tags": "[anime]"},
-            summary=lambda images: "whole pictures",
+            front={"task_categories": "[image-to-image, unconditional-image-generation]", "tags": "[anime]"},
+            summary=lambda images: "whole pictures with sides of {} px or more".format(
+                pc.min(pc.min_element_wise(images["width"], images["height"])).as_py()
+            ),
             bounds=_PICTURE_SIDES,
             hashes=("image_id", "group"),
         ),
