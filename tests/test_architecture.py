@@ -33,13 +33,11 @@ def test_arrows_between_packages_go_one_way(package):
             assert other in ALLOWED[package], f"{file} imports {name}"
 
 
-def test_models_know_the_pipeline_by_its_manifest_optical_flow_and_originals_alone():
+def test_models_know_the_pipeline_by_its_manifest_and_its_optical_flow_alone():
     for file, name in imports_of("models"):
         if name.startswith("pipeline"):
             assert file == "models/data/dataset.py", f"{file} imports {name}"
-            assert name.startswith(("pipeline.manifest", "pipeline.clips.flow", "pipeline.images.originals")), (
-                f"{file} imports {name}"
-            )
+            assert name.startswith(("pipeline.manifest", "pipeline.clips.flow")), f"{file} imports {name}"
 
 
 def test_only_workflows_know_luigi():

@@ -1,7 +1,7 @@
 """A dataset on disk, and its items as arrays. The only module of `models` that imports `pipeline`.
 
-It imports `pipeline.manifest`, `pipeline.clips.flow` and `pipeline.images.originals`, and passes on what other modules
-need of them. A split's items are decoded and resampled once, into one memory-mapped array that is kept in the cache.
+It imports `pipeline.manifest` and `pipeline.clips.flow`, and passes on what other modules need of them. A split's items
+are decoded and resampled once, into one memory-mapped array that is kept in the cache.
 """
 
 import hashlib
@@ -21,11 +21,10 @@ from PIL import Image
 
 from models.files import atomic_open, check_regular
 from pipeline.clips import flow as flow
-from pipeline.images import originals
 from pipeline.manifest import CLIP_FRAMES as CLIP_FRAMES
 from pipeline.manifest import CLIPS as CLIPS
 from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
-from pipeline.manifest import FACES, HAIR_COLORS, IMAGE_DATASET, ManifestError, UserError, check_rows, read, remove
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, read, remove
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
 from pipeline.manifest import escape_markdown as escape_markdown
@@ -139,27 +138,6 @@ class Dataset(ManifestDataset):
             raise ManifestError(self.folder, found, f"{size} px or more, as the model is trained at", cure)
         picture = load_png(self.folder, row["path"], stated, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
-
-
-class ImageDataset(ManifestDataset):
-    """A dataset of whole pictures on disk: its checked manifest, and the pictures, each of a size of its own.
-
-    Raise ManifestError if there is no valid manifest with a picture in it."""
-
-    item = "picture"
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        super().__init__(folder, cache, IMAGE_DATASET)
-
-    def facts(self) -> dict[str, Any]:
-        """Return what a run records of it: the number of pictures, and their shortest side, px."""
-        side = pc.min(pc.min_element_wise(self.rows["width"], self.rows["height"])).as_py()
-        return {"pictures": len(self.rows), "side": side}
-
-    def picture(self, row: dict) -> np.ndarray:
-        """Return the picture of a row: (H, W, 3) uint8, upright sRGB, transparency on white. Raise ManifestError if it
-        is missing or damaged."""
-        return originals.load(self.folder, row)
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:

@@ -12,9 +12,20 @@ from PIL import Image
 
 from pipeline import manifest
 from pipeline.datasets import plots
+from pipeline.errors import UserError
 from pipeline.hair import color_network
-from pipeline.images import originals
-from pipeline.manifest import CLIP_FRAMES, CLIP_SOURCE, CLIPS, FACES, HAIR_COLORS, IMAGE_DATASET, ITEM_FOLDERS, SPLITS
+from pipeline.images import decode
+from pipeline.manifest import (
+    CLIP_FRAMES,
+    CLIP_SOURCE,
+    CLIPS,
+    FACES,
+    HAIR_COLORS,
+    IMAGE_DATASET,
+    ITEM_FOLDERS,
+    SPLITS,
+    ManifestError,
+)
 from pipeline.markup import table_rows
 
 MAX_STRIPS = 16  # clips that the card shows whole
@@ -139,7 +150,16 @@ def _face_problem(faces: pa.Table) -> str | None:
 
 
 def _load_image(folder: Path, row: dict) -> Image.Image:
-    return Image.fromarray(originals.load(folder, row))
+    file = folder / row["path"]
+    problem = "is no regular file in the dataset" if not (manifest.is_within(file, folder) and file.is_file()) else ""
+    if not problem and manifest.sha256_of(file) != row["image_id"]:
+        problem = "has another sha256 than the manifest says"
+    if problem:
+        raise ManifestError(file, problem, "the original", "remove the dataset and build it again")
+    try:
+        return Image.fromarray(decode.load(file))
+    except UserError as error:
+        raise ManifestError(file, "is damaged", "the original", "remove the dataset and build it again") from error
 
 
 def _load_clip(folder: Path, row: dict) -> Image.Image:
