@@ -47,6 +47,7 @@ def made(tmp_path_factory) -> Path:
     return place
 
 
+@pytest.mark.full
 def test_whole_pictures_are_in_and_each_other_one_is_a_row_of_the_funnel(made):
     art, dataset = manifest(made), made / "data/datasets/art"
     assert list(art.reset_index()[IMAGE_DATASET.names].columns) == IMAGE_DATASET.names
@@ -64,6 +65,7 @@ def test_whole_pictures_are_in_and_each_other_one_is_a_row_of_the_funnel(made):
     assert (dataset / "contact_sheet.png").exists()
 
 
+@pytest.mark.full
 def test_image_folder_loaders_read_it(made, tmp_path):
     datasets = pytest.importorskip("datasets")
     place = str(made / "data/datasets/art")
@@ -73,6 +75,7 @@ def test_image_folder_loaders_read_it(made, tmp_path):
     }
 
 
+@pytest.mark.full
 def test_of_a_picture_that_moves_the_first_frame_is_shown_and_what_is_transparent_is_white(made):
     dataset = made / "data/datasets/art"
     rows = read(dataset / "manifest.parquet", IMAGE_DATASET).to_pylist()
