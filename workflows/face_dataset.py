@@ -45,8 +45,8 @@ class ScrapeImages(Stage):
     )
     limit = WholeNumber(
         default=0,
-        description="pictures; 0: the source's own default: 360 for drawn (1000 whole pictures), 1000 for a booru, Getchu "
-        "or X, as many as an image search shows, all of anything else",
+        description="pictures; 0: the source's own default: 360 for drawn (1000 whole pictures), 1000 for a booru, "
+        "Getchu or X, as many as an image search shows, all of anything else",
     )
     seed = WholeNumber(default=0, description="seed of drawn pictures")
     refresh = luigi.BoolParameter(
