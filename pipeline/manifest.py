@@ -81,8 +81,16 @@ IMAGES = pa.schema(
 )
 """One row per original, as the first stage writes it."""
 
-IMAGE_DATASET = pa.schema([*IMAGES, *_GROUPS], metadata={"version": "1"})
-"""One row per original of an image dataset; `path` is relative to the manifest, too."""
+IMAGE_DATASET = pa.schema(
+    [
+        column(field.name, pa.string(), "the picture, relative to the manifest, and to the data root the original")
+        if field.name == "path"
+        else field
+        for field in [*IMAGES, *_GROUPS]
+    ],
+    metadata={"version": "1"},
+)
+"""One row per picture of an image dataset."""
 
 FACES = pa.schema(
     [

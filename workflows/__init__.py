@@ -29,6 +29,7 @@ from workflows import (
     evaluation,
     face_dataset,
     generation,
+    image_dataset,
     merge,
     picture_translation,
     recipes,
@@ -40,7 +41,7 @@ from workflows.cli import defaults, errors
 from workflows.cli import help as help_texts
 
 GROUPS = {
-    "Build a dataset": (face_dataset, blink_dataset, merge),
+    "Build a dataset": (face_dataset, blink_dataset, image_dataset, merge),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),

@@ -45,12 +45,12 @@ class ScrapeImages(FaceStage):
         default=None, description="the folder or archive, or a list of URLs or ids"
     )
     query = luigi.Parameter(
-        default="", description="query to the source; for drawn: character or icon; for web_page: its URL"
+        default="", description="query to the source; for drawn: character, icon or illustration; for web_page: its URL"
     )
     limit = WholeNumber(
         default=0,
-        description="pictures; 0: the source's own default: 360 for drawn, 1000 for a booru, Getchu or X, "
-        "as many as an image search shows, all of anything else",
+        description="pictures; 0: the source's own default: 360 for drawn (1000 whole pictures), 1000 for a booru, "
+        "Getchu or X, as many as an image search shows, all of anything else",
     )
     seed = WholeNumber(default=0, description="seed of drawn pictures, or of the first generated one")
     count = WholeNumber(1, MAX_SAMPLES, default=COUNT, description="with --source generated: number of samples")
@@ -108,6 +108,32 @@ class ScrapeImages(FaceStage):
         if self.crawl is None:
             return self.source_row.snapshot(self._request)
         return [self.crawl.key, *self.crawl.round(is_new=self.refresh or self.retry_failed)]
+
+    @property
+    def request(self) -> dict:
+        """Return source, query and path, and what is sampled, as the `request` of a dataset."""
+        path = str(self.path.resolve()) if self.path else None
+        request: dict[str, Any] = {"source": self.source, "query": self.query, "path": path}
+        if self.samples:  # those of a run that was trained on are others
+            facts = self.samples.snapshot
+            request["run"] = f"{facts['run']} at step {facts['steps']}, weights {facts['weights'][:16]}"
+        return request
+
+    @property
+    def card_settings(self) -> dict[str, object]:
+        """Return what a card says of the pictures: what changes the result, without names and paths."""
+        source = self.source_row
+        settings: dict[str, object] = {"source": self.source}
+        if query := self.query or source.default_query:
+            settings["query"] = query
+        settings["limit"] = self.limit or source.default_limit or "all"
+        if self.crawl:
+            settings["harvest"] = (self.made / "harvest.txt").read_text(encoding="utf-8")
+        if source.is_seeded:
+            settings["seed"] = self.seed
+        if self.samples:
+            settings["count"] = self.count
+        return settings
 
     def digest_inputs(self) -> list:
         from pipeline.images import collect
@@ -421,13 +447,7 @@ class BuildFaceDataset(NamedDataset, FaceStage):
 
     @property
     def request(self) -> dict:
-        scrape = self.first(ScrapeImages)
-        path = str(scrape.path.resolve()) if scrape.path else None
-        request: dict[str, Any] = {"source": scrape.source, "query": scrape.query, "path": path}
-        if self.samples:  # those of a run that was trained on are others
-            facts = self.samples.snapshot
-            request["run"] = f"{facts['run']} at step {facts['steps']}, weights {facts['weights'][:16]}"
-        return request
+        return self.first(ScrapeImages).request
 
     def make(self, out: Path) -> None:
         dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
@@ -447,18 +467,6 @@ class BuildFaceDataset(NamedDataset, FaceStage):
         """Settings on the card: what changes the result, without names and paths."""
         from pipeline.faces.crop import as_given
 
-        scrape = self.first(ScrapeImages)
-        source = scrape.source_row
-        settings: dict[str, object] = {"source": scrape.source}
-        if query := scrape.query or source.default_query:
-            settings["query"] = query
-        settings["limit"] = scrape.limit or source.default_limit or "all"
-        if scrape.crawl:
-            settings["harvest"] = (scrape.made / "harvest.txt").read_text(encoding="utf-8")
-        if source.is_seeded:
-            settings["seed"] = scrape.seed
-        if self.samples:
-            settings["count"] = scrape.count
         limits = self.first(SelectFaces).limits
         changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
         on_card = {name: getattr(self, name) for name in _ON_THE_CARD}
@@ -468,7 +476,7 @@ class BuildFaceDataset(NamedDataset, FaceStage):
         if box := self.first(CropFaces).frame or (any(frame.offset) and map(as_given, frame.box(1.0))):
             on_card["frame"] = ",".join(map(str, box))
             del on_card["box_scale"]
-        return settings | on_card | changed
+        return self.first(ScrapeImages).card_settings | on_card | changed
 
 
 _ON_THE_CARD = ("detector", "sweep", "min_face", "size", "box_scale", "rotation", "hair_tagger", "near_duplicates")

@@ -84,7 +84,7 @@ Where every {kind.original} went (`funnel.parquet` has a row for each that was d
 
 ## Licences and use
 
-{_licenses(kind, table)}The rights to each {kind.item} are those of the {kind.original} that it was made from.
+{_licenses(kind, table)}{kind.rights}
 {kind.caution}
 """
 

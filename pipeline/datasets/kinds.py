@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from pipeline import manifest
@@ -86,6 +87,12 @@ class Kind(NamedTuple):
     def items(self) -> str:
         """Return what rows are, in the plural."""
         return f"{self.item}s"
+
+    @property
+    def rights(self) -> str:
+        """Return whose the rights to an item are, in a sentence."""
+        of = "its artist" if self.id_column == self.original_column else f"the {self.original} that it was made from"
+        return f"The rights to each {self.item} are those of {of}."
 
     @property
     def has_hair_color(self) -> bool:
@@ -250,8 +257,10 @@ KINDS = {
             load=_load_image,
             load_thumbnail=_load_image,
             rows_of_sheet=_by_split,
-            front={"task_categories": "[unconditional-image-generation]", "tags": "[anime]"},
-            summary=lambda images: "whole pictures",
+            front={"task_categories": "[image-to-image, unconditional-image-generation]", "tags": "[anime]"},
+            summary=lambda images: "whole pictures with sides of {} px or more".format(
+                pc.min(pc.min_element_wise(images["width"], images["height"])).as_py()
+            ),
             bounds=_PICTURE_SIDES,
             hashes=("image_id", "group"),
         ),

@@ -22,7 +22,7 @@ from pipeline.faces import crop
 from pipeline.funnel import funnel_row
 from pipeline.manifest import ManifestError
 from pipeline.sources.base import Post, Skipped
-from pipeline.sources.drawn import STYLES, picture
+from pipeline.sources.drawn import QUERIES, picture
 from pipeline.store import Store, replace_file
 from pipeline.stored import HEX64, parse_json
 from pipeline.terminal import sanitize_line
@@ -148,10 +148,10 @@ def _problem(kind: Kind, table: pa.Table) -> str | None:
 
 def redraw(recipe: Recipe) -> Iterator[Post | Skipped]:
     """Yield the pictures that were drawn, and a drop for each other picture that has no URL."""
-    style = str(recipe.build.settings.get("query", STYLES[0]))
+    style = str(recipe.build.settings.get("query", QUERIES[0]))
     for key, row in recipe.pictures.items():
         at = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,9})", row["source_id"])
-        if row["source"] == "drawn" and at and style in STYLES:
+        if row["source"] == "drawn" and at and style in QUERIES:
             seed, number = int(at[1]), int(at[2])
             draw = functools.partial(picture, seed, number, style)
             yield Post(key, draw, f"drawn again: {style} {seed}/{number}")

@@ -41,13 +41,18 @@ def split_of(group: str) -> str:
     return {8: "val", 9: "test"}.get(tenth, "train")
 
 
+def copies_of_pictures(images: pa.Table, store: Store, *, jobs: int = 0) -> dict[str, str]:
+    """Return image_id -> the smallest image_id among its copies, of IMAGES whose files lie in the store."""
+    files = {key: store.root / path for key, path in rows_of(images, "image_id", "path")}
+    return components([(key, key) for key in files] + list(find_copies(files, "pictures", store, jobs=jobs)))
+
+
 def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs: int = 0) -> pa.Table:
     """Return the faces with the columns `group`, `split` and COPIES. `images` are the IMAGES that they come from.
 
     Two pictures are one group if one is a copy of the other, or any crop of the one, below the folder `crops`, of a
     crop of the other."""
-    files = {key: store.root / path for key, path in rows_of(images, "image_id", "path")}
-    of_picture = components([(key, key) for key in files] + list(find_copies(files, "pictures", store, jobs=jobs)))
+    of_picture = copies_of_pictures(images, store, jobs=jobs)
     files = {key: crops / path for key, path in rows_of(faces, "face_id", "path")}
     same_faces = list(find_copies(files, "faces", store, jobs=jobs))
     of_face = components([(key, key) for key in files] + same_faces)
@@ -61,11 +66,12 @@ def group(faces: pa.Table, images: pa.Table, store: Store, *, crops: Path, jobs:
     return faces
 
 
-def largest_of_copies(faces: pa.Table) -> tuple[pa.Table, list[dict]]:
-    """Return the faces without copies, and a row of FUNNEL for each face that is dropped. Of copied pictures the
-    largest is kept, then of copied faces the one of the largest picture; among equals the first image_id."""
+def largest_of_copies(faces: pa.Table, columns: Iterable[str] = COPIES) -> tuple[pa.Table, list[dict]]:
+    """Return the faces, or the pictures, without copies, and a row of FUNNEL for each that is dropped. `columns` name
+    the copies, as COPIES do. Of copied pictures the largest is kept, then of copied faces the one of the largest
+    picture; among equals the first image_id."""
     drops = []
-    for column in COPIES:
+    for column in columns:
         best: dict[str, tuple] = {}  # which copies -> the largest of their pictures
         for copies, image_id, *size, source_id in rows_of(faces, column, "image_id", "width", "height", "source_id"):
             key = (-math.prod(size), image_id, source_id)

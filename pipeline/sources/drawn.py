@@ -1,7 +1,7 @@
-"""Portraits drawn by our own code: the default source, which needs no network and whose truth is known.
+"""Pictures drawn by our own code: the default source, which needs no network.
 
-A picture is a pure function of (seed, i). `portrait.look` says what it shows, and `portrait.render` turns that into
-pixels: it needs OpenCV, and is imported only when a picture is drawn.
+A picture is a pure function of (seed, i). Of portraits the truth is known: `portrait.look` says what one shows, and
+`portrait.render` turns that into pixels. What needs OpenCV is imported only when a picture is drawn.
 """
 
 import io
@@ -18,7 +18,9 @@ from pipeline.sources.base import LocalQuery, Post
 
 VERSION = 1
 """Raise it when the same (seed, i) gives other pixels."""
-STYLES = ("character", "icon")
+STYLES = ("character", "icon")  # of portraits
+ILLUSTRATION = "illustration"  # whole pictures of one person or several: `drawing.illustration`
+QUERIES = (*STYLES, ILLUSTRATION)
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,17 @@ def snapshot(request: LocalQuery) -> dict:
     """Return the version, the seed and the style: all that the pictures depend on. Raise UserError."""
     if request.path is not None:
         raise UserError("--path", str(request.path), "the source `drawn` draws its pictures", "leave --path out")
-    if request.query not in ("", *STYLES):
-        expected = f"{' or '.join(STYLES)}"
+    if request.query not in ("", *QUERIES):
+        expected = f"{', '.join(QUERIES[:-1])} or {QUERIES[-1]}"
         raise UserError("--query", repr(request.query), expected, "name one of them, or leave --query out")
     if request.seed < 0:
         raise UserError("--seed", str(request.seed), "a seed is 0 or more", "choose another")
-    return {"version": VERSION, "seed": request.seed, "style": request.query or STYLES[0]}
+    version: int | str = VERSION
+    if request.query == ILLUSTRATION:
+        from pipeline.drawing import illustration
+
+        version = f"{VERSION}.{illustration.VERSION}"
+    return {"version": version, "seed": request.seed, "style": request.query or STYLES[0]}
 
 
 def posts(request: LocalQuery, snapshot: dict) -> Iterator[Post]:
@@ -89,12 +96,18 @@ def posts(request: LocalQuery, snapshot: dict) -> Iterator[Post]:
             read=partial(picture, seed, i, style),
             fingerprint=f"drawn {snapshot['version']} {style} {seed}/{i}",
             license="CC0-1.0",
-            tags=tags(sample(seed, i, style=style)),
+            tags=() if style == ILLUSTRATION else tags(sample(seed, i, style=style)),
         )
 
 
 def picture(seed: int, i: int, style: str) -> bytes:
     """Return the i-th picture of a seed as a PNG file."""
+    if style == ILLUSTRATION:
+        from pipeline.drawing import illustration
+
+        drawn = Image.fromarray(illustration.draw(seed, i))
+    else:
+        drawn, _ = draw(seed, i, style=style)
     file = io.BytesIO()
-    draw(seed, i, style=style)[0].save(file, "PNG", compress_level=1)
+    drawn.save(file, "PNG", compress_level=1)
     return file.getvalue()

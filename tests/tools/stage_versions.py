@@ -22,11 +22,13 @@ STAGES = {
     "clips/shots.py clips/video.py faces/upright.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
     "pipeline.datasets.clip_groups.VERSION": "datasets/clip_groups.py datasets/splits.py",
+    "pipeline.datasets.image_groups.VERSION": "datasets/image_groups.py datasets/splits.py",
     "pipeline.datasets.merge.VERSION": "datasets/merge.py",
     "pipeline.datasets.recipe.VERSION": "datasets/recipe.py",
     "pipeline.datasets.recipe_source.VERSION": "datasets/recipe_source.py",
     "pipeline.datasets.splits.VERSION": "datasets/splits.py",
     "pipeline.drawing.film.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
+    "pipeline.drawing.illustration.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py marking.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/frontal.py faces/views.py faces/boxes.py faces/cascade.py "
     "faces/animeface.py faces/network.py faces/network.safetensors",

@@ -10,16 +10,21 @@ from workflows.base.run import check_run_name
 from workflows.blink_dataset import BuildBlinkDataset
 from workflows.cli.parameters import FilePath
 from workflows.face_dataset import BuildFaceDataset
+from workflows.image_dataset import BuildImageDataset
 
-BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset"}
+BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset", "images": "BuildImageDataset"}
 """The kinds of dataset that are trained on, and the task that builds one."""
-DEFAULTS = {("faces", "faces"): BuildFaceDataset, ("clips", "blinks"): BuildBlinkDataset}
+DEFAULTS = {
+    ("faces", "faces"): BuildFaceDataset,
+    ("clips", "blinks"): BuildBlinkDataset,
+    ("images", "art"): BuildImageDataset,
+}
 """Kind and name of the datasets that are built, with the defaults, when they are missing."""
 
 
 class Dataset(luigi.Task):
-    """datasets/NAME, whichever task built it. Only a `faces` or `blinks` that never existed is built first, with the
-    defaults."""
+    """datasets/NAME, whichever task built it. Only a `faces`, `blinks` or `art` that never existed is built first,
+    with the defaults."""
 
     name = luigi.Parameter()
     kind = luigi.Parameter(default="faces")  # a key of BUILDERS
@@ -50,9 +55,9 @@ class Dataset(luigi.Task):
         """Raise UserError if it is damaged, or is missing and will not be built."""
         check_run_name(self.option, self.name)
         if os.path.lexists(self.folder):
-            from pipeline.manifest import CLIPS, FACES, check_folder
+            from pipeline.manifest import CLIPS, FACES, IMAGE_DATASET, check_folder
 
-            check_folder(self.folder, {"faces": FACES, "clips": CLIPS}[self.kind])
+            check_folder(self.folder, {"faces": FACES, "clips": CLIPS, "images": IMAGE_DATASET}[self.kind])
         elif self.is_default:
             self._check_gone()
         else:
