@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.manifest import IMAGE_DATASET, read
 from pipeline.sources.drawn import draw
 from tests.support.run_luigi import error_line, luigi, start_luigi
-from workflows.base.run import Dataset
+from workflows.base.dataset import Dataset
 from workflows.image_dataset import BuildImageDataset
 
 FOLDER = ("BuildImageDataset", "--source", "folder", "--path", "pictures", "--jobs", "1")
