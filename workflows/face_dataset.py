@@ -14,7 +14,7 @@ from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
-from workflows.base.samples import COUNT, MAX_SAMPLES, FaceStage, GenerateSamples
+from workflows.base.samples import COUNT, MAX_SAMPLES, GenerateSamples, PictureStage
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox, WholeNumber, require
 
@@ -32,7 +32,7 @@ def assets_folder() -> Path | None:
     return Path(folder).expanduser() if folder else None
 
 
-class ScrapeImages(FaceStage):
+class ScrapeImages(PictureStage):
     """Originals from a source, verified and kept under their sha256."""
 
     drops = True
@@ -166,7 +166,7 @@ class ScrapeImages(FaceStage):
 
 
 @requires(ScrapeImages)
-class DetectFaces(FaceStage):
+class DetectFaces(PictureStage):
     """The faces in the originals: box, tilt, score."""
 
     drops = True
@@ -214,7 +214,7 @@ class DetectFaces(FaceStage):
 
 
 @requires(DetectFaces)
-class CropFaces(FaceStage):
+class CropFaces(PictureStage):
     """Square crops of the faces, each resampled once from the original."""
 
     drops = True
@@ -318,7 +318,7 @@ class RetagDataset(Stage):
 
 
 @inherits(CropFaces)
-class TagHairColor(FaceStage):
+class TagHairColor(PictureStage):
     """The colour of each face's hair. With --dataset, RetagDataset under its old name."""
 
     hair_tagger = _hair_tagger()
@@ -364,7 +364,7 @@ class TagHairColor(FaceStage):
 
 
 @requires(TagHairColor, CropFaces, ScrapeImages)
-class GroupFaces(FaceStage):
+class GroupFaces(PictureStage):
     """Groups of near-duplicates, and the split of each group."""
 
     dataset = None  # that option is TagHairColor's alone
@@ -384,7 +384,7 @@ class GroupFaces(FaceStage):
 
 
 @requires(GroupFaces)
-class SelectFaces(FaceStage):
+class SelectFaces(PictureStage):
     """The faces within the limits of quality. Groups and splits are made before, so that limits do not change them."""
 
     drops = True
@@ -440,7 +440,7 @@ class SelectFaces(FaceStage):
 
 
 @requires(SelectFaces, GroupFaces, CropFaces, DetectFaces, ScrapeImages)
-class BuildFaceDataset(NamedDataset, FaceStage):
+class BuildFaceDataset(NamedDataset, PictureStage):
     """A labelled face dataset: datasets/NAME with manifest.parquet, the crops, a card and a contact sheet."""
 
     name = luigi.Parameter(default="faces", description="name of the dataset: datasets/NAME below the data root")

@@ -7,7 +7,8 @@ from luigi.util import inherits, requires
 
 from pipeline.errors import UserError
 from workflows.base.named_dataset import NamedDataset
-from workflows.base.stage import Stage, first_drop
+from workflows.base.samples import PictureStage
+from workflows.base.stage import first_drop
 from workflows.cli.parameters import Choice, WholeNumber
 from workflows.face_dataset import ScrapeImages
 
@@ -16,7 +17,7 @@ DRAWN = {"query": "illustration", "limit": 1000}
 
 
 @inherits(ScrapeImages)
-class SelectImages(Stage):
+class SelectImages(PictureStage):
     """The originals that are large enough, in groups of near-duplicates, with the split of each group. By default
     1,000 drawn illustrations."""
 
@@ -58,7 +59,7 @@ class SelectImages(Stage):
 
 
 @requires(SelectImages)
-class BuildImageDataset(NamedDataset):
+class BuildImageDataset(NamedDataset, PictureStage):
     """A dataset of whole pictures: datasets/NAME with manifest.parquet, the pictures, a card and a contact sheet."""
 
     name = luigi.Parameter(default="art", description="name of the dataset: datasets/NAME below the data root")
@@ -85,4 +86,5 @@ class BuildImageDataset(NamedDataset):
             scrape.card_settings | {name: getattr(self, name) for name in ("min_side", "near_duplicates")},
             originals=len(scrape.table("images")),
             items=self.data_root,
+            generators=[self.samples.generator] if self.samples else [],
         )

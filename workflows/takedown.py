@@ -75,6 +75,6 @@ class Takedown(luigi.Task):
         for name in outcome.runs:
             logger.warning("runs/%s was trained on them: remove it, or train it again", name)
         for name in outcome.generated:
-            logger.warning("datasets/%s has faces that a run generated which was trained on them: build it anew", name)
+            logger.warning("datasets/%s has faces of a run that was trained on them: remove it, or build it anew", name)
         for name in outcome.unknown_runs:
             logger.warning("runs/%s was trained on a dataset that is gone: what was in it is not known", name)

@@ -43,11 +43,13 @@ class Recipe:
 
     @functools.cached_property
     def pictures(self) -> dict[str, dict]:
-        """`source source_id` -> the first row of each picture, in the recipe's order. Raise KeyError for a kind that
-        has no such provenance."""
+        """`source source_id` -> the first row of each picture, in the recipe's order; with a part of its sha256 if
+        another picture has that id, as in merged datasets. Raise KeyError for a kind that has no such provenance."""
         rows: dict[str, dict] = {}
         for row in self.rows.select(_PICTURE_COLUMNS).to_pylist():
-            rows.setdefault(f"{row['source']} {row['source_id']}", row)
+            key, image_id = f"{row['source']} {row['source_id']}", row["image_id"]
+            if rows.setdefault(key, row)["image_id"] != image_id:
+                rows.setdefault(f"{key} {image_id[:16]}", row)
         return rows
 
 

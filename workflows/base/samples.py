@@ -1,4 +1,4 @@
-"""The stages of faces, which may be those that a run generates, and the stage that generates them."""
+"""The stages of pictures, which may be those that a run generates, and the stage that generates them."""
 
 import functools
 import json
@@ -17,8 +17,8 @@ COUNT = 260  # samples, if no --count is given: as many as the article added to 
 MAX_SAMPLES, MAX_SEED = 100_000, 1 << 62
 
 
-class FaceStage(Stage, NamedRun):
-    """A stage on the way to a dataset of faces."""
+class PictureStage(Stage, NamedRun):
+    """A stage on the way to a dataset of pictures."""
 
     run_name = luigi.Parameter(
         default="", description="with --source generated: the run that makes the pictures, runs/NAME"
@@ -30,7 +30,7 @@ class FaceStage(Stage, NamedRun):
         return next((stage for stage in self.chain() if isinstance(stage, GenerateSamples)), None)
 
 
-class GenerateSamples(FaceStage):
+class GenerateSamples(PictureStage):
     """Samples of a run: their files, and what the source `generated` reads of them."""
 
     count = WholeNumber(1, MAX_SAMPLES, default=COUNT)

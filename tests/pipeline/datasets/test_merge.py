@@ -273,6 +273,7 @@ def test_a_damaged_crop_is_refused(root):
 @pytest.mark.parametrize(
     ("names", "name", "words"),
     [
+        ("", "mix", "--names: '' given; two different datasets or more"),
         ("a", "mix", "--names: 'a' given; two different datasets or more, separated by commas"),
         ("a,a", "mix", "--names: 'a,a' given; two different datasets"),
         ("a,mix", "mix", "--name: mix given, which is merged"),
@@ -306,6 +307,18 @@ def test_a_merged_dataset_is_corrected_exported_and_taken_down(root, tmp_path):
     assert recipe.read_faces(tmp_path / "mix.parquet").build.settings["source"] == "folder + archive"
     outcome = takedown.take_down(root, "sha256", victim["face_id"], "")
     assert outcome.datasets == {"b": "1 of 2 faces are left", "mix": "3 of 4 faces are left"}
+
+
+def test_a_recipe_of_two_pictures_with_one_id_names_both(root, tmp_path):
+    faces_dataset(root, "c", face(5, source_id="1.png"))
+    merge(root, "a,c")
+    (tmp_path / "scratch").mkdir()
+    recipe.export(root, "mix", tmp_path / "mix.parquet", tmp_path / "scratch")
+    held = recipe.read_faces(tmp_path / "mix.parquet")
+    ids = {row["image_id"] for row in rows_of(root, "mix")}
+    assert len(ids) == 4
+    assert {row["image_id"] for row in held.pictures.values()} == ids
+    assert len(list(recipe.redraw(held))) == 4
 
 
 def test_a_takedown_names_what_learned_from_it_by_way_of_generated_faces(root):
