@@ -30,6 +30,7 @@ from workflows import (
     generation,
     picture_translation,
     recipes,
+    superres,
     takedown,
     training,
     translation,
@@ -40,7 +41,7 @@ from workflows.cli import help as help_texts
 GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset),
     "Share a dataset, or remove from it": (recipes, takedown),
-    "Train a GAN": (training, blinks, translation),
+    "Train a GAN": (training, blinks, translation, superres),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, picture_translation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }

@@ -12,7 +12,7 @@ from workflows.blink_dataset import BuildBlinkDataset
 from workflows.cli.parameters import FilePath
 from workflows.face_dataset import BuildFaceDataset
 
-BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset"}
+BUILDERS = {"faces": "BuildFaceDataset", "clips": "BuildBlinkDataset", "images": "BuildImageDataset"}
 """The kinds of dataset that are trained on, and the task that builds one."""
 DEFAULTS = {("faces", "faces"): BuildFaceDataset, ("clips", "blinks"): BuildBlinkDataset}
 """Kind and name of the datasets that are built, with the defaults, when they are missing."""
@@ -51,9 +51,9 @@ class Dataset(luigi.Task):
         """Raise UserError if it is damaged, or is missing and will not be built."""
         check_run_name(self.option, self.name)
         if os.path.lexists(self.folder):
-            from pipeline.manifest import CLIPS, FACES, check_folder
+            from pipeline.manifest import CLIPS, FACES, IMAGE_DATASET, check_folder
 
-            check_folder(self.folder, {"faces": FACES, "clips": CLIPS}[self.kind])
+            check_folder(self.folder, {"faces": FACES, "clips": CLIPS, "images": IMAGE_DATASET}[self.kind])
         elif self.is_default:
             self._check_gone()
         else:
