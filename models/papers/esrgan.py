@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models.contracts import HeldOutCrops
 from models.papers import super_resolution
-from models.papers.super_resolution import COMPACT, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
+from models.papers.super_resolution import COMPACT, SMALL, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
 
 RESIDUAL_SCALE = 0.2  # of what a dense block, and a block of three, add to their input
 INITIAL_SCALE = 0.1  # of the initial weights in dense blocks
@@ -62,7 +62,7 @@ PRESETS = {
     "official": _OFFICIAL,
     "paper": replace(_OFFICIAL, pretrain_schedule="halving", pretrain_period=200_000, beta2=0.999, average=0.0),
     "compact": Config(**COMPACT),
-    "small": replace(Config(**COMPACT), network="rrdb", width=32, blocks=2, size=64),
+    "small": Config(**SMALL | {"network": "rrdb", "blocks": 2}),
     "tiny": Config(**TINY),
 }
 

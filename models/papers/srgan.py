@@ -8,7 +8,7 @@ for it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.contracts import HeldOutCrops
 from models.nn.layers import BatchNorm
 from models.papers import super_resolution
-from models.papers.super_resolution import COMPACT, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
+from models.papers.super_resolution import COMPACT, SMALL, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
 
 DOWNS = 16  # S by the side of the paper's discriminator's last map
 DENSE = 1024  # units of its dense layer
@@ -77,7 +77,7 @@ PRESETS = {
         save_every=10_000,
     ),
     "compact": Config(**COMPACT),
-    "small": replace(Config(**COMPACT), network="srresnet", width=32, blocks=4, size=64),
+    "small": Config(**SMALL | {"network": "srresnet", "blocks": 4}),
     "tiny": Config(**TINY),
 }
 

@@ -133,6 +133,17 @@ COMPACT: dict[str, Any] = {
     "save_every": 500,
 }
 """What the preset `compact` of both changes."""
+SMALL: dict[str, Any] = COMPACT | {
+    "size": 64,
+    "width": 32,
+    "pretrain_steps": 3_000,
+    "pretrain_period": 3_000,
+    "milestones": (300, 450),
+    "steps": 3_600,
+    "sample_every": 300,
+    "save_every": 300,
+}
+"""What the preset `small` of both changes."""
 
 
 class Upscaler(nn.Module):
