@@ -124,6 +124,18 @@ class ClipConfig(Config, Protocol):
         """Return the share of clips whose flow is replaced by 0."""
 
 
+class CropConfig(Config, Protocol):
+    """The settings of a model that is trained on crops of whole pictures, and on their small versions."""
+
+    @property
+    def turns(self) -> bool:
+        """Return whether crops are turned by a multiple of 90 degrees."""
+
+    @property
+    def degrade(self) -> str:
+        """Return how crops are made small: bicubic; or jpeg: most are compressed, too."""
+
+
 class FaceDataset(Protocol):
     """What loaders read of `data.dataset.Dataset`; a test may pass something smaller."""
 
@@ -154,6 +166,13 @@ class HeldOutClips(NamedTuple):
     clips: np.ndarray  # (M, T, H, W, 3) uint8
     flow: np.ndarray  # (M, T, H, W, 2) float32, as of `pipeline.clips.flow`
     openness: np.ndarray  # (M, T) float32: 1 open, 0 closed
+
+
+class HeldOutCrops(NamedTuple):
+    """Crops that are not trained on, to validate with."""
+
+    high: np.ndarray  # (M, S, S, 3) uint8
+    low: np.ndarray  # (M, S / 4, S / 4, 3) uint8: their small versions
 
 
 Datasets = Mapping[str, Any]

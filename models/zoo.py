@@ -9,24 +9,28 @@ import torch
 from torch import nn
 
 from models.contracts import Batches, Config, Datasets, Trainer
-from models.data import batches, clips, pairs, references
+from models.data import batches, clips, crops, pairs, references
 from models.data.batches import held_out as held_out_faces
 from models.data.clips import ClipDataset
+from models.data.crops import ImageDataset
 from models.data.dataset import Dataset
 from models.papers import (
     acgan,
     blink,
     dcgan,
+    esrgan,
     pggan,
     projection,
     r3gan,
     sagan,
     seam,
+    srgan,
     srresnet,
     stargan2,
     ugatit,
     videogan,
 )
+from models.papers.super_resolution import VGGDiscriminator
 
 
 class BatchKind(Protocol):
@@ -48,8 +52,8 @@ class Model:
     """Settings by name: article, paper, small, tiny. All are of one class."""
     networks: dict[str, Callable[[Any], nn.Module]]
     """The networks that are trained, by name, each built from a Config."""
-    trainer: Callable[[Any, torch.device, dict[str, Any]], Trainer]
-    """(Config, device, held-out items by role) -> Trainer."""
+    trainer: Callable[..., Trainer]
+    """(Config, device, held-out items by role; `files` of the job by name) -> Trainer."""
     batches: BatchKind
     exported: tuple[str, ...] = ("generator",)
     """The keys of `Trainer.exported()`, each a key of `networks`. The first is the main one."""
@@ -214,5 +218,33 @@ MODELS = {
         held_out=references.held_out,
         purpose="Turns faces of {size} × {size} px of one domain into those of another",
         use="TranslateImages --run {run} --domain DOMAIN --input PICTURE",
+    ),
+    "srgan": Model(
+        paper="https://arxiv.org/abs/1609.04802",
+        task="TrainSRGAN",
+        presets={**srgan.PRESETS},
+        networks={"generator": srgan.generator, "discriminator": srgan.discriminator, "pretrained": srgan.generator},
+        trainer=srgan.SRGAN,
+        batches=crops.crops,
+        exported=("generator", "pretrained"),
+        roles=("images",),
+        dataset=ImageDataset,
+        held_out=crops.held_out,
+        purpose="Makes pictures four times as wide and high",
+        use="",
+    ),
+    "esrgan": Model(
+        paper="https://arxiv.org/abs/1809.00219",
+        task="TrainESRGAN",
+        presets={**esrgan.PRESETS},
+        networks={"generator": esrgan.generator, "discriminator": VGGDiscriminator, "pretrained": esrgan.generator},
+        trainer=esrgan.ESRGAN,
+        batches=crops.crops,
+        exported=("generator", "pretrained"),
+        roles=("images",),
+        dataset=ImageDataset,
+        held_out=crops.held_out,
+        purpose="Makes pictures four times as wide and high",
+        use="",
     ),
 }

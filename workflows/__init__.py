@@ -33,6 +33,7 @@ from workflows import (
     merge,
     picture_translation,
     recipes,
+    superres,
     takedown,
     training,
     translation,
@@ -43,7 +44,7 @@ from workflows.cli import help as help_texts
 GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset, image_dataset, merge),
     "Share a dataset, or remove from it": (recipes, takedown),
-    "Train a GAN": (training, blinks, translation),
+    "Train a GAN": (training, blinks, translation, superres),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),
     "Retrain the networks that the pipeline ships": (annotators,),
 }

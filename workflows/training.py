@@ -12,7 +12,7 @@ from workflows.base.run import NamedRun, check_run_name
 from workflows.base.subprocess import train_in_children
 from workflows.cli.parameters import Assignments, Choice, WholeNumber
 
-PRESETS = ("auto", "article", "paper", "modern", "light", "small", "tiny")
+PRESETS = ("auto", "article", "official", "paper", "compact", "modern", "light", "small", "tiny")  # of all models
 AUGMENTATIONS = ("preset", "none", "diff", "ada")
 PRECISIONS = ("auto", "fp32", "bf16")
 MAX_PROCESSES = 64
@@ -22,7 +22,7 @@ MAX_BATCH_SIZE = 8192
 class _Durations(NamedTuple):
     """How long a whole training takes, about."""
 
-    small_cpu: str
+    cpu: str
     article_cpu: str
     article_gpu: str
 
@@ -42,11 +42,13 @@ DURATIONS = {
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
     "stargan2": _Durations("5 hours", "3 months", "a day"),
+    "srgan": _Durations("5 hours", "2 months", "3 hours"),
+    "esrgan": _Durations("5 hours", "4 months", "6 hours"),
 }
-"""By model: `small` on 2 CPU cores, measured; `article` there, from the time of one step (of cgan-resblock, acgan,
-r3gan and stargan2 from their FLOPs); and `article` on one GPU, from the FLOPs at 20 TFLOP/s, not measured. Of sagan and
-pggan `small` is from the time of one step, too, and a GPU, which their small batches do not fill, has 10 to 30 ms for
-one."""
+"""By model: its preset for a CPU, `small` or `compact`, on 2 cores, measured; `article` there, from the time of a step
+(of cgan-resblock, acgan, r3gan, stargan2, srgan and esrgan from their FLOPs); and `article` on one GPU, from the FLOPs
+at 20 TFLOP/s, not measured. Of sagan, pggan, srgan and esrgan the first is from the time of a step, too; a GPU, which
+batches of sagan and pggan do not fill, has 10 to 30 ms for one."""
 
 logger = logging.getLogger("luigi-interface")
 
@@ -56,7 +58,7 @@ class Training(NamedRun):
 
     dataset = luigi.Parameter(default="faces", description="dataset to train on: datasets/NAME below the data root")
     preset = Choice(
-        PRESETS,
+        ("auto", "article", "paper", "modern", "light", "small", "tiny"),
         default="auto",
         description="settings: article (as published), paper (where it differs), modern (of projection cGANs: against "
         "collapse and grain; of blinks: 2-D, with openness), light (of U-GAT-IT: fewer weights), small (for a CPU), "
@@ -102,6 +104,7 @@ class Training(NamedRun):
 
     models: tuple[str, ...] = ()  # the values that `model` may have
     kind = "faces"  # of the dataset, and its role
+    cpu_preset = "small"  # that `auto` takes without a GPU
 
     @property
     def run_words(self) -> tuple[str, ...]:
@@ -141,20 +144,22 @@ class Training(NamedRun):
                 check_run_name(option, name)
 
     def _choose_preset(self) -> str:
-        """Return the preset of this run if it exists; else `article` on a GPU and `small` on a CPU. Log which."""
+        """Return the preset of this run if it exists; else `article` on a GPU and `cpu_preset` on a CPU. Log which."""
         if self.run_name and not self.fresh and (preset := self._preset_of_run()):
             logger.info("--preset auto: %s, as in config.json of the run %s", preset, self.run_name)
             return preset
         from models.runs.settings import resolve_device
 
-        small_cpu, article_cpu, article_gpu = DURATIONS[self.model]
+        cpu, article_cpu, article_gpu = DURATIONS[self.model]
         if resolve_device(self.device).type == "cuda":
-            text = "article, since there is a GPU: about %s; small would take minutes"
-            logger.info("--preset auto: " + text, article_gpu)
-            return "article"
-        text = "small, since there is no GPU: about %s on 2 cores; article would take about %s here, %s on a GPU"
-        logger.info("--preset auto: " + text, small_cpu, article_cpu, article_gpu)
-        return "small"
+            text = f"article, since there is a GPU: about {article_gpu}; {self.cpu_preset} would take minutes"
+            preset = "article"
+        else:
+            text = f"{self.cpu_preset}, since there is no GPU: about {cpu} on 2 cores; article would take about "
+            text += f"{article_cpu} here, {article_gpu} on a GPU"
+            preset = self.cpu_preset
+        logger.info("--preset auto: %s", text)
+        return preset
 
     def _preset_of_run(self) -> str | None:
         """Return the preset in config.json of this run; None if the run does not exist or has none of ours."""
@@ -204,6 +209,11 @@ class Training(NamedRun):
             "init_from": self.init_from and str(self.data_root / "runs" / self.init_from),
         }
 
+    def files(self) -> dict[str, str]:
+        """Return the files that the trainer reads, by the names of its parameters; they are fetched if need be. Raise
+        UserError."""
+        return {}
+
     def complete(self) -> bool:
         """Return whether the weights are of this training, with as many steps or more."""
         if self.fresh or not self.output().exists():
@@ -218,7 +228,8 @@ class Training(NamedRun):
             from models.runs import settings
 
             settings.build_config(settings.Job(**self.job))
-        train_in_children(["models", "train", json.dumps(self.job)], self.run_folder, count=self.processes)
+        job = json.dumps(self.job | {"files": self.files()})
+        train_in_children(["models", "train", job], self.run_folder, count=self.processes)
         self._trained = True
         logger.info("%s is ready", self.output().path)
 

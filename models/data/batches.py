@@ -193,3 +193,13 @@ def to_pixels(x: Tensor, middle: float) -> np.ndarray:
 def in_range(picture: Tensor, middle: float) -> Tensor:
     """Map (N, S, S, 3) uint8 to (N, 3, S, S), channels last in memory: the grey level `middle` to 0, and 0 to -1."""
     return picture.permute(0, 3, 1, 2).to(torch.get_default_dtype()).sub_(middle).div_(middle)
+
+
+def in_unit_range(picture: Tensor) -> Tensor:
+    """Map (N, H, W, 3) uint8 to (N, 3, H, W), channels last in memory: 0 to 0, and 255 to 1."""
+    return picture.permute(0, 3, 1, 2).to(torch.get_default_dtype()).div_(255)
+
+
+def from_unit_range(x: Tensor) -> np.ndarray:
+    """Return pictures (N, 3, H, W) in 0..1, beyond which they are clipped, as (N, H, W, 3) uint8."""
+    return to_pixels(2 * x.float() - 1, 127.5)

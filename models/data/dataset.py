@@ -1,7 +1,7 @@
 """A dataset on disk, and its items as arrays. The only module of `models` that imports `pipeline`.
 
-It imports `pipeline.manifest` and `pipeline.clips.flow`, and passes on what other modules need of them. A split's items
-are decoded and resampled once, into one memory-mapped array that is kept in the cache.
+It imports `pipeline.manifest`, `pipeline.clips.flow` and `pipeline.images.decode`, and passes on what other modules
+need of them. A split's items are decoded and resampled once, into one memory-mapped array that is kept in the cache.
 """
 
 import hashlib
@@ -21,11 +21,13 @@ from PIL import Image
 
 from models.files import atomic_open, check_regular
 from pipeline.clips import flow as flow
+from pipeline.images import decode
 from pipeline.manifest import CLIP_FRAMES as CLIP_FRAMES
 from pipeline.manifest import CLIPS as CLIPS
 from pipeline.manifest import DISK_ERRORS as DISK_ERRORS
-from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, read, remove
+from pipeline.manifest import FACES, HAIR_COLORS, ManifestError, UserError, check_rows, is_within, read, remove
 from pipeline.manifest import GENERATED as GENERATED  # the marking of generated pictures
+from pipeline.manifest import IMAGE_DATASET as IMAGE_DATASET
 from pipeline.manifest import XMP_KEYWORD as XMP_KEYWORD
 from pipeline.manifest import check as check  # of what is read back, as parse_json and read_json do
 from pipeline.manifest import code as code  # of the cards
@@ -140,6 +142,22 @@ class Dataset(ManifestDataset):
             raise ManifestError(self.folder, found, f"{size} px or more, as the model is trained at", cure)
         picture = load_png(self.folder, row["path"], stated, stated)
         return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def load_original(folder: Path, path: str, width: int, height: int) -> np.ndarray:
+    """Return (height, width, 3) uint8 of an original within a dataset, as the pipeline decodes it: upright, what is
+    transparent on white. Raise ManifestError unless it is a file within the folder, whole and of that size."""
+    file, cure = folder / path, "remove the dataset and build it again"
+    if not (is_within(file, folder) and file.is_file()):
+        raise ManifestError(file, "is no file within the dataset", "the picture of a row", cure)
+    try:
+        picture = decode.load(file)
+    except UserError:
+        raise ManifestError(file, "damaged", "the picture of a row", cure) from None
+    if picture.shape[:2] != (height, width):
+        found = "{1} × {0} px".format(*picture.shape[:2])
+        raise ManifestError(file, found, f"{width} × {height}, as the manifest says", cure)
+    return picture
 
 
 def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:

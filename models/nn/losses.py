@@ -111,6 +111,17 @@ def r1(critic: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     return logits, slopes.mean() / 2
 
 
+def relativistic_average(winning: Tensor, losing: Tensor) -> Tensor:
+    """Return -(E log σ(a - E b) + E log(1 - σ(b - E a))) / 2 of logits a of `winning` and b of `losing`, small where a
+    is above b. D's loss is that of real images over fakes, G's the reverse.
+
+    The means are over this process's and all others' logits. Jolicoeur-Martineau 2019,
+    https://arxiv.org/abs/1807.00734, with half of the paper's sum, as ESRGAN's code has it."""
+    winning, losing = as_fp32(winning), as_fp32(losing)
+    winning_mean, losing_mean = distributed.mean(winning.mean()), distributed.mean(losing.mean())
+    return (binary_cross_entropy(winning - losing_mean, 1) + binary_cross_entropy(losing - winning_mean, 0)) / 2
+
+
 def relativistic(winning: Tensor, losing: Tensor) -> Tensor:
     """Return E softplus(D(b) - D(a)), small where each of `winning` logits D(a) (N,) is above its partner of `losing`,
     D(b). D's loss is that of real images over fakes, G's the reverse.

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from models.data.dataset import UserError
+from models.seeds import seed_for
 
 WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
+BLOCKS = 5  # that end with a pooling, or with the network
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in 0..1
 
 
@@ -41,14 +43,34 @@ class VGG16(nn.Sequential):
         features: Tensor = super().forward((x - self.mean) / self.std)
         return features
 
-    def block_features(self, x: Tensor) -> list[Tensor]:
-        """Return the last map of each of the five blocks: relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3."""
+    def block_features(self, x: Tensor, *, activated: bool = True, count: int = BLOCKS) -> list[Tensor]:
+        """Return the last map of each of the first `count` blocks: relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3;
+        unless `activated` those before the ReLU, conv1_2 to conv5_3."""
         x, found = (x - self.mean) / self.std, []
-        for layer in self:
-            if isinstance(layer, nn.MaxPool2d):
+        layers = list(self)
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            is_last = following is None or isinstance(following, nn.MaxPool2d)
+            if is_last and not activated:
                 found.append(x)
-            x = layer(x)
-        return [*found, x]
+                x = x.relu()  # not in place, as the layer's own
+            else:
+                x = layer(x)
+                if is_last:
+                    found.append(x)
+            if len(found) == count:
+                break
+        return found
+
+
+def random_vgg16() -> VGG16:
+    """Return the network with weights that are always the same random ones (He et al.), for use without the file."""
+    network, rng = VGG16(), torch.Generator().manual_seed(seed_for("VGG16"))
+    for layer in network:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=rng)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return network
 
 
 def load_vgg16(path: Path) -> VGG16:

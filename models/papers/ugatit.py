@@ -90,7 +90,17 @@ PRESETS = {
     "paper": replace(_OFFICIAL, sample_every=1000, save_every=10_000),
     "light": replace(Config(), blocks=4, light=True),
     "small": replace(
-        Config(), size=64, width=32, blocks=4, light=True, local_downs=1, global_downs=3, steps=20_000, horizon=20_000
+        Config(),
+        size=64,
+        width=32,
+        blocks=4,
+        light=True,
+        local_downs=1,
+        global_downs=3,
+        cam_weight=10.0,  # 1000 drowns the losses that keep colours: after 10,000 steps hair was still another's
+        learning_rate=4e-4,
+        steps=10_000,
+        horizon=10_000,
     ),
     "tiny": replace(
         Config(),

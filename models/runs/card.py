@@ -94,8 +94,8 @@ artists'; the dataset's card says whose.
 
 
 def _items(dataset: dict[str, Any]) -> str:
-    """Return how many faces or clips a dataset has."""
-    return next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips") if kind in dataset)
+    """Return how many faces, clips or pictures a dataset has."""
+    return next(f"{dataset[kind]:,} {kind}" for kind in ("faces", "clips", "pictures") if kind in dataset)
 
 
 def read_evaluation(run: Path) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ _DATASET_SCHEMA = {
     "digest": str,
     "faces": (int, None),
     "clips": (int, None),
+    "pictures": (int, None),
     "size": (int, None),
     "box_scale": (float, int, None),
     "face_x": (float, int, None),
@@ -67,6 +68,7 @@ class Job:
     device: str = "auto"  # auto: a GPU if there is one
     processes: int = 1
     fresh: bool = False
+    files: dict[str, str] = field(default_factory=dict)  # that its trainer reads, by the name of its parameter
     init_from: str | None = None  # folder of another run of this model, whose weights are the initial ones
 
 

@@ -111,7 +111,7 @@ def _train(job: Job, device: torch.device) -> None:
     parameters = check_memory(job.model, config, device)
     torch.manual_seed(seed_for(job.seed, "weights"))
     set_precision(settings["precision"])
-    trainer = model.trainer(config, device, held_out)
+    trainer = model.trainer(config, device, held_out, **{name: Path(path) for name, path in job.files.items()})
     if job.init_from and (job.fresh or not (run / "last.pt").exists()):
         path = Path(job.init_from) / "last.pt"
         checkpoint.load_state(trainer, checkpoint.read(path), path, only_networks=True)

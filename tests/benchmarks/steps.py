@@ -2,6 +2,7 @@
 tests/benchmarks."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.data.dataset import CLIP_FRAMES
+from models.data.resampling import SCALE
 from models.nn.pasted import Pasted
+from models.nn.vgg import random_vgg16
 from models.papers import blink, dcgan, seam
 from models.zoo import MODELS
 
@@ -32,6 +35,8 @@ def steps(preset: str, device: torch.device) -> Iterator[Steps]:
     """Yield the steps of each model of TEXTBOOKS on a batch of noise."""
     for name, textbook in TEXTBOOKS.items():
         config = MODELS[name].presets[preset]
+        if hasattr(config, "vgg"):
+            config = replace(config, vgg="random")  # which takes as long as the real one
         torch.manual_seed(0)
         batch = _noise(config, device)
         unit = "clips" if "clip" in batch else "images"
@@ -47,6 +52,12 @@ def _noise(config, device: torch.device) -> dict[str, Tensor]:
             "openness": torch.rand(*shape[:2], device=device),
         }
     shape = (config.pictures, config.size, config.size, 3)
+    if hasattr(config, "degrade"):
+        sides = {"high": config.size, "low": config.size // SCALE}
+        return {
+            name: torch.randint(256, (config.pictures, side, side, 3), dtype=torch.uint8, device=device)
+            for name, side in sides.items()
+        }
     batch = {"picture": torch.randint(256, shape, dtype=torch.uint8, device=device)}
     if hasattr(config, "labels"):
         labels = torch.arange(config.pictures) % len(config.labels)
@@ -55,7 +66,8 @@ def _noise(config, device: torch.device) -> dict[str, Tensor]:
 
 
 def _ours(name: str, config, batch: dict[str, Tensor], device: torch.device) -> Step:
-    start = getattr(config, "grown", 0)  # the step from which one that grows does all of its work
+    # the step from which one that grows, or is pre-trained, does all of its work
+    start = getattr(config, "grown", getattr(config, "pretrain_steps", 0))
     trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})
 
     def step(i: int) -> None:
@@ -247,6 +259,28 @@ def _seam(name: str, config, batch: dict[str, Tensor]) -> Step:
     return step
 
 
+def _super_resolution(name: str, config, batch: dict[str, Tensor]) -> Step:
+    """Of phase 2: G's update, then D's, each with passes of its own, as ESRGAN's authors' code has them."""
+    (g, opt_g), (d, opt_d), _ = _networks(name, config, batch)
+    low, high = ((_in_range(batch[key]) + 1) / 2 for key in ("low", "high"))
+    features, blocks = random_vgg16().to(high.device), [block - 1 for block in config.layers]
+    ones, zeros = torch.ones(len(high), device=high.device), torch.zeros(len(high), device=high.device)
+
+    def over(a: Tensor, b: Tensor) -> Tensor:
+        entropy = F.binary_cross_entropy_with_logits
+        return (entropy(a - b.mean(), ones) + entropy(b - a.mean(), zeros)) / 2
+
+    def step(i: int) -> None:
+        fake = g(low)
+        loss = config.adversarial_weight * over(d(fake), d(high).detach()) + config.l1_weight * F.l1_loss(fake, high)
+        maps = zip(*(features.block_features(x, activated=False) for x in (fake, high)), strict=True)
+        errors = [F.l1_loss(x, y) for x, y in maps]
+        _descend(opt_g, loss + config.perceptual_weight * torch.stack([errors[block] for block in blocks]).sum())
+        _descend(opt_d, over(d(high), d(fake.detach())))
+
+    return step
+
+
 TEXTBOOKS = {
     "dcgan96": _dcgan,
     "dcgan128": _dcgan,
@@ -260,4 +294,6 @@ TEXTBOOKS = {
     "blink-flow": _blink,
     "videogan-cond": _videogan,
     "seam-refiner": _seam,
+    "srgan": _super_resolution,
+    "esrgan": _super_resolution,
 }

@@ -12,7 +12,8 @@
 10. There are four presets with horizons in steps, and the task that trains it exists.
 
 Fields of Config that are read here: size, pictures, micro_batches, steps, sample_every, save_every; of models of clips
-shape; where a model has them crop, augment, labels, domains, dropout, penalty_weight, spectral and minibatch_std.
+shape; where a model has them crop, degrade, augment, labels, domains, dropout, penalty_weight, spectral, minibatch_std
+and relativistic.
 """
 
 import contextlib
@@ -32,8 +33,9 @@ import torch.multiprocessing
 from torch import nn
 
 from models import distributed
-from models.contracts import HeldOut, HeldOutClips
+from models.contracts import HeldOut, HeldOutClips, HeldOutCrops
 from models.data.dataset import CLIP_FRAMES, UserError
+from models.data.resampling import SCALE
 from models.runs import export
 from models.seeds import seed_for
 from models.training import checkpoint, update
@@ -61,6 +63,9 @@ class Noise:
             clips = random_clips(count, self.config.shape, seed_for("noise", i))
             batch = {"clip": clips.clips, "flow": clips.flow, "openness": clips.openness}
             batch = {key: torch.from_numpy(value) for key, value in batch.items()}
+        elif hasattr(self.config, "degrade"):
+            crops = random_crops(count, self.config.size, seed_for("noise", i))
+            batch = {key: torch.from_numpy(value) for key, value in crops._asdict().items()}
         else:
             shape = (count, *[self.config.size] * 2, 3)
             batch = {key: torch.randint(256, shape, generator=rng).byte() for key in self.roles}
@@ -80,9 +85,16 @@ def random_clips(count: int, shape: tuple[int, int], seed: int) -> HeldOutClips:
     return HeldOutClips(clips, flow, rng.random((count, CLIP_FRAMES), np.float32))
 
 
-def random_held_out(config) -> HeldOut | HeldOutClips:
+def random_crops(count: int, size: int, seed: int) -> HeldOutCrops:
+    rng = np.random.default_rng(seed)
+    return HeldOutCrops(*(rng.integers(0, 256, (count, side, side, 3), np.uint8) for side in (size, size // SCALE)))
+
+
+def random_held_out(config) -> HeldOut | HeldOutClips | HeldOutCrops:
     if hasattr(config, "region"):
         return random_clips(3, config.shape, 0)
+    if hasattr(config, "degrade"):
+        return random_crops(3, config.size, 0)
     pictures = np.random.default_rng(0).integers(0, 256, (16, config.size, config.size, 3), np.uint8)
     count = len(getattr(config, "labels", ()) or getattr(config, "domains", ()))
     return HeldOut(pictures, np.eye(count, dtype=np.float32)[np.arange(16) % count] if count else None)
@@ -150,6 +162,8 @@ MORE: dict[str, dict] = {
     "videogan-cond": {"trial": "conv_lstm"},
     "ugatit": {"light": True, "recompute": True, "weights": "torch"},
     "stargan2": {"domains": ("a", "b", "c"), "gray": "anime", "diversity": "luminance"},
+    "srgan": {"pretrain_steps": 4, "discriminator": "paper", "relativistic": True, "l1_weight": 0.1},
+    "esrgan": {"pretrain_steps": 2, "network": "compact", "pretrain_schedule": "cosine", "pretrain_period": 2},
 }
 AUGMENTED = [name for name, entry in MODELS.items() if hasattr(entry.presets["tiny"], "augment")]
 CHANGES = [(name, {"augment": "diff"} if name in AUGMENTED else {}) for name in MODELS]
@@ -165,7 +179,7 @@ with_changes = pytest.mark.parametrize(
         *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
     ],
 )
-WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit"}  # their chance is that of their batches
+WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit", "srgan", "esrgan"}  # their chance is that of their batches
 LEARNING_STEPS = {"pggan": (8, 9)}  # the two of which all layers learn, if it is not the first ones: it grows
 WIDER: dict[str, dict] = {
     "pggan": {"latent": 48},
@@ -174,6 +188,8 @@ WIDER: dict[str, dict] = {
     "seam-refiner": {"width": 6},
     "ugatit": {"width": 6},
     "stargan2": {"width": 4},
+    "srgan": {"width": 6},
+    "esrgan": {"width": 6},
 }
 
 
@@ -304,7 +320,7 @@ def test_micro_batches_are_summed(name):
     """Without statistics over the batch, or over looks, two halves give the gradient of the whole.
 
     In fp64: Adam's first step is as large for a gradient that rounding turned as for any other."""
-    fields = ("penalty_weight", "spectral", "minibatch_std")
+    fields = ("penalty_weight", "spectral", "minibatch_std", "relativistic")
     without = {key: 0 for key in fields if hasattr(MODELS[name].presets["tiny"], key)}
     config, whole = build(name, micro_batches=1, **without)
     parted = build(name, micro_batches=2, **without)[1]
@@ -463,7 +479,8 @@ def test_another_models_checkpoint_is_refused(name, tmp_path):
 @every_model
 def test_presets_have_the_four_names_and_horizons_in_steps(name):
     names = list(MODELS[name].presets)
-    assert [preset for preset in names if preset not in ("modern", "light")] == ["article", "paper", "small", "tiny"]
+    more = ("modern", "light", "official", "compact")
+    assert [preset for preset in names if preset not in more] == ["article", "paper", "small", "tiny"]
     for config in MODELS[name].presets.values():
         assert isinstance(config.steps, int)
         assert config.save_every % config.sample_every == 0
