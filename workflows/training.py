@@ -42,8 +42,8 @@ DURATIONS = {
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("2 hours", "10 days", "2 hours"),
     "stargan2": _Durations("5 hours", "3 months", "a day"),
-    "srgan": _Durations("5 hours", "2 months", "3 hours"),
-    "esrgan": _Durations("5 hours", "4 months", "6 hours"),
+    "srgan": _Durations("2 hours", "2 months", "3 hours"),
+    "esrgan": _Durations("2 hours", "4 months", "6 hours"),
 }
 """By model: its preset for a CPU, `small` or `compact`, on 2 cores, measured; `article` there, from the time of a step
 (of cgan-resblock, acgan, r3gan, stargan2, srgan and esrgan from their FLOPs); and `article` on one GPU, from the FLOPs

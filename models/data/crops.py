@@ -21,7 +21,7 @@ MAX_HELD_BYTES = 2 << 30  # of decoded pictures that stay in memory
 MAX_HELD_OUT = 32  # crops to validate with
 MIN_QUALITY, MAX_QUALITY = 40, 95  # of JPEGs, drawn evenly
 COMPRESSED_SHARE = 0.8  # of small pictures, if any are compressed: the network must leave clean ones as they are
-THREADS = 8  # that decode pictures
+THREADS = 4  # that decode pictures: a large scan takes 700 MB
 
 
 class ImageDataset(ManifestDataset):

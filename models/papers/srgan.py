@@ -130,6 +130,8 @@ class PaperDiscriminator(nn.Module):
 
     def __init__(self, c: Config) -> None:
         super().__init__()
+        if c.size % DOWNS:
+            raise ValueError(f"size: a multiple of {DOWNS} expected, {c.size} found")
         width, layers = 3, list[nn.Module]()
         for number, factor in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
             wide = factor * c.d_width

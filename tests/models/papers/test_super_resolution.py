@@ -81,6 +81,13 @@ def test_the_networks_have_as_many_parameters_as_was_computed(build, config, cou
         assert sum(parameter.numel() for parameter in build(config).parameters()) == count
 
 
+def test_sides_that_the_discriminators_cannot_halve_are_refused_or_stay_odd():
+    with pytest.raises(ValueError, match="a multiple of 16 expected, 72 found"):
+        srgan.PaperDiscriminator(srgan.Config(size=72))
+    for size in (32, 36, 48):
+        assert VGGDiscriminator(replace(TINY, size=size))(torch.rand(2, 3, size, size)).shape == (2,)
+
+
 @pytest.mark.parametrize("build", [esrgan.generator, srgan.generator])
 @pytest.mark.parametrize("preset", ["tiny", "compact"])
 def test_networks_take_pictures_of_any_size(build, preset):
