@@ -39,6 +39,8 @@ MODELS = {
     "seam-refiner": ("TrainSeamRefiner",),
     "ugatit": ("TrainUGATIT", "--target-dataset", "folder"),
     "stargan2": ("TrainStarGAN2", "--datasets", "faces,folder"),
+    "srgan": ("TrainSRGAN",),
+    "esrgan": ("TrainESRGAN",),
 }
 
 
@@ -104,7 +106,8 @@ def digests(place: Path) -> dict[str, str]:
         query = ("--source", "safebooru", "--query", "1girl solo")
         luigi(place, "BuildFaceDataset", "--name", "booru", *query, "--size", "64", "--near-duplicates", "drop")
     luigi(place, "BuildBlinkDataset", "--limit", "4")
-    for name in ("faces", "folder", "booru", "blinks"):
+    luigi(place, "BuildImageDataset", "--limit", "12")
+    for name in ("faces", "folder", "booru", "blinks", "art"):
         found[f"dataset {name}"] = digest_of_dataset(place / "data/datasets" / name)
     for name, task in MODELS.items():
         luigi(place, *task, "--preset", "tiny", "--steps", "3", "--run", name, "--device", "cpu")
