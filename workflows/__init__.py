@@ -30,6 +30,7 @@ from workflows import (
     face_dataset,
     generation,
     merge,
+    onnx_export,
     picture_translation,
     recipes,
     takedown,
@@ -44,6 +45,7 @@ GROUPS = {
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),
+    "Put trained networks into a web page": (onnx_export,),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""
