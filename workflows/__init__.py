@@ -31,6 +31,7 @@ from workflows import (
     generation,
     image_dataset,
     merge,
+    onnx_export,
     picture_translation,
     recipes,
     superres,
@@ -46,6 +47,7 @@ GROUPS = {
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation, superres),
     "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),
+    "Put trained networks into a web page": (onnx_export,),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""

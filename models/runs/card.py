@@ -14,6 +14,7 @@ _NUMBER = (float, int)
 _EVALUATION = {
     "weights": str,
     "samples": int,
+    "hair_accuracy_by_color": ({str: _NUMBER}, None),
     "memorization": ({"nearer": _NUMBER, "p_value": _NUMBER}, None),
     "intra_by_label": ({str: {str: {str: _NUMBER}}}, None),
 }

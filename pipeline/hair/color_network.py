@@ -21,7 +21,8 @@ from pipeline.faces.crop import crop
 from pipeline.hair.color_names import to_lab
 
 VERSION = 3
-PATCH = 64  # px: side of the patch that is looked at: twice the face's box, which is its middle half
+PATCH = 64  # px: side of the patch that is looked at
+FACE_SIDES = 2.0  # side of the patch, in sides of the face
 CELLS = 16  # a side: of what the network looks at, 4 px each
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
 _CENTER, _RANGE = (50.0, 0.0, 0.0), (30.0, 20.0, 20.0)  # of lightness, a and b
@@ -30,7 +31,7 @@ _CENTER, _RANGE = (50.0, 0.0, 0.0), (30.0, 20.0, 20.0)  # of lightness, a and b
 def color_scores(picture: np.ndarray, face: Face) -> list[float]:
     """Return nine probabilities, in the order of HAIR_COLORS, of a face in an (H, W, 3) uint8 RGB original; what is
     left to 1 is that of none."""
-    patch = crop(picture, face, size=PATCH, box_scale=2.0)
+    patch = crop(picture, face, size=PATCH, box_scale=FACE_SIDES)
     both = [_probabilities(normalize(view), _weights()) for view in (patch, patch[:, ::-1])]
     return [float(share) for share in np.mean(both, axis=0)[:-1]]
 

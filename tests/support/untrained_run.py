@@ -29,7 +29,11 @@ def untrained_run(root: Path, name: str, model: str = "dcgan128", *, dataset: st
     torch.manual_seed(seed)
     about = {"model": model, "config": asdict(config), "steps": 20 + seed}
     about |= {"labels": settings["dataset"]["labels"]} if "labels" in settings["dataset"] else {}
-    export.write_weights(run, MODELS[model].networks["generator"](config).state_dict(), about)
+    networks = MODELS[model].networks
+    main, *others = MODELS[model].exported
+    export.write_weights(run, networks[main](config).state_dict(), about)
+    for other in others:
+        export.write_weights(run, networks[other](config).state_dict(), about, name=other)
     return run
 
 

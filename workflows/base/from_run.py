@@ -111,15 +111,20 @@ class FromRun(NamedRun):
         raise NotImplementedError
 
     @functools.cached_property
-    def settings(self) -> dict:
-        """Return config.json of a run that was trained on faces. Raise UserError."""
+    def saved_settings(self) -> dict:
+        """Return config.json. Raise UserError."""
         from models.runs import settings
 
         try:
-            saved = settings.read_settings(self.run_folder)
+            return settings.read_settings(self.run_folder)
         except FileNotFoundError as error:
             cure = "give another --run"
             raise UserError(self.run_folder, "has no config.json", "a run that this program trained", cure) from error
+
+    @functools.cached_property
+    def settings(self) -> dict:
+        """Return config.json of a run that was trained on faces. Raise UserError."""
+        saved = self.saved_settings
         size, box_scale = saved["config"].get("size"), saved["dataset"].get("box_scale")
         if not (type(size) is int and 8 <= size <= 4096 and box_scale and 0.25 <= box_scale <= 8):
             found = "lacks the size or the box_scale of its faces"
