@@ -231,7 +231,7 @@ MODELS = {
         dataset=ImageDataset,
         held_out=crops.held_out,
         purpose="Makes pictures four times as wide and high",
-        use="",
+        use="UpscaleImages --run {run} --input PICTURE --output FOLDER",
     ),
     "esrgan": Model(
         paper="https://arxiv.org/abs/1809.00219",
@@ -245,6 +245,6 @@ MODELS = {
         dataset=ImageDataset,
         held_out=crops.held_out,
         purpose="Makes pictures four times as wide and high",
-        use="",
+        use="UpscaleImages --run {run} --input PICTURE --output FOLDER",
     ),
 }

@@ -38,6 +38,7 @@ from workflows import (
     takedown,
     training,
     translation,
+    upscaling,
 )
 from workflows.cli import defaults, errors
 from workflows.cli import help as help_texts
@@ -46,7 +47,15 @@ GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset, image_dataset, merge),
     "Share a dataset, or remove from it": (recipes, takedown),
     "Train a GAN": (training, blinks, translation, superres),
-    "Use and evaluate a trained GAN": (generation, attributes, evaluation, comparison, picture_translation, animation),
+    "Use and evaluate a trained GAN": (
+        generation,
+        attributes,
+        evaluation,
+        comparison,
+        picture_translation,
+        upscaling,
+        animation,
+    ),
     "Put trained networks into a web page": (onnx_export,),
     "Retrain the networks that the pipeline ships": (annotators,),
 }

@@ -11,11 +11,11 @@ import luigi
 
 from pipeline.errors import UserError
 from workflows.base.dataset import Dataset
-from workflows.base.from_pictures import FromPictures, LeftOut, Make, Picture, digest_of
+from workflows.base.from_pictures import LeftOut, Make, Picture, digest_of
 from workflows.base.from_run import FromRun, shipped_network, vgg16_weights
 from workflows.base.run import check_run_name
 from workflows.cli.parameters import Choice, FilePath, Number, WholeNumber, require
-from workflows.generation import GenerateFaces
+from workflows.from_pictures_or_run import SAMPLES, FromPicturesOrRun
 
 BUILTIN = "builtin"
 BLENDS = ("mask", "hard", "feather", "poisson", "refiner")  # models.sampling.animation.BLENDS
@@ -23,12 +23,11 @@ MIN_FACE_PX = 32
 REFERENCE_FPS = 18
 CLOSED = 0.35  # openness: an eye that is open less far cannot blink
 ENDINGS = (".gif", ".webp", ".mp4", "-strip.png")  # of a picture's animations, in the order in which they are written
-SAMPLES = 8  # of a run, if no --count is given
 
 logger = logging.getLogger("luigi-interface")
 
 
-class AnimateBlink(FromPictures):
+class AnimateBlink(FromPicturesOrRun):
     """Animations of pictures whose faces blink: GIF, MP4, WebP without loss, and a strip. They are written to
     generated/blinks/ in the run's folder, or below the data root. Only the eyes change, or the region of --run."""
 
@@ -63,29 +62,6 @@ class AnimateBlink(FromPictures):
             check_run_name("--refiner", self.refiner)
             require(self, self.blend == "refiner", "refiner", "none without --blend refiner")
         super().check()
-        self._faces_of_run  # noqa: B018 - raises UserError, which Luigi would show with a traceback in requires()
-
-    def requires(self) -> luigi.Task | list[luigi.Task]:
-        """Return the faces of a GAN's run."""
-        return [] if self._faces_of_run is None else self._faces_of_run
-
-    @functools.cached_property
-    def _faces_of_run(self) -> GenerateFaces | None:
-        """Return the task that paints the faces of the run that is --input; None if it is no run. Raise UserError."""
-        from models.runs import export
-
-        runs = self.data_root / "runs"
-        if not (self.input_path / "model.safetensors").is_file():
-            return None
-        if self.input_path.resolve().parent != runs.resolve():
-            cure = "give the --data-root that it lies in"
-            raise UserError("--input", f"{self.input_path} is a run elsewhere", f"a run in {runs}", cure)
-        count = self.count or SAMPLES
-        run = GenerateFaces(run=self.input_path.resolve().name, count=count, seed=self.seed, data_root=self.data_root)
-        if not run.suits(export.load_network(run.run_folder)):
-            found = f"{self.input_path} is a run of another network"
-            raise UserError("--input", found, f"{run.wanted}, a face dataset, or pictures", "give another")
-        return run
 
     @property
     def folder(self) -> Path:
@@ -122,14 +98,6 @@ class AnimateBlink(FromPictures):
             found = f"{BUILTIN} given, but this run animates by the motion of a reference"
             raise UserError("--reference", found, "a film strip of BuildBlinkDataset, or a video", "give one")
         return functools.partial(self._animate, network, refiner, self._read_reference(network))
-
-    def found_pictures(self) -> list[Picture]:
-        if self._faces_of_run is None:
-            return super().found_pictures()
-        frame, tilt = self._faces_of_run.frame, self._faces_of_run.settings["dataset"].get("rotation") or 0.0
-        folder = self._faces_of_run.file.parent / "faces"
-        names = [f"{seed:06}.png" for seed in range(self.seed, self.seed + (self.count or SAMPLES))]
-        return [Picture(name, folder / name, name, frame, tilt) for name in names]
 
     def _read_reference(self, network: Any) -> Any:
         """Return (openness (T,), flow (T, H, W, 2)) of the reference; None if it is builtin. Raise UserError."""

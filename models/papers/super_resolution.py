@@ -148,6 +148,9 @@ SMALL: dict[str, Any] = COMPACT | {
 class Upscaler(nn.Module):
     """A generator: pictures (N, 3, H, W) -> (N, 3, SCALE H, SCALE W), of any H and W."""
 
+    reach = 28
+    """Px of the small picture from which on others hardly change a pixel: by less than 1e-3."""
+
     def __init__(self, c: Config) -> None:
         super().__init__()
         self.size = c.size
@@ -162,6 +165,8 @@ class Compact(Upscaler):
     """Convolutions of the small picture, and one that makes a square of SCALE × SCALE px of each of its pixels, which
     are added to that pixel. The layout of SRVGGNetCompact of Real-ESRGAN's authors (Wang et al. 2021,
     https://arxiv.org/abs/2107.10833): 621,424 weights at width 64."""
+
+    reach = COMPACT_CONVOLUTIONS + 2
 
     def __init__(self, c: Config) -> None:
         super().__init__(c)

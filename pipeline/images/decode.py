@@ -116,7 +116,7 @@ def _decode(data: bytes, profile: bytes | None, keep_alpha: bool) -> tuple[np.nd
         del picture
         if keep_alpha and pixels.shape[2] == 4 and pixels[..., 3].min() == 255:
             pixels = pixels[..., :3]
-        return np.ascontiguousarray(_TURNS[turn](pixels) if turn in _TURNS else pixels), format_
+        return turned(pixels, turn), format_
     except Exception as error:  # hostile bytes make decoders raise anything
         if is_out_of_memory(error):  # not a property of the picture: must not be cached
             raise MemoryError from error
@@ -187,6 +187,11 @@ _TURNS = {  # of the EXIF tag Orientation
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
+
+
+def turned(pixels: np.ndarray, orientation: int | None) -> np.ndarray:
+    """Return (H, W, C) pixels upright; `orientation`: the EXIF tag."""
+    return np.ascontiguousarray(_TURNS[orientation](pixels) if orientation in _TURNS else pixels)
 
 
 def _orientation(picture: Image.Image) -> int | None:

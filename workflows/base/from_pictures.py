@@ -86,6 +86,17 @@ class FromPictures(FromRun):
         """Return what makes files of a picture. Raise UserError."""
         raise NotImplementedError
 
+    def decode(self, data: bytes) -> Any:
+        """Return the pixels of a picture, as `Make` takes them. Raise LeftOut."""
+        return decode_picture(data)
+
+    def read_saved(self, last: Path) -> dict[str, Any]:
+        """Return what the file that is written last carries; {} if it is not there. Raise LeftOut if it is not to be
+        replaced."""
+        from models.sampling import save
+
+        return save.read_provenance(last)
+
     def make(self, network: Any, about: dict) -> None:
         """Write what is made of each picture, and the file that lists it."""
         from models.sampling import save
@@ -112,20 +123,18 @@ class FromPictures(FromRun):
     def _make_once(self, picture: Picture, make_files: Make, about: dict) -> dict:
         """Return what the list says of a picture, once its files are there: of a command that was stopped, those that
         it had completed are kept. Raise LeftOut."""
-        from models.sampling import save
-
         if picture.problem:
             raise LeftOut(picture.problem)
         data = read_picture(picture.path)
         about = {key: value for key, value in about.items() if key not in ("input", "count")}
         about |= {"input": hashlib.sha256(data).hexdigest(), "frame": picture.frame or "", "tilt": picture.tilt}
         last = self.folder / f"{picture.target}{self.last_ending}"
-        saved = save.read_provenance(last)
+        saved = self.read_saved(last)
         made = _parse_made(saved.pop("made", ""))
         is_same = saved == {key: str(value) for key, value in about.items()}
         if made and is_same and all((self.folder / name).is_file() for name in made["files"]):
             return made
-        given = decode_picture(data)
+        given = self.decode(data)
         last.parent.mkdir(parents=True, exist_ok=True)
         last.unlink(missing_ok=True)  # with it, the files are complete and of one making
         return make_files(picture, given, about)
@@ -197,10 +206,17 @@ def read_picture(path: Path) -> bytes:
 
 def decode_picture(data: bytes) -> Any:
     """Return the (H, W, 3) uint8 picture, or (H, W, 4) if it has transparency. Raise LeftOut."""
-    from pipeline.images.decode import Rejected, decode
+    from pipeline.images.decode import decode
+
+    return accepted(lambda: decode(data, keep_alpha=True)[0])
+
+
+def accepted(decode: Callable[[], Any]) -> Any:
+    """Return what a decoder returns. Raise LeftOut if it rejects the picture."""
+    from pipeline.images.decode import Rejected
 
     try:
-        return decode(data, keep_alpha=True)[0]
+        return decode()
     except Rejected as error:
         reason, detail = error.args
         raise LeftOut(f"{reason} ({detail})" if detail else reason) from error

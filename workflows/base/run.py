@@ -16,7 +16,7 @@ def check_run_name(option: str, name: str) -> None:
         raise UserError(option, f"'{name}' given", "letters, digits, '.', '_', '+' and '-'", "give the name of a run")
 
 
-OPTIONS = {"run_name": "run", "input_path": "input"}
+OPTIONS = {"run_name": "run", "input_path": "input", "output_path": "output"}
 """Options whose names are those of Luigi's own methods, by the name of their parameter."""
 PARAMETERS = {option: parameter for parameter, option in OPTIONS.items()}
 
