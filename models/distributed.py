@@ -96,6 +96,16 @@ def any_rank(value: bool) -> bool:
     return bool(flag)
 
 
+def of_rank_zero(value: float) -> float:
+    """Return the first process's value, in all of them."""
+    if world_size() == 1:
+        return value
+    tensor = torch.tensor(value, dtype=torch.float64)
+    with _translate_errors():
+        dist.broadcast(tensor, 0)
+    return float(tensor)
+
+
 def on_rank_zero(work: Callable[[], object]) -> None:
     """Call `work` in the first process alone. Raise its exception there, and SystemExit(0) in the others."""
     error = None

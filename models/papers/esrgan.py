@@ -51,6 +51,7 @@ _OFFICIAL = Config(
     decay=0.5,
     beta1=0.9,
     beta2=0.99,
+    collapse_every=5000,
     average=0.999,
     batch_size=16,
     steps=1_400_000,

@@ -34,6 +34,7 @@ from models.nn.losses import as_fp32, binary_cross_entropy, relativistic_average
 from models.nn.perceptual import PerceptualLoss
 from models.nn.vgg import BLOCKS, VGG16, load_vgg16, random_vgg16
 from models.sampling.images import grid, with_headings
+from models.training.collapse import CollapseGuard
 from models.training.update import Update, set_learning_rate
 
 COMPACT_CONVOLUTIONS = 16  # between the first and the last one
@@ -75,6 +76,8 @@ class Config:
     decay: float = 1.0  # … by this factor
     beta1: float = 0.5
     beta2: float = 0.999
+    collapse_ratio: float = 1.5  # a score worse than the best times this is a collapse (CollapseGuard); 0: none is
+    collapse_every: int = 1000  # steps between two looks for it
     average: float = 0.0  # decay of G's moving average, which is validated and exported; 0: G itself
     batch_size: int = 8
     micro_batches: int = 1
@@ -97,6 +100,7 @@ TINY: dict[str, Any] = {
     "vgg_scale": "torch",
     "layers": (1, 2),
     "pretrain_steps": 1,
+    "collapse_ratio": 0.0,
     "average": 0.9,
     "batch_size": 4,
     "steps": 20,
@@ -128,6 +132,7 @@ COMPACT: dict[str, Any] = {
     "decay": 0.5,
     "beta1": 0.9,
     "beta2": 0.99,
+    "collapse_every": 500,
     "average": 0.999,
     "steps": 24_000,
     "sample_every": 500,
@@ -238,6 +243,11 @@ class SuperResolution:
             torch.optim.Adam(network.parameters(), config.learning_rate, betas, fused=True)
             for network in (self.g, self.d)
         )
+        self.collapse: CollapseGuard | None = None
+        if config.collapse_ratio:
+            networks = {"g": self.g, "d": self.d, "average": self.average, "pretrained": self.pretrained}
+            every, ratio = config.collapse_every, config.collapse_ratio
+            self.collapse = CollapseGuard(networks, [self.opt_g, self.opt_d], every=every, ratio=ratio)
         network = to_channels_last(_vgg16(config, vgg16).to(device))
         is_activated = config.activation == "after"
         self._perceptual = PerceptualLoss(
@@ -248,7 +258,8 @@ class SuperResolution:
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
         """Return the weighted terms of G's loss, and D's loss in phase 2."""
         c = self.config
-        set_learning_rate([self.opt_g, self.opt_d], learning_rate(i, c))
+        rate = self.collapse.rate if self.collapse else 1.0
+        set_learning_rate([self.opt_g, self.opt_d], rate * learning_rate(i, c))
         if i == c.pretrain_steps:
             self.opt_g.state.clear()
         parts = zip(*(in_unit_range(batch[key]).chunk(c.micro_batches) for key in ("low", "high")), strict=True)

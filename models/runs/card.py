@@ -7,7 +7,7 @@ from typing import Any
 
 from models.data.dataset import UserError, code, escape_markdown, read_json, table_rows
 from models.files import atomic_open
-from models.training.logger import read_metrics, values_of
+from models.training.logger import CURVE_KINDS, read_metrics, values_of
 from models.zoo import MODELS
 
 _NUMBER = (float, int)
@@ -52,7 +52,8 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     """Return the card of a run after `step`, from its settings and its last metrics."""
     model, dataset = settings["model"], settings["dataset"]
     datasets = [dataset, *(settings.get("datasets") or {}).values()]
-    last = {line["kind"]: line for line in read_metrics(run)}
+    lines = read_metrics(run)
+    last = {line["kind"]: line for line in lines if line["kind"] in CURVE_KINDS}
     values = [item for line in last.values() for item in values_of(line).items()]
     shown = [
         (escape_markdown(key.replace("_", " ")), "not finite" if value is None else f"{value:.4g}")
@@ -81,7 +82,7 @@ tags: [anime, faces, gan, {model}]
 {f"![samples](samples/{sheets[-1].name})" if sheets else ""}
 
 Trained for {step:,} steps on the train split of {sources}, seed {escape_markdown(settings["seed"])},
-preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
+preset {escape_markdown(settings["preset"])}. {left_out}{_rollbacks(lines)}At the end: {metrics}.
 
 ![losses](loss.png)
 {evaluated}
@@ -92,6 +93,16 @@ preset {escape_markdown(settings["preset"])}. {left_out}At the end: {metrics}.
 {use}The pictures it learned from stay their
 artists'; the dataset's card says whose.
 """
+
+
+def _rollbacks(lines: list[dict]) -> str:
+    """Return a sentence about each collapse in the lines of metrics.jsonl."""
+    return "".join(
+        f"At step {line['step']:,} it collapsed, and went on from its best weights, of step "
+        f"{line.get('best_step') or 0:,.0f}, with {line.get('rate') or 0:g} of the learning rate. "
+        for line in lines
+        if line["kind"] == "rollback"
+    )
 
 
 def _items(dataset: dict[str, Any]) -> str:

@@ -19,7 +19,8 @@ from models.files import atomic_open, check_regular
 from models.training.stopwatch import Stopwatch
 
 PROGRESS_INTERVAL_S = 30  # between two lines of progress where there is no terminal
-LINE_KINDS = ("loss", "score")
+CURVE_KINDS = ("loss", "score")
+LINE_KINDS = (*CURVE_KINDS, "rollback")
 LINE_FACTS = ("step", "kind", "seconds")  # what a line holds besides its values
 MAX_LINE_BYTES = 1 << 16  # of metrics.jsonl; ours have hundreds
 MAX_METRICS_BYTES = 16 << 20  # of metrics.jsonl: 100,000 lines
@@ -82,6 +83,13 @@ class RunLogger:
     def log_scores(self, step: int, values: dict[str, float]) -> None:
         """Write the validation metrics of the weights after a step."""
         self._write_line(step, values, "score")
+
+    def log_rollback(self, step: int, best_step: int, rate: float) -> None:
+        """Write that the weights after a step collapsed, and are those after `best_step` again; `rate` is the factor of
+        the learning rate from now on."""
+        self._write_line(step, {"best_step": best_step, "rate": rate}, "rollback")
+        text = f"collapsed; goes on from the weights of step {best_step:,} with {rate:g} of the learning rate"
+        print(f"{self._run.name}: step {step} of {self._steps}, {text}", file=sys.stderr)
 
     def _write_line(self, step: int, values: dict[str, float], kind: str) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no NaN
@@ -177,19 +185,21 @@ def _truncate(path: Path, step: int) -> list[dict]:
 
 
 def plot_metrics(run: Path) -> None:
-    """Plot metrics.jsonl as loss.png: losses above, scores below."""
+    """Plot metrics.jsonl as loss.png: losses above, scores below, and lines where the run collapsed and went back."""
     from matplotlib.figure import Figure
 
     metrics = read_metrics(run)
-    kinds = [kind for kind in LINE_KINDS if any(line["kind"] == kind for line in metrics)]
+    kinds = [kind for kind in CURVE_KINDS if any(line["kind"] == kind for line in metrics)]
     if not kinds:
         return
     figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
         rows = [line for line in metrics if line["kind"] == kind]
-        for name in values_of(rows[0]):
+        for name in dict.fromkeys(name for row in rows for name in values_of(row)):  # a later phase has others
             values = [math.nan if row.get(name) is None else row[name] for row in rows]
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
+        for number, step in enumerate(line["step"] for line in metrics if line["kind"] == "rollback"):
+            axes.axvline(step, color="black", linestyle=":", label="" if number else "collapsed, rolled back")
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -16,6 +16,7 @@ from models.contracts import Batches, Filming, Recovering, Trainer, Validating
 from models.data.dataset import UserError
 from models.seeds import seed_for
 from models.training import checkpoint
+from models.training.collapse import MAX_ROLLBACKS, CollapseGuard
 from models.training.logger import RunLogger
 from models.training.probe import PROBE_STEPS, Probe
 
@@ -45,11 +46,18 @@ def fit(
     `precision` is fp32 or bf16. Losses are logged whenever the weights are saved, with the seconds of the steps so far:
     without validations, sheets and saving, and without steps that were lost to a kill and done again.
 
-    Raise UserError if losses or weights are no longer finite; what was saved stays.
+    A trainer with a CollapseGuard goes back to its best weights where that says so. Its losses and weights need not be
+    finite until then, and are not exported meanwhile. The last step is no occasion for it, unless one is due there: a
+    run that goes on after it is the same as one that did not end.
+
+    Raise UserError if losses or weights are no longer finite, and what was saved stays; or if the run collapsed too
+    often, and it has its best weights then.
     """
     run.mkdir(parents=True, exist_ok=True)
     start, best = checkpoint.load(run, trainer)
     logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
+    guard = next((part for part in vars(trainer).values() if isinstance(part, CollapseGuard)), None)
+    score = math.nan
     probe = Probe(trainer.device, parameters) if logger and parameters else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
     bf16 = torch.autocast(trainer.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
@@ -59,25 +67,37 @@ def fit(
         with logger.watch.stopped():
             _show(trainer, logger, 0)
 
-    def log_and_save(done: int, *, shows: bool, saves: bool) -> None:
-        nonlocal best
+    def validate(done: int) -> None:
+        nonlocal best, score
+        assert logger is not None
+        with logger.watch.stopped():
+            best, score = _validate(trainer, run, done, best, logger)
+
+    def log_rollback(done: int) -> None:
+        assert logger is not None
+        assert guard is not None
+        logger.log_rollback(done, guard.best_step, guard.rate)
+        validate(done)
+
+    def log_and_save(done: int, *, shows: bool, saves: bool, exports: bool) -> None:
         assert logger is not None
         with logger.watch.stopped():
             if shows:
-                best = _validate(trainer, run, done, best, logger)
                 _show(trainer, logger, done)
             if saves:
                 if isinstance(trainer, Filming):
                     logger.write_film(done)
                 logger.sync()
                 checkpoint.save(run, trainer, done, best)
-                on_save(done)
+                if exports:
+                    on_save(done)
 
     with logger or contextlib.nullcontext(), _deferred_interrupts() as interrupts:
         if start == 0:
             distributed.on_rank_zero(log_first_sheet)
         if start >= steps:
             distributed.on_rank_zero(lambda: on_save(start))
+        _check_rollbacks(guard, run, start)
         for i in range(start, steps):
             torch.manual_seed(seed_for(seed, i))
             with bf16:
@@ -86,16 +106,30 @@ def fit(
             stops = distributed.any_rank(bool(interrupts))
             shows, saves = last or done % sample_every == 0, last or stops or done % save_every == 0
             logs = saves or done == 1 or done % log_every == 0
-            if logs or shows:
-                losses = _checked_losses(trainer, losses, i, run)
+            judges = guard is not None and done % guard.every == 0
+            broken = ""
+            if logs or shows or judges:
+                losses = {name: distributed.mean(loss.detach().float()) for name, loss in losses.items()}
+                broken = _not_finite(trainer, losses)
+            if broken and (guard is None or (last and not judges)):
+                _recover(trainer, i, run, broken)
+                broken = ""
             if logger:
                 logger.advance()
                 if probe and done - start <= PROBE_STEPS:
                     probe.advance(run.name, steps - done)
                 if logs:
                     logger.log_losses(done, losses)
+            score = math.nan
+            if (shows or judges) and not broken:
+                distributed.on_rank_zero(functools.partial(validate, done))
+            if guard and judges and guard.judge(done, distributed.of_rank_zero(score)):
+                distributed.on_rank_zero(functools.partial(log_rollback, done))
+                shows, saves, broken = True, True, ""
             if shows or saves:
-                distributed.on_rank_zero(functools.partial(log_and_save, done, shows=shows, saves=saves))
+                options = {"shows": shows, "saves": saves, "exports": not broken}
+                distributed.on_rank_zero(functools.partial(log_and_save, done, **options))
+            _check_rollbacks(guard, run, done)
             if stops and not last:
                 raise KeyboardInterrupt
 
@@ -120,19 +154,32 @@ def _deferred_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _checked_losses(trainer: Trainer, losses: dict[str, Tensor], i: int, run: Path) -> dict[str, Tensor]:
-    """Return the losses' means over all processes.
-
-    Raise UserError if they or the weights are not finite, unless the trainer recovers."""
-    losses = {name: distributed.mean(loss.detach().float()) for name, loss in losses.items()}
+def _not_finite(trainer: Trainer, losses: dict[str, Tensor]) -> str:
+    """Return which loss is not finite, or that a weight is not; nothing if all are."""
     wrong = [f"loss {name} is {float(value)}" for name, value in losses.items() if not math.isfinite(value)]
+    if wrong:
+        return wrong[0]
     networks = (part for part in vars(trainer).values() if isinstance(part, nn.Module))
-    if not wrong and all(bool(p.isfinite().all()) for network in networks for p in network.parameters()):
-        return losses
+    is_finite = all(bool(p.isfinite().all()) for network in networks for p in network.parameters())
+    return "" if is_finite else "a weight is not finite"
+
+
+def _recover(trainer: Trainer, i: int, run: Path, broken: str) -> None:
+    """Raise UserError about what is not finite, unless the trainer recovers."""
     if isinstance(trainer, Recovering) and trainer.recover(i):
-        return losses
+        return
     cure = "the last checkpoint is intact; start anew with --fresh and --precision fp32 or another --batch-size"
-    raise UserError(run, f"{wrong[0] if wrong else 'a weight is not finite'} at step {i + 1}", "finite numbers", cure)
+    raise UserError(run, f"{broken} at step {i + 1}", "finite numbers", cure)
+
+
+def _check_rollbacks(guard: CollapseGuard | None, run: Path, done: int) -> None:
+    """Raise UserError if the training collapsed once more than it may."""
+    if guard and guard.is_exhausted:
+        found = f"collapsed {guard.rollbacks} times, the last time at step {done}"
+        cure = (
+            f"its weights are those of step {guard.best_step}; start anew with --fresh and a lower --set learning_rate"
+        )
+        raise UserError(run, found, f"{MAX_ROLLBACKS} times or less", cure)
 
 
 def _show(trainer: Trainer, logger: RunLogger, done: int) -> None:
@@ -142,16 +189,18 @@ def _show(trainer: Trainer, logger: RunLogger, done: int) -> None:
         logger.log_frame(done, trainer.frame(done))
 
 
-def _validate(trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger) -> dict | None:
+def _validate(
+    trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger
+) -> tuple[dict | None, float]:
     """Log the metrics of the weights, and write `best.pt` if they have the lowest score so far.
 
-    Return {"step": …, "score": …} of the best; None if the trainer has no score."""
+    Return {"step": …, "score": …} of the best, and the score; None and NaN if the trainer has none."""
     if not isinstance(trainer, Validating):
-        return best
+        return best, math.nan
     values = trainer.validate(done)
     logger.log_scores(done, values)
     score = next(iter(values.values()))
     if best is None or score < best["score"]:
         best = {"step": done, "score": score}
         checkpoint.write(run / "best.pt", trainer, done, best)
-    return best
+    return best, score

@@ -1,6 +1,7 @@
 """TrainSRGAN and TrainESRGAN, as their users meet them."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ import torch
 from PIL import Image
 
 from models.runs import export
+from models.training import checkpoint
+from models.training.logger import read_metrics
 from pipeline.errors import UserError
+from tests.models.test_every_model import the_same
 from tests.support import drawn_clips, drawn_pictures
-from tests.support.run_luigi import error_line, luigi
+from tests.support.run_luigi import error_line, luigi, start_luigi
 from workflows.superres import TrainESRGAN, TrainSRGAN
 
 RUN = Path("data/runs/esrgan-art-tiny")
@@ -85,3 +89,40 @@ def test_a_dataset_of_another_kind_or_none_is_refused(place):
         TrainESRGAN(data_root=place / "data", dataset="blinks", preset="tiny")
     with pytest.raises(UserError, match=r"--dataset nowhere: there is no .*BuildImageDataset --name nowhere"):
         TrainESRGAN(data_root=place / "data", dataset="nowhere", preset="tiny")
+
+
+COLLAPSING = (
+    *("TrainESRGAN", "--preset", "tiny", "--steps", "40", "--set", "network=compact", "--set", "width=16"),
+    *("--set", "pretrain_steps=10", "--set", "pretrain_rate=3e-3", "--set", "learning_rate=0.02"),
+    *("--set", "collapse_ratio=1.5", "--set", "collapse_every=5"),
+)
+"""A training whose rate is 100 times too high as soon as the discriminator plays."""
+
+
+@pytest.mark.full
+def test_a_training_that_collapses_recovers_also_when_it_is_killed_meanwhile(place):
+    luigi(place, *COLLAPSING, "--run", "whole")
+    lines = read_metrics(place / "data/runs/whole")
+    scores = [(line["step"], line["random_features"], line["psnr"]) for line in lines if line["kind"] == "score"]
+    before = next(each for each in scores if each[0] == 10)
+    rollbacks = [line["step"] for line in lines if line["kind"] == "rollback"]
+    assert rollbacks
+    collapsed = next(each for each in scores if each[0] == rollbacks[0])
+    assert collapsed[1] > 1.5 * before[1]
+    assert scores[-1][1] <= 1.02 * before[1]
+    assert scores[-1][2] >= before[2] - 0.1
+    assert f"At step {rollbacks[0]} it collapsed" in (place / "data/runs/whole/README.md").read_text()
+
+    process = start_luigi(place, *COLLAPSING, "--run", "killed")
+    killed = place / "data/runs/killed"
+    while not any(line["kind"] == "rollback" for line in read_metrics(killed)):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()  # its training ends with it
+    process.wait()
+    luigi(place, *COLLAPSING, "--run", "killed")
+    for name in ("model", "pretrained"):
+        a, b = (place / f"data/runs/{run}/{name}.safetensors" for run in ("whole", "killed"))
+        assert a.read_bytes() == b.read_bytes()
+    states = [checkpoint.read(place / f"data/runs/{run}/last.pt") for run in ("whole", "killed")]
+    the_same(*states)
