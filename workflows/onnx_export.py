@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from workflows import shipped_graphs
 from workflows.base.from_run import OfLabels
 
-FRAME = ("box_scale", "face_x", "face_y", "rotation")  # where the face lies in a picture of the run's dataset
+OF_DATASET = ("name", "digest", "box_scale", "face_x", "face_y", "rotation")  # the last four: where a face lies in it
 
 
 class ExportONNX(OfLabels):
@@ -98,9 +98,8 @@ class ExportONNX(OfLabels):
             "steps": self._about["steps"],
             "purpose": self._model.purpose.format(**vars(self._config)),
             "paper": self._model.paper,
-            "datasets": {role: {key: each[key] for key in ("name", "digest")} for role, each in self._recorded.items()},
+            "datasets": {role: {key: each.get(key) for key in OF_DATASET} for role, each in self._recorded.items()},
             "licenses": self._licenses(),
-            "frame": {key: saved["dataset"].get(key) for key in FRAME},
         }
         if self.label_counts:
             facts["labels"] = model_json.describe_labels(self.run_folder, self.label_counts)

@@ -63,7 +63,8 @@ def blinking(network: Any, size: int = 0) -> Graph:
         Port("openness", "share", (1, time)),
     )
     painted = Port("painted", "picture", (1, time, 3, *network.shape), network.middle)
-    return Graph(_Paint(network), inputs, (painted, Port("mask", "share", (1, time, 1, *network.shape))))
+    mask = Port("mask", "share", (1, time, 1, *network.shape))
+    return Graph(_Paint(network), inputs, (painted, mask), {"region": network.region})
 
 
 def _clip(network: Any, size: int) -> Graph:
