@@ -82,6 +82,7 @@ def test_alpha_mixes_the_networks(place):
     assert np.abs(last - soft - BRIGHTER * 255).max() <= 0.51
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(("scale", "size"), [(1.0, (50, 40)), (2.5, (125, 100)), (7.0, (350, 280)), (16.0, (800, 640))])
 def test_any_scale_is_made(scale, size, place):
     pixels = np.zeros((50, 40, 3), np.uint8)
