@@ -31,8 +31,8 @@ def decode_native(data: bytes) -> Native:
     pixels = decode(data, keep_alpha=True)[0]
     try:
         head = Image.open(io.BytesIO(data), formats=[name for name in EXTENSIONS if name in Image.OPEN])
-        mode, exif, texts = head.mode, _exif(head), _texts(head)
-        profile, orientation = head.info.get("icc_profile") or b"", head.getexif().get(ExifTags.Base.Orientation)
+        mode, texts, profile = head.mode, _texts(head), head.info.get("icc_profile") or b""
+        exif, orientation = _exif(head)
     except Exception:  # noqa: BLE001  # pixels of a file whose metadata is damaged are good ones
         return Native(pixels, None, b"", b"", {})
     if mode in _GREY_MODES and (pixels[..., :1] == pixels[..., 1:3]).all():
@@ -76,11 +76,12 @@ def _colors(pixels: np.ndarray) -> np.ndarray | None:
     return found[:, : pixels.shape[2]] if len(found) <= 256 else None
 
 
-def _exif(head: Image.Image) -> bytes:
+def _exif(head: Image.Image) -> tuple[bytes, int | None]:
+    """Return (EXIF without the tag Orientation, empty if it is too long; that tag)."""
     exif = head.getexif()
-    exif.pop(ExifTags.Base.Orientation, None)
+    orientation = exif.pop(ExifTags.Base.Orientation, None)
     found = exif.tobytes() if len(exif) else b""
-    return found.removeprefix(b"Exif\0\0") if len(found) <= MAX_EXIF_BYTES else b""
+    return found.removeprefix(b"Exif\0\0") if len(found) <= MAX_EXIF_BYTES else b"", orientation
 
 
 def _texts(head: Image.Image) -> dict[str, str]:
