@@ -185,6 +185,7 @@ class UpscaleImages(FromPicturesOrRun):
         from models.sampling import png
         from models.upscaler import palette_numbers
 
+        strips = _with_progress(strips)
         if given.palette is not None:
             strips = (palette_numbers(strip, given.palette) for strip in strips)
         recipe = {key: str(value) for key, value in (about | {"made": json.dumps(made)}).items()}
@@ -199,3 +200,15 @@ class UpscaleImages(FromPicturesOrRun):
                 profile=given.profile,
                 texts=texts | recipe,
             )
+
+
+def _with_progress(strips: Iterator[Any]) -> Iterator[Any]:
+    from pipeline.progress import Progress
+
+    progress = Progress("strips of a picture")
+    try:
+        for strip in strips:
+            progress.advance()
+            yield strip
+    finally:
+        progress.close()

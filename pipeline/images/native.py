@@ -1,6 +1,5 @@
 """Bytes of image files -> upright pixels in the mode of the file: grey, colours of a palette, or 16 bits."""
 
-import contextlib
 import io
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from PIL import ExifTags, Image
 
 from pipeline.images import containers
 from pipeline.images.decode import EXTENSIONS, MAX_EXIF_BYTES, decode, turned
+from pipeline.parallel import is_out_of_memory
 
 MAX_TEXT_BYTES = 1 << 16  # of all texts of a file; if it has more, none is kept
 _GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
@@ -31,8 +31,8 @@ def decode_native(data: bytes) -> Native:
     pixels = decode(data, keep_alpha=True)[0]
     try:
         head = Image.open(io.BytesIO(data), formats=[name for name in EXTENSIONS if name in Image.OPEN])
-        mode, exif, texts = head.mode, _exif(head), _texts(head)
-        profile, orientation = head.info.get("icc_profile") or b"", head.getexif().get(ExifTags.Base.Orientation)
+        mode, texts, profile = head.mode, _texts(head), head.info.get("icc_profile") or b""
+        exif, orientation = _exif(head)
     except Exception:  # noqa: BLE001  # pixels of a file whose metadata is damaged are good ones
         return Native(pixels, None, b"", b"", {})
     if mode in _GREY_MODES and (pixels[..., :1] == pixels[..., 1:3]).all():
@@ -44,20 +44,28 @@ def decode_native(data: bytes) -> Native:
 
 
 def _of_16_bits(data: bytes, head: Image.Image) -> np.ndarray | None:
-    """Return (H, W, C) uint16, not turned; None if the file does not have 16 bits."""
-    if head.format == "TIFF" and head.mode == "I;16":
-        return np.asarray(head)[..., None]
-    if head.format != "PNG" or data[24] != 16:
-        return None
-    with contextlib.suppress(containers.TooCostly, cv2.error):
-        found = cv2.imdecode(np.frombuffer(containers.strip_unneeded(data)[0], np.uint8), cv2.IMREAD_UNCHANGED)
-        if found is not None and found.dtype == np.uint16:
-            if found.ndim == 2:
-                return found[..., None]
-            colors = cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA if found.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-            is_grey = data[25] in (0, 4)
-            return colors[..., [0, 3]] if is_grey and colors.shape[2] == 4 else colors
+    """Return (H, W, C) uint16, not turned; None if the file does not have 16 bits, or they cannot be read."""
+    try:
+        if head.format == "TIFF" and head.mode == "I;16":
+            return np.asarray(head)[..., None]
+        if head.format == "PNG" and data[24] == 16:
+            return _png_of_16_bits(data)
+    except Exception as error:  # hostile bytes make decoders raise anything
+        if is_out_of_memory(error):
+            raise MemoryError from error
     return None
+
+
+def _png_of_16_bits(data: bytes) -> np.ndarray | None:
+    """Return (H, W, C) uint16; None if OpenCV cannot read it. Of colours, Pillow keeps 8 bits."""
+    found = cv2.imdecode(np.frombuffer(containers.strip_unneeded(data)[0], np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype != np.uint16:
+        return None
+    if found.ndim == 2:
+        return found[..., None]
+    colors = cv2.cvtColor(found, cv2.COLOR_BGRA2RGBA if found.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    is_grey = data[25] in (0, 4)
+    return colors[..., [0, 3]] if is_grey and colors.shape[2] == 4 else colors
 
 
 def _colors(pixels: np.ndarray) -> np.ndarray | None:
@@ -68,11 +76,12 @@ def _colors(pixels: np.ndarray) -> np.ndarray | None:
     return found[:, : pixels.shape[2]] if len(found) <= 256 else None
 
 
-def _exif(head: Image.Image) -> bytes:
+def _exif(head: Image.Image) -> tuple[bytes, int | None]:
+    """Return (EXIF without the tag Orientation, empty if it is too long; that tag)."""
     exif = head.getexif()
-    exif.pop(ExifTags.Base.Orientation, None)
+    orientation = exif.pop(ExifTags.Base.Orientation, None)
     found = exif.tobytes() if len(exif) else b""
-    return found.removeprefix(b"Exif\0\0") if len(found) <= MAX_EXIF_BYTES else b""
+    return found.removeprefix(b"Exif\0\0") if len(found) <= MAX_EXIF_BYTES else b"", orientation
 
 
 def _texts(head: Image.Image) -> dict[str, str]:

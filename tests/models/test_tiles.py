@@ -1,9 +1,13 @@
 """Pictures in tiles: as the whole picture."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from models.papers import esrgan, srgan
 from models.sampling.tiles import FADE, Tiling, enlarged_strips, resampled_rows, resampled_strips
 
 REACH = 5
@@ -48,6 +52,28 @@ def test_tiles_are_as_the_whole(size, side):
 def test_too_short_a_reach_shows():
     pixels = picture(72, 50)
     assert np.abs(enlarged(pixels, 40, REACH - 1) - whole(pixels)).max() > 10
+
+
+def test_the_compact_network_looks_as_far_as_it_says():
+    network = esrgan.generator(replace(esrgan.PRESETS["tiny"], network="compact")).double()
+    middle = network.reach + 2
+    x = torch.rand(1, 3, 2 * middle + 1, 2 * middle + 1, dtype=torch.float64, requires_grad=True)
+    network(x)[..., 4 * middle : 4 * middle + 4, 4 * middle : 4 * middle + 4].sum().backward()
+    rows = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (middle - network.reach, middle + network.reach)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", ["srresnet", "rrdb"])
+def test_deep_networks_hardly_look_farther_than_they_say(model):
+    paper = {"srresnet": srgan, "rrdb": esrgan}[model]
+    network = paper.generator(replace(paper.PRESETS["article"], width=16)).eval()
+    middle = network.reach + 6
+    x = torch.rand(1, 3, 2 * middle + 1, 2 * middle + 1, requires_grad=True)
+    network(x)[0, 0, 4 * middle, 4 * middle].backward()
+    influence = x.grad.abs().sum(1)[0]
+    near = slice(6, -6)
+    assert influence.sum() - influence[near, near].sum() < 1e-3 * influence.sum()
 
 
 def test_seams_fade_where_tiles_differ():

@@ -82,6 +82,7 @@ def test_alpha_mixes_the_networks(place):
     assert np.abs(last - soft - BRIGHTER * 255).max() <= 0.51
 
 
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize(("scale", "size"), [(1.0, (50, 40)), (2.5, (125, 100)), (7.0, (350, 280)), (16.0, (800, 640))])
 def test_any_scale_is_made(scale, size, place):
     pixels = np.zeros((50, 40, 3), np.uint8)
@@ -104,6 +105,10 @@ def test_modes_are_kept(place):
     save(given / "grey16.tif", colors[..., 0].astype(np.uint16) * 257 + 3)
     cv2.imwrite(str(given / "fine.png"), colors[..., :3].astype(np.uint16) * 257 + 3)
     cv2.imwrite(str(given / "fine_alpha.png"), np.full((9, 7, 4), 1000, np.uint16))
+    both = np.dstack([colors[..., 0], colors[..., 3]])
+    save(given / "grey_alpha.png", both)
+    both16 = cv2.merge([*[both[..., 0].astype(np.uint16) * 257] * 3, both[..., 1].astype(np.uint16) * 257])
+    cv2.imwrite(str(given / "fine_clear.png"), both16)
     Image.fromarray(colors[..., :3]).quantize(5).save(given / "palette.png")
     Image.fromarray(colors[..., :3]).quantize(5).save(given / "clear.gif", transparency=2)
     upscale(place, given)
@@ -114,6 +119,11 @@ def test_modes_are_kept(place):
         assert (after == repeated(before)).all()
     assert (pixels_of(place / "out/grey16.tif.png") == pixels_of(place / "out/grey16.png.png")).all()
     assert (pixels_of(place / "out/fine_alpha.png") == 1000).all()
+    with Image.open(place / "out/grey_alpha.png") as file:
+        assert file.mode == "LA"
+        assert (np.asarray(file)[..., 0][2::4, 2::4][both[..., 1] > 0] == both[..., 0][both[..., 1] > 0]).all()
+    found = pixels_of(place / "out/fine_clear.png")
+    assert (found.dtype, found.shape) == (np.uint16, (36, 28, 4))
     for name in ("palette.png", "clear.gif"):
         with Image.open(given / name) as before, Image.open(place / f"out/{name[:-4]}.png") as after:
             assert after.mode == "P"
