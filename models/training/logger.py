@@ -200,6 +200,7 @@ def plot_metrics(run: Path) -> None:
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
         for number, step in enumerate(line["step"] for line in metrics if line["kind"] == "rollback"):
             axes.axvline(step, color="black", linestyle=":", label="" if number else "collapsed, rolled back")
+            axes.set_yscale("log")  # a collapse is orders of magnitude higher
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()

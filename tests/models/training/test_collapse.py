@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 from torch import nn
 
 from models import distributed
@@ -13,7 +14,7 @@ from models.data.dataset import UserError
 from models.runs import card
 from models.training import checkpoint, loop, update
 from models.training.collapse import MAX_ROLLBACKS, CollapseGuard
-from models.training.logger import read_metrics
+from models.training.logger import plot_metrics, read_metrics
 from tests.models.runs.test_card import run_settings
 from tests.models.test_every_model import the_same, untimed_metrics
 from tests.models.training.test_loop import Line, no_batches
@@ -70,6 +71,13 @@ def test_the_card_tells_it(undisturbed):
         "At step 8 it collapsed, and went on from its best weights, of step 4, with 0.01 of the learning rate." in text
     )
     assert "best step" not in text
+
+
+def test_the_plot_marks_it(undisturbed, monkeypatch):
+    marks = []
+    monkeypatch.setattr(Axes, "axvline", lambda self, x, **more: marks.append(x))
+    plot_metrics(undisturbed)
+    assert marks == [6, 8, 6, 8]  # in the losses and in the scores
 
 
 @pytest.mark.full(keep=1)
