@@ -199,7 +199,8 @@ class Trainer(Protocol):
     """A training. Networks, EMA copies and optimizers are attributes: each with a `state_dict` is in the checkpoint.
 
     Frozen helpers (VGG, taggers, metrics) must not be attributes with a `state_dict`. The class name is written to
-    checkpoints. It may also be a `Validating`, a `Filming` or a `Recovering` trainer."""
+    checkpoints. It may also be a `Validating`, a `Filming` or a `Recovering` trainer, and one with a score may have a
+    `training.collapse.CollapseGuard` as an attribute."""
 
     device: torch.device
 

@@ -27,7 +27,7 @@ class CollapseGuard:
         self.every, self._ratio = every, ratio
         self._networks, self._optimizers = networks, optimizers
         self.rollbacks, self.best_step, self.best_score = 0, 0, math.inf
-        self._keep()
+        self.keep()
 
     @property
     def rate(self) -> float:
@@ -51,10 +51,11 @@ class CollapseGuard:
             return True
         if score < self.best_score:
             self.best_step, self.best_score = step, score
-            self._keep()
+            self.keep()
         return False
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Keep copies of the networks as they are, which is what they go back to."""
         self._best = {
             name: {key: tensor.clone() for key, tensor in network.state_dict().items()}
             for name, network in self._networks.items()

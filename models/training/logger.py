@@ -192,14 +192,17 @@ def plot_metrics(run: Path) -> None:
     kinds = [kind for kind in CURVE_KINDS if any(line["kind"] == kind for line in metrics)]
     if not kinds:
         return
+    rollbacks = [line["step"] for line in metrics if line["kind"] == "rollback"]
     figure = Figure(figsize=(8, 3 * len(kinds)), layout="constrained")
     for axes, kind in zip(np.atleast_1d(figure.subplots(len(kinds), 1, sharex=True)), kinds, strict=True):
         rows = [line for line in metrics if line["kind"] == kind]
         for name in dict.fromkeys(name for row in rows for name in values_of(row)):  # a later phase has others
             values = [math.nan if row.get(name) is None else row[name] for row in rows]
             axes.plot([row["step"] for row in rows], values, label=name.replace("_", " "))
-        for number, step in enumerate(line["step"] for line in metrics if line["kind"] == "rollback"):
+        for number, step in enumerate(rollbacks):
             axes.axvline(step, color="black", linestyle=":", label="" if number else "collapsed, rolled back")
+        if rollbacks and any(value and value > 0 for row in rows for value in values_of(row).values()):
+            axes.set_yscale("log")  # a collapse is orders of magnitude higher
         axes.set(xlabel="step", ylabel=kind)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -57,6 +57,8 @@ def fit(
     start, best = checkpoint.load(run, trainer)
     logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
     guard = next((part for part in vars(trainer).values() if isinstance(part, CollapseGuard)), None)
+    if guard and start == 0:
+        guard.keep()  # of the weights of another run, if it began with these
     score = math.nan
     probe = Probe(trainer.device, parameters) if logger and parameters else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.axes import Axes
 from torch import nn
 
 from models import distributed
@@ -13,7 +14,7 @@ from models.data.dataset import UserError
 from models.runs import card
 from models.training import checkpoint, loop, update
 from models.training.collapse import MAX_ROLLBACKS, CollapseGuard
-from models.training.logger import read_metrics
+from models.training.logger import plot_metrics, read_metrics
 from tests.models.runs.test_card import run_settings
 from tests.models.test_every_model import the_same, untimed_metrics
 from tests.models.training.test_loop import Line, no_batches
@@ -64,14 +65,19 @@ def test_a_rate_a_hundred_times_too_high_is_lowered_until_the_run_recovers(undis
     assert scores[13] < scores[8] == scores[6] == scores[4] < scores[2]  # those of the weights that it went on with
 
 
-def test_the_log_and_the_card_tell_it(tmp_path, capsys):
-    fit(tmp_path)
-    assert ": step 6 of 13, collapsed; goes on from the weights of step 4 with 0.1 of" in capsys.readouterr().err
-    text = " ".join(card.model_card(tmp_path, run_settings(), STEPS).split())
+def test_the_card_tells_it(undisturbed):
+    text = " ".join(card.model_card(undisturbed, run_settings(), STEPS).split())
     assert (
         "At step 8 it collapsed, and went on from its best weights, of step 4, with 0.01 of the learning rate." in text
     )
     assert "best step" not in text
+
+
+def test_the_plot_marks_it(undisturbed, monkeypatch):
+    marks = []
+    monkeypatch.setattr(Axes, "axvline", lambda self, x, **more: marks.append(x))
+    plot_metrics(undisturbed)
+    assert marks == [6, 8, 6, 8]  # in the losses and in the scores
 
 
 @pytest.mark.full(keep=1)
@@ -101,6 +107,20 @@ def test_a_run_that_ended_and_goes_on_is_an_undisturbed_one(end, undisturbed, tm
     the_same(*contents)
 
 
+def test_optimizers_start_anew_from_the_best_weights():
+    trainer = Guarded()
+    trainer.step({}, 0)
+    assert not trainer.guard.judge(2, 1.0)
+    best = trainer.line.weight.item()
+    trainer.step({}, 1)
+    assert not trainer.guard.judge(4, 1.5)  # not yet
+    assert trainer.line.weight.item() != best
+    assert trainer.optimizer.state
+    assert trainer.guard.judge(6, 1.51)
+    assert trainer.line.weight.item() == best
+    assert not trainer.optimizer.state
+
+
 def poisoned(at: int) -> Guarded:
     trainer = Guarded(factor=1.0)
     trainer.at_step = lambda i: trainer.line.weight.data.fill_(math.nan) if i == at else None
@@ -115,6 +135,14 @@ def test_weights_that_are_not_finite_are_those_of_before_where_the_guard_looks_n
     assert math.isfinite(checkpoint.read(tmp_path / "last.pt")["line"]["weight"])
 
 
+def test_weights_of_another_run_are_the_best_ones_at_first(tmp_path):
+    trainer = poisoned(at=0)
+    trainer.line.weight.data.fill_(2.0)  # as --init-from does
+    fit(tmp_path, 2, trainer)
+    assert events(tmp_path) == [(2, 0, 0.1)]
+    assert trainer.line.weight.item() == 2
+
+
 @pytest.mark.full
 def test_a_run_that_ends_before_that_stops_with_the_last_checkpoint(tmp_path):
     with pytest.raises(UserError, match=r"loss square is nan at step 7; finite numbers; the last checkpoint"):
@@ -124,11 +152,12 @@ def test_a_run_that_ends_before_that_stops_with_the_last_checkpoint(tmp_path):
     the_same(*(checkpoint.read(run / "last.pt") for run in (tmp_path, tmp_path / "undisturbed")))
 
 
-def test_a_run_that_does_not_recover_ends_with_its_best_weights_and_one_line(tmp_path):
+def test_a_run_that_does_not_recover_ends_with_its_best_weights_and_one_line(tmp_path, capsys):
     saved = []
     for _ in range(2):  # going on does not help
         with pytest.raises(UserError, match=r"collapsed 5 times, the last time at step 14; 4 times or less; .*step 4;"):
             fit(tmp_path, 50, Guarded(factor=1e9), on_save=saved.append)
+    assert ": step 6 of 50, collapsed; goes on from the weights of step 4 with 0.1 of" in capsys.readouterr().err
     assert len(events(tmp_path)) == MAX_ROLLBACKS + 1
     assert saved[-1] == 14
     best = checkpoint.read(tmp_path / "best.pt")
@@ -146,9 +175,8 @@ def test_a_good_run_is_that_without_a_guard(tmp_path):
     assert torch.equal(*weights)
 
 
-def test_a_state_of_other_networks_or_counts_is_refused(tmp_path):
-    fit(tmp_path)
-    content = checkpoint.read(tmp_path / "last.pt")
+def test_a_state_of_other_networks_or_counts_is_refused(undisturbed, tmp_path):
+    content = checkpoint.read(undisturbed / "last.pt")
     for changes in ({"rollbacks": -1}, {"best": {"line": nn.Linear(2, 1).state_dict()}}):
         with pytest.raises(UserError, match="its guard does not fit"):
             checkpoint.load_state(Guarded(), content | {"guard": content["guard"] | changes}, tmp_path)
