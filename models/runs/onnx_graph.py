@@ -58,11 +58,13 @@ KINDS = {
     "weights": Kind(_one_hot, (0, 1)),
     "share": Kind(lambda shape, rng: torch.rand(shape, generator=rng), (0, 1)),
     "picture": Kind(_smooth, (-1, 1)),
+    "levels": Kind(lambda shape, rng: (_smooth(shape, rng) + 1) / 2, (0, 1)),
     "flow": Kind(_smooth),
     "numbers": Kind(lambda shape, rng: torch.randn(shape, generator=rng)),
 }
 """By name: normal and uniform: z of N(0, 1) or U(-1, 1); weights: one for each label, one-hot or a mixture; share: 0 to
-1; picture: RGB, whose 0 is the grey level `middle` and whose -1 is black; flow: px; numbers: any."""
+1; picture: RGB, whose 0 is the grey level `middle` and whose -1 is black; levels: RGB, 0 black and 1 white; flow: px;
+numbers: any."""
 
 
 class Port(NamedTuple):

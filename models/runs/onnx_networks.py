@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.data.dataset import CLIP_FRAMES
-from models.papers import blink, seam, stargan2, ugatit, videogan
+from models.data.resampling import SCALE
+from models.papers import blink, esrgan, seam, srgan, stargan2, super_resolution, ugatit, videogan
 from models.runs.onnx_graph import Graph, Port
 
 
@@ -80,6 +81,12 @@ def _refiner(network: Any, size: int) -> Graph:
     return Graph(network, inputs, (_picture("refined", network, size),))
 
 
+def _upscaler(network: Any, size: int) -> Graph:
+    """Return the graph for pictures of any size; what it returns may be beyond 0 to 1."""
+    high = ("n", 3, *(f"{SCALE} {side}" for side in "hw"))
+    return Graph(network, (Port("low", "levels", ("n", 3, "h", "w")),), (Port("high", "levels", high),))
+
+
 GRAPHS: dict[type[nn.Module], Callable[[Any, int], Graph]] = {
     ugatit.Generator: _pair,
     stargan2.Generator: _styled,
@@ -88,6 +95,9 @@ GRAPHS: dict[type[nn.Module], Callable[[Any, int], Graph]] = {
     blink.BlinkUNet: blinking,
     videogan.Generator: _clip,
     seam.SeamRefiner: _refiner,
+    super_resolution.Compact: _upscaler,
+    srgan.SRResNet: _upscaler,
+    esrgan.RRDBNet: _upscaler,
 }
 """By class: (network, side of its pictures in px) -> its graph. Other classes satisfy `contracts.Generator`."""
 
