@@ -72,12 +72,13 @@ class Port(NamedTuple):
 
     name: str
     kind: str  # of KINDS
-    shape: Shape
+    shape: Shape  # a side is a number, free, such as `h`, or a multiple of a free one: `4*h`
     middle: float | None = None  # of a picture
 
     def sized(self, sides: dict[str, int]) -> tuple[int, ...]:
         """Return the shape with given free sides."""
-        return tuple(side if isinstance(side, int) else sides[side] for side in self.shape)
+        factors = [str(side).split("*") for side in self.shape]
+        return tuple(math.prod(sides[each] if each in sides else int(each) for each in side) for side in factors)
 
     def describe(self) -> dict[str, Any]:
         """Return the port for model.json."""

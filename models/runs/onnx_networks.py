@@ -83,8 +83,8 @@ def _refiner(network: Any, size: int) -> Graph:
 
 def _upscaler(network: Any, size: int) -> Graph:
     """Return the graph for pictures of any size; what it returns may be beyond 0 to 1."""
-    high = ("n", 3, *(f"{SCALE} {side}" for side in "hw"))
-    return Graph(network, (Port("low", "levels", ("n", 3, "h", "w")),), (Port("high", "levels", high),))
+    low = Port("low", "levels", ("n", 3, "h", "w"))
+    return Graph(network, (low,), (Port("high", "levels", ("n", 3, f"{SCALE}*h", f"{SCALE}*w")),))
 
 
 GRAPHS: dict[type[nn.Module], Callable[[Any, int], Graph]] = {
