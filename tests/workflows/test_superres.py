@@ -45,6 +45,7 @@ def test_a_run_has_both_networks_a_sheet_scores_and_a_card(place):
     assert "a dataset of 10 pictures" in card
 
 
+@pytest.mark.full
 def test_a_longer_training_goes_on_over_the_change_of_phase(place):
     options = ("--preset", "tiny", "--set", "pretrain_steps=4")
     luigi(place, "TrainESRGAN", *options, "--run", "halves", "--steps", "3")
@@ -54,6 +55,7 @@ def test_a_longer_training_goes_on_over_the_change_of_phase(place):
         assert a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.full
 def test_compressed_pictures_make_another_run(place):
     task = TrainSRGAN(data_root=place / "data", preset="tiny", degrade="jpeg")
     assert task.run_name == "srgan-jpeg-art-tiny"

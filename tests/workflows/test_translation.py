@@ -39,6 +39,7 @@ def test_a_run_has_both_generators_a_film_and_a_card_of_both_datasets(translated
         assert export.load_network(run, name).size == 32
 
 
+@pytest.mark.full
 def test_a_longer_training_goes_on_and_the_film_grows(translated):
     done = luigi(translated, "TrainUGATIT", "--target-dataset", "icons", "--preset", "tiny", "--steps", "20")
     assert "TrainUGATIT" in done.stderr
@@ -95,6 +96,7 @@ def test_columns_and_crops_that_cannot_be_are_refused_when_it_runs(options, erro
         task.run()
 
 
+@pytest.mark.full
 def test_each_dataset_is_a_domain_and_a_run_has_its_three_networks(translated):
     luigi(
         translated, "TrainStarGAN2", "--datasets", "faces,icons", "--preset", "tiny", "--gray", "anime", "--steps", "10"
@@ -109,6 +111,7 @@ def test_each_dataset_is_a_domain_and_a_run_has_its_three_networks(translated):
     assert "# stargan2, trained on faces and icons\n" in (run / "README.md").read_text()
 
 
+@pytest.mark.full
 def test_the_classes_of_a_column_are_domains(translated):
     luigi(translated, "TrainStarGAN2", "--domains", "blue,red", "--preset", "tiny", "--steps", "2")
     settings = json.loads((translated / "data/runs/stargan2-faces-tiny/config.json").read_text())
