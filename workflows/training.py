@@ -40,7 +40,7 @@ DURATIONS = {
     "blink-flow": _Durations("15 minutes", "4 days", "half an hour"),
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
-    "ugatit": _Durations("2 hours", "10 days", "2 hours"),
+    "ugatit": _Durations("an hour", "10 days", "2 hours"),
     "stargan2": _Durations("5 hours", "3 months", "a day"),
     "srgan": _Durations("2 hours", "2 months", "3 hours"),
     "esrgan": _Durations("2 hours", "4 months", "6 hours"),

@@ -1,4 +1,4 @@
-"""Layers that treat the batches of all processes as one."""
+"""Normalisations, whose batches are those of all processes, and the order of weights in memory."""
 
 from typing import TypeVar
 
@@ -44,6 +44,12 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         if not self.affine:
             return (centred * scale.view(shape)).to(x.dtype)
         return (centred * (self.weight * scale).view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+def instance_norm(features: int, *, affine: bool = True) -> nn.GroupNorm:
+    """Return instance normalisation of (N, C, H, W) or (N, C, T, H, W). Unlike torch's own it keeps the order of the
+    input in memory."""
+    return nn.GroupNorm(features, features, affine=affine)
 
 
 class ConditionalBatchNorm(nn.Module):

@@ -18,7 +18,16 @@ from torch.nn import functional as F
 
 from models.contracts import HeldOutCrops
 from models.papers import super_resolution
-from models.papers.super_resolution import COMPACT, SMALL, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
+from models.papers.super_resolution import (
+    COMPACT,
+    OFFICIAL,
+    SMALL,
+    TINY,
+    Compact,
+    SuperResolution,
+    Upscaler,
+    VGGDiscriminator,
+)
 
 RESIDUAL_SCALE = 0.2  # of what a dense block, and a block of three, add to their input
 INITIAL_SCALE = 0.1  # of the initial weights in dense blocks
@@ -37,27 +46,7 @@ class Config(super_resolution.Config):
     pretrain_loss: Literal["perceptual", "l1", "mse"] = "l1"
 
 
-_OFFICIAL = Config(
-    size=128,
-    blocks=23,
-    hflip=True,
-    turns=True,
-    vgg_scale="torch",
-    layers=(5,),
-    l1_weight=0.01,
-    pretrain_steps=1_000_000,
-    pretrain_schedule="cosine",
-    learning_rate=1e-4,
-    decay=0.5,
-    beta1=0.9,
-    beta2=0.99,
-    collapse_every=5000,
-    average=0.999,
-    batch_size=16,
-    steps=1_400_000,
-    sample_every=5000,
-    save_every=10_000,
-)
+_OFFICIAL = Config(**OFFICIAL | {"blocks": 23})
 PRESETS = {
     "article": Config(),
     "official": _OFFICIAL,

@@ -18,7 +18,16 @@ from torch import Tensor, nn
 from models.contracts import HeldOutCrops
 from models.nn.layers import BatchNorm
 from models.papers import super_resolution
-from models.papers.super_resolution import COMPACT, SMALL, TINY, Compact, SuperResolution, Upscaler, VGGDiscriminator
+from models.papers.super_resolution import (
+    COMPACT,
+    OFFICIAL,
+    SMALL,
+    TINY,
+    Compact,
+    SuperResolution,
+    Upscaler,
+    VGGDiscriminator,
+)
 
 DOWNS = 16  # S by the side of the paper's discriminator's last map
 DENSE = 1024  # units of its dense layer
@@ -35,29 +44,8 @@ class Config(super_resolution.Config):
 PRESETS = {
     "article": Config(),
     "official": Config(
-        size=128,
-        blocks=16,
-        hflip=True,
-        turns=True,
-        vgg_scale="torch",
-        layers=(5,),
-        activation="before",
-        distance="l1",
-        l1_weight=0.01,
-        adversarial_weight=5e-3,
-        pretrain_loss="l1",
-        pretrain_steps=1_000_000,
-        pretrain_schedule="cosine",
-        learning_rate=1e-4,
-        decay=0.5,
-        beta1=0.9,
-        beta2=0.99,
-        collapse_every=5000,
-        average=0.999,
-        batch_size=16,
-        steps=1_400_000,
-        sample_every=5000,
-        save_every=10_000,
+        **OFFICIAL
+        | {"blocks": 16, "activation": "before", "distance": "l1", "adversarial_weight": 5e-3, "pretrain_loss": "l1"}
     ),
     "paper": Config(
         size=96,

@@ -26,7 +26,7 @@ from models.data.batches import in_range, to_pixels
 from models.data.references import held_out_domains
 from models.metrics.random_features import KernelDistance
 from models.nn.ema import EMA
-from models.nn.layers import to_channels_last
+from models.nn.layers import instance_norm, to_channels_last
 from models.nn.losses import as_fp32, binary_cross_entropy, r1
 from models.sampling.images import grid
 from models.seeds import seed_for
@@ -121,26 +121,12 @@ PRESETS = {
 # --- networks
 
 
-class InstanceNorm(nn.Module):
-    """Instance normalisation of (N, C, H, W), which keeps the order of the input in memory."""
-
-    def __init__(self, features: int, *, affine: bool) -> None:
-        super().__init__()
-        self.features = features
-        self.weight = nn.Parameter(torch.ones(features)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(features)) if affine else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x normalised."""
-        return F.group_norm(x, self.features, self.weight, self.bias)
-
-
 class AdaIN(nn.Module):
     """Instance normalisation whose scale and shift are computed from a style."""
 
     def __init__(self, style: int, features: int) -> None:
         super().__init__()
-        self.norm = InstanceNorm(features, affine=False)
+        self.norm = instance_norm(features, affine=False)
         self.linear = nn.Linear(style, 2 * features)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
@@ -154,7 +140,7 @@ class ResBlock(nn.Module):
 
     def __init__(self, narrow: int, wide: int, *, norm: bool = False, down: bool = False) -> None:
         super().__init__()
-        self.norm1, self.norm2 = (InstanceNorm(narrow, affine=True) if norm else nn.Identity() for _ in range(2))
+        self.norm1, self.norm2 = (instance_norm(narrow, affine=True) if norm else nn.Identity() for _ in range(2))
         self.conv1, self.conv2 = nn.Conv2d(narrow, narrow, 3, padding=1), nn.Conv2d(narrow, wide, 3, padding=1)
         self.skip = nn.Conv2d(narrow, wide, 1, bias=False) if narrow != wide else nn.Identity()
         self.down = nn.AvgPool2d(2) if down else nn.Identity()
@@ -199,7 +185,7 @@ class Generator(nn.Module):
         self.encode = nn.Sequential(*down, ResBlock(wide, wide, norm=True), ResBlock(wide, wide, norm=True))
         up = [StyledBlock(wide, narrow, c.style, up=True) for narrow, wide in reversed(pairs)]
         self.decode = nn.ModuleList([StyledBlock(wide, wide, c.style), StyledBlock(wide, wide, c.style), *up])
-        self.norm = InstanceNorm(c.width, affine=True)
+        self.norm = instance_norm(c.width, affine=True)
         self.paint = nn.Conv2d(c.width, 3, 1)
         self.apply(init_he)
 

@@ -108,6 +108,27 @@ TINY: dict[str, Any] = {
     "save_every": 10,
 }
 """What the preset `tiny` of both changes."""
+OFFICIAL: dict[str, Any] = {
+    "size": 128,
+    "hflip": True,
+    "turns": True,
+    "vgg_scale": "torch",
+    "layers": (5,),
+    "l1_weight": 0.01,
+    "pretrain_steps": 1_000_000,
+    "pretrain_schedule": "cosine",
+    "learning_rate": 1e-4,
+    "decay": 0.5,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "collapse_every": 5000,
+    "average": 0.999,
+    "batch_size": 16,
+    "steps": 1_400_000,
+    "sample_every": 5000,
+    "save_every": 10_000,
+}
+"""What the preset `official` of both changes."""
 COMPACT: dict[str, Any] = {
     "network": "compact",
     "size": 96,
