@@ -83,8 +83,8 @@ def _refiner(network: Any, size: int) -> Graph:
 
 def _upscaler(network: Any, size: int) -> Graph:
     """Return the graph for pictures of any size; what it returns may be beyond 0 to 1."""
-    low = Port("low", "levels", ("n", 3, "h", "w"))
-    return Graph(network, (low,), (Port("high", "levels", ("n", 3, f"{SCALE}*h", f"{SCALE}*w")),))
+    low, high = Port("low", "levels", ("n", 3, "h", "w")), Port("high", "levels", ("n", 3, f"{SCALE}*h", f"{SCALE}*w"))
+    return Graph(network, (low,), (high,), {"scale": SCALE, "reach": network.reach})
 
 
 GRAPHS: dict[type[nn.Module], Callable[[Any, int], Graph]] = {
