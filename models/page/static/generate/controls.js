@@ -15,7 +15,7 @@ export class Controls {
   constructor(described, change, say) {
     this.change = change;
     this.seed = el("input", { type: "number", min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, on: { change: () => this.takeSeed() } });
-    const copy = button("copySeed", () => navigator.clipboard.writeText(this.seed.value).then(() => say("copied")), { class: "quiet" });
+    const copy = button("copySeed", () => navigator.clipboard.writeText(this.seed.value).then(() => say("copied")), { label: "copySeedHint" });
     this.count = menu(COUNTS.map((count) => [String(count), null]), (value) => change({ count: Number(value) }, true));
     this.noise = new Slider({ text: "noise", least: 0, most: 1, step: 0.05, rest: 1 }, (noise, isDone) => change({ noise }, isDone));
     this.hair = new Hair(described, (labels) => this.changeLabels(this.hair.names, labels));
@@ -32,7 +32,7 @@ export class Controls {
         button("shuffle", () => this.shuffle(), { hidden: sliders.length === 0, label: "shuffleHint" }),
         button("reset", () => this.reset(), { label: "resetHint" }),
       ),
-      el("div", { class: "row ends" }, labelled("seed", this.seed), copy, labelled("count", this.count)),
+      el("div", { class: "seed" }, labelled("seed", this.seed), copy, labelled("count", this.count)),
       this.noise.element,
       this.hair.names.length ? this.hair.element : null,
       this.features.element,
