@@ -1,5 +1,8 @@
 // The language of the page: English or Japanese.
-import { NAMES, TEXTS } from "./texts.js";
+import { TEXTS as OF_PICTURES } from "./tabs/texts.js";
+import { NAMES, TEXTS as OWN } from "./texts.js";
+
+const TEXTS = { ...OWN, ...OF_PICTURES };
 
 export const LANGUAGES = { en: "English", ja: "日本語" };
 const KEPT = "language"; // in the browser's storage

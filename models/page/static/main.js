@@ -3,13 +3,19 @@ import { readAddress, writeAddress } from "./address.js";
 import { button, el, labelled } from "./elements.js";
 import { Engine, Export, fetchJson } from "./engine.js";
 import { Failure } from "./failure.js";
+import { Jobs } from "./jobs.js";
 import { LANGUAGES, preferredLanguage, setLanguage } from "./language.js";
 import { readTexts } from "./png.js";
 import { Status } from "./status.js";
 
-/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}. */
+/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}; and take(file) if it works
+ * on pictures. */
 const TABS = {
   generate: () => import("./generate/tab.js"),
+  convert: () => import("./tabs/convert.js"),
+  upscale: () => import("./tabs/upscale.js"),
+  blink: () => import("./tabs/blink.js"),
+  find: () => import("./tabs/find.js"),
 };
 const NAMES = Object.keys(TABS);
 const RECIPE = "recipe"; // the text of a PNG file that holds what was in the address
@@ -30,6 +36,9 @@ const page = {
     }
     return opened.get(folder);
   },
+  jobs: new Jobs((folder) => page.open(folder)),
+  /** The picture that tabs work on: {name, picture, digest}, or null. */
+  source: null,
   /** Return the texts of a PNG file of a picture that the parameters made. */
   textsOf: (parameters, more) => ({ [page.list.mark.keyword]: page.list.mark.text, [RECIPE]: String(parameters), ...more }),
 };
@@ -95,12 +104,19 @@ async function openFile(file) {
   return status.say("restored");
 }
 
+/** Give a dropped file to the tab that is shown, if that works on pictures. */
+async function drop(file) {
+  if (!file) return;
+  const tab = await mounted[NAMES.find((name) => !panels[name].hidden)];
+  await (tab?.take ? tab.take(file) : openFile(file));
+}
+
 function watchDrops() {
   const over = (event) => {
     if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
     event.preventDefault();
     document.body.classList.toggle("dropping", event.type === "dragover");
-    if (event.type === "drop") openFile(event.dataTransfer.files[0]);
+    if (event.type === "drop") drop(event.dataTransfer.files[0]);
   };
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, over);
 }

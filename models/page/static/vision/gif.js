@@ -1,5 +1,6 @@
 // GIFs of the parts of an animation, written with gifenc.
 
+import { commentBlock } from "../gif.js";
 import { GIFEncoder, applyPalette, quantize } from "../runtime/gifenc.js";
 import { channelsOf } from "./picture.js";
 import { timed } from "./timing.js";
@@ -11,10 +12,10 @@ const SAMPLE_PX = 1 << 18; // that the palette is made from
 const PALETTE_PARTS = 8;
 
 /**
- * Return the bytes of a GIF that runs forever, in the 255 colours that suit its first frames.
+ * Return the parts of a file, a GIF that runs forever, in the 255 colours that suit its first frames.
  * @param parts [{corner, picture, times}], of `partsOf`.
  */
-export function gifOf(parts, fps) {
+export function gifOf(parts, fps, comment) {
   const [{ picture }] = parts;
   const { width, height } = picture;
   const palette = quantize(sample(parts.slice(0, PALETTE_PARTS)), COLORS);
@@ -34,7 +35,8 @@ export function gifOf(parts, fps) {
     });
   }
   encoder.finish();
-  return encoder.bytes();
+  const bytes = encoder.bytes();
+  return [bytes.subarray(0, -1), commentBlock(comment), bytes.subarray(-1)];
 }
 
 /** Return the numbers of the colours of a whole frame, CLEAR where it shows what was there before; `shown` becomes it. */

@@ -98,3 +98,22 @@ export function fromTensor({ dims, data }, middle, Levels = Uint8ClampedArray) {
   }
   return pictures;
 }
+
+/** Return RGBA without its alpha. */
+export function withoutAlpha({ width, height, data }) {
+  const made = blank(width, height);
+  for (let from = 0, to = 0; to < made.data.length; from += 4, to += 3)
+    for (let channel = 0; channel < 3; channel++) made.data[to + channel] = data[from + channel];
+  return made;
+}
+
+/** Return a picture with an alpha channel: what an ImageData is made of. */
+export function withAlphaChannel(picture) {
+  if (channelsOf(picture) === 4) return picture;
+  const made = blank(picture.width, picture.height, 4);
+  for (let from = 0, to = 0; from < picture.data.length; from += 3, to += 4) {
+    for (let channel = 0; channel < 3; channel++) made.data[to + channel] = picture.data[from + channel];
+    made.data[to + 3] = 255;
+  }
+  return made;
+}
