@@ -16,9 +16,8 @@ export function say(key, values = {}) {
   return (current === "ja" ? ja : en).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** Return the name of a label, an attribute or a domain, in Japanese if it is a frequent one; or a text of the page. */
+/** Return the name of a label, an attribute or a domain: in Japanese if it is a frequent one, else as it is. */
 export function nameOf(name) {
-  if (Object.hasOwn(TEXTS, name)) return say(name);
   const known = current === "ja" ? NAMES[name.replace(/_hair$/, "")] : null;
   return known ?? name.replaceAll("_", " ");
 }

@@ -39,6 +39,11 @@ const page = {
   jobs: new Jobs((folder) => page.open(folder)),
   /** The picture that tabs work on: {name, picture, digest}, or null. */
   source: null,
+  /** Work on a picture that the page has made, in another tab. */
+  use(tab, name, picture) {
+    page.source = { name, picture, digest: "" };
+    return choose(tab);
+  },
   /** Return the texts of a PNG file of a picture that the parameters made. */
   textsOf: (parameters, more) => ({ [page.list.mark.keyword]: page.list.mark.text, [RECIPE]: String(parameters), ...more }),
 };

@@ -3,8 +3,8 @@ import { el, newId } from "../elements.js";
 import { setLabel, setName, setText } from "../language.js";
 
 export class Slider {
-  /** `name` is a text of the page, or that of an attribute; `change(value, isDone)` is called while it is moved, and when
-   * it is let go. */
+  /** It is named by a text of the page, or by the name of an attribute; `change(value, isDone)` is called while it is
+   * moved, and when it is let go. */
   constructor({ text, name, least, most, step, rest, mark }, change) {
     Object.assign(this, { least, most, step, rest });
     this.range = el("input", {
@@ -19,7 +19,7 @@ export class Slider {
     if (text) setText(label, text);
     else setName(label, name);
     this.lock = el("button", { type: "button", class: "lock", "aria-pressed": "false", on: { click: () => this.turnLock() } });
-    setLabel(this.lock, "lock", { name: name ?? text });
+    setLabel(this.lock, ...(text ? [`${text}Lock`] : ["lock", { name }]));
     this.element = el("div", { class: "slider" }, label, mark, this.number, this.range, this.lock);
     this.show(rest);
   }

@@ -6,6 +6,7 @@ import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { download, sheetOf, toCanvas, toPng } from "../pictures.js";
 import { anySeed } from "../seeds.js";
+import { withoutAlpha } from "../vision/picture.js";
 import { Controls } from "./controls.js";
 import { formatFace, Painter, parseFace } from "./face.js";
 import { Grid } from "./grid.js";
@@ -13,6 +14,8 @@ import { History } from "./history.js";
 import { Line } from "./line.js";
 
 const FRAMES = 16; // of a line, unless the address says another number
+
+const USES = ["convert", "upscale", "blink"]; // tabs that work on a picture
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
@@ -39,7 +42,13 @@ class Tab {
         "div",
         { class: "stage" },
         this.grid.element,
-        el("div", { class: "row spread" }, this.caption, el("div", { class: "row" }, button("savePng", () => this.savePicked(), { class: "primary" }), this.saveAll, button("copyLink", () => this.copyLink()))),
+        el(
+          "div",
+          { class: "row spread" },
+          this.caption,
+          el("div", { class: "row" }, el("span", { class: "caption", text: "useIn" }), ...USES.map((tab) => button(tab, () => this.useIn(tab), { class: "quiet"}))),
+          el("div", { class: "row" }, button("savePng", () => this.savePicked(), { class: "primary" }), this.saveAll, button("copyLink", () => this.copyLink())),
+        ),
         this.history.element,
         this.line.element,
       ),
@@ -162,6 +171,11 @@ class Tab {
   /** Keep the picked face as an end of the line: from or to. */
   keep(end) {
     return this.change({ [end]: this.pickedFace }, true);
+  }
+
+  /** Work on the picked face in another tab. */
+  useIn(tab) {
+    return this.page.use(tab, `${this.fileName}.png`, withoutAlpha(this.grid.images[this.state.picked]));
   }
 
   get fileName() {
