@@ -1,13 +1,14 @@
 // Elements of the page. What is shown is always text: nothing here parses HTML.
-import { setLabel, setText } from "./language.js";
+import { setHint, setLabel, setText } from "./language.js";
 
-/** Return an element. `text` and `label` are keys of the texts, or [key, values]; `on` are listeners by event;
- * other properties become attributes, and those that are false, null or undefined are left out. */
+/** Return an element. `text`, `label` and `hint` are keys of the texts, the first two perhaps [key, values]; `on` are
+ * listeners by event; other properties become attributes, and those that are false, null or undefined are left out. */
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
-  const { text, label, on = {}, ...attributes } = properties;
+  const { text, label, hint, on = {}, ...attributes } = properties;
   if (text) setText(element, ...[text].flat());
   if (label) setLabel(element, ...[label].flat());
+  if (hint) setHint(element, hint);
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
   }

@@ -3,6 +3,7 @@ import { applyPalette, GIFEncoder, quantize } from "./runtime/gifenc.js";
 
 const MAX_BLOCK = 255; // bytes
 const COLORS = 256;
+const FLAGS = 10; // where a GIF says how many colours follow its head
 
 /** Return a GIF file of ImageData of one size that repeats forever; `delay` of each in ms. */
 export function toGif(images, delay, comment) {
@@ -12,8 +13,14 @@ export function toGif(images, delay, comment) {
     encoder.writeFrame(applyPalette(data, palette), width, height, { palette, delay, repeat: 0 });
   }
   encoder.finish();
-  const bytes = encoder.bytes();
-  return new Blob([bytes.subarray(0, -1), commentBlock(comment), bytes.subarray(-1)], { type: "image/gif" });
+  return withComment(encoder.bytes(), comment);
+}
+
+/** Return a GIF file with a comment before its pictures. */
+export function withComment(bytes, comment) {
+  const flags = bytes[FLAGS];
+  const start = FLAGS + 3 + (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0); // after the colours
+  return new Blob([bytes.subarray(0, start), commentBlock(comment), bytes.subarray(start)], { type: "image/gif" });
 }
 
 /** Return a comment extension: blocks of 255 bytes at most, each after its length. */

@@ -16,8 +16,9 @@ export function say(key, values = {}) {
   return (current === "ja" ? ja : en).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** Return the name of a label, an attribute or a domain: in Japanese if it is a frequent one, else as it is. */
+/** Return the name of a label, an attribute or a domain, in Japanese if it is a frequent one; or a text of the page. */
 export function nameOf(name) {
+  if (Object.hasOwn(TEXTS, name)) return say(name);
   const known = current === "ja" ? NAMES[name.replace(/_hair$/, "")] : null;
   return known ?? name.replaceAll("_", " ");
 }
@@ -34,13 +35,16 @@ export function setName(element, name) {
   element.textContent = nameOf(name);
 }
 
-/** Set an element's label for those who do not see it, and its tooltip. */
+/** Set an element's tooltip. */
+export function setHint(element, key) {
+  element.dataset.hint = key;
+  element.title = say(key);
+}
+
+/** Set an element's label, for those who do not see it. */
 export function setLabel(element, key, values = {}) {
   Object.assign(element.dataset, { label: key, labelValues: JSON.stringify(values) });
-  const { name, ...others } = values;
-  const text = say(key, name === undefined ? values : { name: nameOf(name), ...others });
-  element.setAttribute("aria-label", text);
-  if (element.tagName === "BUTTON") element.title = text;
+  element.setAttribute("aria-label", say(key, values.name === undefined ? values : { ...values, name: nameOf(values.name) }));
 }
 
 /** Change the language of everything that is shown. */
@@ -51,6 +55,7 @@ export function setLanguage(code) {
     setText(element, element.dataset.text, JSON.parse(element.dataset.values));
   }
   for (const element of document.querySelectorAll("[data-name]")) setName(element, element.dataset.name);
+  for (const element of document.querySelectorAll("[data-hint]")) setHint(element, element.dataset.hint);
   for (const element of document.querySelectorAll("[data-label]")) {
     setLabel(element, element.dataset.label, JSON.parse(element.dataset.labelValues));
   }

@@ -28,9 +28,9 @@ export class Controls {
       el(
         "div",
         { class: "row actions" },
-        button("draw", () => change({ seed: anySeed() }, true), { class: "primary", label: "drawHint" }),
-        button("shuffle", () => this.shuffle(), { hidden: sliders.length === 0, label: "shuffleHint" }),
-        button("reset", () => this.reset(), { label: "resetHint" }),
+        button("draw", () => change({ seed: anySeed() }, true), { class: "primary", hint: "drawHint" }),
+        button("shuffle", () => this.shuffle(), { hidden: sliders.length === 0, hint: "shuffleHint" }),
+        button("reset", () => this.reset(), { hint: "resetHint" }),
       ),
       el("div", { class: "seed" }, labelled("seed", this.seed), copy, labelled("count", this.count)),
       this.noise.element,

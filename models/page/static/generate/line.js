@@ -15,7 +15,7 @@ export class Line {
     this.images = [];
     this.slots = {};
     this.frames = menu(FRAMES.map((count) => [String(count), null]), (value) => tab.change({ frames: Number(value) }, true));
-    this.strip = el("div", { class: "strip", role: "img", label: "strip" });
+    this.strip = el("div", { class: "strip", role: "img", label: "strip", tabindex: 0 });
     this.movie = el("canvas", { class: "movie", role: "img", label: "movie" });
     this.player = button("play", () => (this.timer ? this.pause() : this.play()));
     this.made = el(
