@@ -88,6 +88,7 @@ async function restore() {
     page.list ??= await fetchJson("models.json");
     mounted[shown] ??= TABS[shown]().then(({ mount }) => mount(panels[shown], page));
     await (await mounted[shown]).restore(parameters);
+    if (!panels[shown].ariaBusy) panels[shown].ariaBusy = "false"; // of a tab that paints when it is told to
   } catch (error) {
     delete mounted[shown];
     panels[shown].replaceChildren();
