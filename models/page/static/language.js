@@ -43,7 +43,10 @@ export function setHint(element, key) {
 /** Set an element's label, for those who do not see it. */
 export function setLabel(element, key, values = {}) {
   Object.assign(element.dataset, { label: key, labelValues: JSON.stringify(values) });
-  element.setAttribute("aria-label", say(key, values.name === undefined ? values : { ...values, name: nameOf(values.name) }));
+  element.setAttribute(
+    "aria-label",
+    say(key, values.name === undefined ? values : { ...values, name: nameOf(values.name) }),
+  );
 }
 
 /** Change the language of everything that is shown. */

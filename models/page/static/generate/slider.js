@@ -8,7 +8,12 @@ export class Slider {
   constructor({ text, name, least, most, step, rest, mark }, change) {
     Object.assign(this, { least, most, step, rest });
     this.range = el("input", {
-      id: newId(), type: "range", min: least, max: most, step, value: rest,
+      id: newId(),
+      type: "range",
+      min: least,
+      max: most,
+      step,
+      value: rest,
       on: {
         input: () => (this.show(this.value), change(this.value, false)),
         change: () => change(this.value, true),
@@ -18,7 +23,12 @@ export class Slider {
     const label = el("label", { for: this.range.id });
     if (text) setText(label, text);
     else setName(label, name);
-    this.lock = el("button", { type: "button", class: "lock", "aria-pressed": "false", on: { click: () => this.turnLock() } });
+    this.lock = el("button", {
+      type: "button",
+      class: "lock",
+      "aria-pressed": "false",
+      on: { click: () => this.turnLock() },
+    });
     setLabel(this.lock, ...(text ? [`${text}Lock`] : ["lock", { name }]));
     this.element = el("div", { class: "slider" }, label, mark, this.number, this.range, this.lock);
     this.show(rest);
