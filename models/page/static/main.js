@@ -37,8 +37,13 @@ const page = {
     return opened.get(folder);
   },
   jobs: new Jobs((folder) => page.open(folder)),
-  /** The picture that tabs work on: {name, picture, digest}, or null. */
+  /** The picture that tabs work on, see tabs/source.js. */
   source: null,
+  /** Show a tab with another picture. */
+  use(name, source) {
+    page.source = source;
+    return choose(name);
+  },
   /** Return the texts of a PNG file of a picture that the parameters made. */
   textsOf: (parameters, more) => ({ [page.list.mark.keyword]: page.list.mark.text, [RECIPE]: String(parameters), ...more }),
 };

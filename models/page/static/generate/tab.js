@@ -6,6 +6,8 @@ import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { download, sheetOf, toCanvas, toPng } from "../pictures.js";
 import { anySeed } from "../seeds.js";
+import { handOver } from "../tabs/hand_over.js";
+import { withoutAlpha } from "../vision/picture.js";
 import { Controls } from "./controls.js";
 import { formatFace, Painter, parseFace } from "./face.js";
 import { Grid } from "./grid.js";
@@ -40,6 +42,7 @@ class Tab {
         { class: "stage" },
         this.grid.element,
         el("div", { class: "row spread" }, this.caption, el("div", { class: "row" }, button("savePng", () => this.savePicked(), { class: "primary" }), this.saveAll, button("copyLink", () => this.copyLink()))),
+        handOver(page, ["convert", "upscale", "blink", "find"], () => this.given),
         this.history.element,
         this.line.element,
       ),
@@ -168,10 +171,21 @@ class Tab {
     return `${this.state.run}-${this.pickedFace.seed}`;
   }
 
-  savePicked() {
+  /** Return what made the picked face alone, as parameters of the address. */
+  get pickedParameters() {
     const parameters = new URLSearchParams({ tab: "generate", run: this.state.run });
     for (const [key, value] of formatFace(this.pickedFace)) parameters.set(key, value);
-    return this.save(toCanvas(this.grid.images[this.state.picked]), `${this.fileName}.png`, parameters);
+    return parameters;
+  }
+
+  /** Return the picked face for another tab. */
+  get given() {
+    const picture = withoutAlpha(this.grid.images[this.state.picked]);
+    return { name: `${this.fileName}.png`, picture, made: String(this.pickedParameters) };
+  }
+
+  savePicked() {
+    return this.save(toCanvas(this.grid.images[this.state.picked]), `${this.fileName}.png`, this.pickedParameters);
   }
 
   saveSheet() {
