@@ -12,7 +12,9 @@ export function writeAddress(parameters, { isNew = false } = {}) {
 
 /** Return `name:number,name:number` of numbers by name. */
 export const formatNumbers = (numbers) =>
-  Object.entries(numbers).map(([name, number]) => `${encodeURIComponent(name)}:${number}`).join(",");
+  Object.entries(numbers)
+    .map(([name, number]) => `${encodeURIComponent(name)}:${number}`)
+    .join(",");
 
 /** Return numbers by name; parts of the text that are none are left out. */
 export function parseNumbers(text) {

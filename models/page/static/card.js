@@ -11,7 +11,12 @@ export async function showCard({ folder, described }) {
   const datasets = Object.values(described.datasets ?? {});
   add("factDatasets", datasets.map(({ name, digest }) => `${name} (${String(digest).slice(0, 16)})`).join(", "));
   const licenses = (described.licenses ?? []).map((license) => license ?? null);
-  add("factLicenses", ...licenses.map((license) => el("span", { class: "chip", ...(license === null && { text: "notStated" }) }, license)));
+  add(
+    "factLicenses",
+    ...licenses.map((license) =>
+      el("span", { class: "chip", ...(license === null && { text: "notStated" }) }, license),
+    ),
+  );
   add("factWeights", el("code", {}, described.weights ?? ""));
   if (/^https:\/\//.test(described.paper)) {
     add("factPaper", el("a", { href: described.paper, rel: "noopener noreferrer", target: "_blank" }, described.paper));
@@ -24,7 +29,12 @@ export async function showCard({ folder, described }) {
   const dialog = el(
     "dialog",
     { label: "about", on: { close: () => dialog.remove() } },
-    el("div", { class: "row spread" }, el("h2", {}, described.run ?? ""), button("close", () => dialog.close())),
+    el(
+      "div",
+      { class: "row spread" },
+      el("h2", {}, described.run ?? ""),
+      button("close", () => dialog.close()),
+    ),
     facts,
     el("h3", { text: "card" }),
     card,

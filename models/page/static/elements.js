@@ -34,6 +34,7 @@ export function labelled(text, control, ...more) {
 /** Return a menu of options, [value, key of its text] each; a text is shown as it is if its key is null. */
 export function menu(options, change) {
   const select = el("select", { on: { change: () => change(select.value) } });
-  for (const [value, text] of options) select.append(el("option", { value, ...(text && { text }) }, text ? null : value));
+  for (const [value, text] of options)
+    select.append(el("option", { value, ...(text && { text }) }, text ? null : value));
   return select;
 }

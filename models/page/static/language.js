@@ -16,9 +16,8 @@ export function say(key, values = {}) {
   return (current === "ja" ? ja : en).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** Return the name of a label, an attribute or a domain, in Japanese if it is a frequent one; or a text of the page. */
+/** Return the name of a label, an attribute or a domain: in Japanese if it is a frequent one, else as it is. */
 export function nameOf(name) {
-  if (Object.hasOwn(TEXTS, name)) return say(name);
   const known = current === "ja" ? NAMES[name.replace(/_hair$/, "")] : null;
   return known ?? name.replaceAll("_", " ");
 }
@@ -44,7 +43,10 @@ export function setHint(element, key) {
 /** Set an element's label, for those who do not see it. */
 export function setLabel(element, key, values = {}) {
   Object.assign(element.dataset, { label: key, labelValues: JSON.stringify(values) });
-  element.setAttribute("aria-label", say(key, values.name === undefined ? values : { ...values, name: nameOf(values.name) }));
+  element.setAttribute(
+    "aria-label",
+    say(key, values.name === undefined ? values : { ...values, name: nameOf(values.name) }),
+  );
 }
 
 /** Change the language of everything that is shown. */

@@ -45,18 +45,35 @@ const page = {
     return choose(name);
   },
   /** Return the texts of a PNG file of a picture that the parameters made. */
-  textsOf: (parameters, more) => ({ [page.list.mark.keyword]: page.list.mark.text, [RECIPE]: String(parameters), ...more }),
+  textsOf: (parameters, more) => ({
+    [page.list.mark.keyword]: page.list.mark.text,
+    [RECIPE]: String(parameters),
+    ...more,
+  }),
 };
 
 const panels = {};
 const mounted = {}; // name -> promise of what `mount` gave
 const buttons = Object.fromEntries(NAMES.map((name) => [name, tabButton(name)]));
-const files = el("input", { type: "file", accept: "image/png", hidden: true, on: { change: () => openFile(files.files[0]) } });
+const files = el("input", {
+  type: "file",
+  accept: "image/png",
+  hidden: true,
+  on: { change: () => openFile(files.files[0]) },
+});
 
 function tabButton(name) {
-  panels[name] = el("section", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, hidden: true });
+  panels[name] = el("section", {
+    role: "tabpanel",
+    id: `panel-${name}`,
+    "aria-labelledby": `tab-${name}`,
+    hidden: true,
+  });
   return button(name, () => choose(name), {
-    role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, on: { click: () => choose(name), keydown: moveAlong },
+    role: "tab",
+    id: `tab-${name}`,
+    "aria-controls": `panel-${name}`,
+    on: { click: () => choose(name), keydown: moveAlong },
   });
 }
 
@@ -105,7 +122,8 @@ async function openFile(file) {
   writeAddress(new URLSearchParams(texts[RECIPE]), { isNew: true });
   await restore();
   const run = readAddress().get("run");
-  const now = run && page.list.models.some(({ name }) => name === run) && (await page.open(`runs/${run}`)).described.weights;
+  const now =
+    run && page.list.models.some(({ name }) => name === run) && (await page.open(`runs/${run}`)).described.weights;
   if (now && texts.weights && texts.weights !== now) return status.fail(new Failure("otherWeights"));
   return status.say("restored");
 }
@@ -135,7 +153,13 @@ function head() {
     "header",
     {},
     el("h1", { text: "title" }),
-    el("div", { class: "row tools" }, button("openPicture", () => files.click(), { class: "quiet" }), files, labelled("language", language)),
+    el(
+      "div",
+      { class: "row tools" },
+      button("openPicture", () => files.click(), { class: "quiet" }),
+      files,
+      labelled("language", language),
+    ),
     el("div", { role: "tablist", label: "tabs" }, ...NAMES.map((name) => buttons[name])),
   );
 }

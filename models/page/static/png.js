@@ -17,7 +17,7 @@ function crcOf(bytes) {
 /** Yield [kind, start of the body, end of the body] of each chunk, while they are whole. */
 function* chunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 8; at + 12 <= bytes.length; ) {
+  for (let at = 8; at + 12 <= bytes.length;) {
     const end = at + 8 + view.getUint32(at);
     if (end + 4 > bytes.length) return;
     yield [String.fromCharCode(...bytes.subarray(at + 4, at + 8)), at + 8, end];

@@ -27,7 +27,9 @@ export class Status {
   /** Say how much of a file is loaded, in bytes. */
   progress(url, loaded, total) {
     if (loaded === total) return this.say();
-    const [file, ...sizes] = [url.split("/").at(-1), loaded, total].map((each) => (typeof each === "number" ? (each / MEGABYTE).toFixed(1) : each));
+    const [file, ...sizes] = [url.split("/").at(-1), loaded, total].map((each) =>
+      typeof each === "number" ? (each / MEGABYTE).toFixed(1) : each,
+    );
     return this.say("loading", { file, loaded: sizes[0], total: sizes[1] }, loaded / total);
   }
 
@@ -36,7 +38,10 @@ export class Status {
     const { key = "computeFailed", values = { detail: String(error) } } = error;
     const hide = () => (this.alert.hidden = true);
     const again = retry && button("tryAgain", () => (hide(), retry()));
-    this.alert.replaceChildren(el("p", { text: [key, values] }), el("div", { class: "row" }, again, button("close", hide)));
+    this.alert.replaceChildren(
+      el("p", { text: [key, values] }),
+      el("div", { class: "row" }, again, button("close", hide)),
+    );
     this.alert.hidden = false;
     this.say();
   }

@@ -77,7 +77,9 @@ async function compute(session, feeds) {
   const inputs = Object.entries(feeds).map(([name, { data, dims }]) => [name, new Tensor("float32", data, dims)]);
   try {
     const outputs = await session.run(Object.fromEntries(inputs));
-    return Object.fromEntries(Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims: [...dims] }]));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims: [...dims] }]),
+    );
   } catch (error) {
     throw new Failure("computeFailed", { detail: String(error) });
   }
@@ -92,7 +94,10 @@ self.addEventListener("message", ({ data: { id, file, feeds } }) => {
     try {
       const session = await ready;
       const outputs = feeds ? await compute(session, feeds) : {};
-      self.postMessage({ id, outputs }, Object.values(outputs).map(({ data }) => data.buffer));
+      self.postMessage(
+        { id, outputs },
+        Object.values(outputs).map(({ data }) => data.buffer),
+      );
     } catch (error) {
       const { key = "computeFailed", values = { detail: String(error) } } = error;
       self.postMessage({ id, failure: { key, values } });

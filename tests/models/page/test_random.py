@@ -110,8 +110,9 @@ def test_numbers_in_the_address(js, text, numbers):
     assert js("address.js", "parseNumbers", text) == numbers
 
 
-def test_every_text_is_there_in_both_languages(js):
-    texts = js("texts.js", "() => m.TEXTS")
+@pytest.mark.parametrize("module", ["texts.js", "tabs/texts.js"])
+def test_every_text_is_there_in_both_languages(js, module):
+    texts = js(module, "() => m.TEXTS")
     assert [key for key, both in texts.items() if len(both) != 2 or not all(both)] == []
     fields = {
         key: [sorted(part.split("}")[0] for part in text.split("{")[1:]) for text in both]

@@ -14,13 +14,30 @@ export class Controls {
   /** `change(patch of the state, isNew)`: isNew is false while a slider is moved. */
   constructor(described, change, say) {
     this.change = change;
-    this.seed = el("input", { type: "number", min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, on: { change: () => this.takeSeed() } });
-    const copy = button("copySeed", () => navigator.clipboard.writeText(this.seed.value).then(() => say("copied")), { label: "copySeedHint" });
-    this.count = menu(COUNTS.map((count) => [String(count), null]), (value) => change({ count: Number(value) }, true));
-    this.noise = new Slider({ text: "noise", least: 0, most: 1, step: 0.05, rest: 1 }, (noise, isDone) => change({ noise }, isDone));
+    this.seed = el("input", {
+      type: "number",
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      step: 1,
+      on: { change: () => this.takeSeed() },
+    });
+    const copy = button("copySeed", () => navigator.clipboard.writeText(this.seed.value).then(() => say("copied")), {
+      label: "copySeedHint",
+    });
+    this.count = menu(
+      COUNTS.map((count) => [String(count), null]),
+      (value) => change({ count: Number(value) }, true),
+    );
+    this.noise = new Slider({ text: "noise", least: 0, most: 1, step: 0.05, rest: 1 }, (noise, isDone) =>
+      change({ noise }, isDone),
+    );
     this.hair = new Hair(described, (labels) => this.changeLabels(this.hair.names, labels));
-    this.features = new Features(described, (name, weight) => this.changeLabels([name], weight === null ? {} : { [name]: weight }));
-    this.moves = Object.fromEntries((described.attributes ?? []).map((attribute) => [attribute.name, this.move(attribute)]));
+    this.features = new Features(described, (name, weight) =>
+      this.changeLabels([name], weight === null ? {} : { [name]: weight }),
+    );
+    this.moves = Object.fromEntries(
+      (described.attributes ?? []).map((attribute) => [attribute.name, this.move(attribute)]),
+    );
     const sliders = Object.values(this.moves);
     this.element = el(
       "form",
@@ -36,7 +53,9 @@ export class Controls {
       this.noise.element,
       this.hair.names.length ? this.hair.element : null,
       this.features.element,
-      sliders.length ? el("fieldset", {}, el("legend", { text: "attributes" }), ...sliders.map(({ element }) => element)) : null,
+      sliders.length
+        ? el("fieldset", {}, el("legend", { text: "attributes" }), ...sliders.map(({ element }) => element))
+        : null,
     );
   }
 

@@ -20,7 +20,9 @@ export function formatFace({ seed, noise, labels, moves }) {
 export function parseFace(parameters, described) {
   const known = (numbers, list, least, most) =>
     Object.fromEntries(
-      (list ?? []).filter(({ name }) => Object.hasOwn(numbers, name)).map(({ name }) => [name, Math.min(most, Math.max(least, numbers[name]))]),
+      (list ?? [])
+        .filter(({ name }) => Object.hasOwn(numbers, name))
+        .map(({ name }) => [name, Math.min(most, Math.max(least, numbers[name]))]),
     );
   return {
     seed: Math.round(parseNumber(parameters.get("seed"), 0, Number.MAX_SAFE_INTEGER, 0)),
@@ -63,7 +65,9 @@ export class Painter {
   texts(face) {
     const { described } = this.opened;
     const { labels } = this.inputs(face);
-    const given = labels ? described.labels.map(({ name }, index) => [name, labels[index]]).filter(([, weight]) => weight) : [];
+    const given = labels
+      ? described.labels.map(({ name }, index) => [name, labels[index]]).filter(([, weight]) => weight)
+      : [];
     return {
       run: described.run,
       weights: described.weights,

@@ -14,12 +14,23 @@ export class Features {
       .filter(({ name }) => !hairColorOf(name))
       .map((label) => this.row(label, change));
     this.element = el(
-      "details", { hidden: rows.length === 0 }, el("summary", { text: "labels" }), el("p", { class: "hint", text: "labelsHint" }), ...rows,
+      "details",
+      { hidden: rows.length === 0 },
+      el("summary", { text: "labels" }),
+      el("p", { class: "hint", text: "labelsHint" }),
+      ...rows,
     );
   }
 
   row(label, change) {
-    const select = menu([["random", "random"], ["yes", "yes"], ["no", "no"]], (value) => change(label.name, WEIGHTS[value] ?? null));
+    const select = menu(
+      [
+        ["random", "random"],
+        ["yes", "yes"],
+        ["no", "no"],
+      ],
+      (value) => change(label.name, WEIGHTS[value] ?? null),
+    );
     select.id = newId();
     this.menus[label.name] = select;
     const name = el("label", { for: select.id });

@@ -21,7 +21,11 @@ export class Grid {
   }
 
   add(index) {
-    const cell = el("button", { type: "button", on: { click: () => this.pick(index) } }, el("canvas", { width: 64, height: 64 }));
+    const cell = el(
+      "button",
+      { type: "button", on: { click: () => this.pick(index) } },
+      el("canvas", { width: 64, height: 64 }),
+    );
     this.cells.push(cell);
     this.element.append(cell);
   }

@@ -20,17 +20,42 @@ export class Hair {
       setName(option, name);
       this.second.append(option);
     }
-    this.share = el("input", { type: "range", min: STEP, max: 1 - STEP, step: STEP, value: 0.5, on: { input: () => this.report() } });
+    this.share = el("input", {
+      type: "range",
+      min: STEP,
+      max: 1 - STEP,
+      step: STEP,
+      value: 0.5,
+      on: { input: () => this.report() },
+    });
     this.mixing = el("div", { class: "mixing" }, labelled("second", this.second), labelled("share", this.share));
-    this.element = el("fieldset", {}, el("legend", { text: "hair" }), el("div", { class: "swatches" }, ...this.choices), this.mixing);
+    this.element = el(
+      "fieldset",
+      {},
+      el("legend", { text: "hair" }),
+      el("div", { class: "swatches" }, ...this.choices),
+      this.mixing,
+    );
   }
 
   choice(group, label) {
-    const input = el("input", { type: "radio", name: group, value: label?.name ?? "", on: { change: () => this.report() } });
+    const input = el("input", {
+      type: "radio",
+      name: group,
+      value: label?.name ?? "",
+      on: { change: () => this.report() },
+    });
     const text = el("span");
     if (!label) setText(text, "random");
     else setName(text, label.name);
-    return el("label", { class: "swatch" }, input, el("i", { class: `hair ${label ? hairColorOf(label.name) : "any"}` }), text, label && obedienceMark(label));
+    return el(
+      "label",
+      { class: "swatch" },
+      input,
+      el("i", { class: `hair ${label ? hairColorOf(label.name) : "any"}` }),
+      text,
+      label && obedienceMark(label),
+    );
   }
 
   report() {

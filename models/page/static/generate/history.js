@@ -16,7 +16,11 @@ export class History {
     if (this.list.firstChild?.dataset.address === address) return;
     const canvas = el("canvas", { width: SIDE_PX, height: SIDE_PX });
     createImageBitmap(image).then((bitmap) => canvas.getContext("2d").drawImage(bitmap, 0, 0, SIDE_PX, SIDE_PX));
-    const press = el("button", { type: "button", label: ["historyOf", { seed }], on: { click: () => this.restore(address) } }, canvas);
+    const press = el(
+      "button",
+      { type: "button", label: ["historyOf", { seed }], on: { click: () => this.restore(address) } },
+      canvas,
+    );
     const entry = el("li", {}, press);
     entry.dataset.address = address;
     this.list.prepend(entry);

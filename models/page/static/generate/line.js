@@ -14,7 +14,10 @@ export class Line {
     this.tab = tab;
     this.images = [];
     this.slots = {};
-    this.frames = menu(FRAMES.map((count) => [String(count), null]), (value) => tab.change({ frames: Number(value) }, true));
+    this.frames = menu(
+      FRAMES.map((count) => [String(count), null]),
+      (value) => tab.change({ frames: Number(value) }, true),
+    );
     this.strip = el("div", { class: "strip", role: "img", label: "strip", tabindex: 0 });
     this.movie = el("canvas", { class: "movie", role: "img", label: "movie" });
     this.player = button("play", () => (this.timer ? this.pause() : this.play()));
@@ -22,7 +25,18 @@ export class Line {
       "div",
       { class: "made", hidden: true },
       this.movie,
-      el("div", {}, el("div", { class: "row" }, this.player, button("saveGif", () => this.saveGif()), button("saveStrip", () => this.saveStrip())), this.strip),
+      el(
+        "div",
+        {},
+        el(
+          "div",
+          { class: "row" },
+          this.player,
+          button("saveGif", () => this.saveGif()),
+          button("saveStrip", () => this.saveStrip()),
+        ),
+        this.strip,
+      ),
     );
     this.paintButton = button("paintLine", () => this.paint(), { class: "primary" });
     this.element = el(
@@ -30,7 +44,14 @@ export class Line {
       { class: "line" },
       el("h2", { text: "between" }),
       el("p", { class: "hint", text: "betweenHint" }),
-      el("div", { class: "row ends" }, this.slot("from", "first", "keepFirst"), this.slot("to", "second2", "keepSecond"), labelled("frames", this.frames), this.paintButton),
+      el(
+        "div",
+        { class: "row ends" },
+        this.slot("from", "first", "keepFirst"),
+        this.slot("to", "second2", "keepSecond"),
+        labelled("frames", this.frames),
+        this.paintButton,
+      ),
       this.made,
     );
   }
@@ -38,7 +59,13 @@ export class Line {
   slot(end, caption, keep) {
     const canvas = el("canvas", { width: 64, height: 64 });
     this.slots[end] = canvas;
-    return el("figure", {}, canvas, el("figcaption", { text: caption }), button(keep, () => this.tab.keep(end)));
+    return el(
+      "figure",
+      {},
+      canvas,
+      el("figcaption", { text: caption }),
+      button(keep, () => this.tab.keep(end)),
+    );
   }
 
   /** Show the kept faces of a state, and paint the line between them if both are there. */
@@ -74,7 +101,9 @@ export class Line {
     const images = [];
     for (const [step, z] of all.entries()) {
       status.say("painting", { done: step + 1, count: frames }, step / frames);
-      images.push(await painter.paint({ z, labels: start.labels && mixed(start.labels, end.labels, step / (frames - 1)) }));
+      images.push(
+        await painter.paint({ z, labels: start.labels && mixed(start.labels, end.labels, step / (frames - 1)) }),
+      );
       if (this.asked !== asked) return;
     }
     status.say();

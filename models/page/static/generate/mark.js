@@ -7,5 +7,10 @@ export function obedienceMark(of) {
   const share = obedience(of);
   if (share === null || share >= OBEYED) return null;
   const percent = Math.round(100 * share);
-  return el("span", { class: "mark", role: "img", text: ["rarely", { share: percent }], label: ["rarelyHint", { share: percent, name: of.name }] });
+  return el("span", {
+    class: "mark",
+    role: "img",
+    text: ["rarely", { share: percent }],
+    label: ["rarelyHint", { share: percent, name: of.name }],
+  });
 }

@@ -3,12 +3,17 @@ import { el, newId } from "../elements.js";
 import { setLabel, setName, setText } from "../language.js";
 
 export class Slider {
-  /** `name` is a text of the page, or that of an attribute; `change(value, isDone)` is called while it is moved, and when
-   * it is let go. */
+  /** It is named by a text of the page, or by the name of an attribute; `change(value, isDone)` is called while it is
+   * moved, and when it is let go. */
   constructor({ text, name, least, most, step, rest, mark }, change) {
     Object.assign(this, { least, most, step, rest });
     this.range = el("input", {
-      id: newId(), type: "range", min: least, max: most, step, value: rest,
+      id: newId(),
+      type: "range",
+      min: least,
+      max: most,
+      step,
+      value: rest,
       on: {
         input: () => (this.show(this.value), change(this.value, false)),
         change: () => change(this.value, true),
@@ -18,8 +23,13 @@ export class Slider {
     const label = el("label", { for: this.range.id });
     if (text) setText(label, text);
     else setName(label, name);
-    this.lock = el("button", { type: "button", class: "lock", "aria-pressed": "false", on: { click: () => this.turnLock() } });
-    setLabel(this.lock, "lock", { name: name ?? text });
+    this.lock = el("button", {
+      type: "button",
+      class: "lock",
+      "aria-pressed": "false",
+      on: { click: () => this.turnLock() },
+    });
+    setLabel(this.lock, ...(text ? [`${text}Lock`] : ["lock", { name }]));
     this.element = el("div", { class: "slider" }, label, mark, this.number, this.range, this.lock);
     this.show(rest);
   }

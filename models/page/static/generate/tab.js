@@ -27,7 +27,10 @@ export function mount(panel, page) {
 class Tab {
   constructor(panel, page, runs) {
     Object.assign(this, { panel, page, runs, status: page.status, wanted: 0 });
-    this.model = menu(runs.map((name) => [name, null]), (run) => this.restore(new URLSearchParams({ run, seed: this.state.seed }), true));
+    this.model = menu(
+      runs.map((name) => [name, null]),
+      (run) => this.restore(new URLSearchParams({ run, seed: this.state.seed }), true),
+    );
     this.about = button("about", () => showCard(this.painter.opened), { class: "quiet" });
     this.grid = new Grid((picked) => this.change({ picked }, false));
     this.history = new History((address) => this.restore(new URLSearchParams(address), true));
@@ -41,7 +44,18 @@ class Tab {
         "div",
         { class: "stage" },
         this.grid.element,
-        el("div", { class: "row spread" }, this.caption, el("div", { class: "row" }, button("savePng", () => this.savePicked(), { class: "primary" }), this.saveAll, button("copyLink", () => this.copyLink()))),
+        el(
+          "div",
+          { class: "row spread" },
+          this.caption,
+          el(
+            "div",
+            { class: "row" },
+            button("savePng", () => this.savePicked(), { class: "primary" }),
+            this.saveAll,
+            button("copyLink", () => this.copyLink()),
+          ),
+        ),
         handOver(page, ["convert", "upscale", "blink", "find"], () => this.given),
         this.history.element,
         this.line.element,
@@ -71,7 +85,11 @@ class Tab {
   /** Use another network: its controls take the place of those before. */
   use(opened) {
     this.painter = new Painter(opened);
-    this.panelControls = new Controls(opened.described, (patch, isNew) => this.change(patch, isNew), (key) => this.status.say(key));
+    this.panelControls = new Controls(
+      opened.described,
+      (patch, isNew) => this.change(patch, isNew),
+      (key) => this.status.say(key),
+    );
     this.controls.replaceChildren(this.panelControls.element);
     this.line.forget();
   }
@@ -155,7 +173,8 @@ class Tab {
       const image = await painter.paint(painter.inputs({ ...state, seed: state.seed + index }));
       if (!isWanted()) return;
       this.grid.paint(index, image);
-      if (state.count > 1) this.status.say("painting", { done: index + 1, count: state.count }, (index + 1) / state.count);
+      if (state.count > 1)
+        this.status.say("painting", { done: index + 1, count: state.count }, (index + 1) / state.count);
     }
     this.status.say();
     this.painted = asked;
