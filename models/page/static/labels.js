@@ -27,8 +27,8 @@ export function conditionOf(described, fixed, seed) {
   });
 }
 
-/** Return the numbers of the labels of one of the combinations: one of those that have what is fixed, and of a mixture of
- * hair colours one of them; one of all if there is none. */
+/** Return the numbers of the labels of one of the combinations: of those that have what is fixed, and one of the hair
+ * colours that are mixed; of all if there is none. */
 function drawCombination(priors, names, fixed, seed) {
   const hair = names.filter((name) => hairColorOf(name) && fixed[name] > 0);
   const isFitting = ({ labels }) => {

@@ -8,8 +8,8 @@ import { LANGUAGES, preferredLanguage, setLanguage } from "./language.js";
 import { readTexts } from "./png.js";
 import { Status } from "./status.js";
 
-/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}; and take(file) if it works
- * on pictures. */
+/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}, and take(file) if it
+ * works on pictures. */
 const TABS = {
   generate: () => import("./generate/tab.js"),
   convert: () => import("./tabs/convert.js"),

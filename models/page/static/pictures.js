@@ -1,7 +1,7 @@
 // Pictures: between a network's numbers, a canvas and a file.
 import { withTexts } from "./png.js";
 
-/** Return an ImageData of picture `index` of an output (n, 3, H, W) of a network, whose 0 is the grey level `middle`. */
+/** Return an ImageData of picture `index` of an output (n, 3, H, W), whose 0 is the grey level `middle`. */
 export function toImage({ data, dims }, middle, index = 0) {
   const [height, width] = dims.slice(-2);
   const plane = height * width;

@@ -1,4 +1,4 @@
-// Random numbers of a seed: the very ones that GenerateFaces draws, so that the same seed is the same face here and there.
+// Random numbers of a seed: those that GenerateFaces draws, so that a seed is the same face here and there.
 // models/seeds.py hashes the purpose and the seed; torch's generator is mt19937; z of N(0, 1) is torch's Box-Muller.
 
 const ROUND = new Uint32Array(64);

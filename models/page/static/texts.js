@@ -67,7 +67,6 @@ export const TEXTS = {
   first: ["First", "1枚目"],
   second2: ["Second", "2枚目"],
   frames: ["Pictures", "枚数"],
-  paintLine: ["Paint", "描く"],
   play: ["Play", "再生"],
   pause: ["Pause", "停止"],
   saveGif: ["Save GIF", "GIFを保存"],
@@ -107,7 +106,8 @@ export const TEXTS = {
     "ランタイムを起動できません。再読み込みするか、別のブラウザーをお試しください。（{detail}）",
   ],
   computeFailed: [
-    "The network could not be computed, perhaps for lack of memory: close other tabs, or take a smaller picture. ({detail})",
+    "The network could not be computed, perhaps for lack of memory: close other tabs, or use a smaller picture. " +
+      "({detail})",
     "計算に失敗しました。メモリー不足かもしれません。他のタブを閉じるか、小さい画像をお試しください。（{detail}）",
   ],
   noSimd: [

@@ -1,6 +1,6 @@
 // Networks in a worker of their own, so that the page stays alive while they compute.
-// In: {id, file: {url, bytes, sha256}, feeds}. Out: {id, loaded} while a file is downloaded; then {id, outputs}, or
-// {id, failure: {key, values}}. Feeds and outputs: {data: Float32Array, dims: [...]} by name. Without feeds it only loads.
+// In: {id, file: {url, bytes, sha256}, feeds}; without feeds it only loads. Out: {id, loaded} while a file is downloaded;
+// then {id, outputs}, or {id, failure: {key, values}}. Feeds and outputs: {data: Float32Array, dims: [...]} by name.
 
 import { Failure } from "./failure.js";
 

@@ -11,7 +11,7 @@ const COUNTS = [1, 4, 9, 16, 25];
 const SHUFFLE_REACH = 1.5; // of an attribute: with more, faces fall apart
 
 export class Controls {
-  /** `change(patch of the state, isNew)`: isNew is false while a slider is moved. */
+  /** `change(patch of the state, isDone)`: isDone is false while a slider is moved. */
   constructor(described, change, say) {
     this.change = change;
     this.seed = el("input", {
@@ -31,7 +31,7 @@ export class Controls {
     this.noise = new Slider({ text: "noise", least: 0, most: 1, step: 0.05, rest: 1 }, (noise, isDone) =>
       change({ noise }, isDone),
     );
-    this.hair = new Hair(described, (labels) => this.changeLabels(this.hair.names, labels));
+    this.hair = new Hair(described, (labels, isDone) => this.changeLabels(this.hair.names, labels, isDone));
     this.features = new Features(described, (name, weight) =>
       this.changeLabels([name], weight === null ? {} : { [name]: weight }),
     );
@@ -73,9 +73,9 @@ export class Controls {
   }
 
   /** Replace the fixed labels among `names`. */
-  changeLabels(names, labels) {
+  changeLabels(names, labels, isDone = true) {
     const others = Object.entries(this.state.labels).filter(([name]) => !names.includes(name));
-    this.change({ labels: { ...Object.fromEntries(others), ...labels } }, true);
+    this.change({ labels: { ...Object.fromEntries(others), ...labels } }, isDone);
   }
 
   shuffle() {

@@ -7,7 +7,7 @@ import { obedienceMark } from "./mark.js";
 const STEP = 0.05;
 
 export class Hair {
-  /** `change(weights by label)` is called with the labels that are fixed; none: the colour is random. */
+  /** `change(weights by label, isDone)` is called with the labels that are fixed; none: the colour is random. */
   constructor(described, change) {
     this.labels = learned(described).filter(({ name }) => hairColorOf(name));
     this.names = this.labels.map(({ name }) => name);
@@ -26,7 +26,7 @@ export class Hair {
       max: 1 - STEP,
       step: STEP,
       value: 0.5,
-      on: { input: () => this.report() },
+      on: { input: () => this.report(false), change: () => this.report() },
     });
     this.mixing = el("div", { class: "mixing" }, labelled("second", this.second), labelled("share", this.share));
     this.element = el(
@@ -58,11 +58,14 @@ export class Hair {
     );
   }
 
-  report() {
+  report(isDone = true) {
     const [first, second] = [this.element.querySelector("input:checked").value, this.second.value];
     const share = Number(this.share.value);
     const isMixed = first && second && second !== first;
-    this.change(!first ? {} : isMixed ? { [first]: Number((1 - share).toFixed(2)), [second]: share } : { [first]: 1 });
+    this.change(
+      !first ? {} : isMixed ? { [first]: Number((1 - share).toFixed(2)), [second]: share } : { [first]: 1 },
+      isDone,
+    );
   }
 
   /** Show the labels of a face. */

@@ -38,7 +38,6 @@ export class Line {
         this.strip,
       ),
     );
-    this.paintButton = button("paintLine", () => this.paint(), { class: "primary" });
     this.element = el(
       "section",
       { class: "line" },
@@ -50,7 +49,6 @@ export class Line {
         this.slot("from", "first", "keepFirst"),
         this.slot("to", "second2", "keepSecond"),
         labelled("frames", this.frames),
-        this.paintButton,
       ),
       this.made,
     );
@@ -71,10 +69,18 @@ export class Line {
   /** Show the kept faces of a state, and paint the line between them if both are there. */
   async show({ from, to, frames }) {
     this.frames.value = frames;
-    this.paintButton.disabled = !(from && to);
     const asked = JSON.stringify([from, to, frames]);
     if (asked === this.asked) return;
     this.asked = asked;
+    try {
+      await this.paintAll({ from, to });
+    } catch (error) {
+      if (this.asked === asked) this.asked = null; // to be tried again
+      throw error;
+    }
+  }
+
+  async paintAll({ from, to }) {
     for (const [end, face] of Object.entries({ from, to })) {
       const [canvas, kept] = [this.slots[end], JSON.stringify(face ?? null)];
       if (canvas.dataset.face === kept) continue;
@@ -89,6 +95,13 @@ export class Line {
   forget() {
     this.pause();
     this.made.hidden = true;
+  }
+
+  /** Begin anew, with another network. */
+  reset() {
+    this.asked = null;
+    for (const canvas of Object.values(this.slots)) delete canvas.dataset.face;
+    this.forget();
   }
 
   /** Paint the pictures between the kept faces. */

@@ -23,7 +23,8 @@ export function mount(panel, page) {
   return runs.length ? new Tab(panel, page, runs) : { restore() {} };
 }
 
-/** State: {run, seed, noise, labels, moves: the first face; count: how many; picked: which; from, to: kept faces; frames}. */
+/** State: {run, seed, noise, labels, moves: the first face; count; picked: the number of one; from, to: kept faces;
+ * frames: pictures between them}. */
 class Tab {
   constructor(panel, page, runs) {
     Object.assign(this, { panel, page, runs, status: page.status, wanted: 0 });
@@ -87,11 +88,18 @@ class Tab {
     this.painter = new Painter(opened);
     this.panelControls = new Controls(
       opened.described,
-      (patch, isNew) => this.change(patch, isNew),
+      (patch, isDone) => (isDone ? this.change(patch, true) : this.move(patch)),
       (key) => this.status.say(key),
     );
     this.controls.replaceChildren(this.panelControls.element);
-    this.line.forget();
+    this.line.reset();
+  }
+
+  /** Paint while a slider is moved: neither the address nor the history knows of it. */
+  move(patch) {
+    this.state = { ...this.state, ...patch };
+    this.isMoving = true;
+    return this.paint();
   }
 
   change(patch, isNew) {
@@ -102,6 +110,7 @@ class Tab {
 
   /** Bring page and address to the state. */
   shown(isNew) {
+    this.isMoving = false;
     this.write(isNew);
     const { state } = this;
     this.model.value = state.run;
@@ -160,7 +169,9 @@ class Tab {
     do {
       turn = this.wanted;
       await this.paintGrid(() => turn === this.wanted);
-      if (turn === this.wanted) await this.line.show(this.state);
+      if (turn !== this.wanted || this.isMoving) continue;
+      this.history.add(this.grid.images[0], this.state.seed, this.parameters.toString());
+      await this.line.show(this.state);
     } while (turn !== this.wanted);
   }
 
@@ -178,7 +189,6 @@ class Tab {
     }
     this.status.say();
     this.painted = asked;
-    this.history.add(this.grid.images[0], state.seed, this.parameters.toString());
   }
 
   /** Keep the picked face as an end of the line: from or to. */
