@@ -1,7 +1,6 @@
 """The tabs that take a picture, in a browser: what they show is what the commands make."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
