@@ -44,6 +44,8 @@ def tab_of(described: Mapping[str, Any]) -> str | None:
     main = next(iter(described["networks"].values()))
     inputs = " ".join(port["kind"] for port in main["inputs"])
     output = main["outputs"][0]
+    if inputs == "picture flow share" and not (main["openness"] and "t" in output["shape"]):
+        return None  # it blinks as the flow of a clip says, which the page has none of
     if inputs in TABS and output["kind"] in ("picture", "levels") and len(output["shape"]) == TABS[inputs][1]:
         return TABS[inputs][0]
     return None

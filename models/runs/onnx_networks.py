@@ -65,7 +65,8 @@ def blinking(network: Any, size: int = 0) -> Graph:
     )
     painted = Port("painted", "picture", (1, time, 3, *network.shape), network.middle)
     mask = Port("mask", "share", (1, time, 1, *network.shape))
-    return Graph(_Paint(network), inputs, (painted, mask), {"region": network.region})
+    facts = {"region": network.region, "openness": network.openness}
+    return Graph(_Paint(network), inputs, (painted, mask), facts)
 
 
 def _clip(network: Any, size: int) -> Graph:

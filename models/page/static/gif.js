@@ -24,7 +24,7 @@ export function withComment(bytes, comment) {
 }
 
 /** Return a comment extension: blocks of 255 bytes at most, each after its length. */
-export function commentBlock(comment) {
+function commentBlock(comment) {
   const text = new TextEncoder().encode(comment);
   const parts = [0x21, 0xfe];
   for (let at = 0; at < text.length; at += MAX_BLOCK) {

@@ -37,12 +37,12 @@ const page = {
     return opened.get(folder);
   },
   jobs: new Jobs((folder) => page.open(folder)),
-  /** The picture that tabs work on: {name, picture, digest}, or null. */
+  /** The picture that tabs work on, see tabs/source.js. */
   source: null,
-  /** Work on a picture that the page has made, in another tab. */
-  use(tab, name, picture) {
-    page.source = { name, picture, digest: "" };
-    return choose(tab);
+  /** Show a tab with another picture. */
+  use(name, source) {
+    page.source = source;
+    return choose(name);
   },
   /** Return the texts of a PNG file of a picture that the parameters made. */
   textsOf: (parameters, more) => ({

@@ -58,7 +58,6 @@ export const TEXTS = {
   picked: ["Seed {seed}", "シード{seed}"],
   savePng: ["Save", "保存"],
   saveSheet: ["Save all", "全部保存"],
-  useIn: ["Use it in:", "この画像を使う："],
   history: ["History", "履歴"],
   historyOf: ["Back to seed {seed}", "シード{seed}に戻る"],
   between: ["Between two faces", "2つの顔の間"],

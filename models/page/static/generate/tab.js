@@ -6,6 +6,7 @@ import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { download, sheetOf, toCanvas, toPng } from "../pictures.js";
 import { anySeed } from "../seeds.js";
+import { handOver } from "../tabs/hand_over.js";
 import { withoutAlpha } from "../vision/picture.js";
 import { Controls } from "./controls.js";
 import { formatFace, Painter, parseFace } from "./face.js";
@@ -14,8 +15,6 @@ import { History } from "./history.js";
 import { Line } from "./line.js";
 
 const FRAMES = 16; // of a line, unless the address says another number
-
-const USES = ["convert", "upscale", "blink"]; // tabs that work on a picture
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
@@ -53,17 +52,12 @@ class Tab {
           el(
             "div",
             { class: "row" },
-            el("span", { class: "caption", text: "useIn" }),
-            ...USES.map((tab) => button(tab, () => this.useIn(tab), { class: "quiet" })),
-          ),
-          el(
-            "div",
-            { class: "row" },
             button("savePng", () => this.savePicked(), { class: "primary" }),
             this.saveAll,
             button("copyLink", () => this.copyLink()),
           ),
         ),
+        handOver(page, ["convert", "upscale", "blink", "find"], () => this.given),
         this.history.element,
         this.line.element,
       ),
@@ -202,19 +196,25 @@ class Tab {
     return this.change({ [end]: this.pickedFace }, true);
   }
 
-  /** Work on the picked face in another tab. */
-  useIn(tab) {
-    return this.page.use(tab, `${this.fileName}.png`, withoutAlpha(this.grid.images[this.state.picked]));
-  }
-
   get fileName() {
     return `${this.state.run}-${this.pickedFace.seed}`;
   }
 
-  savePicked() {
+  /** Return what made the picked face alone, as parameters of the address. */
+  get pickedParameters() {
     const parameters = new URLSearchParams({ tab: "generate", run: this.state.run });
     for (const [key, value] of formatFace(this.pickedFace)) parameters.set(key, value);
-    return this.save(toCanvas(this.grid.images[this.state.picked]), `${this.fileName}.png`, parameters);
+    return parameters;
+  }
+
+  /** Return the picked face for another tab. */
+  get given() {
+    const picture = withoutAlpha(this.grid.images[this.state.picked]);
+    return { name: `${this.fileName}.png`, picture, made: String(this.pickedParameters) };
+  }
+
+  savePicked() {
+    return this.save(toCanvas(this.grid.images[this.state.picked]), `${this.fileName}.png`, this.pickedParameters);
   }
 
   saveSheet() {

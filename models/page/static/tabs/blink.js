@@ -91,12 +91,18 @@ class Tab {
     this.seconds.value = parseNumber(this.seconds.value, SECONDS.least, SECONDS.most, SECONDS.usual);
     this.seed.value = Math.round(parseNumber(this.seed.value, 0, MAX_SEED, 0));
     writeAddress(this.parameters);
+    if (this.used?.source !== this.page.source) this.forget();
+  }
+
+  forget() {
+    this.movie.pause();
+    this.result.hidden = true;
   }
 
   async begin(onProgress) {
     const { source, status, jobs } = this.page;
     if (!source) return status.say("noPicture");
-    this.used = { parameters: this.parameters, named: this.source.named("blink") };
+    this.used = { source, parameters: this.parameters, named: this.source.named("blink") };
     const engines = { shipped: await this.page.open("shipped") };
     if (this.model.value !== SHIPPED) engines.run = await this.page.open(`runs/${this.model.value}`);
     const about = { picture: source.picture, seconds: Number(this.seconds.value), seed: Number(this.seed.value) };
@@ -116,10 +122,7 @@ class Tab {
   saveGif() {
     const { parts, fps } = this.movie;
     const job = this.page.jobs.start("gif", {}, { parts, fps, comment: String(this.used.parameters) });
-    return this.save(
-      job.made.then((bytes) => new Blob(bytes, { type: "image/gif" })),
-      "gif",
-    );
+    return this.save(job.made, "gif");
   }
 
   saveWebp() {

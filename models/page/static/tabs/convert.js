@@ -7,10 +7,11 @@ import { setName, setText } from "../language.js";
 import { anySeed } from "../seeds.js";
 import { hasStyles } from "../vision/translation.js";
 import { FacePicker, formatFace, parseFace } from "./face_picker.js";
+import { handOver } from "./hand_over.js";
 import { readPicture } from "./reading.js";
 import { beside, canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
-import { Work } from "./work.js";
+import { busily, Work } from "./work.js";
 
 const MIN_FACE_PX = 32;
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
@@ -86,10 +87,15 @@ class Tab {
     this.views = el("div", { class: "views" });
     this.saves = el(
       "div",
-      { class: "row", hidden: true },
-      button("saveFace", () => this.save("face.png", canvasOf(this.made.made)), { class: "primary" }),
-      button("saveBeside", () => this.save("beside.png", beside(this.made.crop, this.made.made))),
-      button("saveWhole", () => this.save("pasted.png", canvasOf(this.made.pasted))),
+      { class: "stage", hidden: true },
+      el(
+        "div",
+        { class: "row" },
+        button("saveFace", () => this.save("face.png", canvasOf(this.made.made)), { class: "primary" }),
+        button("saveBeside", () => this.save("beside.png", beside(this.made.crop, this.made.made))),
+        button("saveWhole", () => this.save("pasted.png", canvasOf(this.made.pasted))),
+      ),
+      handOver(page, ["upscale", "blink", "find"], () => this.given),
     );
     panel.replaceChildren(
       el(
@@ -172,7 +178,11 @@ class Tab {
   }
 
   /** Find the faces of the picture, so that one can be picked. */
-  async findFaces() {
+  findFaces() {
+    return busily(this.source.element, () => this.search());
+  }
+
+  async search() {
     const { source, status } = this.page;
     status.say("working");
     try {
@@ -201,10 +211,10 @@ class Tab {
     this.referenceFile.value = "";
     if (!file) return;
     status.clear();
+    status.say("working");
     try {
-      status.say("working");
       const { name, picture } = await readPicture(file);
-      const [face] = await this.facesOf(picture);
+      const [face] = await busily(this.source.element, () => this.facesOf(picture));
       if (!face) throw new Failure("noReference");
       this.reference = { name, picture, face };
       setText(this.referenceName, "referenceOf", { file: name });
@@ -235,6 +245,7 @@ class Tab {
 
   show(made) {
     this.made = made;
+    this.given = { name: this.source.named("face.png"), picture: made.made, made: String(this.used.parameters) };
     this.views.replaceChildren(
       figure("before", canvasOf(made.crop)),
       figure("after", canvasOf(made.made)),

@@ -6,6 +6,7 @@ import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { fits, largestScale } from "../vision/limits.js";
 import { largeSize, MAX_SCALE } from "../vision/upscaling.js";
+import { handOver } from "./hand_over.js";
 import { canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
 import { Work } from "./work.js";
@@ -52,6 +53,7 @@ class Tab {
         { class: "row" },
         button("savePng", () => this.save(), { class: "primary" }),
       ),
+      handOver(page, ["blink", "find"], () => this.given),
     );
     panel.replaceChildren(
       el(
@@ -102,6 +104,7 @@ class Tab {
     const { source } = this.page;
     this.scale.value = parseNumber(this.scale.value, SCALE.least, SCALE.most, SCALE.usual);
     writeAddress(this.parameters);
+    if (this.used?.source !== source) this.result.hidden = true;
     if (source) setText(this.size, "sizeAfter", largeSize(source.picture, Number(this.scale.value)));
   }
 
@@ -116,13 +119,15 @@ class Tab {
   }
 
   show(made) {
+    const { parameters, scale } = this.used;
+    this.given = { name: this.source.named(`${scale}x.png`), picture: made, made: String(parameters) };
     this.made = canvasOf(made);
     this.views.replaceChildren(figure("before", canvasOf(this.used.source.picture)), figure("after", this.made));
     this.result.hidden = false;
   }
 
   save() {
-    const { parameters, scale, exported } = this.used;
-    return saveCanvas(this.page, this.made, this.source.named(`${scale}x.png`), parameters, exported);
+    const { parameters, exported } = this.used;
+    return saveCanvas(this.page, this.made, this.given.name, parameters, exported);
   }
 }

@@ -1,6 +1,17 @@
 // A button that starts something long, one that stops it, and how far it is.
 import { button, el } from "../elements.js";
 
+/** Do something while the panel of an element is marked as busy. */
+export async function busily(element, work) {
+  const panel = element.closest("[role=tabpanel]");
+  panel.ariaBusy = "true";
+  try {
+    return await work();
+  } finally {
+    panel.ariaBusy = "false";
+  }
+}
+
 export class Work {
   /** `begin()` returns {made, stop}, of `Jobs.start`, or null if there is nothing to do; `show(made)` shows what is made. */
   constructor(page, text, begin, show) {
@@ -15,7 +26,12 @@ export class Work {
     if (this.job) return;
     const { status } = this.page;
     status.clear();
-    this.setBusy(true);
+    this.setRunning(true);
+    await busily(this.element, () => this.run(status));
+    this.setRunning(false);
+  }
+
+  async run(status) {
     try {
       this.job = await this.begin((share) => status.say("working", {}, share));
       if (!this.job) return;
@@ -28,7 +44,6 @@ export class Work {
       else status.fail(error, () => this.start());
     } finally {
       this.job = null;
-      this.setBusy(false);
     }
   }
 
@@ -36,9 +51,8 @@ export class Work {
     this.job?.stop();
   }
 
-  setBusy(isBusy) {
-    this.startButton.hidden = isBusy;
-    this.stopButton.hidden = !isBusy;
-    this.element.closest("[role=tabpanel]")?.setAttribute("aria-busy", String(isBusy));
+  setRunning(isRunning) {
+    this.startButton.hidden = isRunning;
+    this.stopButton.hidden = !isRunning;
   }
 }

@@ -1,6 +1,6 @@
 // GIFs of the parts of an animation, written with gifenc.
 
-import { commentBlock } from "../gif.js";
+import { withComment } from "../gif.js";
 import { GIFEncoder, applyPalette, quantize } from "../runtime/gifenc.js";
 import { channelsOf } from "./picture.js";
 import { timed } from "./timing.js";
@@ -12,7 +12,7 @@ const SAMPLE_PX = 1 << 18; // that the palette is made from
 const PALETTE_PARTS = 8;
 
 /**
- * Return the parts of a file, a GIF that runs forever, in the 255 colours that suit its first frames.
+ * Return a GIF file that runs forever, in the 255 colours that suit its first frames, with a comment.
  * @param parts [{corner, picture, times}], of `partsOf`.
  */
 export function gifOf(parts, fps, comment) {
@@ -35,8 +35,7 @@ export function gifOf(parts, fps, comment) {
     });
   }
   encoder.finish();
-  const bytes = encoder.bytes();
-  return [bytes.subarray(0, -1), commentBlock(comment), bytes.subarray(-1)];
+  return withComment(encoder.bytes(), comment);
 }
 
 /** Return the numbers of the colours of a whole frame, CLEAR where it shows what was there before; `shown` becomes it. */

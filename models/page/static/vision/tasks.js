@@ -49,7 +49,7 @@ export const TASKS = {
     };
   },
 
-  /** Return the parts of a GIF file. */
+  /** Return a GIF file. */
   gif: ({ parts, fps, comment }) => gifOf(parts, fps, comment),
 };
 
