@@ -14,7 +14,6 @@ export const TEXTS = {
   blink: ["Blink", "まばたき"],
   find: ["Find faces", "顔検出"],
   openPicture: ["Open a saved picture…", "保存した画像を開く…"],
-  dropHere: ["Drop the picture here", "ここに画像をドロップ"],
   close: ["Close", "閉じる"],
 
   noRuns: [
