@@ -45,7 +45,9 @@ class Handler(SimpleHTTPRequestHandler):
         """Log nothing."""
 
 
-def open_server(folder: Path, host: str, port: int) -> ThreadingHTTPServer:
+def open_server(
+    folder: Path, host: str, port: int, handler: type[SimpleHTTPRequestHandler] = Handler
+) -> ThreadingHTTPServer:
     """Return a server of a folder, at a free port if `port` is 0. Raise OSError or OverflowError if it cannot have the
     address."""
-    return ThreadingHTTPServer((host, port), functools.partial(Handler, directory=str(folder)))
+    return ThreadingHTTPServer((host, port), functools.partial(handler, directory=str(folder)))

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ WAIT_MS = 120_000  # machines that run tests are busy
 PIXELS = """canvas => {
     const { width, height } = canvas;
     return { width, height, data: [...canvas.getContext("2d").getImageData(0, 0, width, height).data] };
+}"""
+DROPPED = """([name, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name));
+    return data;
 }"""
 
 
@@ -33,9 +39,9 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = server.Handler) -> Iterator[str]:
     """Serve a folder; give its address, without a slash at the end."""
-    with server.open_server(folder, "127.0.0.1", 0) as opened:
+    with server.open_server(folder, "127.0.0.1", 0, handler) as opened:
         threading.Thread(target=opened.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{opened.server_address[1]}"
         opened.shutdown()
@@ -96,6 +102,12 @@ class Visit:
         path = target / download.value.suggested_filename
         download.value.save_as(path)
         return path
+
+    def drop(self, path: Path) -> None:
+        """Drop a file on the page."""
+        data = self.page.evaluate_handle(DROPPED, [path.name, [*path.read_bytes()]])
+        for event in ("dragover", "drop"):
+            self.page.dispatch_event("main", event, {"dataTransfer": data})
 
     def violations(self) -> list[str]:
         """Return what axe-core calls serious or critical."""
