@@ -1,5 +1,6 @@
 // The tab that lets a drawn face blink.
 import { parseNumber, writeAddress } from "../address.js";
+import { showCard } from "../card.js";
 import { button, el, labelled, menu } from "../elements.js";
 import { Failure } from "../failure.js";
 import { say } from "../language.js";
@@ -10,7 +11,7 @@ import { Work } from "./work.js";
 
 const SECONDS = { least: 1.5, most: 20, usual: 4 };
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
-const SHIPPED = "";
+const OURS = ""; // the run that stands for the network that is shipped
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
@@ -22,7 +23,7 @@ class Tab {
     this.page = page;
     this.runs = page.list.models.filter(({ tab }) => tab === "blink").map(({ name }) => name);
     this.source = new Source(page, () => this.changed());
-    this.model = menu([[SHIPPED, "shippedModel"], ...this.runs.map((name) => [name, null])], () => this.changed());
+    this.model = menu([[OURS, "shippedModel"], ...this.runs.map((name) => [name, null])], () => this.changed());
     this.seconds = number(SECONDS.least, SECONDS.most, 0.5, SECONDS.usual, () => this.changed());
     this.seed = number(0, MAX_SEED, 1, 0, () => this.changed());
     this.work = new Work(
@@ -50,6 +51,7 @@ class Tab {
         { class: "side" },
         this.source.element,
         this.runs.length ? labelled("model", this.model) : null,
+        button("about", async () => showCard(await this.opened()), { class: "quiet" }),
         el("div", { class: "row ends" }, labelled("seconds", this.seconds), labelled("seed", this.seed)),
         this.work.element,
       ),
@@ -59,8 +61,8 @@ class Tab {
 
   /** Show what parameters of the address say. */
   restore(parameters) {
-    const run = parameters.get("run") ?? SHIPPED;
-    if (this.runs.includes(run) || run === SHIPPED) this.model.value = run;
+    const run = parameters.get("run") ?? OURS;
+    if (this.runs.includes(run) || run === OURS) this.model.value = run;
     else this.page.status.fail(new Failure("noSuchRun", { run }));
     const { least, most, usual } = SECONDS;
     if (parameters.has("seconds")) this.seconds.value = parseNumber(parameters.get("seconds"), least, most, usual);
@@ -74,9 +76,13 @@ class Tab {
     return this.source.take(file);
   }
 
+  opened() {
+    return this.page.open(this.model.value === OURS ? "shipped" : `runs/${this.model.value}`);
+  }
+
   get parameters() {
     const { model, seconds, seed, source } = this;
-    const run = model.value === SHIPPED ? {} : { run: model.value };
+    const run = model.value === OURS ? {} : { run: model.value };
     return new URLSearchParams({
       tab: "blink",
       ...run,
@@ -104,7 +110,7 @@ class Tab {
     if (!source) return status.say("noPicture");
     this.used = { source, parameters: this.parameters, named: this.source.named("blink") };
     const engines = { shipped: await this.page.open("shipped") };
-    if (this.model.value !== SHIPPED) engines.run = await this.page.open(`runs/${this.model.value}`);
+    if (this.model.value !== OURS) engines.run = await this.page.open(`runs/${this.model.value}`);
     const about = { picture: source.picture, seconds: Number(this.seconds.value), seed: Number(this.seed.value) };
     return jobs.start("blink", engines, about, onProgress);
   }

@@ -1,5 +1,6 @@
 // The tab that finds faces: their boxes and hair colours.
 import { parseNumber, writeAddress } from "../address.js";
+import { showCard } from "../card.js";
 import { button, el, labelled } from "../elements.js";
 import { setName, setText } from "../language.js";
 import { download } from "../pictures.js";
@@ -51,6 +52,7 @@ class Tab {
         "div",
         { class: "side" },
         this.source.element,
+        button("about", async () => showCard(await page.open("shipped")), { class: "quiet" }),
         labelled("minFace", this.minFace),
         el("label", { class: "check" }, this.turned, el("span", { text: "turned" })),
         this.work.element,

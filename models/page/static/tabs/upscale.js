@@ -5,17 +5,19 @@ import { button, el, labelled, menu } from "../elements.js";
 import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { fits, largestScale } from "../vision/limits.js";
-import { largeSize, MAX_SCALE } from "../vision/upscaling.js";
+import { largeSize, MAX_SCALE, SHIPPED } from "../vision/upscaling.js";
 import { handOver } from "./hand_over.js";
 import { canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
 import { Work } from "./work.js";
 
+const OURS = ""; // the run that stands for the network that is shipped
 const SCALE = { least: 1, most: MAX_SCALE, usual: 4 };
 
 /** Put the tab into its panel. */
-export function mount(panel, page) {
+export async function mount(panel, page) {
   const runs = page.list.models.filter(({ tab }) => tab === "upscale").map(({ name }) => name);
+  if (SHIPPED in (await page.open("shipped")).networks) runs.unshift(OURS);
   if (!runs.length) panel.replaceChildren(el("p", { class: "empty", text: "noUpscalers" }));
   return runs.length ? new Tab(panel, page, runs) : { restore() {} };
 }
@@ -25,7 +27,7 @@ class Tab {
     Object.assign(this, { page, runs });
     this.source = new Source(page, () => this.changed());
     this.model = menu(
-      runs.map((name) => [name, null]),
+      runs.map((name) => [name, name === OURS ? "shippedModel" : null]),
       () => this.changed(),
     );
     this.scale = el("input", {
@@ -72,9 +74,9 @@ class Tab {
 
   /** Show what parameters of the address say. */
   restore(parameters) {
-    const run = parameters.get("run");
+    const run = parameters.get("run") ?? OURS;
     if (this.runs.includes(run)) this.model.value = run;
-    else if (run) this.page.status.fail(new Failure("noSuchRun", { run }));
+    else if (run !== OURS) this.page.status.fail(new Failure("noSuchRun", { run }));
     if (parameters.has("scale"))
       this.scale.value = parseNumber(parameters.get("scale"), SCALE.least, SCALE.most, SCALE.usual);
     this.source.want(parameters);
@@ -87,13 +89,13 @@ class Tab {
   }
 
   opened() {
-    return this.page.open(`runs/${this.model.value}`);
+    return this.page.open(this.model.value === OURS ? "shipped" : `runs/${this.model.value}`);
   }
 
   get parameters() {
     return new URLSearchParams({
       tab: "upscale",
-      run: this.model.value,
+      ...(this.model.value !== OURS && { run: this.model.value }),
       scale: this.scale.value,
       ...this.source.parameters,
     });

@@ -28,9 +28,12 @@ export const TASKS = {
    * Return {crop, made, pasted}: the face as the networks are shown it, its translation, and the whole picture with it.
    * @param style {seed} or {picture, face}: of a reference; nothing of a run without styles.
    */
-  async convert({ engine, picture, face, source, target, style }) {
+  async convert({ engine, picture, face, source, target, style }, { signal }) {
     const crop = await cutFace(engine, onWhite(picture), face, source);
-    const made = await translate(engine, crop, target, await styleOf(engine, target, style));
+    const chosen = await styleOf(engine, target, style);
+    signal.throwIfAborted();
+    const made = await translate(engine, crop, target, chosen);
+    signal.throwIfAborted();
     return { crop, made, pasted: paste(picture, made, viewOfFace(engine, face, source)) };
   },
 

@@ -6,6 +6,7 @@ import { resize } from "./resample.js";
 import { roundHalfEven } from "./rounding.js";
 import { colorOf, enlargedStrips, resampledStrips } from "./tiles.js";
 
+export const SHIPPED = "upscaler"; // the network among those that come with the program
 export const MAX_SCALE = 16; // by two passes
 const SIDE_PX = 192; // of what the network is shown at once
 const MAX_LEVEL = 255;
@@ -38,7 +39,9 @@ export async function upscale(engine, picture, { scale = 4, side = SIDE_PX, sign
 }
 
 async function* colorStrips(engine, colors, scale, side, signal, onProgress) {
-  const [name, network] = Object.entries(engine.networks)[0];
+  const [[main]] = Object.entries(engine.networks);
+  const name = SHIPPED in engine.networks ? SHIPPED : main;
+  const network = engine.networks[name];
   const tiling = { factor: network.scale, side, reach: network.reach };
   const enlarge = async (part) => {
     const high = await engine.run(name, { low: unitTensor(part) });
@@ -82,7 +85,9 @@ function pixels({ dims: [, , height, width], data }) {
 }
 
 function toLevels(strip) {
-  return { ...strip, data: Uint8ClampedArray.from(strip.data, (unit) => unit * MAX_LEVEL) };
+  const data = new Uint8ClampedArray(strip.data.length);
+  for (let at = 0; at < data.length; at++) data[at] = strip.data[at] * MAX_LEVEL;
+  return { ...strip, data };
 }
 
 function plain(width, height, color) {

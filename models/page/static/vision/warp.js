@@ -26,16 +26,16 @@ export function inverse([a, b, c, d, e, f]) {
  * @param border the level beyond the picture's edge; "repeat": that of the edge.
  */
 export function warp(picture, matrix, width, height, { filter = "linear", border = 0 } = {}) {
+  const { data } = picture;
   const channels = channelsOf(picture);
-  const made = blank(width, height, channels, picture.data.constructor);
-  const isWhole = !(picture.data instanceof Float32Array);
+  const made = blank(width, height, channels, data.constructor);
+  const isWhole = !(data instanceof Float32Array);
+  const { first, count, weights } = tableOf(FILTERS[filter]);
+  const near = count * count;
   const [a, b, c, d, e, f] = matrix;
-  const { first } = FILTERS[filter];
-  const weights = Array.from({ length: PARTS }, (_, part) => FILTERS[filter].weights(part / PARTS));
-  const count = weights[0].length;
-  const columns = new Int32Array(count);
   const across = Float64Array.from({ length: width }, (_, x) => roundHalfEven(a * x * FINE));
   const along = Float64Array.from({ length: width }, (_, x) => roundHalfEven(d * x * FINE));
+  const pixels = new Int32Array(near); // where the neighbours of a place are in `data`; -1: beyond the edge
   for (let y = 0, to = 0; y < height; y++) {
     const startX = roundHalfEven((b * y + c) * FINE) + FINE / PARTS / 2;
     const startY = roundHalfEven((e * y + f) * FINE) + FINE / PARTS / 2;
@@ -44,31 +44,34 @@ export function warp(picture, matrix, width, height, { filter = "linear", border
       const placeY = Math.floor((startY + along[x]) / PARTS);
       const left = Math.floor(placeX / PARTS) + first;
       const top = Math.floor(placeY / PARTS) + first;
-      const horizontal = weights[placeX & (PARTS - 1)];
-      const vertical = weights[placeY & (PARTS - 1)];
-      for (let i = 0; i < count; i++) columns[i] = place(left + i, picture.width, border);
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = 0;
-        for (let j = 0; j < count; j++) {
-          const row = place(top + j, picture.height, border);
-          let line = 0;
-          for (let i = 0; i < count; i++)
-            line +=
-              horizontal[i] *
-              (row < 0 || columns[i] < 0
-                ? border
-                : picture.data[(row * picture.width + columns[i]) * channels + channel]);
-          sum += vertical[j] * line;
+      for (let j = 0, k = 0; j < count; j++) {
+        const row = placeOf(top + j, picture.height, border);
+        for (let i = 0; i < count; i++, k++) {
+          const column = placeOf(left + i, picture.width, border);
+          pixels[k] = row < 0 || column < 0 ? -1 : (row * picture.width + column) * channels;
         }
-        made.data[to + channel] = isWhole ? Math.floor(sum + 0.5) : sum;
+      }
+      const start = ((placeY & (PARTS - 1)) * PARTS + (placeX & (PARTS - 1))) * near;
+      for (let channel = 0; channel < channels; channel++) {
+        let sum = isWhole ? 0.5 : 0;
+        for (let k = 0; k < near; k++) sum += weights[start + k] * (pixels[k] < 0 ? border : data[pixels[k] + channel]);
+        made.data[to + channel] = isWhole ? Math.floor(sum) : sum;
       }
     }
   }
   return made;
 }
 
+/** Return the weights of the count × count neighbours of each place between pixels, the first of which is `first` px
+ * right of it and below it. */
+function tableOf({ first, weights: of }) {
+  const parts = Array.from({ length: PARTS }, (_, part) => of(part / PARTS));
+  const weights = parts.flatMap((down) => parts.flatMap((across) => down.flatMap((v) => across.map((h) => v * h))));
+  return { first, count: parts[0].length, weights: Float64Array.from(weights) };
+}
+
 /** Return the row or column at a place; -1: it lies beyond the edge, where all pixels are `border`. */
-function place(at, length, border) {
+function placeOf(at, length, border) {
   if (at >= 0 && at < length) return at;
   if (border !== "repeat") return -1;
   return at < 0 ? 0 : length - 1;
