@@ -1,7 +1,6 @@
 """The training loop of every network of this project. What differs between GANs is in their `step`s."""
 
 import contextlib
-import functools
 import math
 import signal
 import threading
@@ -12,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from models import distributed
-from models.contracts import Batches, Filming, Recovering, Trainer, Validating
+from models.contracts import Batches, Recovering, Trainer
 from models.data.dataset import UserError
 from models.seeds import seed_for
 from models.training import checkpoint
 from models.training.collapse import MAX_ROLLBACKS, CollapseGuard
 from models.training.logger import RunLogger
 from models.training.probe import PROBE_STEPS, Probe
+from models.training.recorder import Recorder
 
 
 def fit(
@@ -56,47 +56,17 @@ def fit(
     run.mkdir(parents=True, exist_ok=True)
     start, best = checkpoint.load(run, trainer)
     logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
+    probe = Probe(trainer.device, parameters) if logger and parameters else None
+    recorder = Recorder(trainer, run, best, logger, on_save)
     guard = next((part for part in vars(trainer).values() if isinstance(part, CollapseGuard)), None)
     if guard and start == 0:
         guard.keep()  # of the weights of another run, if it began with these
-    score = math.nan
-    probe = Probe(trainer.device, parameters) if logger and parameters else None
     # Without the cache, which keeps a weight's bf16 copy when an optimizer has changed the weight since.
     bf16 = torch.autocast(trainer.device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
 
-    def log_first_sheet() -> None:
-        assert logger is not None
-        with logger.watch.stopped():
-            _show(trainer, logger, 0)
-
-    def validate(done: int) -> None:
-        nonlocal best, score
-        assert logger is not None
-        with logger.watch.stopped():
-            best, score = _validate(trainer, run, done, best, logger)
-
-    def log_rollback(done: int) -> None:
-        assert logger is not None
-        assert guard is not None
-        logger.log_rollback(done, guard.best_step, guard.rate)
-        validate(done)
-
-    def log_and_save(done: int, *, shows: bool, saves: bool, exports: bool) -> None:
-        assert logger is not None
-        with logger.watch.stopped():
-            if shows:
-                _show(trainer, logger, done)
-            if saves:
-                if isinstance(trainer, Filming):
-                    logger.write_film(done)
-                logger.sync()
-                checkpoint.save(run, trainer, done, best)
-                if exports:
-                    on_save(done)
-
     with logger or contextlib.nullcontext(), _deferred_interrupts() as interrupts:
         if start == 0:
-            distributed.on_rank_zero(log_first_sheet)
+            recorder.show(0)
         if start >= steps:
             distributed.on_rank_zero(lambda: on_save(start))
         _check_rollbacks(guard, run, start)
@@ -122,15 +92,14 @@ def fit(
                     probe.advance(run.name, steps - done)
                 if logs:
                     logger.log_losses(done, losses)
-            score = math.nan
-            if (shows or judges) and not broken:
-                distributed.on_rank_zero(functools.partial(validate, done))
-            if guard and judges and guard.judge(done, distributed.of_rank_zero(score)):
-                distributed.on_rank_zero(functools.partial(log_rollback, done))
+            score = recorder.validate(done) if (shows or judges) and not broken else math.nan
+            if guard and judges and guard.judge(done, score):
+                recorder.roll_back(done, guard)
                 shows, saves, broken = True, True, ""
-            if shows or saves:
-                options = {"shows": shows, "saves": saves, "exports": not broken}
-                distributed.on_rank_zero(functools.partial(log_and_save, done, **options))
+            if shows:
+                recorder.show(done)
+            if saves:
+                recorder.save(done, exports=not broken)
             _check_rollbacks(guard, run, done)
             if stops and not last:
                 raise KeyboardInterrupt
@@ -182,27 +151,3 @@ def _check_rollbacks(guard: CollapseGuard | None, run: Path, done: int) -> None:
             f"its weights are those of step {guard.best_step}; start anew with --fresh and a lower --set learning_rate"
         )
         raise UserError(run, found, f"{MAX_ROLLBACKS} times or less", cure)
-
-
-def _show(trainer: Trainer, logger: RunLogger, done: int) -> None:
-    """Write the samples of the weights, and the frame of their film if there is one."""
-    logger.log_sheet(done, trainer.sheet(done))
-    if isinstance(trainer, Filming):
-        logger.log_frame(done, trainer.frame(done))
-
-
-def _validate(
-    trainer: Trainer, run: Path, done: int, best: dict | None, logger: RunLogger
-) -> tuple[dict | None, float]:
-    """Log the metrics of the weights, and write `best.pt` if they have the lowest score so far.
-
-    Return {"step": …, "score": …} of the best, and the score; None and NaN if the trainer has none."""
-    if not isinstance(trainer, Validating):
-        return best, math.nan
-    values = trainer.validate(done)
-    logger.log_scores(done, values)
-    score = next(iter(values.values()))
-    if best is None or score < best["score"]:
-        best = {"step": done, "score": score}
-        checkpoint.write(run / "best.pt", trainer, done, best)
-    return best, score
