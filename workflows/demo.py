@@ -71,7 +71,7 @@ class ExportDemo(luigi.Task):
             if not all(task.complete() for task in self.requires()):
                 return False
             return folder.is_whole(self.folder, folder.digest_of(self.shipped.file.parent, self._used))
-        except UserError:
+        except (UserError, OSError):
             return False  # the task reports it when it runs
 
     @property

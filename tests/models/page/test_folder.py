@@ -65,7 +65,11 @@ def test_the_same_exports_give_the_same_bytes_and_nothing_stale_is_left(tmp_path
     folder.write_page(page, shipped, runs)
     assert files_of(page).keys() == {name for name in first if not name.startswith("runs/b/")}
     assert files_of(page)["runs/a/generator.onnx"] == b"other"
+    assert folder.is_whole(page, folder.digest_of(shipped, runs))
     (page / "runs/a/generator.onnx").unlink()
+    assert not folder.is_whole(page, folder.digest_of(shipped, runs))
+    folder.write_page(page, shipped, runs)
+    (runs["a"].parent / "README.md").write_text("# evaluated")
     assert not folder.is_whole(page, folder.digest_of(shipped, runs))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
