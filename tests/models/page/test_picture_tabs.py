@@ -269,7 +269,7 @@ def test_a_picture_is_made_larger_stopped_and_handed_over(visit, runs, pictures,
 
 @pytest.mark.full
 def test_a_face_blinks_as_the_command_lets_it(visit, pictures, tmp_path):
-    task = AnimateBlink(input_path=pictures / "one.png", seconds=3.0, seed=4, data_root=tmp_path)
+    task = AnimateBlink(input=pictures / "one.png", seconds=3.0, seed=4, data_root=tmp_path)
     task.run()
     visit.go("tab=blink&seconds=3&seed=4")
     choose(visit, pictures / "one.png")
