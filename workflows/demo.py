@@ -39,7 +39,7 @@ class ExportDemo(luigi.Task):
         """Return the folder of the page."""
         return self.data_root / "demo" / self.name
 
-    @functools.cached_property
+    @property
     def exports(self) -> dict[str, ExportONNX]:
         """Return the exports of the runs, by name; by default of all that have weights."""
         names = self.runs
