@@ -101,7 +101,7 @@ class Reference:
     trained_on: Callable[[int], np.ndarray]
     held_out: Callable[[int], np.ndarray]
     features: Callable[[int, Extractor], tuple[Tensor, Tensor]]  # (N, F) of `trained_on` and of `held_out`
-    face: float = 1.0  # side of the face in an image, as a share of the image's
+    face: pixels.Box = pixels.WHOLE  # of the face, which may be larger than an image
     labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
     held_out_labels: np.ndarray | None = None  # (N, T): those of `held_out`
 

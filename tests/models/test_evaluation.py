@@ -209,7 +209,7 @@ def test_variety_is_measured_within_the_labels_that_were_asked_for(drawn):
     order = [i for i, color in enumerate(colors) if color in ("blonde", "black")]
     labels = np.array([[colors[i] == name for name in ("blonde", "black")] for i in order], np.float32)
     real, held_out = pictures[order], np.delete(pictures, order, 0)
-    reference = replace(of(real, held_out), face=2 / 3, labels=labels)
+    reference = replace(of(real, held_out), face=Frame(1.5).box(1.0), labels=labels)
     rows = np.arange(len(order))
     same = evaluate.measure_pixels(real, rows, reference, ("blonde", "black"), CPU)
     assert same["variety_by_label"] == pytest.approx({"blonde": 1, "black": 1})
