@@ -38,6 +38,7 @@ from workflows import (
     takedown,
     training,
     translation,
+    upscaler_comparison,
     upscaling,
 )
 from workflows.cli import defaults, errors
@@ -54,6 +55,7 @@ GROUPS = {
         comparison,
         picture_translation,
         upscaling,
+        upscaler_comparison,
         animation,
     ),
     "Put trained networks into a web page": (onnx_export,),
