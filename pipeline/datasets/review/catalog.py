@@ -45,6 +45,8 @@ class Catalog:
         """Return JSON of all items, by column, in the order of the manifest."""
         rows = self.rows.values()
         columns = {name: [row.get(name) for row in rows] for name in _IN_GRID if name in self.kind.schema.names}
+        if self.kind.has_hair_color:
+            columns["certainty"] = [_certainty(row) for row in rows]
         return _json(
             {
                 "name": self.name,
@@ -105,6 +107,12 @@ class Catalog:
                 return Image.fromarray(decode.load(file))
         where = self.root / "images"
         raise UserError(where, f"no original {image_id[:64]}", "those of the dataset", "copy data/images here too")
+
+
+def _certainty(row: dict) -> float:
+    """Return the probability of the hair colour that a face has, or of its having none of them."""
+    scores: list[float] = row.get("hair_scores") or [0.0]
+    return round(max(scores) if row.get("hair_color") else 1 - sum(scores), 3)
 
 
 def _json(value: object) -> bytes:

@@ -11,17 +11,15 @@ export class Grid {
   #frame = 0;
 
   // draw(element, item) fills a cell; onMove() is called when another item becomes the active one.
-  constructor(box, { draw, onMove, onOpen }) {
+  constructor(box, draw, onMove) {
     Object.assign(this, { box, draw, onMove, items: [], active: 0, anchor: 0 });
     this.#space.setAttribute("role", "presentation");
     box.append(this.#space);
     box.addEventListener("scroll", () => this.#renderSoon(), { passive: true });
-    box.addEventListener("keydown", (event) => this.#onKey(event, onOpen));
     box.addEventListener("click", (event) => {
       const cell = event.target.closest("[role=option]");
       if (cell) this.moveTo(Number(cell.dataset.index), event.shiftKey);
     });
-    box.addEventListener("dblclick", onOpen);
     new ResizeObserver(() => this.#layOut()).observe(box);
   }
 
@@ -53,17 +51,16 @@ export class Grid {
     this.#render();
   }
 
-  #onKey(event, onOpen) {
+  // Move as a key says, if it is one that moves.
+  onKey(event) {
     const page = this.#columns * Math.max(1, Math.floor(this.box.clientHeight / this.#pitch) - 1);
     const step = {
       ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.#columns, ArrowDown: this.#columns,
       PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity,
     }[event.key];
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter") onOpen();
-    else if (step !== undefined) this.moveTo(this.active + step, event.shiftKey);
-    else return;
+    if (step === undefined) return;
     event.preventDefault();
+    this.moveTo(this.active + step, event.shiftKey);
   }
 
   #layOut() {

@@ -6,6 +6,7 @@ export function itemsOf(catalog) {
     id,
     index,
     color: columns.hair_color ? columns.hair_color[index] ?? "none" : null,
+    certainty: columns.certainty?.[index] ?? null,
     score: columns.score?.[index] ?? null,
     tilt: columns.tilt?.[index] ?? null,
     source: columns.source?.[index] ?? null,
@@ -33,7 +34,7 @@ const by = (key) => (a, b) => (key(a) ?? Infinity) - (key(b) ?? Infinity) || a.i
 // Name of an order -> a function of the list of colours that returns how to compare two items.
 export const ORDERS = {
   manifest: () => by((item) => item.index),
-  hair_color: (colors) => by((item) => colors.indexOf(colorOf(item)) * 1e9 + (item.score ?? 0)),
+  hair_color: (colors) => by((item) => colors.indexOf(colorOf(item)) + item.certainty / 2),
   score_up: () => by((item) => item.score),
   score_down: () => by((item) => (item.score === null ? null : -item.score)),
   tilt: () => by((item) => (item.tilt === null ? null : -Math.abs(item.tilt))),

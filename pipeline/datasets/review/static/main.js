@@ -28,7 +28,7 @@ function make(tag, content = "", attributes = {}) {
 
 function correctionText(what) {
   if (what === null) return text.undecided;
-  return { keep: text.kept, drop: text.dropped }[what] ?? text.colors[what.split("=")[1]];
+  return { keep: text.kept, drop: text.dropped }[what] ?? text.colored(text.colors[what.split("=")[1]]);
 }
 
 function describe(item) {
@@ -86,7 +86,7 @@ async function showPicture(item) {
 
 const enlarge = () => grid.items.length && $("large").showModal();
 
-const grid = new Grid($("grid"), { draw: drawCell, onMove: showActive, onOpen: enlarge });
+const grid = new Grid($("grid"), drawCell, showActive);
 
 // ---- Corrections
 
@@ -194,7 +194,7 @@ function showTexts() {
   fill("order", Object.keys(ORDERS).filter((name) => has[name]).map((name) => [name, text[name]]));
   $("colors").hidden = $("recolor").hidden = !catalog.colors.length;
   $("keys").querySelector("dl").replaceChildren(
-    ...Object.entries(text.help).flatMap(([key, does]) => [make("dt", key), make("dd", does)]));
+    ...text.help.flatMap(([key, does]) => [make("dt", key), make("dd", does)]));
   showCounts();
 }
 
@@ -212,6 +212,7 @@ $("panel").addEventListener("click", (event) => {
   if (button) correct(button.dataset.what);
 });
 $("enlarge").addEventListener("click", enlarge);
+$("grid").addEventListener("dblclick", enlarge);
 $("undo").addEventListener("click", undo);
 $("done").addEventListener("click", finish);
 $("help").addEventListener("click", () => $("keys").showModal());
@@ -227,9 +228,8 @@ document.addEventListener("keydown", (event) => {
   else if (color) correct(`hair_color=${color}`);
   else if (key === "u") undo();
   else if (key === "?") $("keys").showModal();
-  else if ($("large").open && (key === "arrowleft" || key === "arrowright")) {
-    grid.moveTo(grid.active + (key === "arrowleft" ? -1 : 1));
-  }
+  else if (key === "enter" && event.target === $("grid")) event.preventDefault(), enlarge();
+  else grid.onKey(event);
 });
 
 showTexts();
