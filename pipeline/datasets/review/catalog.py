@@ -51,7 +51,6 @@ class Catalog:
             {
                 "name": self.name,
                 "file": str(corrections.file_below(self.root, self.name)),
-                "item": self.kind.item,
                 "colors": [*HAIR_COLORS, "none"] if self.kind.has_hair_color else [],
                 "ids": [*self.rows],
                 "columns": columns,

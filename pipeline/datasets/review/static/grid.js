@@ -10,7 +10,7 @@ export class Grid {
   #pitch = LEAST_CELL;
   #frame = 0;
 
-  // draw(element, item) fills a cell; onMove() is called when another item becomes the active one.
+  // draw(element, item) fills a cell; onMove() is called when another item becomes the active one, or is selected too.
   constructor(box, draw, onMove) {
     Object.assign(this, { box, draw, onMove, items: [], active: 0, anchor: 0 });
     this.#space.setAttribute("role", "presentation");
@@ -51,16 +51,15 @@ export class Grid {
     this.#render();
   }
 
-  // Move as a key says, if it is one that moves.
-  onKey(event) {
+  // Move as a key says; return whether it is one that moves.
+  move(event) {
     const page = this.#columns * Math.max(1, Math.floor(this.box.clientHeight / this.#pitch) - 1);
     const step = {
       ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.#columns, ArrowDown: this.#columns,
       PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity,
     }[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    this.moveTo(this.active + step, event.shiftKey);
+    if (step !== undefined) this.moveTo(this.active + step, event.shiftKey);
+    return step !== undefined;
   }
 
   #layOut() {
@@ -112,8 +111,8 @@ export class Grid {
     cell.id = `cell-${index}`;
     cell.dataset.index = index;
     cell.setAttribute("role", "option");
-    cell.setAttribute("aria-posinset", index + 1);
-    cell.setAttribute("aria-setsize", this.items.length);
+    cell.ariaPosInSet = index + 1;
+    cell.ariaSetSize = this.items.length;
     cell.style.width = cell.style.height = `${this.#pitch}px`;
     const [x, y] = [index % this.#columns, Math.floor(index / this.#columns)];
     cell.style.transform = `translate(${x * this.#pitch}px, ${y * this.#pitch}px)`;
@@ -124,7 +123,7 @@ export class Grid {
 
   #drawCell(cell, index) {
     const [low, high] = [Math.min(this.active, this.anchor), Math.max(this.active, this.anchor)];
-    cell.setAttribute("aria-selected", index >= low && index <= high);
+    cell.ariaSelected = index >= low && index <= high;
     cell.classList.toggle("active", index === this.active);
     this.draw(cell, this.items[index]);
   }

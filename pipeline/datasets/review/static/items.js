@@ -31,21 +31,21 @@ export const STATES = {
 
 const by = (key) => (a, b) => (key(a) ?? Infinity) - (key(b) ?? Infinity) || a.index - b.index;
 
-// Name of an order -> a function of the list of colours that returns how to compare two items.
+// Name of an order -> the column that it needs, and a function of the list of colours that returns how to compare items.
 export const ORDERS = {
-  manifest: () => by((item) => item.index),
-  hair_color: (colors) => by((item) => colors.indexOf(colorOf(item)) + item.certainty / 2),
-  score_up: () => by((item) => item.score),
-  score_down: () => by((item) => (item.score === null ? null : -item.score)),
-  tilt: () => by((item) => (item.tilt === null ? null : -Math.abs(item.tilt))),
-  source: () => (a, b) => (a.source ?? "").localeCompare(b.source ?? "") || a.index - b.index,
+  manifest: [null, () => by((item) => item.index)],
+  hair_color: ["hair_color", (colors) => by((item) => colors.indexOf(colorOf(item)) + item.certainty / 2)],
+  score_up: ["score", () => by((item) => item.score)],
+  score_down: ["score", () => by((item) => item.score && -item.score)],
+  tilt: ["tilt", () => by((item) => item.tilt && -Math.abs(item.tilt))],
+  source: ["source", () => (a, b) => (a.source ?? "").localeCompare(b.source ?? "") || a.index - b.index],
 };
 
 export function select(items, { color, state, source, order }, colors) {
   return items
     .filter((item) => (!color || colorOf(item) === color) && (!source || item.source === source))
     .filter(STATES[state])
-    .sort(ORDERS[order](colors));
+    .sort(ORDERS[order][1](colors));
 }
 
 export function count(items, key) {

@@ -98,7 +98,7 @@ def test_what_is_shown_is_chosen_and_ordered(browser, tmp_path):
 
         def shown() -> list[int]:
             labels = page.eval_on_selector_all("[role=option]", "cells => cells.map(cell => cell.ariaLabel)")
-            return [int(label.split()[1].rstrip(",")) - 1 for label in labels]
+            return [int(label.split(",")[0]) - 1 for label in labels]
 
         page.click("#colors [data-color=red]")
         assert shown() == [16, 7, 1]  # the most doubtful first
