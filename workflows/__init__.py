@@ -34,6 +34,7 @@ from workflows import (
     onnx_export,
     picture_translation,
     recipes,
+    review,
     superres,
     takedown,
     training,
@@ -46,7 +47,7 @@ from workflows.cli import help as help_texts
 
 GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset, image_dataset, merge),
-    "Share a dataset, or remove from it": (recipes, takedown),
+    "Look through a dataset, share it, or remove from it": (review, recipes, takedown),
     "Train a GAN": (training, blinks, translation, superres),
     "Use and evaluate a trained GAN": (
         generation,
