@@ -26,6 +26,7 @@ from workflows import (
     blink_dataset,
     blinks,
     comparison,
+    demo,
     evaluation,
     face_dataset,
     generation,
@@ -59,7 +60,7 @@ GROUPS = {
         upscaler_comparison,
         animation,
     ),
-    "Put trained networks into a web page": (onnx_export,),
+    "Put trained networks into a web page": (onnx_export, demo),
     "Retrain the networks that the pipeline ships": (annotators,),
 }
 """The task modules, by the heading of `python -m workflows --help`."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m workflows [TASK | hook on|off | pack NAME] …`."""
+"""The command line: `python -m workflows [TASK | hook on|off | pack NAME | serve FOLDER] …`."""
 
 import sys
 
@@ -6,7 +6,7 @@ from luigi.cmdline import luigi_run
 
 import workflows
 from pipeline.errors import UserError
-from workflows.cli import errors, hook, pack
+from workflows.cli import errors, hook, pack, serve
 from workflows.cli import help as help_texts
 
 
@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> None:
         print(switch(), flush=True)
     elif arguments[0] == "pack":
         print(pack.main(arguments[1:]), flush=True)
+    elif arguments[0] == "serve":
+        serve.main(arguments[1:])
     else:
         luigi_run(["--module", "workflows", *("--help" if argument == "-h" else argument for argument in arguments)])
 

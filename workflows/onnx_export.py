@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 from workflows import shipped_graphs
 from workflows.base.from_run import OfLabels
 
-OF_DATASET = ("name", "digest", "box_scale", "face_x", "face_y", "rotation")  # the last four: where a face lies in it
+OF_DATASET = ("name", "digest", "size", "box_scale", "face_x", "face_y", "rotation")  # the last four: where a face lies
 
 
 class ExportONNX(OfLabels):

@@ -47,8 +47,14 @@ def _face_detector(path: str) -> Any:
         "face_logit": face.FACE_LOGIT,
         "min_face": face.MIN_FACE_PX,
         "view_ratio": face.VIEW_RATIO,
+        "min_picture": face.MIN_PICTURE_PX,
+        "max_view": face.MAX_VIEW_PX,
         "margin": face.MARGIN_PX,
-        "second_look": {"size": face.SECOND_LOOK_PX, "faces": face.SECOND_LOOK_FACES_PX},
+        "second_look": {
+            "size": face.SECOND_LOOK_PX,
+            "faces": face.SECOND_LOOK_FACES_PX,
+            "cells": [face.CENTER_CELLS.start, face.CENTER_CELLS.stop],
+        },
     }
     picture = Port("picture", "picture", ("n", 3, "h", "w"), 127.5)
     return Graph(face.load(path), (picture,), (Port("maps", "numbers", ("n", 6, "h/8", "w/8")),), facts)

@@ -129,9 +129,14 @@ def read_about(run: Path) -> dict[str, Any]:
         return {key: about[key] for key in ("model", "config", "steps", "labels")}
 
 
+def runs_with_weights(runs: Path) -> list[str]:
+    """Return the names of the runs in a folder that have saved once."""
+    return sorted(path.parent.name for path in runs.glob(f"*/{MAIN}.safetensors"))
+
+
 def _has_no_weights(run: Path, name: str) -> UserError:
     """Return an error that names the runs beside it that have weights."""
-    others = sorted(path.parent.name for path in run.parent.glob("*/model.safetensors"))
+    others = runs_with_weights(run.parent)
     cure = f"train it first, or give another --run: {' '.join(others[:20])}" if others else "train it first"
     return UserError(run, f"has no {name}", "a run that has saved once", cure)
 

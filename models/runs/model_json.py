@@ -16,7 +16,7 @@ from models.runs.onnx_graph import OPSET, Graph, export_graph
 
 NAME = "model.json"
 GOLDEN = ".golden.bin"  # the ending of golden files
-FORMAT = 1  # of model.json
+FORMAT = 2  # of model.json
 MAX_PRIORS = 1000  # combinations of labels, the most frequent ones
 _ATTRIBUTES = {
     "weights": str,

@@ -65,7 +65,8 @@ def blinking(network: Any, size: int = 0) -> Graph:
     )
     painted = Port("painted", "picture", (1, time, 3, *network.shape), network.middle)
     mask = Port("mask", "share", (1, time, 1, *network.shape))
-    return Graph(_Paint(network), inputs, (painted, mask), {"region": network.region})
+    facts = {"region": network.region, "openness": network.openness}
+    return Graph(_Paint(network), inputs, (painted, mask), facts)
 
 
 def _clip(network: Any, size: int) -> Graph:
@@ -83,8 +84,8 @@ def _refiner(network: Any, size: int) -> Graph:
 
 def _upscaler(network: Any, size: int) -> Graph:
     """Return the graph for pictures of any size; what it returns may be beyond 0 to 1."""
-    low = Port("low", "levels", ("n", 3, "h", "w"))
-    return Graph(network, (low,), (Port("high", "levels", ("n", 3, f"{SCALE}*h", f"{SCALE}*w")),))
+    low, high = Port("low", "levels", ("n", 3, "h", "w")), Port("high", "levels", ("n", 3, f"{SCALE}*h", f"{SCALE}*w"))
+    return Graph(network, (low,), (high,), {"scale": SCALE, "reach": network.reach})
 
 
 GRAPHS: dict[type[nn.Module], Callable[[Any, int], Graph]] = {

@@ -366,6 +366,21 @@ def animate(count: int = 3) -> None:
         tell(f"animate/{name}, 512 px, 1 thread", count, "pictures", times)
 
 
+def page(count: int = 10) -> None:
+    """A generator in the page, with one thread and with several, beside onnxruntime's own; when the page is first
+    painted, and its runtime and network are ready."""
+    from tests.benchmarks.page import page_works
+
+    with page_works() as (works, milliseconds):
+        for name, value in milliseconds.items():
+            print(json.dumps({"bench": f"page/{name}", "ms": round(value)}), flush=True)
+        seconds = measure(**{name: lambda work=work: [work() for _ in range(count)] for name, work in works.items()})
+    native = {threads: statistics.median(seconds[f"native, threads: {threads}"]) for threads in (1, 2)}
+    for name, times in seconds.items():
+        ratio = statistics.median(times) / native[1 if name.endswith(": 1") else 2]
+        tell(f"page/{name}", count, "pictures", times, times_native=round(ratio, 2))
+
+
 BENCHES = {
     "animate": animate,
     "parts": parts,
@@ -381,6 +396,7 @@ BENCHES = {
     "groups": groups,
     "detectors": detectors,
     "hair": hair_taggers,
+    "page": page,
 }
 
 if __name__ == "__main__":

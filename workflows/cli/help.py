@@ -19,7 +19,8 @@ USAGE = """\
 python -m workflows TASK [--option value …]    run a task
 python -m workflows TASK --help                list its options
 python -m workflows hook on|off                let `luigi TASK` work without `--module workflows`
-python -m workflows pack NAME [FILE.tar]       write one dataset as one file"""
+python -m workflows pack NAME [FILE.tar]       write one dataset as one file
+python -m workflows serve FOLDER               look at a page that ExportDemo made"""
 LUIGI_OPTIONS = (
     ("--workers", "N", "tasks that run at once (default 1)"),
     ("--log-level", "LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL (default INFO)"),

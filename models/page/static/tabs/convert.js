@@ -1,0 +1,267 @@
+// The tab that turns a face into another domain.
+import { parseNumber, writeAddress } from "../address.js";
+import { showCard } from "../card.js";
+import { button, el, labelled, menu } from "../elements.js";
+import { Failure } from "../failure.js";
+import { setName, setText } from "../language.js";
+import { anySeed } from "../seeds.js";
+import { hasStyles } from "../vision/translation.js";
+import { FacePicker, formatFace, parseFace } from "./face_picker.js";
+import { handOver } from "./hand_over.js";
+import { readPicture } from "./reading.js";
+import { beside, canvasOf, figure, saveCanvas } from "./shown.js";
+import { Source } from "./source.js";
+import { busily, Work } from "./work.js";
+
+const MIN_FACE_PX = 32;
+const MAX_SEED = Number.MAX_SAFE_INTEGER;
+const [DRAWN, REFERENCE] = ["seed", "reference"];
+
+/** Put the tab into its panel. */
+export function mount(panel, page) {
+  const runs = page.list.models.filter(({ tab }) => tab === "convert").map(({ name }) => name);
+  if (!runs.length) panel.replaceChildren(el("p", { class: "empty", text: "noConverters" }));
+  return runs.length ? new Tab(panel, page, runs) : { restore() {} };
+}
+
+class Tab {
+  constructor(panel, page, runs) {
+    Object.assign(this, { page, runs, given: null, reference: null });
+    this.source = new Source(page, () => this.findFaces());
+    this.model = menu(
+      runs.map((name) => [name, null]),
+      () => this.use(this.model.value),
+    );
+    this.picker = new FacePicker(() => this.write());
+    this.from = el("select", { on: { change: () => this.write() } });
+    this.to = el("select", { on: { change: () => this.write() } });
+    this.way = menu(
+      [
+        [DRAWN, "drawnStyle"],
+        [REFERENCE, "referenceStyle"],
+      ],
+      () => this.write(),
+    );
+    this.seed = el("input", {
+      type: "number",
+      min: 0,
+      max: MAX_SEED,
+      step: 1,
+      value: 0,
+      on: { change: () => this.write() },
+    });
+    this.referenceFile = el("input", {
+      type: "file",
+      accept: "image/*",
+      hidden: true,
+      on: { change: () => this.takeReference() },
+    });
+    this.referenceName = el("p", { class: "caption" });
+    this.seedControls = el(
+      "div",
+      { class: "row ends" },
+      labelled("seed", this.seed),
+      button("newStyle", () => this.another()),
+    );
+    this.referenceControls = el(
+      "div",
+      {},
+      button("chooseReference", () => this.referenceFile.click()),
+      this.referenceFile,
+      this.referenceName,
+    );
+    this.styles = el(
+      "fieldset",
+      {},
+      el("legend", { text: "style" }),
+      labelled("style", this.way),
+      this.seedControls,
+      this.referenceControls,
+    );
+    this.work = new Work(
+      page,
+      "convertNow",
+      (progress) => this.begin(progress),
+      (made) => this.show(made),
+    );
+    this.views = el("div", { class: "views" });
+    this.saves = el(
+      "div",
+      { class: "stage", hidden: true },
+      el(
+        "div",
+        { class: "row" },
+        button("saveFace", () => this.save("face.png", canvasOf(this.made.made)), { class: "primary" }),
+        button("saveBeside", () => this.save("beside.png", beside(this.made.crop, this.made.made))),
+        button("saveWhole", () => this.save("pasted.png", canvasOf(this.made.pasted))),
+      ),
+      handOver(page, ["upscale", "blink", "find"], () => this.given),
+    );
+    panel.replaceChildren(
+      el(
+        "div",
+        { class: "side" },
+        this.source.element,
+        labelled("model", this.model),
+        button("about", async () => showCard(await this.opened()), { class: "quiet" }),
+        el("div", { class: "row ends" }, labelled("from", this.from), labelled("to", this.to)),
+        this.styles,
+        this.picker.element,
+        this.work.element,
+      ),
+      el("div", { class: "stage" }, this.picker.outlines.canvas, this.views, this.saves),
+    );
+  }
+
+  /** Show what parameters of the address say. */
+  async restore(parameters) {
+    const asked = parameters.get("run");
+    if (asked && !this.runs.includes(asked)) this.page.status.fail(new Failure("noSuchRun", { run: asked }));
+    await this.use(this.runs.includes(asked) ? asked : this.model.value, parameters);
+    if (parameters.has("seed")) this.seed.value = Math.round(parseNumber(parameters.get("seed"), 0, MAX_SEED, 0));
+    if (parameters.has("reference")) this.way.value = REFERENCE;
+    this.given = parseFace(parameters.get("face"));
+    this.source.want(parameters);
+    if (this.page.source && (this.page.source !== this.searched || this.given)) return this.findFaces();
+    return this.write();
+  }
+
+  /** Take a dropped file. */
+  take(file) {
+    return this.source.take(file);
+  }
+
+  opened() {
+    return this.page.open(`runs/${this.model.value}`);
+  }
+
+  /** Use a run: its domains take the place of those before. */
+  async use(run, parameters = new URLSearchParams()) {
+    this.model.value = run;
+    const { described } = await this.opened();
+    const names = described.domains.map(({ name }) => name);
+    const number = (key, otherwise) =>
+      names.includes(parameters.get(key)) ? names.indexOf(parameters.get(key)) : otherwise;
+    if (this.shownRun !== run || parameters.has("from")) {
+      for (const select of [this.from, this.to]) select.replaceChildren(...names.map(optionOf));
+      this.from.value = number("from", 0);
+      this.to.value = number("to", 1);
+      this.shownRun = run;
+    }
+    this.styles.hidden = !hasStyles(described);
+    this.isPair = !hasStyles(described);
+    this.write();
+  }
+
+  get parameters() {
+    const { model, isPair, way, seed, source, picker } = this;
+    const [from, to] = [this.from, this.to].map((select) => select.selectedOptions[0]?.dataset.name ?? "");
+    const style = isPair ? {} : way.value === DRAWN ? { seed: seed.value } : { reference: this.reference?.name ?? "" };
+    const face =
+      this.page.source && this.searched === this.page.source && picker.face ? { face: formatFace(picker.face) } : {};
+    return new URLSearchParams({ tab: "convert", run: model.value, from, to, ...style, ...source.parameters, ...face });
+  }
+
+  /** Bring address and controls together. */
+  write() {
+    this.seed.value = Math.round(parseNumber(this.seed.value, 0, MAX_SEED, 0));
+    if (this.isPair && this.from.value === this.to.value) this.to.value = 1 - Number(this.from.value);
+    this.seedControls.hidden = this.way.value !== DRAWN;
+    this.referenceControls.hidden = this.way.value !== REFERENCE;
+    writeAddress(this.parameters);
+  }
+
+  another() {
+    this.seed.value = anySeed();
+    this.write();
+    return this.work.start();
+  }
+
+  /** Find the faces of the picture, so that one can be picked. */
+  findFaces() {
+    return busily(this.source.element, () => this.search());
+  }
+
+  async search() {
+    const { source, status } = this.page;
+    status.say("working");
+    try {
+      const faces = await this.facesOf(source.picture);
+      status.say(faces.length || this.given ? null : "noFaceToConvert");
+      this.searched = source;
+      this.picker.show(source.picture, faces, this.given);
+      this.given = null;
+      this.views.replaceChildren();
+      this.saves.hidden = true;
+      this.write();
+    } catch (error) {
+      status.fail(error, () => this.findFaces());
+    }
+  }
+
+  async facesOf(picture) {
+    const shipped = await this.page.open("shipped");
+    return this.page.jobs.start("find", { shipped }, { picture, minFace: MIN_FACE_PX, turned: false }).made;
+  }
+
+  /** Take a picture whose first face gives the style. */
+  async takeReference() {
+    const { status } = this.page;
+    const [file] = this.referenceFile.files;
+    this.referenceFile.value = "";
+    if (!file) return;
+    status.clear();
+    status.say("working");
+    try {
+      const { name, picture } = await readPicture(file);
+      const [face] = await busily(this.source.element, () => this.facesOf(picture));
+      if (!face) throw new Failure("noReference");
+      this.reference = { name, picture, face };
+      setText(this.referenceName, "referenceOf", { file: name });
+      status.say();
+      this.write();
+    } catch (error) {
+      status.fail(error);
+    }
+  }
+
+  get styleAsked() {
+    if (this.isPair) return null;
+    if (this.way.value === DRAWN) return { seed: Number(this.seed.value) };
+    if (!this.reference) throw new Failure("noReference");
+    return { picture: this.reference.picture, face: this.reference.face };
+  }
+
+  async begin() {
+    const { source, status, jobs } = this.page;
+    if (!source) return status.say("noPicture");
+    if (this.searched !== source) await this.findFaces();
+    const [from, to] = [this.from, this.to].map((select) => Number(select.value));
+    this.used = { parameters: this.parameters, exported: await this.opened() };
+    const { face } = this.picker;
+    const about = { picture: source.picture, face, source: from, target: to, style: this.styleAsked };
+    return jobs.start("convert", { engine: this.used.exported }, about);
+  }
+
+  show(made) {
+    this.made = made;
+    this.given = { name: this.source.named("face.png"), picture: made.made, made: String(this.used.parameters) };
+    this.views.replaceChildren(
+      figure("before", canvasOf(made.crop)),
+      figure("after", canvasOf(made.made)),
+      figure("wholePicture", canvasOf(made.pasted)),
+    );
+    this.saves.hidden = false;
+  }
+
+  save(ending, canvas) {
+    return saveCanvas(this.page, canvas, this.source.named(ending), this.used.parameters, this.used.exported);
+  }
+}
+
+/** Return the option of a domain. */
+function optionOf(name, index) {
+  const option = el("option", { value: index });
+  setName(option, name);
+  return option;
+}

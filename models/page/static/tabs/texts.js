@@ -1,0 +1,118 @@
+// What the tabs that take a picture say, by key: in English and in Japanese.
+
+export const TEXTS = {
+  choosePicture: ["Choose a picture…", "画像を選ぶ…"],
+  pictureHint: [
+    "or drop one on the page. It stays in this page.",
+    "ここにドロップすることもできます。画像は外に送られません。",
+  ],
+  sourceOf: ["{file}, {width} × {height} px", "{file}、{width} × {height} px"],
+  noPicture: ["Choose a picture to begin.", "まず画像を選んでください。"],
+  chooseAgain: [
+    "The settings are restored. Choose the picture {file} again: the page keeps none.",
+    "設定を復元しました。画像 {file} をもう一度選んでください（ページは画像を保存しません）。",
+  ],
+  otherPicture: [
+    "This is not the picture {file} that the settings belong to: the result will differ.",
+    "設定を作ったときの画像 {file} とは異なるため、結果は変わります。",
+  ],
+  notAPicture: [
+    "{file} is no picture that this browser can read. Choose a PNG, JPEG, WebP, GIF or AVIF file.",
+    "{file} は読み込めない画像です。PNG・JPEG・WebP・GIF・AVIF を選んでください。",
+  ],
+  tooLarge: [
+    "{file} is too large: {width} × {height} px. Make it smaller first: {most} million pixels at most, no side longer than {side} px.",
+    "{file} は大きすぎます（{width} × {height} px）。{most} 百万画素、一辺 {side} px 以下に縮小してください。",
+  ],
+  animated: ["It is animated: its first frame is used.", "アニメーション画像なので、最初のコマを使います。"],
+  start: ["Start", "開始"],
+  stop: ["Stop", "中止"],
+  stopped: ["Stopped.", "中止しました。"],
+  working: ["Working…", "処理中…"],
+  done: ["Done.", "完了しました。"],
+  useIn: ["Use it in:", "この画像を使う："],
+  makeAgain: ["Make that picture again", "その画像をもう一度作る"],
+  before: ["Before", "元の画像"],
+  after: ["After", "結果"],
+
+  noConverters: [
+    "This page has no model that translates faces. Train one with TrainUGATIT or TrainStarGAN2, and run ExportDemo again.",
+    "このページには顔を変換するモデルがありません。TrainUGATIT か TrainStarGAN2 で学習してから ExportDemo をもう一度実行してください。",
+  ],
+  noUpscalers: [
+    "This page has no model that makes pictures larger. Train one with TrainESRGAN, and run ExportDemo again.",
+    "このページには拡大モデルがありません。TrainESRGAN で学習してから ExportDemo をもう一度実行してください。",
+  ],
+
+  faceNumber: ["Face {number}", "顔 {number}"],
+  byHand: ["Framed by hand", "手動で囲む"],
+  byHandHint: ["Drag a square round the face on the picture.", "画像の上で顔を囲むようにドラッグしてください。"],
+  faces: ["Faces", "顔"],
+  centerX: ["Centre x", "中心 x"],
+  centerY: ["Centre y", "中心 y"],
+  side: ["Side", "一辺"],
+  tilt: ["Tilt", "傾き"],
+  noFace: [
+    "No face was found. Try a smaller least size, or faces at any angle.",
+    "顔が見つかりません。最小サイズを下げるか、すべての角度で探してください。",
+  ],
+  noFaceToConvert: ["No face was found: frame it by hand.", "顔が見つかりません。手動で囲んでください。"],
+  pictureWithFaces: ["The picture with the faces that were found", "検出した顔を示した画像"],
+
+  from: ["From", "変換元"],
+  to: ["To", "変換先"],
+  convertNow: ["Convert", "変換する"],
+  style: ["Style", "スタイル"],
+  drawnStyle: ["drawn from a seed", "シードから"],
+  referenceStyle: ["of another picture", "参照画像から"],
+  chooseReference: ["Choose a reference…", "参照画像を選ぶ…"],
+  referenceOf: ["Reference: {file}", "参照：{file}"],
+  noReference: ["Choose a reference with a face first.", "先に顔のある参照画像を選んでください。"],
+  newStyle: ["Another style", "別のスタイル"],
+  wholePicture: ["The whole picture", "全体の画像"],
+  saveFace: ["Save the face", "顔を保存"],
+  saveBeside: ["Save side by side", "並べて保存"],
+  saveWhole: ["Save the whole picture", "全体を保存"],
+
+  scale: ["Scale", "倍率"],
+  upscaleNow: ["Make it larger", "拡大する"],
+  sizeAfter: ["{width} × {height} px", "{width} × {height} px"],
+  tooLargeAfter: [
+    "{width} × {height} px would be too large: at most {scale} times fit.",
+    "{width} × {height} px は大きすぎます。最大 {scale} 倍までです。",
+  ],
+
+  blinkNow: ["Let it blink", "まばたきさせる"],
+  seconds: ["Seconds", "秒数"],
+  shippedModel: ["shipped with the program", "付属のモデル"],
+  animation: ["The picture blinks", "まばたきする画像"],
+  saveWebp: ["Save WebP", "WebPを保存"],
+  noWebp: [
+    "This browser writes no WebP. Save a GIF, or use Chrome, Edge or Firefox.",
+    "このブラウザーは WebP を保存できません。GIF で保存するか、Chrome・Edge・Firefox をお使いください。",
+  ],
+  noBlink: [
+    "No face can blink: {reasons}. Choose a drawn face with open eyes.",
+    "まばたきできる顔がありません（{reasons}）。目を開けた顔のイラストを選んでください。",
+  ],
+  noFaceBlinks: [
+    "No face was found. Choose a picture with a larger face.",
+    "顔が見つかりません。顔がもっと大きい画像を選んでください。",
+  ],
+  hidden: ["eyes hidden", "目が隠れている"],
+  closed: ["eyes closed", "目を閉じている"],
+  outside: ["eyes outside the picture", "目が画像の外にある"],
+
+  findNow: ["Find faces", "顔を探す"],
+  minFace: ["Least size, px", "最小サイズ（px）"],
+  turned: ["At any angle (slower)", "すべての角度で探す（遅い）"],
+  found: ["{count} faces", "{count} 個の顔"],
+  foundOne: ["1 face", "1 個の顔"],
+  hairOf: ["Hair", "髪"],
+  noColor: ["no clear colour", "はっきりしない"],
+  scoreOf: ["Score", "スコア"],
+  sideOf: ["Side, px", "一辺（px）"],
+  tiltOf: ["Tilt, °", "傾き（°）"],
+  saveBoxes: ["Save the boxes (JSON)", "枠を保存（JSON）"],
+  savePicture: ["Save the picture", "画像を保存"],
+};
