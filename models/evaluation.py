@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from models.data.dataset import HAIR_COLORS, Dataset, UserError, sha256_of
 from models.metrics import distances, intra_class, manifold, pixels
 from models.metrics.memorization import memorization
+from models.nn.layers import to_channels_last
 from models.nn.vgg import load_vgg16
 from models.sampling.images import generate_images, grid, with_headings
 from models.sampling.latents import mix_condition
@@ -27,7 +28,7 @@ MIN_HAIR_SAMPLES = 900  # of hair accuracy, the same number of each colour
 NEIGHBORS_SHOWN, SAMPLES_SHOWN = 3, 16
 BATCH_SIZE = 64  # images
 VGG16_FEATURES, INCEPTION_FEATURES = 512, 2048
-FEATURES = "bilinear 1"  # to be raised when the same images and weights give other features
+FEATURES = "bilinear 2"  # to be raised when the same images and weights give other features
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Extractor:
 
 def vgg16_extractor(path: Path) -> Extractor:
     """Return the features of `conv5_3` after its ReLU, averaged over the map: F = 512."""
-    network = load_vgg16(path)
+    network = to_channels_last(load_vgg16(path))
     return Extractor(lambda x: network.to(x.device)(x).mean((2, 3)), VGG16_FEATURES, sha256_of(path))
 
 
@@ -84,14 +85,17 @@ def extract_features(
     return torch.cat(found)
 
 
-def cached_features(faces: Dataset, split: str, size: int, extractor: Extractor, device: torch.device) -> Tensor:
-    """Return (N, F), on the CPU, of all images of a split at `size`; they are made once and kept in the cache."""
+def cached_features(
+    faces: Dataset, split: str, size: int, extractor: Extractor, device: torch.device, rows: np.ndarray | None = None
+) -> Tensor:
+    """Return (N, F), on the CPU, of all images of a split at `size`, or of `rows` (N,) of it; they are made once and
+    kept in the cache."""
     causes = [extractor.digest, FEATURE_SIZE, FEATURES]
 
     def extract(pictures: np.ndarray) -> np.ndarray:
         return extract_features(pictures, extractor, device).numpy()
 
-    return torch.from_numpy(np.array(faces.features(split, size, extractor.count, causes, extract)))
+    return torch.from_numpy(np.array(faces.features(split, size, extractor.count, causes, extract, rows)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Reference:
     trained_on: Callable[[int], np.ndarray]
     held_out: Callable[[int], np.ndarray]
     features: Callable[[int, Extractor], tuple[Tensor, Tensor]]  # (N, F) of `trained_on` and of `held_out`
-    face: float = 1.0  # side of the face in an image, as a share of the image's
+    face: pixels.Box = pixels.WHOLE  # of the face, which may be larger than an image
     labels: np.ndarray | None = None  # (N, T): the conditions of `trained_on`
     held_out_labels: np.ndarray | None = None  # (N, T): those of `held_out`
 

@@ -19,6 +19,7 @@ from models.evaluation import FEATURE_SIZE, Extractor, Judge, compare_features, 
 from models.files import atomic_open
 from models.metrics.domains import DomainClassifier, with_colors
 from models.metrics.lpips import LPIPS
+from models.nn.layers import to_channels_last
 from models.nn.vgg import load_vgg16
 from models.sampling.images import grid, with_headings
 from models.seeds import seed_for
@@ -26,7 +27,7 @@ from models.translators import Translator
 
 EYE_SHIFT = 0.05  # of the width: as far as an eye may move to be where it was
 OUTPUTS = 10  # for one source, whose LPIPS is measured: StarGAN v2's protocol
-MAX_DIVERSE = 100  # sources in a direction, for which that is done
+MAX_DIVERSE = 10  # sources in a direction, for which that is done: each more costs as much as ten other faces
 SHOWN, SHOWN_OUTPUTS = 4, 3  # sources in a direction, and outputs of each in a sheet
 SUFFIXES = {"": "", "latent": "", "reference": "_reference"}  # of measures, by the way to choose a style
 JUDGED_BY = "vgg16"  # features of the classifier of domains
@@ -56,6 +57,11 @@ class Domain:
     hair: Judge
     is_gray: bool = False
 
+    @functools.cached_property
+    def hair_of_held_out(self) -> list[str | None]:
+        """Return the colour that the judge gives each held-out face."""
+        return self.hair(self.held_out)
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -73,7 +79,7 @@ def tools(domains: Sequence[Domain], extractors: Mapping[str, Extractor], vgg16:
         with_colors(domain.features(extractors[JUDGED_BY])[0], torch.from_numpy(np.array(domain.train)))
         for domain in domains
     ]
-    network = load_vgg16(vgg16).to(device)
+    network = to_channels_last(load_vgg16(vgg16).to(device))
     return Tools(extractors, DomainClassifier(of_train), LPIPS(network.block_features), device)
 
 
@@ -91,11 +97,12 @@ def measure_translations(
     """Return the measures of up to `samples` held-out faces in each direction, under `directions`, and their means over
     directions, or sums where they are counts. A name with `_reference` is of styles of reference faces."""
     found: dict[str, dict[str, Any]] = {}
+    eyes = [domain.eyes(domain.held_out[:samples]) for domain in domains]
     for source, target in directions(domains):
         name = f"{domains[source].name} to {domains[target].name}"
         found[name] = {}
         for way in translator.ways:
-            measured = _measure(translator, domains, source, target, way, with_, samples, seed)
+            measured = _measure(translator, domains, source, target, way, with_, eyes[source], seed)
             found[name] |= {f"{key}{SUFFIXES[way]}": value for key, value in measured.items()}
     keys = dict.fromkeys(key for measured in found.values() for key in measured)
     summary = {key: _summary(key, [measured.get(key) for measured in found.values()]) for key in keys}
@@ -117,12 +124,12 @@ def _measure(
     target: int,
     way: str,
     with_: Tools,
-    samples: int,
+    eyes: np.ndarray,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the measures of one direction and way."""
+    """Return the measures of one direction and way, of the source's held-out faces whose eyes (N, 2, 2) are given."""
     a, b = domains[source], domains[target]
-    faces = a.held_out[:samples]
+    faces = a.held_out[: len(eyes)]
     translate = functools.partial(translator.translate, target=target, way=way, references=b.held_out)
     fakes = translate(faces, seed=seed_for(seed, a.name, b.name))
     measured: dict[str, Any] = {"samples": len(fakes), "reference": len(b.train), "held_out": len(b.held_out)}
@@ -133,7 +140,7 @@ def _measure(
             measured["judged_target"] = _share_of(with_.classifier, of_fakes, fakes, target)
             of_held_out = b.features(extractor)[1]
             measured["judged_target_floor"] = _share_of(with_.classifier, of_held_out, b.held_out, target)
-    measured |= eyes_kept(a.eyes(faces), b.eyes(fakes), faces.shape[1])
+    measured |= eyes_kept(eyes, b.eyes(fakes), faces.shape[1])
     measured |= _hair(a, b, faces, fakes)
     if way:
         outputs = [
@@ -189,8 +196,8 @@ def _hair(a: Domain, b: Domain, faces: np.ndarray, fakes: np.ndarray) -> dict[st
         return {}
     found = b.hair(fakes)
     if {a.name, b.name} <= set(HAIR_COLORS):
-        real = b.hair(b.held_out)
-        turned, ceiling = (float(np.mean([color == b.name for color in colors])) for colors in (found, real))
+        shares = (float(np.mean([color == b.name for color in colors])) for colors in (found, b.hair_of_held_out))
+        turned, ceiling = shares
         return {"hair_turned": turned, "hair_turned_floor": ceiling}
     kept = [color == now for color, now in zip(a.hair(faces), found, strict=True) if color]
     return {"hair_kept": float(np.mean(kept)) if kept else None, "hair_named": len(kept)}

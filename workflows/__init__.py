@@ -35,10 +35,12 @@ from workflows import (
     onnx_export,
     picture_translation,
     recipes,
+    review,
     superres,
     takedown,
     training,
     translation,
+    upscaler_comparison,
     upscaling,
 )
 from workflows.cli import defaults, errors
@@ -46,7 +48,7 @@ from workflows.cli import help as help_texts
 
 GROUPS = {
     "Build a dataset": (face_dataset, blink_dataset, image_dataset, merge),
-    "Share a dataset, or remove from it": (recipes, takedown),
+    "Look through a dataset, share it, or remove from it": (review, recipes, takedown),
     "Train a GAN": (training, blinks, translation, superres),
     "Use and evaluate a trained GAN": (
         generation,
@@ -55,6 +57,7 @@ GROUPS = {
         comparison,
         picture_translation,
         upscaling,
+        upscaler_comparison,
         animation,
     ),
     "Put trained networks into a web page": (onnx_export, demo),

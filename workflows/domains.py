@@ -97,7 +97,7 @@ def _domain(translator: Any, k: int, by_split: dict[str, tuple[Any, Any]], size:
         rows = by_split[split][1]
         if translator.is_gray[k]:
             return evaluation.extract_features(pictures(split), extractor, device)
-        return evaluation.cached_features(dataset, split, size, extractor, device)[rows]
+        return evaluation.cached_features(dataset, split, size, extractor, device, rows)
 
     @functools.cache
     def both_features(extractor: evaluation.Extractor) -> tuple[torch.Tensor, torch.Tensor]:

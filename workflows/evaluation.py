@@ -168,7 +168,7 @@ class EvaluateGAN(OfLabels):
                 features("train", size, extractor),
                 torch.cat([features(split, size, extractor) for split in HELD_OUT]),
             ),
-            face=min(1.0, 1 / self.frame_of_dataset.box_scale),
+            face=self.frame_of_dataset.box(1.0),
             labels=found,
             held_out_labels=None if found is None else np.concatenate([learned[split][1] for split in HELD_OUT]),
         )

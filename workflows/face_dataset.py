@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.configuration import get_config
@@ -17,6 +17,9 @@ from workflows.base.named_dataset import NamedDataset
 from workflows.base.samples import COUNT, MAX_SAMPLES, GenerateSamples, PictureStage
 from workflows.base.stage import Stage, disk_errors_as_user_errors, first_drop
 from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox, WholeNumber, require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 logger = logging.getLogger("luigi-interface")
 
@@ -424,14 +427,21 @@ class SelectFaces(PictureStage):
 
         return [quality.VERSION, splits.VERSION, *self.limits, self.near_duplicates]
 
-    def make(self, out: Path) -> None:
+    def select(self, faces: "pa.Table") -> "tuple[pa.Table, list[dict]]":
+        """Return the faces within the limits, and rows of FUNNEL for the others."""
         from pipeline.datasets import splits
         from pipeline.faces import quality
 
-        table, drops = quality.select(self.requires().table("faces"), self.limits)
+        table, drops = quality.select(faces, self.limits)
         if self.near_duplicates == "drop":
             table, copies = splits.largest_of_copies(table)
             drops += copies
+        return table, drops
+
+    def make(self, out: Path) -> None:
+        from pipeline.datasets import splits
+
+        table, drops = self.select(self.requires().table("faces"))
         if not len(table):
             found = f"none of {len(drops)} faces is within the limits{first_drop(drops)}"
             cure = "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields)
@@ -450,17 +460,36 @@ class BuildFaceDataset(NamedDataset, PictureStage):
         return self.first(ScrapeImages).request
 
     def make(self, out: Path) -> None:
-        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces, SelectFaces)]
+        dropping = [self.first(kind) for kind in (ScrapeImages, DetectFaces, CropFaces)]
+        faces, drops = self._select()
         self.assemble(
             out,
-            self.first(SelectFaces).table("faces"),
-            [row for stage in dropping for row in stage.table("funnel").to_pylist()],
+            faces,
+            [row for stage in dropping for row in stage.table("funnel").to_pylist()] + drops,
             self._settings,
             originals=len(self.first(ScrapeImages).table("images")),
             items=self.first(CropFaces).made,
             taggers=self.first(TagHairColor).tagger_lines,
             generators=[self.samples.generator] if self.samples else [],
         )
+
+    def _select(self) -> "tuple[pa.Table, list[dict]]":
+        """Return what SelectFaces selected, and what it dropped; but keep what is kept by hand."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from pipeline.datasets import corrections
+
+        selection = self.first(SelectFaces)
+        faces, drops = selection.table("faces"), selection.table("funnel").to_pylist()
+        grouped = self.first(GroupFaces).table("faces")
+        selected = set(faces["face_id"].to_pylist())
+        restored = corrections.kept(self.dataset_kind, grouped, self.corrections) - selected
+        if restored:
+            is_restored = pc.is_in(grouped["face_id"], pa.array(sorted(restored)))
+            _, drops = selection.select(grouped.filter(pc.invert(is_restored)))
+            faces = grouped.filter(pc.is_in(grouped["face_id"], pa.array(sorted(restored | selected))))
+        return faces, drops
 
     @property
     def _settings(self) -> dict:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from models.comparison.history import AXES, SCORE, Axis, Entry, History, Standing, budgets, standing
-from models.data.dataset import escape_markdown, table_rows
+from models.data.dataset import code, escape_markdown, table_rows
 from models.runs import card, export
 
 ABSENT = "–"
@@ -95,21 +95,31 @@ def notes_on(histories: Sequence[History]) -> list[str]:
 
 def as_text(histories: Sequence[History]) -> str:
     """Return table and notes for a terminal."""
-    rows = rows_of(histories)
+    return "\n".join([*aligned(rows_of(histories)), "", *notes_on(histories)])
+
+
+def aligned(rows: Sequence[Row]) -> list[str]:
+    """Return rows of equal lengths as lines, in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join([*lines, "", *notes_on(histories)])
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def as_markdown(histories: Sequence[History], command: str, pictures: Sequence[str]) -> str:
     """Return a page with the table, the notes, pictures by their names, and the command that made it."""
     names, models, *figures = rows_of(histories)
-    heading, kinds = (tuple(map(escape_markdown, row)) for row in (names, models))
-    lines = table_rows([heading, ["---"] * len(heading), kinds, *figures])
-    notes = "\n".join(f"* {escape_markdown(note)}" for note in notes_on(histories))
-    title = ", ".join(escape_markdown(each.name) for each in histories)
+    rows = [*(tuple(map(escape_markdown, row)) for row in (names, models)), *figures]
+    return page([each.name for each in histories], rows, notes_on(histories), command, pictures)
+
+
+def page(runs: Sequence[str], rows: Sequence[Row], notes: Sequence[str], command: str, pictures: Sequence[str]) -> str:
+    """Return a page about runs with a table, whose cells are Markdown, notes, pictures by their names, and the command
+    that made it."""
+    heading, *rest = rows
+    lines = table_rows([heading, ["---"] * len(heading), *rest])
+    listed = "\n".join(f"* {escape_markdown(note)}" for note in notes)
     shown = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
-    return f"# {title}\n\n{lines}\n\n{notes}\n\n{shown}\n\nMade by `luigi --module workflows {command}`.\n"
+    title = ", ".join(map(escape_markdown, runs))
+    return f"# {title}\n\n{lines}\n\n{listed}\n\n{shown}\n\nMade by {code(f'luigi --module workflows {command}')}.\n"
 
 
 def as_json(histories: Sequence[History]) -> dict[str, Any]:

@@ -129,7 +129,8 @@ def held_out(dataset: ImageDataset, config: CropConfig, count: int) -> HeldOutCr
     """Return the middles of the first `count`, and at most MAX_HELD_OUT, pictures of val that are large enough; of
     train if val has none. Raise UserError if that has none, too."""
     rows = dataset.of_side("val", config.size) or dataset.of_side("train", config.size)
-    check_any(dataset, len(rows), config.size)
+    if not rows:
+        check_any(dataset, 0, config.size)
     pairs = []
     for number, row in enumerate(rows[: min(count, MAX_HELD_OUT)]):
         picture = dataset.picture(row)

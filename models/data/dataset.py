@@ -81,14 +81,23 @@ class ManifestDataset:
         return self._cached(split, causes, shape, dtype, make)
 
     def _cached(
-        self, split: str, causes: list, shape: tuple[int, ...], dtype: type, make: Callable[[], Iterable[np.ndarray]]
+        self,
+        split: str,
+        causes: list,
+        shape: tuple[int, ...],
+        dtype: type,
+        make: Callable[[], Iterable[np.ndarray]],
+        rows: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return what `array` returns; `make` makes all items, in order."""
-        key = hashlib.sha256(json.dumps([self.digest, split, "all rows", *causes]).encode()).hexdigest()[:16]
+        """Return what `array` returns, or of `rows` (N,) of the split; `make` makes these items, in order."""
+        which, count = "all rows", len(self.split(split))
+        if rows is not None and not np.array_equal(rows, np.arange(count)):
+            which, count = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest(), len(rows)
+        key = hashlib.sha256(json.dumps([self.digest, split, which, *causes]).encode()).hexdigest()[:16]
         path = self._cache / "arrays" / f"{key}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(path.with_suffix(".lock"))):
-            whole = (len(self.split(split)), *shape)
+            whole = (count, *shape)
             items = _open_array(path, whole, np.dtype(dtype))
             if items is None:
                 remove(path)
@@ -126,14 +135,26 @@ class Dataset(ManifestDataset):
         return self.array(split, causes, (size, size, 3), np.uint8, lambda row: self._picture(row, size))
 
     def features(
-        self, split: str, size: int, count: int, causes: list, extract: Callable[[np.ndarray], np.ndarray]
+        self,
+        split: str,
+        size: int,
+        count: int,
+        causes: list,
+        extract: Callable[[np.ndarray], np.ndarray],
+        rows: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return (N, count) float32, memory-mapped, in the manifest's order: features of the images at `size`.
+        """Return (N, count) float32, memory-mapped: features of the images at `size`, of all in the manifest's order,
+        or of these rows of the split.
 
         `extract` makes them of one or more images (N, size, size, 3) uint8, if the cache has none of these `causes`,
         which are JSON values. Raise ManifestError as `pixels`."""
         causes, pictures = ["features", size, RESAMPLER, *causes], self.pixels(split, size)
-        return self._cached(split, causes, (count,), np.float32, lambda: extract(pictures) if len(pictures) else [])
+
+        def make() -> Iterable[np.ndarray]:
+            chosen = pictures if rows is None else pictures[rows]
+            return extract(chosen) if len(chosen) else []
+
+        return self._cached(split, causes, (count,), np.float32, make, rows)
 
     def _picture(self, row: dict, size: int) -> np.ndarray:
         stated = row["size"]

@@ -25,20 +25,24 @@ class LPIPS:
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the distances, which have gradients if the pictures have."""
-        parts = zip(self._weights, self._of(a), self._of(b), strict=True)
+        return self.between(self.maps(a), self.maps(b))
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return the distances of pictures of which `maps` returned these."""
+        parts = zip(self._weights, a, b, strict=True)
         return torch.stack([(weights.to(x) * (x - y).square()).sum(1).mean((1, 2)) for weights, x, y in parts]).sum(0)
 
     def spread(self, pictures: Tensor) -> Tensor:
         """Return the mean distance, a scalar, of all pairs of pictures (N, 3, H, W) in [-1, 1]: of two or more."""
         count = len(pictures)
         found = pictures.new_zeros(())
-        for weights, x in zip(self._weights, self._of(pictures), strict=True):
+        for weights, x in zip(self._weights, self.maps(pictures), strict=True):
             for i in range(count - 1):  # not all pairs at once, which would take memory
                 found = found + (weights.to(x) * (x[i] - x[i + 1 :]).square()).sum(1).mean((1, 2)).sum()
         return found / (count * (count - 1) / 2)
 
-    def _of(self, pictures: Tensor) -> list[Tensor]:
-        """Return the maps (N, C, H', W') of all blocks, with vectors of length 1."""
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Return the maps (N, C, H', W') of all blocks, with vectors of length 1, of pictures in [-1, 1]."""
         maps = self._features((pictures + 1) / 2)
         return [x / (x.square().sum(1, keepdim=True) + EPSILON).sqrt() for x in maps]
 

@@ -5,29 +5,32 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in sides of an image."""
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
 MAX_EACH = 100  # images of a label that are compared with each other
 MIN_GRAIN_PX = 16  # px: in smaller images the frequencies of period two and their neighbors overlap
 MIN_EACH = 10  # below, a label's variety is noise
 
 
-def variety(fake: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray], region: float) -> dict[str, float]:
+def variety(fake: Mapping[str, np.ndarray], real: Mapping[str, np.ndarray], face: Box) -> dict[str, float]:
     """Return, by label, how far apart the fakes of that label are, relative to its real images: 1 is as varied.
 
-    The distance of two images (S, S, 3) uint8 is their root mean square difference in the middle square, whose side is
-    `region` of theirs: the face without the ground. Labels with fewer than MIN_EACH images on a side are left out."""
+    The distance of two images (S, S, 3) uint8 is their root mean square difference in the box of the face, without the
+    ground. Labels with fewer than MIN_EACH images on a side are left out."""
     return {
-        label: _mean_distance(fake[label], region) / _mean_distance(real[label], region)
+        label: _mean_distance(fake[label], face) / _mean_distance(real[label], face)
         for label in real
         if min(len(real[label]), len(fake.get(label, ()))) >= MIN_EACH
     }
 
 
-def _mean_distance(pictures: np.ndarray, region: float) -> float:
+def _mean_distance(pictures: np.ndarray, box: Box) -> float:
     """Return the mean distance of all pairs of the first MAX_EACH images (N, S, S, 3), in grey levels."""
-    size = pictures.shape[1]
-    margin = round(size * (1 - region) / 2)
-    middle = np.array(pictures[:MAX_EACH, margin : size - margin, margin : size - margin])
-    flat = torch.from_numpy(middle.reshape(len(middle), -1)).double()
+    x0, y0, x1, y1 = (round(at * pictures.shape[1]) for at in box)
+    inside = np.array(pictures[:MAX_EACH, max(0, y0) : y1, max(0, x0) : x1])
+    flat = torch.from_numpy(inside.reshape(len(inside), -1)).double()
     return float(torch.pdist(flat).mean() / flat.shape[1] ** 0.5)
 
 

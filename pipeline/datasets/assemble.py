@@ -133,7 +133,13 @@ def assemble(out: Path, kind: Kind, table: pa.Table, funnel: list[dict], build: 
 
 
 def assemble_corrected(
-    out: Path, kind: Kind, table: pa.Table, drops: list[dict], build: Build, items: Path, by_id: dict[str, str]
+    out: Path,
+    kind: Kind,
+    table: pa.Table,
+    drops: list[dict],
+    build: Build,
+    items: Path,
+    by_id: dict[str, corrections.Correction],
 ) -> pa.Table:
     """Apply the corrections by hand (`corrections.read`), `assemble`, and return the rows that are in. Raise UserError
     if none is left."""

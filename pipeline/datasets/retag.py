@@ -34,7 +34,7 @@ def _check(folder: Path) -> None:
         raise ManifestError(folder, f"a dataset of {kind.items}", "one of faces", "give another --dataset")
 
 
-def _digest_inputs(tagger: str, folder: Path | None, by_hand: dict[str, str]) -> list[object]:
+def _digest_inputs(tagger: str, folder: Path | None, by_hand: dict[str, corrections.Correction]) -> list[object]:
     return [*tagging.version_of(tagger, folder), corrections.digest(by_hand)]
 
 
@@ -64,8 +64,9 @@ def retag(root: Path, name: str, *, tagger: str, folder: Path | None, jobs: int 
         build = build._replace(
             settings=settings | {"hair_tagger": tagger}, versions=versions, taggers=taggers, corrections={}
         )
-        here = set(faces["face_id"].to_pylist())  # what was dropped by hand before is in the funnel already
-        by_hand = {face_id: what for face_id, what in by_hand.items() if face_id in here}
+        # What was dropped by hand before is in the funnel already.
+        applied = set(corrections.match(FACE_KIND, faces.to_pylist(), by_hand).values())
+        by_hand = {key: correction for key, correction in by_hand.items() if key in applied}
         made.mkdir()
         table = assemble.assemble_corrected(made, FACE_KIND, table, funnel, build, place, by_hand)
         if (place / assemble.REBUILD).is_file() and not (place / assemble.REBUILD).is_symlink():

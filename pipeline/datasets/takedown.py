@@ -104,7 +104,7 @@ def take_down(root: Path, kind: str, text: str, reason: str) -> Outcome:
         for file in unread.glob("corrections/*.csv"):
             if file.is_file():
                 data = file.read_bytes()
-                if (rest := corrections.remove_lines(data, removal.faces)) != data:
+                if (rest := corrections.remove_lines(data, removal.hashes)) != data:
                     replace_file(file, rest, scratch=scratch)
         _check_idle(store)
         path.unlink()

@@ -238,8 +238,8 @@ def loader(count: int = 512, batch_size: int = 64, size: int = 96) -> None:
     tell("loader/ours", count, "images", seconds["ours"], times_the_plain=round(times, 1))
 
 
-def step(preset: str = "") -> None:
-    """A training step beside that of a textbook loop. Preset: `article` on a GPU."""
+def step(preset: str = "", names: tuple[str, ...] = ()) -> None:
+    """A training step beside that of a textbook loop, of these models or of all. Preset: `article` on a GPU."""
     import torch
 
     from tests.benchmarks.steps import steps
@@ -257,7 +257,7 @@ def step(preset: str = "") -> None:
 
         return run
 
-    for name, items, unit, textbook, ours in steps(preset, device):
+    for name, items, unit, textbook, ours in steps(preset, device, names):
         seconds = measure(runs=9, textbook=repeated(textbook), ours=repeated(ours))
         times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
         tell(f"step/{name} {preset}, textbook", items * inner, unit, seconds["textbook"], device=device.type)
@@ -279,6 +279,26 @@ def _translation(networks: str, items: int, unit: str, runs: int) -> None:
     tell(f"translation/{networks}, textbook", items, unit, seconds["textbook"], gb=round(peaks["textbook"], 1))
     share = {"times_the_textbook": round(times, 2), "memory_share": round(peaks["ours"] / peaks["textbook"], 2)}
     tell(f"translation/{networks}, ours", items, unit, seconds["ours"], gb=round(peaks["ours"], 1), **share)
+
+
+def upscale(runs: int = 3) -> None:
+    """Pixels that the compact network and ESRGAN with 15 blocks make, tile by tile, beside the whole picture at once in
+    fp32; and training steps beside a textbook's: of the compact network, and on a CPU of a narrow ESRGAN."""
+    import torch
+
+    from tests.benchmarks.upscale import inference
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rates = {}
+    for name, pixels, textbook, ours in inference(device):
+        seconds = measure(runs=runs, textbook=textbook, ours=ours)
+        times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
+        rates[name] = pixels / statistics.median(seconds["ours"])
+        tell(f"upscale/{name}, whole picture", pixels // 1000, "kpixels", seconds["textbook"], device=device.type)
+        more = {"times_the_textbook": round(times, 2), "times_esrgan": round(rates[name] / rates["esrgan"], 1)}
+        tell(f"upscale/{name}, tiles", pixels // 1000, "kpixels", seconds["ours"], **more)
+    step("compact", ("esrgan",))
+    step("article" if device.type == "cuda" else "small", ("esrgan",))
 
 
 def memory(preset: str = "small") -> None:
@@ -369,6 +389,7 @@ BENCHES = {
     "step": step,
     "memory": memory,
     "translation": translation,
+    "upscale": upscale,
     "blinks": blinks,
     "crawl": crawl,
     "politeness": politeness,

@@ -1,7 +1,7 @@
 """Training steps: ours, and those of textbook loops with the same networks, in fp32, without tricks. Run by
 tests/benchmarks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,9 +31,10 @@ class Steps(NamedTuple):
     ours: Step
 
 
-def steps(preset: str, device: torch.device) -> Iterator[Steps]:
-    """Yield the steps of each model of TEXTBOOKS on a batch of noise."""
-    for name, textbook in TEXTBOOKS.items():
+def steps(preset: str, device: torch.device, names: Iterable[str] = ()) -> Iterator[Steps]:
+    """Yield the steps of these models of TEXTBOOKS, or of all, on a batch of noise."""
+    for name in names or TEXTBOOKS:
+        textbook = TEXTBOOKS[name]
         config = MODELS[name].presets[preset]
         if hasattr(config, "vgg"):
             config = replace(config, vgg="random")  # which takes as long as the real one

@@ -118,11 +118,11 @@ def test_features_of_real_pictures_are_made_once_for_each_dataset_size_and_netwo
         seen.append(len(x))
         return extractor(x)
 
-    def cached(size: int = 64, digest: str = "a", folder: Path = folder) -> tuple[torch.Tensor, bool]:
-        """Return (the features, whether they were made)."""
+    def cached(size: int = 64, digest: str = "a", folder: Path = folder, rows=None) -> tuple[torch.Tensor, int]:
+        """Return (the features, of how many pictures they were made)."""
         seen.clear()
         faces, by = Dataset(folder, tmp_path / "cache"), evaluate.Extractor(network, 9, digest)
-        return evaluate.cached_features(faces, "train", size, by, CPU), bool(seen)
+        return evaluate.cached_features(faces, "train", size, by, CPU, rows), sum(seen)
 
     first, was_made = cached()
     assert was_made
@@ -131,6 +131,12 @@ def test_features_of_real_pictures_are_made_once_for_each_dataset_size_and_netwo
     second, was_made = cached()
     assert not was_made
     assert torch.equal(first, second)
+    rows = np.array([5, 0, 3])
+    some, count = cached(rows=rows)
+    assert count == 3
+    torch.testing.assert_close(some, first[rows])
+    assert cached(rows=rows)[1] == cached(rows=np.arange(len(first)))[1] == 0
+    assert cached(rows=rows[:2])[1] == 2
     assert cached(size=32)[1]
     assert cached(digest="b")[1]
     other = Path(shutil.copytree(folder.resolve(), tmp_path / "other"))
@@ -209,7 +215,7 @@ def test_variety_is_measured_within_the_labels_that_were_asked_for(drawn):
     order = [i for i, color in enumerate(colors) if color in ("blonde", "black")]
     labels = np.array([[colors[i] == name for name in ("blonde", "black")] for i in order], np.float32)
     real, held_out = pictures[order], np.delete(pictures, order, 0)
-    reference = replace(of(real, held_out), face=2 / 3, labels=labels)
+    reference = replace(of(real, held_out), face=Frame(1.5).box(1.0), labels=labels)
     rows = np.arange(len(order))
     same = evaluate.measure_pixels(real, rows, reference, ("blonde", "black"), CPU)
     assert same["variety_by_label"] == pytest.approx({"blonde": 1, "black": 1})

@@ -127,6 +127,24 @@ def test_ten_outputs_are_as_different_as_what_they_are_made_of(domains, tools):
         assert good[f"lpips_floor{suffix}"] > 0
 
 
+def test_variety_is_measured_of_some_faces_and_what_is_known_of_real_ones_once(domains, tools, monkeypatch):
+    counts: dict[str, list[int]] = {"translate": [], "hair": [], "eyes": []}
+
+    class Counting(Fake):
+        def translate(self, pictures, *arguments, **more):
+            counts["translate"].append(len(pictures))
+            return super().translate(pictures, *arguments, **more)
+
+    def counted(name: str, judge):
+        return lambda pictures: [counts[name].append(len(pictures)), judge(pictures)][1]
+
+    known = [replace(each, hair=counted("hair", hair), eyes=counted("eyes", eyes)) for each in domains]
+    evaluation.measure_translations(Counting(good=True, ways=("latent", "reference")), known, tools, 20, 0)
+    assert counts["translate"] == 4 * ([20] + [evaluation.MAX_DIVERSE] * evaluation.OUTPUTS)
+    assert sorted(counts["hair"]) == 4 * [20] + 2 * [24]  # of each translation, and of each domain's held-out faces
+    assert counts["eyes"] == 2 * [20] + 4 * [20]
+
+
 def test_a_sheet_has_a_row_for_each_face_and_direction(domains):
     for ways, columns in (("",), 2), (("latent", "reference"), 7):
         sheet = evaluation.sheet(Fake(good=True, ways=ways), domains, 0)

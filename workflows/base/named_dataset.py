@@ -14,6 +14,7 @@ from workflows.base.stage import Stage
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipeline.datasets.corrections import Correction
     from pipeline.datasets.kinds import Kind
 
 logger = logging.getLogger("luigi-interface")
@@ -55,7 +56,7 @@ class NamedDataset(Stage):
         _ = self.corrections  # reads the file: raises UserError if it is wrong
 
     @functools.cached_property
-    def corrections(self) -> dict[str, str]:
+    def corrections(self) -> "dict[str, Correction]":
         """Return the corrections by hand of corrections/NAME.csv. Raise UserError if the file is wrong."""
         from pipeline.datasets import corrections
 

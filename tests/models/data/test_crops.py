@@ -101,6 +101,8 @@ def test_pictures_smaller_than_a_crop_are_left_out_and_counted(dataset, capfd):
         build(dataset, replace(CONFIG, size=size))
     with pytest.raises(UserError, match=r"92 × 92 px"):
         held_out(dataset, replace(CONFIG, size=size), 4)
+    held_out(dataset, CONFIG, 4)
+    assert not capfd.readouterr().err
     assert build(dataset, replace(CONFIG, size=88))(0)["high"].shape == (4, 88, 88, 3)  # … and few are 88 px
     assert "pictures are smaller than 88 px, and are left out" in capfd.readouterr().err
 

@@ -10,12 +10,13 @@ from models.metrics import distances, manifold, pixels
 from models.metrics.memorization import _rank_tail, memorization, nearest_distances
 from models.metrics.random_features import KernelDistance
 from pipeline.faces.boxes import Face
-from pipeline.faces.crop import crop
+from pipeline.faces.crop import Frame, crop
 from pipeline.sources.drawn import draw
 
 pytestmark = pytest.mark.full
 CPU = torch.device("cpu")
 HELD_OUT = 160
+FACE = Frame(1.5).box(1.0)
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +171,22 @@ def test_variety_is_1_of_real_faces_and_0_of_one_face(faces):
     pictures, colors = faces
     real = {color: pictures[:240][colors[:240] == color] for color in np.unique(colors)}
     others = {color: pictures[240:][colors[240:] == color] for color in np.unique(colors)}
-    same = pixels.variety(others, real, 2 / 3)
+    same = pixels.variety(others, real, FACE)
     assert len(same) >= 5
     assert all(0.75 < value < 1.33 for value in same.values())
     assert 0.9 < np.mean(list(same.values())) < 1.1
-    one = pixels.variety({color: repeated(some, 1, 20) for color, some in others.items()}, real, 2 / 3)
+    one = pixels.variety({color: repeated(some, 1, 20) for color, some in others.items()}, real, FACE)
     assert max(one.values()) == 0
-    assert pixels.variety({"blonde": pictures[:9]}, real, 2 / 3) == {}
+    assert pixels.variety({"blonde": pictures[:9]}, real, FACE) == {}
+
+
+def test_variety_is_that_of_the_face_wherever_it_lies(real):
+    box = (0.25, 0.5, 0.75, 1.0)
+    face = (slice(None), slice(32, 64), slice(16, 48))
+    same_ground, same_face = np.repeat(real[:1], 30, 0), real[:30].copy()
+    same_ground[face], same_face[face] = real[:30][face], real[0][face[1:]]
+    assert pixels.variety({"all": same_ground}, {"all": real[:30]}, box) == {"all": 1}
+    assert pixels.variety({"all": same_face}, {"all": real[:30]}, box) == {"all": 0}
 
 
 def test_grain_is_of_period_two_and_real_faces_have_none(others):

@@ -163,13 +163,14 @@ def test_its_recipe_is_exported_and_read(kind, root, tmp_path):
 def test_corrections_drop_its_items(kind, tmp_path):
     table = rows_and_files(kind, tmp_path)
     first = table[kind.id_column][0].as_py()
-    corrected = corrections.apply(kind, table, {first: "drop", "0" * 64: "drop"})
+    drop = corrections.Correction("drop")
+    corrected = corrections.apply(kind, table, {first: drop, "0" * 64: drop})
     assert corrected.table.equals(table[1:])
     assert corrected.counts == {"drop": 1, f"of {kind.items} that are not here": 1}
     assert [row["image_id"] for row in corrected.drops] == [table[kind.original_column][0].as_py()]
     if not kind.has_hair_color:
         with pytest.raises(UserError, match="hair color"):
-            corrections.apply(kind, table, {first: "hair_color=blue"})
+            corrections.apply(kind, table, {first: corrections.Correction("hair_color=blue")})
 
 
 @pytest.mark.parametrize("column", ["id_column", "original_column"])

@@ -463,7 +463,8 @@ def test_corrections_in_any_encoding_lose_their_lines_and_nothing_else(place):
     assert whole["artist"][0] != whole["artist"][len(whole) - 1]
     (place / "data/corrections").mkdir()
     path = place / "data/corrections/another.csv"
-    path.write_bytes(f"\ufeff{victim.upper()},drop\r\n{other},drop\r\n".encode() + b"\xff\xfe,x\r\n")
+    by_place = f"{'0' * 64},drop,{whole['image_id'][0]},1 2 3 4\r\n"
+    path.write_bytes(f"\ufeff{victim.upper()},drop\r\n{by_place}{other},drop\r\n".encode() + b"\xff\xfe,x\r\n")
     takedown.take_down(place / "data", "artist", whole["artist"][0], "")
     assert path.read_bytes() == f"{other},drop\r\n".encode() + b"\xff\xfe,x\r\n"
 

@@ -32,7 +32,7 @@ class Tab {
     this.outlines = new Outlines();
     this.count = el("h2");
     this.rows = el("tbody");
-    const head = ["faces", "hairOf", "sideOf", "tiltOf", "scoreOf"].map((text) => el("th", { scope: "col", text }));
+    const head = ["faceOf", "hairOf", "sideOf", "tiltOf", "scoreOf"].map((text) => el("th", { scope: "col", text }));
     this.table = el("table", { class: "found" }, el("thead", {}, el("tr", {}, ...head)), this.rows);
     this.result = el(
       "div",
@@ -141,6 +141,6 @@ function rowOf(face, number) {
     color,
     name ? ` ${Math.round(100 * shares[name])} %` : "",
   );
-  const numbers = [square(face).side.toFixed(0), face.tilt.toFixed(0), face.score.toFixed(2)];
+  const numbers = [square(face).side.toFixed(0), Math.round(face.tilt) || 0, face.score.toFixed(2)];
   return el("tr", {}, el("th", { scope: "row" }, String(number)), hair, ...numbers.map((text) => el("td", {}, text)));
 }

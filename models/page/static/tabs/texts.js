@@ -48,6 +48,7 @@ export const TEXTS = {
   byHand: ["Framed by hand", "手動で囲む"],
   byHandHint: ["Drag a square round the face on the picture.", "画像の上で顔を囲むようにドラッグしてください。"],
   faces: ["Faces", "顔"],
+  faceOf: ["Face", "顔"],
   centerX: ["Centre x", "中心 x"],
   centerY: ["Centre y", "中心 y"],
   side: ["Side", "一辺"],
