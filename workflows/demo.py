@@ -1,7 +1,9 @@
 """ExportDemo: trained networks as a web page."""
 
+import contextlib
 import functools
 import logging
+import re
 from pathlib import Path
 
 import luigi
@@ -12,6 +14,8 @@ from workflows.base.stage import disk_errors_as_user_errors
 from workflows.cli.help import how_to_list_options
 from workflows.cli.parameters import FilePath, Words
 from workflows.onnx_export import ExportONNX
+
+MOVED_ASIDE = r"\.old\d+$"  # what --fresh calls the run that was there
 
 logger = logging.getLogger("luigi-interface")
 
@@ -39,15 +43,21 @@ class ExportDemo(luigi.Task):
         """Return the folder of the page."""
         return self.data_root / "demo" / self.name
 
-    @functools.cached_property
+    @property
     def exports(self) -> dict[str, ExportONNX]:
-        """Return the exports of the runs, by name; by default of all that have weights."""
-        names = self.runs
-        if not names:
-            from models.runs import export
+        """Return the exports of the runs, by name; by default of all whose weights can be read, but for those that were
+        moved aside."""
+        if self.runs:
+            return {name: ExportONNX(run=name, data_root=self.data_root) for name in self.runs}
+        from models.runs import export
 
-            names = tuple(export.runs_with_weights(self.data_root / "runs"))
-        return {name: ExportONNX(run=name, data_root=self.data_root) for name in names}
+        found = {}
+        for name in export.runs_with_weights(self.data_root / "runs"):
+            with contextlib.suppress(UserError):
+                if not re.search(MOVED_ASIDE, name):
+                    export.read_about(self.data_root / "runs" / name)
+                    found[name] = ExportONNX(run=name, data_root=self.data_root)
+        return found
 
     @functools.cached_property
     def shipped(self) -> ExportONNX:
@@ -71,7 +81,7 @@ class ExportDemo(luigi.Task):
             if not all(task.complete() for task in self.requires()):
                 return False
             return folder.is_whole(self.folder, folder.digest_of(self.shipped.file.parent, self._used))
-        except UserError:
+        except (UserError, OSError):
             return False  # the task reports it when it runs
 
     @property
@@ -91,9 +101,14 @@ class ExportDemo(luigi.Task):
     def run(self) -> None:
         """Do the work."""
         from models.page import folder
+        from models.runs import export
 
         with disk_errors_as_user_errors(self.data_root):
+            used = self._used
+            for name in export.runs_with_weights(self.data_root / "runs"):
+                if not self.runs and name not in used:
+                    logger.warning("run %s is not on the page: old, damaged, or of no use to it", name)
             self.folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.write_page(self.folder, self.shipped.file.parent, self._used)
+            folder.write_page(self.folder, self.shipped.file.parent, used)
         size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
         logger.info("%s is ready, %.1f MB: python -m workflows serve %s", self.folder, size / 1e6, self.folder)

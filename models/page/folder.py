@@ -15,6 +15,7 @@ from models.runs import model_json
 FORMAT = 1  # of models.json
 PINNED = Path(__file__).parent
 STATIC, LICENSES = PINNED / "static", PINNED / "licenses"
+CARD = "README.md"  # of a run
 SHIPPED_CARD = PINNED / "shipped.md"
 RUNTIME = {
     "runtime/ort.mjs": "onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
@@ -58,11 +59,12 @@ def is_usable(export: Path) -> bool:
 
 
 def digest_of(shipped: Path, runs: Mapping[str, Path]) -> str:
-    """Return the digest of what a page is made from: our files, the pinned packages, and folders with model.json: of
+    """Return the digest of what a page is made from: our files, the pinned packages, and what ExportONNX made: of
     the networks that are shipped, and of runs by name."""
     own = [PINNED / "package-lock.json", SHIPPED_CARD, *_files(LICENSES), *_files(STATIC)]
     parts = [(str(path.relative_to(PINNED)), _sha256(path)) for path in own]
     parts += [(name, _sha256(folder / model_json.NAME)) for name, folder in (("", shipped), *runs.items())]
+    parts += [(name, _sha256(folder.parent / CARD)) for name, folder in runs.items()]
     return hashlib.sha256(json.dumps([FORMAT, parts]).encode()).hexdigest()
 
 
@@ -89,10 +91,10 @@ def write_page(folder: Path, shipped: Path, runs: Mapping[str, Path]) -> None:
     for name, source in RUNTIME.items():
         shutil.copyfile(packages / source, work / name)
     _copy_export(shipped, work / "shipped")
-    shutil.copyfile(SHIPPED_CARD, work / "shipped/README.md")
+    shutil.copyfile(SHIPPED_CARD, work / "shipped" / CARD)
     for name, export in runs.items():
         _copy_export(export, work / "runs" / name)
-        shutil.copyfile(export.parent / "README.md", work / "runs" / name / "README.md")
+        shutil.copyfile(export.parent / CARD, work / "runs" / name / CARD)
     content = {
         "format": FORMAT,
         "digest": digest_of(shipped, runs),

@@ -7,6 +7,7 @@ import { Jobs } from "./jobs.js";
 import { LANGUAGES, preferredLanguage, setLanguage } from "./language.js";
 import { readTexts } from "./png.js";
 import { Status } from "./status.js";
+import { remember } from "./tabs/source.js";
 
 /** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}, and take(file) if it
  * works on pictures. */
@@ -39,9 +40,10 @@ const page = {
   jobs: new Jobs((folder) => page.open(folder)),
   /** The picture that tabs work on, see tabs/source.js. */
   source: null,
+  recent: [],
   /** Show a tab with another picture. */
   use(name, source) {
-    page.source = source;
+    remember(page, source);
     return choose(name);
   },
   /** Return the texts of a PNG file of a picture that the parameters made. */

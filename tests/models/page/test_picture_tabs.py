@@ -227,6 +227,7 @@ def test_a_style_of_a_reference_and_a_face_that_is_framed_by_hand(visit, runs, p
     press(visit, "Convert")
     assert (visit.pixels(".views canvas", 1) != first).any()
     canvas = visit.page.locator("canvas.outlines")
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     scale = box["width"] / 362
     visit.page.mouse.move(box["x"] + 100 * scale, box["y"] + 110 * scale)
@@ -254,6 +255,7 @@ def test_a_picture_is_made_larger_stopped_and_handed_over(visit, runs, pictures,
     visit.page.locator("[role=tabpanel]:not([hidden])").get_by_role("button", name="Blink", exact=True).click()
     visit.page.get_by_text("small-2.5x.png, 225 × 250 px").wait_for()
     visit.page.go_back()
+    visit.page.get_by_text("small.png, 90 × 100 px").wait_for()
     choose(visit, pictures / "two.png")
     visit.page.get_by_label("Scale").fill("16")
     press(visit, "Make it larger")

@@ -5,7 +5,16 @@ import { setText } from "../language.js";
 import { readPicture } from "./reading.js";
 import { busily } from "./work.js";
 
+const MAX_NAME = 100; // letters of a file's name that are shown
 const TYPES = "image/png,image/jpeg,image/webp,image/gif,image/avif,image/bmp";
+
+const RECENT = 4; // pictures that the browser's back button returns to
+
+/** Take a picture for all tabs. */
+export function remember(page, source) {
+  page.source = source;
+  page.recent = [source, ...page.recent.filter((other) => other !== source)].slice(0, RECENT);
+}
 
 export class Source {
   /** `page.source` is {name, picture}, and `digest` of a file, or `made` of what the page made: the parameters that did;
@@ -40,13 +49,14 @@ export class Source {
     status.clear();
     try {
       const read = await busily(this.element, () => readPicture(file));
-      this.page.source = read;
+      const { wanted } = this;
+      this.wanted = null;
+      remember(this.page, read);
       this.again.hidden = true;
       this.show();
-      if (this.wanted && read.digest && this.wanted.digest !== read.digest) {
-        status.fail(new Failure("otherPicture", { file: this.wanted.name.slice(0, 100) }));
+      if (wanted && read.digest && wanted.digest !== read.digest) {
+        status.fail(new Failure("otherPicture", { file: wanted.name.slice(0, MAX_NAME) }));
       }
-      this.wanted = null;
       await this.change();
     } catch (error) {
       status.fail(error);
@@ -58,18 +68,20 @@ export class Source {
     const { source } = this.page;
     const size = source && { width: source.picture.width, height: source.picture.height };
     this.note.hidden = !source?.isAnimated;
-    setText(this.caption, source ? "sourceOf" : "noPicture", source ? { file: source.name, ...size } : {});
+    const file = (source ?? this.wanted)?.name.slice(0, MAX_NAME);
+    setText(this.caption, source ? "sourceOf" : file ? "chooseAgain" : "noPicture", { file, ...size });
   }
 
-  /** Ask for the picture that parameters of an address belong to, unless it is there. */
+  /** Take the picture that parameters of an address belong to, or ask for it. */
   want(parameters) {
-    const { source } = this.page;
+    const { page } = this;
     const [name, digest, made] = ["source", "digest", "made"].map((key) => parameters.get(key) ?? "");
-    const isThere = !name || (source?.name === name && (source.digest ?? "") === digest);
-    this.wanted = name ? { name, digest, made } : null;
+    const isWanted = (source) =>
+      [source.name, source.digest ?? "", source.made ?? ""].join() === [name, digest, made].join();
+    if (name) page.source = page.recent.find(isWanted) ?? null;
+    this.wanted = name && !page.source ? { name, digest, made } : null;
+    this.again.hidden = !this.wanted?.made;
     this.show();
-    this.again.hidden = isThere || !made;
-    if (!isThere) this.page.status.say("chooseAgain", { file: name.slice(0, 100) });
   }
 
   /** Return what parameters of an address say of the picture. */

@@ -9,8 +9,8 @@ export const TEXTS = {
   sourceOf: ["{file}, {width} × {height} px", "{file}、{width} × {height} px"],
   noPicture: ["Choose a picture to begin.", "まず画像を選んでください。"],
   chooseAgain: [
-    "The settings are restored. Choose the picture {file} again: the page keeps none.",
-    "設定を復元しました。画像 {file} をもう一度選んでください（ページは画像を保存しません）。",
+    "Choose the picture {file} again: the page keeps none.",
+    "画像 {file} をもう一度選んでください（ページは画像を保存しません）。",
   ],
   otherPicture: [
     "This is not the picture {file} that the settings belong to: the result will differ.",
