@@ -12,9 +12,16 @@ export class Engine {
     this.onProgress = onProgress;
     this.waiting = new Map();
     this.asked = 0;
-    this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-    this.worker.addEventListener("message", ({ data }) => this.receive(data));
-    this.worker.addEventListener("error", () => this.fail(new Failure("runtimeFailed", { detail: "worker.js" })));
+    this.started = null;
+  }
+
+  get worker() {
+    if (!this.started) {
+      this.started = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      this.started.addEventListener("message", ({ data }) => this.receive(data));
+      this.started.addEventListener("error", () => this.fail());
+    }
+    return this.started;
   }
 
   receive({ id, loaded, outputs, failure }) {
@@ -24,9 +31,11 @@ export class Engine {
     return failure ? reject(new Failure(failure.key, failure.values)) : resolve(outputs);
   }
 
-  fail(failure) {
-    for (const { reject } of this.waiting.values()) reject(failure);
+  /** Fail what waits; another worker is started for what comes next. */
+  fail() {
+    for (const { reject } of this.waiting.values()) reject(new Failure("runtimeFailed", { detail: "worker.js" }));
     this.waiting.clear();
+    this.started = null;
   }
 
   /** Return a promise of the outputs of the network in a file, {url, bytes, sha256}: {data, dims} by name, as feeds

@@ -22,7 +22,7 @@ export function conditionOf(described, fixed, seed) {
   for (const index of combination) drawn[index] = 1;
   const hairIsFixed = names.some((name) => hairColorOf(name) && fixed[name] > 0);
   return Float32Array.from(names, (name, index) => {
-    if (name in fixed) return fixed[name];
+    if (Object.hasOwn(fixed, name)) return fixed[name];
     return hairIsFixed && hairColorOf(name) ? 0 : drawn[index];
   });
 }
@@ -33,7 +33,7 @@ function drawCombination(priors, names, fixed, seed) {
   const hair = names.filter((name) => hairColorOf(name) && fixed[name] > 0);
   const isFitting = ({ labels }) => {
     const has = (name) => labels.includes(names.indexOf(name));
-    const others = names.filter((name) => name in fixed && !hair.includes(name));
+    const others = names.filter((name) => Object.hasOwn(fixed, name) && !hair.includes(name));
     return (!hair.length || hair.some(has)) && others.every((name) => has(name) === fixed[name] > 0);
   };
   const fitting = priors.filter(isFitting);

@@ -18,8 +18,8 @@ export function say(key, values = {}) {
 
 /** Return the name of a label, an attribute or a domain: in Japanese if it is a frequent one, else as it is. */
 export function nameOf(name) {
-  const known = current === "ja" ? NAMES[name.replace(/_hair$/, "")] : null;
-  return known ?? name.replaceAll("_", " ");
+  const short = name.replace(/_hair$/, "");
+  return current === "ja" && Object.hasOwn(NAMES, short) ? NAMES[short] : name.replaceAll("_", " ");
 }
 
 /** Set an element's text, which follows the language from now on. */

@@ -11,7 +11,7 @@ export function latentOf(seed, noise, moves, port, attributes) {
   const z = isNormal(port) ? random.normals(length) : random.uniforms(length);
   for (let i = 0; i < length; i++) z[i] *= noise;
   for (const { name, vector } of attributes) {
-    const amount = moves[name] ?? 0;
+    const amount = Object.hasOwn(moves, name) ? moves[name] : 0;
     if (amount) for (let i = 0; i < length; i++) z[i] += amount * vector[i];
   }
   return isNormal(port) ? z : z.map((number) => Math.min(1, Math.max(-1, number)));

@@ -1,6 +1,8 @@
 """The folder of the page, and its server."""
 
+import configparser
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -10,6 +12,7 @@ import pytest
 
 from models.data.dataset import UserError
 from models.page import MODELS, folder, npm, server
+from tests.support.run_luigi import ROOT
 
 FACE = [{"name": "z", "kind": "normal", "shape": ["n", 16]}]
 PICTURE = {"name": "picture", "kind": "picture", "shape": ["n", 3, 64, 64]}
@@ -164,3 +167,21 @@ def test_without_npm(pinned, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"^npm: is not installed; .*; install Node\.js 18 or later"):
         npm.install(tmp_path)
+
+
+def test_the_program_is_installed_with_all_files_of_the_page():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = re.split(r",\s*", setup["options.package_data"]["models.page"])
+    installed = {path for pattern in patterns for path in folder.PINNED.glob(pattern) if path.is_file()}
+    others = {path for path in folder.PINNED.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert installed == {path for path in others if path.suffix != ".py"}
+
+
+def test_packages_are_pinned_by_their_sums_and_may_come_from_any_registry():
+    packages = json.loads((folder.PINNED / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((folder.PINNED / "package.json").read_text())["dependencies"]
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all(
+        row["integrity"].startswith("sha512-") and "resolved" not in row for name, row in packages.items() if name
+    )

@@ -97,6 +97,16 @@ def test_texts_of_a_file_are_read_as_pillow_writes_them_and_back(js, tmp_path):
         assert js("png.js", read, damaged) == {}
 
 
+def test_names_of_labels_and_attributes_are_nothing_but_names(js):
+    z = """(name) => {
+        const attributes = [{ name, vector: new Array(4).fill(9) }];
+        return [...m.latentOf(1, 1, {}, { kind: "normal", shape: ["n", 4] }, attributes)];
+    }"""
+    assert js("latents.js", z, "constructor") == js("latents.js", z, "smile")
+    described = {"labels": [{"name": "toString", "count": 1}], "priors": [{"labels": [0], "share": 1}]}
+    assert js("labels.js", "(described) => [...m.conditionOf(described, {}, 0)]", described) == [1]
+
+
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [

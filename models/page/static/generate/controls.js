@@ -98,7 +98,8 @@ export class Controls {
     this.noise.show(state.noise);
     if (this.hair.names.length) this.hair.show(state.labels);
     this.features.show(state.labels);
-    for (const [name, slider] of Object.entries(this.moves)) slider.show(state.moves[name] ?? 0);
+    for (const [name, slider] of Object.entries(this.moves))
+      slider.show(Object.hasOwn(state.moves, name) ? state.moves[name] : 0);
   }
 
   /** Return the count of faces that is nearest to one that can be chosen. */

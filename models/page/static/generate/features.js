@@ -41,7 +41,7 @@ export class Features {
   /** Show the labels of a face. */
   show(labels) {
     for (const [name, select] of Object.entries(this.menus)) {
-      select.value = name in labels ? (labels[name] > 0 ? "yes" : "no") : "random";
+      select.value = Object.hasOwn(labels, name) ? (labels[name] > 0 ? "yes" : "no") : "random";
     }
   }
 }
