@@ -29,11 +29,19 @@ export class Jobs {
       this.waiting.set(id, { resolve, reject, onProgress });
       this.worker.postMessage({ id, task, about, folders });
     });
-    return { made, stop: () => this.worker.postMessage({ stop: id }) };
+    return { made, stop: () => this.stop(id) };
   }
 
-  async receive({ id, share, made, failure, ask, folder, network, feeds }) {
+  /** Leave a task; the worker does so when the network that computes has come to its end. */
+  stop(id) {
+    this.waiting.get(id)?.reject(new Failure("stopped"));
+    this.waiting.delete(id);
+    this.worker.postMessage({ stop: id });
+  }
+
+  receive({ id, share, made, failure, ask, folder, network, feeds }) {
     if (ask) return this.answer(ask, folder, network, feeds);
+    if (!this.waiting.has(id)) return; // it was stopped
     const { resolve, reject, onProgress } = this.waiting.get(id);
     if (share !== undefined) return onProgress(share);
     this.waiting.delete(id);

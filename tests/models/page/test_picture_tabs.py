@@ -257,10 +257,10 @@ def test_a_picture_is_made_larger_stopped_and_handed_over(visit, runs, pictures,
     visit.page.go_back()
     visit.page.get_by_text("small.png, 90 × 100 px").wait_for()
     choose(visit, pictures / "two.png")
-    visit.page.get_by_label("Scale").fill("16")
+    visit.page.get_by_role("spinbutton", name="Scale").fill("16")
     press(visit, "Make it larger")
     assert "12160 × 6400 px would be too large: at most 12.8 times fit" in visit.alert
-    visit.page.get_by_label("Scale").fill("8")
+    visit.page.get_by_role("spinbutton", name="Scale").fill("8")
     visit.page.get_by_role("button", name="Make it larger").click()
     visit.page.get_by_role("button", name="Stop").click()
     visit.page.get_by_text("Stopped.").wait_for()
@@ -269,7 +269,7 @@ def test_a_picture_is_made_larger_stopped_and_handed_over(visit, runs, pictures,
 
 @pytest.mark.full
 def test_a_face_blinks_as_the_command_lets_it(visit, pictures, tmp_path):
-    task = AnimateBlink(input_path=pictures / "one.png", seconds=3.0, seed=4, data_root=tmp_path)
+    task = AnimateBlink(input=pictures / "one.png", seconds=3.0, seed=4, data_root=tmp_path)
     task.run()
     visit.go("tab=blink&seconds=3&seed=4")
     choose(visit, pictures / "one.png")

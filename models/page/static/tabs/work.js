@@ -13,37 +13,39 @@ export async function busily(element, work) {
 }
 
 export class Work {
-  /** `begin()` returns {made, stop}, of `Jobs.start`, or null if there is nothing to do; `show(made)` shows what is made. */
+  /** `begin(onProgress)` returns {made, stop}, of `Jobs.start`, or nothing if there is nothing to do; `show(made)` shows
+   * what is made. */
   constructor(page, text, begin, show) {
-    Object.assign(this, { page, begin, show });
+    Object.assign(this, { page, begin, show, last: Promise.resolve() });
     this.startButton = button(text, () => this.start(), { class: "primary" });
-    this.stopButton = button("stop", () => this.stop(), { hidden: true });
-    this.element = el("div", { class: "row actions" }, this.startButton, this.stopButton);
+    this.stopButton = button("stop", () => this.stop());
+    this.bar = el("progress", { max: 1, label: "working" });
+    this.running = el("div", { class: "row", hidden: true }, this.stopButton, this.bar);
+    this.element = el("div", { class: "row actions" }, this.startButton, this.running);
   }
 
-  /** Do it, unless it is being done. What fails is shown with a button to try again. */
-  async start() {
-    if (this.job) return;
+  /** Do it, in place of what is being done. What fails is shown with a button to try again. */
+  start() {
+    this.stop();
+    this.last = this.last.then(() => busily(this.element, () => this.run()));
+    return this.last;
+  }
+
+  async run() {
     const { status } = this.page;
     status.clear();
     this.setRunning(true);
-    await busily(this.element, () => this.run(status));
-    this.setRunning(false);
-  }
-
-  async run(status) {
     try {
-      this.job = await this.begin((share) => status.say("working", {}, share));
+      this.job = await this.begin((share) => (this.bar.value = share));
       if (!this.job) return;
-      status.say("working");
       const made = await this.job.made;
-      status.say();
       await this.show(made);
     } catch (error) {
       if (error.key === "stopped") status.say("stopped");
       else status.fail(error, () => this.start());
     } finally {
       this.job = null;
+      this.setRunning(false);
     }
   }
 
@@ -52,7 +54,9 @@ export class Work {
   }
 
   setRunning(isRunning) {
+    if (isRunning) this.page.status.say();
+    this.bar.removeAttribute("value"); // how far it is is not known yet
     this.startButton.hidden = isRunning;
-    this.stopButton.hidden = !isRunning;
+    this.running.hidden = !isRunning;
   }
 }
