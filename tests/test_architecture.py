@@ -47,8 +47,10 @@ def test_only_workflows_know_luigi():
             assert name.split(".")[0] != "luigi", f"{file} imports {name}"
 
 
-def test_only_web_opens_sockets():
+def test_only_web_opens_sockets_but_for_the_server_of_the_review():
     for file, name in imports_of("pipeline"):
+        if file == "pipeline/datasets/review/server.py" and name.startswith("http"):
+            continue
         if name.split(".")[0] in ("requests", "urllib3", "socket", "http", "aiohttp") or name.startswith(
             "urllib.request"
         ):

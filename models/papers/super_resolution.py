@@ -38,8 +38,6 @@ from models.training.collapse import CollapseGuard
 from models.training.update import Update, set_learning_rate
 
 COMPACT_CONVOLUTIONS = 16  # between the first and the last one
-PRELU_SLOPE = 0.25  # at first
-LAST_SCALE = 0.1  # of the compact network's last weights at first, so that it begins with enlarged pixels, about
 LAST_MAP = 4  # px: side of the discriminator's smallest map, or less
 MAX_WIDENING = 8  # the discriminator's widest layer by its first
 HIDDEN = 100  # units of the discriminator before its logit
@@ -201,25 +199,13 @@ class Compact(Upscaler):
         widths = [3, *[c.width] * (1 + COMPACT_CONVOLUTIONS)]
         layers: list[nn.Module] = []
         for narrow, wide in itertools.pairwise(widths):
-            layers += [nn.Conv2d(narrow, wide, 3, padding=1), nn.PReLU(wide, PRELU_SLOPE)]
-        last = nn.Conv2d(c.width, 3 * SCALE**2, 3, padding=1)
-        self.layers = nn.Sequential(*layers, last, nn.PixelShuffle(SCALE))
-        self.apply(_init_for_prelu)
-        last.weight.data.mul_(LAST_SCALE)
+            layers += [nn.Conv2d(narrow, wide, 3, padding=1), nn.PReLU(wide)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(c.width, 3 * SCALE**2, 3, padding=1), nn.PixelShuffle(SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the large pictures."""
         enlarged: Tensor = self.layers(x) + F.interpolate(x, scale_factor=float(SCALE))
         return enlarged
-
-
-def _init_for_prelu(module: nn.Module) -> None:
-    """Set weights so that maps keep their scale (He et al. 2015): with PyTorch's own a picture is 1e-4 of itself behind
-    17 convolutions, and hundreds of steps change nothing. For `Module.apply`."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, a=PRELU_SLOPE)
-        assert module.bias is not None
-        nn.init.zeros_(module.bias)
 
 
 class VGGDiscriminator(nn.Module):

@@ -123,17 +123,19 @@ def digest(by_id: dict[str, Correction]) -> str | None:
 
 
 def match(kind: Kind, rows: list[dict], by_id: dict[str, Correction]) -> dict[str, str]:
-    """Return the id of each row that is corrected -> the id of its correction: its own, or else that of a face which
-    lies where it does."""
+    """Return the id of each row that is corrected -> the id of its correction: its own, or else that of the face which
+    lay where it lies, and is no longer among the rows."""
     here = {row[kind.id_column] for row in rows}
     found = {key: key for key in by_id if key in here}
-    elsewhere = defaultdict(list)
+    gone = defaultdict(list)  # image_id -> (box, id)
     for key, correction in by_id.items():
         if key not in here and correction.box:
-            elsewhere[correction.image_id].append(key)
-    for row in rows if elsewhere else ():
-        for key in elsewhere.get(row[kind.original_column], ()):
-            if row[kind.id_column] not in found and "box" in row and _iou(row["box"], by_id[key].box or ()) >= _MIN_IOU:
+            gone[correction.image_id].append((correction.box, key))
+    for row in rows if gone else ():
+        if row[kind.id_column] not in found and "box" in row:
+            overlaps = [(_iou(row["box"], box), key) for box, key in gone.get(row["image_id"], ())]
+            iou, key = max(overlaps, default=(0, ""))
+            if iou >= _MIN_IOU:
                 found[row[kind.id_column]] = key
     return found
 

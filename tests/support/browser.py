@@ -55,7 +55,7 @@ class Visit:
         self.address = address
         self.strangers: list[str] = []
         self.errors: list[str] = []
-        self.context = browser.new_context(accept_downloads=True, locale="en-GB", **options)
+        self.context = browser.new_context(**{"accept_downloads": True, "locale": "en-GB"} | options)
         self.context.set_default_timeout(WAIT_MS)
         self.context.route("**/*", self._admit)
         self.page: Page = self.context.new_page()
@@ -111,11 +111,15 @@ class Visit:
 
     def violations(self) -> list[str]:
         """Return what axe-core calls serious or critical."""
-        self.page.evaluate((npm.install(AXE) / "axe-core/axe.min.js").read_text())
-        found = self.page.evaluate("axe.run()")["violations"]
-        return [
-            f"{each['id']}: {node['html'][:120]}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
+        return violations(self.page)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe-core calls serious or critical in a page."""
+    page.evaluate((npm.install(AXE) / "axe-core/axe.min.js").read_text())
+    return [
+        f"{each['id']}: {node['html'][:120]}"
+        for each in page.evaluate("axe.run()")["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import manifest
 from tests.pipeline.datasets.review.test_page import await_count
-from tests.support.chromium import chromium
+from tests.support.browser import chromium
 from tests.support.run_luigi import BUILT, ROOT, error_line, luigi
 
 

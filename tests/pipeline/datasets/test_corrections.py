@@ -85,6 +85,11 @@ def test_a_correction_holds_for_the_face_that_lies_there_now(rows, matched):
     assert corrections.match(FACE_KIND, rows, {A: Correction("drop", IMAGE, BOX)}) == matched
 
 
+def test_of_several_that_lay_there_the_nearest_counts():
+    by_id = {A: Correction("drop", IMAGE, (14, 24, 54, 64)), "c" * 64: Correction("keep", IMAGE, BOX)}
+    assert corrections.match(FACE_KIND, [row(B)], by_id) == {B: "c" * 64}
+
+
 def test_replaced_lines_leave_those_of_others_as_they_are():
     old = f"\ufeffface_id,correction\r\n{A},drop\r\n # {B} \r\n{B},hair_color=red".encode()
     new = corrections.replace_lines(old, {A}, {B: Correction("keep", IMAGE, BOX)})

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import io
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from pipeline.datasets import assemble, corrections, publish, recipe, takedown
 from pipeline.datasets.kinds import FACE_KIND, KINDS, Kind, kind_of
 from pipeline.datasets.pack import pack
+from pipeline.datasets.review.review import open_review
 from pipeline.datasets.splits import split_of
 from pipeline.errors import UserError
 from pipeline.funnel import funnel_row
@@ -171,6 +173,22 @@ def test_corrections_drop_its_items(kind, tmp_path):
     if not kind.has_hair_color:
         with pytest.raises(UserError, match="hair color"):
             corrections.apply(kind, table, {first: corrections.Correction("hair_color=blue")})
+
+
+def test_its_items_are_shown_in_a_review_and_dropped(kind, root):
+    with open_review(root, "some") as review:
+        first, *others = review.catalog.rows
+        assert json.loads(review.catalog.grid())["ids"] == [first, *others]
+        data, media_type = review.catalog.thumbnail(first)
+        assert Image.open(io.BytesIO(data)).width >= SIDE
+        assert media_type == "image/jpeg"
+        if kind is not FACE_KIND:  # whose originals are not there
+            picture = Image.open(io.BytesIO(review.catalog.picture(first)[0]))
+            assert getattr(picture, "n_frames", 1) == (CLIP_FRAMES if kind.name == "clips" else 1)
+            with pytest.raises(ValueError, match="no such correction"):
+                review.correct({first: "hair_color=blue"})
+        review.correct({first: "drop"})
+    assert [*corrections.read(root, "some")] == [first]
 
 
 @pytest.mark.parametrize("column", ["id_column", "original_column"])

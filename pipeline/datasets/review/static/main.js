@@ -77,7 +77,9 @@ function finish() {
   save(async () => {
     await post("done", {});
     review.abort();
-    document.body.replaceChildren(make("p", text.over(catalog.file), { id: "over", role: "status" }));
+    for (const each of document.body.children) each.inert = each !== $("over");
+    $("over").hidden = false;
+    $("over").textContent = text.over(catalog.file);
   });
 }
 
