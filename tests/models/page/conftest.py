@@ -1,9 +1,10 @@
-"""A process of Node with the page's modules."""
+"""A process of Node with the page's modules, and a browser."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support import browser
 from tests.support.page_modules import PageModules
 
 
@@ -12,3 +13,9 @@ def js() -> Iterator[PageModules]:
     modules = PageModules()
     yield modules
     modules.close()
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[browser.Browser]:
+    with browser.chromium() as started:
+        yield started

@@ -61,12 +61,6 @@ def site(runs, tmp_path_factory) -> Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[browsers.Browser]:
-    with browsers.chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def visit(chromium, site) -> Iterator[Visit]:
     """A visit that must ask nothing of other machines."""

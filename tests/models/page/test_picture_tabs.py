@@ -39,12 +39,6 @@ HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[browsers.Browser]:
-    with browsers.chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
     """Drawn portraits: two beside each other, one alone, a small one, one with a hostile name."""
     place = tmp_path_factory.mktemp("pictures")

@@ -1,21 +1,18 @@
 // The tab that turns a face into another domain.
-import { parseNumber, writeAddress } from "../address.js";
+import { writeAddress } from "../address.js";
 import { showCard } from "../card.js";
 import { button, el, labelled, menu } from "../elements.js";
 import { Failure } from "../failure.js";
-import { setName, setText } from "../language.js";
-import { anySeed } from "../seeds.js";
+import { setName } from "../language.js";
 import { hasStyles } from "../vision/translation.js";
 import { FacePicker, formatFace, parseFace } from "./face_picker.js";
 import { handOver } from "./hand_over.js";
-import { readPicture } from "./reading.js";
 import { beside, canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
+import { StyleChooser } from "./style_chooser.js";
 import { busily, Work } from "./work.js";
 
 const MIN_FACE_PX = 32;
-const MAX_SEED = Number.MAX_SAFE_INTEGER;
-const [DRAWN, REFERENCE] = ["seed", "reference"];
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
@@ -26,7 +23,7 @@ export function mount(panel, page) {
 
 class Tab {
   constructor(panel, page, runs) {
-    Object.assign(this, { page, runs, given: null, reference: null });
+    Object.assign(this, { page, runs, given: null });
     this.source = new Source(page, () => this.findFaces());
     this.model = menu(
       runs.map((name) => [name, null]),
@@ -35,48 +32,11 @@ class Tab {
     this.picker = new FacePicker(() => this.write());
     this.from = el("select", { on: { change: () => this.write() } });
     this.to = el("select", { on: { change: () => this.write() } });
-    this.way = menu(
-      [
-        [DRAWN, "drawnStyle"],
-        [REFERENCE, "referenceStyle"],
-      ],
+    this.style = new StyleChooser(
+      page,
+      (picture) => this.facesOf(picture),
       () => this.write(),
-    );
-    this.seed = el("input", {
-      type: "number",
-      min: 0,
-      max: MAX_SEED,
-      step: 1,
-      value: 0,
-      on: { change: () => this.write() },
-    });
-    this.referenceFile = el("input", {
-      type: "file",
-      accept: "image/*",
-      hidden: true,
-      on: { change: () => this.takeReference() },
-    });
-    this.referenceName = el("p", { class: "caption" });
-    this.seedControls = el(
-      "div",
-      { class: "row ends" },
-      labelled("seed", this.seed),
-      button("newStyle", () => this.another()),
-    );
-    this.referenceControls = el(
-      "div",
-      {},
-      button("chooseReference", () => this.referenceFile.click()),
-      this.referenceFile,
-      this.referenceName,
-    );
-    this.styles = el(
-      "fieldset",
-      {},
-      el("legend", { text: "style" }),
-      labelled("style", this.way),
-      this.seedControls,
-      this.referenceControls,
+      () => this.work.start(),
     );
     this.work = new Work(
       page,
@@ -105,7 +65,7 @@ class Tab {
         labelled("model", this.model),
         button("about", async () => showCard(await this.opened()), { class: "quiet" }),
         el("div", { class: "row ends" }, labelled("from", this.from), labelled("to", this.to)),
-        this.styles,
+        this.style.element,
         this.picker.element,
         this.work.element,
       ),
@@ -118,8 +78,7 @@ class Tab {
     const asked = parameters.get("run");
     if (asked && !this.runs.includes(asked)) this.page.status.fail(new Failure("noSuchRun", { run: asked }));
     await this.use(this.runs.includes(asked) ? asked : this.model.value, parameters);
-    if (parameters.has("seed")) this.seed.value = Math.round(parseNumber(parameters.get("seed"), 0, MAX_SEED, 0));
-    if (parameters.has("reference")) this.way.value = REFERENCE;
+    this.style.restore(parameters);
     this.given = parseFace(parameters.get("face"));
     this.source.want(parameters);
     if (this.page.source && (this.page.source !== this.searched || this.given)) return this.findFaces();
@@ -148,15 +107,15 @@ class Tab {
       this.to.value = number("to", 1);
       this.shownRun = run;
     }
-    this.styles.hidden = !hasStyles(described);
+    this.style.element.hidden = !hasStyles(described);
     this.isPair = !hasStyles(described);
     this.write();
   }
 
   get parameters() {
-    const { model, isPair, way, seed, source, picker } = this;
+    const { model, source, picker } = this;
     const [from, to] = [this.from, this.to].map((select) => select.selectedOptions[0]?.dataset.name ?? "");
-    const style = isPair ? {} : way.value === DRAWN ? { seed: seed.value } : { reference: this.reference?.name ?? "" };
+    const style = this.isPair ? {} : this.style.parameters;
     const face =
       this.page.source && this.searched === this.page.source && picker.face ? { face: formatFace(picker.face) } : {};
     return new URLSearchParams({ tab: "convert", run: model.value, from, to, ...style, ...source.parameters, ...face });
@@ -164,17 +123,8 @@ class Tab {
 
   /** Bring address and controls together. */
   write() {
-    this.seed.value = Math.round(parseNumber(this.seed.value, 0, MAX_SEED, 0));
     if (this.isPair && this.from.value === this.to.value) this.to.value = 1 - Number(this.from.value);
-    this.seedControls.hidden = this.way.value !== DRAWN;
-    this.referenceControls.hidden = this.way.value !== REFERENCE;
     writeAddress(this.parameters);
-  }
-
-  another() {
-    this.seed.value = anySeed();
-    this.write();
-    return this.work.start();
   }
 
   /** Find the faces of the picture, so that one can be picked. */
@@ -204,34 +154,6 @@ class Tab {
     return this.page.jobs.start("find", { shipped }, { picture, minFace: MIN_FACE_PX, turned: false }).made;
   }
 
-  /** Take a picture whose first face gives the style. */
-  async takeReference() {
-    const { status } = this.page;
-    const [file] = this.referenceFile.files;
-    this.referenceFile.value = "";
-    if (!file) return;
-    status.clear();
-    status.say("working");
-    try {
-      const { name, picture } = await readPicture(file);
-      const [face] = await busily(this.source.element, () => this.facesOf(picture));
-      if (!face) throw new Failure("noReference");
-      this.reference = { name, picture, face };
-      setText(this.referenceName, "referenceOf", { file: name });
-      status.say();
-      this.write();
-    } catch (error) {
-      status.fail(error);
-    }
-  }
-
-  get styleAsked() {
-    if (this.isPair) return null;
-    if (this.way.value === DRAWN) return { seed: Number(this.seed.value) };
-    if (!this.reference) throw new Failure("noReference");
-    return { picture: this.reference.picture, face: this.reference.face };
-  }
-
   async begin() {
     const { source, status, jobs } = this.page;
     if (!source) return status.say("noPicture");
@@ -239,7 +161,14 @@ class Tab {
     const [from, to] = [this.from, this.to].map((select) => Number(select.value));
     this.used = { parameters: this.parameters, exported: await this.opened() };
     const { face } = this.picker;
-    const about = { picture: source.picture, face, source: from, target: to, style: this.styleAsked };
+    if (!face) return null;
+    const about = {
+      picture: source.picture,
+      face,
+      source: from,
+      target: to,
+      style: this.isPair ? null : this.style.asked,
+    };
     return jobs.start("convert", { engine: this.used.exported }, about);
   }
 

@@ -5,7 +5,7 @@ import { setText } from "../language.js";
 import { readPicture } from "./reading.js";
 import { busily } from "./work.js";
 
-const MAX_NAME = 100; // letters of a file's name that are shown
+export const MAX_NAME = 100; // letters of a file's name that are shown
 const TYPES = "image/png,image/jpeg,image/webp,image/gif,image/avif,image/bmp";
 
 const RECENT = 4; // pictures that the browser's back button returns to

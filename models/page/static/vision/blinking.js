@@ -1,10 +1,11 @@
 // A picture whose faces blink: AnimateBlink, workflows/animation.py.
 
-import { animateEyes, intoPicture, withAlpha } from "./animation.js";
 import { square } from "./boxes.js";
 import { findFaces } from "./detector.js";
+import { animateEyes } from "./eyes.js";
 import { findLandmarks, seenEyes } from "./landmarks.js";
 import { natural } from "./motion.js";
+import { intoPicture, withAlpha } from "./patches.js";
 import { channelsOf, onWhite } from "./picture.js";
 import { roundHalfEven } from "./rounding.js";
 import { Pyramid, toPicture } from "./view.js";
