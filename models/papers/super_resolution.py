@@ -77,6 +77,7 @@ class Config:
     beta1: float = 0.5
     beta2: float = 0.999
     collapse_ratio: float = 1.5  # a score worse than the best times this is a collapse (CollapseGuard); 0: none is
+    collapse_drop: float = 6.0  # dB: so is a PSNR this much below the best: LPIPS hardly sees that all gets darker
     collapse_every: int = 1000  # steps between two looks for it
     average: float = 0.0  # decay of G's moving average, which is validated and exported; 0: G itself
     batch_size: int = 8
@@ -267,8 +268,8 @@ class SuperResolution:
         self.collapse: CollapseGuard | None = None
         if config.collapse_ratio:
             networks = {"g": self.g, "d": self.d, "average": self.average, "pretrained": self.pretrained}
-            every, ratio = config.collapse_every, config.collapse_ratio
-            self.collapse = CollapseGuard(networks, [self.opt_g, self.opt_d], every=every, ratio=ratio)
+            every, ratio, drops = config.collapse_every, config.collapse_ratio, {"psnr": config.collapse_drop}
+            self.collapse = CollapseGuard(networks, [self.opt_g, self.opt_d], every=every, ratio=ratio, drops=drops)
         network = to_channels_last(_vgg16(config, vgg16).to(device))
         is_activated = config.activation == "after"
         self._perceptual = PerceptualLoss(

@@ -259,6 +259,18 @@ def test_what_phase_1_ends_with_is_kept():
     assert not are_equal(kept, exported["generator"].state_dict())
 
 
+def test_a_network_that_makes_all_darker_has_collapsed():
+    """As one did, whose LPIPS became better meanwhile."""
+    guard, high = esrgan_trainer(collapse_ratio=1.5).collapse, held_out().high
+    assert guard.measures == ("psnr",)
+    soft, dark = (
+        float(psnr(made, high).mean()) for made in (np.stack([enlarge(shrink(each)) for each in high]), high // 3)
+    )
+    assert not guard.judge(1, 1.0, soft)
+    assert not guard.judge(2, 0.8, soft - 3)
+    assert guard.judge(3, 0.7, dark)
+
+
 def test_adam_starts_anew_with_phase_2():
     trainer = esrgan_trainer(pretrain_steps=3)
     counts = []
