@@ -82,7 +82,8 @@ class Visit:
     @property
     def state(self) -> str:
         """Return what is in the address after `#`."""
-        return self.page.url.partition("#")[2]
+        found: str = self.page.evaluate("location.hash.slice(1)")  # which is ahead of `page.url`
+        return found
 
     @property
     def alert(self) -> str:

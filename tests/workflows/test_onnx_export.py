@@ -69,7 +69,7 @@ def test_a_conditional_run_with_labels_attributes_and_provenance(root):
     check_files(task.file.parent, found["networks"])
     assert [port["name"] for port in found["networks"]["generator"]["inputs"]] == ["z", "labels"]
     saved = json.loads((run / "config.json").read_text())["dataset"]
-    place = {"size": 64, "box_scale": 1.5, "face_x": None, "face_y": None, "rotation": None}
+    place = {"size": 128, "box_scale": 1.5, "face_x": None, "face_y": None, "rotation": None}
     assert found["datasets"] == {"faces": {"name": "faces", "digest": saved["digest"], **place}}
     assert (found["weights"], found["licenses"]) == (weights, ["CC0-1.0"])
     assert [(label["name"], label["count"]) for label in found["labels"]] == list(saved["labels"].items())
