@@ -104,7 +104,7 @@ def lpips_by(vgg16: Path, device: torch.device) -> Look:
 
 
 def _in_range(picture: np.ndarray) -> Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
 def compare(upscalers: Mapping[str, Enlarge], pictures: Iterable[Given], look: Look | None) -> Compared:

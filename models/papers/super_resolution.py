@@ -38,6 +38,7 @@ from models.training.collapse import CollapseGuard
 from models.training.update import Update, set_learning_rate
 
 COMPACT_CONVOLUTIONS = 16  # between the first and the last one
+PRELU_SLOPE, INITIAL_NOISE = 0.25, 0.1  # of the compact network at first
 LAST_MAP = 4  # px: side of the discriminator's smallest map, or less
 MAX_WIDENING = 8  # the discriminator's widest layer by its first
 HIDDEN = 100  # units of the discriminator before its logit
@@ -77,6 +78,7 @@ class Config:
     beta1: float = 0.5
     beta2: float = 0.999
     collapse_ratio: float = 1.5  # a score worse than the best times this is a collapse (CollapseGuard); 0: none is
+    collapse_drop: float = 6.0  # dB: so is a PSNR this much below the best: LPIPS hardly sees that all gets darker
     collapse_every: int = 1000  # steps between two looks for it
     average: float = 0.0  # decay of G's moving average, which is validated and exported; 0: G itself
     batch_size: int = 8
@@ -199,8 +201,22 @@ class Compact(Upscaler):
         widths = [3, *[c.width] * (1 + COMPACT_CONVOLUTIONS)]
         layers: list[nn.Module] = []
         for narrow, wide in itertools.pairwise(widths):
-            layers += [nn.Conv2d(narrow, wide, 3, padding=1), nn.PReLU(wide)]
+            layers += [nn.Conv2d(narrow, wide, 3, padding=1), nn.PReLU(wide, PRELU_SLOPE)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(c.width, 3 * SCALE**2, 3, padding=1), nn.PixelShuffle(SCALE))
+        self._init_near_identity()
+
+    def _init_near_identity(self) -> None:
+        """Let each convolution between the first and the last one pass on its maps, with a little noise. With PyTorch's
+        weights a picture is 1e-4 of itself behind all of them, and drawings are enlarged pixels for many steps."""
+        first, *inner, last = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        nn.init.kaiming_normal_(first.weight, a=PRELU_SLOPE)
+        for layer in inner:
+            identity = nn.init.dirac_(torch.empty_like(layer.weight))
+            nn.init.kaiming_normal_(layer.weight, a=PRELU_SLOPE).data.mul_(INITIAL_NOISE).add_(identity)
+        last.weight.data.mul_(INITIAL_NOISE)
+        for layer in (first, *inner, last):
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the large pictures."""
@@ -267,8 +283,8 @@ class SuperResolution:
         self.collapse: CollapseGuard | None = None
         if config.collapse_ratio:
             networks = {"g": self.g, "d": self.d, "average": self.average, "pretrained": self.pretrained}
-            every, ratio = config.collapse_every, config.collapse_ratio
-            self.collapse = CollapseGuard(networks, [self.opt_g, self.opt_d], every=every, ratio=ratio)
+            every, ratio, drops = config.collapse_every, config.collapse_ratio, {"psnr": config.collapse_drop}
+            self.collapse = CollapseGuard(networks, [self.opt_g, self.opt_d], every=every, ratio=ratio, drops=drops)
         network = to_channels_last(_vgg16(config, vgg16).to(device))
         is_activated = config.activation == "after"
         self._perceptual = PerceptualLoss(

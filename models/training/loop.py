@@ -92,8 +92,11 @@ def fit(
                     probe.advance(run.name, steps - done)
                 if logs:
                     logger.log_losses(done, losses)
-            score = recorder.validate(done) if (shows or judges) and not broken else math.nan
-            if guard and judges and guard.judge(done, score):
+            measures = guard.measures if guard else ()
+            scores = [math.nan] * (1 + len(measures))
+            if (shows or judges) and not broken:
+                scores = recorder.validate(done, measures)
+            if guard and judges and guard.judge(done, *scores):
                 recorder.roll_back(done, guard)
                 shows, saves, broken = True, True, ""
             if shows:

@@ -1,7 +1,7 @@
 """What a run shows and keeps while it trains: sheets of samples, scores and checkpoints."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models import distributed
@@ -40,25 +40,26 @@ class Recorder:
 
         self._write(write)
 
-    def validate(self, done: int) -> float:
+    def validate(self, done: int, measures: Sequence[str] = ()) -> list[float]:
         """Log the metrics of the weights, and write `best.pt` if they have the lowest score so far.
 
-        Return the score, in every process; NaN if the trainer has none."""
-        score = math.nan
+        Return the score and these measures, in every process; NaN where the trainer has none."""
+        found = [math.nan] * (1 + len(measures))
 
         def write(logger: RunLogger) -> None:
-            nonlocal score
+            nonlocal found
             if not isinstance(self._trainer, Validating):
                 return
             values = self._trainer.validate(done)
             logger.log_scores(done, values)
             score = next(iter(values.values()))
+            found = [score, *(values[name] for name in measures)]
             if self._best is None or score < self._best["score"]:
                 self._best = {"step": done, "score": score}
                 checkpoint.write(self._run / "best.pt", self._trainer, done, self._best)
 
         self._write(write)
-        return distributed.of_rank_zero(score)
+        return [distributed.of_rank_zero(value) for value in found]
 
     def roll_back(self, done: int, guard: CollapseGuard) -> None:
         """Log that the guard went back to its best weights after step `done`, and their metrics."""

@@ -32,7 +32,7 @@ def inference(device: torch.device) -> Iterator[Inference]:
     for name, side in SIDES.items():
         config = esrgan.PRESETS["compact" if name == "compact" else "article"]
         plain, own = (esrgan.generator(config).eval().requires_grad_(False).to(device) for _ in range(2))
-        picture = np.asarray(draw(0, 1)[0].convert("RGB").resize((side, side)))
+        picture = np.array(draw(0, 1)[0].convert("RGB").resize((side, side)))
         upscaler = PictureUpscaler(to_channels_last(own), device)
 
         def textbook(network=plain, picture=picture) -> None:

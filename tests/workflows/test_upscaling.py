@@ -15,7 +15,7 @@ from models.runs import export
 from pipeline.errors import UserError
 from pipeline.marking import is_generated
 from tests.support import drawn_pictures
-from tests.support.run_luigi import error_line, luigi
+from tests.support.run_luigi import error_line, luigi, start_luigi
 from workflows import UpscaleImages
 
 full = pytest.mark.full
@@ -274,6 +274,29 @@ def test_options_that_cannot_be_are_refused_at_once(options, message, place, mon
     Path("a.txt").touch()
     with pytest.raises(UserError, match=message):
         task_of(place, Path("in"), **{key: Path(v) if key in ("input", "output") else v for key, v in options.items()})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "side", "most"), [("compact", 4000, 2.0), ("tiny", 10_000, 2.0)])
+def test_large_pictures_take_less_memory_than_their_pixels(preset, side, most, tmp_path):
+    """`most`: GB. Most of the picture is of one colour, or it would take hours."""
+    config = replace(esrgan.PRESETS[preset], network="compact")
+    run = tmp_path / "data/runs/one"
+    run.mkdir(parents=True)
+    for name in ("pretrained", "model"):
+        weights = esrgan.generator(config).state_dict()
+        export.write_weights(run, weights, {"model": "esrgan", "config": asdict(config), "steps": 2}, name=name)
+    picture = np.full((side, side, 3), (200, 30, 90), np.uint8)
+    for place in range(0, side - 300, side // 3):
+        picture[place : place + 300, place : place + 300] = drawn_pictures.draw(place, 300, 300)
+    save(tmp_path / "in.png", picture)
+    process = start_luigi(tmp_path, "UpscaleImages", "--run", "one", "--input", "in.png", "--output", "out")
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    assert usage.ru_maxrss * 1024 < most * 1e9
+    with Image.open(tmp_path / "out/in.png") as file:
+        assert file.size == (4 * side, 4 * side)
+        file.verify()
 
 
 @full

@@ -126,6 +126,16 @@ def test_the_compact_network_adds_to_the_enlarged_pixels():
     assert torch.equal(network(x), x.repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
+def test_the_compact_network_learns_from_its_first_steps():
+    config = replace(esrgan.PRESETS["compact"], size=32, vgg="random", pretrain_schedule="constant", d_width=4)
+    torch.manual_seed(0)
+    trainer = esrgan.ESRGAN(replace(config, average=0.0), CPU, {"images": held_out(4)})
+    for i in range(60):
+        trainer.step(batch(), i)
+    high, low = held_out(4)
+    assert trainer.validate(60)["psnr"] > psnr(low.repeat(4, 1).repeat(4, 2), high).mean() + 2
+
+
 def test_srgan_returns_0_to_1_of_its_tanh():
     network = srgan.SRResNet(srgan.PRESETS["tiny"]).eval()
     nn.init.constant_(network.last[-2].bias, -100.0)
@@ -257,6 +267,18 @@ def test_what_phase_1_ends_with_is_kept():
     exported = trainer.exported()
     assert are_equal(kept, exported["pretrained"].state_dict())
     assert not are_equal(kept, exported["generator"].state_dict())
+
+
+def test_a_network_that_makes_all_darker_has_collapsed():
+    """As one did, whose LPIPS became better meanwhile."""
+    guard, high = esrgan_trainer(collapse_ratio=1.5).collapse, held_out().high
+    assert guard.measures == ("psnr",)
+    soft, dark = (
+        float(psnr(made, high).mean()) for made in (np.stack([enlarge(shrink(each)) for each in high]), high // 3)
+    )
+    assert not guard.judge(1, 1.0, soft)
+    assert not guard.judge(2, 0.8, soft - 3)
+    assert guard.judge(3, 0.7, dark)
 
 
 def test_adam_starts_anew_with_phase_2():

@@ -121,6 +121,23 @@ def test_optimizers_start_anew_from_the_best_weights():
     assert not trainer.optimizer.state
 
 
+def test_a_measure_that_falls_is_a_collapse_though_the_score_is_better():
+    trainer = Guarded()
+    guard = CollapseGuard({"line": trainer.line}, [trainer.optimizer], every=2, ratio=1.5, drops={"psnr": 6.0})
+    assert guard.measures == ("psnr",)
+    assert not guard.judge(2, 1.0, 20.0)
+    best = trainer.line.weight.item()
+    assert not guard.judge(4, 1.1, 25.0)
+    trainer.step({}, 0)
+    assert not guard.judge(6, 1.2, 19.0)
+    again = CollapseGuard({"line": trainer.line}, [trainer.optimizer], every=2, ratio=1.5, drops={"psnr": 6.0})
+    again.load_state_dict(guard.state_dict())
+    for each in (guard, again):
+        assert each.judge(8, 0.5, 18.9)
+        assert trainer.line.weight.item() == best
+    assert guard.judge(10, 0.5, math.nan)
+
+
 def poisoned(at: int) -> Guarded:
     trainer = Guarded(factor=1.0)
     trainer.at_step = lambda i: trainer.line.weight.data.fill_(math.nan) if i == at else None
