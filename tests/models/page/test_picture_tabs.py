@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
+from PIL import ExifTags, Image, ImageSequence
 
 from models import translators
 from models.data.dataset import GENERATED, XMP_KEYWORD
@@ -33,8 +33,8 @@ from workflows import AnimateBlink, ExportONNX
 
 MAX_LEVELS = 3  # by which a picture may differ from the command's: weights are stored in half precision
 CLOSE = 0.5  # px: the same of boxes
-SIZE = 32
 DATASET = {"name": "faces", "digest": "0" * 64, "size": 48, "box_scale": 1.5, "faces": 1}
+ODD = ("3.jpg", "4.gif", "5.jpg")
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 
@@ -106,7 +106,7 @@ def write_run(runs: Path, name: str, model: str, config: Any, **settings: Any) -
 def runs(tmp_path_factory) -> Path:
     """A data root with a run of each kind that these tabs use, and all that ExportONNX makes."""
     root = tmp_path_factory.mktemp("tabs") / "data"
-    tiny = {name: replace(MODELS[name].presets["tiny"]) for name in ("ugatit", "stargan2")}
+    tiny = {name: MODELS[name].presets["tiny"] for name in ("ugatit", "stargan2")}
     other = DATASET | {"name": "icons"}
     write_run(root / "runs", "pair", "ugatit", tiny["ugatit"], datasets={"b": other})
     write_run(
@@ -162,6 +162,28 @@ def test_faces_are_found_with_their_hair(visit, pictures, tmp_path):
 
 
 @pytest.mark.full
+def test_odd_pictures_are_read_as_they_are_seen(visit, pictures, tmp_path):
+    one = Image.open(pictures / "one.png").convert("RGB")
+    Image.new("RGB", (1, 1), "red").save(tmp_path / "1.png")
+    one.resize((72, 50)).save(tmp_path / "2.png")
+    one.convert("CMYK").save(tmp_path / "3.jpg")
+    one.save(tmp_path / "4.gif", save_all=True, append_images=[Image.new("RGB", one.size)], duration=100)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    one.rotate(90, expand=True).save(tmp_path / "5.jpg", exif=exif)
+    visit.go("tab=find&min=32")
+    for name, size, count in (("1.png", "1 × 1", 0), ("2.png", "72 × 50", 1), *((f"{n}", "362 × 401", 1) for n in ODD)):
+        choose(visit, tmp_path / name)
+        visit.page.get_by_text(f"{name}, {size} px").wait_for()
+        visit.page.locator(
+            "[role=tabpanel][aria-busy=false]:not([hidden]) .side button.primary:visible >> nth=1"
+        ).wait_for()
+        heading = visit.page.locator("[role=tabpanel]:not([hidden]) h2").inner_text()
+        assert heading.startswith("No face was found. Try" if count == 0 else "1 face")
+        assert visit.page.get_by_text("It is animated: its first frame is used.").is_visible() == name.endswith("gif")
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("run", ["pair", "styles"])
 def test_a_face_is_converted_put_back_and_restored_from_its_file(visit, runs, pictures, tmp_path, run):
     face = Face((107.1, 122.4, 274.2, 289.5), -8.0, 1.0)
@@ -170,18 +192,17 @@ def test_a_face_is_converted_put_back_and_restored_from_its_file(visit, runs, pi
     choose(visit, pictures / "one.png")
     press(visit, "Convert")
     crop, made, whole = (visit.pixels(".views canvas", number) for number in range(3))
-    pixels, size = np.asarray(Image.open(pictures / "one.png").convert("RGB")), MODELS["ugatit"].presets["tiny"].size
-    if run == "styles":
-        size = MODELS["stargan2"].presets["tiny"].size
+    pixels = np.asarray(Image.open(pictures / "one.png").convert("RGB"))
+    size = MODELS["ugatit" if run == "pair" else "stargan2"].presets["tiny"].size
     cutting = Cutting(48, Frame(1.5), 0.0, "network", "fast", 48)
     cut = cutting.cut(pixels, face, size)
     assert near(crop, cut, 1)
-    folder_, device = runs / "runs" / run, torch.device("cpu")
+    kind = translators.PairTranslator if run == "pair" else translators.StyleTranslator
+    translator: Any = kind(runs / "runs" / run, torch.device("cpu"))
     if run == "pair":
-        wanted = translators.PairTranslator(folder_, device).with_heat(cut[None], 1)[0][0]
+        wanted = translator.with_heat(cut[None], 1)[0][0]
     else:
-        styled = translators.StyleTranslator(folder_, device)
-        wanted = styled.paint(cut[None], 1, styled.drawn_style(5, 1)[None])[0]
+        wanted = translator.paint(cut[None], 1, translator.drawn_style(5, 1)[None])[0]
         assert np.ptp(made, axis=2).max() == 0
     assert near(made, wanted)
     assert near(whole, pasting.paste(pixels, made, cutting.view(face, size)), 2)
