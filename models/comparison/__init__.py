@@ -1,1 +1,1 @@
-"""Runs of GANs of faces side by side."""
+"""Runs side by side: GANs of faces, and networks that make pictures larger."""
