@@ -118,6 +118,7 @@ def test_hair_keeps_its_color_where_that_is_a_condition():
     torch.testing.assert_close(torch.where(is_cut, x, seen), x)
 
 
+@pytest.mark.full
 def test_gradients_pass_and_those_of_gradients_too():
     torch.manual_seed(0)
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)

@@ -58,6 +58,10 @@ def test_a_page_of_all_runs_that_it_can_use(root):
 def test_wrong_options_are_one_line(tmp_path):
     assert error_line(tmp_path, "ExportDemo", "--runs", "a,a").endswith("see python -m workflows ExportDemo --help")
     assert "--name: 'a/b' given" in error_line(tmp_path, "ExportDemo", "--name", "a/b")
+
+
+@pytest.mark.full
+def test_a_run_that_is_not_there_is_one_line(tmp_path):
     assert "runs/nowhere: has no model.safetensors" in error_line(tmp_path, "ExportDemo", "--runs", "nowhere")
 
 

@@ -104,6 +104,7 @@ def trained(run, steps: int) -> LandmarkTraining:
     return trainer
 
 
+@pytest.mark.full
 def test_the_sheet_and_the_scores_are_of_the_held_out_faces(tmp_path):
     trainer = trained(tmp_path, 1)
     assert trainer.sheet(0).shape == (192, 4 * 192, 3)

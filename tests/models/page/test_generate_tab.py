@@ -129,6 +129,7 @@ def test_a_face_is_the_one_that_torch_paints_and_is_restored_from_its_file_and_i
     assert visit.errors == []
 
 
+@pytest.mark.full
 def test_faces_line_and_gif(visit, runs, tmp_path):
     visit.go("tab=generate&run=plain&seed=3&count=4&picked=1&from=seed%3D3&to=seed%3D5&frames=8")
     for number in range(4):

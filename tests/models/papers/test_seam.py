@@ -102,6 +102,7 @@ def test_the_shift_is_at_most_a_pixel():
     torch.testing.assert_close(disturb(face, draws)[..., :-1], face[..., 1:])
 
 
+@pytest.mark.full
 def test_it_learns_to_hide_a_seam():
     torch.manual_seed(0)
     faces = smooth_faces(16, TINY.size)

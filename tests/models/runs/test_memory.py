@@ -17,6 +17,7 @@ def test_a_training_needs_at_least_its_weights_and_moments():
     assert memory.parameter_count("ugatit", MODELS["ugatit"].presets["article"]) == 2 * (283_679_424 + 56_420_736)
 
 
+@pytest.mark.full
 def test_what_does_not_fit_is_refused_with_the_preset_that_does(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda device: 4 * 10**9)
     presets = MODELS["ugatit"].presets
