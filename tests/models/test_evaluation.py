@@ -179,6 +179,7 @@ def test_the_kernel_distance_of_unequal_numbers_is_unbiased():
     assert abs(np.mean(found)) < 3 * np.std(found) / 300**0.5
 
 
+@pytest.mark.full
 def test_precision_and_recall_do_not_depend_on_the_order_of_real_pictures(drawn):
     pictures, _ = drawn
     real, held_out = pictures[np.argsort(pictures[:, :8].mean((1, 2, 3)))], pictures[:40]

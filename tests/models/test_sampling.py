@@ -33,6 +33,7 @@ def network() -> SRResNetGenerator:
     return SRResNetGenerator(replace(projection.SRRESNET["tiny"], size=64)).eval()
 
 
+@pytest.mark.full
 def test_standing_statistics_are_those_of_truncated_latents(network):
     before = copy.deepcopy(network)
     standing.standing_statistics(network, 0.3, torch.eye(9))

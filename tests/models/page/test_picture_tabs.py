@@ -65,6 +65,7 @@ def press(visit: Visit, name: str) -> None:
     visit.settle()
 
 
+@pytest.mark.full
 def test_what_is_no_picture_or_too_large_is_said(chromium, tmp_path):
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / model_json.NAME).write_text('{"networks": {}}')

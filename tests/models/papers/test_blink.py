@@ -226,7 +226,7 @@ def dataset(tmp_path_factory) -> ClipDataset:
     return ClipDataset(drawn_clips.write(tmp_path_factory.mktemp("clips")), tmp_path_factory.mktemp("cache"))
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize("refine", ["none", "3d"])
 def test_it_learns_a_blink(refine, dataset):
     """On clips that it was trained on, the error becomes much smaller than that of the picture repeated."""

@@ -203,7 +203,7 @@ def test_a_run_without_conditions_is_evaluated_without_hair(trained):
     assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16_128"] > 0
 
 
-@pytest.mark.full(keep=1)
+@pytest.mark.full
 @pytest.mark.parametrize(
     "options",
     [

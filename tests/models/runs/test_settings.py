@@ -107,7 +107,7 @@ def test_a_growing_network_may_end_at_a_smaller_size():
     assert build_config(job("pggan", size="64")).grown == 5 * 7500
 
 
-@pytest.mark.full(keep=4)
+@pytest.mark.full(keep=2)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_fields_of_a_preset_are_listed_as_they_are_given(name):
     for preset, config in MODELS[name].presets.items():
