@@ -87,7 +87,7 @@ def test_other_real_pictures_are_at_the_floor_and_noise_is_far(drawn):
     assert near["fid_small_128"] is None  # of 50 pictures it would be bias alone
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_by_vgg16_other_real_pictures_are_near_and_noise_is_far(drawn):
     extractors = {"vgg16": evaluate.vgg16_extractor(assets.fetch_any("vgg16.ckpt", "vgg16-397923af.pth"))}
     pictures = drawn[0]

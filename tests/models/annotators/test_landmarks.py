@@ -114,7 +114,7 @@ def test_the_sheet_and_the_scores_are_of_the_held_out_faces(tmp_path):
     assert sum(count for _, _, count in trainer.reliability()) == 4  # of each face, one eye shows for the most part
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_the_loss_goes_down_and_a_run_that_goes_on_is_the_same(tmp_path):
     from tests.models.test_every_model import the_same
 

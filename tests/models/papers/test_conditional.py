@@ -129,7 +129,7 @@ def evaluation(run: Path) -> dict:
     return json.loads((run / "evaluation.json").read_text())
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, tmp_path):
     (tmp_path / "data").mkdir()
     for name in ("datasets", "cache"):
