@@ -160,7 +160,7 @@ SCROLL = """async (frames) => {
 }"""
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_two_thousand_faces_scroll_at_60_frames_a_second(browser, tmp_path):
     """By the CPU time of the page's main thread, which does not depend on what else the machine does."""
     write_dataset(tmp_path / "data", "d", 2000)
