@@ -47,7 +47,7 @@ class CompareUpscalers(Comparison):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        given = [f"--{name}" for name, value in self._asked.items() if value]
+        given = [f"--{name}" for name, value in self._picture_options.items() if value]
         if len(given) > 1:
             raise UserError(" and ".join(given), "given together", "one of them", how_to_list_options())
         if self.dataset:
@@ -57,7 +57,7 @@ class CompareUpscalers(Comparison):
             raise UserError("--input", found, expected, "give its name as --dataset")
 
     @property
-    def _asked(self) -> dict[str, Any]:
+    def _picture_options(self) -> dict[str, Any]:
         """Return the options that say which pictures are taken."""
         return {"dataset": self.dataset, "input": self.input_path, "samples": self.samples}
 
@@ -89,7 +89,7 @@ class CompareUpscalers(Comparison):
         upscaled.save_histograms(self.folder / "colors.png", compared)
         rows = upscaled.rows_of(compared)
         notes = [*self._notes(len(compared.names), len(skipped)), *upscaled.notes_on(compared)]
-        options = "".join(f" --{name} {value}" for name, value in self._asked.items() if value)
+        options = "".join(f" --{name} {value}" for name, value in self._picture_options.items() if value)
         command = f"CompareUpscalers --runs {','.join(self.runs)}{options} --count {self.count}"
         page = table.page(self.runs, rows, notes, command, ("sheet", "colors"))
         return "\n".join([*table.aligned(rows), "", *notes]), page

@@ -7,6 +7,7 @@ export class Jobs {
     this.open = open;
     this.waiting = new Map();
     this.count = 0;
+    this.started = null;
   }
 
   get worker() {
