@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models import distributed
+from models.nn.losses import as_fp32
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -46,10 +47,16 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         return (centred * (self.weight * scale).view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
-def instance_norm(features: int, *, affine: bool = True) -> nn.GroupNorm:
-    """Return instance normalisation of (N, C, H, W) or (N, C, T, H, W). Unlike torch's own it keeps the order of the
-    input in memory."""
-    return nn.GroupNorm(features, features, affine=affine)
+class InstanceNorm(nn.GroupNorm):
+    """Instance normalisation of (N, C, H, W) or (N, C, T, H, W), in fp32 at least, as bf16 takes 2.6 times as long on a
+    CPU. Unlike torch's own it keeps the order of the input in memory."""
+
+    def __init__(self, features: int, *, affine: bool = True) -> None:
+        super().__init__(features, features, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x normalised, each map by itself."""
+        return super().forward(as_fp32(x)).to(x.dtype)
 
 
 class ConditionalBatchNorm(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.nn.layers import instance_norm
+from models.nn.layers import InstanceNorm
 
 
 class Layer(nn.Module):
@@ -20,7 +20,7 @@ class Layer(nn.Module):
         conv = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
         kernel, stride = (4, 2) if down else (3, 1)
         self.conv = conv(inputs, outputs, kernel, stride, padding=1, bias=False)
-        self.norm = instance_norm(outputs)
+        self.norm = InstanceNorm(outputs)
         self.modulation = nn.Linear(conditions, 2 * outputs) if conditions else None
         if self.modulation is not None:
             nn.init.zeros_(self.modulation.weight)

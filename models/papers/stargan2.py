@@ -26,7 +26,7 @@ from models.data.batches import in_range, to_pixels
 from models.data.references import held_out_domains
 from models.metrics.random_features import KernelDistance
 from models.nn.ema import EMA
-from models.nn.layers import instance_norm, to_channels_last
+from models.nn.layers import InstanceNorm, to_channels_last
 from models.nn.losses import as_fp32, binary_cross_entropy, r1
 from models.sampling.images import grid
 from models.seeds import seed_for
@@ -126,7 +126,7 @@ class AdaIN(nn.Module):
 
     def __init__(self, style: int, features: int) -> None:
         super().__init__()
-        self.norm = instance_norm(features, affine=False)
+        self.norm = InstanceNorm(features, affine=False)
         self.linear = nn.Linear(style, 2 * features)
 
     def forward(self, x: Tensor, s: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class ResBlock(nn.Module):
 
     def __init__(self, narrow: int, wide: int, *, norm: bool = False, down: bool = False) -> None:
         super().__init__()
-        self.norm1, self.norm2 = (instance_norm(narrow, affine=True) if norm else nn.Identity() for _ in range(2))
+        self.norm1, self.norm2 = (InstanceNorm(narrow, affine=True) if norm else nn.Identity() for _ in range(2))
         self.conv1, self.conv2 = nn.Conv2d(narrow, narrow, 3, padding=1), nn.Conv2d(narrow, wide, 3, padding=1)
         self.skip = nn.Conv2d(narrow, wide, 1, bias=False) if narrow != wide else nn.Identity()
         self.down = nn.AvgPool2d(2) if down else nn.Identity()
@@ -185,7 +185,7 @@ class Generator(nn.Module):
         self.encode = nn.Sequential(*down, ResBlock(wide, wide, norm=True), ResBlock(wide, wide, norm=True))
         up = [StyledBlock(wide, narrow, c.style, up=True) for narrow, wide in reversed(pairs)]
         self.decode = nn.ModuleList([StyledBlock(wide, wide, c.style), StyledBlock(wide, wide, c.style), *up])
-        self.norm = instance_norm(c.width, affine=True)
+        self.norm = InstanceNorm(c.width, affine=True)
         self.paint = nn.Conv2d(c.width, 3, 1)
         self.apply(init_he)
 
