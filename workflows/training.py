@@ -41,7 +41,7 @@ DURATIONS = {
     "videogan-cond": _Durations("half an hour", "2 weeks", "an hour"),
     "seam-refiner": _Durations("10 minutes", "a day", "half an hour"),
     "ugatit": _Durations("an hour", "10 days", "2 hours"),
-    "stargan2": _Durations("5 hours", "3 months", "a day"),
+    "stargan2": _Durations("2 hours", "3 months", "a day"),
     "srgan": _Durations("2 hours", "2 months", "3 hours"),
     "esrgan": _Durations("2 hours", "4 months", "6 hours"),
 }

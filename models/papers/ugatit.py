@@ -97,6 +97,7 @@ PRESETS = {
         light=True,
         local_downs=1,
         global_downs=3,
+        crop="official",  # the article's crops make the faces of B larger, which moves the eyes of the fakes
         cam_weight=10.0,  # with 1000, the losses that keep colours hardly fell in 10,000 steps
         learning_rate=4e-4,
         steps=10_000,
