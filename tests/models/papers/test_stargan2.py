@@ -186,22 +186,40 @@ def test_g_f_and_e_are_averaged_and_exported():
     assert exported["generator"] is trainer.average_g.network
 
 
-@pytest.mark.parametrize("diversity", ["all", "luminance"])
-def test_diversity_by_luminance_does_not_pay_for_hue(diversity):
+HUE = torch.tensor([0.587, -0.299, 0.0])[:, None, None].expand(-1, 32, 32)  # of luminance 0
+CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1  # of mean 0 in areas of 4 px
+LIGHT = torch.ones(1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("diversity", "change", "is_rewarded"),
+    [
+        ("all", HUE, True),
+        ("all", CHECKS, True),
+        ("luminance", HUE, False),
+        ("luminance", CHECKS, True),
+        ("luminance", LIGHT, True),
+        ("coarse", HUE, False),
+        ("coarse", CHECKS, False),
+        ("coarse", LIGHT, True),
+    ],
+)
+def test_diversity_rewards_what_it_names(diversity, change, is_rewarded):
     trainer = build(diversity=diversity)
-    hue = torch.tensor([0.587, -0.299, 0.0])[None, :, None, None]  # of luminance 0
 
     class Painter(nn.Module):
-        """Turns the hue by the style, and nothing else."""
+        """Adds as much of the change as the style says, and nothing else."""
 
         def forward(self, x: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-            return x + hue * s[:, :1, None, None]
+            return x + change * s[:, :1, None, None]
 
     trainer.g = Painter()
     trainer.g.middle = 127.5
     (part,) = trainer._parts(random_batch(trainer.config))
-    apart = float(trainer._terms(part, "latent")[2])
-    assert apart < 1e-6 if diversity == "luminance" else apart > 1e-3
+    with torch.no_grad():
+        apart = float(trainer._terms(part, "latent")[2])
+    assert (apart > 1e-3) == is_rewarded
+    assert is_rewarded or apart < 1e-6
 
 
 def test_gray_domains_are_gray_and_others_as_they_were():
