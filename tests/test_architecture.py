@@ -67,9 +67,15 @@ def test_nothing_is_unpickled_but_by_a_reader_that_knows_three_names():
     assert "def find_class" in source  # what it refuses: tests/models/test_evaluation.py
 
 
-def test_importing_workflows_pulls_in_neither_torch_nor_opencv():
-    code = (
-        "import sys, workflows; print(sorted({'torch', 'cv2', 'pandas', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    ("module", "slow"),
+    [
+        ("workflows", {"torch", "cv2", "pandas", "matplotlib", "pyarrow"}),
+        ("pipeline.sources.registry", {"bs4", "cv2", "pandas", "rarfile"}),
+        ("pipeline.hair.tagging", {"bs4", "lxml", "pipeline.sources.registry", "rarfile", "torch"}),  # in each worker
+    ],
+)
+def test_imports_leave_out_what_is_slow_and_rarely_needed(module, slow):
+    code = f"import sys, {module}; print(sorted({slow!r} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.strip() == "[]"

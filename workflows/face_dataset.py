@@ -66,7 +66,7 @@ class ScrapeImages(PictureStage):
 
     def check(self) -> None:
         super().check()
-        from pipeline.sources import SOURCES
+        from pipeline.sources.registry import SOURCES
 
         require(self, self.source in SOURCES, "source", "one of " + " ".join(SOURCES))
         for option, is_given in (("run", self.run_name), ("count", self.count != COUNT)):
@@ -83,7 +83,7 @@ class ScrapeImages(PictureStage):
     @functools.cached_property
     def source_row(self):
         """Return the row of SOURCES."""
-        from pipeline.sources import SOURCES
+        from pipeline.sources.registry import SOURCES
 
         return SOURCES[self.source]
 

@@ -78,7 +78,7 @@ class RestoreImages(Stage):
     def crawl(self) -> dict:
         """Source whose crawl policy applies -> its crawl."""
         from pipeline.datasets import recipe, recipe_source
-        from pipeline.sources import SOURCES
+        from pipeline.sources.registry import SOURCES
         from pipeline.sources.web_source import WebSource
         from pipeline.store import Store
         from workflows.cli.site_config import build_crawl

@@ -28,9 +28,9 @@ from pipeline.hair import color_network as hair_color
 from pipeline.images import collect as images
 from pipeline.images import decode as decoding
 from pipeline.images import near_duplicates as near
-from pipeline.sources import SOURCES
 from pipeline.sources.base import LocalQuery
 from pipeline.sources.drawn import draw
+from pipeline.sources.registry import SOURCES
 from pipeline.store import Store
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors

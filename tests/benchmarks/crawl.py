@@ -32,7 +32,7 @@ OURS = """
 import sys, pathlib
 from pipeline.crawl.crawl import Crawl
 from pipeline.web.client import CrawlPolicy
-from pipeline.sources import SOURCES
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
 store = Store(pathlib.Path(sys.argv[1]), "bench")

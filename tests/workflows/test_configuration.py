@@ -8,7 +8,7 @@ import pytest
 from luigi.configuration import LuigiConfigParser, get_config
 
 from pipeline.errors import UserError
-from pipeline.sources import SOURCES
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import WebSource
 from pipeline.store import Store
 from pipeline.web.http import IDENTIFIERS

@@ -26,7 +26,7 @@ def build_crawl(source: str, query: str, path: Path | None, store: "Store", *, n
     needs_site: whether the site itself is requested, and not only hosts of files."""
     from pipeline import blocklist
     from pipeline.crawl.crawl import Crawl
-    from pipeline.sources import SOURCES
+    from pipeline.sources.registry import SOURCES
     from pipeline.sources.web_source import Query, WebSource
     from pipeline.web.http import user_agent
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, BinaryIO, cast
 
-import rarfile
-
 from pipeline.errors import UserError
 from pipeline.sources.archive import tar_members, zip_members
 from pipeline.sources.archive.members import MAX_LISTED, UNPACK, Member, Refused, to_utc
@@ -60,6 +58,8 @@ OTHER_ARCHIVES = {
 
 
 def _rar_members(file: BinaryIO) -> Iterator[Member]:
+    import rarfile  # slow to import
+
     count = itertools.count(1)
 
     def check_count(info: rarfile.RarInfo) -> None:
@@ -101,6 +101,8 @@ def _other_archive(head: bytes) -> str | None:
 @contextlib.contextmanager
 def _damage_as_refusal() -> Iterator[None]:
     """Raise Refused for whatever the libraries raise: hostile bytes make them raise anything."""
+    import rarfile
+
     try:
         yield
     except (Refused, MemoryError):

@@ -14,8 +14,7 @@ from urllib.parse import urlencode
 from pipeline.errors import UserError
 from pipeline.sources.base import LocalQuery, Skipped
 from pipeline.sources.folder import require_path
-from pipeline.sources.getchu import pages
-from pipeline.sources.getchu.pages import ITEM_ID, parse_item_id
+from pipeline.sources.getchu.item_id import ITEM_ID, parse_item_id
 from pipeline.sources.parsing import bad_answer
 from pipeline.sources.web_source import Cursor, Page, Query
 from pipeline.web.messages import HttpRequest, HttpResponse, RetryLater
@@ -62,6 +61,8 @@ def request(query: Query, cursor: Cursor) -> HttpRequest | None:
 
 def parse(query: Query, cursor: Cursor, answer: HttpResponse | None) -> Page:
     """Return the images of a page and the cursor of the next. Raise RetryLater or BadAnswer."""
+    from pipeline.sources.getchu import pages  # Beautiful Soup is slow to import, and the table of sources needs none
+
     if answer is None:
         return Page([*_read_list(query)[2]], cursor | {"at": 0})
     item = _item_at(query, cursor)

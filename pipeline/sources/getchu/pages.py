@@ -13,11 +13,12 @@ import itertools
 import re
 from collections import defaultdict
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 
 from pipeline.sources.base import Skipped
+from pipeline.sources.getchu.item_id import OWN_HOSTS, parse_item_id
 from pipeline.sources.parsing import bad_answer, find_page_opt_out, normal_tags
 from pipeline.sources.web_page import decode
 from pipeline.sources.web_source import RemoteImage
@@ -27,11 +28,8 @@ from pipeline.web.messages import HttpResponse
 
 MAX_BYTES, MAX_TAGS, MAX_DEPTH = 2 << 20, 50_000, 1_000  # of a page
 MAX_FOUND, MAX_NAMES = 3_000, 500  # links or pictures of a page, and names of characters
-OWN_HOSTS = ("www.getchu.com", "getchu.com")
 CONFIRM = "set confirm_age = true under [getchu] of luigi.cfg if you are 18 or older"
 CHANGED = "try again later; if it stays, the site has changed: leave this item or month out of the query"
-ITEM_ID = re.compile(r"0*([1-9][0-9]{0,9})(?:\.0)?")  # .0: as tables write numbers where some are missing
-_ITEM_PATH = re.compile(r"/item/([0-9]+)(?:/|$)")
 _FILE = re.compile(r"/brandnew/([0-9]+)/([^/]+\.(?:jpe?g|png|gif|webp))$", re.IGNORECASE)
 _NO_PORTRAIT = re.compile(r"package|sample|novelty|icon|_all(?![a-z])", re.IGNORECASE)
 _MAIN_PICTURE, _SIDE_PICTURE = re.compile(r"package_ss?\."), re.compile(r"package_100\.|icon_50\.")
@@ -41,21 +39,6 @@ _SHOP = re.compile(r"（この[^（）]{0,40}）|\s*[|｜][^|｜]*(?:Getchu|げ�
 _VOICE = re.compile(r"[\s(（\[［【]{0,3}(?:C\.?V\.?|ＣＶ|声優?|voice)\s*[：:／/].*", re.IGNORECASE | re.DOTALL)
 _A_PICTURE = re.compile(r"\.(?:jpe?g|png|gif|webp)\s*$", re.IGNORECASE)
 _BRACKETS = re.compile(r"[(（【［\[][^)）】］\]]*[)）】］\]]?")
-
-
-def parse_item_id(text: object, base: str = "https://www.getchu.com/") -> str | None:
-    """Return the id of the item that `text` names or links to; None if it does neither."""
-    text = str(text or "").strip()
-    if found := ITEM_ID.fullmatch(text):
-        return found[1]
-    parts = urlsplit(absolute_url(text, base) or "")
-    if parts.hostname not in (*OWN_HOSTS, urlsplit(base).hostname):
-        return None
-    if parts.path.endswith("/soft.phtml"):
-        found = ITEM_ID.fullmatch(parse_qs(parts.query).get("id", [""])[0].strip())
-    elif found := _ITEM_PATH.search(parts.path):
-        found = ITEM_ID.fullmatch(found[1])
-    return found[1] if found else None
 
 
 def parse_page(answer: HttpResponse) -> BeautifulSoup:

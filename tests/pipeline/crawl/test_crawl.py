@@ -19,8 +19,8 @@ from pipeline.crawl.crawl import Crawl
 from pipeline.crawl.ledger import Entry
 from pipeline.errors import UserError
 from pipeline.images import collect as images
-from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.store import Store
 from pipeline.web import http as web

@@ -9,9 +9,9 @@ from pipeline.crawl.ledger import Entry, Ledger
 from pipeline.crawl.pagination import Paginator
 from pipeline.errors import UserError
 from pipeline.funnel import REASONS
-from pipeline.sources import SOURCES
 from pipeline.sources.base import Skipped
 from pipeline.sources.parsing import parse_bounded_json
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.web.messages import HttpResponse
 

@@ -12,8 +12,8 @@ import pytest
 from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
 from pipeline.images import collect as images
-from pipeline.sources import SOURCES
 from pipeline.sources.base import Post, Skipped
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
 from pipeline.tags import normal_tag

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.sources import SOURCES, url_list, web_page
+from pipeline.sources import url_list, web_page
 from pipeline.sources.base import Skipped
 from pipeline.sources.boorus import danbooru, gelbooru, moebooru
 from pipeline.sources.parsing import BadAnswer
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query, RemoteImage
 from pipeline.urls import absolute_url
 from pipeline.web.messages import HttpResponse, RetryLater

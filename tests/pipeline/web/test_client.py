@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.crawl.crawl import Crawl
 from pipeline.errors import UserError
-from pipeline.sources import SOURCES
+from pipeline.sources.registry import SOURCES
 from pipeline.sources.web_source import Query
 from pipeline.store import Store
 from pipeline.web import http as web
