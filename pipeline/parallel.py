@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.progress import Progress
@@ -31,7 +31,8 @@ OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data
 # Parts of the errors of Pillow, torch and libc.
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
-BATCH = 4096  # items whose cached results are in memory at once
+BATCH = 4096  # items that are in memory at once
+LOOKUP = 500  # of them, whose cached results are
 MAX_BATCH_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
@@ -138,16 +139,18 @@ def _release_memory() -> None:
 
 def cached_map(
     memory: ResultCache,
-    function: Callable[[T], R],
-    items: Iterable[tuple[str, T]],
+    function: Callable[[Any], R],
+    items: Iterable[tuple[str, Any]],
     *,
     what: str,
     jobs: int = 0,
     chunk: int = CHUNK,
     is_valid: Callable[[R], bool] = lambda value: True,
-    item_bytes: Callable[[T], int] = lambda item: 0,
+    item_bytes: Callable[[Any], int] = lambda item: 0,
+    prepare: Callable[[Any], Any] = lambda item: item,
 ) -> Iterator[tuple[str, R]]:
-    """Yield (key, function(item)) for each (key, item), in any order; results that `memory` has are not computed again.
+    """Yield (key, function(prepare(item))) for each (key, item), in any order; results that `memory` has are not
+    computed again, and their items are not prepared.
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
     too, its result is None, and is not cached. Other results are JSON values. `what` names the items in the
@@ -156,12 +159,14 @@ def cached_map(
     items, progress = iter(items), Progress(what)
     while batch := _batch(items, item_bytes):
         unknown = []
-        for key, item in batch:
-            value = memory.get(key)
-            if value is None or not is_valid(value):
-                unknown.append((key, item))
-            else:
-                yield key, value
+        for at in range(0, len(batch), LOOKUP):
+            some = batch[at : at + LOOKUP]
+            known = memory.get_all([key for key, _ in some])
+            for key, item in some:
+                if (value := known.get(key)) is not None and is_valid(value):
+                    yield key, value
+                else:
+                    unknown.append((key, prepare(item)))
         keyed, failed = _Keyed(function), []
         small = [pair for pair in unknown if item_bytes(pair[1]) <= MAX_SENT_BYTES]
         large = [pair for pair in unknown if item_bytes(pair[1]) > MAX_SENT_BYTES]
@@ -186,7 +191,7 @@ def cached_map(
     progress.close()
 
 
-def _batch(items: Iterator[tuple[str, T]], item_bytes: Callable[[T], int]) -> list[tuple[str, T]]:
+def _batch(items: Iterator[tuple[str, Any]], item_bytes: Callable[[Any], int]) -> list[tuple[str, Any]]:
     """Return the next BATCH items, fewer once they hold MAX_BATCH_BYTES."""
     batch, size = [], 0
     for key, item in itertools.islice(items, BATCH):

@@ -194,6 +194,16 @@ class ResultCache:
         except ValueError:  # damaged: it is made again
             return None
 
+    def get_all(self, keys: list[str]) -> dict:
+        """Return key -> value, of those of some keys, at most 900, that have one."""
+        statement = f"SELECT key, value FROM result WHERE name = ? AND key IN ({', '.join('?' * len(keys))})"
+        rows = self._with(lambda connection: connection.execute(statement, (self._name, *keys)).fetchall())
+        found = {}
+        for key, value in rows:
+            with contextlib.suppress(ValueError):  # damaged: it is made again
+                found[key.decode()] = parse_json(value, self._shape)
+        return found
+
     def set(self, key: str, value) -> None:
         """Store a value; it is on disk FLUSH_INTERVAL_S later, at the next call."""
         self._unwritten.append((self._name, key, json.dumps(value)))

@@ -33,6 +33,7 @@ _SUMMARY_SHAPE = {
 """The shape of what `summarize` returns: a PNG, and DCT_TERMS² bytes."""
 PROBED_CELLS = 24  # cells that are searched for the neighbours of one sketch; see `candidates`
 SKETCH_LENGTH = 127  # length of a sketch, which is of 8-bit integers: sums of their products are exact in any order
+PAIRS_AT_ONCE = 64  # that a worker compares, in 0.1 s; fewer are compared without one
 MIN_CORRELATION = 0.92  # correlation of copies' brightness, at least; 0.98 and more but where colours are clipped
 MIN_GREY_CORRELATION = 0.97  # the same, if there is no colour to compare
 MAX_RECOLORED_SHARE = 0.06  # share of pixels of copies that are not recoloured as the others are, at most
@@ -64,11 +65,14 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
             text = thumbnails.get(key)["thumbnail"]
             return text if _is_thumbnail(text) else summarize(files[key])["thumbnail"]
 
-        def pairs():
-            for a, b in candidates(sketches):
-                yield f"{keys[a]} {keys[b]}", (thumbnail(keys[a]), thumbnail(keys[b]))
+        def thumbnails_of(pair: str) -> tuple[str, ...]:
+            return tuple(map(thumbnail, pair.split(" ")))
 
-        for key, is_copy in cached_map(compared, confirm, pairs(), what=f"comparing {what}", jobs=jobs):
+        names = (f"{keys[a]} {keys[b]}" for a, b in candidates(sketches))
+        pairs = ((name, name) for name in names)
+        for key, is_copy in cached_map(
+            compared, confirm, pairs, what=f"comparing {what}", jobs=jobs, chunk=PAIRS_AT_ONCE, prepare=thumbnails_of
+        ):
             if is_copy:
                 first, second = key.split(" ")
                 yield first, second

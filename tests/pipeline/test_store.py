@@ -143,6 +143,18 @@ def test_map_items_does_each_item_once(jobs):
     assert sorted(engine.map_items(abs, range(-50, 0), jobs=jobs)) == list(range(1, 51))
 
 
+def test_stages_share_their_worker_processes():
+    def first(item: int) -> int:
+        return os.getpid()
+
+    def second(item: int) -> int:
+        return os.getpid()
+
+    processes = {*engine.map_items(first, range(64), jobs=2), *engine.map_items(second, range(64), jobs=2)}
+    assert os.getpid() not in processes
+    assert len(processes) <= 2
+
+
 def test_map_items_takes_a_stream_as_it_goes():
     taken = 0
 
@@ -197,9 +209,30 @@ def test_remember_does_only_what_is_new(store):
     assert done == [1, 2, 3, 4]
 
 
+def test_only_what_is_new_is_prepared(store):
+    prepared = []
+
+    def half(x):
+        prepared.append(x)
+        return x // 2
+
+    for items in ([2, 4], [2, 4, 6]):
+        with store.memory("squares", int) as memory:
+            pairs = ((str(x), x) for x in items)
+            found = dict(engine.cached_map(memory, lambda x: x * x, pairs, what="squares", jobs=1, prepare=half))
+    assert found == {"2": 1, "4": 4, "6": 9}
+    assert prepared == [2, 4, 6]
+
+
 def remembered(store: Store, count: int = 300) -> list:
     with store.memory("m", {"x": int}) as memory:
         return [memory.get(str(i)) for i in range(count)]
+
+
+def remembered_at_once(store: Store, count: int = 300) -> list:
+    with store.memory("m", {"x": int}) as memory:
+        found = memory.get_all([str(i) for i in range(count)])
+        return [found.get(str(i)) for i in range(count)]
 
 
 def fill(store: Store, count: int = 300) -> None:
@@ -239,11 +272,12 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("read", [remembered, remembered_at_once])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_database_of_the_cache_is_begun_anew(damage, store):
+def test_a_damaged_database_of_the_cache_is_begun_anew(damage, read, store):
     fill(store)
     DAMAGES[damage](store.root / "cache" / "results.sqlite")
-    for i, value in enumerate(remembered(store)):
+    for i, value in enumerate(read(store)):
         assert value in (None, {"x": i})
     fill(store)
     assert remembered(store) == [{"x": i} for i in range(300)]
@@ -276,7 +310,7 @@ def test_a_value_of_another_shape_is_none(value, store):
         text = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
         database.execute(f"UPDATE result SET value = {text} WHERE key = '1'", (value,))
     database.close()
-    assert remembered(store, 3) == [{"x": 0}, None, {"x": 2}]
+    assert remembered(store, 3) == remembered_at_once(store, 3) == [{"x": 0}, None, {"x": 2}]
 
 
 def test_a_database_that_cannot_be_written_is_one_clear_line(store):
