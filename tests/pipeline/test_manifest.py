@@ -1,5 +1,7 @@
 import datetime
 import os
+import subprocess
+import sys
 import time
 
 import pyarrow as pa
@@ -351,3 +353,16 @@ def test_lists_of_booleans_in_a_footer_take_their_room(kind):
     with pytest.raises(ValueError, match="its footer is damaged"):
         list(parquet_footer.chunks(lists.ljust(90_000, b"\0")))
     assert time.process_time() - begun < 2
+
+
+def test_pyarrow_can_do_without_pandas_until_it_is_asked_for():
+    code = """
+import sys
+import pyarrow as pa
+from pipeline.manifest import leave_out_pandas
+leave_out_pandas()
+table = pa.table({"x": pa.array([1, 2])})
+print("pandas" in sys.modules, table.to_pandas().x.tolist(), "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False [1, 2] True\n"

@@ -1,5 +1,6 @@
 """A run by its name."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class NamedRun(luigi.Task):
         cls._visible_in_registry = True  # … those of its kind are
 
     @classmethod
+    @functools.cache  # Luigi asks a hundred times for each task, and looks through all attributes of the class
     def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
         """Return (name, parameter) of each option."""
         return [(OPTIONS.get(name, name), parameter) for name, parameter in super().get_params()]

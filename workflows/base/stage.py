@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import luigi
 
 from pipeline.errors import DISK_ERRORS, UserError
+from workflows.cli import process
 from workflows.cli.parameters import FilePath, WholeNumber
 
 if TYPE_CHECKING:
@@ -128,6 +129,10 @@ class Stage(luigi.Task):
 
     def run(self) -> None:
         """Do the work."""
+        if process.is_command():
+            from pipeline.manifest import leave_out_pandas
+
+            leave_out_pandas()
         try:
             try:
                 self.data_root.mkdir(parents=True, exist_ok=True)
@@ -146,6 +151,7 @@ class Stage(luigi.Task):
                         os.replace(self.folder, scratch / "damaged")
                     os.replace(made, self.folder)
                 self.publish()
+            self.__dict__["made"] = self.folder  # just made: nothing in it is damaged
         except BaseException:
             for stage in list(_ALIVE):  # a notebook may run the same objects again after the input was fixed
                 stage._forget_own()

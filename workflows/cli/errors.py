@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -35,6 +36,8 @@ def install_error_reporter() -> None:
     sys.excepthook = reporter.on_uncaught
     setattr(argparse.ArgumentParser, "error", _raise_usage_error)  # noqa: B010  mypy refuses to assign to a method
     setattr(CmdlineParser, "_possibly_exit_with_help", staticmethod(_print_help_or_check_task))  # noqa: B010
+    parser_of = staticmethod(functools.cache(_luigis_parser))  # otherwise it is built nine times
+    setattr(CmdlineParser, "_build_parser", parser_of)  # noqa: B010
     setattr(InterfaceLogging, "_conf", classmethod(_configure_logging_from_file))  # noqa: B010
     atexit.register(reporter.print_errors)
     _check_arguments(sys.argv[1:])
@@ -67,6 +70,7 @@ def _raise_usage_error(parser: argparse.ArgumentParser, message: str) -> NoRetur
 
 
 _luigis_help = CmdlineParser._possibly_exit_with_help
+_luigis_parser = CmdlineParser._build_parser  # of the options of all tasks
 
 
 def _print_help_or_check_task(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:

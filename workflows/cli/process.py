@@ -38,6 +38,11 @@ def install_signal_handlers() -> None:
     sys.unraisablehook = _on_unraisable
 
 
+def is_command() -> bool:
+    """Return whether this process is a command of ours, rather than a program or notebook that imports the tasks."""
+    return install_signal_handlers.cache_info().currsize > 0
+
+
 def _start_watch() -> None:
     # A thread, since the main one runs no Python code while it is in a long call of a library.
     reader, writer = os.pipe()
