@@ -36,7 +36,7 @@ def parse_json(text: str | bytes, shape: object) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        value = _DECODER.decode(text)
     except (RecursionError, TypeError) as error:
         raise ValueError(f"no JSON ({type(error).__name__})") from error
     check(value, shape)
@@ -48,6 +48,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is no finite number")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)  # `json.loads` would make one for each text
 
 
 def check(value: Any, shape: object, where: str = "the value") -> None:

@@ -32,6 +32,7 @@ from pipeline.sources.base import LocalQuery
 from pipeline.sources.drawn import draw
 from pipeline.sources.registry import SOURCES
 from pipeline.store import Store
+from tests.benchmarks.again import again
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
 from tests.benchmarks.translation import STARGAN2_BATCH, steps
@@ -385,6 +386,7 @@ BENCHES = {
     "animate": animate,
     "parts": parts,
     "build": build,
+    "again": again,
     "loader": loader,
     "step": step,
     "memory": memory,
