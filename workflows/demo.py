@@ -37,6 +37,15 @@ class ExportDemo(luigi.Task):
             check_run_name("--runs", run)
             if self.runs.count(run) > 1:
                 raise UserError("--runs", f"'{run}' given twice", "each run once", how_to_list_options())
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """Raise UserError if one of --runs has no weights: before anything is exported."""
+        if self.runs:
+            from models.runs import export
+
+            for name in self.runs:
+                export.read_about(self.data_root / "runs" / name)
 
     @property
     def folder(self) -> Path:

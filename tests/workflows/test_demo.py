@@ -60,9 +60,9 @@ def test_wrong_options_are_one_line(tmp_path):
     assert "--name: 'a/b' given" in error_line(tmp_path, "ExportDemo", "--name", "a/b")
 
 
-@pytest.mark.full
-def test_a_run_that_is_not_there_is_one_line(tmp_path):
+def test_a_run_that_is_not_there_is_one_line_before_anything_is_exported(tmp_path):
     assert "runs/nowhere: has no model.safetensors" in error_line(tmp_path, "ExportDemo", "--runs", "nowhere")
+    assert not (tmp_path / "data/generated").exists()
 
 
 def serve(place: Path, *arguments: str) -> subprocess.Popen:

@@ -1,4 +1,5 @@
 // The worker that runs networks, seen from the page; and exported runs, whose networks it runs.
+import { Background } from "./background.js";
 import { Failure } from "./failure.js";
 
 /** A small module with an instruction of WebAssembly SIMD, which the runtime needs. */
@@ -6,47 +7,24 @@ const SIMD = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 ]);
 
-export class Engine {
+export class Engine extends Background {
   /** `onProgress(url, loaded bytes, total bytes)` is called while a network's file is downloaded. */
   constructor(onProgress) {
+    super("worker.js");
     this.onProgress = onProgress;
-    this.waiting = new Map();
-    this.asked = 0;
-    this.started = null;
-  }
-
-  get worker() {
-    if (!this.started) {
-      this.started = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-      this.started.addEventListener("message", ({ data }) => this.receive(data));
-      this.started.addEventListener("error", () => this.fail());
-    }
-    return this.started;
   }
 
   receive({ id, loaded, outputs, failure }) {
-    const { file, resolve, reject } = this.waiting.get(id);
-    if (loaded !== undefined) return this.onProgress(file.url, loaded, file.bytes);
-    this.waiting.delete(id);
-    return failure ? reject(new Failure(failure.key, failure.values)) : resolve(outputs);
-  }
-
-  /** Fail what waits; another worker is started for what comes next. */
-  fail() {
-    for (const { reject } of this.waiting.values()) reject(new Failure("runtimeFailed", { detail: "worker.js" }));
-    this.waiting.clear();
-    this.started = null;
+    if (loaded === undefined) return this.settle(id, outputs, failure);
+    const { file } = this.waiting.get(id);
+    return this.onProgress(file.url, loaded, file.bytes);
   }
 
   /** Return a promise of the outputs of the network in a file, {url, bytes, sha256}: {data, dims} by name, as feeds
    * are. Without feeds the network is loaded, and nothing computed. */
   run(file, feeds = null) {
     if (!WebAssembly.validate(SIMD)) return Promise.reject(new Failure("noSimd"));
-    const id = ++this.asked;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { file, resolve, reject });
-      this.worker.postMessage({ id, file, feeds });
-    });
+    return this.request({ file, feeds }, { file }).answer;
   }
 }
 
@@ -65,6 +43,12 @@ export class Export {
   /** What model.json says of each network, by name. */
   get networks() {
     return this.described.networks;
+  }
+
+  /** Return the SHA-256 of the run's weights; of the networks that are shipped, that of one of them. */
+  weightsOf(network) {
+    const { weights } = this.described;
+    return typeof weights === "string" ? weights : weights?.[network];
   }
 
   /** Return a promise of the outputs of one of its networks, see `Engine.run`. */

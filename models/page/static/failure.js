@@ -6,3 +6,10 @@ export class Failure extends Error {
     Object.assign(this, { key, values });
   }
 }
+
+/** Return {key, values} of any error: to be shown, or sent from a worker. */
+export function failureOf(error) {
+  return error instanceof Failure
+    ? { key: error.key, values: error.values }
+    : { key: "computeFailed", values: { detail: String(error) } };
+}

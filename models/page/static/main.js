@@ -5,12 +5,12 @@ import { Engine, Export, fetchJson } from "./engine.js";
 import { Failure } from "./failure.js";
 import { Jobs } from "./jobs.js";
 import { LANGUAGES, preferredLanguage, setLanguage } from "./language.js";
-import { readTexts } from "./png.js";
+import { RECIPE, readRecipe } from "./recipe.js";
 import { Status } from "./status.js";
 import { remember } from "./tabs/source.js";
 
-/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}, and take(file) if it
- * works on pictures. */
+/** The tabs, by name: what mounts one, when it is first shown. It gives {restore(parameters)}, and `source`, a Source, if
+ * it works on pictures. */
 const TABS = {
   generate: () => import("./generate/tab.js"),
   convert: () => import("./tabs/convert.js"),
@@ -19,7 +19,7 @@ const TABS = {
   find: () => import("./tabs/find.js"),
 };
 const NAMES = Object.keys(TABS);
-const RECIPE = "recipe"; // the text of a PNG file that holds what was in the address
+const SHIPPED = { upscale: "upscaler", blink: "blink" }; // what tabs use of the shipped networks where there is no run
 
 const status = new Status();
 const opened = new Map(); // folder -> promise of an Export
@@ -59,7 +59,7 @@ const mounted = {}; // name -> promise of what `mount` gave
 const buttons = Object.fromEntries(NAMES.map((name) => [name, tabButton(name)]));
 const files = el("input", {
   type: "file",
-  accept: "image/png",
+  accept: "image/png,image/gif,image/webp",
   hidden: true,
   on: { change: () => openFile(files.files[0]) },
 });
@@ -93,22 +93,34 @@ function choose(name) {
   return restore();
 }
 
-/** Show the tab in the address, as the address says. */
-async function restore() {
-  const parameters = readAddress();
-  const shown = NAMES.includes(parameters.get("tab")) ? parameters.get("tab") : NAMES[0];
+/** Return the tab to begin with: the first one that has a run. */
+const firstTab = () => NAMES.find((name) => page.list.models.some(({ tab }) => tab === name)) ?? "blink";
+
+function show(shown) {
+  const isNew = panels[shown].hidden;
   for (const name of NAMES) {
     panels[name].hidden = name !== shown;
     buttons[name].setAttribute("aria-selected", String(name === shown));
     buttons[name].tabIndex = name === shown ? 0 : -1;
   }
+  if (isNew) buttons[shown].scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+/** Show the tab in the address, as the address says. */
+async function restore() {
+  const parameters = readAddress();
+  let shown = NAMES.find((name) => name === parameters.get("tab"));
   status.clear();
   try {
     page.list ??= await fetchJson("models.json");
+    shown ??= firstTab();
+    show(shown);
     mounted[shown] ??= TABS[shown]().then(({ mount }) => mount(panels[shown], page));
     await (await mounted[shown]).restore(parameters);
     if (!panels[shown].ariaBusy) panels[shown].ariaBusy = "false"; // of a tab that paints when it is told to
   } catch (error) {
+    shown ??= NAMES[0];
+    show(shown);
     delete mounted[shown];
     panels[shown].replaceChildren();
     status.fail(error, restore);
@@ -119,22 +131,28 @@ async function restore() {
 async function openFile(file) {
   if (!file) return;
   status.clear();
-  const texts = readTexts(new Uint8Array(await file.arrayBuffer()));
-  if (!texts[RECIPE]) return status.fail(new Failure("noRecipe", { file: file.name }));
-  writeAddress(new URLSearchParams(texts[RECIPE]), { isNew: true });
+  const recipe = readRecipe(new Uint8Array(await file.arrayBuffer()), file.name);
+  if (!recipe) return status.fail(new Failure("noRecipe", { file: file.name }));
+  writeAddress(recipe.parameters, { isNew: true });
   await restore();
-  const run = readAddress().get("run");
-  const now =
-    run && page.list.models.some(({ name }) => name === run) && (await page.open(`runs/${run}`)).described.weights;
-  if (now && texts.weights && texts.weights !== now) return status.fail(new Failure("otherWeights"));
+  if (recipe.unknown) return status.fail(new Failure("otherOptions", { options: recipe.unknown }));
+  const now = await weightsOf(readAddress());
+  if (now && recipe.weights && recipe.weights !== now) return status.fail(new Failure("otherWeights"));
   return status.say("restored");
+}
+
+/** Return the SHA-256 of the weights that parameters of an address use; undefined if they are not in the page. */
+async function weightsOf(parameters) {
+  const run = parameters.get("run");
+  if (run && !page.list.models.some(({ name }) => name === run)) return undefined;
+  return (await page.open(run ? `runs/${run}` : "shipped")).weightsOf(SHIPPED[parameters.get("tab")]);
 }
 
 /** Give a dropped file to the tab that is shown, if that works on pictures. */
 async function drop(file) {
   if (!file) return;
   const tab = await mounted[NAMES.find((name) => !panels[name].hidden)];
-  await (tab?.take ? tab.take(file) : openFile(file));
+  await (tab?.source ? tab.source.take(file) : openFile(file));
 }
 
 function watchDrops() {

@@ -1,5 +1,6 @@
 // The line that says what the page is doing, and what went wrong.
 import { button, el } from "./elements.js";
+import { failureOf } from "./failure.js";
 import { setText } from "./language.js";
 
 const MEGABYTE = 1e6;
@@ -35,7 +36,7 @@ export class Status {
 
   /** Show what went wrong and what to do, until it is closed; with `retry` there is a button for it. */
   fail(error, retry = null) {
-    const { key = "computeFailed", values = { detail: String(error) } } = error;
+    const { key, values } = failureOf(error);
     const hide = () => (this.alert.hidden = true);
     const again = retry && button("tryAgain", () => (hide(), retry()));
     this.alert.replaceChildren(

@@ -21,6 +21,7 @@ export const TEXTS = {
     "このページには顔を描くモデルがありません。学習してから ExportDemo をもう一度実行してください。",
   ],
   model: ["Model", "モデル"],
+  shippedNetworks: ["The networks that come with the program", "付属のネットワーク"],
   about: ["Model card and licence", "モデルカードとライセンス"],
   draw: ["Draw", "描く"],
   drawHint: ["Draw new faces", "新しい顔を描く"],
@@ -77,8 +78,12 @@ export const TEXTS = {
   painting: ["Painting {done} of {count}", "描画中：{done} / {count}"],
   restored: ["The picture's settings are restored.", "画像の設定を復元しました。"],
   noRecipe: [
-    "{file} has no settings in it: only pictures that this page saved can be opened.",
-    "{file} には設定が含まれていません。このページで保存した画像を開いてください。",
+    "{file} has no settings in it: only pictures that this page saved, and animations of AnimateBlink, can be opened.",
+    "{file} には設定が含まれていません。このページか AnimateBlink で保存したファイルを開いてください。",
+  ],
+  otherOptions: [
+    "The animation was made with {options}, which this page does not have: it will look different.",
+    "このページにない設定（{options}）で作られたアニメーションのため、見た目が変わります。",
   ],
   otherWeights: [
     "The picture was made by an earlier version of this model, so it may look different now.",
@@ -119,6 +124,7 @@ export const TEXTS = {
   factPurpose: ["Purpose", "用途"],
   factSteps: ["Training steps", "学習ステップ数"],
   factDatasets: ["Trained on", "学習データ"],
+  factLicense: ["Licence", "ライセンス"],
   factLicenses: ["Licences of the training pictures", "学習画像のライセンス"],
   factWeights: ["Weights (SHA-256)", "重み（SHA-256）"],
   factPaper: ["Paper", "論文"],

@@ -2,7 +2,7 @@
 // In: {id, file: {url, bytes, sha256}, feeds}; without feeds it only loads. Out: {id, loaded} while a file is downloaded;
 // then {id, outputs}, or {id, failure: {key, values}}. Feeds and outputs: {data: Float32Array, dims: [...]} by name.
 
-import { Failure } from "./failure.js";
+import { Failure, failureOf } from "./failure.js";
 
 const MAX_THREADS = 4;
 const sessions = new Map(); // url -> promise of a session
@@ -99,8 +99,7 @@ self.addEventListener("message", ({ data: { id, file, feeds } }) => {
         Object.values(outputs).map(({ data }) => data.buffer),
       );
     } catch (error) {
-      const { key = "computeFailed", values = { detail: String(error) } } = error;
-      self.postMessage({ id, failure: { key, values } });
+      self.postMessage({ id, failure: failureOf(error) });
     }
   });
 });

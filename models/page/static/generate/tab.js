@@ -1,12 +1,12 @@
 // The tab that paints faces: its state, and what belongs to it on the page.
 import { parseNumber, writeAddress } from "../address.js";
-import { showCard } from "../card.js";
-import { button, el, labelled, menu } from "../elements.js";
+import { button, el } from "../elements.js";
 import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { download, sheetOf, toCanvas, toPng } from "../pictures.js";
 import { anySeed } from "../seeds.js";
 import { handOver } from "../tabs/hand_over.js";
+import { ModelMenu, runsOf } from "../tabs/model_menu.js";
 import { withoutAlpha } from "../vision/picture.js";
 import { Controls } from "./controls.js";
 import { formatFace, Painter, parseFace } from "./face.js";
@@ -18,7 +18,7 @@ const FRAMES = 16; // of a line, unless the address says another number
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
-  const runs = page.list.models.filter(({ tab }) => tab === "generate").map(({ name }) => name);
+  const runs = runsOf(page, "generate");
   if (!runs.length) panel.replaceChildren(el("p", { class: "empty", text: "noRuns" }));
   return runs.length ? new Tab(panel, page, runs) : { restore() {} };
 }
@@ -28,11 +28,9 @@ export function mount(panel, page) {
 class Tab {
   constructor(panel, page, runs) {
     Object.assign(this, { panel, page, runs, status: page.status, wanted: 0 });
-    this.model = menu(
-      runs.map((name) => [name, null]),
-      (run) => this.restore(new URLSearchParams({ run, seed: this.state.seed }), true),
+    this.model = new ModelMenu(page, runs, (run) =>
+      this.restore(new URLSearchParams({ run, seed: this.state.seed }), true),
     );
-    this.about = button("about", () => showCard(this.painter.opened), { class: "quiet" });
     this.grid = new Grid((picked) => this.change({ picked }, false));
     this.history = new History((address) => this.restore(new URLSearchParams(address), true));
     this.line = new Line(this);
@@ -40,7 +38,7 @@ class Tab {
     this.controls = el("div");
     this.saveAll = button("saveSheet", () => this.saveSheet());
     panel.replaceChildren(
-      el("div", { class: "side" }, labelled("model", this.model), this.about, this.controls),
+      el("div", { class: "side" }, this.model.element, this.controls),
       el(
         "div",
         { class: "stage" },
@@ -113,7 +111,7 @@ class Tab {
     this.isMoving = false;
     this.write(isNew);
     const { state } = this;
-    this.model.value = state.run;
+    this.model.run = state.run;
     this.panelControls.show(state);
     this.grid.resize(this.seeds);
     this.grid.show(state.picked);

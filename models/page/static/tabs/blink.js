@@ -1,17 +1,16 @@
 // The tab that lets a drawn face blink.
 import { parseNumber, writeAddress } from "../address.js";
-import { showCard } from "../card.js";
-import { button, el, labelled, menu } from "../elements.js";
+import { button, el, labelled } from "../elements.js";
 import { Failure } from "../failure.js";
 import { say } from "../language.js";
 import { download } from "../pictures.js";
+import { ModelMenu, OURS, runsOf } from "./model_menu.js";
 import { Movie } from "./movie.js";
 import { Source } from "./source.js";
 import { Work } from "./work.js";
 
-const SECONDS = { least: 1.5, most: 20, usual: 4 };
+const SECONDS = { least: 1.5, most: 60, usual: 4 };
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
-const OURS = ""; // the run that stands for the network that is shipped
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
@@ -21,9 +20,8 @@ export function mount(panel, page) {
 class Tab {
   constructor(panel, page) {
     this.page = page;
-    this.runs = page.list.models.filter(({ tab }) => tab === "blink").map(({ name }) => name);
     this.source = new Source(page, () => this.changed());
-    this.model = menu([[OURS, "shippedModel"], ...this.runs.map((name) => [name, null])], () => this.changed());
+    this.model = new ModelMenu(page, [OURS, ...runsOf(page, "blink")], () => this.changed());
     this.seconds = number(SECONDS.least, SECONDS.most, 0.5, SECONDS.usual, () => this.changed());
     this.seed = number(0, MAX_SEED, 1, 0, () => this.changed());
     this.work = new Work(
@@ -50,8 +48,7 @@ class Tab {
         "div",
         { class: "side" },
         this.source.element,
-        this.runs.length ? labelled("model", this.model) : null,
-        button("about", async () => showCard(await this.opened()), { class: "quiet" }),
+        this.model.element,
         el("div", { class: "row ends" }, labelled("seconds", this.seconds), labelled("seed", this.seed)),
         this.work.element,
       ),
@@ -61,9 +58,7 @@ class Tab {
 
   /** Show what parameters of the address say. */
   restore(parameters) {
-    const run = parameters.get("run") ?? OURS;
-    if (this.runs.includes(run) || run === OURS) this.model.value = run;
-    else this.page.status.fail(new Failure("noSuchRun", { run }));
+    this.model.restore(parameters);
     const { least, most, usual } = SECONDS;
     if (parameters.has("seconds")) this.seconds.value = parseNumber(parameters.get("seconds"), least, most, usual);
     if (parameters.has("seed")) this.seed.value = Math.round(parseNumber(parameters.get("seed"), 0, MAX_SEED, 0));
@@ -71,21 +66,11 @@ class Tab {
     return this.changed();
   }
 
-  /** Take a dropped file. */
-  take(file) {
-    return this.source.take(file);
-  }
-
-  opened() {
-    return this.page.open(this.model.value === OURS ? "shipped" : `runs/${this.model.value}`);
-  }
-
   get parameters() {
     const { model, seconds, seed, source } = this;
-    const run = model.value === OURS ? {} : { run: model.value };
     return new URLSearchParams({
       tab: "blink",
-      ...run,
+      ...model.parameters,
       seconds: seconds.value,
       seed: seed.value,
       ...source.parameters,
@@ -110,7 +95,7 @@ class Tab {
     if (!source) return status.say("noPicture");
     this.used = { source, parameters: this.parameters, named: this.source.named("blink") };
     const engines = { shipped: await this.page.open("shipped") };
-    if (this.model.value !== OURS) engines.run = await this.page.open(`runs/${this.model.value}`);
+    if (this.model.run !== OURS) engines.run = await this.model.opened();
     const about = { picture: source.picture, seconds: Number(this.seconds.value), seed: Number(this.seed.value) };
     return jobs.start("blink", engines, about, onProgress);
   }
@@ -123,6 +108,7 @@ class Tab {
     }
     this.movie.show(parts, fps);
     this.result.hidden = false;
+    return this.result;
   }
 
   saveGif() {

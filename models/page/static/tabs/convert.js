@@ -1,12 +1,11 @@
 // The tab that turns a face into another domain.
 import { writeAddress } from "../address.js";
-import { showCard } from "../card.js";
-import { button, el, labelled, menu } from "../elements.js";
-import { Failure } from "../failure.js";
+import { button, el, labelled } from "../elements.js";
 import { setName } from "../language.js";
 import { hasStyles } from "../vision/translation.js";
 import { FacePicker, formatFace, parseFace } from "./face_picker.js";
 import { handOver } from "./hand_over.js";
+import { ModelMenu, runsOf } from "./model_menu.js";
 import { beside, canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
 import { StyleChooser } from "./style_chooser.js";
@@ -16,19 +15,16 @@ const MIN_FACE_PX = 32;
 
 /** Put the tab into its panel. */
 export function mount(panel, page) {
-  const runs = page.list.models.filter(({ tab }) => tab === "convert").map(({ name }) => name);
+  const runs = runsOf(page, "convert");
   if (!runs.length) panel.replaceChildren(el("p", { class: "empty", text: "noConverters" }));
   return runs.length ? new Tab(panel, page, runs) : { restore() {} };
 }
 
 class Tab {
   constructor(panel, page, runs) {
-    Object.assign(this, { page, runs, given: null });
+    Object.assign(this, { page, given: null });
     this.source = new Source(page, () => this.findFaces());
-    this.model = menu(
-      runs.map((name) => [name, null]),
-      () => this.use(this.model.value),
-    );
+    this.model = new ModelMenu(page, runs, () => this.use());
     this.picker = new FacePicker(() => this.write());
     this.from = el("select", { on: { change: () => this.write() } });
     this.to = el("select", { on: { change: () => this.write() } });
@@ -44,7 +40,7 @@ class Tab {
       (progress) => this.begin(progress),
       (made) => this.show(made),
     );
-    this.views = el("div", { class: "views" });
+    this.views = el("div", { class: "views converted" });
     this.saves = el(
       "div",
       { class: "stage", hidden: true },
@@ -62,8 +58,7 @@ class Tab {
         "div",
         { class: "side" },
         this.source.element,
-        labelled("model", this.model),
-        button("about", async () => showCard(await this.opened()), { class: "quiet" }),
+        this.model.element,
         el("div", { class: "row ends" }, labelled("from", this.from), labelled("to", this.to)),
         this.style.element,
         this.picker.element,
@@ -75,9 +70,8 @@ class Tab {
 
   /** Show what parameters of the address say. */
   async restore(parameters) {
-    const asked = parameters.get("run");
-    if (asked && !this.runs.includes(asked)) this.page.status.fail(new Failure("noSuchRun", { run: asked }));
-    await this.use(this.runs.includes(asked) ? asked : this.model.value, parameters);
+    this.model.restore(parameters);
+    await this.use(parameters);
     this.style.restore(parameters);
     this.given = parseFace(parameters.get("face"));
     this.source.want(parameters);
@@ -85,19 +79,10 @@ class Tab {
     return this.write();
   }
 
-  /** Take a dropped file. */
-  take(file) {
-    return this.source.take(file);
-  }
-
-  opened() {
-    return this.page.open(`runs/${this.model.value}`);
-  }
-
-  /** Use a run: its domains take the place of those before. */
-  async use(run, parameters = new URLSearchParams()) {
-    this.model.value = run;
-    const { described } = await this.opened();
+  /** Use the run that is chosen: its domains take the place of those before. */
+  async use(parameters = new URLSearchParams()) {
+    const { run } = this.model;
+    const { described } = await this.model.opened();
     const names = described.domains.map(({ name }) => name);
     const number = (key, otherwise) =>
       names.includes(parameters.get(key)) ? names.indexOf(parameters.get(key)) : otherwise;
@@ -118,7 +103,15 @@ class Tab {
     const style = this.isPair ? {} : this.style.parameters;
     const face =
       this.page.source && this.searched === this.page.source && picker.face ? { face: formatFace(picker.face) } : {};
-    return new URLSearchParams({ tab: "convert", run: model.value, from, to, ...style, ...source.parameters, ...face });
+    return new URLSearchParams({
+      tab: "convert",
+      ...model.parameters,
+      from,
+      to,
+      ...style,
+      ...source.parameters,
+      ...face,
+    });
   }
 
   /** Bring address and controls together. */
@@ -159,7 +152,7 @@ class Tab {
     if (!source) return status.say("noPicture");
     if (this.searched !== source) await this.findFaces();
     const [from, to] = [this.from, this.to].map((select) => Number(select.value));
-    this.used = { parameters: this.parameters, exported: await this.opened() };
+    this.used = { parameters: this.parameters, exported: await this.model.opened() };
     const { face } = this.picker;
     if (!face) return null;
     const about = {
@@ -181,10 +174,11 @@ class Tab {
       figure("wholePicture", canvasOf(made.pasted)),
     );
     this.saves.hidden = false;
+    return this.views;
   }
 
   save(ending, canvas) {
-    return saveCanvas(this.page, canvas, this.source.named(ending), this.used.parameters, this.used.exported);
+    return saveCanvas(this.page, canvas, this.source.named(ending), this.used.parameters, this.used.exported.described);
   }
 }
 

@@ -1,10 +1,10 @@
 // The tab that finds faces: their boxes and hair colours.
 import { parseNumber, writeAddress } from "../address.js";
-import { showCard } from "../card.js";
 import { button, el, labelled } from "../elements.js";
 import { setName, setText } from "../language.js";
 import { download } from "../pictures.js";
 import { square } from "../vision/boxes.js";
+import { ModelMenu, OURS } from "./model_menu.js";
 import { Outlines } from "./outlines.js";
 import { saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
@@ -21,6 +21,7 @@ class Tab {
   constructor(panel, page) {
     Object.assign(this, { page, faces: null });
     this.source = new Source(page, () => this.work.start());
+    this.model = new ModelMenu(page, [OURS]);
     this.minFace = el("input", { type: "number", min: MIN_FACE.least, max: MIN_FACE.most, value: MIN_FACE.usual });
     this.turned = el("input", { type: "checkbox" });
     this.work = new Work(
@@ -52,7 +53,7 @@ class Tab {
         "div",
         { class: "side" },
         this.source.element,
-        button("about", async () => showCard(await page.open("shipped")), { class: "quiet" }),
+        this.model.element,
         labelled("minFace", this.minFace),
         el("label", { class: "check" }, this.turned, el("span", { text: "turned" })),
         this.work.element,
@@ -69,11 +70,6 @@ class Tab {
     this.source.want(parameters);
     if (this.page.source && this.page.source !== this.used) return this.work.start();
     return this.write();
-  }
-
-  /** Take a dropped file. */
-  take(file) {
-    return this.source.take(file);
   }
 
   get parameters() {
@@ -98,7 +94,7 @@ class Tab {
     this.used = source;
     this.write();
     const about = { picture: source.picture, minFace: Number(this.minFace.value), turned: this.turned.checked };
-    return jobs.start("find", { shipped: await this.page.open("shipped") }, about, onProgress);
+    return jobs.start("find", { shipped: await this.model.opened() }, about, onProgress);
   }
 
   show(faces) {
@@ -109,6 +105,7 @@ class Tab {
     this.table.hidden = !faces.length;
     this.rows.replaceChildren(...faces.map((face, index) => rowOf(face, index + 1)));
     this.result.hidden = false;
+    return this.result;
   }
 
   savePicture() {

@@ -14,10 +14,9 @@ export function figure(text, shown) {
   return el("figure", { class: "shown" }, shown, el("figcaption", { text }));
 }
 
-/** Save a canvas as a PNG file, with the parameters that made it; `exported` is the Export whose network did. */
-export async function saveCanvas(page, canvas, name, parameters, exported) {
-  const { run, weights } = exported?.described ?? {};
-  const texts = Object.entries({ run, weights }).filter(([, text]) => typeof text === "string");
+/** Save a canvas as a PNG file, with the parameters that made it, and the run and the SHA-256 of the weights. */
+export async function saveCanvas(page, canvas, name, parameters, { run, weights } = {}) {
+  const texts = Object.entries({ run, weights }).filter(([, text]) => text);
   download(await toPng(canvas, page.textsOf(parameters, Object.fromEntries(texts))), name);
 }
 

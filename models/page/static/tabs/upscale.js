@@ -1,22 +1,21 @@
 // The tab that makes a picture larger.
 import { parseNumber, writeAddress } from "../address.js";
-import { showCard } from "../card.js";
-import { button, el, labelled, menu } from "../elements.js";
+import { button, el, labelled } from "../elements.js";
 import { Failure } from "../failure.js";
 import { setText } from "../language.js";
 import { fits, largestScale } from "../vision/limits.js";
 import { largeSize, MAX_SCALE, SHIPPED } from "../vision/upscaling.js";
 import { handOver } from "./hand_over.js";
+import { ModelMenu, OURS, runsOf } from "./model_menu.js";
 import { canvasOf, figure, saveCanvas } from "./shown.js";
 import { Source } from "./source.js";
 import { Work } from "./work.js";
 
-const OURS = ""; // the run that stands for the network that is shipped
 const SCALE = { least: 1, most: MAX_SCALE, usual: 4 };
 
 /** Put the tab into its panel. */
 export async function mount(panel, page) {
-  const runs = page.list.models.filter(({ tab }) => tab === "upscale").map(({ name }) => name);
+  const runs = runsOf(page, "upscale");
   if (SHIPPED in (await page.open("shipped")).networks) runs.unshift(OURS);
   if (!runs.length) panel.replaceChildren(el("p", { class: "empty", text: "noUpscalers" }));
   return runs.length ? new Tab(panel, page, runs) : { restore() {} };
@@ -24,12 +23,9 @@ export async function mount(panel, page) {
 
 class Tab {
   constructor(panel, page, runs) {
-    Object.assign(this, { page, runs });
+    this.page = page;
     this.source = new Source(page, () => this.changed());
-    this.model = menu(
-      runs.map((name) => [name, name === OURS ? "shippedModel" : null]),
-      () => this.changed(),
-    );
+    this.model = new ModelMenu(page, runs, () => this.changed());
     this.scale = el("input", {
       type: "number",
       min: SCALE.least,
@@ -45,7 +41,7 @@ class Tab {
       (progress) => this.begin(progress),
       (made) => this.show(made),
     );
-    this.views = el("div", { class: "views" });
+    this.views = el("div", { class: "views pair" });
     this.result = el(
       "div",
       { class: "stage", hidden: true },
@@ -62,8 +58,7 @@ class Tab {
         "div",
         { class: "side" },
         this.source.element,
-        labelled("model", this.model),
-        button("about", async () => showCard(await this.opened()), { class: "quiet" }),
+        this.model.element,
         labelled("scale", this.scale),
         this.size,
         this.work.element,
@@ -74,28 +69,17 @@ class Tab {
 
   /** Show what parameters of the address say. */
   restore(parameters) {
-    const run = parameters.get("run") ?? OURS;
-    if (this.runs.includes(run)) this.model.value = run;
-    else if (run !== OURS) this.page.status.fail(new Failure("noSuchRun", { run }));
+    this.model.restore(parameters);
     if (parameters.has("scale"))
       this.scale.value = parseNumber(parameters.get("scale"), SCALE.least, SCALE.most, SCALE.usual);
     this.source.want(parameters);
     return this.changed();
   }
 
-  /** Take a dropped file. */
-  take(file) {
-    return this.source.take(file);
-  }
-
-  opened() {
-    return this.page.open(this.model.value === OURS ? "shipped" : `runs/${this.model.value}`);
-  }
-
   get parameters() {
     return new URLSearchParams({
       tab: "upscale",
-      ...(this.model.value !== OURS && { run: this.model.value }),
+      ...this.model.parameters,
       scale: this.scale.value,
       ...this.source.parameters,
     });
@@ -116,7 +100,7 @@ class Tab {
     const scale = Number(this.scale.value);
     const size = largeSize(source.picture, scale);
     if (!fits(size)) throw new Failure("tooLargeAfter", { ...size, scale: largestScale(source.picture) });
-    this.used = { source, parameters: this.parameters, scale, exported: await this.opened() };
+    this.used = { source, parameters: this.parameters, scale, exported: await this.model.opened() };
     return jobs.start("upscale", { engine: this.used.exported }, { picture: source.picture, scale }, onProgress);
   }
 
@@ -126,10 +110,12 @@ class Tab {
     this.made = canvasOf(made);
     this.views.replaceChildren(figure("before", canvasOf(this.used.source.picture)), figure("after", this.made));
     this.result.hidden = false;
+    return this.result;
   }
 
   save() {
     const { parameters, exported } = this.used;
-    return saveCanvas(this.page, this.made, this.given.name, parameters, exported);
+    const about = { run: exported.described.run, weights: exported.weightsOf(SHIPPED) };
+    return saveCanvas(this.page, this.made, this.given.name, parameters, about);
   }
 }

@@ -14,7 +14,7 @@ export async function busily(element, work) {
 
 export class Work {
   /** `begin(onProgress)` returns {made, stop}, of `Jobs.start`, or nothing if there is nothing to do; `show(made)` shows
-   * what is made. */
+   * what is made, and returns where. */
   constructor(page, text, begin, show) {
     Object.assign(this, { page, begin, show, last: Promise.resolve() });
     this.startButton = button(text, () => this.start(), { class: "primary" });
@@ -39,7 +39,7 @@ export class Work {
       this.job = await this.begin((share) => (this.bar.value = share));
       if (!this.job) return;
       const made = await this.job.made;
-      await this.show(made);
+      (await this.show(made)).scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (error.key === "stopped") status.say("stopped");
       else status.fail(error, () => this.start());

@@ -1,6 +1,6 @@
 // GIFs of the parts of an animation, written with gifenc.
 
-import { withComment } from "../gif.js";
+import { withComment } from "../gif_comments.js";
 import { GIFEncoder, applyPalette, quantize } from "../runtime/gifenc.js";
 import { channelsOf } from "./picture.js";
 import { timed } from "./timing.js";

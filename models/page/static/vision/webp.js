@@ -1,9 +1,11 @@
-// Animated WebP, of still ones that the browser writes.
+// Animated WebP, of still ones that the browser writes, and what is said of it in EXIF.
 //
 // The container: https://developers.google.com/speed/webp/docs/riff_container
 
 const [HAS_ALPHA, HAS_EXIF, IS_ANIMATED, DO_NOT_BLEND] = [0x10, 0x08, 0x02, 0x02];
 const HEADER = 12; // bytes of a file before its chunks
+const HEAD = 8; // bytes of a chunk before its content
+const DESCRIPTION = 0x010e; // EXIF's ImageDescription
 
 /**
  * Return the bytes of an animation that runs forever.
@@ -39,24 +41,53 @@ export function animatedWebp(frames, { hasAlpha = false, exif = null } = {}) {
 
 /** Return the chunks of a still WebP that an animation holds: alpha, and the picture. */
 function imageChunks(file) {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const found = [];
-  for (let at = HEADER; at + 8 <= file.length;) {
-    const length = 8 + view.getUint32(at + 4, true);
-    const padded = length + (length % 2);
-    if (["ALPH", "VP8 ", "VP8L"].includes(String.fromCharCode(...file.subarray(at, at + 4))))
-      found.push(file.subarray(at, at + padded));
-    at += padded;
-  }
-  return found;
+  return [...chunksOf(file)].filter(([name]) => ["ALPH", "VP8 ", "VP8L"].includes(name)).map(([, whole]) => whole);
 }
 
-/** Return the EXIF data of a description: one entry, ImageDescription. */
+/** Yield [name, the chunk with its head and padding] of the chunks of a file. */
+function* chunksOf(file) {
+  for (let at = HEADER; at + HEAD <= file.length;) {
+    const length = HEAD + viewOf(file).getUint32(at + 4, true);
+    const end = at + length + (length % 2);
+    yield [String.fromCharCode(...file.subarray(at, at + 4)), file.subarray(at, end)];
+    at = end;
+  }
+}
+
+export const isWebp = (file) => String.fromCharCode(...file.subarray(0, 4), ...file.subarray(8, HEADER)) === "RIFFWEBP";
+
+/** Return the EXIF data of a description: one entry. */
 export function exifOf(description) {
   const text = new TextEncoder().encode(`${description}\0`);
-  const entry = bytes([0x010e, 2], [2, 2], [text.length, 4], [26, 4]);
+  const entry = bytes([DESCRIPTION, 2], [2, 2], [text.length, 4], [26, 4]);
   return joined(ascii("II"), bytes([42, 2], [8, 4], [1, 2]), entry, bytes([0, 4]), text);
 }
+
+/** Return the description in the EXIF data of a file, or "". */
+export function readDescription(file) {
+  const [, chunk] = [...chunksOf(file)].find(([name]) => name === "EXIF") ?? [];
+  try {
+    return chunk ? descriptionOf(chunk.subarray(HEAD)) : "";
+  } catch {
+    return ""; // RangeError: it is damaged
+  }
+}
+
+function descriptionOf(exif) {
+  const view = viewOf(exif);
+  const isLittle = exif[0] === ascii("I")[0];
+  const first = view.getUint32(4, isLittle);
+  for (let entry = 0; entry < view.getUint16(first, isLittle); entry++) {
+    const at = first + 2 + 12 * entry;
+    if (view.getUint16(at, isLittle) !== DESCRIPTION) continue;
+    const start = view.getUint32(at + 8, isLittle);
+    const text = exif.subarray(start, start + view.getUint32(at + 4, isLittle));
+    return new TextDecoder().decode(text).replace(/\0$/, "");
+  }
+  return "";
+}
+
+const viewOf = (array) => new DataView(array.buffer, array.byteOffset, array.byteLength);
 
 function chunk(name, ...content) {
   const data = joined(...content);

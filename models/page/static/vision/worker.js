@@ -2,7 +2,7 @@
 // In: {id, task, about, folders: {name: {folder, described}}}; {stop: id}; {answer: number, outputs or failure}.
 // Out: {id, share}; {id, made} or {id, failure}; {ask: number, folder, network, feeds}, to which an answer is expected.
 
-import { Failure } from "../failure.js";
+import { Failure, failureOf } from "../failure.js";
 import { TASKS } from "./tasks.js";
 
 const stops = new Map(); // id -> AbortController
@@ -35,9 +35,7 @@ async function work({ id, task, about, folders }) {
     const made = await TASKS[task]({ ...Object.fromEntries(engines), ...about }, { signal: stop.signal, onProgress });
     self.postMessage({ id, made });
   } catch (error) {
-    const { key = error.name === "AbortError" ? "stopped" : "computeFailed", values = { detail: String(error) } } =
-      error;
-    self.postMessage({ id, failure: { key, values } });
+    self.postMessage({ id, failure: error.name === "AbortError" ? { key: "stopped" } : failureOf(error) });
   } finally {
     stops.delete(id);
   }
