@@ -291,7 +291,7 @@ def test_a_face_below_the_wanted_size_hides_no_other(monkeypatch, cascade):
     """The better scored one of two that overlap."""
     small, large = Face((0, 0, 47, 47), 0.0, 90.0), Face((0, 0, 60, 60), 0.0, 20.0)
     monkeypatch.setattr(cascade_module, "_propose", lambda windows: [small, large._replace(box=(100, 100, 160, 160))])
-    monkeypatch.setattr(cascade_module, "_refine", lambda pyramid, proposal, cascade: [small, large])
+    monkeypatch.setattr(cascade_module, "_refine", lambda *_: [small, large])
     assert lbpcascade(np.full((200, 200, 3), 255, np.uint8), 48, SWEEPS["fast"], cascade) == [large]
 
 
