@@ -33,7 +33,7 @@ def read_cascade(path: str) -> cv2.CascadeClassifier:
     return cv2.CascadeClassifier(path)
 
 
-def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def lbpcascade(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that the cascade finds in (H, W, 3) uint8 RGB, on equalised grey, best first.
 
     `angles`: degrees of the turned views; None: only upright faces, of tilt 0. `asset`: path of the cascade's XML

@@ -94,7 +94,7 @@ def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray],
     return np.concatenate(seen)
 
 
-def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
+def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: float) -> list[Face]:
     """Return the faces that `find` finds in a strip, (H, W, 3) and too long for cv2, best first.
 
     It is searched in parts, each of which overlaps the next by the strip's shorter side: every face is whole in one."""
