@@ -130,8 +130,8 @@ FACES = pa.schema(
         column(
             "score",
             pa.float32(),
-            "the detector's confidence, comparable within one detector and sweep: of lbpcascade the weight of its last "
-            "stage, or with a sweep the number of windows that agree; of animeface a likelihood; of network a logit",
+            "the detector's confidence, comparable within one detector and sweep: of lbpcascade the number of "
+            "windows that agree; of animeface a likelihood; of network a logit",
         ),
         column("detector", pa.string(), "which detector found the face"),
         column(

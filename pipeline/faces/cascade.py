@@ -2,7 +2,7 @@
 
 The cascade finds upright faces only. Each picture is searched several times: upright, turned at half the resolution,
 and once small with a white border, since a face that fills its picture leaves no room for the cascade's window. Each
-proposal is then searched again at one size and at seven angles around the proposed one. The number of windows that
+proposal is then searched again at one size and at several angles around the proposed one. The number of windows that
 pass there is the face's score, and their mean angle its tilt.
 """
 
@@ -14,16 +14,17 @@ import cv2
 import numpy as np
 
 from pipeline.faces.boxes import Face, face_at, is_wanted, non_max_suppression, overlap, square
-from pipeline.faces.views import Pyramid, View, detection_views, sweep
+from pipeline.faces.views import Pyramid, View, detection_views, half, sweep
 
 WINDOW = 24  # px: side of the cascade's window, hence of the smallest face it finds
-COARSE_RATIO, FINE_RATIO = 1.2, 1.1  # from one size of window to the next: to propose, and to judge
+COARSE_RATIO, FINE_RATIO = 2**0.25, 1.1  # from one size of window to the next: to propose, and to judge
 REFINE_FACE_PX = 56  # px: a face in the refinement; the cascade steps more finely through windows above 48 px
 REFINE_ANGLES_DEG = range(-45, 46, 15)  # degrees; the cascade finds faces up to about 30 degrees off
 REFINE_VIEW_PX = 98  # px of the refinement: the largest window, and a fifth of the face to move on either side
 REFINE_WINDOWS_PX = 40, 76  # px: 0.7 to 1.35 of the face
 MAX_WINDOWS = 16_000  # windows that are clustered: those of some 2,000 faces; 256 MB
 MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face
+UPRIGHT_ANGLES_DEG, MIN_UPRIGHT_WINDOWS = (-6, 0, 6), 18  # the same, if only upright faces are wanted
 
 
 @functools.cache
@@ -32,42 +33,33 @@ def read_cascade(path: str) -> cv2.CascadeClassifier:
     return cv2.CascadeClassifier(path)
 
 
-def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def lbpcascade(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that the cascade finds in (H, W, 3) uint8 RGB, on equalised grey, best first.
 
-    `angles`: degrees of the turned views, None for one upright pass. `asset`: path of the cascade's XML file."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    if angles is None:
-        return detect_upright(grey, min_face, read_cascade(asset))
-    pyramid = Pyramid(cv2.equalizeHist(grey))
-    windows = functools.partial(_windows, read_cascade(asset), sides=(WINDOW, 0), ratio=COARSE_RATIO)
-    wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles)
+    `angles`: degrees of the turned views; None: only upright faces, of tilt 0. `asset`: path of the cascade's XML
+    file."""
+    cascade, pyramid = read_cascade(asset), Pyramid(cv2.equalizeHist(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)))
+    wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles or ())
+    turns, least = (REFINE_ANGLES_DEG, MIN_SUPPORTING_WINDOWS) if angles else (UPRIGHT_ANGLES_DEG, MIN_UPRIGHT_WINDOWS)
     found: list[Face] = []
-    for proposal in _propose(sweep(pyramid, wanted, windows)):
+    for proposal in _propose(sweep(pyramid, wanted, functools.partial(_windows_of_all_sizes, cascade))):
         if not any(overlap(proposal, other) for other in found):
-            found += _refine(pyramid, proposal, read_cascade(asset))
+            found += _refine(pyramid, proposal, cascade, turns, least)
+    if not angles:
+        found = [face._replace(tilt=0.0) for face in found]
     return non_max_suppression(face for face in found if is_wanted(face, min_face))
 
 
-def detect_upright(grey: np.ndarray, min_face: int, cascade: cv2.CascadeClassifier) -> list[Face]:
-    """Return the faces that a cascade of WINDOW px finds in one upright pass, at the smallest scale at which a face of
-    `min_face` px fills the window.
-
-    Most of the time goes into the finest scale."""
-    height, width = grey.shape
-    scale = WINDOW / min_face
-    small_size = max(1, round(width * scale)), max(1, round(height * scale))
-    filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = cv2.equalizeHist(cv2.resize(grey, small_size, interpolation=filter_))
-    boxes, _, weights = cascade.detectMultiScale3(
-        small, scaleFactor=FINE_RATIO, minNeighbors=5, minSize=(WINDOW, WINDOW), outputRejectLevels=True
-    )
-    by_x, by_y = width / small_size[0], height / small_size[1]
-    found = [
-        face_at((x + side / 2) * by_x, (y + side / 2) * by_y, side * (by_x + by_y) / 2, 0.0, weight)
-        for (x, y, side, _), weight in zip(boxes, weights, strict=True)
-    ]
-    return non_max_suppression(face for face in found if is_wanted(face, min_face))
+def _windows_of_all_sizes(cascade: cv2.CascadeClassifier, pixels: np.ndarray) -> np.ndarray:
+    """Return the windows of WINDOW px and more that pass the cascade, as `_windows` does. Those of twice that size and
+    more are looked for in halves of the copy: OpenCV would move them by half as large a step, in four times as many
+    places."""
+    found, scale = [np.empty((0, 5))], 1
+    while min(pixels.shape) >= WINDOW:
+        windows = _windows(cascade, pixels, sides=(WINDOW, 2 * WINDOW - 1), ratio=COARSE_RATIO)
+        found.append(windows * (scale, scale, scale, 1, 1))
+        pixels, scale = half(pixels), 2 * scale
+    return np.concatenate(found)
 
 
 def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:
@@ -114,10 +106,13 @@ def _mean(windows: np.ndarray) -> Face:
     return face_at(x, y, side, math.degrees(math.atan2(np.sin(angles).sum(), np.cos(angles).sum())), len(windows))
 
 
-def _refine(pyramid: Pyramid, proposal: Face, cascade: cv2.CascadeClassifier) -> list[Face]:
-    """Return the proposed face, measured again at one size and seven angles, or nothing if too few windows pass."""
+def _refine(
+    pyramid: Pyramid, proposal: Face, cascade: cv2.CascadeClassifier, turns: Iterable[float], least: int
+) -> list[Face]:
+    """Return the proposed face, measured again at one size and turned further by each of `turns` degrees, or nothing
+    if fewer than `least` windows pass."""
     center, (side, _), tilt = square(proposal)
     size, step = (REFINE_VIEW_PX, REFINE_VIEW_PX), side / REFINE_FACE_PX
-    near = [View(center, size, step, tilt + angle) for angle in REFINE_ANGLES_DEG]
+    near = [View(center, size, step, tilt + turn) for turn in turns]
     windows = sweep(pyramid, near, functools.partial(_windows, cascade, sides=REFINE_WINDOWS_PX, ratio=FINE_RATIO))
-    return [_mean(windows)] if len(windows) >= MIN_SUPPORTING_WINDOWS else []
+    return [_mean(windows)] if len(windows) >= least else []

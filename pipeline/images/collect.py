@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from pipeline.blocklist import BlockList
 from pipeline.funnel import REASONS, funnel_row
-from pipeline.images.decode import EXTENSIONS, Rejected, decode, error_text, phash
+from pipeline.images.decode import EXTENSIONS, MAX_SHRINK, Rejected, decode_reduced, error_text, phash
 from pipeline.manifest import IMAGES
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
 
-VERSION = 2
+VERSION = 3
 
 
 _RETRIED_REASONS = ("unreadable", "blocked")  # as permissions and lists change
@@ -31,19 +31,19 @@ def examine(data: bytes) -> dict:
     """Return the columns of IMAGES that depend on the file alone, or {reason, detail, image_id} if it is rejected."""
     image_id = hashlib.sha256(data).hexdigest()
     try:
-        picture, format_ = decode(data)
+        picture = decode_reduced(data, MAX_SHRINK)
     except Rejected as rejected:
         reason, detail = rejected.args
         return {"reason": reason, "detail": detail, "image_id": image_id}
     return {
         "image_id": image_id,
-        "path": f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[format_]}",
+        "path": f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[picture.format]}",
         "bytes": len(data),
         "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        "format": format_,
-        "width": picture.shape[1],
-        "height": picture.shape[0],
-        "phash": phash(picture),
+        "format": picture.format,
+        "width": picture.width,
+        "height": picture.height,
+        "phash": phash(picture.pixels),
     }
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.images.collect import VERSION as images_version
-from pipeline.images.decode import load
+from pipeline.images.decode import MAX_SHRINK, load_reduced
 from pipeline.parallel import cached_map
 from pipeline.store import Store
 
@@ -81,7 +81,7 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
 def summarize(file: Path) -> dict[str, str]:
     """Return the thumbnail, SIDE × SIDE px whatever the picture's shape (a crop changes that), as PNG, and the sketch
     of a picture; both in Base64."""
-    small = cv2.resize(load(file), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(load_reduced(file, MAX_SHRINK).pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     thumbnail, ours = cv2.imencode(".png", small)[1].tobytes(), sketch(small.astype(np.float32)).tobytes()
     return {"thumbnail": base64.b64encode(thumbnail).decode(), "sketch": base64.b64encode(ours).decode()}
 

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import luigi
 import numpy as np
 
 from pipeline import assets
@@ -33,6 +32,7 @@ from pipeline.sources.drawn import draw
 from pipeline.sources.registry import SOURCES
 from pipeline.store import Store
 from tests.benchmarks.again import again
+from tests.benchmarks.build import build
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
 from tests.benchmarks.translation import STARGAN2_BATCH, steps
@@ -101,47 +101,6 @@ def parts(count: int = 60) -> None:
     pure = statistics.median(seconds["cascade"])
     for name, times in seconds.items():
         tell(f"faces/{name}", count, "images", times, times_the_cascade=round(statistics.median(times) / pure, 2))
-
-
-def build(count: int = 240) -> None:
-    """The whole of BuildFaceDataset on all cores, from a folder of drawn pictures, with each sweep, beside the pure
-    cascade."""
-    from workflows import BuildFaceDataset
-
-    cascade = str(assets.fetch("lbpcascade_animeface.xml"))
-    with tempfile.TemporaryDirectory() as root:
-        folder = Path(root) / "pictures"
-        folder.mkdir()
-        small = []
-        for i in range(count):
-            picture, _ = draw(0, i)
-            picture.save(folder / f"{i:04}.png", compress_level=1)
-            small.append(_equalised(np.asarray(picture)))
-        classifier = cv2.CascadeClassifier(cascade)
-
-        def whole(sweep: str) -> None:
-            with tempfile.TemporaryDirectory(dir=root) as data_root:
-                task = BuildFaceDataset(source="folder", path=folder, data_root=Path(data_root), sweep=sweep)
-                assert luigi.build([task], local_scheduler=True, log_level="ERROR", no_lock=True)
-
-        seconds = measure(
-            cascade=lambda: [
-                classifier.detectMultiScale3(grey, 1.1, 5, minSize=(24, 24), outputRejectLevels=True) for grey in small
-            ],
-            **{sweep: functools.partial(whole, sweep) for sweep in detect.SWEEPS},
-        )
-    pure, plain = (statistics.median(seconds[name]) for name in ("cascade", "off"))
-    tell("build/cascade alone, 1 thread", count, "images", seconds.pop("cascade"))
-    for sweep, times in seconds.items():
-        median = statistics.median(times)
-        tell(
-            f"build/whole with --sweep {sweep}, all cores",
-            count,
-            "images",
-            times,
-            times_the_cascade=round(median / pure, 2),
-            times_off=round(median / plain, 2),
-        )
 
 
 def hair_taggers() -> None:

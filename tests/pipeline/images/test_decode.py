@@ -30,6 +30,26 @@ def post(source_id: str, data: bytes) -> Post:
     return Post(source_id, functools.partial(bytes, data), fingerprint=f"{source_id} {zlib.crc32(data)}")
 
 
+@pytest.mark.parametrize(("size", "shrink"), [((1200, 800), 2), ((2050, 1030), 4), ((2050, 2070), 8), ((500, 900), 1)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_is_decoded_at_a_fraction_of_its_size(size, shrink, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    data = encoded(gradient(*size), "JPEG", quality=95, exif=exif)
+    whole, reduced = decode(data)[0], decoding.decode_reduced(data, decoding.MAX_SHRINK)
+    assert (reduced.shrink, reduced.height, reduced.width) == (shrink, *whole.shape[:2])
+    expected = np.asarray(Image.fromarray(whole).reduce(shrink))
+    assert reduced.pixels.shape == expected.shape
+    assert np.abs(reduced.pixels.astype(int) - expected).mean() < 1.5
+
+
+def test_what_is_no_jpeg_keeps_its_size_and_a_cut_jpeg_is_rejected_at_any():
+    assert decoding.decode_reduced(encoded(gradient(800, 600), "PNG"), 8).pixels.shape == (600, 800, 3)
+    data = encoded(gradient(1200, 800), "JPEG")
+    with pytest.raises(Rejected, match="truncated"):
+        decoding.decode_reduced(data[: len(data) // 2], 8)
+
+
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "I", "F"]
 )

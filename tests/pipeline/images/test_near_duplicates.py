@@ -272,7 +272,8 @@ def test_adding_pictures_moves_no_group_and_looks_at_nothing_twice(place, drawn,
     before = place.grouped().select(columns).to_pylist()
     place.add("e", drawn[3], drawn[14])
     looked_at = []
-    monkeypatch.setattr(near, "load", lambda path, load=near.load: (looked_at.append(path.stem), load(path))[1])
+    load = near.load_reduced
+    monkeypatch.setattr(near, "load_reduced", lambda path, *how: (looked_at.append(path.stem), load(path, *how))[1])
     assert place.grouped(jobs=1).select(columns).to_pylist()[:5] == before
     assert looked_at == ["e", "e0"]
 

@@ -1,0 +1,146 @@
+"""BuildFaceDataset beside the obvious script, whole processes in CPU seconds. Run by tests/benchmarks."""
+
+import itertools
+import json
+import math
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline import assets
+from pipeline.drawing import scenes
+from pipeline.faces.boxes import Face
+from tests.benchmarks.detectors import MIN_FACE, Marked
+from tests.support import sprites
+
+ROOT = Path(__file__).parents[2]
+SEED = 11  # of the scenes
+SIDE = 1500  # px
+FORMATS = ("jpg",) * 7 + ("png",) * 2 + ("webp",)  # in turn; about the shares on a booru
+
+# One picture after the other, as anybody would write it: (cascade, folder, folder of the crops) -> boxes, as JSON.
+OBVIOUS = """
+import json, pathlib, sys
+import cv2, numpy as np
+from PIL import Image
+cv2.setNumThreads(1)
+cascade, found = cv2.CascadeClassifier(sys.argv[1]), {}
+for path in sorted(pathlib.Path(sys.argv[2]).iterdir()):
+    picture = Image.open(path).convert("RGB")
+    grey = cv2.equalizeHist(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2GRAY))
+    found[path.name] = []
+    for x, y, w, h in cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24)):
+        box = int(x - w / 4), int(y - h / 4), int(x + w * 5 / 4), int(y + h * 5 / 4)
+        crop = picture.crop(box).resize((128, 128), Image.Resampling.LANCZOS)
+        crop.save(f"{sys.argv[3]}/{path.stem} {x} {y}.png")
+        found[path.name].append((int(x), int(y), int(x + w), int(y + h)))
+print(json.dumps(found))
+"""
+# The least that finds faces of 48 px: decoding, and one pass at the scale where they fill the cascade's window.
+PURE = """
+import json, pathlib, sys
+import cv2, numpy as np
+from PIL import Image
+cv2.setNumThreads(1)
+cascade, found = cv2.CascadeClassifier(sys.argv[1]), {}
+for path in sorted(pathlib.Path(sys.argv[2]).iterdir()):
+    grey = cv2.cvtColor(np.asarray(Image.open(path).convert("RGB")), cv2.COLOR_RGB2GRAY)
+    small = cv2.equalizeHist(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    boxes = cascade.detectMultiScale(small, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
+    found[path.name] = [(int(2 * x), int(2 * y), int(2 * (x + w)), int(2 * (y + h))) for x, y, w, h in boxes]
+print(json.dumps(found))
+"""
+
+Marks = dict[str, list[tuple[Marked, bool]]]
+"""Name of a picture -> its faces, and whether a detector should find each: others are hidden, or too small."""
+NO_PICTURE = np.empty((0, 0, 3), np.uint8)
+
+
+def build(count: int = 100, sweeps: tuple[str, ...] = ("off", "fast"), jobs: tuple[int, ...] = (1,)) -> None:
+    """A folder of `count` scenes of 1,500 px and the sprites, from nothing to the dataset; start-up included."""
+    with tempfile.TemporaryDirectory() as root:
+        place = Path(root)
+        folder = place / "pictures"
+        folder.mkdir()
+        marked = draw_scenes(folder, count) | copy_sprites(folder, place)
+        cascade = str(assets.fetch("lbpcascade_animeface.xml"))
+        (place / "crops").mkdir()
+        spent = tell("obvious script", [sys.executable, "-c", OBVIOUS, cascade, folder, place / "crops"], marked)
+        tell("decode + detect", [sys.executable, "-c", PURE, cascade, folder], marked, spent)
+        for sweep, processes in itertools.product(sweeps, jobs):
+            data = place / f"{sweep} {processes}"
+            how = ("--sweep", sweep, "--jobs", str(processes), "--data-root", data)
+            command = [sys.executable, "-m", "workflows", "BuildFaceDataset", "--source", "folder", "--path", folder]
+            tell(f"build --sweep {sweep} --jobs {processes}", [*command, *how], marked, spent, data)
+
+
+def draw_scenes(folder: Path, count: int) -> Marks:
+    """Write the scenes. Return their faces."""
+    marked: Marks = {}
+    for i, extension in zip(range(count), itertools.cycle(FORMATS)):
+        scene, name = scenes.draw(SEED, i, SIDE), f"{i:04}.{extension}"
+        Image.fromarray(scene.picture).save(folder / name, quality=90)
+        marked[name] = [
+            (Marked(NO_PICTURE, face.x, face.y, face.side, face.tilt), face.is_clear and face.side >= MIN_FACE)
+            for face in scene.faces
+        ]
+    return marked
+
+
+def copy_sprites(folder: Path, place: Path) -> Marks:
+    """Copy the sprites there, if they can be had. Return their faces."""
+    try:
+        source = sprites.fetch(place)
+    except sprites.Unavailable as reason:
+        print(json.dumps({"bench": "build/sprites", "skipped": str(reason)}), flush=True)
+        return {}
+    marked: Marks = {}
+    for name, (x0, y0, x1, y1) in sprites.FACES.items():
+        shutil.copy(source / name, folder)
+        marked[name] = [(Marked(NO_PICTURE, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, 0.0), True)]
+    return marked
+
+
+def tell(bench: str, command: list, marked: Marks, base: float = math.nan, data: Path | None = None) -> float:
+    """Run the command, print what it took and found, and return its CPU seconds, those of its processes included.
+
+    `base`: those of the obvious script; `data`: the data root where it builds a dataset."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    found = json.loads(done.stdout) if data is None else boxes_of(data / "datasets" / "faces" / "manifest.parquet")
+    row: dict[str, Any] = {"bench": f"build/{bench}", "pictures": len(marked)}
+    row |= {"cpu_s": round(spent, 2), "wall_s": round(wall, 2), "times_obvious": round(base / spent, 2)}
+    print(json.dumps(row | count_faces(found, marked)), flush=True)
+    return spent
+
+
+def boxes_of(manifest: Path) -> dict[str, list]:
+    """Return name -> the boxes of its faces."""
+    boxes: dict[str, list] = {}
+    for name, box in pd.read_parquet(manifest, columns=["source_id", "box"]).itertuples(index=False):
+        boxes.setdefault(name, []).append(box)
+    return boxes
+
+
+def count_faces(found: dict[str, list], marked: Marks) -> dict[str, int]:
+    """Return how many faces should be found, how many of them were, and how many finds are no face."""
+    right = others = 0
+    for name, marks in marked.items():
+        faces = [Face(tuple(box), 0.0, 0.0) for box in found.get(name, [])]
+        right += sum(is_wanted and any(mark.is_of(face) for face in faces) for mark, is_wanted in marks)
+        others += sum(not any(mark.is_of(face) for mark, _ in marks) for face in faces)
+    wanted = sum(is_wanted for marks in marked.values() for _, is_wanted in marks)
+    return {"wanted": wanted, "found": right, "others": others}
