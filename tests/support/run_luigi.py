@@ -11,7 +11,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILT = ("--limit", "90")  # of the fixture `built`
-PRELOAD = ("pandas", "models.evaluation", "torch._dynamo", "pipeline.sources", "pipeline.hair.tagging")
+PRELOAD = (
+    *("pandas", "pyarrow.dataset", "requests", "tenacity.tornadoweb"),  # the last two are Luigi's
+    *("models.evaluation", "torch._dynamo"),
+    *("pipeline.sources.registry", "pipeline.sources.getchu.pages", "pipeline.datasets.assemble"),
+)
+"""Modules that are slow to import. Luigi is none of them: it reads luigi.cfg when it is imported."""
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(list(PRELOAD))
 
