@@ -8,6 +8,7 @@ import signal
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is imported: tests run beside each other on few cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each command that the tests start would compile the program anew
 
 from pathlib import Path
 
