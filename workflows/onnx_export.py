@@ -57,7 +57,7 @@ class ExportONNX(OfLabels):
         if self.run_name:
             graphs, facts = self._graphs(network), self._describe(network)
         else:
-            graphs, facts = shipped_graphs.graphs(network), {"model": "shipped", "licenses": [shipped_graphs.LICENSE]}
+            graphs, facts = shipped_graphs.graphs(), {"model": "shipped", "licenses": [shipped_graphs.LICENSE]}
         model_json.write_folder(self.file.parent, graphs, about | facts)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""The networks that come with the program, as graphs for ONNX."""
+"""The networks that come with the program and that the page uses, as graphs for ONNX."""
 
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,17 @@ def weights() -> dict[str, Path]:
     }
 
 
-def graphs(blink: Any) -> dict[str, Any]:
-    """Return the graphs by name; `blink` is the first network. Raise UserError if a file is missing or damaged."""
-    from models.runs import onnx_networks
+def graphs() -> dict[str, Any]:
+    """Return the graphs by name. Raise UserError if a file is missing or damaged."""
+    of_pipeline = {"face_detector": _face_detector, "landmarks": _landmarks, "hair_colors": _hair_colors}
+    return {name: of_pipeline.get(name, _trained)(str(path)) for name, path in weights().items()}
 
-    files = {name: str(path) for name, path in weights().items()}
-    return {
-        "blink": onnx_networks.blinking(blink),
-        "face_detector": _face_detector(files["face_detector"]),
-        "landmarks": _landmarks(files["landmarks"]),
-        "hair_colors": _hair_colors(files["hair_colors"]),
-    }
+
+def _trained(path: str) -> Any:
+    """Return the graph of a network of models/shipped/, which is one that a run exports."""
+    from models.runs import export, onnx_networks
+
+    return onnx_networks.graph_of(export.load_network(Path(path).parent), 0)
 
 
 def _face_detector(path: str) -> Any:
