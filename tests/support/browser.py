@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from models.page import npm, server
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 AXE = Path(__file__).with_name("axe")
 WAIT_MS = 120_000  # machines that run tests are busy
 PIXELS = """canvas => {
@@ -109,6 +110,13 @@ class Visit:
         data = self.page.evaluate_handle(DROPPED, [path.name, [*path.read_bytes()]])
         for event in ("dragover", "drop"):
             self.page.dispatch_event("main", event, {"dataTransfer": data})
+
+    def check_fit(self) -> None:
+        """Assert that nothing is wider than the window, and that the tab is seen whose panel is shown."""
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        box = self.page.get_by_role("tab", selected=True).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= self.page.viewport_size["width"]
 
     def violations(self) -> list[str]:
         """Return what axe-core calls serious or critical."""

@@ -210,6 +210,17 @@ def test_by_keyboard_alone_in_two_languages_without_a_barrier(visit):
     assert dialog.count() == 0
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("language", ["en-GB", "ja-JP"])
+def test_it_fits_a_phone_without_a_barrier(chromium, site, language):
+    with browsers.served(site) as address:
+        visit = Visit(chromium, f"{address}/some/where/page", locale=language, **browsers.PHONE)
+        visit.go("tab=generate&run=colors&seed=3&count=4&from=seed%3D3&to=seed%3D5&frames=8")
+        visit.check_fit()
+        assert visit.violations() == []
+        visit.context.close()
+
+
 def test_what_goes_wrong_is_said_and_can_be_tried_again(visit, site, tmp_path):
     network = site / "some/where/page/runs/plain/generator.onnx"
     whole = network.read_bytes()

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageSequence
 from models import translators
 from models.data.dataset import GENERATED, XMP_KEYWORD
 from models.page import folder
-from models.papers import esrgan
+from models.papers import blink, esrgan
 from models.runs import export, model_json
 from models.sampling import pasting
 from models.upscaler import PictureUpscaler
@@ -29,11 +29,12 @@ from pipeline.hair.tagging import name as hair_name
 from pipeline.sources.drawn import draw
 from tests.support import browser as browsers
 from tests.support.browser import Visit
-from workflows import AnimateBlink, ExportONNX
+from workflows import AnimateBlink, ExportONNX, shipped_graphs
 
 MAX_LEVELS = 3  # by which a picture may differ from the command's: weights are stored in half precision
 CLOSE = 0.5  # px: the same of boxes
 DATASET = {"name": "faces", "digest": "0" * 64, "size": 48, "box_scale": 1.5, "faces": 1}
+RUNS = ("pair", "styles", "large", "lids")
 ODD = ("3.jpg", "4.gif", "5.jpg")
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
@@ -105,7 +106,8 @@ def write_run(runs: Path, name: str, model: str, config: Any, **settings: Any) -
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A data root with a run of each kind that these tabs use, and all that ExportONNX makes."""
+    """A data root with a run of each kind that these tabs use, and all that ExportONNX makes. Weights of one of them
+    stand in for an upscaler that is shipped."""
     root = tmp_path_factory.mktemp("tabs") / "data"
     tiny = {name: MODELS[name].presets["tiny"] for name in ("ugatit", "stargan2")}
     other = DATASET | {"name": "icons"}
@@ -114,15 +116,19 @@ def runs(tmp_path_factory) -> Path:
         root / "runs", "styles", "stargan2", replace(tiny["stargan2"], domains=("photographs", "anime"), gray="anime")
     )
     write_run(root / "runs", "large", "esrgan", replace(esrgan.PRESETS["tiny"], network="compact"))
-    for name in ("pair", "styles", "large", ""):
-        ExportONNX(run=name, data_root=root).run()
+    write_run(root / "runs", "lids", "blink-flow", replace(blink.PRESETS["tiny"], refine="none"))
+    shipped = shipped_graphs.weights() | {"upscaler": root / "runs/large/model.safetensors"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped_graphs, "weights", lambda: shipped)
+        for name in (*RUNS, ""):
+            ExportONNX(run=name, data_root=root).run()
     return root
 
 
 @pytest.fixture(scope="module")
 def site(runs, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("site") / "page"
-    exports = {name: runs / "runs" / name / "onnx" for name in ("pair", "styles", "large")}
+    exports = {name: runs / "runs" / name / "onnx" for name in RUNS}
     folder.write_page(place, runs / "generated/onnx", exports)
     return place
 
@@ -284,22 +290,40 @@ def test_a_picture_is_made_larger_stopped_and_handed_over(visit, runs, pictures,
 
 
 @pytest.mark.full
-def test_a_face_blinks_as_the_command_lets_it(visit, pictures, tmp_path):
-    task = AnimateBlink(input=pictures / "one.png", seconds=3.0, seed=4, data_root=tmp_path)
+def test_the_shipped_upscaler_is_the_first_choice(visit, runs, pictures, tmp_path):
+    visit.go("tab=upscale&scale=2")
+    choose(visit, pictures / "small.png")
+    press(visit, "Make it larger")
+    pixels = np.asarray(Image.open(pictures / "small.png").convert("RGB"))
+    network = export.load_network(runs / "runs/large")
+    wanted = np.concatenate([*PictureUpscaler(network, torch.device("cpu")).strips(pixels, 2, 256)])
+    assert near(visit.pixels(".views canvas", 1), wanted)
+    assert "run" not in parse_qs(visit.state)
+    texts = Image.open(visit.save("Save", tmp_path)).text
+    assert (texts["recipe"], texts["weights"]) == (visit.state, export.weights_sha256(runs / "runs/large"))
+    press(visit, "Model card and licence")
+    shown = visit.page.get_by_role("dialog").inner_text()
+    assert f"upscaler: {texts['weights']}" in shown
+    assert "Licence\nMIT" in shown
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("run", ["", "lids"])
+def test_a_face_blinks_as_the_command_lets_it_and_is_restored_from_its_file(visit, runs, pictures, tmp_path, run):
+    task = AnimateBlink(input=pictures / "one.png", run=run, seconds=3.0, seed=4, data_root=runs)
     task.run()
-    visit.go("tab=blink&seconds=3&seed=4")
+    visit.go(f"tab=blink&run={run}&seconds=3&seed=4")
     choose(visit, pictures / "one.png")
     press(visit, "Let it blink")
     visit.page.get_by_role("button", name="Pause").wait_for()
     (tmp_path / "page").mkdir()
     pixels = np.asarray(Image.open(pictures / "one.png").convert("RGB"))
+    webp = visit.save("Save WebP", tmp_path / "page")
     made = {}
-    for place, webp in (("page", visit.save("Save WebP", tmp_path / "page")), ("command", task.folder / "one.webp")):
-        frames = [
-            (np.asarray(frame.convert("RGB")), frame.info["duration"])
-            for frame in ImageSequence.Iterator(Image.open(webp))
-        ]
-        made[place] = frames
+    for place, path in (("page", webp), ("command", task.folder / "one.webp")):
+        with Image.open(path) as movie:
+            frames = ImageSequence.Iterator(movie)
+            made[place] = [(np.asarray(frame.convert("RGB")), frame.info["duration"]) for frame in frames]
     assert [duration for _, duration in made["page"]] == [duration for _, duration in made["command"]]
     changed = np.zeros(pixels.shape[:2], bool)
     for (mine, _), (wanted, _) in zip(made["page"], made["command"], strict=True):
@@ -308,9 +332,55 @@ def test_a_face_blinks_as_the_command_lets_it(visit, pictures, tmp_path):
         assert (mine[~changed] == pixels[~changed]).mean() > 0.9999
     assert (made["page"][0][0] == pixels).all()
     assert changed.mean() > 0.005
-    with Image.open(visit.save("Save GIF", tmp_path / "page")) as movie:
+    gif = visit.save("Save GIF", tmp_path / "page")
+    with Image.open(gif) as movie:
         assert (movie.n_frames, movie.size) == (len(made["page"]), (362, 401))
     assert visit.violations() == []
+    state = parse_qs(visit.state)
+    for path, source in ((gif, "one.png"), (webp, "one.png"), (task.folder / "one.gif", "one")):
+        visit.go("tab=find")
+        visit.page.locator("header input[type=file]").set_input_files(path)
+        visit.page.get_by_text("settings are restored").wait_for()
+        assert parse_qs(visit.state) == state | {"source": [source]}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("language", ["en-GB", "ja-JP"])
+def test_tabs_fit_a_phone_without_a_barrier(chromium, site, pictures, language):
+    with browsers.served(site) as address:
+        visit = Visit(chromium, address, locale=language, **browsers.PHONE)
+        for state in ("tab=convert&run=styles", "tab=upscale&scale=2", "tab=blink&seconds=1.5", "tab=find"):
+            visit.go(state)
+            choose(visit, pictures / "small.png")
+            visit.page.locator("[role=tabpanel]:not([hidden]) .actions > .primary").click()
+            visit.page.locator("[role=tabpanel]:not([hidden]) .stage canvas:visible").last.wait_for()
+            visit.settle()
+            visit.check_fit()
+            assert visit.violations() == []
+        assert (visit.strangers, visit.errors) == ([], [])
+        visit.context.close()
+
+
+@pytest.mark.full
+def test_networks_that_are_damaged_or_out_of_reach_are_said(chromium, site, pictures):
+    network = site / "shipped/face_detector.onnx"
+    whole = network.read_bytes()
+    with browsers.served(site) as address:
+        visit = Visit(chromium, address)
+        try:
+            network.write_bytes(whole[:-4] + b"abcd")
+            visit.go("tab=find")
+            choose(visit, pictures / "one.png")
+            assert "face_detector.onnx is damaged. Reload the page" in visit.alert
+        finally:
+            network.write_bytes(whole)
+        visit.context.set_offline(True)
+        visit.page.get_by_role("button", name="Try again").click()
+        visit.page.get_by_text("there is no connection").wait_for()
+        visit.context.set_offline(False)
+        visit.page.get_by_role("button", name="Try again").click()
+        visit.page.get_by_text("1 face", exact=True).wait_for()
+        visit.context.close()
 
 
 @pytest.mark.full
