@@ -11,7 +11,7 @@ Z latent, E style. A domain is a row of weights (N, K), one-hot in training.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -33,7 +33,6 @@ from models.seeds import seed_for
 from models.training.update import Update, frozen
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
-COARSE = 8  # areas along a side, in which a coarse picture is of one colour
 BOTTLENECK = 16  # px: side of G's smallest map
 LAST_MAP = 4  # px: side of the last map of E and of D
 SHEET_SOURCES = 6
@@ -50,7 +49,7 @@ class Config:
     domains: tuple[str, ...] = ("photographs", "anime")  # their names, in the order of labels
     domain_column: str = ""  # of the manifest, whose classes are the domains; empty: each dataset is one
     gray: Literal["none", "anime", "both"] = "both"  # which domains are grey: none; anime: all but the first; both: all
-    diversity: Literal["all", "luminance", "coarse"] = "all"  # of what the difference between two styles is rewarded
+    diversity: Literal["all", "luminance"] = "all"  # of what the difference between two styles is rewarded
     width: int = 64  # channels at S; the official ones: 2¹⁴ / S
     max_width: int = 512
     style: int = 64  # E
@@ -313,19 +312,6 @@ def luminance(x: Tensor) -> Tensor:
     return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
 
 
-def coarse_luminance(x: Tensor) -> Tensor:
-    """Return (N, 1, COARSE, COARSE): the mean luminance of areas of pictures (N, 3, H, W)."""
-    return F.adaptive_avg_pool2d(luminance(x), COARSE)
-
-
-DIVERSITIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "all": as_fp32,
-    "luminance": luminance,
-    "coarse": coarse_luminance,
-}
-"""What of two pictures has to differ: with `all`, hues and single pixels count, which cost the least to change."""
-
-
 def grayed(x: Tensor, y: Tensor, is_gray: tuple[bool, ...]) -> Tensor:
     """Return pictures x (N, 3, H, W), of which those whose domain y (N, K) is grey are so."""
     if not any(is_gray):
@@ -435,7 +421,7 @@ class StarGAN2:
         fake = self._translate(part.x, s, part.target)
         with torch.no_grad():
             other = self._translate(part.x, self._styles(part, kind, 1), part.target)
-        seen = DIVERSITIES[self.config.diversity]
+        seen = luminance if self.config.diversity == "luminance" else as_fp32
         back = self._translate(fake, self.e(part.x, part.y), part.y)
         return (
             binary_cross_entropy(self.d(fake, part.target), 1),

@@ -187,22 +187,11 @@ def test_g_f_and_e_are_averaged_and_exported():
 
 
 HUE = torch.tensor([0.587, -0.299, 0.0])[:, None, None].expand(-1, 32, 32)  # of luminance 0
-CHECKS = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1  # of mean 0 in areas of 4 px
 LIGHT = torch.ones(1, 32, 32)
 
 
 @pytest.mark.parametrize(
-    ("diversity", "change", "is_rewarded"),
-    [
-        ("all", HUE, True),
-        ("all", CHECKS, True),
-        ("luminance", HUE, False),
-        ("luminance", CHECKS, True),
-        ("luminance", LIGHT, True),
-        ("coarse", HUE, False),
-        ("coarse", CHECKS, False),
-        ("coarse", LIGHT, True),
-    ],
+    ("diversity", "change", "is_rewarded"), [("all", HUE, True), ("luminance", HUE, False), ("luminance", LIGHT, True)]
 )
 def test_diversity_rewards_what_it_names(diversity, change, is_rewarded):
     trainer = build(diversity=diversity)
