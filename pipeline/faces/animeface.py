@@ -18,7 +18,7 @@ ANIMEFACE_WINDOW = 48  # px: about the smallest face that it finds
 CHECK_PORTRAIT = 0  # number of the drawn portrait, of seed 0, with which the package is checked
 
 
-def animeface(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def animeface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that Imager::AnimeFace finds in (H, W, 3) uint8 RGB, best first.
 
     It is ten times slower than the cascade, and finds faces that lean by up to 30 degrees.

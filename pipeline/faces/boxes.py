@@ -24,12 +24,6 @@ def face_at(x: float, y: float, side: float, tilt: float, score: float) -> Face:
     return Face((x0, y0, x1, y1), round((float(tilt) + 180) % 360 - 180, 1), float(score))
 
 
-def scaled(face: Face, factor: int) -> Face:
-    """Return the face as it lies in a picture that is `factor` times as large."""
-    x0, y0, x1, y1 = (round(factor * end, 2) for end in face.box)
-    return face._replace(box=(x0, y0, x1, y1))
-
-
 def non_max_suppression(faces: Iterable[Face]) -> list[Face]:
     """Return the faces, best first, without those that overlap a better one; see `overlap`."""
     kept: list[Face] = []
@@ -60,7 +54,7 @@ def square(face: Face) -> tuple[tuple[float, float], tuple[float, float], float]
     return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt
 
 
-def is_wanted(face: Face, min_face: float) -> bool:
+def is_wanted(face: Face, min_face: int) -> bool:
     """Return whether the face is large enough.
 
     Filter by it before `non_max_suppression`: a face that is too small could suppress one that is not."""

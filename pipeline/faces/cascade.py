@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from pipeline.faces.boxes import Face, face_at, is_wanted, non_max_suppression, overlap, square
-from pipeline.faces.views import Pyramid, View, detection_views, half, sweep
+from pipeline.faces.views import Pyramid, View, detection_views, sweep
 
 WINDOW = 24  # px: side of the cascade's window, hence of the smallest face it finds
-COARSE_RATIO, FINE_RATIO = 2**0.25, 1.1  # from one size of window to the next: to propose, and to judge
+COARSE_RATIO, FINE_RATIO = 1.2, 1.1  # from one size of window to the next: to propose, and to judge
 REFINE_FACE_PX = 56  # px: a face in the refinement; the cascade steps more finely through windows above 48 px
 REFINE_ANGLES_DEG = range(-45, 46, 15)  # degrees; the cascade finds faces up to about 30 degrees off
 REFINE_VIEW_PX = 98  # px of the refinement: the largest window, and a fifth of the face to move on either side
@@ -33,7 +33,7 @@ def read_cascade(path: str) -> cv2.CascadeClassifier:
     return cv2.CascadeClassifier(path)
 
 
-def lbpcascade(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def lbpcascade(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that the cascade finds in (H, W, 3) uint8 RGB, on equalised grey, best first.
 
     `angles`: degrees of the turned views; None: only upright faces, of tilt 0. `asset`: path of the cascade's XML
@@ -42,24 +42,13 @@ def lbpcascade(picture: np.ndarray, min_face: float, angles: Iterable[float] | N
     wanted = detection_views(pyramid.width, pyramid.height, min_face, WINDOW, angles or ())
     turns, least = (REFINE_ANGLES_DEG, MIN_SUPPORTING_WINDOWS) if angles else (UPRIGHT_ANGLES_DEG, MIN_UPRIGHT_WINDOWS)
     found: list[Face] = []
-    for proposal in _propose(sweep(pyramid, wanted, functools.partial(_windows_of_all_sizes, cascade))):
+    proposing = functools.partial(_windows, cascade, sides=(WINDOW, 0), ratio=COARSE_RATIO)
+    for proposal in _propose(sweep(pyramid, wanted, proposing)):
         if not any(overlap(proposal, other) for other in found):
             found += _refine(pyramid, proposal, cascade, turns, least)
     if not angles:
         found = [face._replace(tilt=0.0) for face in found]
     return non_max_suppression(face for face in found if is_wanted(face, min_face))
-
-
-def _windows_of_all_sizes(cascade: cv2.CascadeClassifier, pixels: np.ndarray) -> np.ndarray:
-    """Return the windows of WINDOW px and more that pass the cascade, as `_windows` does. Those of twice that size and
-    more are looked for in halves of the copy: OpenCV would move them by half as large a step, in four times as many
-    places."""
-    found, scale = [np.empty((0, 5))], 1
-    while min(pixels.shape) >= WINDOW:
-        windows = _windows(cascade, pixels, sides=(WINDOW, 2 * WINDOW - 1), ratio=COARSE_RATIO)
-        found.append(windows * (scale, scale, scale, 1, 1))
-        pixels, scale = half(pixels), 2 * scale
-    return np.concatenate(found)
 
 
 def _windows(cascade: cv2.CascadeClassifier, pixels: np.ndarray, *, sides: tuple[int, int], ratio: float) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Images -> faces: their boxes, tilts and scores, by one detector or by two."""
 
 import functools
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +11,14 @@ import pyarrow as pa
 from pipeline import assets
 from pipeline.errors import UserError
 from pipeline.faces.animeface import animeface, check_animeface
-from pipeline.faces.boxes import Face, overlap, scaled
-from pipeline.faces.cascade import WINDOW, lbpcascade
+from pipeline.faces.boxes import Face, overlap
+from pipeline.faces.cascade import lbpcascade
 from pipeline.faces.crop import rows_of
 from pipeline.faces.frontal import cascade_file, frontalface
 from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
-from pipeline.images.decode import load_reduced
+from pipeline.images.decode import load
 from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
@@ -31,7 +30,7 @@ SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120,
 """Degrees of the turned copies. Off: the plain detector. The close look reaches 45 degrees beyond a proposal."""
 
 
-def network(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that our own network finds, see `faces/network.py`, best first. It finds faces of any size that
     lean by up to 60 degrees, so `off` and `fast` give the same. For `full`, the picture is also searched turned by 90,
     180 and 270 degrees."""
@@ -43,19 +42,15 @@ def network(picture: np.ndarray, min_face: float, angles: Iterable[float] | None
 class Detector(NamedTuple):
     """One row of DETECTORS."""
 
-    find: Callable[[np.ndarray, float, Iterable[float] | None, str], list[Face]]
+    find: Callable[[np.ndarray, int, Iterable[float] | None, str], list[Face]]
     """((H, W, 3) uint8 picture, smallest face in px, angles of the sweep if any, `asset`) -> faces, best first."""
     asset: Callable[[Path | None], str]
     """Folder to search for assets first -> path of the asset that `find` needs. Raises UserError if it is missing."""
     license: str
-    window: float = math.inf
-    """Side of the smallest wanted face, px, in what it looks at; inf: it looks at the original as it is."""
 
 
 DETECTORS = {
-    "lbpcascade": Detector(
-        lbpcascade, lambda folder: str(assets.fetch("lbpcascade_animeface.xml", folder)), "MIT", WINDOW
-    ),
+    "lbpcascade": Detector(lbpcascade, lambda folder: str(assets.fetch("lbpcascade_animeface.xml", folder)), "MIT"),
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
     "frontalface": Detector(frontalface, cascade_file, "Intel (BSD)"),
@@ -71,7 +66,7 @@ DETECTOR_CHOICES = {
 """If several detectors find a face, the box, tilt and score of the first are kept."""
 
 
-def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: float) -> list[Face]:
+def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
     """Return the faces that one of DETECTORS, with its asset, finds in a picture, best first."""
 
     def look(part: np.ndarray) -> list[Face]:
@@ -100,11 +95,8 @@ def find_faces(picture: np.ndarray, *, detector: str, sweep: str, min_face: int)
     return [face for face, _ in merge({name: look(name) for name in DETECTOR_CHOICES[detector]})]
 
 
-def _find_one(path: str, store: Store, *, finder: str, min_face: int, **settings: Any) -> list[Face]:
-    """Return what `find` finds in an original, which is decoded no larger than the detector needs it."""
-    picture = load_reduced(store.root / path, int(min_face / DETECTORS[finder].window))
-    faces = find(picture.pixels, finder=finder, min_face=min_face / picture.shrink, **settings)
-    return [scaled(face, picture.shrink) for face in faces]
+def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
+    return find(load(store.root / path), **settings)
 
 
 def detect(

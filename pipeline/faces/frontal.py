@@ -15,7 +15,7 @@ from pipeline.faces.cascade import WINDOW, read_cascade
 FILE = "haarcascade_frontalface_default.xml"
 
 
-def frontalface(picture: np.ndarray, min_face: float, angles: Iterable[float] | None, asset: str) -> list[Face]:
+def frontalface(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces that the cascade finds in a photograph (H, W, 3) uint8 RGB, best first. Turned copies are not
     searched, so `angles` changes nothing. `asset`: path of the cascade's XML file.
 

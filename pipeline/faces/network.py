@@ -139,7 +139,7 @@ def load_weights(network: Network, path: str, name: str) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def find(picture: np.ndarray, min_face: float, angles: Iterable[float], weights: str) -> list[Face]:
+def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: str) -> list[Face]:
     """Return the faces of `min_face` px and more, best first. Those that lean further than MAX_TILT_DEG are found only
     if `angles` has an angle beyond it."""
     turns = (0, 90, 180, 270) if any(abs(angle) > MAX_TILT_DEG for angle in angles) else (0,)
@@ -148,7 +148,7 @@ def find(picture: np.ndarray, min_face: float, angles: Iterable[float], weights:
     )
 
 
-def scored_candidates(picture: np.ndarray, min_face: float, turns: Iterable[float], weights: str) -> Iterator[Face]:
+def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
     """Yield every proposed face in copies of several sizes, turned by `turns` degrees. The score is the mean of its
     logit there and of `_second_look`."""
     network, pyramid = load(weights), Pyramid(picture)
@@ -157,7 +157,7 @@ def scored_candidates(picture: np.ndarray, min_face: float, turns: Iterable[floa
         yield face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2)
 
 
-def _views(pyramid: Pyramid, min_face: float, turns: Iterable[float]) -> Iterator[View]:
+def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[View]:
     """Yield copies from the finest, in which a face of `min_face` px is just large enough, to one in which a face may
     fill the picture."""
     center, longer = (pyramid.width / 2, pyramid.height / 2), max(pyramid.width, pyramid.height)

@@ -41,13 +41,13 @@ class Pyramid:
         self._levels = [pixels]  # each half the one before; the first ones, if too large for cv2, are not kept
         self._first = max(0, math.ceil(math.log2(max(pixels.shape[:2]) / MAX_WARP_PX)))
         for _ in range(self._first):
-            self._levels = [half(self._levels[0])]
+            self._levels = [_half(self._levels[0])]
 
     def show(self, copy: View) -> np.ndarray:
         """Return the pixels of the copy, uint8."""
         level = max(0, int(math.log2(copy.step) + 1e-9) - self._first)
         while len(self._levels) <= level:
-            self._levels.append(half(self._levels[-1]))
+            self._levels.append(_half(self._levels[-1]))
         pixels = self._levels[level]
         shrink = np.array([[pixels.shape[1] / self.width], [pixels.shape[0] / self.height]])
         matrix = copy.to_picture()
@@ -59,8 +59,7 @@ class Pyramid:
         )
 
 
-def half(pixels: np.ndarray) -> np.ndarray:
-    """Return the pixels at half the width and height, rounded up."""
+def _half(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     return cv2.resize(pixels, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
 
@@ -94,7 +93,7 @@ def sweep(pyramid: Pyramid, wanted: Iterable[View], find: Callable[[np.ndarray],
     return np.concatenate(seen)
 
 
-def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: float) -> list[Face]:
+def find_in_parts(picture: np.ndarray, find: Callable[[np.ndarray], list[Face]], min_face: int) -> list[Face]:
     """Return the faces that `find` finds in a strip, (H, W, 3) and too long for cv2, best first.
 
     It is searched in parts, each of which overlaps the next by the strip's shorter side: every face is whole in one."""

@@ -142,19 +142,6 @@ def test_what_a_copy_shows_is_where_it_says(angle, step):
     assert np.abs(copy.to_picture() @ seen + 0.5 - (250, 120)).max() < 0.3
 
 
-def test_faces_of_a_large_jpeg_lie_in_px_of_the_original(store, cascade):
-    """It is searched at half its size."""
-    picture = draw(0, 0)[0].resize((1024, 1024), Image.Resampling.BICUBIC)
-    rows = images_of(store, [np.asarray(picture)])
-    picture.save(store.root / "1.jpg", quality=95)
-    rows = pa.concat_tables([rows, pa.Table.from_pylist([rows.to_pylist()[0] | {"image_id": "1", "path": "1.jpg"}])])
-    table, _ = detect.detect(rows, store, detector="lbpcascade", sweep="fast", min_face=48, folder=None)
-    of_png, of_jpeg = (Face(tuple(box), 0, 0) for box in table["box"].to_pylist())
-    assert of_png.box != of_jpeg.box
-    assert np.abs(center(of_png) - center(of_jpeg)).max() < 0.05 * side(of_png)
-    assert abs(side(of_jpeg) / side(of_png) - 1) < 0.1
-
-
 def test_faces_of_one_picture_come_in_the_order_of_their_boxes_and_once(store, cascade):
     """Two faces side by side, which the cascade scores the other way round or finds twice."""
     pictures = [np.asarray(draw(0, i)[0].resize((320, 320))) for i in (0, 3)]
