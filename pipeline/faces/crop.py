@@ -30,9 +30,8 @@ from pipeline.stored import HEX64, NUMBER
 
 logger = logging.getLogger("luigi-interface")
 
-CROP_VERSION = 2
+CROP_VERSION = 1
 MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
-REDUCED_DENSITY = 3  # px of the original for one of the crop, at least, that are left when it is reduced beforehand
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
@@ -85,27 +84,21 @@ def crop(
     last pixels are repeated: a plain background stays plain and no corner is black.
 
     `offset`: how far right of the crop's middle and below it the face's centre comes to lie, in sides of the crop."""
-    x0, _, x1, _ = face.box
+    x0, y0, x1, y1 = face.box
+    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
+    if shrink > 1:  # far more pixels than needed: averages of them suffice, and save memory
+        picture = np.asarray(Image.fromarray(picture).reduce(shrink))
+        x0, y0, x1, y1 = (value / shrink for value in face.box)
     side, angle = (x1 - x0) * box_scale, math.radians(rotation - face.tilt)
-    center_x, center_y = _center(face.box, side, angle, offset)
-    # The window: all pixels that the turned square and the filter's support can touch.
+    center_x, center_y = _center((x0, y0, x1, y1), side, angle, offset)
+    # the window: all pixels that the turned square and the filter's support can touch
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 4 * max(1.0, side / size)
-    if (
-        shrink := int(max(side / (REDUCED_DENSITY * size), side / MAX_WINDOW_PX))
-    ) > 1:  # averages of so many pixels suffice, and save time
-        picture, left, top = _reduced(picture, shrink, center_x, center_y, reach)
-        center_x, center_y, side, reach = (
-            (center_x - left) / shrink,
-            (center_y - top) / shrink,
-            side / shrink,
-            reach / shrink,
-        )
     left, top = math.floor(center_x - reach), math.floor(center_y - reach)
     window = _window(picture, left, top, math.ceil(center_x + reach), math.ceil(center_y + reach))
     center_x, center_y = center_x - left, center_y - top
     if angle:
-        # Sample finely enough that turning blurs nothing that the filter keeps, then shrink with the filter.
-        dense = size * max(1, math.ceil((1.5 if side < 2 * size else 1.0) * side / size))
+        # Sample at the original's own density or finer, so that turning blurs nothing, then shrink with the filter.
+        dense = size * max(1, math.ceil(1.5 * side / size))
         window = _rotate(window, center_x, center_y, side / dense, angle, dense)
         box: tuple[float, float, float, float] = (0, 0, dense, dense)
     else:
@@ -131,19 +124,6 @@ def _center(
         center_x -= math.cos(angle) * right + math.sin(angle) * down
         center_y -= math.cos(angle) * down - math.sin(angle) * right
     return center_x, center_y
-
-
-def _reduced(
-    picture: np.ndarray, shrink: int, center_x: float, center_y: float, reach: float
-) -> tuple[np.ndarray, int, int]:
-    """Return the part of the picture within `reach` of a point, as means of `shrink` × `shrink` px, and its left and
-    top, px. A pixel at its edge is there even if all of it lies outside."""
-    height, width = picture.shape[:2]
-    left, right = np.clip([center_x - reach, center_x + reach + shrink], 0, width - 1).astype(int)
-    top, bottom = np.clip([center_y - reach, center_y + reach + shrink], 0, height - 1).astype(int)
-    left, top = left // shrink * shrink, top // shrink * shrink
-    part = Image.fromarray(picture[top : bottom + 1, left : right + 1])
-    return np.asarray(part.reduce(shrink)), left, top
 
 
 def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
