@@ -32,7 +32,7 @@ OUT_OF_MEMORY = "not even alone; free some memory, delete stages/ below the data
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "Cannot allocate memory")
 
 BATCH = 4096  # items that are in memory at once
-LOOKUP = 500  # of them, whose cached results are
+LOOKUP = 500  # items whose cached results are read at once
 MAX_BATCH_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do

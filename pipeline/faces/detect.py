@@ -27,7 +27,7 @@ from pipeline.stored import NUMBER
 VERSION = 5
 
 SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120, -80, -40)}
-"""Degrees of the turned copies. Off: the plain detector. The close look reaches 45 degrees beyond a proposal."""
+"""Degrees of the turned copies. Off: none, for upright faces. The close look reaches 45 degrees beyond a proposal."""
 
 
 def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
