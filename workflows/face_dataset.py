@@ -175,10 +175,10 @@ class DetectFaces(PictureStage):
     drops = True
 
     detector = Choice(
-        ("lbpcascade", "animeface", "both", "network", "cascade_network", "frontalface"),
+        ("lbpcascade", "animeface", "both", "network", "cascade_network", "frontalface", "yolo"),
         default="lbpcascade",
-        description="face detector; `animeface` needs an extra, `network` is the bundled CNN, `frontalface` is for "
-        "photographs",
+        description="face detector; `animeface` and `yolo`, an ONNX file, need an extra; `network` is the bundled CNN, "
+        "`frontalface` is for photographs",
     )
     sweep = Choice(
         ("off", "fast", "full"),
@@ -201,10 +201,21 @@ class DetectFaces(PictureStage):
         x0, _, x1, _ = self.samples.face.box
         return min(self.min_face, max(LEAST_FACE_PX, round((x1 - x0) / 2)))
 
+    def check(self) -> None:
+        super().check()
+        _ = self.files  # raises UserError if what runs the detector is missing
+
+    @property
+    def files(self) -> list[str]:
+        """Return the sha256 of each file of the detector that the user may replace."""
+        from pipeline.faces import detect
+
+        return detect.digests(detect.DETECTOR_CHOICES[self.detector], assets_folder())
+
     def digest_inputs(self) -> list:
         from pipeline.faces import detect
 
-        return [detect.VERSION, self.detector, self.sweep, self.least_face]
+        return [detect.VERSION, self.detector, self.sweep, self.least_face, *self.files]
 
     def make(self, out: Path) -> None:
         from pipeline.faces import detect
@@ -281,9 +292,10 @@ _TAGGER_LINES = "told.json"  # of TagHairColor; under another name stages that a
 
 def _hair_tagger() -> Choice:
     return Choice(
-        ("auto", "tags", "i2v", "color"),
+        ("auto", "tags", "i2v", "color", "wd"),
         default="auto",
-        description="hair colour source: site tags, Illustration2Vec or pixels; `auto` tries them in that order",
+        description="hair colour source: site tags, Illustration2Vec or pixels; `auto` tries them in that order; `wd`: "
+        "the WD tagger, which needs an extra",
     )
 
 
@@ -500,6 +512,8 @@ class BuildFaceDataset(NamedDataset, PictureStage):
         changed = {name: value for name, value in limits._asdict().items() if value != limits._field_defaults[name]}
         on_card = {name: getattr(self, name) for name in _ON_THE_CARD}
         on_card["min_face"] = self.first(DetectFaces).least_face
+        if files := self.first(DetectFaces).files:
+            on_card["detector_file"] = " ".join(files)
         frame, on_card["rotation"] = self.first(CropFaces).cut
         on_card["box_scale"] = frame.box_scale
         if box := self.first(CropFaces).frame or (any(frame.offset) and map(as_given, frame.box(1.0))):

@@ -16,6 +16,7 @@ from pipeline.faces.cascade import lbpcascade
 from pipeline.faces.crop import rows_of
 from pipeline.faces.frontal import cascade_file, frontalface
 from pipeline.faces.views import MAX_WARP_PX, find_in_parts
+from pipeline.faces.yolo import file_digest, network_file, yolo
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
@@ -47,6 +48,8 @@ class Detector(NamedTuple):
     asset: Callable[[Path | None], str]
     """Folder to search for assets first -> path of the asset that `find` needs. Raises UserError if it is missing."""
     license: str
+    digest: Callable[[Path | None], str] = lambda folder: ""
+    """The folder -> the sha256 of an asset that the user may replace. Raises UserError if what runs it is missing."""
 
 
 DETECTORS = {
@@ -54,6 +57,7 @@ DETECTORS = {
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
     "frontalface": Detector(frontalface, cascade_file, "Intel (BSD)"),
+    "yolo": Detector(yolo, network_file, "MIT", file_digest),
 }
 DETECTOR_CHOICES = {
     "lbpcascade": ("lbpcascade",),
@@ -62,8 +66,15 @@ DETECTOR_CHOICES = {
     "network": ("network",),
     "cascade_network": ("lbpcascade", "network"),
     "frontalface": ("frontalface",),
+    "yolo": ("yolo",),
 }
 """If several detectors find a face, the box, tilt and score of the first are kept."""
+
+
+def digests(names: Iterable[str], folder: Path | None) -> list[str]:
+    """Return the sha256 of each file that the user may replace, of these DETECTORS. Raise UserError if what runs one is
+    not installed."""
+    return [sha256 for name in names if (sha256 := DETECTORS[name].digest(folder))]
 
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
@@ -119,7 +130,7 @@ def detect(
     for name in DETECTOR_CHOICES[detector]:
         asset = DETECTORS[name].asset(folder)
         work = functools.partial(_find_one, store=store, finder=name, asset=asset, sweep=sweep, min_face=min_face)
-        of_what = f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}"
+        of_what = "/".join([f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}", *digests([name], folder)])
         with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory:
             pictures = rows_of(images, "image_id", "path")
             known = cached_map(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)

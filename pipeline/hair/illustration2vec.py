@@ -216,11 +216,11 @@ class Illustration2Vec:
         return [(tags[number], float(row[number])) for number in np.argsort(-row, kind="stable") if row[number] >= 0]
 
 
-def load(folder: Path | None = None, device: torch.device | str = "cpu") -> Illustration2Vec:
-    """Return the tagger with the files that the user supplied. Raise UserError if they are missing, with where to get
-    and to put them, or damaged."""
+def load(folder: Path | None = None, device: torch.device | str | None = None) -> Illustration2Vec:
+    """Return the tagger with the files that the user supplied, on the GPU if there is one. Raise UserError if they are
+    missing, with where to get and to put them, or damaged."""
     weights, tags = assets.find_all(TAGGER, TAG_LIST, folder=folder)
-    return make_i2v_with_torch(weights, tags, device)
+    return make_i2v_with_torch(weights, tags, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def digest(folder: Path | None = None) -> str:

@@ -1,10 +1,12 @@
 """Faces -> hair colour: a probability for each of the nine, by the most reliable tagger that applies.
 
 A site's tags apply where a picture has one face and tags of one hair colour. Illustration2Vec, if its weights are
-there, was trained on such tags. The colour network, which needs the pixels alone, always applies.
+there, was trained on such tags, and so was the WD tagger. The colour network, which needs the pixels alone, always
+applies.
 """
 
 import functools
+import importlib
 import itertools
 import logging
 import math
@@ -12,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +34,30 @@ from pipeline.stored import NUMBER
 VERSION = 4
 # A colour is named when it is this probable, and more so than any other and than "none".
 MIN_COLOR_PROBABILITY = 1 / 3
-MIN_I2V_PROBABILITY = 0.25  # the same for Illustration2Vec: the article's threshold
 SITE_TAG_PROBABILITY = 0.95  # of a site's tag: people tag well, but sometimes another face in the picture
-I2V_SIZE, I2V_SCALE = 224, 1.5  # px of the crop that it looks at, and sides of the face in it
-I2V_PICTURES = 16  # whose faces are tagged at once
-I2V_HEADING = "illustration2vec:"  # among the tags of a row: those after it are the network's, not the source's
+
+
+class NetworkTagger(NamedTuple):
+    """One row of NETWORKS."""
+
+    module: str  # in `pipeline.hair`: BATCH, `digest(folder)`, and `load(folder)`, which returns what has `tag_faces`
+    title: str
+    heading: str  # among the tags of a row: those after it are the network's, not the source's
+    size: int  # px of the crop that it looks at
+    scale: float  # side of the crop, in sides of the face
+    least: float  # probability from which a colour is named: that of the article, or of the author
+
+    @property
+    def functions(self) -> Any:
+        """Return the module; that of Illustration2Vec imports torch."""
+        return importlib.import_module(f"pipeline.hair.{self.module}")
+
+
+NETWORKS = {
+    "i2v": NetworkTagger("illustration2vec", "Illustration2Vec", "illustration2vec:", 224, 1.5, 0.25),
+    "wd": NetworkTagger("wd", "the WD tagger", "wd:", 448, 2.0, 0.35),
+}
+"""Taggers that look at crops and predict other tags, too."""
 
 HAIR_TAGS = {f"{color}_hair": color for color in HAIR_COLORS} | {
     "aqua_hair": "blue",
@@ -73,7 +94,7 @@ _NINE = [NUMBER] * len(HAIR_COLORS)
 def name(scores: Scores, tagger: str = "color") -> str | None:
     """Return the colour that the nine probabilities of that tagger name, or None."""
     best = max(range(len(scores)), key=scores.__getitem__)
-    least = MIN_I2V_PROBABILITY if tagger == "i2v" else max(MIN_COLOR_PROBABILITY, 1 - sum(scores))
+    least = NETWORKS[tagger].least if tagger in NETWORKS else max(MIN_COLOR_PROBABILITY, 1 - sum(scores))
     return HAIR_COLORS[best] if scores[best] >= least else None
 
 
@@ -100,8 +121,9 @@ class Prediction(NamedTuple):
 
 
 def site_tags(tags: Iterable[str] | None) -> list[str]:
-    """Return the source's tags, without those that Illustration2Vec added."""
-    return list(itertools.takewhile(lambda tag: tag != I2V_HEADING, tags or ()))
+    """Return the source's tags, without those that a network added."""
+    headings = {network.heading for network in NETWORKS.values()}
+    return list(itertools.takewhile(lambda tag: tag not in headings, tags or ()))
 
 
 def _predict_by_tags(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
@@ -133,50 +155,48 @@ def _score_picture(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
     return [_round_down(color_scores(picture, face)) for face in faces]
 
 
-def _predict_by_i2v(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
-    """Predict in this process: the network takes 0.6 GB, and all cores or the GPU. Raise UserError without its
-    files."""
-    from pipeline.hair import illustration2vec
-
+def _predict_by_network(faces: pa.Table, context: TaggerContext, *, who: str) -> list[Prediction | None]:
+    """Predict in this process: one of NETWORKS takes 0.6 GB or more, and all cores or the GPU. Raise UserError without
+    its files."""
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    version = f"{collect.VERSION}.{CROP_VERSION}.{VERSION}.{illustration2vec.digest(context.folder)}"
-    progress = Progress("asking Illustration2Vec")
-    with context.store.memory(f"hair/{version}/i2v", [[_NINE, [str]]]) as memory:
+    version = f"{collect.VERSION}.{CROP_VERSION}.{VERSION}.{NETWORKS[who].functions.digest(context.folder)}"
+    progress = Progress(f"asking {NETWORKS[who].title}")
+    with context.store.memory(f"hair/{version}/{who}", [[_NINE, [str]]]) as memory:
         predictions = {key: memory.get(key) for key in images_of}
-        unknown = iter([key for key in images_of if predictions[key] is None])
-        while some := list(itertools.islice(unknown, I2V_PICTURES)):
-            for key, result in zip(some, _run_i2v([images_of[key] for key in some], context), strict=True):
-                predictions[key] = result
-                memory.set(key, result)
-                progress.advance()
+        unknown = [key for key in images_of if predictions[key] is None]
+        results = _run_network(NETWORKS[who], [images_of[key] for key in unknown], context)
+        for key, result in zip(unknown, results, strict=True):
+            predictions[key] = result
+            memory.set(key, result)
+            progress.advance()
     progress.close()
     return [Prediction(scores, tags) for key in images_of for scores, tags in predictions[key]]
 
 
-def _run_i2v(
-    pictures: list[tuple[str, list[Face]]], context: TaggerContext
+def _run_network(
+    network: NetworkTagger, pictures: list[tuple[str, list[Face]]], context: TaggerContext
 ) -> Iterator[list[tuple[Scores, list[str]]]]:
-    """Yield (scores, tags) of each face of each picture. Batches are padded to the network's batch size: it rounds
-    differently in smaller ones, and a resumed build would get other digits."""
-    from pipeline.hair.illustration2vec import BATCH
-
-    crops = []
-    for path, faces in pictures:
-        picture = load(context.store.root / path)
-        crops += [crop(picture, face, size=I2V_SIZE, box_scale=I2V_SCALE) for face in faces]
-    blank = np.zeros((I2V_SIZE, I2V_SIZE, 3), np.uint8)
-    results = iter(_illustration2vec(context.folder).tag_faces([*crops, *[blank] * (-len(crops) % BATCH)]))
+    """Yield (scores, tags) of each face of each picture."""
+    results = _tag_crops(network, pictures, context)
     for _, faces in pictures:
-        yield [(_round_down(one.hair_scores), one.tags) for one in itertools.islice(results, len(faces))]
+        yield [(_round_down(scores), tags) for scores, tags in itertools.islice(results, len(faces))]
 
 
-@functools.cache
-def _illustration2vec(folder: Path | None):
-    import torch
-
-    from pipeline.hair import illustration2vec
-
-    return illustration2vec.load(folder, "cuda" if torch.cuda.is_available() else "cpu")
+def _tag_crops(
+    network: NetworkTagger, pictures: list[tuple[str, list[Face]]], context: TaggerContext
+) -> Iterator[tuple[Scores, list[str]]]:
+    """Yield (scores, tags) of each face. The last batch is filled with blank crops: a network rounds differently in
+    smaller ones, and a resumed build would get other digits."""
+    tagger, batch = network.functions.load(context.folder), network.functions.BATCH
+    crops = (
+        crop(picture, face, size=network.size, box_scale=network.scale)
+        for path, faces in pictures
+        for picture in [load(context.store.root / path)]
+        for face in faces
+    )
+    blank = np.zeros((network.size, network.size, 3), np.uint8)
+    while some := list(itertools.islice(crops, batch)):
+        yield from tagger.tag_faces([*some, *[blank] * (batch - len(some))])[: len(some)]
 
 
 def _round_down(scores: Sequence[float]) -> Scores:
@@ -186,10 +206,11 @@ def _round_down(scores: Sequence[float]) -> Scores:
 
 _PREDICT: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
     "tags": _predict_by_tags,
-    "i2v": _predict_by_i2v,
+    "i2v": functools.partial(_predict_by_network, who="i2v"),
+    "wd": functools.partial(_predict_by_network, who="wd"),
     "color": _predict_by_color,
 }
-TAGGERS = {"color": ("color",), "i2v": ("i2v",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
+TAGGERS = {"color": ("color",), "i2v": ("i2v",), "wd": ("wd",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
 """--hair-tagger -> the taggers to run, by falling precedence."""
 
 
@@ -208,13 +229,12 @@ def version_of(tagger: str, folder: Path | None) -> list:
     """Return what the result depends on besides the faces, JSON values. Raise UserError if a tagger's files are
     missing."""
     chain = tagger_chain(tagger, folder)
-    versions: list = [VERSION, color_version(), *chain]
-    if "i2v" in chain:
-        assets.find_all(*assets.ILLUSTRATION2VEC_TAGGER, folder=folder)
-        from pipeline.hair import illustration2vec  # imports torch
+    return [VERSION, color_version(), *chain, *_digests(chain, folder).values()]
 
-        versions.append(illustration2vec.digest(folder))
-    return versions
+
+def _digests(chain: Iterable[str], folder: Path | None) -> dict[str, str]:
+    """Return the digest of the files of each network of the chain. Raise UserError if one cannot be used."""
+    return {who: NETWORKS[who].functions.digest(folder) for who in chain if who in NETWORKS}
 
 
 def tag(
@@ -223,7 +243,7 @@ def tag(
     """Return (the faces with the three columns of hair, lines for the card about the taggers).
 
     `faces` have their crops' columns; `folder` is where assets are looked for first; `more_faces` are the image_ids of
-    faces that were found too, and dropped. Tags of Illustration2Vec are added to `tags`, after I2V_HEADING."""
+    faces that were found too, and dropped. Tags of one of NETWORKS are added to `tags`, after its heading."""
     context, chain = TaggerContext(store, folder, jobs, frozenset(more_faces)), tagger_chain(tagger, folder)
     if chain != TAGGERS[tagger]:
         missing = " nor ".join(_missing(folder))
@@ -236,21 +256,23 @@ def tag(
         ] * len(faces)
         answers = iter(_PREDICT[tagger_name](faces.filter(pa.array(is_open, pa.bool_())), context))
         predictions[tagger_name] = [next(answers) if is_needed else None for is_needed in is_open]
+    heading = NETWORKS["wd" if "wd" in chain else "i2v"].heading
     decided = [_decide(dict(zip(chain, words, strict=True))) for words in zip(*predictions.values(), strict=True)]
     faces = with_columns(
         faces,
         hair_color=[row.color for row in decided],
         hair_scores=[row.scores for row in decided],
         hair_tagger=[row.who for row in decided],
-        tags=[_tags(old, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)],
+        tags=[_tags(old, heading, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)],
     )
-    return faces, _count_disagreements(predictions)
+    files = {f"files of {who}": digest for who, digest in _digests(chain, folder).items()}
+    return faces, _count_disagreements(predictions) | files
 
 
-def _tags(old: Sequence[str] | None, seen: Sequence[str]) -> list[str]:
+def _tags(old: Sequence[str] | None, heading: str, seen: Sequence[str]) -> list[str]:
     site = site_tags(old)
     seen = [tag for tag in seen if tag not in site]
-    return [*site, I2V_HEADING, *seen] if seen else site
+    return [*site, heading, *seen] if seen else site
 
 
 class Decision(NamedTuple):

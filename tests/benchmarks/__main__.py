@@ -40,15 +40,17 @@ from tests.benchmarks.translation import STARGAN2_BATCH, steps
 RUNS = 5
 
 
-def measure(*, runs: int = RUNS, **works: Callable[[], None]) -> dict[str, list[float]]:
+def measure(
+    *, runs: int = RUNS, clock: Callable[[], float] = time.perf_counter, **works: Callable[[], object]
+) -> dict[str, list[float]]:
     """Seconds of that many runs of each work, in turns, after one that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for run in range(runs + 1):
         for name, work in works.items():
-            start = time.perf_counter()
+            start = clock()
             work()
             if run:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 
@@ -341,6 +343,18 @@ def page(count: int = 10) -> None:
         tell(f"page/{name}", count, "pictures", times, times_native=round(ratio, 2))
 
 
+def own_networks(count: int = 8) -> None:
+    """Pictures and faces in which networks of the user's look for something, in processor seconds of all cores, beside
+    bare onnxruntime."""
+    from tests.benchmarks.own_networks import network_works  # imports onnx, an extra
+
+    with network_works(count) as works:
+        seconds = measure(clock=time.process_time, **works)
+    for name, times in seconds.items():
+        ratio = statistics.median(seconds[f"{name.split(',')[0]}, bare"]) / statistics.median(times)
+        tell(f"own_networks/{name}", count, "pictures", times, times_onnxruntime=round(ratio, 2))
+
+
 BENCHES = {
     "animate": animate,
     "parts": parts,
@@ -357,6 +371,7 @@ BENCHES = {
     "groups": groups,
     "detectors": detectors,
     "hair": hair_taggers,
+    "own_networks": own_networks,
     "page": page,
 }
 

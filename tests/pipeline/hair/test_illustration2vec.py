@@ -1,3 +1,4 @@
+import functools
 import gzip
 import inspect
 import json
@@ -423,10 +424,12 @@ def test_a_face_has_the_same_digits_whatever_faces_are_tagged_with_it(weights, t
         Image.fromarray(picture(i, 240, 240 + 20 * i)).save(tmp_path / f"data/{i}.png")
     requested = hair.TaggerContext(store, weights, 1)
     faces = [(f"{i}.png", [Face((40.0, 40.0, 200.0, 200.0), 0.0, 1.0)] * (1 + i % 3)) for i in range(6)]
-    sizes = set()
-    hair._illustration2vec(weights).network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
-    whole = list(hair._run_i2v(faces, requested))
-    assert [reported for face in reversed(faces) for reported in hair._run_i2v([face], requested)] == whole[::-1]
+    sizes, tagger = set(), illustration2vec.load(weights)
+    tagger.network.register_forward_hook(lambda _, inputs, __: sizes.add(len(inputs[0])))
+    monkeypatch.setattr(illustration2vec, "load", lambda folder: tagger)
+    run = functools.partial(hair._run_network, hair.NETWORKS["i2v"], context=requested)
+    whole = list(run(faces))
+    assert [reported for face in reversed(faces) for reported in run([face])] == whole[::-1]
     assert sizes == {illustration2vec.BATCH}  # of another size some would differ, on some numbers of threads
 
 
@@ -443,7 +446,7 @@ def test_a_sites_tags_are_still_known_after_its_own(weights, tmp_path, monkeypat
         draw(0, int(row.source_id.split("/")[1]))[1].hair_color for row in found.itertuples()
     ]
     for both, site in zip(seen.tags, found.tags, strict=True):
-        assert list(both)[: len(site) + 1] == [*site, hair.I2V_HEADING]
+        assert list(both)[: len(site) + 1] == [*site, hair.NETWORKS["i2v"].heading]
 
 
 def own(*names: str) -> pytest.MarkDecorator:

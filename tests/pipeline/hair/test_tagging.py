@@ -102,6 +102,7 @@ def reported(monkeypatch, store):
         monkeypatch.setitem(hair._PREDICT, "i2v", by("i2v", i2v or {}))
         monkeypatch.setitem(hair._PREDICT, "color", by("color", color or {}))
         monkeypatch.setattr(hair.assets, "find", lambda name, folder=None: i2v and name)
+        monkeypatch.setattr(hair, "_digests", lambda chain, folder: {})
         table, words = hair.tag(faces, store, tagger=tagger, folder=None)
         return table.to_pylist(), words, requested
 
@@ -164,7 +165,7 @@ def test_a_picture_of_two_whose_other_face_was_dropped_is_still_one_of_two(store
 
 
 def test_what_illustration2vec_added_is_no_sites_word_and_is_replaced(reported):
-    faces = rows(("a", ["smile", hair.I2V_HEADING, "blue_hair", "multicolored_hair"]), ("b", ["blue_hair"]))
+    faces = rows(("a", ["smile", hair.NETWORKS["i2v"].heading, "blue_hair", "multicolored_hair"]), ("b", ["blue_hair"]))
     found, _, _ = reported(faces, "tags")
     assert [row["hair_color"] for row in found] == [None, "blue"]
     assert [row["tags"] for row in found] == [["smile"], ["blue_hair"]]
@@ -194,8 +195,8 @@ def test_auto_takes_the_first_who_names_a_colour_and_tells_who_and_how_often_the
         "b",
         "c",
     ]  # it is slow: not asked what is known
-    assert found[1]["tags"] == [hair.I2V_HEADING, "seen_by_i2v", "seen_by_color"]
-    assert found[3]["tags"] == ["blue_hair", hair.I2V_HEADING, "seen_by_color"]
+    assert found[1]["tags"] == [hair.NETWORKS["i2v"].heading, "seen_by_i2v", "seen_by_color"]
+    assert found[3]["tags"] == ["blue_hair", hair.NETWORKS["i2v"].heading, "seen_by_color"]
 
 
 def test_auto_goes_on_without_illustration2vec_and_says_so_once(reported, caplog):
