@@ -20,7 +20,8 @@ from PIL import Image
 from pipeline import assets
 from pipeline.drawing import scenes
 from pipeline.faces.boxes import Face
-from tests.benchmarks.detectors import MIN_FACE, Marked
+from tests.benchmarks.detectors import Marked
+from tests.benchmarks.scoreboard import MIN_FACE
 from tests.support import sprites
 
 ROOT = Path(__file__).parents[2]

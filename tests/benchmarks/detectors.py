@@ -14,12 +14,12 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.faces import detect
-from pipeline.faces.boxes import Face
+from pipeline.faces.boxes import Face, face_at
 from pipeline.images import decode as decoding
 from pipeline.sources.drawn import draw
+from tests.benchmarks.scoreboard import average_precision, f1, finder, is_near, is_tight, match, recall_precision
 from tests.support import sprites
 
-MIN_FACE = 48  # px, as by default
 SEED = 3  # of the drawn pictures
 
 
@@ -42,11 +42,14 @@ class Marked(NamedTuple):
         x, y = cos * x - sin * y + image.width / 2, sin * x + cos * y + image.height / 2
         return Marked(np.asarray(image), x, y, self.side, self.tilt + angle)
 
+    @property
+    def face(self) -> Face:
+        """Return it as a detector should find it."""
+        return face_at(self.x, self.y, self.side, self.tilt, 1.0)
+
     def is_of(self, face: Face) -> bool:
-        """Whether the face is this one: its centre in or near the mark, its side like the mark's within about two."""
-        x0, y0, x1, y1 = face.box
-        apart = max(abs((x0 + x1) / 2 - self.x), abs((y0 + y1) / 2 - self.y))
-        return apart <= 0.65 * self.side and 0.45 <= (x1 - x0) / self.side <= 2.2
+        """Whether the face is this one."""
+        return is_near(face, self.face)
 
 
 def _marked(picture: np.ndarray, box: tuple, tilt: float) -> Marked:
@@ -72,26 +75,24 @@ def turned(pictures: list[Marked], times: int) -> list[Marked]:
 
 
 def score(name: str, sweep: str, pictures: list[Marked]) -> dict[str, float]:
-    """Recall, precision (a face that is found twice counts as another), how right the tilt is, and pictures per second
-    of one core."""
-    assets = {finder: detect.DETECTORS[finder].asset(None) for finder in detect.DETECTOR_CHOICES[name]}
-    found, others, errors, seconds = 0, 0, [], []
+    """Recall, precision (a face that is found twice counts as another), F1, AP50, how right the tilt is, and pictures
+    per second of one core."""
+    find, near, tight, errors, seconds = finder(name, sweep), [], [], [], []
     for marked in pictures:
         start = time.process_time()
-        seen = {
-            finder: detect.find(marked.picture, finder=finder, asset=asset, sweep=sweep, min_face=MIN_FACE)
-            for finder, asset in assets.items()
-        }
-        faces = [face for face, _ in detect.merge(seen)]
+        faces = find(marked.picture)
         seconds.append(time.process_time() - start)
+        near.append(match(faces, [marked.face], [], is_near))
+        tight.append(match(faces, [marked.face], [], is_tight))
         right = [face for face in faces if marked.is_of(face)]
-        found += bool(right)
-        others += len(faces) - bool(right)
         errors += [abs((face.tilt - marked.tilt + 180) % 360 - 180) for face in right[:1]]
+    recall, precision = recall_precision(near)
     return {
         "pictures": len(pictures),
-        "recall": round(found / len(pictures), 3),
-        "precision": round(found / max(1, found + others), 3),
+        "recall": round(recall, 3),
+        "precision": round(precision, 3),
+        "f1": round(f1(recall, precision), 3),
+        "ap50": round(average_precision(tight), 3),
         "found_within_20": round(float(np.sum(np.array(errors) <= 20)) / len(pictures), 3),
         "of_them_within_8": round(float(np.mean([error <= 8 for error in errors if error <= 20] or [0])), 3),
         "images/core_s": round(1 / statistics.mean(seconds), 1),

@@ -20,7 +20,8 @@ from pipeline.drawing.scenes.person import back_view, blank_face
 from pipeline.drawing.scenes.postprocess import postprocess
 from pipeline.faces import network as face_network
 from pipeline.sources.drawn import draw
-from tests.benchmarks.detectors import MIN_FACE, Marked
+from tests.benchmarks.detectors import Marked
+from tests.benchmarks.scoreboard import MIN_FACE
 
 SEED = 991  # of other pictures than the network learned from
 SIZE = 512  # px
