@@ -63,6 +63,7 @@ REASONS = {
     "face_hidden": "a blink of a face that cannot be seen in all of the clip",
     "near_duplicate": "another copy of the picture, or of a face in it, is in the dataset: a larger or an earlier one",
     "small_original": "the original is smaller than requested",
+    "low_score": "the detector's score of the face is lower than requested",
     "blurred": "the crop is less sharp than requested",
     "dark": "the crop is darker than requested",
     "bright": "the crop is brighter than requested",

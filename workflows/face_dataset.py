@@ -416,6 +416,12 @@ class SelectFaces(PictureStage):
         ("keep", "drop", "only"), default="keep", description="grayscale crops: keep, drop, or keep only these"
     )
     min_original = WholeNumber(0, 1_000_000, "px", default=0, description="shorter side of an original, px")
+    min_score = Number(
+        0,
+        10_000,
+        default=0.0,
+        description="least score of a face, in its detector's unit; 0: any. docs/measurements/faces.md has a table",
+    )
     near_duplicates = Choice(
         ("keep", "drop"),
         default="keep",

@@ -45,6 +45,7 @@ def _face_detector(path: str) -> Any:
         "face_sides": face.FACE_SIDES_PX,
         "proposal_logit": face.PROPOSAL_LOGIT,
         "face_logit": face.FACE_LOGIT,
+        "turned": {"degrees": face.MAX_TILT_DEG, "handicap": face.TURNED_HANDICAP},
         "min_face": face.MIN_FACE_PX,
         "view_ratio": face.VIEW_RATIO,
         "min_picture": face.MIN_PICTURE_PX,

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import cv2
 
+TURNED_DEG = 60  # degrees, either way: a face that leans further is turned
+TURNED_ODDS = 1 / 9  # that a face of a picture is turned, beside that it is not
+
 
 class Face(NamedTuple):
     """A face in a picture."""
@@ -52,6 +55,14 @@ def square(face: Face) -> tuple[tuple[float, float], tuple[float, float], float]
     """Return the face as a rotated rectangle of OpenCV: centre and size, px, and degrees."""
     x0, y0, x1, y1 = face.box
     return ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), face.tilt
+
+
+def is_turned(face: Face) -> bool:
+    """Return whether it lies on its side or stands on its head.
+
+    Few faces do, while a turned copy of a picture holds as many chance likenesses as the upright one. So detectors
+    weigh what they see of such a face by TURNED_ODDS."""
+    return abs(face.tilt) > TURNED_DEG
 
 
 def is_wanted(face: Face, min_face: int) -> bool:

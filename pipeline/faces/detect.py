@@ -25,7 +25,7 @@ from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 
-VERSION = 5
+VERSION = 6
 
 SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120, -80, -40)}
 """Degrees of the turned copies. Off: none, for upright faces. The close look reaches 45 degrees beyond a proposal."""
@@ -40,6 +40,13 @@ def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, 
     return face_network.find(picture, min_face, angles or (), asset)
 
 
+def cascade_network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
+    """Return the faces that the cascade or the network finds, see `faces/cascade_network.py`, best first."""
+    from pipeline.faces import cascade_network as together  # torch, as above
+
+    return together.find(picture, min_face, angles, asset)
+
+
 class Detector(NamedTuple):
     """One row of DETECTORS."""
 
@@ -52,10 +59,15 @@ class Detector(NamedTuple):
     """The folder -> the sha256 of an asset that the user may replace. Raises UserError if what runs it is missing."""
 
 
+def _cascade_file(folder: Path | None) -> str:
+    return str(assets.fetch("lbpcascade_animeface.xml", folder))
+
+
 DETECTORS = {
-    "lbpcascade": Detector(lbpcascade, lambda folder: str(assets.fetch("lbpcascade_animeface.xml", folder)), "MIT"),
+    "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
+    "cascade_network": Detector(cascade_network, _cascade_file, "MIT"),
     "frontalface": Detector(frontalface, cascade_file, "Intel (BSD)"),
     "yolo": Detector(yolo, network_file, "MIT", file_digest),
 }
@@ -64,7 +76,7 @@ DETECTOR_CHOICES = {
     "animeface": ("animeface",),
     "both": ("lbpcascade", "animeface"),
     "network": ("network",),
-    "cascade_network": ("lbpcascade", "network"),
+    "cascade_network": ("cascade_network",),
     "frontalface": ("frontalface",),
     "yolo": ("yolo",),
 }

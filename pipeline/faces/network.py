@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import UserError
-from pipeline.faces.boxes import Face, face_at, non_max_suppression, square
+from pipeline.faces.boxes import TURNED_DEG, TURNED_ODDS, Face, face_at, is_turned, non_max_suppression, square
 from pipeline.faces.views import Pyramid, View, sweep
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
@@ -34,10 +34,12 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 STRIDE = 8  # px: side of a cell
 SIDE = 40  # px: of a face whose predicted log size is 0
 FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
-MAX_TILT_DEG = 60  # degrees, either way, of the faces that it was trained on
+MAX_TILT_DEG = TURNED_DEG  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.4; the highest seen is 2.5
 FACE_LOGIT = 1.2  # least mean logit of both looks at a face; chosen by tests/tools/choose_threshold.py
+LOGIT_SLOPE = 5.4  # of the log-odds of a face over its logit, 0 at FACE_LOGIT; fitted on 120 held-out pictures
+TURNED_HANDICAP = -math.log(TURNED_ODDS) / LOGIT_SLOPE  # by which the logit of a turned face is lowered
 MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
 VIEW_RATIO = 1.7  # of the steps of successive copies
 MIN_PICTURE_PX = 70  # px: longer side of the picture below which no coarser copy is made
@@ -150,11 +152,24 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float], weights: s
 
 def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float], weights: str) -> Iterator[Face]:
     """Yield every proposed face in copies of several sizes, turned by `turns` degrees. The score is the mean of its
-    logit there and of `_second_look`."""
+    logit there and of `_second_look`, less its `handicap`."""
     network, pyramid = load(weights), Pyramid(picture)
     seen = sweep(pyramid, _views(pyramid, min_face, turns), network.peaks)
-    for face in non_max_suppression(face_at(*row) for row in seen if row[2] >= min_face):
-        yield face._replace(score=(face.score + _second_look(network, pyramid, face)) / 2)
+    proposed = (face_at(*row) for row in seen if row[2] >= min_face)
+    for face in non_max_suppression(face._replace(score=face.score - handicap(face)) for face in proposed):
+        second = _second_look(network, pyramid, face) - handicap(face)
+        yield face._replace(score=(face.score + second) / 2)
+
+
+def second_looks(picture: np.ndarray, faces: Iterable[Face], weights: str) -> list[float]:
+    """Return the logit of each face by itself: the picture's place, brought upright, in `_second_look`."""
+    network, pyramid = load(weights), Pyramid(picture)
+    return [_second_look(network, pyramid, face) for face in faces]
+
+
+def handicap(face: Face) -> float:
+    """Return by how much the logit of a face is lowered."""
+    return TURNED_HANDICAP if is_turned(face) else 0.0
 
 
 def _views(pyramid: Pyramid, min_face: int, turns: Iterable[float]) -> Iterator[View]:

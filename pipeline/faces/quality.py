@@ -19,6 +19,7 @@ class Limits(NamedTuple):
     max_brightness: float = 1.0  # mean luma of the crop, 0..1
     monochrome: str = "keep"  # crops with hardly any colour: keep, drop, or only these
     min_original: int = 0  # shorter side of the original, px
+    min_score: float = 0.0  # of the detector; 0: any
 
 
 # Reason -> (which faces fail, the value for the drop's detail); a face is dropped for the first that applies.
@@ -26,6 +27,10 @@ _FAILS = {
     "small_original": lambda faces, limits: (
         pc.less(pc.min_element_wise(faces["width"], faces["height"]), limits.min_original),
         pc.min_element_wise(faces["width"], faces["height"]),
+    ),
+    "low_score": lambda faces, limits: (
+        pc.and_(pc.less(faces["score"], limits.min_score), limits.min_score > 0),
+        faces["score"],
     ),
     "blurred": lambda faces, limits: (pc.less(faces["sharpness"], limits.min_sharpness), faces["sharpness"]),
     "dark": lambda faces, limits: (pc.less(faces["brightness"], limits.min_brightness), faces["brightness"]),

@@ -31,7 +31,8 @@ STAGES = {
     "pipeline.drawing.illustration.VERSION": "drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
     "pipeline.faces.crop.CROP_VERSION": "faces/crop.py faces/boxes.py marking.py",
     "pipeline.faces.detect.VERSION": "faces/detect.py faces/frontal.py faces/views.py faces/boxes.py faces/cascade.py "
-    "faces/animeface.py faces/network.py faces/network.safetensors faces/yolo.py onnx_network.py",
+    "faces/animeface.py faces/network.py faces/network.safetensors faces/cascade_network.py faces/yolo.py "
+    "onnx_network.py",
     "pipeline.faces.landmarks.VERSION": "faces/landmarks.py faces/landmark_network.py faces/network.py "
     "faces/views.py faces/boxes.py faces/landmarks.safetensors",
     "pipeline.faces.quality.VERSION": "faces/quality.py",

@@ -14,6 +14,7 @@ FACES = pa.table(
         "height": pa.array([900, 300, 900, 900, 900], pa.int32()),
         "sharpness": pa.array([50, 900, 20, 900, 900], pa.float32()),
         "brightness": pa.array([0.5, 0.5, 0.5, 0.1, 0.95], pa.float32()),
+        "score": pa.array([16, 0.5, 90, -1, 1.5], pa.float32()),
         "monochrome": [False, False, True, True, False],
     }
 )
@@ -30,6 +31,7 @@ FACES = pa.table(
         ({"monochrome": "drop"}, "abe", {"c": "monochrome", "d": "monochrome"}),
         ({"monochrome": "only"}, "cd", {"a": "colored", "b": "colored", "e": "colored"}),
         ({"min_original": 300}, "bcde", {"a": "small_original"}),
+        ({"min_score": 1.5}, "ace", {"b": "low_score", "d": "low_score"}),
         (
             {"min_original": 301, "min_sharpness": 60},
             "de",

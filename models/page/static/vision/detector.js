@@ -29,7 +29,7 @@ export async function findFaces(engine, picture, { minFace = 48, turns = [0], si
     const matrix = fromEdges(toPicture(view));
     for (const { x, y, side, tilt, logit } of peaks(maps, facts)) {
       const face = faceAt(...mapped(matrix, x, y), side * view.step, tilt + view.angle, logit);
-      if (side * view.step >= minFace) seen.push(face);
+      if (side * view.step >= minFace) seen.push({ ...face, score: logit - handicap(face, facts) });
     }
     done += work[number];
     onProgress?.(done / total);
@@ -37,10 +37,16 @@ export async function findFaces(engine, picture, { minFace = 48, turns = [0], si
   const found = [];
   for (const face of nonMaxSuppression(seen)) {
     signal?.throwIfAborted();
-    const score = (face.score + (await secondLook(engine, pyramid, face))) / 2;
+    const second = (await secondLook(engine, pyramid, face)) - handicap(face, facts);
+    const score = (face.score + second) / 2;
     if (score >= facts.face_logit) found.push({ ...face, score });
   }
   return nonMaxSuppression(found);
+}
+
+/** Return by how much the logit of a face is lowered: few faces lie on their side or stand on their head. */
+function handicap({ tilt }, { turned }) {
+  return Math.abs(tilt) > turned.degrees ? turned.handicap : 0;
 }
 
 /** Yield copies from one in which a face of `minFace` px is just large enough, to one that a face may fill. */

@@ -1,0 +1,46 @@
+"""The cascade and the network together: what either finds, with one score, the probability that it is a face.
+
+The two fail in different places, so an upright face counts if one of them finds it. In views turned on their side or
+their head the cascade finds few faces that the network does not, and many chance likenesses: there its finds count only
+if the network, shown the place brought upright, holds a face for likely.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from pipeline.faces import network as face_network
+from pipeline.faces.boxes import TURNED_DEG, Face, is_turned, non_max_suppression, overlap
+from pipeline.faces.cascade import lbpcascade
+
+CASCADE_LOGIT = 1.0  # what the cascade's find adds to the logit of the network; fitted, as its LOGIT_SLOPE
+MIN_PROBABILITY = 0.5  # of a turned face
+
+
+def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
+    """Return the faces of (H, W, 3) uint8 RGB that the cascade or the network finds, best first. The score is a
+    probability. `angles`: degrees of the turned views, None for upright faces; `asset`: path of the cascade's XML file.
+
+    Of finds that overlap the likeliest counts, with the box of the cascade if that agrees."""
+    weights = str(face_network.WEIGHTS)
+    found = lbpcascade(picture, min_face, angles, asset)
+    looks = face_network.second_looks(picture, found, weights)
+    cascade = [_with_probability(face, look + CASCADE_LOGIT) for face, look in zip(found, looks, strict=True)]
+    cascade = [face for face in cascade if not is_turned(face) or face.score >= MIN_PROBABILITY]
+    found = face_network.find(picture, min_face, angles or (), weights)
+    network = [_with_probability(face, face.score) for face in found]
+    return [
+        next((own for own in cascade if _agree(own, face)), face)._replace(score=face.score)
+        for face in non_max_suppression([*cascade, *network])
+    ]
+
+
+def _with_probability(face: Face, logit: float) -> Face:
+    log_odds = face_network.LOGIT_SLOPE * (logit - face_network.FACE_LOGIT)
+    return face._replace(score=1 / (1 + math.exp(-log_odds)))
+
+
+def _agree(a: Face, b: Face) -> bool:
+    """Return whether they overlap, and lean alike."""
+    return overlap(a, b) and abs((a.tilt - b.tilt + 180) % 360 - 180) <= TURNED_DEG
