@@ -19,8 +19,8 @@ MIN_PROBABILITY = 0.5  # of a turned face
 
 
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
-    """Return the faces of (H, W, 3) uint8 RGB that the cascade or the network finds, best first. The score is a
-    probability. `angles`: degrees of the turned views, None for upright faces; `asset`: path of the cascade's XML file.
+    """Return the faces of (H, W, 3) uint8 RGB that the cascade or the network finds, the cascade's first. The score is
+    a probability. `angles`: degrees of the turned views, None for upright faces; `asset`: path of the cascade's file.
 
     Of finds that overlap the likeliest counts, with the box of the cascade if that agrees."""
     weights = str(face_network.WEIGHTS)
@@ -30,10 +30,11 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
     cascade = [face for face in cascade if not is_turned(face) or face.score >= MIN_PROBABILITY]
     found = face_network.find(picture, min_face, angles or (), weights)
     network = [_with_probability(face, face.score) for face in found]
-    return [
-        next((own for own in cascade if _agree(own, face)), face)._replace(score=face.score)
-        for face in non_max_suppression([*cascade, *network])
-    ]
+    kept: dict[tuple, Face] = {}  # box and tilt -> face
+    for face in non_max_suppression([*cascade, *network]):
+        shown = next((own for own in cascade if _agree(own, face)), face)
+        kept.setdefault(shown[:2], shown._replace(score=face.score))
+    return [kept[face[:2]] for face in [*cascade, *network] if face[:2] in kept]
 
 
 def _with_probability(face: Face, logit: float) -> Face:

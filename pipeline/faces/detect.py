@@ -41,7 +41,7 @@ def network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, 
 
 
 def cascade_network(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
-    """Return the faces that the cascade or the network finds, see `faces/cascade_network.py`, best first."""
+    """Return the faces that the cascade or the network finds, see `faces/cascade_network.py`."""
     from pipeline.faces import cascade_network as together  # torch, as above
 
     return together.find(picture, min_face, angles, asset)

@@ -28,7 +28,7 @@ def found(monkeypatch):
 
 def test_an_upright_face_counts_if_one_finds_it_and_a_turned_one_of_the_cascade_if_the_network_agrees(found):
     beside = Face((200, 0, 300, 100), 0.0, face_network.FACE_LOGIT)
-    assert [face.box for face in found([UPRIGHT], [-2.0], [beside])] == [beside.box, UPRIGHT.box]
+    assert [face.box for face in found([UPRIGHT], [-2.0], [beside])] == [UPRIGHT.box, beside.box]
     assert found([TURNED], [0.1], []) == []
     assert [face.box for face in found([TURNED], [0.3], [])] == [TURNED.box]
 
@@ -37,7 +37,7 @@ def test_the_score_is_a_probability_on_one_scale(found):
     """The odds grow by the same factor with each step of the logit."""
     logits = face_network.FACE_LOGIT + np.array([0, 0.5, 1])
     beside = [Face((200 * i, 0, 200 * i + 100, 100), 0.0, float(logit)) for i, logit in enumerate(logits)]
-    scores = np.array([face.score for face in reversed(found([], [], beside))])
+    scores = np.array([face.score for face in found([], [], beside)])
     odds = scores / (1 - scores)
     assert odds[0] == pytest.approx(1)
     np.testing.assert_allclose(odds[1:] / odds[:-1], np.exp(face_network.LOGIT_SLOPE / 2))
@@ -50,6 +50,8 @@ def test_of_finds_that_overlap_the_likeliest_counts_with_the_cascades_box_if_tha
     (face,) = found([UPRIGHT], [0.5], [sure])
     assert (face.box, face.tilt) == (UPRIGHT.box, UPRIGHT.tilt)
     assert face.score > 0.98
+    halves = [sure._replace(box=(0, 0, 45, 45)), sure._replace(box=(50, 50, 95, 95))]
+    assert [face.box for face in found([UPRIGHT], [0.5], halves)] == [UPRIGHT.box]
     (face,) = found([TURNED], [0.5], [sure])  # which stands on its head
     assert (face.box, face.tilt) == (sure.box, sure.tilt)
 
