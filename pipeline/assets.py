@@ -1,6 +1,7 @@
 """Files that the program needs and does not ship: their sha256 and size, and where to get them."""
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
@@ -183,8 +184,16 @@ def find_or_fetch(name: str, folder: Path | None = None) -> Path:
 
 def digest(name: str, folder: Path | None = None) -> str:
     """Return the sha256 of the file that `find_or_fetch` returns, which is not fetched for it. Raise OSError."""
-    own = find(name, folder)
-    return sha256_of(own) if own else ASSETS[name].sha256
+    if not (own := find(name, folder)):
+        return ASSETS[name].sha256
+    facts = own.stat()
+    return _known_sha256(own, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.lru_cache
+def _known_sha256(path: Path, mtime_ns: int, size: int) -> str:
+    """Return the sha256 of a file of that time and size: stages and their caches ask for it several times."""
+    return sha256_of(path)
 
 
 def find_all(*names: str, folder: Path | None = None) -> list[Path]:

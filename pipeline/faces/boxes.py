@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 
 TURNED_DEG = 60  # degrees, either way: a face that leans further is turned
-TURNED_ODDS = 1 / 9  # that a face of a picture is turned, beside that it is not
+TURNED_ODDS = 1 / 9  # of a face being turned, one in ten: assumed, not measured
 
 
 class Face(NamedTuple):
@@ -60,8 +60,8 @@ def square(face: Face) -> tuple[tuple[float, float], tuple[float, float], float]
 def is_turned(face: Face) -> bool:
     """Return whether it lies on its side or stands on its head.
 
-    Few faces do, while a turned copy of a picture holds as many chance likenesses as the upright one. So detectors
-    weigh what they see of such a face by TURNED_ODDS."""
+    Few faces do, while what only looks like a face is as frequent in a turned copy of a picture as in the upright one.
+    So detectors multiply the odds of such a find by TURNED_ODDS."""
     return abs(face.tilt) > TURNED_DEG
 
 

@@ -1,8 +1,8 @@
 """The cascade and the network together: what either finds, with one score, the probability that it is a face.
 
-The two fail in different places, so an upright face counts if one of them finds it. In views turned on their side or
-their head the cascade finds few faces that the network does not, and many chance likenesses: there its finds count only
-if the network, shown the place brought upright, holds a face for likely.
+The two fail in different places, so an upright face counts if one of them finds it. Of faces on their side or their
+head the cascade finds few that the network misses, and many that are none: these finds count only if the network, shown
+the place brought upright, takes it for a face, too.
 """
 
 import math
@@ -14,15 +14,15 @@ from pipeline.faces import network as face_network
 from pipeline.faces.boxes import TURNED_DEG, Face, is_turned, non_max_suppression, overlap
 from pipeline.faces.cascade import lbpcascade
 
-CASCADE_LOGIT = 1.0  # what the cascade's find adds to the logit of the network; fitted, as its LOGIT_SLOPE
-MIN_PROBABILITY = 0.5  # of a turned face
+CASCADE_LOGIT = 1.0  # what it adds to the network's logit that the cascade found the face; fitted with LOGIT_SLOPE
+MIN_PROBABILITY = 0.5  # of a turned face that the cascade found
 
 
 def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, asset: str) -> list[Face]:
     """Return the faces of (H, W, 3) uint8 RGB that the cascade or the network finds, the cascade's first. The score is
     a probability. `angles`: degrees of the turned views, None for upright faces; `asset`: path of the cascade's file.
 
-    Of finds that overlap the likeliest counts, with the box of the cascade if that agrees."""
+    Of finds that overlap the likeliest counts, with the cascade's box and tilt if those agree."""
     weights = str(face_network.WEIGHTS)
     found = lbpcascade(picture, min_face, angles, asset)
     looks = face_network.second_looks(picture, found, weights)
@@ -30,7 +30,7 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
     cascade = [face for face in cascade if not is_turned(face) or face.score >= MIN_PROBABILITY]
     found = face_network.find(picture, min_face, angles or (), weights)
     network = [_with_probability(face, face.score) for face in found]
-    kept: dict[tuple, Face] = {}  # box and tilt -> face
+    kept: dict[tuple, Face] = {}  # box and tilt -> face; two finds of the network may share one of the cascade
     for face in non_max_suppression([*cascade, *network]):
         shown = next((own for own in cascade if _agree(own, face)), face)
         kept.setdefault(shown[:2], shown._replace(score=face.score))

@@ -162,13 +162,13 @@ def scored_candidates(picture: np.ndarray, min_face: int, turns: Iterable[float]
 
 
 def second_looks(picture: np.ndarray, faces: Iterable[Face], weights: str) -> list[float]:
-    """Return the logit of each face by itself: the picture's place, brought upright, in `_second_look`."""
+    """Return the logit of each face in `_second_look`, which shows the network its place, brought upright."""
     network, pyramid = load(weights), Pyramid(picture)
     return [_second_look(network, pyramid, face) for face in faces]
 
 
 def handicap(face: Face) -> float:
-    """Return by how much the logit of a face is lowered."""
+    """Return by how much the logit of a face is lowered for being turned."""
     return TURNED_HANDICAP if is_turned(face) else 0.0
 
 

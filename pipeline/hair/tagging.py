@@ -256,7 +256,7 @@ def tag(
         ] * len(faces)
         answers = iter(_PREDICT[tagger_name](faces.filter(pa.array(is_open, pa.bool_())), context))
         predictions[tagger_name] = [next(answers) if is_needed else None for is_needed in is_open]
-    heading = NETWORKS["wd" if "wd" in chain else "i2v"].heading
+    heading = next((NETWORKS[who].heading for who in chain if who in NETWORKS), "")  # without one no tags are added
     decided = [_decide(dict(zip(chain, words, strict=True))) for words in zip(*predictions.values(), strict=True)]
     faces = with_columns(
         faces,

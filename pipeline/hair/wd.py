@@ -21,7 +21,7 @@ from pipeline.tags import normal_tag
 WEIGHTS, TAG_LIST = "wd.onnx", "wd.csv"
 SIDE = 448  # px
 BATCH = 8  # pictures at once: 1 GB of activations
-MAX_TAG_LIST_BYTES = 1 << 22  # the list has 0.3 MB
+MAX_TAG_LIST_LENGTH = 1 << 22  # characters; the list has 308,468
 GENERAL, CHARACTER, RATING = "0", "4", "9"  # categories, of which each picture has one rating
 MIN_PROBABILITY = {GENERAL: 0.35, CHARACTER: 0.85}  # of a tag: the author's
 
@@ -82,9 +82,9 @@ def read_tags(path: Path) -> list[tuple[str, str]]:
     """Return (name, category) of each row of a `selected_tags.csv`. Raise UserError."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            lines = file.read(MAX_TAG_LIST_BYTES + 1)
-        if len(lines) > MAX_TAG_LIST_BYTES:
-            raise ValueError(f"more than {MAX_TAG_LIST_BYTES:,} characters")
+            lines = file.read(MAX_TAG_LIST_LENGTH + 1)
+        if len(lines) > MAX_TAG_LIST_LENGTH:
+            raise ValueError(f"more than {MAX_TAG_LIST_LENGTH:,} characters")
         tags = [(normal_tag(row["name"]), row["category"]) for row in csv.DictReader(io.StringIO(lines))]
         general = {name for name, category in tags if category == GENERAL}
         if missing := set(HAIR_COLORS) - {color for tag, color in HAIR_TAGS.items() if tag in general}:

@@ -18,8 +18,8 @@ from pipeline.faces.views import Pyramid
 from pipeline.faces.yolo import YOLO
 from pipeline.hair import tagging, wd
 from pipeline.store import Store
-from tests.pipeline.faces.test_yolo import spotted
 from tests.support import onnx_files
+from tests.support.onnx_files import spotted
 
 SIDE = 1200  # px of the pictures
 WIDTH = 64  # of the ballast's convolutions

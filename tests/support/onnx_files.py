@@ -35,6 +35,18 @@ def model(nodes: list, inputs: dict, outputs: dict, metadata: dict[str, str] | N
     return made.SerializeToString()
 
 
+def spotted(width: int, height: int, *spots: tuple[float, float], color=(255, 0, 0), long: int = 640) -> np.ndarray:
+    """A white picture with soft spots of a colour, brightest in their middles. `long`: px to which its longer side will
+    be scaled."""
+    picture = np.full((height, width, 3), 255.0)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    spread = 30 * max(width, height) / long
+    for x, y in spots:
+        share = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / spread**2)[..., None]
+        picture += share * (np.array(color) - picture)
+    return picture.astype(np.uint8)
+
+
 def yolo(
     sides: Sequence[int | str] = ("height", "width"), classes: Sequence[str] = ("face",), batch: int | str = "batch"
 ) -> bytes:

@@ -6,8 +6,8 @@ import pandas
 import pytest
 from PIL import Image
 
-from tests.pipeline.faces.test_yolo import spotted
 from tests.support import onnx_files
+from tests.support.onnx_files import spotted
 from tests.support.run_luigi import last_line, luigi
 
 

@@ -14,20 +14,9 @@ from pipeline.faces import detect
 from pipeline.faces.yolo import MAX_BOXES, YOLO
 from tests.pipeline.faces.test_detect import center, images_of, side
 from tests.support import onnx_files
+from tests.support.onnx_files import spotted
 
 FORMS = {"free": ("height", "width"), "square": (640, 640), "wide": (384, 640)}
-
-
-def spotted(width: int, height: int, *spots: tuple[float, float], color=(255, 0, 0), long: int = 640) -> np.ndarray:
-    """A white picture with soft spots of a colour, brightest in their middles. `long`: px to which its longer side will
-    be scaled."""
-    picture = np.full((height, width, 3), 255.0)
-    rows, columns = np.mgrid[:height, :width] + 0.5
-    spread = 30 * max(width, height) / long
-    for x, y in spots:
-        share = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / spread**2)[..., None]
-        picture += share * (np.array(color) - picture)
-    return picture.astype(np.uint8)
 
 
 @pytest.fixture

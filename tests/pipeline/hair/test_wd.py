@@ -106,7 +106,7 @@ def test_another_file_is_another_digest_and_another_result(own, store):
     assert hair.tag(faces, store, tagger="wd", folder=own)[0]["hair_color"].to_pylist() == ["pink"] * 2
 
 
-def test_without_files_the_usual_ones_are_in_the_digest_and_what_failed_is_one_line(tmp_path, store):
+def test_without_files_the_usual_ones_are_in_the_digest(tmp_path, store):
     usual = [assets.ASSETS[name].sha256 for name in (wd.WEIGHTS, wd.TAG_LIST)]
     assert hair.version_of("wd", None)[-1] == ".".join(usual)
     assert not (tmp_path / "cache").exists()
@@ -134,7 +134,7 @@ def test_a_file_may_fix_the_size_of_its_batches(own):
         ),
         (b"\xff\xfe" + onnx_files.tag_list().encode("utf-16"), "utf-8"),
         (onnx_files.tag_list() + '9,"' + "x" * 200_000 + '",0,1\n', "field larger than"),
-        (onnx_files.tag_list() + "x" * wd.MAX_TAG_LIST_BYTES, "more than"),
+        (onnx_files.tag_list() + "x" * wd.MAX_TAG_LIST_LENGTH, "more than"),
     ],
 )
 def test_a_list_of_something_else_is_one_clear_line(own, text, words):
