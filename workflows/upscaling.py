@@ -23,11 +23,14 @@ logger = logging.getLogger("luigi-interface")
 
 
 class UpscaleImages(FromPicturesOrRun):
-    """Pictures, made larger with a run of TrainSRGAN or TrainESRGAN.
+    """Pictures, made larger with a run of TrainSRGAN or TrainESRGAN, or with the network that comes with the program.
 
     They are written to --output as PNG files of the same names, with one JSON file that lists them. Grey pictures stay
     grey, those of 16 bits have 16, a palette is kept, and transparency."""
 
+    run_name = luigi.Parameter(
+        default="", description="run of TrainSRGAN or TrainESRGAN; by default the shipped network"
+    )
     input_path = FilePath(description="a picture, a folder of pictures, or the folder of a dataset or a GAN's run")
     output_path = FilePath(description="folder of the large pictures, outside of --input")
     scale = Number(1, 16, "times", default=4.0, description="how many times as wide and high")
@@ -50,6 +53,7 @@ class UpscaleImages(FromPicturesOrRun):
         default="auto", significant=False, description="cpu, cuda or cuda:N; auto: a GPU if there is one"
     )
 
+    shipped = "upscaler"
     wanted = "a run of TrainSRGAN or TrainESRGAN"
     made_key = "upscaled"
     last_ending = ".png"

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.data import resampling
 from models.papers import esrgan
 from models.runs import export
+from pipeline.drawing import illustration
 from pipeline.errors import UserError
 from pipeline.marking import is_generated
 from tests.support import drawn_pictures
 from tests.support.run_luigi import error_line, luigi, start_luigi
 from workflows import UpscaleImages
+from workflows.base.from_run import shipped_network
 
 full = pytest.mark.full
 BRIGHTER = 0.1  # what the run's last network adds to a picture whose pixels it repeats; that of phase 1 adds none
@@ -274,6 +277,22 @@ def test_options_that_cannot_be_are_refused_at_once(options, message, place, mon
     Path("a.txt").touch()
     with pytest.raises(UserError, match=message):
         task_of(place, Path("in"), **{key: Path(v) if key in ("input", "output") else v for key, v in options.items()})
+
+
+def test_the_shipped_network_is_small_and_nearer_to_the_truth_than_bicubic_interpolation(tmp_path):
+    assert sum(path.stat().st_size for path in shipped_network("upscaler").glob("*")) < 3_000_000
+    truth = illustration.draw(1_000_003, 0)[100:356, 60:316]
+    given = save(tmp_path / "in.png", resampling.shrink(truth))
+    task = UpscaleImages(input=given, output=tmp_path / "out", device="cpu")
+    task.run()
+    assert task.complete()
+    made, bicubic = pixels_of(tmp_path / "out/in.png")[..., ::-1], resampling.enlarge(resampling.shrink(truth))
+    assert error_of(made, truth) < 0.8 * error_of(bicubic, truth)  # 2 dB
+
+
+def error_of(made: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean squared error."""
+    return float(np.square(made.astype(float) - truth).mean())
 
 
 @pytest.mark.slow
