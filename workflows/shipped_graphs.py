@@ -18,6 +18,7 @@ def weights() -> dict[str, Path]:
         "face_detector": network.WEIGHTS,
         "landmarks": Path(landmarks.FINDERS["network"].asset),
         "hair_colors": color_network.WEIGHTS,
+        "upscaler": shipped_network("upscaler") / "model.safetensors",
     }
 
 

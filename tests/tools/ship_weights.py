@@ -1,4 +1,4 @@
-"""`python -m tests.tools.ship_weights RUN FOLDER`: the networks of a run in half precision, as they come with the program.
+"""`python -m tests.tools.ship_weights RUN FOLDER`: the networks of a run in half precision, for `models/shipped/`.
 
 The program computes with them in fp32: they are files of half the size."""
 

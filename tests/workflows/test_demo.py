@@ -43,7 +43,7 @@ def test_a_page_of_all_runs_that_it_can_use(root):
         root / "runs/painter/onnx/generator.onnx"
     ).read_bytes()
     assert {path.name for path in (page / "shipped").glob("*.onnx")} == {
-        f"{name}.onnx" for name in ("blink", "face_detector", "landmarks", "hair_colors")
+        f"{name}.onnx" for name in ("blink", "face_detector", "landmarks", "hair_colors", "upscaler")
     }
     assert str(root) not in (page / "models.json").read_text()
     assert ExportDemo(data_root=root).complete()
