@@ -128,9 +128,15 @@ def _center(
 
 def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
     """Return picture[y0:y1, x0:x1], which may lie partly outside: edge pixels are repeated."""
-    columns = np.clip(np.arange(x0, x1), 0, picture.shape[1] - 1)
-    rows = np.clip(np.arange(y0, y1), 0, picture.shape[0] - 1)
-    return np.ascontiguousarray(picture[rows[0] : rows[-1] + 1][rows - rows[0]][:, columns])
+    (top, bottom, rows), (left, right, columns) = _clip(y0, y1, picture.shape[0]), _clip(x0, x1, picture.shape[1])
+    return cv2.copyMakeBorder(picture[rows, columns], top, bottom, left, right, cv2.BORDER_REPLICATE)
+
+
+def _clip(start: int, end: int, length: int) -> tuple[int, int, slice]:
+    """Return (px of start:end before a side of `length` px, px after it, the part within it, of 1 px at least)."""
+    inside = slice(min(max(start, 0), length - 1), max(min(end, length), 1))
+    before = min(max(-start, 0), end - start - 1)
+    return before, end - start - before - (inside.stop - inside.start), inside
 
 
 def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, angle: float, size: int) -> np.ndarray:

@@ -47,6 +47,13 @@ def test_beyond_the_edge_the_picture_goes_on(rotation):
     assert crop(np.full((400, 400, 3), 200, np.uint8), corner, size=64, box_scale=2, rotation=rotation).min() == 200
 
 
+@pytest.mark.parametrize(("x", "y"), [(150, 150), (-30, 330), (-500, 200), (200, 700), (800, -600)])
+def test_a_crop_over_the_edge_is_one_of_a_larger_picture(x, y):
+    large = np.pad(smooth(), [(1000, 1000), (1000, 1000), (0, 0)], mode="edge")
+    here, there = (Face((at + x, at + y, at + x + 100.0, at + y + 100.0), 20.0, 1.0) for at in (0, 1000))
+    assert np.array_equal(crop(smooth(), here, size=64, box_scale=2), crop(large, there, size=64, box_scale=2))
+
+
 @pytest.mark.parametrize("side", [40.0, 100.0, 390.0])
 def test_turning_costs_no_sharpness(side):
     """Isotropic noise has the same detail at every angle: resampled twice, a turned crop would have less."""
