@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.progress import Progress
@@ -38,6 +38,13 @@ MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes 
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 
 logger = logging.getLogger("luigi-interface")
+
+
+class Work(NamedTuple):
+    """What a stage makes of a decoded picture. An earlier stage that decodes it may do this work ahead."""
+
+    cache: str  # name of the stage's cached results
+    function: Callable[..., Any]  # picklable; its result is a JSON value
 
 
 def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0, chunk: int = CHUNK) -> Iterator[R]:
@@ -139,18 +146,19 @@ def _release_memory() -> None:
 
 def cached_map(
     memory: ResultCache,
-    function: Callable[[Any], R],
+    function: Callable[[Any], Any],
     items: Iterable[tuple[str, Any]],
     *,
     what: str,
     jobs: int = 0,
     chunk: int = CHUNK,
-    is_valid: Callable[[R], bool] = lambda value: True,
+    is_valid: Callable[[Any], bool] = lambda value: True,
     item_bytes: Callable[[Any], int] = lambda item: 0,
     prepare: Callable[[Any], Any] = lambda item: item,
-) -> Iterator[tuple[str, R]]:
-    """Yield (key, function(prepare(item))) for each (key, item), in any order; results that `memory` has are not
-    computed again, and their items are not prepared.
+    accept: Callable[[Any], Any] = lambda result: result,
+) -> Iterator[tuple[str, Any]]:
+    """Yield (key, accept(function(prepare(item)))) for each (key, item), in any order; results that `memory` has are
+    not computed again, and their items are not prepared. Only `function` runs in other processes.
 
     An item for which there is not enough memory is tried once more, alone, when the others are done; if that fails
     too, its result is None, and is not cached. Other results are JSON values. `what` names the items in the
@@ -176,7 +184,7 @@ def cached_map(
             if value is None:
                 failed.append(key)
                 continue
-            memory.set(key, value)
+            memory.set(key, value := accept(value))
             progress.advance()
             yield key, value
         if failed:
@@ -184,7 +192,7 @@ def cached_map(
         items_of = dict(unknown) if failed else {}
         for key, value in map_items(keyed, [(key, items_of[key]) for key in failed], jobs=1):
             if value is not None:
-                memory.set(key, value)
+                memory.set(key, value := accept(value))
             progress.advance()
             yield key, value
         del batch, unknown, small, large, items_of  # before the next is gathered: both may hold much
@@ -210,12 +218,17 @@ class _Keyed:
 
     def __call__(self, pair):
         key, item = pair
-        try:
-            return key, self.function(item)
-        except Exception as error:
-            if is_out_of_memory(error):
-                return key, None
-            raise
+        return key, attempt(self.function, item)
+
+
+def attempt(function: Callable[..., R], *arguments: Any) -> R | None:
+    """Return function(*arguments), or None if there was not enough memory."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        if is_out_of_memory(error):
+            return None
+        raise
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -39,6 +39,7 @@ class ScrapeImages(PictureStage):
     """Originals from a source, verified and kept under their sha256."""
 
     drops = True
+    is_grouped = False  # whether a later stage looks for near-duplicates: they are sketched from the same decoding
 
     source = luigi.Parameter(
         default="drawn",
@@ -145,7 +146,7 @@ class ScrapeImages(PictureStage):
         return [collect.VERSION, self.source, self.limit or self.source_row.default_limit, self.snapshot, *blocks]
 
     def make(self, out: Path) -> None:
-        from pipeline.images import collect
+        from pipeline.images import collect, near_duplicates
 
         limit = self.limit or self.source_row.default_limit
         if self.crawl:
@@ -156,7 +157,9 @@ class ScrapeImages(PictureStage):
         else:
             request = self._request._replace(path=self.samples.made) if self.samples else self._request
             posts = self.source_row.posts(request, self.snapshot)
-        table, drops = collect.collect(posts, self.source, limit, self.store, blocked=self.blocked, jobs=self.jobs)
+        later = near_duplicates.SKETCHING if self.is_grouped else None
+        how: dict[str, Any] = {"blocked": self.blocked, "jobs": self.jobs, "later": later}
+        table, drops = collect.collect(posts, self.source, limit, self.store, **how)
         if not len(table):
             shortfall = f"; {counts.shortfall}" if self.crawl and counts.shortfall else ""
             found = f"none of {len(drops)} files is a picture{first_drop(drops)}{shortfall}"
@@ -383,6 +386,10 @@ class GroupFaces(PictureStage):
     """Groups of near-duplicates, and the split of each group."""
 
     dataset = None  # that option is TagHairColor's alone
+
+    def check(self) -> None:
+        super().check()
+        self.first(ScrapeImages).is_grouped = True
 
     def digest_inputs(self) -> list:
         from pipeline.datasets import splits

@@ -31,6 +31,10 @@ class SelectImages(PictureStage):
         description="keep: near-duplicates share a split; drop: only the largest of them is kept",
     )
 
+    def check(self) -> None:
+        super().check()
+        self.requires().is_grouped = True
+
     def requires(self) -> ScrapeImages:
         """Return the task that must be complete before."""
         asked = {name: getattr(self, name) or value for name, value in DRAWN.items()}

@@ -4,16 +4,19 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.blocklist import BlockList
 from pipeline.funnel import REASONS, funnel_row
 from pipeline.images.decode import EXTENSIONS, MAX_SHRINK, Rejected, decode_reduced, error_text, phash
 from pipeline.manifest import IMAGES
-from pipeline.parallel import OUT_OF_MEMORY, cached_map
+from pipeline.parallel import OUT_OF_MEMORY, Work, attempt, cached_map
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
@@ -29,13 +32,18 @@ Offer = Post | Skipped
 
 def examine(data: bytes) -> dict:
     """Return the columns of IMAGES that depend on the file alone, or {reason, detail, image_id} if it is rejected."""
+    return _examine(data)[0]
+
+
+def _examine(data: bytes) -> tuple[dict, np.ndarray | None]:
+    """Return what `examine` returns, and the pixels, decoded at up to 1 / MAX_SHRINK of their size, if it has some."""
     image_id = hashlib.sha256(data).hexdigest()
     try:
         picture = decode_reduced(data, MAX_SHRINK)
     except Rejected as rejected:
         reason, detail = rejected.args
-        return {"reason": reason, "detail": detail, "image_id": image_id}
-    return {
+        return {"reason": reason, "detail": detail, "image_id": image_id}, None
+    columns = {
         "image_id": image_id,
         "path": f"images/{image_id[:2]}/{image_id}.{EXTENSIONS[picture.format]}",
         "bytes": len(data),
@@ -45,22 +53,26 @@ def examine(data: bytes) -> dict:
         "height": picture.height,
         "phash": phash(picture.pixels),
     }
+    return columns, picture.pixels
 
 
-def take(post: Post, store: Store, blocked: frozenset[str] = frozenset()) -> dict:
-    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns."""
+def take(
+    post: Post, store: Store, blocked: frozenset[str] = frozenset(), later: Work | None = None
+) -> tuple[dict, Any]:
+    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns, and what
+    `later` makes of the pixels, or None."""
     try:
         data = post.read()
     except FileTooLarge as error:
-        return {"reason": "too_large", "detail": str(error), "image_id": None}
+        return {"reason": "too_large", "detail": str(error), "image_id": None}, None
     except OSError as error:
-        return {"reason": "unreadable", "detail": error_text(error), "image_id": None}
-    result = examine(data)
+        return {"reason": "unreadable", "detail": error_text(error), "image_id": None}, None
+    result, pixels = _examine(data)
     if result["image_id"] in blocked:
-        return _BLOCKED_BY_HASH
-    if "path" in result:
+        return _BLOCKED_BY_HASH, None
+    if pixels is not None:
         store.put(result["path"], data)
-    return result
+    return result, attempt(later.function, pixels) if later and pixels is not None else None
 
 
 def find_original(store: Store, image_id: str) -> Path | None:
@@ -88,11 +100,19 @@ def memory(store: Store):
 
 
 def collect(
-    offers: Iterable[Offer], source: str, limit: int, store: Store, *, blocked: BlockList = _NO_BLOCKS, jobs: int = 0
+    offers: Iterable[Offer],
+    source: str,
+    limit: int,
+    store: Store,
+    *,
+    blocked: BlockList = _NO_BLOCKS,
+    jobs: int = 0,
+    later: Work | None = None,
 ) -> tuple[pa.Table, list[dict]]:
     """Return (IMAGES, rows of FUNNEL) of the first `limit` posts (0: all) of `source` that are not blocked.
 
-    The same bytes under two ids give one row, of the first id in order, and a drop."""
+    `later` is done with the pixels of each new picture; the key of its result is the image_id. The same bytes under two
+    ids give one row, of the first id in order, and a drop."""
     posts: dict[str, list[dict]] = {}  # fingerprint -> provenance of the posts under way: several may be of one file
     drops: list[dict] = []
 
@@ -119,11 +139,17 @@ def collect(
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
-    with memory(store) as known:
-        work = functools.partial(take, store=store, blocked=blocked.hashes)
-        for key, result in cached_map(
-            known, work, wanted(), is_valid=is_stored, item_bytes=_item_bytes, what="pictures", jobs=jobs
-        ):
+    with memory(store) as known, store.memory(later.cache, None) if later else nullcontext() as ahead:
+
+        def accept(taken: tuple[dict, Any]) -> dict:
+            result, more = taken
+            if ahead and more:
+                ahead.set(result["image_id"], more)
+            return result
+
+        work = functools.partial(take, store=store, blocked=blocked.hashes, later=later)
+        settings: dict[str, Any] = {"is_valid": is_stored, "item_bytes": _item_bytes, "accept": accept, "jobs": jobs}
+        for key, result in cached_map(known, work, wanted(), what="pictures", **settings):
             post = posts[key].pop()
             if not posts[key]:
                 del posts[key]

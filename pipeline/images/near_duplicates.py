@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import MAX_SHRINK, load_reduced
-from pipeline.parallel import cached_map
+from pipeline.parallel import Work, cached_map
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")
@@ -46,14 +46,13 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
     """Yield the pairs of keys of `files` that hold the same picture. A key identifies the file's content; `what` names
     the files in the progress bar."""
     keys = sorted(files)
-    version = f"{images_version}.{VERSION}"
     with (
-        store.memory(f"thumbnails/{version}", _SUMMARY_SHAPE) as thumbnails,
-        store.memory(f"copies/{version}", bool) as compared,
+        store.memory(SKETCHING.cache, _SUMMARY_SHAPE) as thumbnails,
+        store.memory(f"copies/{images_version}.{VERSION}", bool) as compared,
     ):
         row = {key: index for index, key in enumerate(keys)}
         sketches = np.zeros((len(keys), DCT_TERMS * DCT_TERMS), np.int8)
-        for key, seen in cached_map(thumbnails, summarize, files.items(), what=f"sketching {what}", jobs=jobs):
+        for key, seen in cached_map(thumbnails, _summarize_file, files.items(), what=f"sketching {what}", jobs=jobs):
             if seen is None:
                 logger.warning("%s: not enough memory to look for its copies", files[key].name)
                 continue
@@ -63,7 +62,7 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
         @functools.lru_cache(4096)  # a picture is in several pairs
         def thumbnail(key: str) -> str:
             text = thumbnails.get(key)["thumbnail"]
-            return text if _is_thumbnail(text) else summarize(files[key])["thumbnail"]
+            return text if _is_thumbnail(text) else _summarize_file(files[key])["thumbnail"]
 
         def thumbnails_of(pair: str) -> tuple[str, ...]:
             return tuple(map(thumbnail, pair.split(" ")))
@@ -78,12 +77,20 @@ def find_copies(files: dict[str, Path], what: str, store: Store, *, jobs: int = 
                 yield first, second
 
 
-def summarize(file: Path) -> dict[str, str]:
+def summarize(pixels: np.ndarray) -> dict[str, str]:
     """Return the thumbnail, SIDE × SIDE px whatever the picture's shape (a crop changes that), as PNG, and the sketch
-    of a picture; both in Base64."""
-    small = cv2.resize(load_reduced(file, MAX_SHRINK).pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    of a picture, decoded at up to 1 / MAX_SHRINK of its size; both in Base64."""
+    small = cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     thumbnail, ours = cv2.imencode(".png", small)[1].tobytes(), sketch(small.astype(np.float32)).tobytes()
     return {"thumbnail": base64.b64encode(thumbnail).decode(), "sketch": base64.b64encode(ours).decode()}
+
+
+SKETCHING = Work(f"thumbnails/{images_version}.{VERSION}", summarize)
+"""Its results' keys are those of `find_copies`."""
+
+
+def _summarize_file(file: Path) -> dict[str, str]:
+    return summarize(load_reduced(file, MAX_SHRINK).pixels)
 
 
 def decode_thumbnail(text: str) -> np.ndarray:

@@ -15,7 +15,9 @@ from pipeline.datasets.splits import components, group, largest_of_copies, split
 from pipeline.drawing.portrait import render as paint
 from pipeline.drawing.portrait.look import sample
 from pipeline.images import near_duplicates as near
+from pipeline.images.collect import collect
 from pipeline.images.decode import load
+from pipeline.sources.base import BytesReader, Post
 from pipeline.store import Store
 
 DRAWN = 24
@@ -81,7 +83,7 @@ def drawn() -> list[Image.Image]:
 def text(picture: Image.Image, folder: Path) -> str:
     """Its thumbnail, by way of a file."""
     picture.save(folder / "picture.png", compress_level=1)
-    return near.summarize(folder / "picture.png")["thumbnail"]
+    return near.summarize(near.load_reduced(folder / "picture.png", near.MAX_SHRINK).pixels)["thumbnail"]
 
 
 @pytest.mark.full(keep=4)
@@ -276,6 +278,19 @@ def test_adding_pictures_moves_no_group_and_looks_at_nothing_twice(place, drawn,
     monkeypatch.setattr(near, "load_reduced", lambda path, *how: (looked_at.append(path.stem), load(path, *how))[1])
     assert place.grouped(jobs=1).select(columns).to_pylist()[:5] == before
     assert looked_at == ["e", "e0"]
+
+
+def test_a_sketch_made_when_a_picture_is_verified_is_that_of_its_file(drawn, store):
+    posts = []
+    for format_ in ("PNG", "JPEG", "WEBP"):
+        drawn[0].resize((700, 900)).save(file := io.BytesIO(), format_)
+        posts.append(Post(format_, BytesReader(file.getvalue()), format_))
+    images, _ = collect(posts, "folder", 0, store, jobs=1, later=near.SKETCHING)
+    files = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
+    with store.memory(near.SKETCHING.cache, near._SUMMARY_SHAPE) as sketches:
+        known = sketches.get_all([*files])
+    assert known == {key: near._summarize_file(store.root / path) for key, path in files.items()}
+    assert len(known) == 3
 
 
 def test_groups_are_the_same_in_any_order_and_at_any_number_of_jobs(drawn, tmp_path):

@@ -424,7 +424,7 @@ def test_a_picture_without_memory_is_a_row_of_the_stage(store, monkeypatch, stag
         return wrapped
 
     place, name, is_bad = {
-        "images": (images, "examine", lambda data: data == pictures[1]),
+        "images": (images, "_examine", lambda data: data == pictures[1]),
         "faces": (detect, "_find_one", lambda path: path == bad),
         "crops": (faces, "_cut_one", lambda image: image[0] == bad),
     }[stage]
