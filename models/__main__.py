@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 
 def main() -> None:
     """Parse the command line and run the command."""
@@ -38,11 +36,12 @@ def main() -> None:
 
 def sizes() -> Iterator[dict[str, Any]]:
     """Yield a dict for each network of MODELS, with its number of trainable parameters at the `article` preset."""
+    from models.nn.plan import planned
     from models.zoo import MODELS
 
     for name, entry in MODELS.items():
         for network, build in entry.networks.items():
-            with torch.device("meta"):  # no memory, no time
+            with planned():
                 parameters = sum(p.numel() for p in build(entry.presets["article"]).parameters())
             yield {"name": name, "network": network, "parameters": parameters, "task": entry.task, "paper": entry.paper}
 

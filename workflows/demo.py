@@ -1,6 +1,5 @@
 """ExportDemo: trained networks as a web page."""
 
-import contextlib
 import functools
 import logging
 import re
@@ -37,15 +36,17 @@ class ExportDemo(luigi.Task):
             check_run_name("--runs", run)
             if self.runs.count(run) > 1:
                 raise UserError("--runs", f"'{run}' given twice", "each run once", how_to_list_options())
-        self._check_weights()
+        self._check_uses()
 
-    def _check_weights(self) -> None:
-        """Raise UserError if one of --runs has no weights: before anything is exported."""
+    def _check_uses(self) -> None:
+        """Raise UserError if one of --runs has no weights or is of no use to the page: before anything is exported."""
         if self.runs:
-            from models.runs import export
+            from models.page import folder
 
             for name in self.runs:
-                export.read_about(self.data_root / "runs" / name)
+                if not folder.is_usable(self.data_root / "runs" / name):
+                    expected = "runs that paint faces, translate them, make pictures larger or let faces blink"
+                    raise UserError(f"--runs {name}", "the page has no use for this run", expected, "leave it out")
 
     @property
     def folder(self) -> Path:
@@ -54,19 +55,26 @@ class ExportDemo(luigi.Task):
 
     @property
     def exports(self) -> dict[str, ExportONNX]:
-        """Return the exports of the runs, by name; by default of all whose weights can be read, but for those that were
+        """Return the exports of the runs, by name; by default of all that the page can use, but for those that were
         moved aside."""
-        if self.runs:
-            return {name: ExportONNX(run=name, data_root=self.data_root) for name in self.runs}
+        names = self.runs or [name for name in self._trained if self._is_used(name)]
+        return {name: ExportONNX(run=name, data_root=self.data_root) for name in names}
+
+    @property
+    def _trained(self) -> list[str]:
+        """Return the names of all runs that have weights."""
         from models.runs import export
 
-        found = {}
-        for name in export.runs_with_weights(self.data_root / "runs"):
-            with contextlib.suppress(UserError):
-                if not re.search(MOVED_ASIDE, name):
-                    export.read_about(self.data_root / "runs" / name)
-                    found[name] = ExportONNX(run=name, data_root=self.data_root)
-        return found
+        return export.runs_with_weights(self.data_root / "runs")
+
+    def _is_used(self, name: str) -> bool:
+        """Return whether a page without --runs holds a run."""
+        from models.page import folder
+
+        try:
+            return not re.search(MOVED_ASIDE, name) and folder.is_usable(self.data_root / "runs" / name)
+        except UserError:
+            return False  # damaged
 
     @functools.cached_property
     def shipped(self) -> ExportONNX:
@@ -95,26 +103,16 @@ class ExportDemo(luigi.Task):
 
     @property
     def _used(self) -> dict[str, Path]:
-        """Return the folders of the exports that the page uses. Raise UserError if it has no use for one of --runs."""
-        from models.page import folder
-
-        folders = {name: task.file.parent for name, task in self.exports.items()}
-        if not self.runs:
-            return {name: path for name, path in folders.items() if folder.is_usable(path)}
-        for name, path in folders.items():
-            if not folder.is_usable(path):
-                expected = "runs that paint faces, translate them, make pictures larger or let faces blink"
-                raise UserError(f"--runs {name}", "the page has no use for this run", expected, "leave it out")
-        return folders
+        """Return the folders of the runs' exports, by name."""
+        return {name: task.file.parent for name, task in self.exports.items()}
 
     def run(self) -> None:
         """Do the work."""
         from models.page import folder
-        from models.runs import export
 
         with disk_errors_as_user_errors(self.data_root):
             used = self._used
-            for name in export.runs_with_weights(self.data_root / "runs"):
+            for name in self._trained:
                 if not self.runs and name not in used:
                     logger.warning("run %s is not on the page: old, damaged, or of no use to it", name)
             self.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models import zoo
 from models.data.dataset import GENERATED, XMP_KEYWORD, read_json
 from models.page import MODELS, npm
-from models.runs import model_json
+from models.runs import export, model_json, onnx_networks
+from models.runs.settings import config_from_json
 
 FORMAT = 1  # of models.json
 PINNED = Path(__file__).parent
@@ -53,9 +55,18 @@ def tab_of(described: Mapping[str, Any]) -> str | None:
     return None
 
 
-def is_usable(export: Path) -> bool:
-    """Return whether the page has a tab for an exported run."""
-    return tab_of(_read(export)) is not None
+def is_usable(run: Path) -> bool:
+    """Return whether the page has a tab for a run, which need not be exported yet. Raise UserError if a network that it
+    exports is missing or damaged."""
+    about = export.read_about(run)
+    if about["model"] not in zoo.MODELS:
+        return False  # a network of the pipeline's own
+    main, *others = zoo.MODELS[about["model"]].exported
+    for name in others:
+        export.plan_network(run, name)
+    size = config_from_json(about["model"], about["config"]).size
+    graph = onnx_networks.graph_of(export.plan_network(run), size)
+    return tab_of({"networks": {main: model_json.describe_graph(graph)}}) is not None
 
 
 def digest_of(shipped: Path, runs: Mapping[str, Path]) -> str:
@@ -92,14 +103,14 @@ def write_page(folder: Path, shipped: Path, runs: Mapping[str, Path]) -> None:
         shutil.copyfile(packages / source, work / name)
     _copy_export(shipped, work / "shipped")
     shutil.copyfile(SHIPPED_CARD, work / "shipped" / CARD)
-    for name, export in runs.items():
-        _copy_export(export, work / "runs" / name)
-        shutil.copyfile(export.parent / CARD, work / "runs" / name / CARD)
+    for name, made in runs.items():
+        _copy_export(made, work / "runs" / name)
+        shutil.copyfile(made.parent / CARD, work / "runs" / name / CARD)
     content = {
         "format": FORMAT,
         "digest": digest_of(shipped, runs),
         "mark": {"keyword": XMP_KEYWORD, "text": GENERATED},  # of a picture that a network made
-        "models": [{"name": name, "tab": tab_of(_read(export))} for name, export in runs.items()],
+        "models": [{"name": name, "tab": tab_of(_read(made))} for name, made in runs.items()],
         "files": {str(path.relative_to(work)): path.stat().st_size for path in _files(work)},
     }
     (work / MODELS).write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -116,8 +127,8 @@ def _copy_export(source: Path, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-def _read(export: Path) -> dict[str, Any]:
-    described: dict[str, Any] = json.loads((export / model_json.NAME).read_text(encoding="utf-8"))
+def _read(folder: Path) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads((folder / model_json.NAME).read_text(encoding="utf-8"))
     return described
 
 

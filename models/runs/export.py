@@ -6,7 +6,7 @@ The main network is `model.safetensors`; each other one is `<network>.safetensor
 import contextlib
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from models.data.dataset import UserError, parse_json, sha256_of
 from models.files import atomic_open, check_regular
 from models.nn.layers import to_channels_last
+from models.nn.plan import planned
 from models.runs.card import model_card
 from models.runs.settings import check_output, config_from_json
 from models.zoo import MODELS
@@ -60,24 +61,37 @@ def load_network(run: Path, name: str | None = None) -> Any:
     Raise UserError if the run has none, or a damaged one. The file may come from anywhere: its tensors are compared
     with those of the network before either takes memory."""
     with _open_weights(run, name or MAIN) as (file, about):
-        model, config = MODELS[about["model"]], config_from_json(about["model"], about["config"])
-        main = model.exported[0]
-        if name is not None and name not in model.exported:
-            raise ValueError(f"no network {name[:40]}")
-        build = functools.partial(model.networks[name or main], config)
-        names = set(file.keys())
-        with torch.device("meta"), _limit_parameters(len(names)):
-            plan = build()
-        wanted = {key: (list(tensor.shape), tensor.dtype) for key, tensor in plan.state_dict().items()}
-        slices = ((key, file.get_slice(key)) for key in names)
-        found = {key: (part.get_shape(), _DTYPES.get(part.get_dtype())) for key, part in slices}
-        if wrong := sorted(key for key in wanted.keys() | found if wanted.get(key) != found.get(key)):
-            raise ValueError(f"other tensors than its settings ask for: {wrong[0][:40]}")
-        if name in (None, main):
-            check_output(plan, config.size)
+        build, plan = _plan(file, about, name)
         network = build()
-        network.load_state_dict({key: file.get_tensor(key) for key in names})
+        network.load_state_dict({key: file.get_tensor(key) for key in plan.state_dict()})
     return to_channels_last(network).eval().requires_grad_(False)  # the layout of training
+
+
+def plan_network(run: Path, name: str | None = None) -> Any:
+    """Return an exported network of a run without its weights, see `nn.plan`. Raise UserError as `load_network`."""
+    with _open_weights(run, name or MAIN) as (file, about):
+        return _plan(file, about, name)[1]
+
+
+def _plan(file: Any, about: dict[str, Any], name: str | None) -> tuple[Callable[[], nn.Module], nn.Module]:
+    """Return (a function that builds the network of an open file, the network without its weights). Raise ValueError if
+    the file has other tensors."""
+    model, config = MODELS[about["model"]], config_from_json(about["model"], about["config"])
+    main = model.exported[0]
+    if name is not None and name not in model.exported:
+        raise ValueError(f"no network {name[:40]}")
+    build = functools.partial(model.networks[name or main], config)
+    names = set(file.keys())
+    with planned(), _limit_parameters(len(names)):
+        plan = build()
+    wanted = {key: (list(tensor.shape), tensor.dtype) for key, tensor in plan.state_dict().items()}
+    slices = ((key, file.get_slice(key)) for key in names)
+    found = {key: (part.get_shape(), _DTYPES.get(part.get_dtype())) for key, part in slices}
+    if wrong := sorted(key for key in wanted.keys() | found if wanted.get(key) != found.get(key)):
+        raise ValueError(f"other tensors than its settings ask for: {wrong[0][:40]}")
+    if name in (None, main):
+        check_output(plan, config.size)
+    return build, plan
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from models.data.dataset import UserError
+from models.nn.plan import planned
 from models.zoo import MODELS
 
 BYTES_PER_PARAMETER = 12  # a weight and Adam's two moments, in fp32
@@ -13,7 +14,7 @@ BYTES_PER_PARAMETER = 12  # a weight and Adam's two moments, in fp32
 
 def parameter_count(model: str, config: Any) -> int:
     """Return the number of parameters of all networks that are trained."""
-    with torch.device("meta"):  # no memory, no time
+    with planned():
         networks = [build(config) for build in MODELS[model].networks.values()]
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
 

@@ -47,18 +47,22 @@ def write_folder(folder: Path, graphs: Mapping[str, Graph], about: dict[str, Any
             "bytes": len(made.content),
             "sha256": hashlib.sha256(made.content).hexdigest(),
             "precision": made.precision,
-            "inputs": [port.describe() for port in graph.inputs],
-            "outputs": [port.describe() for port in graph.outputs],
             "golden": {
                 "file": f"{name}{GOLDEN}",
                 "shapes": [array.shape for array in made.golden],
                 "error": _rounded_up(made.error),
             },
-            **graph.facts,
+            **describe_graph(graph),
         }
     described = {"format": FORMAT, **about, "opset": OPSET, "networks": networks}
     with atomic_open(folder / NAME, "w") as text:
         text.write(json.dumps(described, ensure_ascii=False) + "\n")
+
+
+def describe_graph(graph: Graph) -> dict[str, Any]:
+    """Return what model.json says of a network, but for its files: inputs, outputs, and what its user needs."""
+    ports = {"inputs": graph.inputs, "outputs": graph.outputs}
+    return {name: [port.describe() for port in each] for name, each in ports.items()} | dict(graph.facts)
 
 
 def _rounded_up(error: float) -> float:

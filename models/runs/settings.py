@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models.contracts import Config, Datasets
 from models.data.dataset import UserError, check, read_json
 from models.data.labels import conditions
+from models.nn.plan import planned
 from models.zoo import MODELS, Model
 
 _DATASET_SCHEMA = {
@@ -133,7 +134,7 @@ def _assign(model: Model, config: Any, assignments: Mapping[str, str]) -> Any:
             raise UserError("--set", f"{name}={text} given", expected, "give another") from None
     try:
         config = replace(config, **values)
-        with torch.device("meta"):
+        with planned():
             for name, build in model.networks.items():
                 network = build(config)
                 if name in model.exported:

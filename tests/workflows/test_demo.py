@@ -11,6 +11,7 @@ from pathlib import Path
 import luigi
 import pytest
 
+from models.runs import export
 from pipeline.errors import UserError
 from tests.support.run_luigi import ROOT, error_line
 from tests.support.untrained_run import untrained_run
@@ -48,8 +49,6 @@ def test_a_page_of_all_runs_that_it_can_use(root):
     assert str(root) not in (page / "models.json").read_text()
     assert ExportDemo(data_root=root).complete()
 
-    with pytest.raises(UserError, match=r"--runs refiner: the page has no use for this run; .*; leave it out"):
-        ExportDemo(runs=("painter", "refiner"), data_root=root).run()
     card(untrained_run(root, "another", "dcgan96", seed=1))
     assert not ExportDemo(data_root=root).complete()
     assert ExportDemo(runs=("painter",), data_root=root).complete()
@@ -63,6 +62,21 @@ def test_wrong_options_are_one_line(tmp_path):
 def test_a_run_that_is_not_there_is_one_line_before_anything_is_exported(tmp_path):
     assert "runs/nowhere: has no model.safetensors" in error_line(tmp_path, "ExportDemo", "--runs", "nowhere")
     assert not (tmp_path / "data/generated").exists()
+
+
+def test_a_run_of_no_use_is_refused_before_anything_is_exported(root):
+    for name, model in (("painter", "dcgan96"), ("refiner", "seam-refiner"), ("styles", "stargan2")):
+        card(untrained_run(root, name, model))
+    (root / "runs/detector").mkdir()
+    export.write_weights(root / "runs/detector", {}, {"model": "face_detector", "config": {}, "steps": 1})
+    for name in ("refiner", "detector"):
+        with pytest.raises(UserError, match=f"--runs {name}: the page has no use for this run; .*; leave it out"):
+            ExportDemo(runs=("painter", name), data_root=root)
+    assert list(ExportDemo(runs=("styles",), data_root=root).exports) == ["styles"]
+    assert list(ExportDemo(data_root=root).exports) == ["painter", "styles"]
+    (root / "runs/styles/mapping.safetensors").unlink()
+    with pytest.raises(UserError, match=r"runs/styles: has no mapping\.safetensors"):
+        ExportDemo(runs=("painter", "styles"), name="other", data_root=root)
 
 
 def serve(place: Path, *arguments: str) -> subprocess.Popen:

@@ -14,6 +14,7 @@ from models.contracts import HeldOut
 from models.metrics.pixels import grain
 from models.nn import losses
 from models.nn.layers import ConditionalBatchNorm, SqueezeExcite
+from models.nn.plan import planned
 from models.papers import acgan, projection, srresnet
 from models.sampling.images import generate_images
 from models.training import update
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def count(build, config) -> int:
-    with torch.device("meta"):
+    with planned():
         return sum(p.numel() for p in build(config).parameters())
 
 

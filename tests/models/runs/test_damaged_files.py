@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from models.data.dataset import Dataset, UserError
+from models.nn.plan import planned
 from models.runs import card, export, settings
 from models.sampling import attributes, save
 from models.training import checkpoint
@@ -308,7 +309,7 @@ def test_what_is_whole_is_loaded(model, tmp_path):
 def test_every_preset_gives_layers_within_the_limit(model):
     entry = MODELS[model]
     for config in entry.presets.values():
-        with torch.device("meta"):
+        with planned():
             plan = entry.networks[entry.exported[0]](config)
         settings.check_output(plan, config.size)
 
