@@ -12,7 +12,7 @@ from itertools import count
 
 from PIL import Image
 
-from pipeline.drawing.portrait.look import Box, sample, tags
+from pipeline.drawing.portrait.look import Box, Look, sample, tags
 from pipeline.errors import UserError
 from pipeline.sources.base import LocalQuery, Post
 
@@ -56,9 +56,16 @@ def draw(
         tilt=look.tilt if tilt is None else float(tilt),
         openness=look.openness if openness is None else float(openness),
     )
+    return Image.fromarray(paint.render(look)), truth_of(look)
+
+
+def truth_of(look: Look) -> Truth:
+    """Return the ground truth of a portrait, which need not be drawn."""
+    from pipeline.drawing.portrait import render as paint
+
     left, right = paint.eye_boxes(look)
     (x, y), half = look.center, look.side / 2
-    truth = Truth(
+    return Truth(
         face_box=(x - half, y - half, x + half, y + half),
         tilt=look.tilt,
         hair_color=look.hair_color,
@@ -67,7 +74,6 @@ def draw(
         openness=look.openness,
         tags=tags(look),
     )
-    return Image.fromarray(paint.render(look)), truth
 
 
 def snapshot(request: LocalQuery) -> dict:

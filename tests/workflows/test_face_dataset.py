@@ -17,10 +17,11 @@ import pandas
 import pytest
 from PIL import Image, ImageFilter
 
+from pipeline.drawing.portrait.look import sample
 from pipeline.errors import UserError
 from pipeline.funnel import REASONS
 from pipeline.manifest import FACES, HAIR_COLORS
-from pipeline.sources.drawn import draw
+from pipeline.sources.drawn import draw, truth_of
 from tests.support.run_luigi import BUILT, error_line, last_line, luigi, luigi_process
 from workflows.face_dataset import CropFaces
 
@@ -72,7 +73,7 @@ def test_from_nothing_a_training_builds_the_default_dataset_and_its_faces_are_th
 
     faces, found, right, overlaps = manifest(tmp_path), 0, 0, []
     for i in range(360):
-        truth = draw(0, i)[1]
+        truth = truth_of(sample(0, i))
         here = faces[faces.source_id == f"0/{i}"]
         best = max(here.itertuples(), key=lambda face: overlap(face.box, truth.face_box), default=None)
         if best is not None and overlap(best.box, truth.face_box) > 0.3:

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.drawing.canvas import Canvas, Ramp
+from pipeline.drawing.canvas import Canvas, Ramp, flat
 from pipeline.drawing.portrait.look import Look
 from pipeline.drawing.shapes import direction, ellipse, symmetric
 
 
 def _plain(canvas: Canvas, look: Look) -> None:
-    canvas.pixels[:] = look.ground_colors[0]
+    canvas.pixels[:] = flat(canvas.pixels.shape, look.ground_colors[0])
 
 
 def _gradient(canvas: Canvas, look: Look) -> None:

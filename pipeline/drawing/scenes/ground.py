@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from pipeline.drawing.canvas import flat
 from pipeline.drawing.colors import WHITE, any_color
 from pipeline.drawing.sampling import Sampler
 
@@ -13,7 +14,7 @@ def ground(sampler: Sampler, size: int) -> np.ndarray:
 
 
 def _plain(sampler: Sampler, size: int) -> np.ndarray:
-    return np.full((size, size, 3), any_color(sampler) if sampler.chance(0.6) else WHITE, np.uint8)
+    return flat((size, size, 3), any_color(sampler) if sampler.chance(0.6) else WHITE)
 
 
 def _patches(sampler: Sampler, size: int) -> np.ndarray:
