@@ -38,11 +38,12 @@ from models.data.dataset import CLIP_FRAMES, UserError
 from models.data.resampling import SCALE
 from models.runs import export
 from models.seeds import seed_for
-from models.training import checkpoint, update
+from models.training import checkpoint, logger, update
 from models.training import loop as train
 from models.zoo import MODELS
 
 CPU = torch.device("cpu")
+UNPLOTTED = (logger, "plot_metrics", lambda run: None)  # for a run of some steps, whose plots take longer than they do
 
 
 class Noise:
@@ -193,8 +194,14 @@ WIDER: dict[str, dict] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _unplotted(monkeypatch):
+    monkeypatch.setattr(*UNPLOTTED)
+
+
 @every_model
-def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp_path):
+def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp_path, monkeypatch):
+    monkeypatch.undo()  # with its plot
     start = time.monotonic()
     fit(name, tmp_path, steps=5)
     assert time.monotonic() - start < 60
@@ -358,6 +365,7 @@ def test_two_processes_do_what_one_does(name, changes, tmp_path):
 
 
 def _in_fp64(rank: int, name: str, changes: dict, run: str, world: int) -> None:
+    setattr(*UNPLOTTED)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     changes = changes | ({"dropout": 0.0} if hasattr(MODELS[name].presets["tiny"], "dropout") else {})

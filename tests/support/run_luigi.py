@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 BUILT = ("--limit", "90")  # of the fixture `built`
 PRELOAD = (
     *("pandas", "pyarrow.dataset", "requests", "tenacity.tornadoweb"),  # the last two are Luigi's
-    *("models.evaluation", "torch._dynamo"),
+    *("models.evaluation", "models.runs.worker", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure"),
     *("pipeline.sources.registry", "pipeline.sources.getchu.pages", "pipeline.datasets.assemble"),
 )
 """Modules that are slow to import. Luigi is none of them: it reads luigi.cfg when it is imported."""

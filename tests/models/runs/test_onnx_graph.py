@@ -17,10 +17,9 @@ from models.runs import onnx_graph, onnx_networks
 from models.runs.onnx_graph import Graph, Port
 from models.zoo import MODELS
 
-NETWORKS = sorted(
-    [(model, name) for model, row in MODELS.items() for name in row.exported],
-    key=[("sagan", "generator")].__contains__,
-    reverse=True,
+ALL = {(model, row.networks[name]): name for model, row in MODELS.items() for name in row.exported[::-1]}
+NETWORKS = sorted(  # of those of a model that are built alike one
+    [(model, name) for (model, _), name in ALL.items()], key=[("sagan", "generator")].__contains__, reverse=True
 )
 OTHER_SIDES = {"n": 1, "t": 2, "h": 40, "w": 48}  # neither the traced nor the golden ones
 

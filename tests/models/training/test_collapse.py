@@ -16,7 +16,7 @@ from models.training import checkpoint, loop, update
 from models.training.collapse import MAX_ROLLBACKS, CollapseGuard
 from models.training.logger import plot_metrics, read_metrics
 from tests.models.runs.test_card import run_settings
-from tests.models.test_every_model import the_same, untimed_metrics
+from tests.models.test_every_model import UNPLOTTED, the_same, untimed_metrics
 from tests.models.training.test_loop import Line, no_batches
 
 STEPS = 13  # the last of which is no occasion for the guard
@@ -50,6 +50,11 @@ def fit(run: Path, steps: int = STEPS, trainer: Guarded | None = None, **more) -
 
 def events(run: Path) -> list[tuple]:
     return [(line["step"], line["best_step"], line["rate"]) for line in read_metrics(run) if line["kind"] == "rollback"]
+
+
+@pytest.fixture(autouse=True)
+def _unplotted(monkeypatch):
+    monkeypatch.setattr(*UNPLOTTED)
 
 
 @pytest.fixture(scope="module")
