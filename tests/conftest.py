@@ -20,8 +20,10 @@ from pipeline import assets
 from pipeline.sources import drawn
 from pipeline.sources.base import LocalQuery
 from pipeline.store import Store
+from tests.support.few_faces import write_few
 from tests.support.run_luigi import BUILT, luigi
 from tests.support.sprites import Unavailable, fetch
+from workflows import ExportONNX
 
 cv2.setNumThreads(1)
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would what a test interrupts.
@@ -71,11 +73,15 @@ def faces() -> list[bytes]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory) -> Path:
+def shared(tmp_path_factory) -> Path:
+    """A folder that is the same for all processes of pytest."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def built(shared) -> Path:
     """A dataset of drawn pictures: one for all processes of pytest, which must not change it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
     place = shared / "built"
     with FileLock(shared / "built.lock"):
         if not (place / "data/datasets/faces").exists():
@@ -85,10 +91,21 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shipped_onnx(shared) -> ExportONNX:
+    """The task that has exported the shipped networks: once for all processes of pytest, which must not change them."""
+    task = ExportONNX(data_root=shared / "shipped")
+    with FileLock(shared / "shipped.lock"):
+        if not task.complete():
+            task.run()
+    return task
+
+
+@pytest.fixture(scope="session")
 def trained(built, tmp_path_factory) -> Path:
-    """A copy of that dataset, and a tiny run on it."""
+    """A copy of that dataset; `few` of its faces, to evaluate runs with; and a tiny run on it."""
     place = tmp_path_factory.mktemp("trained")
     shutil.copytree(built / "data/datasets", place / "data/datasets", symlinks=True)
+    write_few(place / "data/datasets/faces", place / "data/datasets/few")
     luigi(place, "TrainDCGAN", "--variant", "96", "--preset", "tiny", "--steps", "20")
     return place
 

@@ -198,7 +198,7 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
 
 @pytest.mark.full
 def test_a_run_without_conditions_is_evaluated_without_hair(trained):
-    luigi(trained, "EvaluateGAN", "--run", "dcgan96-faces-tiny", "--samples", "32")
+    luigi(trained, "EvaluateGAN", "--run", "dcgan96-faces-tiny", "--samples", "16", "--dataset", "few")
     assert "hair_accuracy" not in evaluation(trained / "data/runs/dcgan96-faces-tiny")
     assert evaluation(trained / "data/runs/dcgan96-faces-tiny")["kid_vgg16_128"] > 0
 

@@ -4,8 +4,11 @@ import time
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from models.data.dataset import UserError
+from models.nn.plan import planned
 from models.runs import memory
 from models.training import probe
 from models.zoo import MODELS
@@ -15,6 +18,20 @@ CPU = torch.device("cpu")
 
 def test_a_training_needs_at_least_its_weights_and_moments():
     assert memory.parameter_count("ugatit", MODELS["ugatit"].presets["article"]) == 2 * (283_679_424 + 56_420_736)
+
+
+def test_planned_networks_have_the_tensors_of_others_which_are_built_as_ever():
+    build, config = MODELS["ugatit"].networks["discriminator_a"], MODELS["ugatit"].presets["tiny"]
+    with planned():
+        plan = build(config).state_dict()
+    assert {name: tensor.shape for name, tensor in plan.items()} == {
+        name: tensor.shape for name, tensor in build(config).state_dict().items()
+    }
+    assert all(tensor.is_meta for tensor in plan.values())
+    torch.manual_seed(0)
+    assert (
+        torch.linalg.matrix_norm(spectral_norm(nn.Linear(16, 16)).weight, 2) < 1.1
+    )  # as the iterations are done again
 
 
 @pytest.mark.full
