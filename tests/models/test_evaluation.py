@@ -22,23 +22,15 @@ from pipeline import assets
 from pipeline.faces.crop import Frame
 from pipeline.hair import tagging as hair
 from pipeline.manifest import HAIR_COLORS
-from pipeline.sources.drawn import draw
+from tests.support.drawn_faces import drawn_faces
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def drawn() -> tuple[np.ndarray, list[str]]:
-    """(N, 64, 64, 3) crops of drawn faces as BuildFaceDataset cuts them, and their true colours."""
-    from pipeline.faces.boxes import Face
-    from pipeline.faces.crop import crop
-
-    pictures, colors = [], []
-    for i in range(180):
-        picture, truth = draw(3, i)
-        pictures.append(crop(np.asarray(picture), Face(truth.face_box, truth.tilt, 1.0), size=64, box_scale=1.5))
-        colors.append(truth.hair_color)
-    return np.stack(pictures), colors
+    """(N, 64, 64, 3) crops of drawn faces, and their true colours."""
+    return drawn_faces(180)
 
 
 def extractor(x: torch.Tensor) -> torch.Tensor:

@@ -30,12 +30,14 @@ def card(run: Path) -> None:
 
 
 @pytest.mark.full
-def test_a_page_of_all_runs_that_it_can_use(root):
+def test_a_page_of_all_runs_that_it_can_use(root, shipped_onnx):
     for name, model in (("painter", "dcgan96"), ("refiner", "seam-refiner")):
         card(untrained_run(root, name, model))
     shutil.copytree(root / "runs/painter", root / "runs/painter.old1")
     shutil.copytree(root / "runs/painter", root / "runs/damaged")
     (root / "runs/damaged/model.safetensors").write_bytes(b"damaged")
+    assert [task.run_name for task in ExportDemo(data_root=root).requires()] == ["", "painter"]
+    shutil.copytree(shipped_onnx.file.parent, root / "generated/onnx")  # which takes a while
     assert luigi.build([ExportDemo(data_root=root)], local_scheduler=True)
     page = root / "demo/page"
     listed = json.loads((page / "models.json").read_text())

@@ -28,6 +28,10 @@ def root(built, tmp_path) -> Path:
 
 def exported(task: ExportONNX) -> dict:
     task.run()
+    return described(task)
+
+
+def described(task: ExportONNX) -> dict:
     assert task.complete()
     return json.loads(task.file.read_text())
 
@@ -105,12 +109,11 @@ def test_a_run_with_several_networks(root):
 
 
 @pytest.mark.full
-def test_the_shipped_networks(tmp_path):
-    task = ExportONNX(data_root=tmp_path)
-    found = exported(task)
-    assert task.file == tmp_path / "generated" / "onnx" / "model.json"
+def test_the_shipped_networks(shipped_onnx):
+    found, folder = described(shipped_onnx), shipped_onnx.file.parent
+    assert folder == shipped_onnx.data_root / "generated" / "onnx"
     assert [*found["networks"]] == ["blink", "face_detector", "landmarks", "hair_colors", "upscaler"]
-    check_files(task.file.parent, found["networks"])
+    check_files(folder, found["networks"])
     assert sum(network["bytes"] for network in found["networks"].values()) < 6 << 20
 
 

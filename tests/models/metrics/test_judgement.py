@@ -9,9 +9,8 @@ from torch.nn import functional as F
 from models.metrics import distances, manifold, pixels
 from models.metrics.memorization import _rank_tail, memorization, nearest_distances
 from models.metrics.random_features import KernelDistance
-from pipeline.faces.boxes import Face
-from pipeline.faces.crop import Frame, crop
-from pipeline.sources.drawn import draw
+from pipeline.faces.crop import Frame
+from tests.support.drawn_faces import drawn_faces
 
 pytestmark = pytest.mark.full
 CPU = torch.device("cpu")
@@ -22,12 +21,8 @@ FACE = Frame(1.5).box(1.0)
 @pytest.fixture(scope="module")
 def faces() -> tuple[np.ndarray, np.ndarray]:
     """(N, 64, 64, 3) crops of drawn faces, and the true hair colour of each."""
-    pictures, colors = [], []
-    for i in range(480):
-        picture, truth = draw(3, i)
-        pictures.append(crop(np.asarray(picture), Face(truth.face_box, truth.tilt, 1.0), size=64, box_scale=1.5))
-        colors.append(truth.hair_color)
-    return np.stack(pictures), np.array(colors)
+    pictures, colors = drawn_faces(480)
+    return pictures, np.array(colors)
 
 
 @pytest.fixture(scope="module")

@@ -117,16 +117,16 @@ def runs(tmp_path_factory) -> Path:
     )
     write_run(root / "runs", "large", "esrgan", replace(esrgan.PRESETS["tiny"], network="compact"))
     write_run(root / "runs", "lids", "blink-flow", replace(blink.PRESETS["tiny"], refine="none"))
-    for name in (*RUNS, ""):
+    for name in RUNS:
         ExportONNX(run=name, data_root=root).run()
     return root
 
 
 @pytest.fixture(scope="module")
-def site(runs, tmp_path_factory) -> Path:
+def site(runs, shipped_onnx, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("site") / "page"
     exports = {name: runs / "runs" / name / "onnx" for name in RUNS}
-    folder.write_page(place, runs / "generated/onnx", exports)
+    folder.write_page(place, shipped_onnx.file.parent, exports)
     return place
 
 
