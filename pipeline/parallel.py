@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.progress import Progress
@@ -38,13 +38,6 @@ MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes 
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 
 logger = logging.getLogger("luigi-interface")
-
-
-class Work(NamedTuple):
-    """What a stage makes of a decoded picture. An earlier stage that decodes it may do this work ahead."""
-
-    cache: str  # name of the stage's cached results
-    function: Callable[..., Any]  # picklable; its result is a JSON value
 
 
 def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0, chunk: int = CHUNK) -> Iterator[R]:

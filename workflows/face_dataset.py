@@ -21,6 +21,9 @@ from workflows.cli.parameters import Choice, Number, OptionalFilePath, SquareBox
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from pipeline.later_work import Work
+    from pipeline.store import Store
+
 logger = logging.getLogger("luigi-interface")
 
 GENERATED = "generated"  # the source of samples of a run
@@ -157,7 +160,7 @@ class ScrapeImages(PictureStage):
         else:
             request = self._request._replace(path=self.samples.made) if self.samples else self._request
             posts = self.source_row.posts(request, self.snapshot)
-        later = near_duplicates.SKETCHING if self.is_grouped else None
+        later = [near_duplicates.SKETCHING] if self.is_grouped else []
         how: dict[str, Any] = {"blocked": self.blocked, "jobs": self.jobs, "later": later}
         table, drops = collect.collect(posts, self.source, limit, self.store, **how)
         if not len(table):
@@ -176,6 +179,7 @@ class DetectFaces(PictureStage):
     """The faces in the originals: box, tilt, score."""
 
     drops = True
+    tagging: "TagHairColor | None" = None  # a later stage: faces are cut and tagged from the same decoding for it
 
     detector = Choice(
         ("lbpcascade", "animeface", "both", "network", "cascade_network", "frontalface", "yolo"),
@@ -225,8 +229,9 @@ class DetectFaces(PictureStage):
 
         images, folder = self.requires().table("images"), assets_folder()
         settings: dict[str, Any] = {"detector": self.detector, "sweep": self.sweep, "min_face": self.least_face}
-        expected = self.samples.face if self.samples else None
-        table, drops = detect.detect(images, self.store, **settings, expected=expected, folder=folder, jobs=self.jobs)
+        settings["expected"] = self.samples.face if self.samples else None
+        settings["later"] = self.tagging.picture_work(self.store) if self.tagging else ()
+        table, drops = detect.detect(images, self.store, **settings, folder=folder, jobs=self.jobs)
         self.save(out, faces=table, drops=drops)
 
 
@@ -349,6 +354,18 @@ class TagHairColor(PictureStage):
     def check(self) -> None:
         super().check()
         self.digest_inputs()  # raises UserError if the tagger's weights are missing
+        if not self.dataset:
+            self.first(DetectFaces).tagging = self
+
+    def picture_work(self, store: "Store") -> "list[Work]":
+        """Return the work of this stage and of CropFaces on each picture and its faces."""
+        from pipeline.faces import crop
+        from pipeline.hair import tagging
+
+        crops = self.first(CropFaces)
+        frame, rotation = crops.cut
+        cutting = crop.cutting(store, size=crops.size, frame=frame, rotation=rotation)
+        return [cutting, *tagging.picture_work(self.hair_tagger, assets_folder())]
 
     def digest_inputs(self) -> list:
         from pipeline.hair import tagging

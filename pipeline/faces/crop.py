@@ -23,6 +23,7 @@ from pipeline.faces.views import View
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load, phash
+from pipeline.later_work import Work
 from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store, has_sha256, remove
@@ -154,10 +155,19 @@ def _rotate(window: np.ndarray, center_x: float, center_y: float, step: float, a
     return cv2.warpAffine(window, from_output, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _cut_one(image: tuple[str, list[Face]], store: Store, size: int, frame: Frame, rotation: float) -> list[dict]:
-    """Cut one picture's faces into the cache. Return the columns of FACES of each crop."""
-    path, faces = image
-    picture, is_generated = load(store.root / path), marking.is_generated(store.root / path)
+def cutting(store: Store, *, size: int, frame: Frame, rotation: float) -> Work:
+    """Return the work of cutting a picture's faces into the cache, and of measuring the crops."""
+    cache = f"crops/{images_version}.{CROP_VERSION}/{size}/{frame.box_scale}/{rotation}"
+    if any(frame.offset):
+        cache += f"/{frame.face_x}/{frame.face_y}"
+    return Work(cache, functools.partial(_cut_faces, store=store, size=size, frame=frame, rotation=rotation))
+
+
+def _cut_faces(
+    picture: np.ndarray, faces: list[Face], file: Path, *, store: Store, size: int, frame: Frame, rotation: float
+) -> list[dict]:
+    """Cut the faces of a picture, which `file` holds, into the cache. Return the columns of FACES of each crop."""
+    is_generated = marking.is_generated(file)
     how: dict[str, Any] = {"box_scale": frame.box_scale, "rotation": rotation, "offset": frame.offset}
     return [_keep(crop(picture, face, size=size, **how), store, is_generated=is_generated) for face in faces]
 
@@ -202,7 +212,7 @@ def _is_whole(file: Path, sha256: str) -> bool:
 
 
 def by_image(faces: pa.Table) -> dict[str, tuple[str, list[Face]]]:
-    """Return {image_id: (path of the original, its faces)}, in the table's order: a stage decodes each picture once."""
+    """Return {image_id: (path of the original, its faces)}, in the table's order."""
     images: dict[str, tuple[str, list[Face]]] = {}
     for image_id, path, box, tilt, score in rows_of(faces, "image_id", "image_path", "box", "tilt", "score"):
         images.setdefault(image_id, (path, []))[1].append(Face(tuple(box), tilt, score))
@@ -215,22 +225,21 @@ def image_key(image_id: str, faces: list[Face]) -> str:
 
 
 def per_face(
-    faces: pa.Table,
-    store: Store,
-    memory_name: str,
-    work: Callable,
-    *,
-    shape: list,
-    what: str,
-    jobs: int,
-    is_valid: Callable = bool,
+    faces: pa.Table, store: Store, work: Work, *, shape: list, what: str, jobs: int, is_valid: Callable = bool
 ) -> list:
-    """Call work((path, faces)) for each picture. Return its results, one per face, in the table's order; None for each
-    face of a picture that needed too much memory. Results are cached; `shape` is that of one picture's results."""
+    """Do the work, a function of (picture, its faces, its file), for each picture. Return its results, one per face,
+    in the table's order; None for each face of a picture that needed too much memory. Results are cached; `shape` is
+    that of one picture's results."""
     images = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    with store.memory(memory_name, shape) as memory:
-        results = dict(cached_map(memory, work, images.items(), what=what, jobs=jobs, is_valid=is_valid))
+    function = functools.partial(_work_on_file, function=work.function, root=store.root)
+    with store.memory(work.cache, shape) as memory:
+        results = dict(cached_map(memory, function, images.items(), what=what, jobs=jobs, is_valid=is_valid))
     return [result for key in images for result in results[key] or [None] * len(images[key][1])]
+
+
+def _work_on_file(image: tuple[str, list[Face]], function: Callable, root: Path) -> list:
+    path, faces = image
+    return function(load(root / path), faces, root / path)
 
 
 def cut(
@@ -244,11 +253,8 @@ def cut(
         whole = [_is_whole(store.root / "cache" / crop["path"], crop["face_id"]) for crop in crops]
         return all(whole)  # only now, so that every damaged crop has been removed
 
-    cache = f"crops/{images_version}.{CROP_VERSION}/{size}/{frame.box_scale}/{rotation}"
-    if any(frame.offset):
-        cache += f"/{frame.face_x}/{frame.face_y}"
-    work = functools.partial(_cut_one, store=store, size=size, frame=frame, rotation=rotation)
-    crops = per_face(faces, store, cache, work, shape=[_CROP], what="cutting", jobs=jobs, is_valid=are_stored)
+    work = cutting(store, size=size, frame=frame, rotation=rotation)
+    crops = per_face(faces, store, work, shape=[_CROP], what="cutting", jobs=jobs, is_valid=are_stored)
     first: dict[str, int] = {}
     for row, result in enumerate(crops):
         if result:

@@ -1,7 +1,7 @@
 """Images -> faces: their boxes, tilts and scores, by one detector or by two."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +13,14 @@ from pipeline.errors import UserError
 from pipeline.faces.animeface import animeface, check_animeface
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.cascade import lbpcascade
-from pipeline.faces.crop import rows_of
+from pipeline.faces.crop import image_key, rows_of
 from pipeline.faces.frontal import cascade_file, frontalface
 from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.faces.yolo import file_digest, network_file, yolo
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
+from pipeline.later_work import LaterCaches, Result, Work, do_ahead
 from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
@@ -118,8 +119,31 @@ def find_faces(picture: np.ndarray, *, detector: str, sweep: str, min_face: int)
     return [face for face, _ in merge({name: look(name) for name in DETECTOR_CHOICES[detector]})]
 
 
-def _find_one(path: str, store: Store, **settings: Any) -> list[Face]:
-    return find(load(store.root / path), **settings)
+def _find_one(
+    image: tuple[str, str], store: Store, finder: str, expected: Face | None, later: Sequence[Work], **settings: Any
+) -> tuple[list[Face], list[Result]]:
+    """Return the faces in the picture of (image_id, path), and the results of later work on those that are kept."""
+    image_id, path = image
+    picture = load(store.root / path)
+    found = find(picture, finder=finder, **settings)
+    kept = [_as_in_table(face) for face, _ in _choose({finder: found}, expected)]
+    if not kept:
+        return found, []
+    return found, do_ahead(later, image_key(image_id, kept), picture, kept, store.root / path)
+
+
+def _choose(found: dict[str, list[Face]], expected: Face | None) -> list[tuple[Face, str]]:
+    """Return (face, detector) of each face that is kept of a picture, in the table's order."""
+    here = merge(found)
+    if expected:
+        here = [(expected._replace(score=face.score), name) for face, name in here if overlap(face, expected)][:1]
+    return sorted(here)
+
+
+def _as_in_table(face: Face) -> Face:
+    """Return the face with the 32 bits that a table keeps of each number."""
+    (x0, y0, x1, y1), tilt, score = (np.asarray(value, np.float32).tolist() for value in face)
+    return Face((x0, y0, x1, y1), tilt, score)
 
 
 def detect(
@@ -132,20 +156,26 @@ def detect(
     folder: Path | None,
     expected: Face | None = None,
     jobs: int = 0,
+    later: Sequence[Work] = (),
 ) -> tuple[pa.Table, list[dict]]:
     """Return (the columns of FACES that detection fills, rows of FUNNEL for pictures without a face).
 
     `images`: IMAGES; `folder`: where assets are looked for first; `expected`: where the one face of each picture lies,
-    if that is known: it is kept if a detector finds one there. Raise UserError if there is no face at all."""
+    if that is known: it is kept if a detector finds one there; `later`: work on (picture, its faces, its file), as
+    `crop.per_face` does it, to be done with each picture that is searched now. Raise UserError if there is no face at
+    all."""
     found: dict[str, dict[str, list[Face]]] = {}  # finder -> image_id -> faces
     failed: set[str] = set()  # image_ids for which there was not enough memory
     for name in DETECTOR_CHOICES[detector]:
         asset = DETECTORS[name].asset(folder)
-        work = functools.partial(_find_one, store=store, finder=name, asset=asset, sweep=sweep, min_face=min_face)
+        ahead = later if len(DETECTOR_CHOICES[detector]) == 1 else ()  # one of two does not find all faces
+        settings: dict[str, Any] = {"finder": name, "asset": asset, "sweep": sweep, "min_face": min_face}
+        work = functools.partial(_find_one, store=store, expected=expected, later=ahead, **settings)
         of_what = "/".join([f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}", *digests([name], folder)])
-        with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory:
-            pictures = rows_of(images, "image_id", "path")
-            known = cached_map(memory, work, pictures, what=f"detecting ({name})", jobs=jobs)
+        with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory, LaterCaches(ahead, store) as caches:
+            pictures = ((image[0], image) for image in rows_of(images, "image_id", "path"))
+            how: dict[str, Any] = {"what": f"detecting ({name})", "jobs": jobs}
+            known = cached_map(memory, work, pictures, accept=caches.accept, **how)
             found[name] = {}
             for image_id, faces in known:
                 found[name][image_id] = [Face((x0, y0, x1, y1), *rest) for (x0, y0, x1, y1), *rest in faces or ()]
@@ -156,11 +186,9 @@ def detect(
         if image_id in failed:
             drops.append(funnel_row("faces", source, source_id, "out_of_memory", OUT_OF_MEMORY, image_id))
             continue
-        here = merge({name: of[image_id] for name, of in found.items()})
-        if expected:
-            here = [(expected._replace(score=face.score), name) for face, name in here if overlap(face, expected)][:1]
+        here = _choose({name: of[image_id] for name, of in found.items()}, expected)
         owners += [row] * len(here)
-        rows += [(*face, name, len(here)) for face, name in sorted(here)]
+        rows += [(*face, name, len(here)) for face, name in here]
         if not here:
             drops.append(funnel_row("faces", source, source_id, "no_face", "", image_id))
     if not rows:

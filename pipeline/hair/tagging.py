@@ -26,6 +26,7 @@ from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
 from pipeline.images import collect
 from pipeline.images.decode import load
+from pipeline.later_work import Work
 from pipeline.manifest import HAIR_COLORS, with_columns
 from pipeline.progress import Progress
 from pipeline.store import Store
@@ -141,17 +142,18 @@ def _predict_by_tags(faces: pa.Table, context: TaggerContext) -> list[Prediction
 
 
 def _predict_by_color(faces: pa.Table, context: TaggerContext) -> list[Prediction | None]:
-    cache = f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color"
-    work = functools.partial(_score_picture, store=context.store)
-    scores = per_face(faces, context.store, cache, work, shape=[_NINE], what="looking at hair", jobs=context.jobs)
+    work, jobs = _color_work(), context.jobs
+    scores = per_face(faces, context.store, work, shape=[_NINE], what="looking at hair", jobs=jobs)
     if missing := scores.count(None):
         logger.warning("%d faces: not enough memory to look at their hair", missing)
     return [Prediction(nine or [0.0] * len(HAIR_COLORS), []) for nine in scores]
 
 
-def _score_picture(image: tuple[str, list[Face]], store: Store) -> list[Scores]:
-    path, faces = image
-    picture = load(store.root / path)
+def _color_work() -> Work:
+    return Work(f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color", _score_faces)
+
+
+def _score_faces(picture: np.ndarray, faces: list[Face], file: Path) -> list[Scores]:
     return [_round_down(color_scores(picture, face)) for face in faces]
 
 
@@ -219,6 +221,11 @@ def tagger_chain(tagger: str, folder: Path | None) -> tuple[str, ...]:
     if tagger == "auto" and _missing(folder):
         return tuple(name for name in TAGGERS[tagger] if name != "i2v")
     return TAGGERS[tagger]
+
+
+def picture_work(tagger: str, folder: Path | None) -> list[Work]:
+    """Return the work of that row of TAGGERS on each picture and its faces; the others work on tags, or in batches."""
+    return [_color_work()] if "color" in tagger_chain(tagger, folder) else []
 
 
 def _missing(folder: Path | None) -> list[str]:

@@ -3,11 +3,9 @@
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +13,9 @@ import pyarrow as pa
 from pipeline.blocklist import BlockList
 from pipeline.funnel import REASONS, funnel_row
 from pipeline.images.decode import EXTENSIONS, MAX_SHRINK, Rejected, decode_reduced, error_text, phash
+from pipeline.later_work import LaterCaches, Result, Work, do_ahead
 from pipeline.manifest import IMAGES
-from pipeline.parallel import OUT_OF_MEMORY, Work, attempt, cached_map
+from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
 from pipeline.store import Store
 from pipeline.stored import HEX64
@@ -57,22 +56,23 @@ def _examine(data: bytes) -> tuple[dict, np.ndarray | None]:
 
 
 def take(
-    post: Post, store: Store, blocked: frozenset[str] = frozenset(), later: Work | None = None
-) -> tuple[dict, Any]:
-    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns, and what
-    `later` makes of the pixels, or None."""
+    post: Post, store: Store, blocked: frozenset[str] = frozenset(), later: Sequence[Work] = ()
+) -> tuple[dict, list[Result]]:
+    """Read, examine and store one post's picture, unless its sha256 is blocked. Return what `examine` returns, and the
+    results of later work on the pixels."""
     try:
         data = post.read()
     except FileTooLarge as error:
-        return {"reason": "too_large", "detail": str(error), "image_id": None}, None
+        return {"reason": "too_large", "detail": str(error), "image_id": None}, []
     except OSError as error:
-        return {"reason": "unreadable", "detail": error_text(error), "image_id": None}, None
+        return {"reason": "unreadable", "detail": error_text(error), "image_id": None}, []
     result, pixels = _examine(data)
     if result["image_id"] in blocked:
-        return _BLOCKED_BY_HASH, None
-    if pixels is not None:
-        store.put(result["path"], data)
-    return result, attempt(later.function, pixels) if later and pixels is not None else None
+        return _BLOCKED_BY_HASH, []
+    if pixels is None:
+        return result, []
+    store.put(result["path"], data)
+    return result, do_ahead(later, result["image_id"], pixels)
 
 
 def find_original(store: Store, image_id: str) -> Path | None:
@@ -107,11 +107,11 @@ def collect(
     *,
     blocked: BlockList = _NO_BLOCKS,
     jobs: int = 0,
-    later: Work | None = None,
+    later: Sequence[Work] = (),
 ) -> tuple[pa.Table, list[dict]]:
     """Return (IMAGES, rows of FUNNEL) of the first `limit` posts (0: all) of `source` that are not blocked.
 
-    `later` is done with the pixels of each new picture; the key of its result is the image_id. The same bytes under two
+    `later`: work on the pixels of each new picture, whose results have the image_id as key. The same bytes under two
     ids give one row, of the first id in order, and a drop."""
     posts: dict[str, list[dict]] = {}  # fingerprint -> provenance of the posts under way: several may be of one file
     drops: list[dict] = []
@@ -139,17 +139,18 @@ def collect(
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
-    with memory(store) as known, store.memory(later.cache, None) if later else nullcontext() as ahead:
-
-        def accept(taken: tuple[dict, Any]) -> dict:
-            result, more = taken
-            if ahead and more:
-                ahead.set(result["image_id"], more)
-            return result
-
+    with memory(store) as known, LaterCaches(later, store) as caches:
         work = functools.partial(take, store=store, blocked=blocked.hashes, later=later)
-        settings: dict[str, Any] = {"is_valid": is_stored, "item_bytes": _item_bytes, "accept": accept, "jobs": jobs}
-        for key, result in cached_map(known, work, wanted(), what="pictures", **settings):
+        for key, result in cached_map(
+            known,
+            work,
+            wanted(),
+            is_valid=is_stored,
+            item_bytes=_item_bytes,
+            accept=caches.accept,
+            what="pictures",
+            jobs=jobs,
+        ):
             post = posts[key].pop()
             if not posts[key]:
                 del posts[key]

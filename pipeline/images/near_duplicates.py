@@ -16,7 +16,8 @@ import numpy as np
 
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import MAX_SHRINK, load_reduced
-from pipeline.parallel import Work, cached_map
+from pipeline.later_work import Work
+from pipeline.parallel import cached_map
 from pipeline.store import Store
 
 logger = logging.getLogger("luigi-interface")

@@ -287,6 +287,20 @@ def test_in_one_process_a_second_build_sees_what_is_new(tmp_path, pictures):
 
 
 @pytest.mark.full
+def test_an_original_is_decoded_to_verify_it_and_to_find_its_faces_and_not_again(tmp_path, pictures, monkeypatch):
+    import luigi
+
+    from pipeline.images import decode
+    from workflows import BuildFaceDataset
+
+    widths, original = [], decode._decode
+    monkeypatch.setattr(decode, "_decode", lambda *how: (picture := original(*how), widths.append(picture.width))[0])
+    task = BuildFaceDataset(source="folder", path=pictures, data_root=tmp_path / "data", size=64, jobs=1)
+    assert luigi.build([task], local_scheduler=True, log_level="ERROR")
+    assert sum(width > 64 for width in widths) == 2 * len(os.listdir(pictures)) > 2
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(
     "gone",
     [

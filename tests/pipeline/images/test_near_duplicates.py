@@ -285,7 +285,7 @@ def test_a_sketch_made_when_a_picture_is_verified_is_that_of_its_file(drawn, sto
     for format_ in ("PNG", "JPEG", "WEBP"):
         drawn[0].resize((700, 900)).save(file := io.BytesIO(), format_)
         posts.append(Post(format_, BytesReader(file.getvalue()), format_))
-    images, _ = collect(posts, "folder", 0, store, jobs=1, later=near.SKETCHING)
+    images, _ = collect(posts, "folder", 0, store, jobs=1, later=[near.SKETCHING])
     files = dict(zip(images["image_id"].to_pylist(), images["path"].to_pylist(), strict=True))
     with store.memory(near.SKETCHING.cache, near._SUMMARY_SHAPE) as sketches:
         known = sketches.get_all([*files])

@@ -425,8 +425,8 @@ def test_a_picture_without_memory_is_a_row_of_the_stage(store, monkeypatch, stag
 
     place, name, is_bad = {
         "images": (images, "_examine", lambda data: data == pictures[1]),
-        "faces": (detect, "_find_one", lambda path: path == bad),
-        "crops": (faces, "_cut_one", lambda image: image[0] == bad),
+        "faces": (detect, "_find_one", lambda image: image[1] == bad),
+        "crops": (faces, "_work_on_file", lambda image: image[0] == bad),
     }[stage]
     monkeypatch.setattr(place, name, without_memory(getattr(place, name), is_bad))
     table, drops = images.collect(posts, "folder", 0, store, jobs=1)
