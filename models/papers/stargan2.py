@@ -94,7 +94,6 @@ PRESETS = {
         max_width=128,
         hidden=128,
         gray="none",
-        diversity="luminance",
         diversity_weight=1.0,
         diversity_steps=3_000,
         learning_rate=2e-4,
