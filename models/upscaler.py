@@ -15,7 +15,6 @@ from models.data.resampling import SCALE
 from models.runs import export
 from models.sampling.tiles import Tiling, enlarged_strips, resampled_rows, resampled_strips
 
-MAX_SCALE = SCALE**2  # by two passes
 MAX_PIXELS = 1_600_000_000  # of what is made: 40,000 × 40,000
 MAX_PIXELS_BETWEEN = 400_000_000  # of what the first of two passes makes, which is in memory: 1.2 GB
 _PART = 64  # rows of floats that become whole numbers at once

@@ -16,7 +16,7 @@ OF_DATASET = ("name", "digest", "size", "box_scale", "face_x", "face_y", "rotati
 
 class ExportONNX(OfLabels):
     """The networks of a run as ONNX files, with model.json and golden files, in runs/NAME/onnx/; without --run those
-    that come with the program, in generated/onnx/ below the data root: blink, face detector, landmarks, hair colour."""
+    that come with the program, in generated/onnx/ below the data root."""
 
     run_name = luigi.Parameter(default="", description="name of the run; by default the networks that are shipped")
 

@@ -210,7 +210,7 @@ def test_a_picture_that_is_given_is_never_replaced(place):
     assert given.read_bytes() == before
 
 
-def test_a_killed_command_goes_on(place, monkeypatch):
+def test_a_killed_command_goes_on(place):
     given = place / "in"
     for name in ("a", "b"):
         save(given / f"{name}.png", drawn_pictures.draw(1, 30, 20))
