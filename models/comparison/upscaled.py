@@ -20,6 +20,7 @@ MEASURES = {
 """The heading of each measure, with which is better."""
 CHANNELS = ("red", "green", "blue")
 BINS = 64  # of a histogram that is drawn
+MIN_COLUMNS = 3  # of a sheet, or captions would be cut off
 
 
 def rows_of(compared: Compared) -> list[Row]:
@@ -81,5 +82,6 @@ def sheet(compared: Compared) -> np.ndarray:
     for name, parts in compared.parts.items():
         figures = compared.measures.get(name, {})
         said = ", ".join(f"{key.upper()} {figures[key]:.4g}" for key in ("psnr", "lpips") if key in figures)
-        rows.append(with_caption(grid(np.stack(parts), len(parts)), f"{name}: {said}" if said else name))
+        row = grid(np.stack(parts), max(len(parts), MIN_COLUMNS))
+        rows.append(with_caption(row, f"{name}: {said}" if said else name))
     return np.concatenate(rows)

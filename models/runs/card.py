@@ -73,7 +73,7 @@ def model_card(run: Path, settings: dict[str, Any], step: int) -> str:
     use = f"Use: {code(f'luigi --module workflows {command}')}. " if command else ""
     return f"""---
 library_name: pytorch
-tags: [anime, faces, gan, {model}]
+tags: [anime, gan, {model}]
 ---
 # {escape_markdown(model)}, trained on {names}
 

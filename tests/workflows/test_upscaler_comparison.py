@@ -156,7 +156,7 @@ def test_the_sheet_shows_where_most_happens(place):
     compared(place, input=place / "a.png")
     sheet = np.asarray(Image.open(place / "data/comparisons/four-on-a.png/sheet.png"))
     truth = sheet[-upscalers.SHOWN_PX :]
-    assert sheet.shape[1] == upscalers.SHOWN_PX
+    assert sheet.shape[1] == 3 * upscalers.SHOWN_PX
     assert any(
         (truth[top : top + 120, left : left + 120] == dark(1, 120, 120)).all()
         for top in range(41)
