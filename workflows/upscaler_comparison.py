@@ -162,10 +162,8 @@ class CompareUpscalers(Comparison):
             progress.close()
         if not count:
             why = next((f" ({name}: {reason})" for name, reason in skipped.items()), "")
-            place, cure = (
-                self.input_path or f"the split test of {self._dataset_name}",
-                "give another --input or --dataset",
-            )
+            place = self.input_path or f"the split test of {self._dataset_name}"
+            cure = "give another --input or --dataset"
             raise UserError(place, f"no picture can be compared{why}", "one or more", cure)
 
     def _files(self) -> Iterator[tuple[str, Callable[[], Any]]]:
