@@ -128,7 +128,9 @@ class FromRun(NamedRun):
         size, box_scale = saved["config"].get("size"), saved["dataset"].get("box_scale")
         if not (type(size) is int and 8 <= size <= 4096 and box_scale and 0.25 <= box_scale <= 8):
             found = "lacks the size or the box_scale of its faces"
-            raise UserError(self.run_folder / "config.json", found, "those of a dataset", "give another --run")
+            raise UserError(
+                self.run_folder / "config.json", found, "a run that was trained on faces", "give another --run"
+            )
         return saved
 
     @property
