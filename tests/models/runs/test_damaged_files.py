@@ -389,7 +389,7 @@ def test_what_is_no_safetensors_is_reported(content, tmp_path):
             read(tmp_path)
 
 
-@pytest.mark.parametrize("change", ["missing", "more", "halves", "other shape"])
+@pytest.mark.parametrize("change", ["missing", "more", "doubles", "other shape"])
 def test_other_tensors_than_the_networks_are_reported_by_name(change, tmp_path):
     weights_of(tmp_path)
     about = json.loads(json.dumps(export.read_about(tmp_path)))
@@ -400,7 +400,7 @@ def test_other_tensors_than_the_networks_are_reported_by_name(change, tmp_path):
     elif change == "more":
         weights["another"] = torch.zeros(3)
     else:
-        weights[name] = weights[name].half() if change == "halves" else weights[name].T
+        weights[name] = weights[name].double() if change == "doubles" else weights[name].T
     export.write_weights(tmp_path, weights, about)
     with pytest.raises(UserError, match="another" if change == "more" else "layers.0.weight"):
         export.load_network(tmp_path)
