@@ -136,9 +136,11 @@ def test_the_penalties_pass_through_the_augmentation():
     torch.testing.assert_close(found["r2"], weight.square().sum() / 4)
 
 
-def test_a_step_is_the_papers_written_out():
-    """One of D and one of G, with gradients by hand, SGD, and all noise repeated."""
-    config = replace(PRESETS["tiny"], batch_size=4, gamma=1.0, horizon=10)
+@pytest.mark.parametrize("every, i, weight", [(1, 0, 1), (4, 0, 0), (4, 3, 4)])
+def test_a_step_is_the_papers_written_out(every, i, weight):
+    """One of D and one of G, with gradients by hand, SGD, and all noise repeated; with a penalty at every step, or at
+    each fourth, weighed four times as much."""
+    config = replace(PRESETS["tiny"], batch_size=4, gamma=1.0, horizon=10, penalty_every=every)
     trainer = r3gan.R3GAN(config, CPU, {})
     for part in ("g", "d"):
         network = getattr(trainer, part)
@@ -153,7 +155,8 @@ def test_a_step_is_the_papers_written_out():
     batch = Noise(config)(0)
     real = batch["picture"].permute(0, 3, 1, 2) / 127.5 - 1
     torch.manual_seed(1)
-    trainer.step(batch, 0)
+    found = trainer.step(batch, i)
+    assert ("r1" in found) == ("r2" in found) == bool(weight)
     torch.manual_seed(1)
     x, fake = real.clone().requires_grad_(), generator(generator.noise(4)).detach().requires_grad_()
     on_real, on_fake = discriminator(x), discriminator(fake)
@@ -161,7 +164,7 @@ def test_a_step_is_the_papers_written_out():
         torch.autograd.grad(logits.sum(), images, create_graph=True)[0].square().sum((1, 2, 3)).mean()
         for logits, images in ((on_real, x), (on_fake, fake))
     ]
-    loss = F.softplus(-(on_real - on_fake)).mean() + config.gamma_at(0) / 2 * sum(penalties)
+    loss = F.softplus(-(on_real - on_fake)).mean() + weight * config.gamma_at(i) / 2 * sum(penalties)
     for p, slope in zip(
         discriminator.parameters(), torch.autograd.grad(loss, [*discriminator.parameters()]), strict=True
     ):
