@@ -276,7 +276,7 @@ class R3GAN(GAN):
         super().__init__(config, Generator(config), Discriminator(config), device, held_out, **adam)
 
     def step(self, batch: dict[str, Tensor], i: int) -> dict[str, Tensor]:
-        """Return the losses of G and D, and at steps with a penalty the squared slopes of D on real images and fakes."""
+        """Return the losses of G and D, and at steps with a penalty D's squared slopes on real images and fakes."""
         self.follow_schedules(i)
         every = self.config.penalty_every
         penalizes, gamma = (i + 1) % every == 0, every * self.config.gamma_at(i)

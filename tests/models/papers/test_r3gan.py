@@ -136,7 +136,7 @@ def test_the_penalties_pass_through_the_augmentation():
     torch.testing.assert_close(found["r2"], weight.square().sum() / 4)
 
 
-@pytest.mark.parametrize("every, i, weight", [(1, 0, 1), (4, 0, 0), (4, 3, 4)])
+@pytest.mark.parametrize(("every", "i", "weight"), [(1, 0, 1), (4, 0, 0), (4, 3, 4)])
 def test_a_step_is_the_papers_written_out(every, i, weight):
     """One of D and one of G, with gradients by hand, SGD, and all noise repeated; with a penalty at every step, or at
     each fourth, weighed four times as much."""
