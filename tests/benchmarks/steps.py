@@ -198,15 +198,19 @@ def _r3gan(name: str, config, batch: dict[str, Tensor]) -> Step:
     def noise() -> Tensor:
         return torch.randn(config.batch_size, config.latent, device=real.device)
 
-    def penalized(x: Tensor) -> tuple[Tensor, Tensor]:
-        x = x.detach().requires_grad_()
+    def judge(x: Tensor, penalizes: bool) -> tuple[Tensor, Tensor | float]:
+        x = x.detach().requires_grad_(penalizes)
         logits = d(x, *y)
+        if not penalizes:
+            return logits, 0.0
         (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
         return logits, slope.square().sum((1, 2, 3)).mean()
 
     def step(i: int) -> None:
-        (on_real, r1), (on_fake, r2) = penalized(real), penalized(g(noise(), *y))
-        _descend(opt_d, F.softplus(on_fake - on_real).mean() + config.gamma / 2 * (r1 + r2))
+        every = config.penalty_every
+        penalizes = (i + 1) % every == 0
+        (on_real, r1), (on_fake, r2) = judge(real, penalizes), judge(g(noise(), *y), penalizes)
+        _descend(opt_d, F.softplus(on_fake - on_real).mean() + every * config.gamma / 2 * (r1 + r2))
         _descend(opt_g, F.softplus(d(real, *y) - d(g(noise(), *y), *y)).mean())
 
     return step

@@ -151,6 +151,7 @@ MORE: dict[str, dict] = {
     "cgan-resblock": {"g_first": True, "g_batches": 2, "uniform_labels": True, "mode_seeking": 0.5},
     "sagan": {"narrow_values": True, "spectral_all": True, "average": 0.9},
     "pggan": {"networks": "paper", "fade_real": True, "g_first": False},
+    "r3gan": {"penalty_every": 2},
     "blink-flow": {
         "region": "face",
         "refine": "none",
