@@ -204,13 +204,13 @@ def step(preset: str = "", names: tuple[str, ...] = ()) -> None:
     """A training step beside that of a textbook loop, of these models or of all. Preset: `article` on a GPU."""
     import torch
 
+    from models.zoo import MODELS
     from tests.benchmarks.steps import steps
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     preset = preset or ("article" if device.type == "cuda" else "small")
-    inner = 20 if device.type == "cuda" else 1
 
-    def repeated(work: Callable[[int], None]) -> Callable[[], None]:
+    def repeated(work: Callable[[int], None], inner: int) -> Callable[[], None]:
         def run() -> None:
             for i in range(inner):
                 work(i)
@@ -220,7 +220,8 @@ def step(preset: str = "", names: tuple[str, ...] = ()) -> None:
         return run
 
     for name, items, unit, textbook, ours in steps(preset, device, names):
-        seconds = measure(runs=9, textbook=repeated(textbook), ours=repeated(ours))
+        inner = 20 if device.type == "cuda" else getattr(MODELS[name].presets[preset], "penalty_every", 1)
+        seconds = measure(runs=9, textbook=repeated(textbook, inner), ours=repeated(ours, inner))
         times = statistics.median(seconds["textbook"]) / statistics.median(seconds["ours"])
         tell(f"step/{name} {preset}, textbook", items * inner, unit, seconds["textbook"], device=device.type)
         tell(f"step/{name} {preset}, ours", items * inner, unit, seconds["ours"], times_the_textbook=round(times, 2))
