@@ -33,7 +33,7 @@ from pipeline.stored import HEX64, NUMBER
 
 logger = logging.getLogger("luigi-interface")
 
-VERSION = 3
+VERSION = 4
 """Raise it when the same videos give other clips."""
 SWEEP = "fast"  # of the detectors
 STAGE = "clips"  # in the funnel

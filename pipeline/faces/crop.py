@@ -31,7 +31,8 @@ from pipeline.stored import HEX64, NUMBER
 
 logger = logging.getLogger("luigi-interface")
 
-CROP_VERSION = 1
+CROP_VERSION = 2
+REDUCED_DENSITY = 3  # px left for one of the crop, at least, when a picture is reduced first: as Pillow advises
 MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
@@ -81,25 +82,26 @@ def crop(
     offset: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
     """Return (size, size, 3) uint8: the square of `box_scale` × the face's side round its centre, turned so that the
-    face leans by `rotation` degrees, clockwise positive. Resampled once, antialiased. Beyond the picture's edge its
-    last pixels are repeated: a plain background stays plain and no corner is black.
+    face leans by `rotation` degrees, clockwise positive. Resampled once, antialiased, a large face from means of its
+    pixels. Beyond the picture's edge its last pixels are repeated: a plain background stays plain and no corner is
+    black.
 
     `offset`: how far right of the crop's middle and below it the face's centre comes to lie, in sides of the crop."""
-    x0, y0, x1, y1 = face.box
-    shrink = int(max(box_scale * (x1 - x0) / (8 * size), box_scale * (x1 - x0) / MAX_WINDOW_PX))
-    if shrink > 1:  # far more pixels than needed: averages of them suffice, and save memory
-        picture = np.asarray(Image.fromarray(picture).reduce(shrink))
-        x0, y0, x1, y1 = (value / shrink for value in face.box)
-    side, angle = (x1 - x0) * box_scale, math.radians(rotation - face.tilt)
-    center_x, center_y = _center((x0, y0, x1, y1), side, angle, offset)
-    # the window: all pixels that the turned square and the filter's support can touch
+    side, angle = (face.box[2] - face.box[0]) * box_scale, math.radians(rotation - face.tilt)
+    center_x, center_y = _center(face.box, side, angle, offset)
+    # The window: all pixels that the turned square and the filter's support can touch.
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 4 * max(1.0, side / size)
+    shrink = int(max(side / (REDUCED_DENSITY * size), side / MAX_WINDOW_PX))
+    if shrink > 1:  # far more pixels than needed: means of them suffice, and save time and memory
+        picture, left, top = _reduce(picture, shrink, center_x, center_y, reach)
+        center_x, center_y = (center_x - left) / shrink, (center_y - top) / shrink
+        side, reach = side / shrink, reach / shrink
     left, top = math.floor(center_x - reach), math.floor(center_y - reach)
     window = _window(picture, left, top, math.ceil(center_x + reach), math.ceil(center_y + reach))
     center_x, center_y = center_x - left, center_y - top
     if angle:
         # Sample at the original's own density or finer, so that turning blurs nothing, then shrink with the filter.
-        dense = size * max(1, math.ceil(1.5 * side / size))
+        dense = size * max(1, math.ceil(side / size if side > 2 * size else 1.5 * side / size))
         window = _rotate(window, center_x, center_y, side / dense, angle, dense)
         box: tuple[float, float, float, float] = (0, 0, dense, dense)
     else:
@@ -125,6 +127,22 @@ def _center(
         center_x -= math.cos(angle) * right + math.sin(angle) * down
         center_y -= math.cos(angle) * down - math.sin(angle) * right
     return center_x, center_y
+
+
+def _reduce(picture: np.ndarray, factor: int, x: float, y: float, reach: float) -> tuple[np.ndarray, int, int]:
+    """Return (the picture within `reach` of x, y, each pixel the mean of factor × factor; its left and top, px of the
+    picture). It has a pixel at least, at the picture's edge."""
+    left, right = _squares(x, reach, factor, picture.shape[1])
+    top, bottom = _squares(y, reach, factor, picture.shape[0])
+    return np.asarray(Image.fromarray(picture[top:bottom, left:right]).reduce(factor)), left, top
+
+
+def _squares(at: float, reach: float, factor: int, length: int) -> tuple[int, int]:
+    """Return the start of the first and the end of the last `factor` px that are within `reach` of a place on a side of
+    `length` px."""
+    last = (length - 1) // factor
+    first, last = (min(max(int((at + by) // factor), 0), last) for by in (-reach, reach))
+    return first * factor, (last + 1) * factor
 
 
 def _window(picture: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from pipeline.manifest import HAIR_COLORS
 from pipeline.parallel import map_items
 from pipeline.progress import Progress
 
-VERSION = 5
+VERSION = 6
 """Raise it when the same (seed, i) gives other patches."""
 COLORINGS = 8  # patches of each head
 FACE_SIDE = 70  # px: side of a face as it is drawn for a patch

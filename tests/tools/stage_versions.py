@@ -19,7 +19,7 @@ STAGES = {
     "pipeline.blocklist.VERSION": "blocklist.py",
     "pipeline.clips.flow.VERSION": "clips/flow.py",
     "pipeline.clips.videos.VERSION": "clips/videos.py clips/extract.py clips/cut.py clips/tracks.py clips/blinks.py "
-    "clips/shots.py clips/video.py faces/upright.py",
+    "clips/shots.py clips/video.py faces/upright.py faces/crop.py",
     "pipeline.datasets.assemble.VERSION": "datasets/assemble.py datasets/corrections.py",
     "pipeline.datasets.clip_groups.VERSION": "datasets/clip_groups.py datasets/splits.py",
     "pipeline.datasets.image_groups.VERSION": "datasets/image_groups.py datasets/splits.py",
@@ -59,7 +59,7 @@ STAGES = {
     "drawing/scenes/*.py",
     "pipeline.training_data.face_landmarks.VERSION": "training_data/face_landmarks.py drawing/*.py "
     "drawing/portrait/*.py drawing/scenes/*.py",
-    "pipeline.training_data.hair_patches.VERSION": "training_data/hair_patches.py",
+    "pipeline.training_data.hair_patches.VERSION": "training_data/hair_patches.py faces/crop.py",
 }
 """A stage's version, by its full name -> the files below pipeline/ that its results depend on. A pattern that
 matches no file is ignored."""

@@ -19,7 +19,8 @@ FACES = [Face((107.1, 122.4, 274.2, 289.5), -8.0, 2.4), Face((273.14, 362.27, 48
 CUTS = [
     {"size": 64, "box_scale": 2.0},
     {"size": 128, "box_scale": 1.5, "rotation": 10.0, "offset": (0.05, -0.1)},
-    {"size": 8, "box_scale": 1.3},  # of a picture that is reduced first
+    {"size": 20, "box_scale": 1.5},  # of a picture that is reduced first
+    {"size": 8, "box_scale": 3.0, "rotation": -70.0},  # the same, far beyond its edge
 ]
 
 

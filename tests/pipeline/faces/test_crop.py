@@ -77,9 +77,17 @@ def test_a_window_far_larger_than_the_crop_costs_no_memory(rotation):
 
 def test_shrinking_first_shows_the_same():
     picture = smooth(3000)
-    face = Face((500.0, 500.0, 2500.0, 2500.0), 0.0, 1.0)
-    whole = np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.LANCZOS, box=(500, 500, 2500, 2500)))
-    assert difference(crop(picture, face, size=64), whole) < 1
+    box = (300.0, 700.0, 2300.0, 2700.0)
+    whole = np.asarray(Image.fromarray(picture).resize((64, 64), Image.Resampling.LANCZOS, box=box))
+    assert difference(crop(picture, Face(box, 0.0, 1.0), size=64), whole) < 1
+
+
+@pytest.mark.parametrize("size", [32, 16, 7])
+def test_shrinking_first_shows_the_same_of_a_leaning_face_at_the_edge(size):
+    face = Face((-20.0, 150.0, 200.0, 370.0), 25.0, 1.0)
+    fine = Image.fromarray(crop(smooth(), face, size=8 * size, box_scale=1.5))  # too large a crop to shrink first
+    whole = np.asarray(fine.resize((size, size), Image.Resampling.LANCZOS))
+    assert difference(crop(smooth(), face, size=size, box_scale=1.5), whole) < 1
 
 
 def test_shrinking_does_not_alias():
