@@ -11,10 +11,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from pipeline.faces import network as face_network
-from pipeline.faces.boxes import TURNED_DEG, Face, is_turned, non_max_suppression, overlap
+from pipeline.faces.boxes import TURNED_DEG, Face, face_at, is_turned, non_max_suppression, overlap, square
 from pipeline.faces.cascade import lbpcascade
 
-CASCADE_LOGIT = 1.0  # what it adds to the network's logit that the cascade found the face; fitted with LOGIT_SLOPE
+CASCADE_LOGIT = 1.4  # what it adds to the network's logit that the cascade found the face; fitted with LOGIT_SLOPE
+CASCADE_SIDE = 1.22  # of its boxes, in sides of the face as the network sees it
 MIN_PROBABILITY = 0.5  # of a turned face that the cascade found
 
 
@@ -24,12 +25,12 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
 
     Of finds that overlap the likeliest counts, with the cascade's box and tilt if those agree."""
     weights = str(face_network.WEIGHTS)
+    seen = list(face_network.candidates(picture, min_face, angles or (), weights))
     found = lbpcascade(picture, min_face, angles, asset)
-    looks = face_network.second_looks(picture, found, weights)
+    looks = face_network.second_looks(picture, [_as_the_network_sees(face) for face in found], weights, seen)
     cascade = [_with_probability(face, look + CASCADE_LOGIT) for face, look in zip(found, looks, strict=True)]
     cascade = [face for face in cascade if not is_turned(face) or face.score >= MIN_PROBABILITY]
-    found = face_network.find(picture, min_face, angles or (), weights)
-    network = [_with_probability(face, face.score) for face in found]
+    network = [_with_probability(face, face.score) for face in face_network.accepted(seen)]
     kept: dict[tuple, Face] = {}  # box and tilt -> face; two finds of the network may share one of the cascade
     for face in non_max_suppression([*cascade, *network]):
         shown = next((own for own in cascade if _agree(own, face)), face)
@@ -40,6 +41,12 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
 def _with_probability(face: Face, logit: float) -> Face:
     log_odds = face_network.LOGIT_SLOPE * (logit - face_network.FACE_LOGIT)
     return face._replace(score=1 / (1 + math.exp(-log_odds)))
+
+
+def _as_the_network_sees(face: Face) -> Face:
+    """Return the cascade's face with a box of the network's size."""
+    (x, y), (side, _), tilt = square(face)
+    return face_at(x, y, side / CASCADE_SIDE, tilt, face.score)
 
 
 def _agree(a: Face, b: Face) -> bool:

@@ -113,7 +113,7 @@ def judge(pictures: Iterable[Picture], weights: str) -> Scored:
     """What may be faces in them."""
     scores, owners, count = [], [], 0
     for picture in pictures:
-        for face in face_network.scored_candidates(picture.pixels, MIN_FACE, (0,), weights):
+        for face, _ in face_network.candidates(picture.pixels, MIN_FACE, (), weights):
             right = [k for k, marked in enumerate(picture.faces) if marked.is_of(face)]
             if right or not any(marked.is_of(face) for marked in picture.unclear):
                 scores.append(face.score)

@@ -7,6 +7,7 @@ from pipeline.faces import cascade as cascade_module
 from pipeline.faces import cascade_network, detect
 from pipeline.faces import network as face_network
 from pipeline.faces.boxes import TURNED_ODDS, Face
+from pipeline.faces.network import Candidate
 from tests.pipeline.faces.test_detect import center, drawn, side, turned
 
 PICTURE = np.zeros((300, 300, 3), np.uint8)
@@ -19,8 +20,8 @@ def found(monkeypatch):
 
     def find(cascade: list[Face], looks: list[float], network: list[Face]) -> list[Face]:
         monkeypatch.setattr(cascade_network, "lbpcascade", lambda *_: cascade)
+        monkeypatch.setattr(face_network, "candidates", lambda *_: (Candidate(face, 0.0) for face in network))
         monkeypatch.setattr(face_network, "second_looks", lambda *_: looks)
-        monkeypatch.setattr(face_network, "find", lambda *_: network)
         return cascade_network.find(PICTURE, 48, (180,), "")
 
     return find
@@ -29,15 +30,16 @@ def found(monkeypatch):
 def test_an_upright_face_counts_if_one_finds_it_and_a_turned_one_of_the_cascade_if_the_network_agrees(found):
     beside = Face((200, 0, 300, 100), 0.0, face_network.FACE_LOGIT)
     assert [face.box for face in found([UPRIGHT], [-2.0], [beside])] == [UPRIGHT.box, beside.box]
-    assert found([TURNED], [0.1], []) == []
-    assert [face.box for face in found([TURNED], [0.3], [])] == [TURNED.box]
+    least = face_network.FACE_LOGIT - cascade_network.CASCADE_LOGIT
+    assert found([TURNED], [least - 0.1], []) == []
+    assert [face.box for face in found([TURNED], [least + 0.1], [])] == [TURNED.box]
 
 
 def test_the_score_is_a_probability_on_one_scale(found):
     """The odds grow by the same factor with each step of the logit."""
     logits = face_network.FACE_LOGIT + np.array([0, 0.5, 1])
     beside = [Face((200 * i, 0, 200 * i + 100, 100), 0.0, float(logit)) for i, logit in enumerate(logits)]
-    scores = np.array([face.score for face in found([], [], beside)])
+    scores = np.sort([face.score for face in found([], [], beside)])
     odds = scores / (1 - scores)
     assert odds[0] == pytest.approx(1)
     np.testing.assert_allclose(odds[1:] / odds[:-1], np.exp(face_network.LOGIT_SLOPE / 2))
@@ -54,6 +56,22 @@ def test_of_finds_that_overlap_the_likeliest_counts_with_the_cascades_box_if_tha
     assert [face.box for face in found([UPRIGHT], [0.5], halves)] == [UPRIGHT.box]
     (face,) = found([TURNED], [0.5], [sure])  # which stands on its head
     assert (face.box, face.tilt) == (sure.box, sure.tilt)
+
+
+def test_the_network_looks_once_where_it_has_looked_already(monkeypatch):
+    """Also if the cascade's box lies a little beside its own, and is larger."""
+    looks = []
+    monkeypatch.setattr(face_network, "_second_look", lambda *of: looks.append(of) or 2.0)
+    picture, _ = drawn(0, tilt=0)
+    (face,) = detect.find_faces(picture, detector="cascade_network", sweep="fast", min_face=48)
+    (own,) = detect.find_faces(picture, detector="network", sweep="fast", min_face=48)
+    weights = str(face_network.WEIGHTS)
+    before = len(looks)
+    seen = list(face_network.candidates(picture, 48, (), weights))
+    assert face.box != own.box
+    assert before == 2 * len(seen)
+    asked = [own, own._replace(tilt=own.tilt + 30), own._replace(box=(0, 0, 60, 60))]
+    assert face_network.second_looks(picture, asked, weights, [Candidate(own, 0.5)]) == [0.5, 2.0, 2.0]
 
 
 def test_a_turned_face_needs_more_windows_and_a_higher_logit(monkeypatch, cascade):
