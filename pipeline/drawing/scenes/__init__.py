@@ -2,9 +2,11 @@
 
 canvas, figure       the surface, and the frame of one head
 style, eyes          the random choices of one person
-face, eye, mouth, fringe, hair, body, accessories, things, person, profile    people
-ground, clutter      what is around them
-postprocess          light, medium and exposure of the whole picture
+manners, modelling, printing    what all figures of a picture share: colours and lines, solid light, the medium
+face, eye, mouth, fringe, hair, body, accessories, things, half_profile, stature, person, profile    people
+over_face, lettering     what lies over them
+ground, photograph, clutter, objects    what is around them
+postprocess, lighting, damage    medium, exposure, light and damage of the whole picture
 compose              puts them together and returns the places of the faces
 """
 

@@ -1,4 +1,4 @@
-"""Scenes: background, clutter, people in front of and behind each other, things that cover them, postprocessing."""
+"""Scenes: background, clutter, people in front of and behind each other, things that cover them, light, damage."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,28 +8,43 @@ import numpy as np
 
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
-from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
-from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.scenes.person import back_view, blank_face, face, shuffled_face
+from pipeline.drawing.scenes.clutter import CLUTTER, HELD, clutter
+from pipeline.drawing.scenes.damage import damage
+from pipeline.drawing.scenes.lettering import letter
+from pipeline.drawing.scenes.lighting import light
+from pipeline.drawing.scenes.manners import MANNERS, Manner, Restyle
+from pipeline.drawing.scenes.objects import OBJECTS
+from pipeline.drawing.scenes.over_face import cover_face
+from pipeline.drawing.scenes.person import back_view, blank_face, chibi, face, grown_up, half_profile, shuffled_face
 from pipeline.drawing.scenes.postprocess import postprocess
 from pipeline.drawing.scenes.profile import profile
+from pipeline.drawing.shapes import direction
 
-FACE_SIDES = (34 / 256, 130 / 256)  # of a face's square, in sides of the picture
-MIN_CROWD, CROWD_FACE_SIDES = 4, (34 / 256, 68 / 256)  # with at least MIN_CROWD people, all are small
-MIN_DISTANCE = 0.62  # least distance of two faces, in the sum of their sides
+# Sides of a face's square, in sides of the picture -> weight.
+FACE_SIDES = {(16 / 256, 34 / 256): 0.12, (34 / 256, 130 / 256): 0.74, (130 / 256, 1.05): 0.14}
+MIN_CROWD, CROWD_FACE_SIDES = 4, {(24 / 256, 68 / 256): 1.0}  # with at least MIN_CROWD people, all are small
+MIN_DISTANCE, TOUCHING_DISTANCE = 0.62, 0.42  # least distance of two faces, in the sum of their sides
 MIN_MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
 MAX_TRIES = 12
 
 FACE_COUNTS = {0: 0.15, 1: 0.45, 2: 0.25, 4: 0.1, 7: 0.05}  # people with a face -> weight
 FACELESS_COUNTS = {0: 5, 1: 2, 2: 1, 3: 0.5}  # people without a proper one -> weight
 CLUTTER_COUNTS = {0: 2, 2: 3, 5: 3, 10: 1.5}  # groups of clutter behind them -> weight
+KINDS = {CLUTTER: 0.7, OBJECTS: 0.3}  # of that clutter -> weight
 
 # Shares of a face's middle that may be painted over: for a clear face, for a face that has a mark at all.
-MAX_HIDDEN_OF_CLEAR, MAX_HIDDEN_OF_MARKED = 0.3, 0.8
+MAX_HIDDEN_OF_CLEAR, MAX_HIDDEN_OF_MARKED = 0.4, 0.8
 MAX_UNSEEN_CHANGE = 6  # levels: a smaller change is not visible
-SHUFFLED_HIDDEN = 0.4  # a shuffled face is never clear: a detector may find it or not
+SHUFFLED_HIDDEN = 0.5  # a shuffled face is never clear: a detector may find it or not
 
-Painter = Callable[[SceneCanvas, Spot], Spot | None]
+Painter = Callable[[SceneCanvas, Spot, Restyle], Spot | None]
+PEOPLE: dict[Painter, float] = {  # with a face -> weight
+    face: 0.62,
+    half_profile: 0.12,
+    profile: 0.09,
+    chibi: 0.07,
+    grown_up: 0.1,
+}
 
 
 class Mark(NamedTuple):
@@ -64,50 +79,72 @@ def draw(seed: int, i: int, size: int = 256) -> Scene:
     """Return the i-th scene of a seed, a picture of `size` px. Equal arguments give equal pixels.
 
     It shows 0 to 7 people with a face and others that are seen from behind, have no features or wrong ones. A mark's
-    side is 0.11 to 0.57 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
+    side is 0.04 to 1.3 of `size`, its centre lies in the picture, its tilt is within 60 degrees. A face that is
     covered for the most part has no mark.
     """
     sampler = Sampler(np.random.default_rng((seed, i)))
-    canvas = SceneCanvas(ground(sampler, size), sampler)
+    manner = sampler.pick(MANNERS)
+    canvas = SceneCanvas(manner.ground(sampler, size), sampler)
     for _ in range(sampler.pick(CLUTTER_COUNTS)):
-        clutter(canvas, CLUTTER)
+        clutter(canvas, sampler.pick(KINDS))
     shown: list[ShownFace] = []
     for paint, spot in people(sampler, size):
-        found = paint_over(canvas, shown, paint, spot)
+        found = paint_over(canvas, shown, person, paint, spot, manner)
         if found:
             shown.append(ShownFace(found, size, SHUFFLED_HIDDEN if paint is shuffled_face else 0))
-        if sampler.chance(0.12):
+        if found and sampler.chance(0.25):
+            paint_over(canvas, shown, cover_face, found)
+        if sampler.chance(0.08):
             paint_over(canvas, shown, clutter, HELD)
-    if sampler.chance(0.25):
-        paint_over(canvas, shown, clutter, WRITTEN)
+    if sampler.chance(0.3):
+        paint_over(canvas, shown, letter)
     marks = [Mark(*one.spot, one.hidden < MAX_HIDDEN_OF_CLEAR) for one in shown if one.hidden < MAX_HIDDEN_OF_MARKED]
-    return Scene(postprocess(sampler, canvas.pixels), marks)
+    picture = postprocess(sampler, canvas.pixels, manner.treat)
+    return Scene(damage(sampler, light(sampler, picture)), marks)
+
+
+def person(canvas: SceneCanvas, paint: Painter, spot: Spot, manner: Manner) -> Spot | None:
+    """Paint somebody in the manner of the picture; return the spot of the face, if there is one."""
+    before = canvas.pixels.copy()
+    found = paint(canvas, spot, manner.restyle)
+    manner.model(canvas.sampler, canvas.pixels, (before != canvas.pixels).any(2), spot)
+    return found
 
 
 def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
     """Return painters and their spots, from back to front: the small ones first, with a few exceptions."""
     count = sampler.pick(FACE_COUNTS)
-    painters: list[Painter] = [sampler.pick({face: 0.93, profile: 0.07}) for _ in range(count)]
+    painters: list[Painter] = [sampler.pick(PEOPLE) for _ in range(count)]
     painters += [sampler.choice(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(FACELESS_COUNTS))]
+    sides = CROWD_FACE_SIDES if count >= MIN_CROWD else FACE_SIDES
+    is_touching = sampler.chance(0.2)
     placed: list[tuple[Painter, Spot]] = []
     for painter in painters:
-        spot = free_spot(
-            sampler, [other for _, other in placed], size, CROWD_FACE_SIDES if count >= MIN_CROWD else FACE_SIDES
-        )
+        spot = free_spot(sampler, [other for _, other in placed], size, sides, is_touching)
         if spot:
             placed.append((painter, spot))
     depth = [spot.side if sampler.chance(0.9) else 0 for _, spot in placed]
     return [placed[k] for k in np.argsort(depth, kind="stable")]
 
 
-def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: tuple[float, float]) -> Spot | None:
-    """Return a spot away from those taken and from the edge, or None if none was found in MAX_TRIES tries."""
+def free_spot(
+    sampler: Sampler, taken: list[Spot], size: int, sides: dict[tuple[float, float], float], is_touching: bool
+) -> Spot | None:
+    """Return a spot away from those taken and from the edge, or None if none was found in MAX_TRIES tries. One that is
+    touching lies beside one of those taken and is about as large."""
+    least = TOUCHING_DISTANCE if is_touching else MIN_DISTANCE
     for _ in range(MAX_TRIES):
-        side = size * float(np.exp(sampler.between(*np.log(sides))))
+        low, high = np.log(sampler.pick(sides))
+        side = size * float(np.exp(sampler.between(low, high)))
         x, y = sampler.point(0, size).tolist()
+        if is_touching and taken:
+            other = sampler.choice(*taken)
+            side = other.side * sampler.between(0.75, 1.3)
+            reach = sampler.between(least, MIN_DISTANCE) * (side + other.side)
+            x, y = (np.array((other.x, other.y)) + reach * direction(sampler.between(0, 360))).tolist()
         if min(x, y, size - x, size - y) < MIN_MARGIN * side:
             continue
-        if all(np.hypot(x - other.x, y - other.y) > MIN_DISTANCE * (side + other.side) for other in taken):
+        if all(np.hypot(x - other.x, y - other.y) > 0.99 * least * (side + other.side) for other in taken):
             return Spot(x, y, side, sampler.from_ranges({(-12, 12): 0.5, (-60, 60): 0.5}))
     return None
 

@@ -67,11 +67,11 @@ def back_of_head(f: Figure) -> None:
         f.stroke(((0.2 * x, -0.9), (x, -0.2), (1.1 * x, 0.6)), (0, width, 0), color)
 
 
-def front_hair(f: Figure, knots: np.ndarray, edge: np.ndarray) -> None:
-    """Paint the sidelocks, and the crown down to the fringe's edge."""
+def front_hair(f: Figure, knots: np.ndarray, edge: np.ndarray, sides: tuple[int, ...] = (-1, 1)) -> None:
+    """Paint the sidelocks on these sides, and the crown down to the fringe's edge."""
     sampler, style = f.sampler, f.style
     if sampler.chance(0.75):
-        _locks(f)
+        _locks(f, sides)
     crown = np.concatenate([_over_the_top(f), edge[::-1]])
     alpha = 1 if sampler.chance(0.85) else sampler.between(0.6, 0.9)
     tips = vary_shade(sampler, style.hair, (0.8, 1.15), hue=(-0.06, 0.06))
@@ -88,11 +88,11 @@ def front_hair(f: Figure, knots: np.ndarray, edge: np.ndarray) -> None:
         f.fill(brush(np.stack([(0, 0.03, 0.15, 0.28), -lift], 1), (0.03, 0.04, 0.03, 0)), style.hair)
 
 
-def _locks(f: Figure) -> None:
+def _locks(f: Figure, sides: tuple[int, ...]) -> None:
     """Paint sidelocks of one length; each is left out in one of ten cases."""
     sampler = f.sampler
     length, inner = sampler.between(0.1, 1.2), sampler.between(0.36, 0.45)
-    for sign in (-1, 1):
+    for sign in sides:
         if sampler.chance(0.1):
             continue
         outer_tip, inner_tip = (sampler.between(0.42, 0.6), length), (sampler.between(0.42, 0.6), length)

@@ -9,11 +9,18 @@ from pipeline.drawing.colors import any_color
 from pipeline.drawing.sampling import Sampler
 
 
-def postprocess(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+def treat(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Apply one of TREATMENTS to a picture, uint8 RGB (size, size, 3); return another such."""
+    return sampler.pick(TREATMENTS)(sampler, picture)
+
+
+def postprocess(
+    sampler: Sampler, picture: np.ndarray, treat: Callable[[Sampler, np.ndarray], np.ndarray] = treat
+) -> np.ndarray:
     """Apply lights, one medium and exposure to a picture, uint8 RGB (size, size, 3); return another such."""
     for _ in range(sampler.pick({0: 3, 1: 2, 3: 2})):
         picture = add_light(sampler, picture)
-    picture = sampler.pick(TREATMENTS)(sampler, picture)
+    picture = treat(sampler, picture)
     if sampler.chance(0.35):
         gamma = sampler.between(0.55, 1.6)
         picture = cv2.LUT(picture, (255 * (np.arange(256) / 255) ** gamma).astype(np.uint8))

@@ -6,6 +6,8 @@ from pipeline.drawing.canvas import FACE, Warp, vertical_ramp
 from pipeline.drawing.colors import RGB, WHITE, any_color, hair_color, skin_color, tone
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
+from pipeline.drawing.scenes.manners import Restyle
+from pipeline.drawing.scenes.style import Style, sample_style
 from pipeline.drawing.shapes import curve, ellipse
 
 EYE_X = 0.28
@@ -23,14 +25,21 @@ class Profile(SceneCanvas):
         self.ink = sampler.pick({(30, 22, 30): 3, tone(self.hair, 0.35, 1.2): 2, (90, 50, 45): 2})
         self.width = sampler.between(0.006, 0.025)
 
+    def wear(self, style: Style) -> None:
+        """Take the colours and the line of a style."""
+        self.skin, self.hair, self.hair_dark = style.skin, style.hair, style.hair_dark
+        self.ink, self.width = style.ink, style.line
+
     def paint(self, points, color: RGB) -> None:
         """Paint a polygon and its outline."""
         self.shape(points, color, self.ink, self.width)
 
 
-def profile(canvas: SceneCanvas, spot: Spot) -> Spot:
+def profile(canvas: SceneCanvas, spot: Spot, restyle: Restyle | None = None) -> Spot:
     """Paint a person who looks to the left or to the right; return the spot of the face."""
     p = Profile(canvas.pixels, canvas.sampler, spot)
+    if restyle:
+        p.wear(restyle(canvas.sampler, sample_style(canvas.sampler)))
     for paint in (_back, _face, _eye, _front):
         paint(p)
     ((x, y),) = p.place([FACE_CENTER])

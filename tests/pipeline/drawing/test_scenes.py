@@ -13,23 +13,34 @@ from pipeline.drawing.scenes import (
     accessories,
     body,
     compose,
+    damage,
     eye,
     face,
     fringe,
     ground,
+    lettering,
+    lighting,
     mouth,
+    over_face,
     person,
+    photograph,
     postprocess,
     profile,
 )
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot, face_frame
-from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, clutter
+from pipeline.drawing.scenes.clutter import CLUTTER, HELD, WRITTEN, Group, clutter
 from pipeline.drawing.scenes.figure import Figure
+from pipeline.drawing.scenes.half_profile import turn_by_half
+from pipeline.drawing.scenes.manners import black_and_white, lines_alone, without_lines
+from pipeline.drawing.scenes.modelling import as_solid, as_toon
+from pipeline.drawing.scenes.objects import OBJECTS
+from pipeline.drawing.scenes.printing import manga_print, rough_pencil
 from pipeline.drawing.scenes.style import sample_style
 from pipeline.drawing.shapes import direction
 
 SIZE = 256
 MIDDLE = Spot(128, 128, 100, 0)
+MIDDLE_OF_FACE = compose.ShownFace(MIDDLE, SIZE, 0).middle
 
 
 def name(function) -> str:
@@ -101,7 +112,7 @@ def test_a_picture_has_the_size_that_is_requested_and_its_faces_grow_with_it(siz
         assert (picture.shape, picture.dtype) == ((size, size, 3), np.uint8)
     marks = [mark for each in drawn for mark in each.faces]
     assert marks
-    assert all(0.11 * size < mark.side < 0.57 * size for mark in marks)
+    assert all(0.04 * size < mark.side < 1.3 * size for mark in marks)
 
 
 @pytest.mark.full
@@ -111,7 +122,7 @@ def test_marks_are_within_their_ranges(many):
         for mark in faces:
             assert 0 < mark.x < SIZE
             assert 0 < mark.y < SIZE
-            assert 0.11 * SIZE < mark.side < 0.57 * SIZE
+            assert 0.04 * SIZE < mark.side < 1.3 * SIZE
             assert abs(mark.tilt) <= 60
             assert isinstance(mark.is_clear, bool)
 
@@ -175,6 +186,27 @@ def test_profiles_look_to_both_sides(monkeypatch):
     assert {np.nonzero(eye)[1].mean() > MIDDLE.x for eye in seen} == {True, False}
 
 
+@pytest.mark.parametrize("i", range(8))
+def test_the_far_eye_of_a_half_profile_is_narrow_and_within_the_head(monkeypatch, i):
+    seen = watch(monkeypatch, person, "features")
+    mark = person.half_profile(canvas(i), MIDDLE)
+    assert holds(mark, seen[0])
+    style = turn_by_half(sampler(i), sample_style(sampler(i)))
+    near, far = sorted(zip(style.eyes.shares, style.eyes.x, strict=True), reverse=True)
+    assert far[0] < 0.75 * near[0]
+    assert abs(near[1]) < abs(far[1]) < 0.47
+    assert np.sign(far[1]) == np.sign(style.turn)
+
+
+@pytest.mark.parametrize(("paint", "low", "high"), [(person.chibi, 1.15, 2), (person.grown_up, 0.45, 0.85)])
+def test_a_chibi_has_a_broad_face_and_a_grown_up_a_long_one(monkeypatch, paint, low, high):
+    styles = []
+    monkeypatch.setattr(person, "face_spot", lambda f, spot: styles.append(f.style) or spot)
+    for i in range(6):
+        paint(canvas(i), MIDDLE)
+    assert all(low < style.warp.width / style.warp.height < high for style in styles)
+
+
 @pytest.mark.parametrize("tilt", [0, 30, -50])
 def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
     eyes, mouths = watch(monkeypatch, face, "paint_eyes"), watch(monkeypatch, face, "paint_mouth")
@@ -188,7 +220,7 @@ def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
 
 def test_a_scene_marks_the_faces_that_were_painted(monkeypatch):
     seen = watch(monkeypatch, person, "features")
-    monkeypatch.setattr(compose, "profile", person.face)
+    monkeypatch.setattr(compose, "PEOPLE", {person.face: 1, person.half_profile: 1})
     found = 0
     for i in range(12):
         seen.clear()
@@ -213,20 +245,23 @@ def test_shuffled_faces_are_not_requested(monkeypatch, i):
 
 @pytest.mark.parametrize(("cover", "faces"), [(0, [True]), (0.5, [False]), (1, [])])
 def test_a_face_that_is_covered_is_not_requested_and_one_that_is_gone_has_no_mark(monkeypatch, cover, faces):
-    def curtain(sheet: SceneCanvas, spot: Spot) -> None:
+    def curtain(sheet: SceneCanvas, spot: Spot, restyle) -> None:
         width = int(SIZE * cover)
         sheet.pixels[:, :width] = sheet.pixels[:, :width] + np.uint8(100)  # wraps around, so that all pixels change
 
-    def still(sheet: SceneCanvas, spot: Spot) -> Spot:
+    def still(sheet: SceneCanvas, spot: Spot, restyle) -> Spot:
         return spot
 
+    monkeypatch.setattr(compose, "cover_face", lambda *_: None)
+    monkeypatch.setattr(compose, "letter", lambda *_: None)
     monkeypatch.setattr(compose, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
     monkeypatch.setattr(compose, "clutter", lambda *_: None)
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == faces
 
 
 def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
-    monkeypatch.setattr(compose, "clutter", lambda *_: None)
+    for over in ("clutter", "cover_face", "letter"):
+        monkeypatch.setattr(compose, over, lambda *_: None)
     monkeypatch.setattr(compose, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == [True]
 
@@ -234,11 +269,15 @@ def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
 def test_people_stand_apart_within_the_picture():
     everyone = [[spot for _, spot in compose.people(sampler(i), SIZE)] for i in range(60)]
     assert max(map(len, everyone)) > 5
+    touching = set()
     for spots in everyone:
         for k, one in enumerate(spots):
             assert min(one.x, one.y, SIZE - one.x, SIZE - one.y) >= compose.MIN_MARGIN * one.side
             for other in spots[:k]:
-                assert np.hypot(one.x - other.x, one.y - other.y) > compose.MIN_DISTANCE * (one.side + other.side)
+                apart = np.hypot(one.x - other.x, one.y - other.y) / (one.side + other.side)
+                assert apart > 0.99 * compose.TOUCHING_DISTANCE
+                touching.add(apart < compose.MIN_DISTANCE)
+    assert touching == {True, False}
 
 
 def test_the_larger_ones_stand_before_most_of_the_smaller():
@@ -258,6 +297,72 @@ def test_every_kind_of_clutter_paints(kind):
     painted = [changed_by(sheet, lambda sheet=sheet: clutter(sheet, (kind,))) for sheet in map(canvas, range(12))]
     assert sum(pixels.any() for pixels in painted) >= 8  # what starts at the edge may lie outside
     assert not all((pixels == painted[0]).all() for pixels in painted)
+
+
+@pytest.mark.parametrize("kind", OBJECTS, ids=name)
+def test_every_object_paints_within_the_picture(kind):
+    for i in range(4):
+        sheet = canvas(i)
+        group = Group(sheet, sheet.sampler, (250, 9, 9), (9, 9, 250), (0, 0, 0), np.array((128, 128)), 40.0, 2)
+        y, x = np.nonzero(changed_by(sheet, lambda group=group: kind(group)))
+        assert 1000 < len(x) < 30_000
+        assert abs(x.mean() - 128) < 60
+        assert abs(y.mean() - 128) < 60
+
+
+@pytest.mark.parametrize("kind", over_face.COVERS, ids=name)
+def test_what_lies_over_a_face_leaves_a_part_of_it(kind):
+    for i in range(6):
+        sheet = canvas(i)
+        head = SceneCanvas(sheet.pixels, sheet.sampler, *face_frame(MIDDLE))
+        hidden = changed_by(sheet, lambda head=head: kind(head, (10, 200, 30), (0, 0, 0)))[MIDDLE_OF_FACE]
+        assert 0 < hidden.mean() < 0.85 or kind is over_face._pane
+
+
+@pytest.mark.parametrize("kind", lettering.LETTERING, ids=name)
+def test_every_lettering_is_seen(kind):
+    sheets = [canvas(i) for i in range(8)]
+    assert sum(changed_by(sheet, lambda sheet=sheet: kind(sheet)).any() for sheet in sheets) >= 6
+
+
+@pytest.mark.parametrize("kind", [*lighting.LIGHTING, *damage.DAMAGES, manga_print, rough_pencil], ids=name)
+def test_every_light_damage_and_print_keeps_the_shape(kind):
+    sheet = canvas(0)
+    person.face(sheet, MIDDLE)
+    before = sheet.pixels.copy()
+    seen = kind(sampler(1), sheet.pixels)
+    assert (seen.shape, seen.dtype) == (before.shape, np.uint8)
+    assert (sheet.pixels == before).all()
+    assert (seen == before).all() == (kind in (lighting.day, damage.intact))
+
+
+@pytest.mark.parametrize("kind", photograph.PHOTOGRAPHS, ids=name)
+def test_every_photograph_has_grain_and_light_that_falls(monkeypatch, kind):
+    monkeypatch.setattr(photograph, "PHOTOGRAPHS", {kind: 1})
+    picture = photograph.photograph(sampler(2), 128)
+    assert (picture.shape, picture.dtype) == ((128, 128, 3), np.uint8)
+    assert len(np.unique(picture)) > 20
+
+
+def test_a_manga_is_black_and_white_and_a_drawing_of_lines_has_one_colour():
+    style = black_and_white(sampler(1), sample_style(sampler(1)))
+    assert {style.skin, style.ink} == {(255, 255, 255), (0, 0, 0)}
+    style = lines_alone(sampler(1), sample_style(sampler(1)))
+    assert style.skin == style.hair == style.eyes.sclera
+    assert style.line > 0
+    assert without_lines(sampler(1), sample_style(sampler(1))).line == 0
+
+
+@pytest.mark.parametrize("shade", [as_solid, as_toon])
+def test_a_lit_head_is_darker_on_one_side_and_what_is_around_it_stays(shade):
+    for i in range(6):
+        pixels = np.full((SIZE, SIZE, 3), 200, np.uint8)
+        mask = np.hypot(*(np.mgrid[:SIZE, :SIZE] - 120)) < 60
+        shade(sampler(i), pixels, mask, MIDDLE)
+        assert (pixels[~mask] == 200).all()
+        halves = [pixels[mask & (np.arange(SIZE) < 120)].mean(), pixels[mask & (np.arange(SIZE) > 120)].mean()]
+        assert abs(halves[0] - halves[1]) > 0.5
+        assert len(np.unique(pixels[mask][:, 1])) > 3
 
 
 @pytest.mark.parametrize("kind", postprocess.TREATMENTS, ids=name)
