@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BUILT = ("--limit", "90")  # of the fixture `built`
 PRELOAD = (
-    *("pandas", "pyarrow.dataset", "requests", "tenacity.tornadoweb"),  # the last two are Luigi's
+    *("pandas", "pyarrow.dataset", "pytest", "requests", "tenacity.tornadoweb"),  # the last two are Luigi's
     *("models.evaluation", "models.runs.worker", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure"),
     *("pipeline.sources.registry", "pipeline.sources.getchu.pages", "pipeline.datasets.assemble"),
 )
