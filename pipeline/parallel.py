@@ -35,6 +35,8 @@ BATCH = 4096  # items that are in memory at once
 LOOKUP = 500  # items whose cached results are read at once
 MAX_BATCH_BYTES = 128 << 20  # that the items of a batch may hold
 MAX_SENT_BYTES = 16 << 20  # of an item that is sent to a worker: sending takes three times its memory
+KEPT_BYTES = 64 << 20  # of freed memory that glibc keeps for the next picture: taking it anew costs a tenth of the time
+MAX_HEAP_BYTES = 32 << 20  # of one block that glibc may keep
 CHUNK = 8  # items sent to a worker at once: 4 µs an item to send, tens of ms to do
 
 logger = logging.getLogger("luigi-interface")
@@ -53,7 +55,9 @@ def map_items(function: Callable[[T], R], items: Iterable[T], *, jobs: int = 0, 
         import cv2
 
         cv2.setNumThreads(1)  # as in a worker
+        _keep_memory()
         yield from map(function, itertools.chain(first, items))
+        _release_memory()
         return
     # Both are slow to import, and neither is needed where there is nothing new to do.
     from joblib import Parallel, delayed
@@ -77,6 +81,7 @@ def _run(function: Callable[[T], R], items: list[T]) -> list[R]:
     import cv2
 
     cv2.setNumThreads(1)  # the processes already fill the cores
+    _keep_memory()
     try:
         results = [function(item) for item in items]
     except MemoryError as error:
@@ -129,6 +134,14 @@ def end_with_parent(parent: int) -> None:
 @functools.cache
 def _libc() -> ctypes.CDLL | None:
     return ctypes.CDLL("libc.so.6") if platform.libc_ver()[0] == "glibc" else None
+
+
+@functools.cache
+def _keep_memory() -> None:
+    """Have glibc keep freed memory for what is allocated next."""
+    if libc := _libc():
+        libc.mallopt(-1, KEPT_BYTES)  # M_TRIM_THRESHOLD of malloc.h
+        libc.mallopt(-3, MAX_HEAP_BYTES)  # M_MMAP_THRESHOLD
 
 
 def _release_memory() -> None:

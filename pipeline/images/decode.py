@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from pipeline.errors import UserError
@@ -111,8 +112,18 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
         return pixels
     flat, rows = np.empty((*pixels.shape[:2], 3), np.uint8), max(1, STRIP_PIXELS // pixels.shape[1])
     for top in range(0, len(pixels), rows):
-        flat[top : top + rows] = np.asarray(_on_white(Image.fromarray(pixels[top : top + rows])))
+        flat[top : top + rows] = _pixels(_on_white(Image.fromarray(pixels[top : top + rows])))
     return flat
+
+
+def _pixels(picture: Image.Image) -> np.ndarray:
+    """Return a picture in RGB or RGBA as (H, W, 3) or (H, W, 4) uint8. Pillow's own export copies it three times."""
+    try:
+        lent = pa.array(picture).flatten().to_numpy()  # Pillow's memory, four bytes a pixel
+    except (TypeError, ValueError):  # Pillow before 11.2, or pixels in several blocks
+        return np.asarray(picture)
+    pixels = lent.reshape(picture.height, picture.width, 4)
+    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB) if picture.mode == "RGB" else pixels.copy()
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
@@ -286,11 +297,11 @@ def _srgb(
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _to_8_bits(picture)
     if picture.width * picture.height <= STRIP_PIXELS:
-        return np.asarray(_flatten(picture, profile, is_opaque, keep_alpha))
+        return _pixels(_flatten(picture, profile, is_opaque, keep_alpha))
     channels = 4 if keep_alpha and picture.has_transparency_data and not is_opaque else 3
     pixels, top = np.empty((picture.height, picture.width, channels), np.uint8), 0
     for strip in _strips(picture):
-        pixels[top : top + strip.height] = np.asarray(_flatten(strip, profile, is_opaque, keep_alpha))
+        pixels[top : top + strip.height] = _pixels(_flatten(strip, profile, is_opaque, keep_alpha))
         top += strip.height
     return pixels
 
