@@ -227,6 +227,20 @@ def step(preset: str = "", names: tuple[str, ...] = ()) -> None:
         tell(f"step/{name} {preset}, ours", items * inner, unit, seconds["ours"], times_the_textbook=round(times, 2))
 
 
+def profile() -> None:
+    """Which operators the CPU seconds of each model's step go to, on a CPU, on noise."""
+    import torch
+
+    from models.zoo import MODELS
+    from tests.benchmarks.profile import shares
+
+    torch.set_num_threads(1)
+    for name, model in MODELS.items():
+        seconds, found = shares(name, "small")
+        rounded = {kind: round(share, 2) for kind, share in found.items()}
+        tell(f"profile/{name} small", model.presets["small"].pictures, "items", [seconds], **rounded)
+
+
 def translation(runs: int = 3) -> None:
     """A step of U-GAT-IT, light, and of StarGAN v2 at 256 px, and their peak memory beside the textbook's."""
     for networks, items, unit in (("light", 1, "pairs"), ("stargan2", STARGAN2_BATCH, "images")):
@@ -363,6 +377,7 @@ BENCHES = {
     "again": again,
     "loader": loader,
     "step": step,
+    "profile": profile,
     "memory": memory,
     "translation": translation,
     "upscale": upscale,
