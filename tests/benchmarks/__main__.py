@@ -31,7 +31,6 @@ from pipeline.sources.base import LocalQuery
 from pipeline.sources.drawn import draw
 from pipeline.sources.registry import SOURCES
 from pipeline.store import Store
-from tests.benchmarks.again import again
 from tests.benchmarks.build import build
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
@@ -374,7 +373,6 @@ BENCHES = {
     "animate": animate,
     "parts": parts,
     "build": build,
-    "again": again,
     "loader": loader,
     "step": step,
     "profile": profile,

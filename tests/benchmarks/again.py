@@ -1,5 +1,5 @@
 """Builds of one folder: with one core and two, again with nothing new, and with one picture more. Run by
-tests/benchmarks."""
+tests/benchmarks/build.py."""
 
 import json
 import os
@@ -23,8 +23,8 @@ class Cost(NamedTuple):
     cpu: float  # s, user and system
 
 
-def again(count: int = 1000, more: int = 3) -> None:
-    """Seconds of whole commands, so with their starts, on drawn pictures; those of the last two are medians."""
+def again(count: int = 1000, more: int = 3) -> dict[str, Cost]:
+    """Print and return what whole commands take, so with their starts, on drawn pictures; the last two are medians."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
         folder.mkdir()
@@ -36,11 +36,9 @@ def again(count: int = 1000, more: int = 3) -> None:
         for i in range(count, count + more):
             _add(folder, i)
             one.append(_build(folder, Path(place) / "2", 2))
-    for jobs, cost in full.items():
-        _tell(f"full, --jobs {jobs}", count, [cost], times_as_fast_as_one=round(full[1].wall / cost.wall, 2))
-    _tell("nothing new", count, nothing)
-    share = statistics.median(cost.cpu for cost in one) / full[2].cpu
-    _tell("one picture more", count, one, of_full=round(share, 4))
+    costs = {f"full, --jobs {jobs}": [cost] for jobs, cost in full.items()}
+    costs |= {"nothing new": nothing, "one picture more": one}
+    return {name: _tell(name, count, each) for name, each in costs.items()}
 
 
 def _add(folder: Path, i: int) -> None:
@@ -59,7 +57,10 @@ def _build(folder: Path, root: Path, jobs: int) -> Cost:
     return Cost(time.perf_counter() - start, usage.ru_utime + usage.ru_stime)
 
 
-def _tell(name: str, count: int, costs: list[Cost], **more: float) -> None:
-    wall, cpu = (round(statistics.median(values), 2) for values in zip(*costs, strict=True))
-    line = {"bench": f"again/{name}", "pictures": count, "s": wall, "cpu_s": cpu, **more, "runs": len(costs)}
+def _tell(name: str, count: int, costs: list[Cost]) -> Cost:
+    """Print and return the medians."""
+    cost = Cost(*map(statistics.median, zip(*costs, strict=True)))
+    wall, cpu = round(cost.wall, 2), round(cost.cpu, 2)
+    line = {"bench": f"build/{name}", "pictures": count, "wall_s": wall, "cpu_s": cpu, "runs": len(costs)}
     print(json.dumps(line), flush=True)
+    return cost

@@ -1,5 +1,6 @@
-"""BuildFaceDataset beside the obvious script, whole processes in CPU seconds. Run by tests/benchmarks."""
+"""BuildFaceDataset beside the obvious script and again, whole processes in CPU seconds. Run by tests/benchmarks."""
 
+import compileall
 import itertools
 import json
 import math
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from PIL import Image
 from pipeline import assets
 from pipeline.drawing import scenes
 from pipeline.faces.boxes import Face
+from tests.benchmarks.again import again
 from tests.benchmarks.detectors import Marked
 from tests.benchmarks.scoreboard import MIN_FACE
 from tests.support import sprites
@@ -67,22 +69,67 @@ Marks = dict[str, list[tuple[Marked, bool]]]
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 
 
-def build(count: int = 100, sweeps: tuple[str, ...] = ("off", "fast"), jobs: tuple[int, ...] = (1,)) -> None:
-    """A folder of `count` scenes of 1,500 px and the sprites, from nothing to the dataset; start-up included."""
+class Row(NamedTuple):
+    """What a command took and found; CPU seconds are those of all its processes."""
+
+    cpu: float
+    wall: float
+    found: int  # of the faces that should be found
+    others: int  # finds that are no face
+
+
+def build(count: int = 100, small: int = 1000) -> None:
+    """A folder of `count` scenes of 1,500 px and the sprites, from nothing to the dataset, beside the obvious script;
+    then builds of `small` drawn portraits again; then whether the limits hold. Start-up is included."""
+    compile_packages()
     with tempfile.TemporaryDirectory() as root:
-        place = Path(root)
-        folder = place / "pictures"
-        folder.mkdir()
-        marked = draw_scenes(folder, count) | copy_sprites(folder, place)
-        cascade = str(assets.fetch("lbpcascade_animeface.xml"))
-        (place / "crops").mkdir()
-        spent = tell("obvious script", [sys.executable, "-c", OBVIOUS, cascade, folder, place / "crops"], marked)
-        tell("decode + detect", [sys.executable, "-c", PURE, cascade, folder], marked, spent)
-        for sweep, processes in itertools.product(sweeps, jobs):
-            data = place / f"{sweep} {processes}"
-            how = ("--sweep", sweep, "--jobs", str(processes), "--data-root", data)
-            command = [sys.executable, "-m", "workflows", "BuildFaceDataset", "--source", "folder", "--path", folder]
-            tell(f"build --sweep {sweep} --jobs {processes}", [*command, *how], marked, spent, data)
+        rows = beside_obvious(Path(root), count)
+    costs = again(small)
+    obvious, pure = rows["obvious script"], rows["decode + detect"]
+    off, fast = rows["--sweep off --jobs 1"], rows["--sweep fast --jobs 1"]
+    full = costs["full, --jobs 2"]
+    for what, value, least, most in (
+        ("off, times as fast as the obvious script", obvious.cpu / off.cpu, 5, math.inf),
+        ("fast, times as fast as the obvious script", obvious.cpu / fast.cpu, 3, math.inf),
+        ("faces that off finds, of those of the obvious script", off.found / max(1, obvious.found), 0.99, math.inf),
+        ("faces that fast finds, of those of the obvious script", fast.found / max(1, obvious.found), 0.99, math.inf),
+        ("off, times as fast as decode + detect", pure.cpu / off.cpu, 0.85, math.inf),
+        ("two cores, times as fast as one, by the clock", costs["full, --jobs 1"].wall / full.wall, 1.8, math.inf),
+        (f"one picture more of {small}, share of a full build", costs["one picture more"].cpu / full.cpu, 0, 0.03),
+        ("nothing new, CPU seconds", costs["nothing new"].cpu, 0, 1.0),
+    ):
+        limit = {"most": most} if least == 0 else {"least": least}
+        print(json.dumps({"must": what, "is": round(value, 3), **limit, "holds": least <= value <= most}), flush=True)
+
+
+def beside_obvious(place: Path, count: int) -> dict[str, Row]:
+    """Print and return a row for the obvious script, for decoding and detection alone, and for each build."""
+    folder, cascade = place / "pictures", str(assets.fetch("lbpcascade_animeface.xml"))
+    folder.mkdir()
+    (place / "crops").mkdir()
+    marked = draw_scenes(folder, count) | copy_sprites(folder, place)
+    rows: dict[str, Row] = {}
+
+    def tell(name: str, command: list, data: Path | None = None) -> None:
+        rows[name] = row = run(command, marked, data)
+        line = {"bench": f"build/{name}", "pictures": len(marked), "cpu_s": round(row.cpu, 2)}
+        line |= {"wall_s": round(row.wall, 2), "times_obvious": round(rows["obvious script"].cpu / row.cpu, 2)}
+        print(json.dumps(line | {"found": row.found, "others": row.others, "wanted": wanted_in(marked)}), flush=True)
+
+    tell("obvious script", [sys.executable, "-c", OBVIOUS, cascade, folder, place / "crops"])
+    tell("decode + detect", [sys.executable, "-c", PURE, cascade, folder])
+    for sweep, jobs in itertools.product(("off", "fast"), (1, 2)):
+        data = place / f"{sweep} {jobs}"
+        command = [sys.executable, "-m", "workflows", "BuildFaceDataset", "--source", "folder", "--path", folder]
+        how = ("--sweep", sweep, "--jobs", jobs, "--data-root", data)
+        tell(f"--sweep {sweep} --jobs {jobs}", [*command, *how], data)
+    return rows
+
+
+def compile_packages() -> None:
+    """Write the bytecode of the packages, as their installation does."""
+    for package in ("pipeline", "models", "workflows"):
+        compileall.compile_dir(ROOT / package, quiet=1)
 
 
 def draw_scenes(folder: Path, count: int) -> Marks:
@@ -112,20 +159,15 @@ def copy_sprites(folder: Path, place: Path) -> Marks:
     return marked
 
 
-def tell(bench: str, command: list, marked: Marks, base: float = math.nan, data: Path | None = None) -> float:
-    """Run the command, print what it took and found, and return its CPU seconds, those of its processes included.
-
-    `base`: those of the obvious script; `data`: the data root where it builds a dataset."""
+def run(command: list, marked: Marks, data: Path | None) -> Row:
+    """Run the command, which prints the boxes or builds a dataset in the data root."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     found = json.loads(done.stdout) if data is None else boxes_of(data / "datasets" / "faces" / "manifest.parquet")
-    row: dict[str, Any] = {"bench": f"build/{bench}", "pictures": len(marked)}
-    row |= {"cpu_s": round(spent, 2), "wall_s": round(wall, 2), "times_obvious": round(base / spent, 2)}
-    print(json.dumps(row | count_faces(found, marked)), flush=True)
-    return spent
+    return Row(cpu, wall, *count_faces(found, marked))
 
 
 def boxes_of(manifest: Path) -> dict[str, list]:
@@ -136,12 +178,16 @@ def boxes_of(manifest: Path) -> dict[str, list]:
     return boxes
 
 
-def count_faces(found: dict[str, list], marked: Marks) -> dict[str, int]:
-    """Return how many faces should be found, how many of them were, and how many finds are no face."""
+def wanted_in(marked: Marks) -> int:
+    """Return how many faces should be found."""
+    return sum(is_wanted for marks in marked.values() for _, is_wanted in marks)
+
+
+def count_faces(found: dict[str, list], marked: Marks) -> tuple[int, int]:
+    """Return (how many faces that should be found were, how many finds are no face)."""
     right = others = 0
     for name, marks in marked.items():
         faces = [Face(tuple(box), 0.0, 0.0) for box in found.get(name, [])]
         right += sum(is_wanted and any(mark.is_of(face) for face in faces) for mark, is_wanted in marks)
         others += sum(not any(mark.is_of(face) for mark, _ in marks) for face in faces)
-    wanted = sum(is_wanted for marks in marked.values() for _, is_wanted in marks)
-    return {"wanted": wanted, "found": right, "others": others}
+    return right, others
