@@ -1,5 +1,6 @@
 """Faces that do not lie in the middle of their crops: hair and eyes are looked for where the frame says."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from pipeline.faces.boxes import Face
 from pipeline.faces.crop import Frame, crop
 from pipeline.hair import tagging
 from pipeline.sources.drawn import draw
-from tests.support.run_luigi import luigi
+from tests.support.run_luigi import BUILT, luigi
 from tests.support.untrained_run import untrained_run
 from workflows import EvaluateGAN, LearnAttributes
 from workflows.domains import eyes
@@ -51,11 +52,12 @@ def test_hair_is_found_where_the_frame_says():
 
 
 @pytest.fixture(scope="module")
-def framed(tmp_path_factory) -> Path:
-    """A dataset of such crops, and a run on it."""
+def framed(built, tmp_path_factory) -> Path:
+    """A dataset of such crops, of faces that were found before, and a run on it."""
     place = tmp_path_factory.mktemp("framed")
+    shutil.copytree(built / "data", place / "data", symlinks=True)
     box = ",".join(f"{at:g}" for at in (0.05, 0.4, 0.6, 0.95))
-    luigi(place, "BuildFaceDataset", "--limit", "120", "--size", "64", "--frame", box)
+    luigi(place, "BuildFaceDataset", *BUILT, "--size", "64", "--frame", box)
     untrained_run(place / "data", "gan", "dcgan96")
     return place
 

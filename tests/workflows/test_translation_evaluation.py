@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.support.few_faces import write_few
 from tests.support.run_luigi import BUILT, error_line, luigi
 
 PAIR, STYLES = "ugatit-faces-icons-tiny", "stargan2-faces-icons-tiny"
@@ -13,11 +14,12 @@ PAIR, STYLES = "ugatit-faces-icons-tiny", "stargan2-faces-icons-tiny"
 
 @pytest.fixture(scope="module")
 def translated(built, tmp_path_factory) -> Path:
-    """The drawn dataset, one of icons, and a tiny run of both models between them."""
+    """Few drawn faces, few icons, and a tiny run of both models between them."""
     place = tmp_path_factory.mktemp("translations")
-    (place / "data/datasets").mkdir(parents=True)
-    (place / "data/datasets/faces").symlink_to((built / "data/datasets/faces").resolve())
-    luigi(place, "BuildFaceDataset", "--name", "icons", "--query", "icon", *BUILT, "--size", "64")
+    datasets = place / "data/datasets"
+    luigi(place, "BuildFaceDataset", "--name", "many", "--query", "icon", *BUILT, "--size", "64")
+    write_few(datasets / "many", datasets / "icons")
+    write_few(built / "data/datasets/faces", datasets / "faces")
     luigi(place, "TrainUGATIT", "--target-dataset", "icons", "--preset", "tiny", "--steps", "2")
     luigi(place, "TrainStarGAN2", "--datasets", "faces,icons", "--preset", "tiny", "--gray", "anime", "--steps", "2")
     return place
