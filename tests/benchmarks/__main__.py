@@ -34,6 +34,7 @@ from pipeline.store import Store
 from tests.benchmarks.build import build
 from tests.benchmarks.crawl import crawl, politeness
 from tests.benchmarks.detectors import detectors
+from tests.benchmarks.sizes import sizes
 from tests.benchmarks.translation import STARGAN2_BATCH, steps
 
 RUNS = 5
@@ -373,6 +374,7 @@ BENCHES = {
     "animate": animate,
     "parts": parts,
     "build": build,
+    "sizes": sizes,
     "loader": loader,
     "step": step,
     "profile": profile,
