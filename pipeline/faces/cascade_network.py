@@ -27,7 +27,7 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
     weights = str(face_network.WEIGHTS)
     seen = list(face_network.candidates(picture, min_face, angles or (), weights))
     found = lbpcascade(picture, min_face, angles, asset)
-    looks = face_network.second_looks(picture, [_as_the_network_sees(face) for face in found], weights, seen)
+    looks = face_network.second_looks(picture, [as_the_network_sees(face) for face in found], weights, seen)
     cascade = [_with_probability(face, look + CASCADE_LOGIT) for face, look in zip(found, looks, strict=True)]
     cascade = [face for face in cascade if not is_turned(face) or face.score >= MIN_PROBABILITY]
     network = [_with_probability(face, face.score) for face in face_network.accepted(seen)]
@@ -39,11 +39,11 @@ def find(picture: np.ndarray, min_face: int, angles: Iterable[float] | None, ass
 
 
 def _with_probability(face: Face, logit: float) -> Face:
-    log_odds = face_network.LOGIT_SLOPE * (logit - face_network.FACE_LOGIT)
+    log_odds = face_network.LOGIT_SLOPE * (logit - face_network.EVEN_LOGIT)
     return face._replace(score=1 / (1 + math.exp(-log_odds)))
 
 
-def _as_the_network_sees(face: Face) -> Face:
+def as_the_network_sees(face: Face) -> Face:
     """Return the cascade's face with a box of the network's size."""
     (x, y), (side, _), tilt = square(face)
     return face_at(x, y, side / CASCADE_SIDE, tilt, face.score)

@@ -38,8 +38,9 @@ FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was
 MAX_TILT_DEG = TURNED_DEG  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.4; the highest seen is 2.5
-FACE_LOGIT = 1.2  # least mean logit of both looks at a face; chosen by tests/tools/choose_threshold.py
-LOGIT_SLOPE = 5.4  # of the log-odds of a face over its logit, 0 at FACE_LOGIT; fitted on 120 held-out pictures
+FACE_LOGIT = 1.2  # least mean logit of both looks at a face; chosen by tests/tools/choose_threshold.py, as the next two
+EVEN_LOGIT = 1.2  # logit of a place that is as likely a face as not
+LOGIT_SLOPE = 5.4  # of the log-odds of a face over its logit
 TURNED_HANDICAP = -math.log(TURNED_ODDS) / LOGIT_SLOPE  # by which the logit of a turned face is lowered
 MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
 VIEW_RATIO = 1.7  # of the steps of successive copies

@@ -1,7 +1,9 @@
 """Drawn pictures that no detector learned from, busy with what is no face, and the difficulty of each face in them.
 
-Two sets that share nothing: `scenes` has the people and the clutter of `drawing.scenes`, which the network learned from
-other seeds; `portraits` has those of `drawing.portrait` among patterns and things that it never learned from.
+Three sets: `scenes` has the people and the clutter of `drawing.scenes`, which the network learned from other seeds;
+`portraits` has those of `drawing.portrait` among patterns and things that it never learned from; `styles` has people of
+both, in the treatments, in the light and behind the things of `held_back`, of which it never learned any. Thresholds
+and probabilities are chosen by `styles`.
 """
 
 from collections.abc import Callable
@@ -19,12 +21,13 @@ from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
 from pipeline.drawing.scenes.clutter import CLUTTER, clutter
 from pipeline.drawing.scenes.compose import ShownFace, paint_over
 from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.scenes.person import back_view, blank_face
+from pipeline.drawing.scenes.person import back_view, blank_face, chibi, grown_up, half_profile
 from pipeline.drawing.scenes.postprocess import TREATMENTS, add_light, identity
 from pipeline.drawing.scenes.profile import profile
 from pipeline.drawing.scenes.things import hand
 from pipeline.drawing.shapes import curve, direction, ellipse
 from pipeline.faces.boxes import Face, face_at
+from tests.benchmarks import held_back
 
 SIZE = 512  # px
 PEOPLE = {0: 3, 1: 3, 2: 3, 3: 1}  # with a face -> weight
@@ -58,13 +61,29 @@ class Picture(NamedTuple):
     """Hidden for the most part: neither to be found nor false."""
 
 
+class Kind(NamedTuple):
+    """One set."""
+
+    renderer: Renderer
+    """Of the people in front view."""
+    ground: Callable[[Sampler], np.ndarray]
+    clutter: Callable[[SceneCanvas], None]
+    """Paint one group of things."""
+    views: dict[str, float]
+    """Of VIEWS -> weight; what is left to 1 is front."""
+    held: tuple[Thing, ...]
+    """Things that cover a part of a face."""
+    finish: Callable[[Sampler, np.ndarray], tuple[np.ndarray, str]]
+    """The painted picture -> it in its light and treatment, and the name of the latter."""
+
+
 def draw(kind: str, seed: int, i: int) -> Picture:
-    """Draw the i-th picture of a seed, of `scenes` or `portraits`."""
+    """Draw the i-th picture of a seed, of one of KINDS."""
     sampler = Sampler(np.random.default_rng((seed, i, list(KINDS).index(kind))))
-    renderer, behind, things = KINDS[kind]
-    canvas = SceneCanvas(behind(sampler), sampler)
+    of = KINDS[kind]
+    canvas = SceneCanvas(of.ground(sampler), sampler)
     for _ in range(sampler.integer(2, 14)):
-        things(canvas)
+        of.clutter(canvas)
     shown: list[ShownFace] = []
     views: list[str] = []
     for k in range(sampler.pick(PEOPLE) + 1):
@@ -77,18 +96,38 @@ def draw(kind: str, seed: int, i: int) -> Picture:
                 shown.append(ShownFace(spot, SIZE, 1.0))
                 views.append("none")
             continue
-        views.append("profile" if kind == "scenes" and sampler.chance(PROFILES) else "front")
-        found = paint_over(canvas, shown, _person, renderer, views[-1], spot, (seed, 8 * i + k))
+        views.append(_view(sampler, of.views))
+        found = paint_over(canvas, shown, _person, of.renderer, views[-1], spot, (seed, 8 * i + k))
         shown.append(ShownFace(found, SIZE, 0.0))
         if sampler.chance(COVERED):
-            paint_over(canvas, shown, _cover, shown[-1].spot)
-    treat = sampler.pick(TREATMENTS) if sampler.chance(TREATED) else identity
-    pixels = treat(sampler, add_light(sampler, canvas.pixels))
-    style = "as painted" if treat is identity else treat.__name__.replace("_", " ")
+            paint_over(canvas, shown, _cover, shown[-1].spot, of.held)
+    pixels, style = of.finish(sampler, canvas.pixels)
     seen = [(one, view) for one, view in zip(shown, views, strict=True) if view != "none"]
     clear = [_known(one, view, style) for one, view in seen if one.hidden < MAX_HIDDEN]
     unclear = [_face(one.spot) for one, _ in seen if one.hidden >= MAX_HIDDEN]
     return Picture(np.ascontiguousarray(pixels), clear, unclear)
+
+
+def _view(sampler: Sampler, views: dict[str, float]) -> str:
+    for view, share in views.items():
+        if sampler.chance(share):
+            return view
+    return "front"
+
+
+def _treated(sampler: Sampler, picture: np.ndarray) -> tuple[np.ndarray, str]:
+    treat = sampler.pick(TREATMENTS) if sampler.chance(TREATED) else identity
+    style = "as painted" if treat is identity else treat.__name__.replace("_", " ")
+    return treat(sampler, add_light(sampler, picture)), style
+
+
+def _held_back(sampler: Sampler, picture: np.ndarray) -> tuple[np.ndarray, str]:
+    """Apply a treatment, a light, or both, that are held back."""
+    effects = sampler.choice(held_back.TREATMENTS, held_back.LIGHTS)
+    effect = sampler.choice(*effects)
+    if effects is held_back.LIGHTS and sampler.chance(0.3):
+        picture = sampler.choice(*held_back.TREATMENTS)(sampler, picture)
+    return effect(sampler, picture), effect.__name__.replace("_", " ")
 
 
 def _free_spot(sampler: Sampler, taken: list[Spot]) -> Spot | None:
@@ -101,8 +140,8 @@ def _free_spot(sampler: Sampler, taken: list[Spot]) -> Spot | None:
 
 
 def _person(canvas: SceneCanvas, renderer: Renderer, view: str, spot: Spot, key: tuple[int, int]) -> Spot:
-    if view == "profile":
-        return profile(canvas, spot)
+    if view in VIEWS:
+        return VIEWS[view](canvas, spot)
     actor, openness = renderer.sample(key, spot.side), canvas.sampler.pick({1.0: 8, 0.0: 1})
     pose = Pose((spot.x, spot.y), spot.tilt, None, (openness, openness))
     actor.paint(canvas.pixels, 1, pose)
@@ -110,15 +149,15 @@ def _person(canvas: SceneCanvas, renderer: Renderer, view: str, spot: Spot, key:
     return Spot((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, spot.tilt)
 
 
-def _cover(canvas: SceneCanvas, spot: Spot) -> None:
-    """Paint a hand, a bar or a cup over a part of the face."""
+def _cover(canvas: SceneCanvas, spot: Spot, things: tuple[Thing, ...]) -> None:
+    """Paint a hand or a thing over a part of the face."""
     sampler = canvas.sampler
     center = np.array((spot.x, spot.y)) + sampler.normal(0.25 * spot.side, 2)
     if sampler.chance(0.5):
         size = spot.side * sampler.between(0.12, 0.22)
         hand(canvas, center, size, sampler.between(0, 360), skin_color(sampler), thing_ink(sampler), 2)
     else:
-        sampler.choice(mug, bow, bubble)(canvas, center, spot.side * sampler.between(0.15, 0.3))
+        sampler.choice(*things)(canvas, center, spot.side * sampler.between(0.15, 0.3))
 
 
 def _face(spot: Spot) -> Face:
@@ -256,7 +295,25 @@ def _thing(canvas: SceneCanvas) -> None:
     sampler.choice(*THINGS)(canvas, sampler.point(0, SIZE), sampler.between(20, 80))
 
 
+VIEWS = {"profile": profile, "half profile": half_profile, "chibi": chibi, "grown-up": grown_up}
+
+BEFORE_FACES = (mug, bow, bubble)
 KINDS = {
-    "scenes": (SCENES, lambda sampler: ground(sampler, SIZE), lambda canvas: clutter(canvas, CLUTTER)),
-    "portraits": (PORTRAITS, pattern, _thing),
+    "scenes": Kind(
+        SCENES,
+        lambda sampler: ground(sampler, SIZE),
+        lambda canvas: clutter(canvas, CLUTTER),
+        {"profile": PROFILES},
+        BEFORE_FACES,
+        _treated,
+    ),
+    "portraits": Kind(PORTRAITS, pattern, _thing, {}, BEFORE_FACES, _treated),
+    "styles": Kind(
+        PORTRAITS,
+        lambda sampler: sampler.choice(pattern, lambda s: sampler.choice(*held_back.GROUNDS)(s, SIZE))(sampler),
+        _thing,
+        {"profile": 0.08, "half profile": 0.12, "chibi": 0.12, "grown-up": 0.12},
+        held_back.HELD,
+        _held_back,
+    ),
 }

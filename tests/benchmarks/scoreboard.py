@@ -1,5 +1,6 @@
 """`python -m tests.benchmarks.scoreboard [DETECTOR …]`: how well each detector finds the faces of drawn pictures that
-are held out: recall, precision, F1 and AP50, recall by what makes a face difficult, and recall at precision by score.
+are held out: recall, precision, F1 and AP50, the error of probabilities, recall by what makes a face difficult, and
+recall at precision by score.
 """
 
 import itertools
@@ -20,6 +21,8 @@ SEED, PICTURES = 41, 30  # of each set
 SWEEPS = ("fast", "full")
 MIN_FACE = 48  # px, as by default
 MIN_IOU = 0.5  # of a find's box and the face's, for AP50
+BINS = 10  # of the score
+PROBABILITIES = ("cascade_network",)  # the detectors whose score is one
 DIFFICULTIES = ("size", "tilt", "view", "occlusion", "style")
 LEAST_SCORES = {  # detector -> some of its scores
     "lbpcascade": (0, 24, 32, 48, 64),
@@ -84,6 +87,17 @@ def recall_precision(matches: Iterable[Match], least: float = -np.inf) -> tuple[
     matches = list(matches)
     is_right = [o >= 0 for one in matches for score, o in zip(one.scores, one.owners, strict=True) if score >= least]
     return sum(is_right) / sum(one.faces for one in matches), float(np.mean(is_right or [True]))
+
+
+def calibration_error(matches: list[Match]) -> float:
+    """Return by how much the mean score of finds differs from the share of them that are faces: the mean over ten bins
+    of the score, weighted by their finds (Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3). The scores must be
+    probabilities."""
+    scores = np.array([score for one in matches for score in one.scores])
+    is_face = np.array([owner >= 0 for one in matches for owner in one.owners])
+    number = (scores * BINS).astype(int).clip(0, BINS - 1)
+    gaps = [abs((scores - is_face)[number == k].sum()) for k in range(BINS)]
+    return float(sum(gaps) / max(1, len(scores)))
 
 
 def f1(recall: float, precision: float) -> float:
@@ -158,8 +172,10 @@ def print_scores(found: dict[Search, dict[str, Scored]]) -> None:
         for kind, scored in of_sets.items():
             recall, precision = recall_precision(scored.near)
             values = recall, precision, f1(recall, precision), average_precision(scored.tight)
-            rows.append([f"`{name}`", f"`{sweep}`", kind, *(f"{v:.1%}" for v in values), f"{scored.seconds:.2f}"])
-    print_table(("detector", "sweep", "set", "recall", "precision", "F1", "AP50", "CPU s"), rows)
+            error = f"{calibration_error(scored.near):.3f}" if name in PROBABILITIES else ""
+            shown = *(f"{v:.1%}" for v in values), error, f"{scored.seconds:.2f}"
+            rows.append([f"`{name}`", f"`{sweep}`", kind, *shown])
+    print_table(("detector", "sweep", "set", "recall", "precision", "F1", "AP50", "calibration error", "CPU s"), rows)
 
 
 def print_by_score(found: dict[Search, dict[str, Scored]]) -> None:

@@ -5,7 +5,15 @@ import pytest
 
 from pipeline.faces.boxes import Face
 from tests.benchmarks import held_out
-from tests.benchmarks.scoreboard import Match, average_precision, by_difficulty, is_tight, match, recall_precision
+from tests.benchmarks.scoreboard import (
+    Match,
+    average_precision,
+    by_difficulty,
+    calibration_error,
+    is_tight,
+    match,
+    recall_precision,
+)
 
 
 def ranked(answers: str, faces: int) -> Match:
@@ -41,6 +49,13 @@ def test_finds_are_ranked_over_all_pictures():
     assert average_precision([good, bad]) == average_precision([bad, good]) == pytest.approx((1 + 2 / 3) / 2)
     assert recall_precision([good, bad]) == (1, pytest.approx(2 / 3))
     assert recall_precision([good, bad], 2.5) == (0.5, 1)
+
+
+def test_the_error_of_probabilities_is_weighted_by_the_finds_of_each_bin():
+    right, wrong = Match([0.95] * 3 + [0.85], [0, 1, -1, 2], 4), Match([0.15], [-1], 1)
+    expected = (abs(3 * 0.95 - 2) + abs(0.85 - 1) + 0.15) / 5
+    assert calibration_error([right, wrong]) == pytest.approx(expected)
+    assert calibration_error([Match([1.0], [0], 1)]) == 0
 
 
 def test_a_face_counts_once_and_an_unclear_one_neither_way():

@@ -1,97 +1,40 @@
-"""`python -m tests.tools.choose_threshold [WEIGHTS]`: how `face_network.FACE_LOGIT` was chosen.
+"""`python -m tests.tools.choose_threshold [WEIGHTS]`: the constants of `face_network` and `cascade_network`.
 
-Of the thresholds of 98 % precision or more on drawn pictures that nothing was trained on, the one of most recall; of
-equal ones the middle.
+All are chosen on the set `styles` of `held_out`, whole styles that nothing was trained on:
+* FACE_LOGIT: of the thresholds of 98 % precision or more the one of most recall; of equal ones the middle.
+* EVEN_LOGIT and LOGIT_SLOPE: the line of likeliest log-odds over the logits of all candidates.
+* CASCADE_LOGIT: the likeliest too, given that line, for the finds of the cascade.
+The threshold is applied to the other sets too. The error of the probabilities is that on other pictures of `styles`.
 """
 
 import sys
 from collections.abc import Iterable
 from typing import NamedTuple
+from unittest.mock import patch
 
 import cv2
 import numpy as np
 
-from pipeline.drawing import scenes
-from pipeline.drawing.sampling import Sampler
-from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
-from pipeline.drawing.scenes.clutter import CLUTTER, clutter
-from pipeline.drawing.scenes.ground import ground
-from pipeline.drawing.scenes.person import back_view, blank_face
-from pipeline.drawing.scenes.postprocess import postprocess
+from pipeline.faces import cascade_network, detect
 from pipeline.faces import network as face_network
-from pipeline.sources.drawn import draw
-from tests.benchmarks.detectors import Marked
-from tests.benchmarks.scoreboard import MIN_FACE
+from pipeline.faces.boxes import Face
+from pipeline.faces.cascade import lbpcascade
+from tests.benchmarks import held_out
+from tests.benchmarks.held_out import Picture
+from tests.benchmarks.scoreboard import MIN_FACE, calibration_error, is_near, match
 
-SEED = 991  # of other pictures than the network learned from
-SIZE = 512  # px
+SEED = 991  # of other pictures than the scoreboard's
+CHOSEN_BY, PICTURES = "styles", {"styles": 400, "scenes": 100, "portraits": 100}  # fewer, and some likenesses decide
+OTHERS = 200  # pictures of CHOSEN_BY on which the error of the probabilities is measured
 PRECISION = 0.98
 THRESHOLDS = np.arange(-20, 41) / 10
-
-
-class Picture(NamedTuple):
-    """One that is held out."""
-
-    pixels: np.ndarray
-    faces: list[Marked]
-    unclear: list[Marked]
-    """Neither to be found nor false."""
-
-
-def busy(sampler: Sampler) -> SceneCanvas:
-    """A ground with clutter, and people without a face."""
-    canvas = SceneCanvas(ground(sampler, SIZE), sampler)
-    for _ in range(sampler.integer(0, 16)):
-        clutter(canvas, CLUTTER)
-    for _ in range(sampler.integer(0, 4)):
-        x, y = sampler.point(0.15 * SIZE, 0.85 * SIZE)
-        sampler.choice(back_view, blank_face)(canvas, Spot(x, y, sampler.between(55, 145), sampler.between(-50, 50)))
-    return canvas
-
-
-def portraits(i: int) -> Picture:
-    """One to three of the project's own portraits on a busy ground, and all of it treated."""
-    sampler = Sampler(np.random.default_rng((SEED, i)))
-    canvas, faces, taken = busy(sampler), [], np.zeros((SIZE, SIZE), bool)
-    for k in range(sampler.integer(1, 4)):
-        style = "icon" if sampler.chance(0.15) else "character"
-        portrait, truth = draw(SEED, 10 * i + k, tilt=sampler.rng.normal(0, 14), style=style)
-        x0, y0, x1, y1 = truth.face_box
-        scale = sampler.between(50, 170) / (x1 - x0)
-        card = cv2.resize(np.asarray(portrait), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:SIZE, :SIZE]
-        height, width = card.shape[:2]
-        left, top = sampler.integer(0, SIZE - width + 1), sampler.integer(0, SIZE - height + 1)
-        place = slice(top, top + height), slice(left, left + width)
-        if taken[place].any() or x1 * scale > width or y1 * scale > height:
-            continue
-        taken[place], canvas.pixels[place] = True, card
-        center = (x0 + x1) / 2 * scale + left, (y0 + y1) / 2 * scale + top
-        faces.append(Marked(card, *center, (x1 - x0) * scale, truth.tilt))
-    return Picture(postprocess(sampler, canvas.pixels), faces, [])
-
-
-def grounds(i: int) -> Picture:
-    """Without a face."""
-    sampler = Sampler(np.random.default_rng((SEED + 1, i)))
-    return Picture(postprocess(sampler, busy(sampler).pixels), [], [])
-
-
-def unseen(i: int) -> Picture:
-    """A scene of another seed than those that were learned from."""
-    scene = scenes.draw(SEED + 2, i, size=448)
-    faces = [Marked(scene.picture, *face[:4]) for face in scene.faces if face.is_clear]
-    return Picture(
-        scene.picture, faces, [Marked(scene.picture, *face[:4]) for face in scene.faces if not face.is_clear]
-    )
-
-
-HELD_OUT = {portraits: 400, grounds: 200, unseen: 300}  # kind -> pictures; fewer, and some chance likenesses decide
+EVENS, SLOPES, GAINS = np.arange(-20, 41) / 20, np.arange(5, 101) / 10, np.arange(0, 41) / 10
 
 
 class Scored(NamedTuple):
-    """What the network says of some pictures."""
+    """What was proposed in some pictures."""
 
-    scores: np.ndarray
+    logits: np.ndarray
     """(N,) of what may be faces."""
     owners: np.ndarray
     """(N,) the number of the face that each is; -1: none."""
@@ -100,49 +43,87 @@ class Scored(NamedTuple):
 
     def at(self, threshold: float) -> tuple[int, float]:
         """Faces found, and precision."""
-        owners = self.owners[self.scores >= threshold]
+        owners = self.owners[self.logits >= threshold]
         return len(set(owners[owners >= 0])), float(np.mean(owners >= 0)) if len(owners) else 1.0
 
     def reported(self, threshold: float) -> str:
         found, precision = self.at(threshold)
-        false = int(np.sum((self.scores >= threshold) & (self.owners < 0)))
+        false = int(np.sum((self.logits >= threshold) & (self.owners < 0)))
         return f"{found} of {self.faces} faces = {found / max(1, self.faces):.1%} at {precision:.1%} ({false} false)"
 
 
-def judge(pictures: Iterable[Picture], weights: str) -> Scored:
-    """What may be faces in them."""
-    scores, owners, count = [], [], 0
-    for picture in pictures:
-        for face, _ in face_network.candidates(picture.pixels, MIN_FACE, (), weights):
-            right = [k for k, marked in enumerate(picture.faces) if marked.is_of(face)]
-            if right or not any(marked.is_of(face) for marked in picture.unclear):
-                scores.append(face.score)
+def gather(found: Iterable[tuple[Picture, list[Face]]]) -> Scored:
+    """Pictures and what was proposed in each -> whose face each is."""
+    logits, owners, count = [], [], 0
+    for picture, faces in found:
+        for face in faces:
+            right = [k for k, known in enumerate(picture.faces) if is_near(face, known.face)]
+            if right or not any(is_near(face, unclear) for unclear in picture.unclear):
+                logits.append(face.score)
                 owners.append(count + right[0] if right else -1)
         count += len(picture.faces)
-    return Scored(np.array(scores), np.array(owners, int), count)
+    return Scored(np.array(logits), np.array(owners, int), count)
 
 
-def together(parts: Iterable[Scored]) -> Scored:
-    """As one set of pictures."""
-    scores, owners, faces = zip(*parts, strict=True)
-    firsts = np.cumsum([0, *faces[:-1]])
-    numbered = [np.where(some >= 0, some + first, -1) for some, first in zip(owners, firsts, strict=True)]
-    return Scored(np.concatenate(scores), np.concatenate(numbered), sum(faces))
+def judge(pictures: Iterable[Picture], weights: str) -> tuple[Scored, Scored]:
+    """Return what the network proposes, and what the cascade finds with the logits of the network's second looks."""
+    asset = detect.DETECTORS["lbpcascade"].asset(None)
+    of_network, of_cascade = [], []
+    for picture in pictures:
+        seen = list(face_network.candidates(picture.pixels, MIN_FACE, (), weights))
+        found = lbpcascade(picture.pixels, MIN_FACE, detect.SWEEPS["fast"], asset)
+        places = [cascade_network.as_the_network_sees(face) for face in found]
+        looks = face_network.second_looks(picture.pixels, places, weights, seen)
+        of_network.append((picture, [each.face for each in seen]))
+        of_cascade.append((picture, [face._replace(score=look) for face, look in zip(found, looks, strict=True)]))
+    return gather(of_network), gather(of_cascade)
 
 
-def best(scored: Scored) -> float:
+def best_threshold(scored: Scored) -> float:
     """The threshold by the rule above."""
     found = {threshold: scored.at(threshold) for threshold in THRESHOLDS}
     precise = {threshold: count for threshold, (count, precision) in found.items() if precision >= PRECISION}
     return float(np.median([threshold for threshold, count in precise.items() if count == max(precise.values())]))
 
 
+def log_likelihood(scored: Scored, even: float, slope: float) -> float:
+    """Of what are faces and what are none, if the log-odds are a line over the logits."""
+    signs = np.where(scored.owners >= 0, 1, -1)
+    return -float(np.logaddexp(0, -signs * slope * (scored.logits - even)).sum())
+
+
+def best_line(scored: Scored) -> tuple[float, float]:
+    """Return EVEN_LOGIT and LOGIT_SLOPE."""
+    even, slope = max(((e, s) for e in EVENS for s in SLOPES), key=lambda line: log_likelihood(scored, *line))
+    return float(even), float(slope)
+
+
+def best_gain(scored: Scored, even: float, slope: float) -> float:
+    """Return CASCADE_LOGIT."""
+    return float(max(GAINS, key=lambda gain: log_likelihood(scored, even - gain, slope)))
+
+
 def main(weights: str = str(face_network.WEIGHTS)) -> None:
-    scored = {kind: judge(map(kind, range(count)), weights) for kind, count in HELD_OUT.items()}
-    threshold = best(together(scored.values()))
-    print(f"threshold {threshold:.2f}")
-    for kind, some in scored.items():
-        print(f"{kind.__name__}: {some.reported(threshold)}")
+    cv2.setNumThreads(1)
+    proposed, confirmed = {}, {}
+    for kind, count in PICTURES.items():
+        pictures = (held_out.draw(kind, SEED, i) for i in range(count))
+        proposed[kind], confirmed[kind] = judge(pictures, weights)
+    threshold = best_threshold(proposed[CHOSEN_BY])
+    even, slope = best_line(proposed[CHOSEN_BY])
+    gain = best_gain(confirmed[CHOSEN_BY], even, slope)
+    print(f"FACE_LOGIT {threshold:.2f}, EVEN_LOGIT {even:.2f}, LOGIT_SLOPE {slope:.1f}, CASCADE_LOGIT {gain:.1f}")
+    for kind, scored in proposed.items():
+        print(f"{kind}: {scored.reported(threshold)}")
+    values = {"FACE_LOGIT": threshold, "EVEN_LOGIT": even, "LOGIT_SLOPE": slope, "WEIGHTS": weights}
+    with patch.multiple(face_network, **values), patch.object(cascade_network, "CASCADE_LOGIT", gain):
+        find, asset = detect.DETECTORS["cascade_network"].find, detect.DETECTORS["cascade_network"].asset(None)
+        matches = []
+        for i in range(PICTURES[CHOSEN_BY], PICTURES[CHOSEN_BY] + OTHERS):
+            picture = held_out.draw(CHOSEN_BY, SEED, i)
+            finds = find(picture.pixels, MIN_FACE, detect.SWEEPS["fast"], asset)
+            matches.append(match(finds, [known.face for known in picture.faces], picture.unclear, is_near))
+    print(f"calibration error of cascade_network on {OTHERS} others of {CHOSEN_BY}: {calibration_error(matches):.3f}")
 
 
 if __name__ == "__main__":

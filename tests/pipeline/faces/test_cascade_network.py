@@ -30,14 +30,14 @@ def found(monkeypatch):
 def test_an_upright_face_counts_if_one_finds_it_and_a_turned_one_of_the_cascade_if_the_network_agrees(found):
     beside = Face((200, 0, 300, 100), 0.0, face_network.FACE_LOGIT)
     assert [face.box for face in found([UPRIGHT], [-2.0], [beside])] == [UPRIGHT.box, beside.box]
-    least = face_network.FACE_LOGIT - cascade_network.CASCADE_LOGIT
+    least = face_network.EVEN_LOGIT - cascade_network.CASCADE_LOGIT
     assert found([TURNED], [least - 0.1], []) == []
     assert [face.box for face in found([TURNED], [least + 0.1], [])] == [TURNED.box]
 
 
 def test_the_score_is_a_probability_on_one_scale(found):
     """The odds grow by the same factor with each step of the logit."""
-    logits = face_network.FACE_LOGIT + np.array([0, 0.5, 1])
+    logits = face_network.EVEN_LOGIT + np.array([0, 0.5, 1])
     beside = [Face((200 * i, 0, 200 * i + 100, 100), 0.0, float(logit)) for i, logit in enumerate(logits)]
     scores = np.sort([face.score for face in found([], [], beside)])
     odds = scores / (1 - scores)
