@@ -105,8 +105,8 @@ def render(rng: np.random.Generator, picture: np.ndarray, view: View, size: int)
     while zoom < 0.5:  # averages of four pixels, so that none is skipped
         picture = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         matrix, zoom = matrix * (2, 2, 1), 2 * zoom
-    border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_CONSTANT
-    ground = (255,) * 3 if rng.random() < 0.5 else (0,) * 3
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
+    ground = (255,) * 3 if rng.random() < 0.7 else (0,) * 3
     return cv2.warpAffine(picture, matrix, (size, size), borderMode=border, borderValue=ground)
 
 

@@ -21,7 +21,7 @@ from pipeline.drawing.scenes.profile import profile
 from pipeline.drawing.shapes import direction
 
 # Sides of a face's square, in sides of the picture -> weight.
-FACE_SIDES = {(16 / 256, 34 / 256): 0.12, (34 / 256, 130 / 256): 0.74, (130 / 256, 1.05): 0.14}
+FACE_SIDES = {(16 / 256, 34 / 256): 0.12, (34 / 256, 130 / 256): 0.78, (130 / 256, 1.05): 0.1}
 MIN_CROWD, CROWD_FACE_SIDES = 4, {(24 / 256, 68 / 256): 1.0}  # with at least MIN_CROWD people, all are small
 MIN_DISTANCE, TOUCHING_DISTANCE = 0.62, 0.42  # least distance of two faces, in the sum of their sides
 MIN_MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
