@@ -119,10 +119,10 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
 def _pixels(picture: Image.Image) -> np.ndarray:
     """Return a picture in RGB or RGBA as (H, W, 3) or (H, W, 4) uint8. Pillow's own export copies it three times."""
     try:
-        lent = pa.array(picture).flatten().to_numpy()  # Pillow's memory, four bytes a pixel
-    except (TypeError, ValueError):  # Pillow before 11.2, or pixels in several blocks
+        lent = pa.Array._import_from_c_capsule(*picture.__arrow_c_array__())  # pa.array() imports pandas
+    except (AttributeError, ValueError):  # Pillow before 11.2, or pixels in several blocks
         return np.asarray(picture)
-    pixels = lent.reshape(picture.height, picture.width, 4)
+    pixels = np.frombuffer(lent.flatten().buffers()[1], np.uint8).reshape(picture.height, picture.width, 4)
     return cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB) if picture.mode == "RGB" else pixels.copy()
 
 

@@ -2,6 +2,8 @@ import dataclasses
 import functools
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -28,6 +30,25 @@ def gradient(width: int = 64, height: int = 48) -> Image.Image:
 
 def post(source_id: str, data: bytes) -> Post:
     return Post(source_id, functools.partial(bytes, data), fingerprint=f"{source_id} {zlib.crc32(data)}")
+
+
+def test_a_worker_that_decodes_needs_no_pandas():
+    code = """
+import io, sys
+from PIL import Image
+from pipeline.images.decode import decode
+file = io.BytesIO()
+Image.new("RGB", (3, 2), (1, 2, 3)).save(file, "PNG")
+print(decode(file.getvalue())[0].tolist()[1][2], "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 2, 3] False\n"
+
+
+def test_pixels_of_large_and_transparent_pictures_are_those_of_numpy():
+    large = gradient(50, 40).resize((4500, 1000))  # Pillow holds it in two blocks
+    for picture in (large, large.crop((0, 0, 30, 20)).convert("RGBA")):
+        assert np.array_equal(decoding._pixels(picture), np.asarray(picture))
 
 
 @pytest.mark.parametrize(("size", "shrink"), [((1200, 800), 2), ((2050, 1030), 4), ((2050, 2070), 8), ((500, 900), 1)])
