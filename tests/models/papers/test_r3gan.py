@@ -249,15 +249,15 @@ def test_ada_sees_differences_of_pairs_since_a_constant_in_d_has_no_meaning():
 @pytest.mark.full
 def test_runs_of_both_kinds_are_used_and_evaluated(place):
     luigi(place, *TINY, "--steps", "2", "--augment", "ada", "--run", "plain")
-    luigi(place, *TINY, "--steps", "2", "--labels", "colors", "--size", "96")
+    luigi(place, *TINY, "--steps", "2", "--labels", "colors", "--size", "96", "--dataset", "few")
     luigi(place, "GenerateFaces", "--run", "plain", "--count", "2", "--truncation", "0.7")
     luigi(place, "InterpolateLatents", "--run", "plain", "--start", "1", "--end", "2")
     luigi(place, "EvaluateGAN", "--run", "plain", "--samples", "16", "--dataset", "few")
-    colored = ("--run", "r3gan-colors-faces-tiny")
+    colored = ("--run", "r3gan-colors-few-tiny")
     luigi(place, "SweepHairColors", *colored, "--count", "1")
     luigi(place, "GenerateFaces", *colored, "--count", "1", "--hair-color", "blue:0.7,pink:0.3")
     luigi(place, "EvaluateGAN", *colored, "--samples", "16")
-    config = json.loads((place / "data/runs/r3gan-colors-faces-tiny/config.json").read_text())["config"]
+    config = json.loads((place / "data/runs/r3gan-colors-few-tiny/config.json").read_text())["config"]
     assert config["size"] == 96
     line = error_line(place, *TINY, "--size", "64", "--set", "size=128", "--run", "x")
     assert line.startswith("error: --size: 64 given, and --set size=")
