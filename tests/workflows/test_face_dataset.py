@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 
 from pipeline.drawing.portrait.look import sample
 from pipeline.errors import UserError
+from pipeline.faces.crop import CROP_VERSION
 from pipeline.funnel import REASONS
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw, truth_of
@@ -779,5 +780,5 @@ def test_a_frame_and_a_scale_are_refused(tmp_path):
 
 def test_without_a_frame_the_digest_is_as_it_was(tmp_path):
     task = CropFaces(data_root=tmp_path)
-    assert task.digest_inputs() == [1, 128, 1.5, 0.0]
+    assert task.digest_inputs() == [CROP_VERSION, 128, 1.5, 0.0]
     assert CropFaces(data_root=tmp_path, frame=(0.1, 0.3, 0.7, 0.9)).digest != task.digest
