@@ -9,8 +9,8 @@ import sys
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before NumPy is imported: tests run beside each other on few cores
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each command that the tests start would compile the program anew …
-sys.dont_write_bytecode = False  # … and each run of the tests these
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each command that the tests start would compile the program anew
+sys.dont_write_bytecode = False  # and each start of pytest the tests
 
 from pathlib import Path
 

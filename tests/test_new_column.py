@@ -37,7 +37,7 @@ def test_an_old_dataset_is_trained_on_rebuilt_exported_and_taken_down(root, tmp_
     recipe._read.cache_clear()
     run(workflows.RebuildFaceDataset(data_root=root, manifest=root / "recipes/faces.parquet", name="after", jobs=1))
     before, after = (read(root / f"datasets/{name}/manifest.parquet", schema) for name in ("before", "after"))
-    assert after["face_id"].equals(before["face_id"])  # not the old dataset's: crops were cut in another way
+    assert after["face_id"].equals(before["face_id"])  # the old dataset's differ: version 0.1 cut its crops otherwise
     run(workflows.ExportRecipe(data_root=root, name="faces"))
     assert recipe.read(root / "recipes/faces.parquet").rows[COLUMN.name].null_count == 16
     assert pack(root, "faces", tmp_path / "faces.tar") == 16

@@ -29,7 +29,7 @@ MIN_LOGIT = 0.0  # of the detections that sheets show and validation counts
 @dataclass(frozen=True)
 class Config:
     """The settings of FaceDetector. The weights that are shipped are of 9,000 narrower scenes and 2,600 steps; the
-    defaults are those for the scenes of now, some forty minutes of one core."""
+    defaults are for today's scenes, some forty minutes of one core."""
 
     scenes: int = 10_000
     held_out: int = 64  # scenes on top, for sheets and validation

@@ -38,7 +38,7 @@ FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was
 MAX_TILT_DEG = TURNED_DEG  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.4; the highest seen is 2.5
-FACE_LOGIT = 1.2  # least mean logit of both looks at a face; chosen by tests/tools/choose_threshold.py, as the next two
+FACE_LOGIT = 1.2  # least mean logit of both looks at a face; how it was chosen: docs/measurements/faces.md
 EVEN_LOGIT = 1.2  # logit of a place that is as likely a face as not
 LOGIT_SLOPE = 5.4  # of the log-odds of a face over its logit
 TURNED_HANDICAP = -math.log(TURNED_ODDS) / LOGIT_SLOPE  # by which the logit of a turned face is lowered

@@ -7,6 +7,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from models.zoo import MODELS
+from tests.benchmarks.steps import ours
 from tests.models.test_every_model import Noise
 
 STEPS = 2
@@ -26,17 +27,15 @@ def shares(name: str, preset: str) -> tuple[float, dict[str, float]]:
     config = MODELS[name].presets[preset]
     if hasattr(config, "vgg"):
         config = replace(config, vgg="random")  # which takes as long as the real one
-    first = getattr(config, "grown", getattr(config, "pretrain_steps", 0))
     steps = max(STEPS, getattr(config, "penalty_every", 1))
-    trainer, batches = MODELS[name].trainer(config, torch.device("cpu"), {}), Noise(config)
+    step = ours(name, config, Noise(config)(0), torch.device("cpu"))
 
     def run() -> float:
         start = time.process_time()
         for i in range(steps):
-            trainer.step(batch, first + i)
+            step(i)
         return (time.process_time() - start) / steps
 
-    batch = batches(0)
     run()
     seconds = run()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:

@@ -41,7 +41,7 @@ def steps(preset: str, device: torch.device, names: Iterable[str] = ()) -> Itera
         torch.manual_seed(0)
         batch = _noise(config, device)
         unit = "clips" if "clip" in batch else "images"
-        yield Steps(name, config.batch_size, unit, textbook(name, config, batch), _ours(name, config, batch, device))
+        yield Steps(name, config.batch_size, unit, textbook(name, config, batch), ours(name, config, batch, device))
 
 
 def _noise(config, device: torch.device) -> dict[str, Tensor]:
@@ -66,7 +66,8 @@ def _noise(config, device: torch.device) -> dict[str, Tensor]:
     return batch
 
 
-def _ours(name: str, config, batch: dict[str, Tensor], device: torch.device) -> Step:
+def ours(name: str, config, batch: dict[str, Tensor], device: torch.device) -> Step:
+    """Return a model's own step."""
     # the step from which one that grows, or is pre-trained, does all of its work
     start = getattr(config, "grown", getattr(config, "pretrain_steps", 0))
     trainer = MODELS[name].trainer(config, device, {"faces": np.zeros((1, config.size, config.size, 3), np.uint8)})

@@ -144,7 +144,8 @@ def free_spot(
             x, y = (np.array((other.x, other.y)) + reach * direction(sampler.between(0, 360))).tolist()
         if min(x, y, size - x, size - y) < MIN_MARGIN * side:
             continue
-        if all(np.hypot(x - other.x, y - other.y) > 0.99 * least * (side + other.side) for other in taken):
+        nearest = 0.99 * least  # one that is touching may lie at `least` itself
+        if all(np.hypot(x - other.x, y - other.y) > nearest * (side + other.side) for other in taken):
             return Spot(x, y, side, sampler.from_ranges({(-12, 12): 0.5, (-60, 60): 0.5}))
     return None
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.scenes.postprocess import identity
 
 
 def damage(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
@@ -13,12 +14,7 @@ def damage(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return sampler.pick(DAMAGES)(sampler, picture)
 
 
-def intact(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Return the picture as it is."""
-    return picture
-
-
-def jpeg(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+def _jpeg(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     """Compress the picture until its blocks show."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, sampler.integer(6, 40)]
     _, file = cv2.imencode(".jpg", picture[..., ::-1], quality)
@@ -33,7 +29,7 @@ def _enlarged(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def _enlarged_jpeg(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    return jpeg(sampler, _enlarged(sampler, jpeg(sampler, picture)))
+    return _jpeg(sampler, _enlarged(sampler, _jpeg(sampler, picture)))
 
 
 def _noise(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
@@ -46,8 +42,8 @@ def _blur(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 DAMAGES: dict[Callable[[Sampler, np.ndarray], np.ndarray], float] = {  # -> weight
-    intact: 6.5,
-    jpeg: 1.5,
+    identity: 6.5,
+    _jpeg: 1.5,
     _enlarged: 0.5,
     _enlarged_jpeg: 0.5,
     _noise: 0.5,

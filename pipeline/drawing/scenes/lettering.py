@@ -1,4 +1,4 @@
-"""Text over a whole picture, faces too: words, subtitles, watermarks."""
+"""Text over a whole picture, faces too: words, subtitles, watermarks; in one of ten cases things instead."""
 
 from collections.abc import Callable
 
@@ -65,8 +65,8 @@ def _title(canvas: SceneCanvas) -> None:
         _write(canvas.pixels, _word(sampler, 2, 6), at, height, any_color(sampler), sampler.integer(0, 8))
 
 
-def _petals(canvas: SceneCanvas) -> None:
-    """Paint flowers, leaves, hands or limbs instead."""
+def _things(canvas: SceneCanvas) -> None:
+    """Paint flowers, leaves, hands or limbs, no text."""
     clutter(canvas, HELD)
 
 
@@ -75,5 +75,5 @@ LETTERING: dict[Callable[[SceneCanvas], None], float] = {  # -> weight
     _subtitle: 2,
     _watermark: 2,
     _title: 1.5,
-    _petals: 1,
+    _things: 1,
 }

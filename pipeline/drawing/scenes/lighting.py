@@ -1,4 +1,4 @@
-"""Light of a whole picture: night, candles, coloured lamps, a bright ground behind, haze."""
+"""Light of a whole picture: night, candles, coloured lamps, haze, glow."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.drawing.colors import sample_color
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.scenes.postprocess import identity
 
 NIGHTS = ((0.5, 0.8), (0.2, 0.7), (0.3, 0.65))  # ranges of hue, saturation and value
 FLAMES = ((0.02, 0.12), (0.4, 0.9), (0.8, 1))
@@ -32,11 +33,6 @@ def _distance(sampler: Sampler, size: int) -> np.ndarray:
     x, y = sampler.point(0.1, 0.9)
     across, down = np.meshgrid(np.linspace(0, 1, size, dtype=np.float32) - x, np.linspace(0, 1, size) - y)
     return np.hypot(across, down).astype(np.float32)[..., None]
-
-
-def day(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    """Return the picture as it is."""
-    return picture
 
 
 def _night(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
@@ -72,7 +68,7 @@ def _glow(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 LIGHTING: dict[Callable[[Sampler, np.ndarray], np.ndarray], float] = {  # -> weight
-    day: 6.5,
+    identity: 6.5,
     _night: 0.8,
     _candle: 0.7,
     _two_lamps: 0.9,

@@ -12,7 +12,7 @@ def _solid(b: Group, points, color: RGB) -> None:
     """Paint a polygon that is lit from above, half of the time without an outline."""
     points = np.asarray(points, float)
     b.canvas.fill(points, vertical_ramp(points, mix(color, WHITE, 0.3), tone(color, 0.6)))
-    b.canvas.line(points, b.ink, b.line if b.size % 1 < 0.5 else 0)
+    b.canvas.line(points, b.ink, b.line if b.size % 1 < 0.5 else 0)  # alike in all parts of a thing
 
 
 def _box(b: Group, x0: float, y0: float, x1: float, y1: float, color: RGB) -> None:
@@ -91,13 +91,8 @@ def tree(b: Group) -> None:
     _box(b, -0.15, 0, 0.15, 1.5, (110, 80, 60))
     if b.sampler.chance(0.4):
         for k in range(4):
-            _solid(
-                b,
-                b.center
-                + b.size
-                * np.array([(-0.9 + 0.15 * k, 0.4 - 0.5 * k), (0, -0.6 - 0.5 * k), (0.9 - 0.15 * k, 0.4 - 0.5 * k)]),
-                b.color,
-            )
+            reach, low = 0.9 - 0.15 * k, 0.4 - 0.5 * k
+            _solid(b, b.center + b.size * np.array([(-reach, low), (0, low - 1), (reach, low)]), b.color)
         return
     for _ in range(b.sampler.integer(5, 20)):
         x, y = b.sampler.normal(0.5, 2)

@@ -72,13 +72,10 @@ def _hand(c: SceneCanvas, color: RGB, ink: RGB) -> None:
 
 def _palms(c: SceneCanvas, color: RGB, ink: RGB) -> None:
     """Paint both hands at the cheeks, or before the mouth."""
-    reach, y, skin, size = c.sampler.between(0.15, 0.5), c.sampler.between(0.3, 0.5), *_palm(c)
+    between = c.sampler.between
+    reach, y, skin, size = between(0.15, 0.5), between(0.3, 0.5), skin_color(c.sampler), between(0.14, 0.24)
     for side in (-1, 1):
-        hand(c, (side * reach, y), size, -90 + side * c.sampler.between(-40, 20), skin, ink, LINE)
-
-
-def _palm(c: SceneCanvas) -> tuple[RGB, float]:
-    return skin_color(c.sampler), c.sampler.between(0.14, 0.24)
+        hand(c, (side * reach, y), size, -90 + side * between(-40, 20), skin, ink, LINE)
 
 
 def _mask(c: SceneCanvas, color: RGB, ink: RGB) -> None:

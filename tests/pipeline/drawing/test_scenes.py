@@ -316,7 +316,8 @@ def test_what_lies_over_a_face_leaves_a_part_of_it(kind):
         sheet = canvas(i)
         head = SceneCanvas(sheet.pixels, sheet.sampler, *face_frame(MIDDLE))
         hidden = changed_by(sheet, lambda head=head: kind(head, (10, 200, 30), (0, 0, 0)))[MIDDLE_OF_FACE]
-        assert 0 < hidden.mean() < 0.85 or kind is over_face._pane
+        assert hidden.mean() > 0
+        assert hidden.mean() < 0.85 or kind is over_face._pane  # which one sees through
 
 
 @pytest.mark.parametrize("kind", lettering.LETTERING, ids=name)
@@ -333,7 +334,7 @@ def test_every_light_damage_and_print_keeps_the_shape(kind):
     seen = kind(sampler(1), sheet.pixels)
     assert (seen.shape, seen.dtype) == (before.shape, np.uint8)
     assert (sheet.pixels == before).all()
-    assert (seen == before).all() == (kind in (lighting.day, damage.intact))
+    assert (seen == before).all() == (kind is postprocess.identity)
 
 
 @pytest.mark.parametrize("kind", photograph.PHOTOGRAPHS, ids=name)
