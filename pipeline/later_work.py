@@ -3,8 +3,8 @@
 The later stage finds the results in its cache, and does what is missing there.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pipeline.parallel import attempt
@@ -32,16 +32,16 @@ def do_ahead(later: Iterable[Work], key: str, *inputs: Any) -> list[Result]:
     return [result for result in done if result.value is not None]
 
 
-class LaterCaches(ExitStack):
-    """The caches of such work."""
+@contextlib.contextmanager
+def caching(later: Iterable[Work], store: Store) -> Iterator[Callable[[tuple[Any, list[Result]]], Any]]:
+    """Give a function (the stage's own result, results of later work) -> the first; it caches the others."""
+    with contextlib.ExitStack() as stack:
+        caches = {work.cache: stack.enter_context(store.memory(work.cache, None)) for work in later}
 
-    def __init__(self, later: Iterable[Work], store: Store):
-        super().__init__()
-        self._caches = {work.cache: self.enter_context(store.memory(work.cache, None)) for work in later}
+        def accept(done: tuple[Any, list[Result]]) -> Any:
+            own, results = done
+            for cache, key, value in results:
+                caches[cache].set(key, value)
+            return own
 
-    def accept(self, done: tuple[Any, list[Result]]) -> Any:
-        """Store the results of later work. Return the other result, that of the stage itself."""
-        own, results = done
-        for cache, key, value in results:
-            self._caches[cache].set(key, value)
-        return own
+        yield accept

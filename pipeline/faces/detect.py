@@ -20,7 +20,7 @@ from pipeline.faces.yolo import file_digest, network_file, yolo
 from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
-from pipeline.later_work import LaterCaches, Result, Work, do_ahead
+from pipeline.later_work import Result, Work, caching, do_ahead
 from pipeline.manifest import with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
@@ -172,10 +172,10 @@ def detect(
         settings: dict[str, Any] = {"finder": name, "asset": asset, "sweep": sweep, "min_face": min_face}
         work = functools.partial(_find_one, store=store, expected=expected, later=ahead, **settings)
         of_what = "/".join([f"detect/{images_version}.{VERSION}/{name}/{sweep}/{min_face}", *digests([name], folder)])
-        with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory, LaterCaches(ahead, store) as caches:
+        with store.memory(of_what, [[[NUMBER] * 4, NUMBER, NUMBER]]) as memory, caching(ahead, store) as accept:
             pictures = ((image[0], image) for image in rows_of(images, "image_id", "path"))
             how: dict[str, Any] = {"what": f"detecting ({name})", "jobs": jobs}
-            known = cached_map(memory, work, pictures, accept=caches.accept, **how)
+            known = cached_map(memory, work, pictures, accept=accept, **how)
             found[name] = {}
             for image_id, faces in known:
                 found[name][image_id] = [Face((x0, y0, x1, y1), *rest) for (x0, y0, x1, y1), *rest in faces or ()]

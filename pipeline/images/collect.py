@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.blocklist import BlockList
 from pipeline.funnel import REASONS, funnel_row
 from pipeline.images.decode import EXTENSIONS, MAX_SHRINK, Rejected, decode_reduced, error_text, phash
-from pipeline.later_work import LaterCaches, Result, Work, do_ahead
+from pipeline.later_work import Result, Work, caching, do_ahead
 from pipeline.manifest import IMAGES
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.sources.base import BytesReader, FileTooLarge, Post, Skipped
@@ -21,7 +21,6 @@ from pipeline.store import Store
 from pipeline.stored import HEX64
 
 VERSION = 3
-
 
 _RETRIED_REASONS = ("unreadable", "blocked")  # as permissions and lists change
 _BLOCKED_BY_HASH = {"reason": "blocked", "detail": "sha256", "image_id": None}  # the sha256 stays in the list alone
@@ -139,17 +138,10 @@ def collect(
         return (store.root / result["path"]).exists()
 
     rows = _Rows()
-    with memory(store) as known, LaterCaches(later, store) as caches:
+    with memory(store) as known, caching(later, store) as accept:
         work = functools.partial(take, store=store, blocked=blocked.hashes, later=later)
         for key, result in cached_map(
-            known,
-            work,
-            wanted(),
-            is_valid=is_stored,
-            item_bytes=_item_bytes,
-            accept=caches.accept,
-            what="pictures",
-            jobs=jobs,
+            known, work, wanted(), is_valid=is_stored, item_bytes=_item_bytes, accept=accept, what="pictures", jobs=jobs
         ):
             post = posts[key].pop()
             if not posts[key]:

@@ -64,8 +64,6 @@ class Decoded(NamedTuple):
     width: int
     """Of the upright picture in the file, px."""
     height: int
-    shrink: int
-    """A pixel is the mean of so many times so many in the file."""
 
 
 def decode(data: bytes, *, keep_alpha: bool = False) -> tuple[np.ndarray, str]:
@@ -142,7 +140,6 @@ def _decode(data: bytes, profile: bytes | None, max_shrink: int, keep_alpha: boo
         shrink = min(max_shrink, min(width, height) // MIN_REDUCED_PX)
         if shrink > 1:
             picture.draft(None, (width // shrink, height // shrink))  # formats other than JPEG ignore it
-            shrink = round(width / picture.width)
         picture.load()
         turn, format_ = _orientation(picture), str(picture.format)
         pixels = _srgb(picture, profile, _is_opaque(picture, data), keep_alpha)
@@ -158,7 +155,7 @@ def _decode(data: bytes, profile: bytes | None, max_shrink: int, keep_alpha: boo
         pixels = turned(pixels, turn)
         if turn in (5, 6, 7, 8):
             width, height = height, width
-        return Decoded(pixels, format_, width, height, max(1, shrink))
+        return Decoded(pixels, format_, width, height)
     except Exception as error:  # hostile bytes make decoders raise anything
         if is_out_of_memory(error):  # not a property of the picture: must not be cached
             raise MemoryError from error
