@@ -3,30 +3,23 @@
 import compileall
 import itertools
 import json
-import math
-import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from pipeline import assets
 from pipeline.drawing import scenes
-from pipeline.faces.boxes import Face
+from pipeline.faces.boxes import Face, face_at
+from tests.benchmarks import commands
 from tests.benchmarks.again import again
-from tests.benchmarks.detectors import Marked
-from tests.benchmarks.scoreboard import MIN_FACE
+from tests.benchmarks.scoreboard import MIN_FACE, is_near
 from tests.support import sprites
 
-ROOT = Path(__file__).parents[2]
 SEED = 11  # of the scenes
 SIDE = 1500  # px
 FORMATS = ("jpg",) * 7 + ("png",) * 2 + ("webp",)  # in turn; about the shares on a booru
@@ -64,16 +57,14 @@ for path in sorted(pathlib.Path(sys.argv[2]).iterdir()):
 print(json.dumps(found))
 """
 
-Marks = dict[str, list[tuple[Marked, bool]]]
+Marks = dict[str, list[tuple[Face, bool]]]
 """Name of a picture -> its faces, and whether a detector should find each: others are hidden, or too small."""
-NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 
 
 class Row(NamedTuple):
-    """What a command took and found; CPU seconds are those of all its processes."""
+    """What a command took and found."""
 
-    cpu: float
-    wall: float
+    cost: commands.Cost
     found: int  # of the faces that should be found
     others: int  # finds that are no face
 
@@ -85,21 +76,20 @@ def build(count: int = 100, small: int = 1000) -> None:
     with tempfile.TemporaryDirectory() as root:
         rows = beside_obvious(Path(root), count)
     costs = again(small)
-    obvious, pure = rows["obvious script"], rows["decode + detect"]
-    off, fast = rows["--sweep off --jobs 1"], rows["--sweep fast --jobs 1"]
-    full = costs["full, --jobs 2"]
-    for what, value, least, most in (
-        ("off, times as fast as the obvious script", obvious.cpu / off.cpu, 5, math.inf),
-        ("fast, times as fast as the obvious script", obvious.cpu / fast.cpu, 3, math.inf),
-        ("faces that off finds, of those of the obvious script", off.found / max(1, obvious.found), 0.99, math.inf),
-        ("faces that fast finds, of those of the obvious script", fast.found / max(1, obvious.found), 0.99, math.inf),
-        ("off, times as fast as decode + detect", pure.cpu / off.cpu, 0.85, math.inf),
-        ("two cores, times as fast as one, by the clock", costs["full, --jobs 1"].wall / full.wall, 1.8, math.inf),
-        (f"one picture more of {small}, share of a full build", costs["one picture more"].cpu / full.cpu, 0, 0.03),
-        ("nothing new, CPU seconds", costs["nothing new"].cpu, 0, 1.0),
+    names = ("obvious script", "decode + detect", "--sweep off --jobs 1", "--sweep fast --jobs 1")
+    (obvious, pure, off, fast), full = (rows[name] for name in names), costs["full, --jobs 2"]
+    for what, value, bound, limit in (
+        ("off, times as fast as the obvious script", obvious.cost.cpu / off.cost.cpu, "least", 5),
+        ("fast, times as fast as the obvious script", obvious.cost.cpu / fast.cost.cpu, "least", 3),
+        ("faces that off finds, of those of the obvious script", off.found / max(1, obvious.found), "least", 0.99),
+        ("faces that fast finds, of those of the obvious script", fast.found / max(1, obvious.found), "least", 0.99),
+        ("off, times as fast as decode + detect", pure.cost.cpu / off.cost.cpu, "least", 0.85),
+        ("two cores, times as fast as one, by the clock", costs["full, --jobs 1"].wall / full.wall, "least", 1.8),
+        (f"one picture more of {small}, share of a full build", costs["one picture more"].cpu / full.cpu, "most", 0.03),
+        ("nothing new, CPU seconds", costs["nothing new"].cpu, "most", 1.0),
     ):
-        limit = {"most": most} if least == 0 else {"least": least}
-        print(json.dumps({"must": what, "is": round(value, 3), **limit, "holds": least <= value <= most}), flush=True)
+        holds = value >= limit if bound == "least" else value <= limit
+        print(json.dumps({"must": what, "is": round(value, 3), bound: limit, "holds": holds}), flush=True)
 
 
 def beside_obvious(place: Path, count: int) -> dict[str, Row]:
@@ -110,26 +100,26 @@ def beside_obvious(place: Path, count: int) -> dict[str, Row]:
     marked = draw_scenes(folder, count) | copy_sprites(folder, place)
     rows: dict[str, Row] = {}
 
-    def tell(name: str, command: list, data: Path | None = None) -> None:
-        rows[name] = row = run(command, marked, data)
-        line = {"bench": f"build/{name}", "pictures": len(marked), "cpu_s": round(row.cpu, 2)}
-        line |= {"wall_s": round(row.wall, 2), "times_obvious": round(rows["obvious script"].cpu / row.cpu, 2)}
+    def tell(name: str, cost: commands.Cost, found: dict[str, list]) -> None:
+        rows[name] = row = Row(cost, *count_faces(found, marked))
+        line = {"bench": f"build/{name}", "pictures": len(marked), "cpu_s": round(cost.cpu, 2)}
+        line |= {"wall_s": round(cost.wall, 2), "times_obvious": round(rows["obvious script"].cost.cpu / cost.cpu, 2)}
         print(json.dumps(line | {"found": row.found, "others": row.others, "wanted": wanted_in(marked)}), flush=True)
 
-    tell("obvious script", [sys.executable, "-c", OBVIOUS, cascade, folder, place / "crops"])
-    tell("decode + detect", [sys.executable, "-c", PURE, cascade, folder])
+    for name, script, *more in (("obvious script", OBVIOUS, place / "crops"), ("decode + detect", PURE)):
+        cost, printed = commands.run([sys.executable, "-c", script, cascade, folder, *more])
+        tell(name, cost, json.loads(printed))
     for sweep, jobs in itertools.product(("off", "fast"), (1, 2)):
         data = place / f"{sweep} {jobs}"
-        command = [sys.executable, "-m", "workflows", "BuildFaceDataset", "--source", "folder", "--path", folder]
-        how = ("--sweep", sweep, "--jobs", jobs, "--data-root", data)
-        tell(f"--sweep {sweep} --jobs {jobs}", [*command, *how], data)
+        cost = commands.build(folder, data, "--sweep", sweep, "--jobs", jobs)
+        tell(f"--sweep {sweep} --jobs {jobs}", cost, boxes_of(data / "datasets" / "faces" / "manifest.parquet"))
     return rows
 
 
 def compile_packages() -> None:
     """Write the bytecode of the packages, as their installation does."""
     for package in ("pipeline", "models", "workflows"):
-        compileall.compile_dir(ROOT / package, quiet=1)
+        compileall.compile_dir(commands.ROOT / package, quiet=1)
 
 
 def draw_scenes(folder: Path, count: int) -> Marks:
@@ -139,7 +129,7 @@ def draw_scenes(folder: Path, count: int) -> Marks:
         scene, name = scenes.draw(SEED, i, SIDE), f"{i:04}.{extension}"
         Image.fromarray(scene.picture).save(folder / name, quality=90)
         marked[name] = [
-            (Marked(NO_PICTURE, face.x, face.y, face.side, face.tilt), face.is_clear and face.side >= MIN_FACE)
+            (face_at(face.x, face.y, face.side, face.tilt, 1.0), face.is_clear and face.side >= MIN_FACE)
             for face in scene.faces
         ]
     return marked
@@ -153,21 +143,10 @@ def copy_sprites(folder: Path, place: Path) -> Marks:
         print(json.dumps({"bench": "build/sprites", "skipped": str(reason)}), flush=True)
         return {}
     marked: Marks = {}
-    for name, (x0, y0, x1, y1) in sprites.FACES.items():
+    for name, box in sprites.FACES.items():
         shutil.copy(source / name, folder)
-        marked[name] = [(Marked(NO_PICTURE, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, 0.0), True)]
+        marked[name] = [(Face(box, 0.0, 1.0), True)]
     return marked
-
-
-def run(command: list, marked: Marks, data: Path | None) -> Row:
-    """Run the command, which prints the boxes or builds a dataset in the data root."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    found = json.loads(done.stdout) if data is None else boxes_of(data / "datasets" / "faces" / "manifest.parquet")
-    return Row(cpu, wall, *count_faces(found, marked))
 
 
 def boxes_of(manifest: Path) -> dict[str, list]:
@@ -188,6 +167,6 @@ def count_faces(found: dict[str, list], marked: Marks) -> tuple[int, int]:
     right = others = 0
     for name, marks in marked.items():
         faces = [Face(tuple(box), 0.0, 0.0) for box in found.get(name, [])]
-        right += sum(is_wanted and any(mark.is_of(face) for face in faces) for mark, is_wanted in marks)
-        others += sum(not any(mark.is_of(face) for mark, _ in marks) for face in faces)
+        right += sum(is_wanted and any(is_near(face, mark) for face in faces) for mark, is_wanted in marks)
+        others += sum(not any(is_near(face, mark) for mark, _ in marks) for face in faces)
     return right, others
