@@ -33,7 +33,7 @@ logger = logging.getLogger("luigi-interface")
 
 CROP_VERSION = 2
 REDUCED_DENSITY = 3  # px left for one of the crop, at least, when a picture is reduced first: as Pillow advises
-MAX_WINDOW_PX = 4096  # px: side of what is cut out at once
+MAX_WINDOW_PX = 4096  # px: what is cut out at once has less than twice that side
 MONOCHROME_SPREAD = 8  # mean of max - min over the channels, 0..255; scanned line art has about 3, pale colour 15
 
 
@@ -91,7 +91,7 @@ def crop(
     center_x, center_y = _center(face.box, side, angle, offset)
     # The window: all pixels that the turned square and the filter's support can touch.
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 4 * max(1.0, side / size)
-    shrink = int(max(side / (REDUCED_DENSITY * size), side / MAX_WINDOW_PX))
+    shrink = int(side / min(REDUCED_DENSITY * size, MAX_WINDOW_PX))
     if shrink > 1:  # far more pixels than needed: means of them suffice, and save time and memory
         picture, left, top = _reduce(picture, shrink, center_x, center_y, reach)
         center_x, center_y = (center_x - left) / shrink, (center_y - top) / shrink

@@ -150,7 +150,7 @@ def _predict_by_color(faces: pa.Table, context: TaggerContext) -> list[Predictio
 
 
 def _color_work() -> Work:
-    return Work(f"hair/{collect.VERSION}.{CROP_VERSION}.{color_version()}/color", _score_faces)
+    return Work(f"hair/{collect.VERSION}.{CROP_VERSION}.{VERSION}.{color_version()}/color", _score_faces)
 
 
 def _score_faces(picture: np.ndarray, faces: list[Face], file: Path) -> list[Scores]:

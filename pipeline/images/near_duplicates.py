@@ -130,9 +130,8 @@ def sketch(pixels: np.ndarray) -> np.ndarray:
     Terms are weighted by the root of their frequency, as pictures have less of the higher."""
     low = cv2.dct(_brightness(pixels).mean(0))[:DCT_TERMS, :DCT_TERMS] * _frequency_weights()
     length = np.linalg.norm(low)
-    return np.rint(low.ravel() * (SKETCH_LENGTH / length if length > SIDE else 0)).astype(
-        np.int8
-    )  # SIDE: 1 grey level rms
+    scale = SKETCH_LENGTH / length if length > SIDE else 0  # SIDE: 1 grey level rms
+    return np.rint(low.ravel() * scale).astype(np.int8)
 
 
 @functools.cache
