@@ -196,6 +196,11 @@ ITEM_FOLDERS = {"face_id": "faces", "clip_id": "clips", "image_id": "images"}
 """Primary key, the first column of each schema -> the folder beside the manifest that `path` lies in."""
 
 
+def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:
+    """Return the values of these columns, row by row."""
+    return zip(*(table[name].to_pylist() for name in columns), strict=True)
+
+
 def with_columns(table: pa.Table, **columns: list) -> pa.Table:
     """Return the table with some of FACES' columns, each in the place of one of that name or else appended."""
     for name, values in columns.items():

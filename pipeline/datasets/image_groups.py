@@ -4,9 +4,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.splits import copies_of_pictures, split_of
-from pipeline.faces.crop import rows_of
 from pipeline.funnel import funnel_row
-from pipeline.manifest import with_columns
+from pipeline.manifest import rows_of, with_columns
 from pipeline.store import Store
 
 VERSION = 1

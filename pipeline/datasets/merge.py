@@ -10,10 +10,10 @@ from pipeline.datasets import assemble
 from pipeline.datasets.kinds import FACE_KIND, kind_of
 from pipeline.datasets.splits import components
 from pipeline.errors import UserError
-from pipeline.faces.crop import Frame, as_given, rows_of
+from pipeline.faces.crop import Frame, as_given
 from pipeline.funnel import FUNNEL, funnel_row
 from pipeline.images.near_duplicates import find_copies
-from pipeline.manifest import ManifestError, check_rows, read, sha256_of, with_columns
+from pipeline.manifest import ManifestError, check_rows, read, rows_of, sha256_of, with_columns
 from pipeline.store import Store, has_sha256
 
 VERSION = 1

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.faces.crop import rows_of
 from pipeline.funnel import funnel_row
 from pipeline.images.near_duplicates import find_copies
-from pipeline.manifest import with_columns
+from pipeline.manifest import rows_of, with_columns
 from pipeline.store import Store
 
 VERSION = 2

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load, phash
 from pipeline.later_work import Work
-from pipeline.manifest import with_columns
+from pipeline.manifest import rows_of, with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store, has_sha256, remove
 from pipeline.stored import HEX64, NUMBER
@@ -65,11 +65,6 @@ class Frame(NamedTuple):
 def as_given(value: float) -> float:
     """Return a parameter as it was given, from its value in 32 bits: 1.2999999523162842 -> 1.3."""
     return float(str(np.float32(value)))
-
-
-def rows_of(table: pa.Table, *columns: str) -> Iterator[tuple]:
-    """Return the values of these columns, row by row."""
-    return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 
 def crop(

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 from pipeline.faces.animeface import animeface, check_animeface
 from pipeline.faces.boxes import Face, overlap
 from pipeline.faces.cascade import lbpcascade
-from pipeline.faces.crop import image_key, rows_of
+from pipeline.faces.crop import image_key
 from pipeline.faces.frontal import cascade_file, frontalface
 from pipeline.faces.views import MAX_WARP_PX, find_in_parts
 from pipeline.faces.yolo import file_digest, network_file, yolo
@@ -21,7 +21,7 @@ from pipeline.funnel import funnel_row
 from pipeline.images.collect import VERSION as images_version
 from pipeline.images.decode import load
 from pipeline.later_work import Result, Work, caching, do_ahead
-from pipeline.manifest import with_columns
+from pipeline.manifest import rows_of, with_columns
 from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.faces.crop import rows_of
 from pipeline.funnel import funnel_row
+from pipeline.manifest import rows_of
 
 VERSION = 1
 

@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from pipeline import assets
 from pipeline.faces.boxes import Face
-from pipeline.faces.crop import CROP_VERSION, Frame, by_image, crop, image_key, per_face, rows_of
+from pipeline.faces.crop import CROP_VERSION, Frame, by_image, crop, image_key, per_face
 from pipeline.hair.color_network import color_scores
 from pipeline.hair.color_network import version as color_version
 from pipeline.images import collect
 from pipeline.images.decode import load
 from pipeline.later_work import Work
-from pipeline.manifest import HAIR_COLORS, with_columns
+from pipeline.manifest import HAIR_COLORS, rows_of, with_columns
 from pipeline.progress import Progress
 from pipeline.store import Store
 from pipeline.stored import NUMBER

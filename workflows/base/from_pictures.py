@@ -159,8 +159,8 @@ class FromPictures(FromRun):
                 for name, _, _, problem in self._listing
             ]
         from pipeline.datasets.cutting import as_cut
-        from pipeline.faces.crop import Frame, rows_of
-        from pipeline.manifest import FACES, check_folder, read
+        from pipeline.faces.crop import Frame
+        from pipeline.manifest import FACES, check_folder, read, rows_of
 
         check_folder(self.input_path, FACES)
         rows = rows_of(read(self.input_path / "manifest.parquet", FACES), "path", "rotation", *Frame._fields)
