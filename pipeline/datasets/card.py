@@ -66,8 +66,8 @@ loaders. Those put all rows into one split of their own: filter by the column `s
 |---|---|
 {table_rows((name, f"{splits[name]:,}") for name in SPLITS)}
 
-{len(joined):,} groups hold more than one {kind.original} ({sum(joined):,} {kind.original}s in all): near-duplicates lie
-in one split.
+Near-duplicates form a group, which lies in one split. Groups of more than one {kind.original}: {len(joined):,}
+({sum(joined):,} {kind.original}s in all).
 
 {kind.sections(table)}{_generated(kind, table, generators)}
 ## Dataset creation
