@@ -196,7 +196,7 @@ def _nearest_pairs(queries: np.ndarray, sketches: np.ndarray, centers: np.ndarra
     for cell, inside in enumerate(members):
         asking = order[starts[cell] : starts[cell + 1]] // probes
         there = sketches[inside].astype(np.float32)
-        for rows in np.array_split(asking, 1 + len(asking) * len(inside) // 2**24):  # 64 MB at a time
+        for rows in np.array_split(asking, 1 + len(asking) * len(inside) // 2**21):  # 8 MB at a time
             likeness = queries[rows] @ there.T
             is_like = likeness >= MIN_SKETCH_COSINE * SKETCH_LENGTH**2
             for row in np.flatnonzero(np.count_nonzero(is_like, axis=1) > MAX_CANDIDATES + 1):
