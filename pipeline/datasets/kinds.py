@@ -119,12 +119,17 @@ def _face_sections(faces: pa.Table) -> str:
     text = f"| hair colour | faces |\n|---|---|\n{rows}\n\n![hair colours](hair_colors.png)\n"
     named = sum(tagger == "color" for tagger in faces["hair_tagger"].to_pylist())
     if named:
-        error = color_network.calibration_error(color_network.reliability())
+        bins = color_network.reliability()
+        error = color_network.calibration_error(bins)
+        rows = table_rows((f"{c.least:g}", f"{c.named:.0%}", f"{c.accuracy:.0%}") for c in color_network.coverage(bins))
         text += (
             f"\n{named:,} colours were named by their pixels. On drawn faces of a style that the colour network was\n"
             f"not trained on, its expected calibration error is {error:.3f}\n"
             "(the bars: how many of the colours that it named with such a confidence were right):\n\n"
-            "![confidence, and accuracy](hair_reliability.png)\n"
+            "![confidence, and accuracy](hair_reliability.png)\n\n"
+            "A face has no colour where none is likely: null is better than a wrong name.\n"
+            "Leave out more by hair_scores. On the same drawn faces, which are harder than most:\n\n"
+            f"| the likeliest is at least | faces named | right |\n|---|---|---|\n{rows}\n"
         )
     return text
 

@@ -7,6 +7,7 @@ torch, and its results do not depend on how many threads work."""
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +64,26 @@ def reliability() -> list[Bin]:
 def calibration_error(bins: list[Bin]) -> float:
     """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
     return sum(abs(bin.confidence - bin.accuracy) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
+
+
+class Coverage(NamedTuple):
+    """What is left of the names when the less likely ones are left out."""
+
+    least: float  # probability that a name needs
+    named: float  # share of the faces that have such a name
+    accuracy: float  # share of those that have the right one
+
+
+def coverage(bins: list[Bin], steps: Iterable[float] = (0.3, 0.5, 0.7, 0.8, 0.9)) -> list[Coverage]:
+    """Return how many faces keep a name, and how many of the names are right, by the least probability of a name: by
+    tenths, as the bins are."""
+    rows, total = [], max(1, sum(bin.faces for bin in bins))
+    for least in steps:
+        kept = [bin for bin in bins if int(10 * bin.confidence) >= round(10 * least)]
+        faces = sum(bin.faces for bin in kept)
+        right = sum(bin.accuracy * bin.faces for bin in kept)
+        rows.append(Coverage(least, faces / total, right / max(1, faces)))
+    return rows
 
 
 @functools.cache

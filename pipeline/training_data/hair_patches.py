@@ -1,45 +1,48 @@
 """Widely varied drawn heads with a known hair colour: the training set of the network in `pipeline.hair.color_network`.
 
-A head is drawn with grey and with purple hair; the difference shows where hair is and how light or dark it is there
-relative to its own colour. The head is also drawn on black and on white; that difference shows where the background
-is. Then the hair gets many colours, each with random shadows, highlights, gradients and light, under hats and ribbons,
-on other backgrounds.
+The hair of each of `hair_heads` gets many colours. Half of the patches stay plain: nothing is over the hair, and the
+light is as it was drawn. In the others hair has lights and strands of other colours, hats, bows and flowers lie over
+it (`hair_covers`), clothes and background may have its colour, and the picture is in some light and medium
+(`hair_light`).
 """
 
 import functools
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline.drawing.portrait.look import Look, sample
-from pipeline.drawing.portrait.render import render
-from pipeline.faces.boxes import Face
-from pipeline.faces.crop import crop
+from pipeline.drawing.colors import RGB, sample_color
+from pipeline.drawing.sampling import Sampler
 from pipeline.hair.color_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.hair.color_network import CELLS, PATCH
 from pipeline.manifest import HAIR_COLORS
 from pipeline.parallel import map_items
 from pipeline.progress import Progress
+from pipeline.training_data.hair_covers import draw_cover
+from pipeline.training_data.hair_heads import Head, draw_head
+from pipeline.training_data.hair_light import clouds, colorless, lit, ramp, rendered
 
-VERSION = 6
+VERSION = 7
 """Raise it when the same (seed, i) gives other patches."""
 COLORINGS = 8  # patches of each head
-FACE_SIDE = 70  # px: side of a face as it is drawn for a patch
-GREY, TINTED = (150, 150, 150), (150, 60, 150)  # the hair's two colours, which differ only in green
+PLAIN = 0.5  # share of patches without disturbances
+MIN_HAIR = 80  # px of hair above the chin; with less a patch has no colour
+DARK = 40  # CIELAB lightness below which hair is dark: it is covered, and lit in other colours, most often
 NONE_LABELS = np.eye(len(HAIR_COLORS) + 1)[-1]
 
-
-class Head(NamedTuple):
-    """A drawn head, cropped as the hair tagger does it, split into layers that can be recoloured."""
-
-    picture: np.ndarray  # (PATCH, PATCH, 3) float, 0..1: the picture with grey hair
-    light: np.ndarray  # (PATCH, PATCH): lightness relative to the hair's own colour, which is 1
-    hair: np.ndarray  # (PATCH, PATCH), 0..1: the share of hair in each pixel
-    ground: np.ndarray  # (PATCH, PATCH), 0..1: the share of background in each pixel
+HAIRS = dict.fromkeys(HAIR_COLORS, 1.0)  # -> weight
+DISTURBED_HAIRS = HAIRS | {"black": 2.5, "brown": 2, "blonde": 1.5}
+COVERS = {  # ranges of hue (turns), saturation and value -> weight
+    ((0, 1), (0.5, 1), (0.45, 1)): 5,
+    ((-0.04, 0.04), (0.6, 1), (0.5, 1)): 2,
+    ((0, 1), (0, 0.2), (0.8, 1)): 2,
+    ((0, 1), (0, 0.5), (0.05, 0.35)): 2,
+    ((0, 1), (0, 1), (0, 1)): 2,
+}
+SHEENS = {(30, 70): 3, (230, 290): 4, (290, 330): 3, (130, 200): 2, (0, 30): 1}  # hue, degrees -> weight
 
 
 class TrainingPatch(NamedTuple):
@@ -72,104 +75,87 @@ def _draw_numbered(seed: int, style: str, i: int) -> tuple[int, list[TrainingPat
 def patches(seed: int, i: int, *, style: str = "character") -> Iterator[TrainingPatch]:
     """Yield COLORINGS patches of the i-th head of a seed."""
     rng = np.random.default_rng((seed, i))
-    head = draw_head(vary(sample(seed, i, style=style), rng), rng)
+    head = draw_head(seed, i, rng, style=style)
     for _ in range(COLORINGS):
-        yield recolor(head, rng)
+        yield recolor(head, rng, is_plain=rng.random() < PLAIN)
 
 
-def vary(look: Look, rng: np.random.Generator) -> Look:
-    """Scale a portrait's look to the size of a patch; widen the choice of lines and tilts, except of icons."""
-    zoom = FACE_SIDE / look.side
-    width, height = (max(40, round(length * zoom)) for length in look.size)
-    x, y = (zoom * at for at in look.center)
-    look = replace(look, size=(width, height), side=float(FACE_SIDE), center=(x, y))
-    if look.style == "icon":
-        return look
-    return replace(
-        look,
-        turn=rng.uniform(-0.12, 0.12),
-        line=rng.choice((0, 0, 0.008, 0.012, 0.018, 0.025, 0.035)),
-        shading=str(rng.choice(("flat", "cel", "soft"))),
-        tilt=rng.uniform(-25, 25),
-    )
-
-
-def draw_head(look: Look, rng: np.random.Generator) -> Head:
-    """Return the patch around the box that a detector might find: larger than the drawn one, and inexact."""
-    side = look.side * rng.uniform(0.9, 1.5)
-    x, y = look.center[0] + rng.normal(0, 3), look.center[1] + rng.normal(-2, 4)
-    face = Face((x - side / 2, y - side / 2, x + side / 2, y + side / 2), look.tilt + rng.normal(0, 6), 1.0)
-
-    def patch(**changes) -> np.ndarray:
-        return crop(render(replace(look, **changes)), face, size=PATCH, box_scale=2.0).astype(np.float32)
-
-    grey, tinted = patch(hair=GREY), patch(hair=TINTED)
-    before_black, before_white = (patch(hair=GREY, ground="plain", ground_colors=((v,) * 3,) * 2) for v in (0, 255))
-    light = grey.mean(2) / GREY[0]
-    # dark hair differs less in green without being less hair; outlines do not differ and count as no hair
-    hair = np.clip((grey[..., 1] - tinted[..., 1]) / (32 * np.maximum(light, 0.3)), 0, 1)
-    return Head(grey / 255, light, hair, (before_white - before_black).mean(2) / 255)
-
-
-def recolor(head: Head, rng: np.random.Generator) -> TrainingPatch:
-    """Return the head with a random hair colour, in random light."""
-    color = color_of(str(rng.choice(HAIR_COLORS)), rng) if rng.random() < 0.8 else any_color(rng)
-    labels = np.append(shares(color), 0.0)
-    depth = rng.uniform(0, 0.22) if rng.random() < 0.7 else rng.uniform(0.2, 0.45)
-    light = 1 + (head.light - 1) * rng.uniform(0.5, 2.2) + depth * _clouds(rng)
-    hair = _shade(color, light, rng)
-    if rng.random() < 0.25:  # a gradient towards another shade
-        hair = _blend(hair, _shade(color + rng.normal(0, (9, 5, 5)), light, rng), _ramp(rng))
-    if rng.random() < 0.02:  # two colours
-        other, side = color_of(str(rng.choice(HAIR_COLORS)), rng), _ramp(rng, sharp=True)
-        hair = _blend(hair, _shade(other, light, rng), side)
-        labels = _blend(labels, np.append(shares(other), 0.0), np.average(side, weights=head.hair + 1e-6))
-    picture = to_rgb(_blend(to_lab(head.picture), hair, head.hair))
-    picture, is_hair = _cover_hair(picture, head.hair, rng)
-    if is_hair[4:44].sum() < 30:
-        labels = NONE_LABELS
-    picture = _change_light(_replace_background(picture, head.ground, rng), rng)
-    if rng.random() < 0.015:
-        picture, labels = np.repeat(picture.mean(2, keepdims=True), 3, axis=2), NONE_LABELS
-    picture, is_hair = _crop_and_mirror(picture, is_hair, rng)
-    picture = np.clip(255 * picture + rng.normal(0, rng.uniform(0, 5), picture.shape), 0, 255).astype(np.uint8)
-    if rng.random() < 0.4:
+def recolor(head: Head, rng: np.random.Generator, *, is_plain: bool) -> TrainingPatch:
+    """Return the head with a random hair colour, plain or disturbed."""
+    picture, hair, labels = (_plain if is_plain else _disturbed)(head, Sampler(rng))
+    picture, hair = _crop_and_mirror(picture, hair, rng)
+    picture = np.clip(255 * picture + rng.normal(0, rng.uniform(0, 4), picture.shape), 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (3, 3), 0)
-    cells = cv2.resize(np.float32(is_hair), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(np.float32(hair), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
     return TrainingPatch(picture, np.rint(255 * cells).astype(np.uint8), labels)
 
 
-def _blend(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+Drawing = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A picture (PATCH, PATCH, 3), 0..1; the share of hair in each pixel; the labels."""
+
+
+def _plain(head: Head, sampler: Sampler) -> Drawing:
+    color = _hair_color(sampler, HAIRS)
+    light = 1 + (head.light - 1) * sampler.between(0.5, 1.6)
+    picture = _with_hair(head, _shade(color, light, sampler, hue_spread=8))
+    return _recolor_ground(picture, head, color, sampler), head.hair, np.append(shares(color), 0.0)
+
+
+def _disturbed(head: Head, sampler: Sampler) -> Drawing:
+    color = _hair_color(sampler, DISTURBED_HAIRS)
+    is_dark, labels = color[0] < DARK, np.append(shares(color), 0.0)
+    depth = sampler.from_ranges({(0, 0.2): 7, (0.2, 0.35): 3})
+    light = 1 + (head.light - 1) * sampler.between(0.5, 2.2) + depth * clouds(sampler, PATCH)
+    lab = _shade(color, light, sampler, hue_spread=sampler.pick({14: 3, 40: 1}))
+    if sampler.chance(0.25):  # a gradient towards another shade
+        other = color + sampler.rng.normal(0, (9, 5, 5))
+        lab = _blend(lab, _shade(other, light, sampler, hue_spread=14), ramp(sampler, PATCH))
+    if sampler.chance(0.12):
+        lab, labels = _dye(lab, labels, light, head.hair, sampler)
+    if sampler.chance(0.6 if is_dark else 0.25):
+        lab = _blend(lab, _sheen(color, sampler), _lit_strands(head, sampler))
+    picture, hair = _recolor_clothes(_with_hair(head, lab), head, color, sampler), head.hair
+    picture = _recolor_ground(picture, head, color, sampler)
+    if sampler.chance(0.6 if is_dark else 0.35):
+        picture, hair = _cover(picture, hair, head, sampler)
+    if sampler.chance(0.2):
+        picture, hair = _spot(picture, hair, sampler)
+    if hair[4:44].sum() < MIN_HAIR:
+        labels = NONE_LABELS
+    if sampler.chance(0.6):
+        picture = lit(sampler, picture)
+    if sampler.chance(0.05):
+        return colorless(sampler, picture), hair, NONE_LABELS
+    return rendered(sampler, picture), hair, labels
+
+
+def _hair_color(sampler: Sampler, names: dict[str, float]) -> np.ndarray:
+    """Return a random colour of hair, CIELAB: mostly one with a clear name."""
+    return color_of(sampler.pick(names), sampler.rng) if sampler.chance(0.8) else any_color(sampler.rng)
+
+
+def _with_hair(head: Head, lab: np.ndarray) -> np.ndarray:
+    return to_rgb(_blend(to_lab(head.picture), lab, head.hair))
+
+
+def _blend(a: np.ndarray, b: np.ndarray, share: np.ndarray | float) -> np.ndarray:
     """Return `a` blended with `b`, (…, C), by shares (…): `b` where the share is 1."""
     return a + (b - a) * np.asarray(share)[..., None]
 
 
-def _clouds(rng: np.random.Generator) -> np.ndarray:
-    """Return smooth noise, (PATCH, PATCH), with a standard deviation of about 1."""
-    cells = int(rng.integers(2, 7))
-    coarse = rng.standard_normal((cells, cells)).astype(np.float32)
-    return cv2.resize(coarse, (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
-
-
-def _ramp(rng: np.random.Generator, *, sharp: bool = False) -> np.ndarray:
-    """Return a ramp of 0..1, (PATCH, PATCH), from one side to the opposite one."""
-    at = np.linspace(-0.5, 1.5, PATCH)[:: rng.choice((1, -1))] + rng.uniform(-0.2, 0.2)
-    line = (at > 0.5).astype(float) if sharp else np.clip(at, 0, 1)
-    rows = np.repeat(line[:, None], PATCH, axis=1)
-    return rows if rng.random() < 0.7 else rows.T
-
-
-def _shade(color: np.ndarray, light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return CIELAB, (PATCH, PATCH, 3): the colour where light is 1, elsewhere darker or lighter, of another hue."""
-    lightness, chroma = color[0], color[1:]
-    dark = [lightness * rng.uniform(0.45, 0.9), *_rotate(chroma, rng.normal(0, 14)) * rng.uniform(0.8, 1.25)]
-    if rng.random() < 0.25:  # a tinted shadow
-        dark = dark + np.append(0, rng.normal(0, 6, 2))
-    share = rng.uniform(0.1, 0.85)
-    bright = [lightness + (100 - lightness) * share, *_rotate(chroma, rng.normal(0, 14)) * rng.uniform(0.3, 1.05)]
-    below, above = np.clip((1 - light) / 0.45, 0, 1.6), np.clip((light - 1) / 0.5, 0, 1)
-    shade = color + (dark - color) * below[..., None]
-    return shade + (bright - shade) * above[..., None]
+def _shade(color: np.ndarray, light: np.ndarray, sampler: Sampler, *, hue_spread: float) -> np.ndarray:
+    """Return CIELAB, (PATCH, PATCH, 3): the colour where light is 1, elsewhere darker or lighter, of hues that differ
+    by a standard deviation of `hue_spread`, degrees."""
+    lightness, chroma, between = color[0], color[1:], sampler.between
+    dark_chroma = _rotate(chroma, sampler.normal(min(hue_spread, 14))) * between(0.8, 1.25)
+    if sampler.chance(0.25):  # a tinted shadow
+        dark_chroma = dark_chroma + sampler.normal(6, 2)
+    dark = np.append(lightness * between(0.45, 0.9), dark_chroma)
+    bright_chroma = _rotate(chroma, sampler.normal(hue_spread)) * between(0.3, 1.05)
+    bright = np.append(lightness + (100 - lightness) * between(0.1, 0.85), bright_chroma)
+    below, above = np.clip((1 - light) / 0.45, 0, 1.3), np.clip((light - 1) / 0.5, 0, 1)
+    return _blend(color + (dark - color) * below[..., None], bright, above)
 
 
 def _rotate(chroma: np.ndarray, degrees: float) -> np.ndarray:
@@ -177,54 +163,91 @@ def _rotate(chroma: np.ndarray, degrees: float) -> np.ndarray:
     return np.array([[cos, -sin], [sin, cos]]) @ chroma
 
 
-def _random_rgb(rng: np.random.Generator) -> np.ndarray:
-    """Draw a colour: in half of the cases one of hair, in the others any RGB."""
-    return to_rgb(color_of(str(rng.choice(HAIR_COLORS)), rng)) if rng.random() < 0.5 else rng.random(3)
+def _dye(
+    lab: np.ndarray, labels: np.ndarray, light: np.ndarray, hair: np.ndarray, sampler: Sampler
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give a side, the tips or some strands another colour. The label is that of the larger part."""
+    other = _hair_color(sampler, HAIRS)
+    share = sampler.choice(
+        ramp(sampler, PATCH, sharp=True), ramp(sampler, PATCH), _strands(sampler, hair, sampler.between(0.1, 0.45))
+    )
+    area = np.average(share, weights=hair + 1e-6)
+    is_other = float(np.clip((area - 0.35) / 0.3, 0, 1))  # between 0.35 and 0.65 nobody is certain
+    dyed = _blend(lab, _shade(other, light, sampler, hue_spread=14), share)
+    return dyed, _blend(labels, np.append(shares(other), 0.0), is_other)
 
 
-def _cover_hair(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Cover hair with a random hat, ribbons or spots, never over the face; return picture and remaining hair."""
-    ellipses = []  # centre, radii, rotation (degrees), whether the face stays free
-    if rng.random() < 0.13:
-        ellipses.append((rng.normal((32, 6), 5), rng.uniform((12, 6), (30, 18)), 0.0, False))
-    if rng.random() < 0.35:
-        spots = range(rng.integers(1, 6))
-        ellipses += [(rng.uniform(2, 62, 2), rng.uniform(2, 9, 2), rng.uniform(0, 180), True) for _ in spots]
-    for center, radii, turn, is_beside in ellipses:
-        shape = np.zeros((PATCH, PATCH), np.float32)
-        center, radii = (np.rint(pair).astype(int).tolist() for pair in (center, radii))
-        cv2.ellipse(shape, center, radii, turn, 0, 360, 1, -1)
-        if is_beside:
-            shape[24:44, 20:44] = 0
-        picture = _blend(picture, _random_rgb(rng), shape * rng.uniform(0.85, 1))
-        hair = hair * (1 - shape)
-    return picture, hair
+def _strands(sampler: Sampler, hair: np.ndarray, area: float) -> np.ndarray:
+    """Return strands or bands with soft edges, (PATCH, PATCH), 0..1, over that share of the hair."""
+    rows, columns = sampler.choice((3, 14), (2, 8), (9, 3), (6, 6))
+    noise = cv2.resize(np.float32(sampler.normal(1, (rows, columns))), (PATCH, PATCH), interpolation=cv2.INTER_CUBIC)
+    seen = noise[hair > 0.5]
+    edge = np.quantile(seen, 1 - area) if len(seen) else 0.0
+    return np.clip((noise - edge) / sampler.between(0.05, 0.5), 0, 1)
 
 
-def _replace_background(picture: np.ndarray, ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Replace the background at random: one or two colours, which may be those of hair."""
-    if rng.random() < 0.4:
+def _sheen(color: np.ndarray, sampler: Sampler) -> np.ndarray:
+    """Return the colour of lights on hair of a colour, CIELAB: any hue, mostly brown, blue or violet."""
+    hue = np.radians(sampler.from_ranges(SHEENS))
+    is_dark = color[0] < DARK
+    lightness = color[0] + (sampler.between(6, 40) if is_dark else (100 - color[0]) * sampler.between(0.2, 0.9))
+    chroma = sampler.between(6, 38) if is_dark else sampler.between(0, 35)
+    return np.array([lightness, chroma * np.cos(hue), chroma * np.sin(hue)])
+
+
+def _lit_strands(head: Head, sampler: Sampler) -> np.ndarray:
+    """Return where lights lie on hair, (PATCH, PATCH), 0..1: on strands, on the drawn highlights, or along an edge."""
+    kind = sampler.pick({"strands": 3, "highlights": 2, "edge": 2})
+    if kind == "strands":
+        return _strands(sampler, head.hair, sampler.between(0.05, 0.35))
+    if kind == "highlights":
+        return np.clip((head.light - 1) / 0.15, 0, 1)
+    shift = np.float32([[1, 0, sampler.side() * sampler.between(1, 4)], [0, 1, sampler.between(-1, 3)]])
+    return np.clip(head.hair - cv2.warpAffine(head.hair, shift, (PATCH, PATCH), borderMode=cv2.BORDER_REPLICATE), 0, 1)
+
+
+def _thing_color(hair: np.ndarray, sampler: Sampler) -> np.ndarray:
+    """Return a random colour beside hair of a colour, CIELAB, as RGB, 0..1: its own, another of hair, or any."""
+    kind = sampler.pick({"own": 1, "hair": 2, "any": 2})
+    if kind == "own":
+        return to_rgb(hair + sampler.normal(3, 3))
+    return to_rgb(_hair_color(sampler, HAIRS)) if kind == "hair" else sampler.rng.random(3)
+
+
+def _recolor_ground(picture: np.ndarray, head: Head, hair: np.ndarray, sampler: Sampler) -> np.ndarray:
+    """Replace the background in six of ten cases: by one or two colours."""
+    if sampler.chance(0.4):
         return picture
-    first = np.full(3, rng.uniform(0.9, 1)) if rng.random() < 0.3 else _random_rgb(rng)
-    second = _random_rgb(rng)
-    kind = rng.random()
-    if kind < 0.5:
-        share = np.zeros((PATCH, PATCH))
-    elif kind < 0.8:
-        share = _ramp(rng, sharp=bool(rng.random() < 0.4))
-    else:
-        share = np.clip(0.5 + _clouds(rng), 0, 1)
-    return _blend(picture, _blend(first, second, share), ground)
+    first = np.full(3, sampler.between(0.9, 1)) if sampler.chance(0.3) else _thing_color(hair, sampler)
+    kind = sampler.pick({"plain": 5, "ramp": 2, "halves": 1, "clouds": 2})
+    if kind == "plain":
+        return _blend(picture, first, head.ground)
+    share = (
+        np.clip(0.5 + clouds(sampler, PATCH), 0, 1)
+        if kind == "clouds"
+        else ramp(sampler, PATCH, sharp=kind == "halves")
+    )
+    return _blend(picture, _blend(first, _thing_color(hair, sampler), share), head.ground)
 
 
-def _change_light(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Change saturation, colour cast, contrast and lightness of the picture at random."""
-    lab = to_lab(picture)
-    strength = rng.uniform(0.75, 1.25) if rng.random() < 0.8 else rng.uniform(0.55, 1.5)
-    cast = rng.normal(0, 3.5 if rng.random() < 0.85 else 8, 2)
-    lab[..., 1:] = lab[..., 1:] * strength + cast
-    lab[..., 0] = np.clip((lab[..., 0] - 50) * rng.uniform(0.8, 1.2) + 50 + rng.normal(0, 5), 0, 100)
-    return to_rgb(lab)
+def _recolor_clothes(picture: np.ndarray, head: Head, hair: np.ndarray, sampler: Sampler) -> np.ndarray:
+    return _blend(picture, _thing_color(hair, sampler), head.clothes) if sampler.chance(0.5) else picture
+
+
+def _cover(picture: np.ndarray, hair: np.ndarray, head: Head, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
+    """Put something on the head; return the picture and the hair that still shows."""
+    color: RGB = sample_color(sampler, sampler.pick(COVERS))
+    seen, opacity = draw_cover(sampler.rng, head.spot, PATCH, color)
+    return picture * (1 - opacity[..., None]) + seen, hair * (1 - opacity)
+
+
+def _spot(picture: np.ndarray, hair: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
+    """Cover a random ellipse beside the face."""
+    shape = np.zeros((PATCH, PATCH), np.float32)
+    center, radii = sampler.rng.integers(2, 62, 2).tolist(), sampler.rng.integers(3, 12, 2).tolist()
+    cv2.ellipse(shape, center, radii, sampler.between(0, 180), 0, 360, 1, -1)
+    shape[24:44, 20:44] = 0
+    return _blend(picture, sampler.rng.random(3), shape), hair * (1 - shape)
 
 
 def _crop_and_mirror(picture: np.ndarray, hair: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

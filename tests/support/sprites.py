@@ -22,6 +22,9 @@ FACES = {
 }
 """x0, y0, x1, y1 in px: the square that holds each face, mid-bangs to chin. All faces are upright."""
 
+HAIR = {"eileen": {"pink"}, "lucy": {"black"}, "sylvie": {"brown", "blonde", "red"}}
+"""The acceptable names of each one's hair, by the first word of the file's name."""
+
 
 class Unavailable(Exception):
     """There are no Debian tools here, or the packages cannot be had."""

@@ -59,8 +59,8 @@ STAGES = {
     "drawing/scenes/*.py",
     "pipeline.training_data.face_landmarks.VERSION": "training_data/face_landmarks.py drawing/*.py "
     "drawing/portrait/*.py drawing/scenes/*.py",
-    "pipeline.training_data.hair_patches.VERSION": "training_data/hair_patches.py faces/crop.py drawing/*.py "
-    "drawing/portrait/*.py",
+    "pipeline.training_data.hair_patches.VERSION": "training_data/hair_*.py faces/crop.py "
+    "hair/color_names.py drawing/*.py drawing/portrait/*.py drawing/scenes/*.py",
 }
 """A stage's version, by its full name -> the files below pipeline/ that its results depend on. A pattern that
 matches no file is ignored."""

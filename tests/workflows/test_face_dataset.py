@@ -24,6 +24,7 @@ from pipeline.funnel import REASONS
 from pipeline.manifest import FACES, HAIR_COLORS
 from pipeline.sources.drawn import draw, truth_of
 from tests.support.run_luigi import BUILT, error_line, last_line, luigi, luigi_process
+from tests.support.sprites import HAIR
 from workflows.face_dataset import CropFaces
 
 ROOT = Path(__file__).parents[2]
@@ -716,8 +717,7 @@ def test_the_sprites_of_visual_novels_have_faces(sprites, tmp_path):
     faces = manifest(tmp_path, "sprites")
     assert faces.source_id.nunique() >= 12
     assert len(faces) == faces.source_id.nunique()
-    acceptable = {"eileen": {"pink"}, "lucy": {"black"}, "sylvie": {"brown", "blonde", "red"}}
-    right = [row.hair_color in acceptable[row.source_id.split()[0]] for row in faces.itertuples()]
+    right = [row.hair_color in HAIR[row.source_id.split()[0]] for row in faces.itertuples()]
     assert sum(right) >= 11
     assert not any(max(row.hair_scores) >= 0.8 for row, fine in zip(faces.itertuples(), right, strict=True) if not fine)
 

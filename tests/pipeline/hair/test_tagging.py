@@ -1,7 +1,6 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image, ImageDraw
 from safetensors.numpy import save
 
 from pipeline.errors import UserError
@@ -11,39 +10,16 @@ from pipeline.hair import color_network as hair_color
 from pipeline.hair import tagging as hair
 from pipeline.hair.color_network import color_scores
 from pipeline.manifest import FACES, HAIR_COLORS
-from pipeline.training_data import hair_patches as hair_patches
-
-SKIN = "#fbe0cf"
-FACE = Face((150.0, 150.0, 350.0, 350.0), tilt=0.0, score=1.0)
+from tests.support.plain_heads import FACE, SKIN, head, plain_heads
 
 
-def head(color: str, ground: str = "#7f9f9f") -> np.ndarray:
-    """A cap of hair round a face, as the detectors' boxes frame it."""
-    picture = Image.new("RGB", (500, 500), ground)
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse((140, 60, 360, 340), fill=color)
-    draw.ellipse((175, 170, 325, 335), fill=SKIN)
-    draw.rectangle((170, 120, 330, 200), fill=color)
-    return np.asarray(picture)
+def test_each_of_the_nine_is_named_on_any_ground():
+    wrong = [(name, k) for k, (name, picture) in enumerate(plain_heads()) if called(picture) != name]
+    assert wrong == []
 
 
-@pytest.mark.parametrize(
-    ("color", "name"),
-    [
-        ("#f3d676", "blonde"),
-        ("#704526", "brown"),
-        ("#1b1b22", "black"),
-        ("#3d6fcf", "blue"),
-        ("#f39fbf", "pink"),
-        ("#7d4fb5", "purple"),
-        ("#46a35a", "green"),
-        ("#c02a2a", "red"),
-        ("#cdd0da", "silver"),
-    ],
-)
-def test_each_of_the_nine_is_named_on_any_ground(color, name):
-    for ground in ("#ffffff", "#7f9f9f", "#203050", "#c02a2a", "#f3d676"):
-        assert hair.name(color_scores(head(color, ground), FACE)) == name
+def called(picture: np.ndarray) -> str | None:
+    return hair.name(color_scores(picture, FACE))
 
 
 def test_scores_are_probabilities():
@@ -245,6 +221,15 @@ def test_the_shipped_weights_are_as_sure_as_they_may_be():
     )
 
 
+def test_fewer_names_are_more_often_right():
+    bins = [hair_color.Bin(0.35, 0.2, 10), hair_color.Bin(0.75, 0.5, 10), hair_color.Bin(0.95, 1.0, 20)]
+    rows = hair_color.coverage(bins, (0.3, 0.7, 0.9))
+    assert [(row.named, row.accuracy) for row in rows] == [(1, 0.675), (0.75, pytest.approx(5 / 6)), (0.5, 1)]
+    shipped = hair_color.coverage(hair_color.reliability())
+    assert shipped[-1].accuracy > shipped[0].accuracy
+    assert shipped[-1].named < shipped[0].named
+
+
 def test_damaged_weights_are_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setattr(hair_color, "WEIGHTS", tmp_path / "hair_color.safetensors")
     for data in (None, b"", b"\x10" * 100, save({"first.weight": np.zeros(3)})):
@@ -275,30 +260,16 @@ def test_colours_of_a_name_are_called_by_it(name):
         ("#c71010", "red"),
         ("#ffb6c1", "pink"),
         ("#6a3fa0", "purple"),
+        ("#e63c82", "pink"),
+        ("#dc143c", "red"),
+        ("#f5a142", "brown"),
+        ("#c8996b", "brown"),
+        ("#f0b84a", "blonde"),
+        ("#2d2d4b", "black"),
+        ("#322337", "black"),
+        ("#463c38", "black"),
     ],
 )
 def test_well_known_colours_have_their_names(color, name):
     rgb = np.array(list(bytes.fromhex(color[1:]))) / 255
     assert HAIR_COLORS[hair_names.shares(hair_names.to_lab(rgb)).argmax()] == name
-
-
-def test_lessons_are_a_function_of_their_number_and_show_what_they_say():
-    first, again = (list(hair_patches.patches(3, 5)) for _ in range(2))
-    assert all(
-        (a.picture == b.picture).all() and (a.shares == b.shares).all() for a, b in zip(first, again, strict=True)
-    )
-    assert not (first[0].picture == first[1].picture).all()
-    for lesson in first:
-        assert lesson.picture.shape == (64, 64, 3)
-        assert lesson.hair.shape == (16, 16)
-        assert lesson.shares.sum() == pytest.approx(1, abs=1e-5)
-    # where hair is, its colour is: in its own light, the mean colour there is far from that of skin
-    hits = 0
-    for i in range(12):
-        for lesson in hair_patches.patches(4, i):
-            where = np.repeat(np.repeat(lesson.hair, 4, 0), 4, 1) > 200
-            if lesson.shares[:-1].max() < 0.9 or not where.any():
-                continue
-            mean = hair_names.to_lab(lesson.picture[where] / 255).mean(0)
-            hits += hair_names.distances(mean)[lesson.shares[:-1].argmax()] < 25
-    assert hits >= 60
