@@ -42,7 +42,7 @@ COVERS = {  # ranges of hue (turns), saturation and value -> weight
     ((0, 1), (0, 0.5), (0.05, 0.35)): 2,
     ((0, 1), (0, 1), (0, 1)): 2,
 }
-SHEENS = {(30, 70): 3, (230, 290): 4, (290, 330): 3, (130, 200): 2, (0, 30): 1}  # hue, degrees -> weight
+SHEENS = {(30.0, 70.0): 3, (230.0, 290.0): 4, (290.0, 330.0): 3, (130.0, 200.0): 2, (0.0, 30.0): 1}  # degrees -> weight
 
 
 class TrainingPatch(NamedTuple):
@@ -83,6 +83,8 @@ def patches(seed: int, i: int, *, style: str = "character") -> Iterator[Training
 def recolor(head: Head, rng: np.random.Generator, *, is_plain: bool) -> TrainingPatch:
     """Return the head with a random hair colour, plain or disturbed."""
     picture, hair, labels = (_plain if is_plain else _disturbed)(head, Sampler(rng))
+    if hair[4:44].sum() < MIN_HAIR:
+        labels = NONE_LABELS
     picture, hair = _crop_and_mirror(picture, hair, rng)
     picture = np.clip(255 * picture + rng.normal(0, rng.uniform(0, 4), picture.shape), 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
@@ -121,8 +123,6 @@ def _disturbed(head: Head, sampler: Sampler) -> Drawing:
         picture, hair = _cover(picture, hair, head, sampler)
     if sampler.chance(0.2):
         picture, hair = _spot(picture, hair, sampler)
-    if hair[4:44].sum() < MIN_HAIR:
-        labels = NONE_LABELS
     if sampler.chance(0.6):
         picture = lit(sampler, picture)
     if sampler.chance(0.05):
@@ -202,7 +202,7 @@ def _lit_strands(head: Head, sampler: Sampler) -> np.ndarray:
         return _strands(sampler, head.hair, sampler.between(0.05, 0.35))
     if kind == "highlights":
         return np.clip((head.light - 1) / 0.15, 0, 1)
-    shift = np.float32([[1, 0, sampler.side() * sampler.between(1, 4)], [0, 1, sampler.between(-1, 3)]])
+    shift = np.array([[1, 0, sampler.side() * sampler.between(1, 4)], [0, 1, sampler.between(-1, 3)]])
     return np.clip(head.hair - cv2.warpAffine(head.hair, shift, (PATCH, PATCH), borderMode=cv2.BORDER_REPLICATE), 0, 1)
 
 
