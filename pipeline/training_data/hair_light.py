@@ -13,7 +13,7 @@ Effect = Callable[[Sampler, np.ndarray], np.ndarray]
 
 # Hue (turns), saturation and value of what the picture is multiplied by, or of light that is added.
 EVENINGS = ((0.02, 0.12), (0.15, 0.45), (0.85, 1.0))
-NIGHTS = ((0.55, 0.75), (0.1, 0.45), (0.5, 0.85))
+NIGHTS = ((0.5, 0.78), (0.1, 0.5), (0.5, 1.0))
 LAMPS = ((0, 1), (0.2, 0.9), (0.7, 1))
 
 
@@ -55,6 +55,7 @@ def _evening(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
 
 
 def _night(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
+    """Light the picture in blue or violet, as at night or in shade."""
     return picture * _color(sampler, NIGHTS)
 
 
@@ -79,7 +80,7 @@ def _pale(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return picture + (1 - picture) * sampler.between(0.1, 0.4)
 
 
-LIGHTS: dict[Effect, float] = {_graded: 4, _evening: 1, _night: 1, _screen: 1.5, _lamp: 1, _pale: 1}
+LIGHTS: dict[Effect, float] = {_graded: 4, _evening: 1, _night: 2, _screen: 1.5, _lamp: 1, _pale: 1}
 
 
 def _soft(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
