@@ -4,7 +4,6 @@ Four convolutions predict which cells of a patch are hair. The name of its colou
 of the hair cells, and of the other cells, which are in the same light. In shapes: N batch, W width.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,7 +38,6 @@ class Config:
     horizon: int = 6_000  # steps: where the cosine ends
     look_weight: float = 0.3  # of the loss of where hair is
     average: float = 0.998  # decay of the weights' moving average, which is exported
-    temperature: float = 0.8  # of the exported logits; patches are harder than whole portraits, on which it is surer
     steps: int = 6_000
     sample_every: int = 2_000
     save_every: int = 500
@@ -149,21 +147,13 @@ class HairTaggerTraining:
         return {"name": loss_name.detach(), "look": loss_look.detach()}
 
     def exported(self) -> dict[str, nn.Module]:
-        """Return the averaged network, its logits divided by the temperature (Guo et al. 2017,
-        https://arxiv.org/abs/1706.04599, §4.2)."""
-        return {"tagger": self._calibrated()}
-
-    def _calibrated(self) -> HairTagger:
-        network: HairTagger = copy.deepcopy(self.average.network)
-        with torch.no_grad():
-            for parameter in network.name.parameters():
-                parameter.div_(self.config.temperature)
-        return network
+        """Return the averaged network."""
+        return {"tagger": self.average.network}
 
     @torch.no_grad()
     def validate(self, i: int) -> dict[str, float]:
         """Return, over patches of another style, the cross-entropy, and the accuracy as `right`."""
-        names, _ = self._calibrated()(self._held_out["patch"])
+        names, _ = self.average.network(self._held_out["patch"])
         shares = self._held_out["shares"]
         right = (names.argmax(1) == shares.argmax(1)).float().mean()
         return {"cross_entropy": F.cross_entropy(names, shares).item(), "right": right.item()}
@@ -172,7 +162,7 @@ class HairTaggerTraining:
     def reliability(self, bins: int = 10) -> list[tuple[float, float, int]]:
         """Return (mean probability, accuracy, number of patches) of the held-out patches, in bins of the probability of
         the likeliest of the nine colours."""
-        names, _ = self._calibrated()(self._held_out["patch"])
+        names, _ = self.average.network(self._held_out["patch"])
         probability, predicted = names.softmax(1)[:, :-1].max(1)
         right = predicted == self._held_out["shares"].argmax(1)
         which = (probability * bins).long().clamp(max=bins - 1)
@@ -186,7 +176,7 @@ class HairTaggerTraining:
     @torch.no_grad()
     def sheet(self, i: int) -> np.ndarray:
         """Return (H, W, 3) uint8: held-out patches, and below each the predicted hair."""
-        _, look = self._calibrated()(self._held_out["patch"][:PATCHES_SHOWN])
+        _, look = self.average.network(self._held_out["patch"][:PATCHES_SHOWN])
         seen = F.interpolate(look.sigmoid()[:, None], size=self._pictures.shape[1:3])  # (PATCHES_SHOWN, 1, 64, 64)
         cells = seen.mul(255).byte().movedim(1, 3).expand(-1, -1, -1, 3).numpy()
         return grid(np.concatenate([self._pictures[:PATCHES_SHOWN], cells]), columns=PATCHES_SHOWN)
