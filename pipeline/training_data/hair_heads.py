@@ -60,10 +60,10 @@ def draw_head(seed: int, i: int, rng: np.random.Generator, *, style: str = "char
     """Return the i-th head of a seed, of the portraits' renderer or, except for icons, of the scenes' one."""
     if style != "icon" and rng.random() < SCENES:
         return _split(_scene_painter(rng), rng)
-    return _split(_portrait_painter(vary(sample(seed, i, style=style), rng)), rng)
+    return _split(_portrait_painter(_vary(sample(seed, i, style=style), rng)), rng)
 
 
-def vary(look: Look, rng: np.random.Generator) -> Look:
+def _vary(look: Look, rng: np.random.Generator) -> Look:
     """Scale a portrait's look to the size of a patch; widen the choice of lines, tilts and of what is worn, except of
     icons."""
     zoom = FACE_SIDE / look.side

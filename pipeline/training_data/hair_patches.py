@@ -1,8 +1,8 @@
 """Widely varied drawn heads with a known hair colour: the training set of the network in `pipeline.hair.color_network`.
 
-The hair of each of `hair_heads` gets many colours. Half of the patches stay plain: nothing is over the hair, and the
-light is as it was drawn. In the others hair has lights and strands of other colours, hats, bows and flowers lie over
-it (`hair_covers`), clothes and background may have its colour, and the picture is in some light and medium
+The hair of each of `hair_heads` gets many colours, and so does the background. Half of the patches stay plain: nothing
+is over the hair, and the light is as it was drawn. In the others hair has lights and strands of other colours, hats,
+bows and flowers lie over it (`hair_covers`), clothes may have its colour, and the picture is in some light and medium
 (`hair_light`).
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.drawing.colors import RGB, sample_color
+from pipeline.drawing.colors import sample_color
 from pipeline.drawing.sampling import Sampler
 from pipeline.hair.color_names import any_color, color_of, shares, to_lab, to_rgb
 from pipeline.hair.color_network import CELLS, PATCH
@@ -35,7 +35,7 @@ NONE_LABELS = np.eye(len(HAIR_COLORS) + 1)[-1]
 
 HAIRS = dict.fromkeys(HAIR_COLORS, 1.0)  # -> weight
 DISTURBED_HAIRS = HAIRS | {"black": 2.5, "brown": 2, "blonde": 1.5}
-COVERS = {  # ranges of hue (turns), saturation and value -> weight
+COVER_COLORS = {  # ranges of hue (turns), saturation and value -> weight
     ((0, 1), (0.5, 1), (0.45, 1)): 5,
     ((-0.04, 0.04), (0.6, 1), (0.5, 1)): 2,
     ((0, 1), (0, 0.2), (0.8, 1)): 2,
@@ -236,7 +236,7 @@ def _recolor_clothes(picture: np.ndarray, head: Head, hair: np.ndarray, sampler:
 
 def _cover(picture: np.ndarray, hair: np.ndarray, head: Head, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
     """Put something on the head; return the picture and the hair that still shows."""
-    color: RGB = sample_color(sampler, sampler.pick(COVERS))
+    color = sample_color(sampler, sampler.pick(COVER_COLORS))
     seen, opacity = draw_cover(sampler.rng, head.spot, PATCH, color)
     return picture * (1 - opacity[..., None]) + seen, hair * (1 - opacity)
 

@@ -1,4 +1,7 @@
-"""Whole styles that no detector learned from: grounds, things held, treatments and lights of the set `styles`."""
+"""Whole styles that no network of ours learned from: grounds, things held, treatments and lights.
+
+Detectors are measured on them by the set `styles` of `held_out`, the hair tagger by `held_out_hair`.
+"""
 
 from collections.abc import Callable
 

@@ -24,20 +24,12 @@ from pipeline.drawing.shapes import curve, direction, ellipse, leaf
 from pipeline.faces.boxes import Face, face_at
 from pipeline.hair.color_names import color_of, to_lab, to_rgb
 from pipeline.manifest import HAIR_COLORS
+from pipeline.training_data.hair_heads import GREY, TINTED, Paint
 from tests.benchmarks import held_back
 
 SIZE = 320  # px
 FACE_SIDE = 110  # px
-GREY, TINTED = (150, 150, 150), (150, 60, 150)  # two colours that show where hair is: they differ in green
 MASK_DIFFERENCE = 25  # of 255, from which a pixel is hair
-
-
-class Colors(NamedTuple):
-    """The colours of a head; None: as sampled."""
-
-    hair: RGB
-    ground: RGB | None = None
-    clothes: RGB | None = None
 
 
 class Example(NamedTuple):
@@ -53,7 +45,7 @@ class Example(NamedTuple):
     style: str
 
 
-Painter = Callable[[Sampler, Colors], tuple[np.ndarray, Spot]]
+Painter = Callable[[Sampler, Paint], tuple[np.ndarray, Spot]]
 """Paint a head on (SIZE, SIZE, 3). With equal random numbers only colours depend on colours."""
 
 
@@ -67,7 +59,7 @@ def draw(kind: str, seed: int, i: int) -> Example:
     return Example(np.ascontiguousarray(picture), face, color, kind, head)
 
 
-def icon(sampler: Sampler, colors: Colors) -> tuple[np.ndarray, Spot]:
+def icon(sampler: Sampler, colors: Paint) -> tuple[np.ndarray, Spot]:
     """Paint a portrait's icon: flat bold colours under thick lines, tilted by 45 degrees."""
     look = sample(sampler.integer(0, 1 << 30), sampler.integer(0, 1 << 20), style="icon")
     look = replace(look, size=(SIZE, SIZE), side=float(FACE_SIDE), center=(SIZE / 2, 0.55 * SIZE), hair=colors.hair)
@@ -79,7 +71,7 @@ def icon(sampler: Sampler, colors: Colors) -> tuple[np.ndarray, Spot]:
 
 
 def _in_scene(person) -> Painter:
-    def paint(sampler: Sampler, colors: Colors) -> tuple[np.ndarray, Spot]:
+    def paint(sampler: Sampler, colors: Paint) -> tuple[np.ndarray, Spot]:
         dark, light = sampler.between(0.6, 0.85), sampler.between(0.1, 0.4)
 
         def restyle(_: Sampler, style: Style) -> Style:
@@ -96,7 +88,7 @@ def _in_scene(person) -> Painter:
     return paint
 
 
-def brushwork(sampler: Sampler, colors: Colors) -> tuple[np.ndarray, Spot]:
+def brushwork(sampler: Sampler, colors: Paint) -> tuple[np.ndarray, Spot]:
     """Paint a head by broad strokes without lines, each of a shade of its own."""
     between, any_ground, any_cloth = sampler.between, any_color(sampler), any_color(sampler)
     ground, cloth = colors.ground or any_ground, colors.clothes or any_cloth
@@ -152,7 +144,7 @@ HEADS = {"icon": 2, "profile": 1, "chibi": 1, "brushwork": 2}  # -> weight
 OWN_COLOR_HEADS = {"icon": 1, "brushwork": 1}  # those whose clothes may have any colour
 
 
-def _painted(head: Painter, key: int, colors: Colors) -> tuple[np.ndarray, Spot]:
+def _painted(head: Painter, key: int, colors: Paint) -> tuple[np.ndarray, Spot]:
     return head(Sampler(np.random.default_rng(key)), colors)
 
 
@@ -179,7 +171,7 @@ Drawn = tuple[np.ndarray, np.ndarray, Spot]
 def plain(sampler: Sampler, head: Painter) -> Drawn:
     """Draw a head as it is."""
     color = _any_hair(sampler)
-    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Colors(_rgb(color)))
+    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Paint(_rgb(color)))
     return color, _treated(sampler, picture), spot
 
 
@@ -187,14 +179,14 @@ def orange_or_blonde(sampler: Sampler, head: Painter) -> Drawn:
     """Draw hair between red-brown and yellow, light more often than dark."""
     ranges = (sampler.between(0.045, 0.14), sampler.between(0.35, 0.95), 1 - 0.5 * sampler.between(0, 1) ** 1.5)
     rgb = hsv_to_rgb(*ranges)
-    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Colors(rgb))
+    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Paint(rgb))
     return to_lab(np.array(rgb) / 255), _treated(sampler, picture), spot
 
 
 def lit(sampler: Sampler, head: Painter) -> Drawn:
     """Draw a head in a light that is held back."""
     color = _any_hair(sampler)
-    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Colors(_rgb(color)))
+    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Paint(_rgb(color)))
     return color, sampler.choice(*held_back.LIGHTS)(sampler, picture), spot
 
 
@@ -203,7 +195,7 @@ def own_color(sampler: Sampler, head: Painter) -> Drawn:
     color = _any_hair(sampler, black=0.2)
     own = color + sampler.normal(3, 3)
     ground, clothes = (own if sampler.chance(0.6) else _any_hair(sampler) for _ in range(2))
-    colors = Colors(_rgb(color), _rgb(ground), _rgb(clothes))
+    colors = Paint(_rgb(color), _rgb(ground), _rgb(clothes))
     picture, spot = _painted(head, sampler.integer(0, 1 << 62), colors)
     return color, _treated(sampler, picture), spot
 
@@ -211,8 +203,8 @@ def own_color(sampler: Sampler, head: Painter) -> Drawn:
 def light_on_black(sampler: Sampler, head: Painter) -> Drawn:
     """Draw black hair with lights in brown, blue, violet or green: a jagged band, hatching, or one half."""
     color, key = color_of("black", sampler.rng), sampler.integer(0, 1 << 62)
-    (picture, spot), grey = _painted(head, key, Colors(_rgb(color))), _painted(head, key, Colors(GREY))[0]
-    tinted = _painted(head, key, Colors(TINTED))[0]
+    (picture, spot), grey = _painted(head, key, Paint(_rgb(color))), _painted(head, key, Paint(GREY))[0]
+    tinted = _painted(head, key, Paint(TINTED))[0]
     hair = (grey[..., 1].astype(int) - tinted[..., 1] > MASK_DIFFERENCE).astype(np.uint8) * 255
     hue = sampler.from_ranges({(0.03, 0.1): 2, (0.58, 0.68): 3, (0.7, 0.82): 2, (0.3, 0.48): 1})
     light = hsv_to_rgb(hue, sampler.between(0.2, 0.65), sampler.between(0.25, 0.6))
@@ -241,7 +233,7 @@ def _half(c: SceneCanvas, color: RGB, within: np.ndarray) -> None:
 def covered(sampler: Sampler, head: Painter) -> Drawn:
     """Draw a head, mostly a dark one, under something large in a strong colour."""
     color = _any_hair(sampler, black=0.45)
-    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Colors(_rgb(color)))
+    picture, spot = _painted(head, sampler.integer(0, 1 << 62), Paint(_rgb(color)))
     canvas = SceneCanvas(picture.copy(), sampler, *face_frame(spot))
     strong = sample_color(sampler, ((0, 1), (0.55, 1), (0.5, 1)))
     sampler.choice(*WORN)(canvas, strong, thing_ink(sampler))
