@@ -14,17 +14,16 @@ import numpy as np
 
 from pipeline.faces import detect
 from pipeline.faces.boxes import Face
-from tests.benchmarks import held_out
+from tests.benchmarks import calibration, held_out
 from tests.benchmarks.held_out import Picture
 
 SEED, PICTURES = 41, 30  # of each set
 SWEEPS = ("fast", "full")
 MIN_FACE = 48  # px, as by default
 MIN_IOU = 0.5  # of a find's box and the face's, for AP50
-BINS = 10  # of the score
 PROBABILITIES = ("cascade_network",)  # the detectors whose score is one
 DIFFICULTIES = ("size", "tilt", "view", "occlusion", "style")
-LEAST_SCORES = {  # detector -> some of its scores
+LEAST_SCORES: dict[str, tuple[float, ...]] = {  # detector -> some of its scores; of others all finds count
     "lbpcascade": (0, 24, 32, 48, 64),
     "network": (0, 1.4, 1.6, 1.8, 2.0),
     "cascade_network": (0, 0.1, 0.5, 0.9, 0.99),
@@ -90,14 +89,9 @@ def recall_precision(matches: Iterable[Match], least: float = -np.inf) -> tuple[
 
 
 def calibration_error(matches: list[Match]) -> float:
-    """Return by how much the mean score of finds differs from the share of them that are faces: the mean over ten bins
-    of the score, weighted by their finds (Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3). The scores must be
-    probabilities."""
-    scores = np.array([score for one in matches for score in one.scores])
-    is_face = np.array([owner >= 0 for one in matches for owner in one.owners])
-    number = (scores * BINS).astype(int).clip(0, BINS - 1)
-    gaps = [abs((scores - is_face)[number == k].sum()) for k in range(BINS)]
-    return float(sum(gaps) / max(1, len(scores)))
+    """Return the error of the scores, which must be probabilities, that a find is a face."""
+    scores = [score for one in matches for score in one.scores]
+    return calibration.expected_error(scores, [owner >= 0 for one in matches for owner in one.owners])
 
 
 def f1(recall: float, precision: float) -> float:
@@ -183,7 +177,7 @@ def print_by_score(found: dict[Search, dict[str, Scored]]) -> None:
     rows = []
     for (name, sweep), of_sets in found.items():
         matches = [one for scored in of_sets.values() for one in scored.near]
-        for least in LEAST_SCORES[name]:
+        for least in LEAST_SCORES.get(name, (0,)):
             recall, precision = recall_precision(matches, least)
             values = f"{recall:.1%}", f"{precision:.1%}", f"{f1(recall, precision):.1%}"
             rows.append([f"`{name}`", f"`{sweep}`", str(least), *values])

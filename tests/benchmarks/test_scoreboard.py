@@ -7,11 +7,13 @@ from pipeline.faces.boxes import Face
 from tests.benchmarks import held_out
 from tests.benchmarks.scoreboard import (
     Match,
+    Scored,
     average_precision,
     by_difficulty,
     calibration_error,
     is_tight,
     match,
+    print_by_score,
     recall_precision,
 )
 
@@ -87,3 +89,9 @@ def test_held_out_pictures_are_the_same_again_and_their_faces_lie_in_them(kind):
     assert sum(found for (difficulty, _), (found, _) in counts.items() if difficulty == "size") == sum(
         bool(picture.faces) for picture in pictures
     )
+
+
+def test_a_detector_without_a_table_of_scores_has_a_row_of_all_finds(capsys):
+    one = Scored([Match([5.0, 4.0], [0, -1], 2)], [], 0.0)
+    print_by_score({("both", "fast"): {"scenes": one}})
+    assert "| `both` | `fast` | 0 | 50.0% | 50.0% | 50.0% |" in capsys.readouterr().out

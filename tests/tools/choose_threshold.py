@@ -42,25 +42,26 @@ class Scored(NamedTuple):
     """How many there are."""
 
     def at(self, threshold: float) -> tuple[int, float]:
-        """Faces found, and precision."""
+        """Return the number of faces found, and the precision, of finds of that logit or more."""
         owners = self.owners[self.logits >= threshold]
         return len(set(owners[owners >= 0])), float(np.mean(owners >= 0)) if len(owners) else 1.0
 
     def reported(self, threshold: float) -> str:
+        """Return the same as a line."""
         found, precision = self.at(threshold)
         false = int(np.sum((self.logits >= threshold) & (self.owners < 0)))
         return f"{found} of {self.faces} faces = {found / max(1, self.faces):.1%} at {precision:.1%} ({false} false)"
 
 
 def gather(found: Iterable[tuple[Picture, list[Face]]]) -> Scored:
-    """Pictures and what was proposed in each -> whose face each is."""
+    """Return whose face each proposal is, of pictures and what was proposed in each."""
     logits, owners, count = [], [], 0
     for picture, faces in found:
         for face in faces:
             right = [k for k, known in enumerate(picture.faces) if is_near(face, known.face)]
             if right or not any(is_near(face, unclear) for unclear in picture.unclear):
                 logits.append(face.score)
-                owners.append(count + right[0] if right else -1)
+                owners.append((count + right[0]) if right else -1)
         count += len(picture.faces)
     return Scored(np.array(logits), np.array(owners, int), count)
 
@@ -80,14 +81,14 @@ def judge(pictures: Iterable[Picture], weights: str) -> tuple[Scored, Scored]:
 
 
 def best_threshold(scored: Scored) -> float:
-    """The threshold by the rule above."""
+    """Return FACE_LOGIT."""
     found = {threshold: scored.at(threshold) for threshold in THRESHOLDS}
     precise = {threshold: count for threshold, (count, precision) in found.items() if precision >= PRECISION}
     return float(np.median([threshold for threshold, count in precise.items() if count == max(precise.values())]))
 
 
 def log_likelihood(scored: Scored, even: float, slope: float) -> float:
-    """Of what are faces and what are none, if the log-odds are a line over the logits."""
+    """Return that of what are faces and what are none, if the log-odds are a line over the logits."""
     signs = np.where(scored.owners >= 0, 1, -1)
     return -float(np.logaddexp(0, -signs * slope * (scored.logits - even)).sum())
 
@@ -104,6 +105,7 @@ def best_gain(scored: Scored, even: float, slope: float) -> float:
 
 
 def main(weights: str = str(face_network.WEIGHTS)) -> None:
+    """Print the constants, and how good they are on each set."""
     cv2.setNumThreads(1)
     proposed, confirmed = {}, {}
     for kind, count in PICTURES.items():

@@ -19,7 +19,7 @@ from pipeline.hair import color_network, tagging
 from pipeline.hair.color_names import shares
 from pipeline.images import decode
 from pipeline.sources import drawn
-from tests.benchmarks import held_out_hair
+from tests.benchmarks import calibration, held_out_hair
 from tests.support import sprites
 from tests.support.plain_heads import FACE, plain_heads
 
@@ -29,7 +29,6 @@ PORTRAITS = 180
 MIN_SHARE = 0.25  # of those who see a colour, from which a name is acceptable
 SURE = 0.8
 LEAST = (1 / 3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # thresholds of the curve
-BINS = 10
 
 
 class Judged(NamedTuple):
@@ -42,41 +41,39 @@ class Judged(NamedTuple):
 
     @property
     def sureness(self) -> float:
-        """The probability of the likeliest name."""
+        """Return the probability of the likeliest name."""
         return max(self.scores)
 
     @property
     def right(self) -> float:
-        """The share of people who agree with the likeliest name."""
+        """Return the share of people who agree with the likeliest name."""
         return float(self.truth[int(np.argmax(self.scores))])
 
     @property
     def is_named(self) -> bool:
-        """Whether a colour is named at all."""
+        """Return whether a colour is named at all."""
         return tagging.name(self.scores) is not None
 
     @property
     def is_acceptable(self) -> bool:
-        """Whether the likeliest name may pass."""
+        """Return whether the likeliest name may pass."""
         return self.right >= MIN_SHARE
 
     @property
     def is_exact(self) -> bool:
-        """Whether the likeliest name is that which most people say."""
+        """Return whether the likeliest name is that which most people say."""
         return self.right == self.truth.max()
 
 
 def percent(hits: Iterable[bool]) -> str:
-    """The share of True, or a dash of none."""
+    """Return the share of True, or a dash of none."""
     hits = list(hits)
     return f"{np.mean(hits):7.1%}" if hits else "      -"
 
 
 def calibration_error(judged: list[Judged]) -> float:
-    """The expected calibration error, in ten bins: a name is as right as people agree with it."""
-    which = np.minimum([int(BINS * one.sureness) for one in judged], BINS - 1)
-    off = [one.sureness - one.right for one in judged]
-    return float(np.abs(np.bincount(which, off, BINS)).sum() / len(judged))
+    """Return the error of the probabilities of the likeliest names: each is as right as people agree with it."""
+    return calibration.expected_error([one.sureness for one in judged], [one.right for one in judged])
 
 
 def report(judged: list[Judged]) -> None:
@@ -86,9 +83,9 @@ def report(judged: list[Judged]) -> None:
         some = [one for one in judged if kind in (one.kind, "all")]
         named = [one for one in some if one.is_named]
         wrong = percent(one.sureness >= SURE and not one.is_acceptable for one in named)
-        columns = (len(some), percent(one.is_named for one in some), percent(one.is_acceptable for one in named))
-        exact = percent(one.is_exact for one in named)
-        print(f"{kind:18} {columns[0]:5} {columns[1]} {columns[2]} {exact} {wrong:>16} {calibration_error(some):18.3f}")
+        acceptable, exact = percent(one.is_acceptable for one in named), percent(one.is_exact for one in named)
+        row = f"{kind:18} {len(some):5} {percent(one.is_named for one in some)} {acceptable} {exact}"
+        print(f"{row} {wrong:>16} {calibration_error(some):18.3f}")
     print("least probability: named, acceptable of those")
     for least in LEAST:
         kept = [one for one in judged if one.is_named and one.sureness >= least]
@@ -96,14 +93,14 @@ def report(judged: list[Judged]) -> None:
 
 
 def count_right(faces: Iterable[tuple[np.ndarray, Face, set[str]]]) -> str:
-    """How many faces are named by one of their names, and what the others are called."""
+    """Return how many faces are named by one of their names, and what the others are called."""
     named = [(tagging.name(color_network.color_scores(picture, face)), names) for picture, face, names in faces]
     wrong = [f"{'/'.join(sorted(names))} as {name}" for name, names in named if name not in names]
     return f"{len(named) - len(wrong)} of {len(named)}" + (f": {', '.join(wrong)}" if wrong else "")
 
 
 def clean_sets() -> dict[str, list[tuple[np.ndarray, Face, set[str]]]]:
-    """Plain heads, portraits, and sprites, with the acceptable names."""
+    """Return plain heads, portraits, and sprites, with the acceptable names."""
     sets = {"plain heads": [(picture, FACE, {name}) for name, picture in plain_heads()]}
     portraits = [drawn.draw(SEED, i) for i in range(PORTRAITS)]
     sets["drawn portraits"] = [
