@@ -58,11 +58,12 @@ class YOLO:
         (out,) = self._outputs(self.prepare(pixels))
         likely = out[4 + self.classes.index(FACE) if len(self.classes) > 1 else 4]
         best = np.argsort(-likely, kind="stable")[:MAX_BOXES]
-        x, y, wide, high = out[:4, best[likely[best] >= MIN_PROBABILITY]]
+        best = best[likely[best] >= MIN_PROBABILITY]
+        x, y, wide, high = out[:4, best]
         x0, x1 = np.clip([x - wide / 2, x + wide / 2], 0, width)
         y0, y1 = np.clip([y - high / 2, y + high / 2], 0, height)
-        side, likely = np.maximum(x1 - x0, y1 - y0), likely[best[: len(x)]]
-        return np.column_stack([(x0 + x1) / 2, (y0 + y1) / 2, side, np.zeros(len(x)), likely])
+        side = np.maximum(x1 - x0, y1 - y0)
+        return np.column_stack([(x0 + x1) / 2, (y0 + y1) / 2, side, np.zeros(len(best)), likely[best]])
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """Return (1, 3, H, W) float32 of a copy, (height, width, 3) uint8 RGB."""
