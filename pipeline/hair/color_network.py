@@ -62,7 +62,7 @@ def reliability() -> list[Bin]:
 
 
 def calibration_error(bins: list[Bin]) -> float:
-    """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 5."""
+    """Return the expected calibration error, Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3."""
     return sum(abs(bin.confidence - bin.accuracy) * bin.faces for bin in bins) / max(1, sum(bin.faces for bin in bins))
 
 

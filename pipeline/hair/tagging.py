@@ -121,6 +121,10 @@ class Prediction(NamedTuple):
     tags: list[str]  # other tags that it predicts, spelled as sites do
 
 
+ByTagger = dict[str, Prediction | None]
+"""The tagger, in the order of its chain -> its prediction for a face; None: it does not apply."""
+
+
 def site_tags(tags: Iterable[str] | None) -> list[str]:
     """Return the source's tags, without those that a network added."""
     headings = {network.heading for network in NETWORKS.values()}
@@ -157,16 +161,16 @@ def _score_faces(picture: np.ndarray, faces: list[Face], file: Path) -> list[Sco
     return [_round_down(color_scores(picture, face)) for face in faces]
 
 
-def _predict_by_network(faces: pa.Table, context: TaggerContext, *, who: str) -> list[Prediction | None]:
+def _predict_by_network(faces: pa.Table, context: TaggerContext, *, network: str) -> list[Prediction | None]:
     """Predict in this process: one of NETWORKS takes 0.6 GB or more, and all cores or the GPU. Raise UserError without
     its files."""
     images_of = {image_key(image_id, image[1]): image for image_id, image in by_image(faces).items()}
-    version = f"{collect.VERSION}.{CROP_VERSION}.{VERSION}.{NETWORKS[who].functions.digest(context.folder)}"
-    progress = Progress(f"asking {NETWORKS[who].title}")
-    with context.store.memory(f"hair/{version}/{who}", [[_NINE, [str]]]) as memory:
+    version = f"{collect.VERSION}.{CROP_VERSION}.{VERSION}.{NETWORKS[network].functions.digest(context.folder)}"
+    progress = Progress(f"asking {NETWORKS[network].title}")
+    with context.store.memory(f"hair/{version}/{network}", [[_NINE, [str]]]) as memory:
         predictions = {key: memory.get(key) for key in images_of}
         unknown = [key for key in images_of if predictions[key] is None]
-        results = _run_network(NETWORKS[who], [images_of[key] for key in unknown], context)
+        results = _run_network(NETWORKS[network], [images_of[key] for key in unknown], context)
         for key, result in zip(unknown, results, strict=True):
             predictions[key] = result
             memory.set(key, result)
@@ -208,8 +212,8 @@ def _round_down(scores: Sequence[float]) -> Scores:
 
 _PREDICT: dict[str, Callable[[pa.Table, TaggerContext], list[Prediction | None]]] = {
     "tags": _predict_by_tags,
-    "i2v": functools.partial(_predict_by_network, who="i2v"),
-    "wd": functools.partial(_predict_by_network, who="wd"),
+    "i2v": functools.partial(_predict_by_network, network="i2v"),
+    "wd": functools.partial(_predict_by_network, network="wd"),
     "color": _predict_by_color,
 }
 TAGGERS = {"color": ("color",), "i2v": ("i2v",), "wd": ("wd",), "tags": ("tags",), "auto": ("tags", "i2v", "color")}
@@ -241,7 +245,7 @@ def version_of(tagger: str, folder: Path | None) -> list:
 
 def _digests(chain: Iterable[str], folder: Path | None) -> dict[str, str]:
     """Return the digest of the files of each network of the chain. Raise UserError if one cannot be used."""
-    return {who: NETWORKS[who].functions.digest(folder) for who in chain if who in NETWORKS}
+    return {member: NETWORKS[member].functions.digest(folder) for member in chain if member in NETWORKS}
 
 
 def tag(
@@ -255,25 +259,24 @@ def tag(
     if chain != TAGGERS[tagger]:
         missing = " nor ".join(_missing(folder))
         logger.info("no %s of Illustration2Vec here: hair colours come from sites' tags and from the pixels", missing)
-    predictions: dict[str, list[Prediction | None]] = {}
-    for tagger_name in chain:
+    predictions: list[ByTagger] = [{} for _ in range(len(faces))]
+    for member in chain:
         # Illustration2Vec is slow: it runs on faces without a prediction
-        is_open = [tagger_name != "i2v" or not any(words) for words in zip(*predictions.values(), strict=True)] or [
-            True
-        ] * len(faces)
-        answers = iter(_PREDICT[tagger_name](faces.filter(pa.array(is_open, pa.bool_())), context))
-        predictions[tagger_name] = [next(answers) if is_needed else None for is_needed in is_open]
-    heading = next((NETWORKS[who].heading for who in chain if who in NETWORKS), "")  # without one no tags are added
-    decided = [_decide(dict(zip(chain, words, strict=True))) for words in zip(*predictions.values(), strict=True)]
+        needs_one = [member != "i2v" or not any(of_face.values()) for of_face in predictions]
+        found = iter(_PREDICT[member](faces.filter(pa.array(needs_one, pa.bool_())), context))
+        for of_face, is_needed in zip(predictions, needs_one, strict=True):
+            of_face[member] = next(found) if is_needed else None
+    heading = next((row.heading for key, row in NETWORKS.items() if key in chain), "")  # without one no tags are added
+    decided = [_decide(of_face) for of_face in predictions]
     faces = with_columns(
         faces,
         hair_color=[row.color for row in decided],
         hair_scores=[row.scores for row in decided],
-        hair_tagger=[row.who for row in decided],
+        hair_tagger=[row.tagger for row in decided],
         tags=[_tags(old, heading, row.tags) for old, row in zip(faces["tags"].to_pylist(), decided, strict=True)],
     )
-    files = {f"files of {who}": digest for who, digest in _digests(chain, folder).items()}
-    return faces, _count_disagreements(predictions) | files
+    files = {f"files of {member}": digest for member, digest in _digests(chain, folder).items()}
+    return faces, _count_disagreements(predictions, chain) | files
 
 
 def _tags(old: Sequence[str] | None, heading: str, seen: Sequence[str]) -> list[str]:
@@ -285,33 +288,30 @@ def _tags(old: Sequence[str] | None, heading: str, seen: Sequence[str]) -> list[
 class Decision(NamedTuple):
     """The prediction that is used for a face, and the tags of all taggers."""
 
-    who: str
+    tagger: str
     scores: Scores
     color: str | None
     tags: list[str]
 
 
-def _decide(predictions: dict[str, Prediction | None]) -> Decision:
+def _decide(predictions: ByTagger) -> Decision:
     """Return the prediction of the first tagger that names a colour; if none does, the last prediction."""
-    tags = [tag for words in predictions.values() if words for tag in words.tags]
+    tags = [tag for prediction in predictions.values() if prediction for tag in prediction.tags]
     last = Decision(next(iter(predictions)), [0.0] * len(HAIR_COLORS), None, tags)
-    for who, words in predictions.items():
-        if words is not None:
-            last = Decision(who, words.scores, name(words.scores, who), tags)
+    for tagger, prediction in predictions.items():
+        if prediction is not None:
+            last = Decision(tagger, prediction.scores, name(prediction.scores, tagger), tags)
             if last.color:
                 return last
     return last
 
 
-def _count_disagreements(predictions: dict[str, list[Prediction | None]]) -> dict[str, str]:
+def _count_disagreements(predictions: Iterable[ByTagger], chain: Iterable[str]) -> dict[str, str]:
     """Return, for each two taggers, how often they name different colours for the same face, as lines for the card."""
-    named = {
-        who: [None if words is None else name(words.scores, who) for words in all_words]
-        for who, all_words in predictions.items()
-    }
+    named = [{tagger: name(found.scores, tagger) for tagger, found in each.items() if found} for each in predictions]
     lines = {}
-    for a, b in itertools.combinations(named, 2):
-        pairs = [(x, y) for x, y in zip(named[a], named[b], strict=True) if x and y]
+    for a, b in itertools.combinations(chain, 2):
+        pairs = [(colors[a], colors[b]) for colors in named if colors.get(a) and colors.get(b)]
         if pairs:
             differ = sum(x != y for x, y in pairs)
             lines[f"hair colours by {a} and by {b}"] = f"{differ:,} of {len(pairs):,} faces differ"
