@@ -117,9 +117,9 @@ def _face_sections(faces: pa.Table) -> str:
     colors = Counter(color or "none" for color in faces["hair_color"].to_pylist())
     rows = table_rows((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))
     text = f"| hair colour | faces |\n|---|---|\n{rows}\n\n![hair colours](hair_colors.png)\n"
-    named = sum(tagger == "color" for tagger in faces["hair_tagger"].to_pylist())
-    if named:
-        bins = color_network.reliability()
+    by_pixels = [color for color, tagger in manifest.rows_of(faces, "hair_color", "hair_tagger") if tagger == "color"]
+    if by_pixels:
+        named, bins = len(by_pixels) - by_pixels.count(None), color_network.reliability()
         error = color_network.calibration_error(bins)
         rows = table_rows((f"{c.least:g}", f"{c.named:.0%}", f"{c.accuracy:.0%}") for c in color_network.coverage(bins))
         text += (
@@ -127,9 +127,9 @@ def _face_sections(faces: pa.Table) -> str:
             f"not trained on, its expected calibration error is {error:.3f}\n"
             "(the bars: how many of the colours that it named with such a confidence were right):\n\n"
             "![confidence, and accuracy](hair_reliability.png)\n\n"
-            "A face has no colour where none is likely: null is better than a wrong name.\n"
-            "Leave out more by hair_scores. On the same drawn faces, which are harder than most:\n\n"
-            f"| the likeliest is at least | faces named | right |\n|---|---|---|\n{rows}\n"
+            "A face has no colour where none is likely. `faces[faces.hair_scores.map(max) >= 0.7]` keeps the surer\n"
+            "ones. Of the same drawn faces, which are harder than most:\n\n"
+            f"| the likeliest is at least | faces kept | of these right |\n|---|---|---|\n{rows}\n"
         )
     return text
 

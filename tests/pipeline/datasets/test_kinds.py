@@ -26,6 +26,7 @@ from tests.pipeline.test_manifest import row as face_row
 DIGEST = "0123456789abcdef"
 REQUEST = {"source": "folder", "query": "", "path": None}
 SIDE = 16
+HAIR = [("blue", "tags"), ("red", "color"), (None, "color"), ("red", "color")]  # colour, tagger
 
 
 def png(seed: int, width: int, height: int) -> tuple[str, bytes]:
@@ -50,6 +51,14 @@ def image_row(item: str, number: int) -> dict:
         "tags": [],
         "fetched_at": datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc),
     }
+
+
+def test_the_card_counts_the_colours_that_pixels_named_without_the_faces_that_have_none():
+    rows = [{"hair_color": color, "hair_tagger": tagger} for color, tagger in HAIR]
+    sections = FACE_KIND.sections(pa.Table.from_pylist(rows))
+    assert "\n2 colours were named by their pixels." in sections
+    assert "| none | 1 |" in sections
+    assert "pixels" not in FACE_KIND.sections(pa.Table.from_pylist(rows[:1]))
 
 
 def clip_row(item: str, number: int) -> dict:
