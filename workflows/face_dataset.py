@@ -455,6 +455,11 @@ class SelectFaces(PictureStage):
     def check(self) -> None:
         super().check()
         require(self, self.min_brightness <= self.max_brightness, "max_brightness", "--min-brightness to 1")
+        from pipeline.faces import detect
+
+        detector = self.first(DetectFaces).detector
+        most = detect.max_score(detector)
+        require(self, self.min_score <= most, "min_score", f"0 to {most:g}, a probability, with --detector {detector}")
 
     @property
     def limits(self):

@@ -1,6 +1,7 @@
 """Images -> faces: their boxes, tilts and scores, by one detector or by two."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,8 @@ class Detector(NamedTuple):
     license: str
     digest: Callable[[Path | None], str] = lambda folder: ""
     """The folder -> the sha256 of an asset that the user may replace. Raises UserError if what runs it is missing."""
+    max_score: float = math.inf
+    """1 where scores are probabilities."""
 
 
 def _cascade_file(folder: Path | None) -> str:
@@ -68,9 +71,9 @@ DETECTORS = {
     "lbpcascade": Detector(lbpcascade, _cascade_file, "MIT"),
     "animeface": Detector(animeface, check_animeface, "Apache-2.0"),
     "network": Detector(network, lambda folder: str(Path(__file__).with_name("network.safetensors")), "MIT"),
-    "cascade_network": Detector(cascade_network, _cascade_file, "MIT"),
+    "cascade_network": Detector(cascade_network, _cascade_file, "MIT", max_score=1),
     "frontalface": Detector(frontalface, cascade_file, "Intel (BSD)"),
-    "yolo": Detector(yolo, network_file, "MIT", file_digest),
+    "yolo": Detector(yolo, network_file, "MIT", file_digest, max_score=1),
 }
 DETECTOR_CHOICES = {
     "lbpcascade": ("lbpcascade",),
@@ -88,6 +91,11 @@ def digests(names: Iterable[str], folder: Path | None) -> list[str]:
     """Return the sha256 of each file that the user may replace, of these DETECTORS. Raise UserError if what runs one is
     not installed."""
     return [sha256 for name in names if (sha256 := DETECTORS[name].digest(folder))]
+
+
+def max_score(choice: str) -> float:
+    """Return the largest score that one of DETECTOR_CHOICES may give a face."""
+    return max(DETECTORS[name].max_score for name in DETECTOR_CHOICES[choice])
 
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
