@@ -42,7 +42,6 @@ class Example(NamedTuple):
     """The hair's own colour, CIELAB."""
     kind: str
     """Of KINDS: what makes it difficult."""
-    style: str
 
 
 Painter = Callable[[Sampler, Paint], tuple[np.ndarray, Spot]]
@@ -52,11 +51,10 @@ Painter = Callable[[Sampler, Paint], tuple[np.ndarray, Spot]]
 def draw(kind: str, seed: int, i: int) -> Example:
     """Draw the i-th picture of a kind and a seed."""
     sampler = Sampler(np.random.default_rng((seed, i, list(KINDS).index(kind))))
-    head = sampler.pick(HEADS if kind != "own colour" else OWN_COLOR_HEADS)
-    color, picture, spot = KINDS[kind](sampler, HEADS_BY_NAME[head])
+    color, picture, spot = KINDS[kind](sampler, sampler.pick(OWN_COLOR_HEADS if kind == "own colour" else HEADS))
     x, y = np.array((spot.x, spot.y)) + sampler.normal(0.04 * spot.side, 2)
     face = face_at(x, y, spot.side * sampler.between(1, 1.3), spot.tilt + sampler.normal(4), 1.0)
-    return Example(np.ascontiguousarray(picture), face, color, kind, head)
+    return Example(np.ascontiguousarray(picture), face, color, kind)
 
 
 def icon(sampler: Sampler, colors: Paint) -> tuple[np.ndarray, Spot]:
@@ -134,14 +132,8 @@ def brushwork(sampler: Sampler, colors: Paint) -> tuple[np.ndarray, Spot]:
     return canvas.pixels, spot
 
 
-HEADS_BY_NAME: dict[str, Painter] = {
-    "icon": icon,
-    "profile": _in_scene(profile),
-    "chibi": _in_scene(chibi),
-    "brushwork": brushwork,
-}
-HEADS = {"icon": 2, "profile": 1, "chibi": 1, "brushwork": 2}  # -> weight
-OWN_COLOR_HEADS = {"icon": 1, "brushwork": 1}  # those whose clothes may have any colour
+HEADS: dict[Painter, float] = {icon: 2, _in_scene(profile): 1, _in_scene(chibi): 1, brushwork: 2}  # -> weight
+OWN_COLOR_HEADS: dict[Painter, float] = {icon: 1, brushwork: 1}  # those whose clothes may have any colour
 
 
 def _painted(head: Painter, key: int, colors: Paint) -> tuple[np.ndarray, Spot]:
