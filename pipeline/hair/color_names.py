@@ -125,7 +125,8 @@ def _outside(value: float, ends: tuple[float, float]) -> float:
 
 
 def shares(lab: np.ndarray) -> np.ndarray:
-    """Return (9,), summing to 1: the share of people who call the colour by each name."""
+    """Return (9,), summing to 1: the share of people who call the colour by each name, as assumed from its distances to
+    their places; no survey."""
     squares = np.square(distances(lab))
     likely = np.exp((squares.min() - squares) / (2 * NAME_SPREAD**2))
     return likely / likely.sum()
