@@ -491,7 +491,8 @@ class SelectFaces(PictureStage):
         table, drops = self.select(self.requires().table("faces"))
         if not len(table):
             found = f"none of {len(drops)} faces is within the limits{first_drop(drops)}"
-            cure = "ask for less: " + " ".join("--" + name.replace("_", "-") for name in self.limits._fields)
+            given = [name for name, default in self.limits._field_defaults.items() if getattr(self, name) != default]
+            cure = "ask for less: " + " ".join("--" + name.replace("_", "-") for name in given)
             raise UserError("SelectFaces", found, "at least one", cure)
         self.save(out, faces=table.drop_columns(splits.COPIES), drops=drops)
 

@@ -429,7 +429,7 @@ def test_copies_and_faces_that_are_not_good_enough_are_left_out_if_requested(tmp
         ("--sweep", "wide", "off fast full"),
         ("--detector", "eyes", "lbpcascade animeface both"),
         ("--detector=cascade_network", "--min-score=24", "--min-score: 24.0 given; 0 to 1, a probability, with"),
-        ("--min-sharpness", "100000", "none of"),
+        ("--min-sharpness=100000", "--max-brightness=0.9", "ask for less: --min-sharpness --max-brightness"),
     ],
 )
 def test_each_wrong_filter_is_one_clear_line(option, value, words, tmp_path, pictures):
