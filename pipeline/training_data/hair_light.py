@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.drawing.colors import sample_color
 from pipeline.drawing.sampling import Sampler
+from pipeline.drawing.scenes.postprocess import identity
 from pipeline.hair.color_names import to_lab, to_rgb
 
 Effect = Callable[[Sampler, np.ndarray], np.ndarray]
@@ -33,10 +34,6 @@ def ramp(sampler: Sampler, size: int, *, sharp: bool = False) -> np.ndarray:
 
 def _color(sampler: Sampler, ranges) -> np.ndarray:
     return np.array(sample_color(sampler, ranges)) / 255
-
-
-def _identity(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
-    return picture
 
 
 def _graded(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
@@ -111,7 +108,7 @@ def _grain(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
     return picture + sampler.normal(sampler.between(0.01, 0.06), picture.shape)
 
 
-MEDIA: dict[Effect, float] = {_identity: 5, _soft: 1.5, _painted: 2, _jpeg: 1.5, _grain: 1}
+MEDIA: dict[Effect, float] = {identity: 5, _soft: 1.5, _painted: 2, _jpeg: 1.5, _grain: 1}
 
 
 def _gray(sampler: Sampler, picture: np.ndarray) -> np.ndarray:
