@@ -20,6 +20,7 @@ ZOOMED_SIDES = 20, 62  # px: sides that a crop's main face is zoomed to
 TARGET_SIDES = 19, 68  # px: sides of the faces to be found; others are masked out
 MASK_RADIUS = 0.6  # in sides of a face that is masked out
 PEAK_SIGMA = 0.2  # in sides of a face: the σ of its peak
+RETEXTURED, KERNEL_SIDES = 0.3, (1, 3, 5)  # share of crops; px
 SHAPE_MIN_HEAT = 0.35  # heat of a cell above which the shape of its face counts
 
 
@@ -128,8 +129,10 @@ def degrade(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
 
 
 def recolor(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """Return float32 pixels of about -1..1, with permuted colours, other contrast, and noise at random."""
+    """Return float32 pixels of about -1..1, with other texture, permuted colours, other contrast, and noise at random."""
     x = pixels.astype(np.float32) / 127.5 - 1
+    if rng.random() < RETEXTURED:
+        x = retexture(rng, x)
     if rng.random() < 0.3:
         x = x[..., rng.permutation(3)]
     if rng.random() < 0.15:
@@ -139,6 +142,19 @@ def recolor(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     if rng.random() < 0.3:
         x = x + np.float32(rng.uniform(0.01, 0.12)) * rng.standard_normal(x.shape, np.float32)
     return x
+
+
+def retexture(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    """Return x (S, S, 3), float32, mixed with its convolution by a random kernel, which keeps shapes and changes what
+    surfaces, edges and colours look like: Xu et al., "Robust and generalizable visual representation learning via random
+    convolutions", 2021, https://arxiv.org/abs/2007.13003. Mean and spread of each colour stay."""
+    side = int(rng.choice(KERNEL_SIDES))
+    kernels = rng.normal(size=(3, 3, side, side)).astype(np.float32)  # to, from, row, column
+    convolved = np.stack([sum(cv2.filter2D(x[..., k], -1, of[k]) for k in range(3)) for of in kernels], -1)
+    mean, spread = x.mean((0, 1)), x.std((0, 1))
+    convolved = (convolved - convolved.mean((0, 1))) / (convolved.std((0, 1)) + 1e-6) * spread + mean
+    share = np.float32(rng.random())
+    return share * x + (1 - share) * convolved
 
 
 def targets(faces: np.ndarray, size: int) -> dict[str, np.ndarray]:

@@ -8,43 +8,29 @@ import numpy as np
 
 from pipeline.drawing.sampling import Sampler
 from pipeline.drawing.scenes.canvas import SceneCanvas, Spot
-from pipeline.drawing.scenes.clutter import CLUTTER, HELD, clutter
-from pipeline.drawing.scenes.damage import damage
-from pipeline.drawing.scenes.lettering import letter
-from pipeline.drawing.scenes.lighting import light
-from pipeline.drawing.scenes.manners import MANNERS, Manner, Restyle
-from pipeline.drawing.scenes.objects import OBJECTS
+from pipeline.drawing.scenes.clutter import HELD, clutter
+from pipeline.drawing.scenes.manners import Manner
 from pipeline.drawing.scenes.over_face import cover_face
-from pipeline.drawing.scenes.person import back_view, blank_face, chibi, face, grown_up, half_profile, shuffled_face
+from pipeline.drawing.scenes.person import back_view, blank_face, shuffled_face
 from pipeline.drawing.scenes.postprocess import postprocess
-from pipeline.drawing.scenes.profile import profile
+from pipeline.drawing.scenes.repertoire import PLAIN, WIDE, Painter, Repertoire, Sides
 from pipeline.drawing.shapes import direction
 
-# Sides of a face's square, in sides of the picture -> weight.
-FACE_SIDES = {(16 / 256, 34 / 256): 0.12, (34 / 256, 130 / 256): 0.78, (130 / 256, 1.05): 0.1}
-MIN_CROWD, CROWD_FACE_SIDES = 4, {(24 / 256, 68 / 256): 1.0}  # with at least MIN_CROWD people, all are small
+MIN_CROWD = 4  # people with a face, who all are small
 MIN_DISTANCE, TOUCHING_DISTANCE = 0.62, 0.42  # least distance of two faces, in the sum of their sides
 MIN_MARGIN = 0.42  # least distance from the picture's edge, in sides of the face
 MAX_TRIES = 12
 
+WIDE_SHARE = 0.5  # of scenes; the others are plain
+
 FACE_COUNTS = {0: 0.15, 1: 0.45, 2: 0.25, 4: 0.1, 7: 0.05}  # people with a face -> weight
 FACELESS_COUNTS = {0: 5, 1: 2, 2: 1, 3: 0.5}  # people without a proper one -> weight
 CLUTTER_COUNTS = {0: 2, 2: 3, 5: 3, 10: 1.5}  # groups of clutter behind them -> weight
-KINDS = {CLUTTER: 0.7, OBJECTS: 0.3}  # of that clutter -> weight
 
 # Shares of a face's middle that may be painted over: for a clear face, for a face that has a mark at all.
 MAX_HIDDEN_OF_CLEAR, MAX_HIDDEN_OF_MARKED = 0.4, 0.8
 MAX_UNSEEN_CHANGE = 6  # levels: a smaller change is not visible
 SHUFFLED_HIDDEN = 0.5  # a shuffled face is never clear: a detector may find it or not
-
-Painter = Callable[[SceneCanvas, Spot, Restyle], Spot | None]
-PEOPLE: dict[Painter, float] = {  # with a face -> weight
-    face: 0.62,
-    half_profile: 0.12,
-    profile: 0.09,
-    chibi: 0.07,
-    grown_up: 0.1,
-}
 
 
 class Mark(NamedTuple):
@@ -83,24 +69,25 @@ def draw(seed: int, i: int, size: int = 256) -> Scene:
     covered for the most part has no mark.
     """
     sampler = Sampler(np.random.default_rng((seed, i)))
-    manner = sampler.pick(MANNERS)
+    repertoire = WIDE if sampler.chance(WIDE_SHARE) else PLAIN
+    manner = sampler.pick(repertoire.manners)
     canvas = SceneCanvas(manner.ground(sampler, size), sampler)
     for _ in range(sampler.pick(CLUTTER_COUNTS)):
-        clutter(canvas, sampler.pick(KINDS))
+        clutter(canvas, sampler.pick(repertoire.things))
     shown: list[ShownFace] = []
-    for paint, spot in people(sampler, size):
+    for paint, spot in people(sampler, size, repertoire):
         found = paint_over(canvas, shown, person, paint, spot, manner)
         if found:
             shown.append(ShownFace(found, size, SHUFFLED_HIDDEN if paint is shuffled_face else 0))
-        if found and sampler.chance(0.25):
+        if found and sampler.chance(repertoire.covered):
             paint_over(canvas, shown, cover_face, found)
-        if sampler.chance(0.08):
+        if sampler.chance(repertoire.holding):
             paint_over(canvas, shown, clutter, HELD)
     if sampler.chance(0.3):
-        paint_over(canvas, shown, letter)
+        paint_over(canvas, shown, repertoire.write)
     marks = [Mark(*one.spot, one.hidden < MAX_HIDDEN_OF_CLEAR) for one in shown if one.hidden < MAX_HIDDEN_OF_MARKED]
     picture = postprocess(sampler, canvas.pixels, manner.treat)
-    return Scene(damage(sampler, light(sampler, picture)), marks)
+    return Scene(repertoire.finish(sampler, picture), marks)
 
 
 def person(canvas: SceneCanvas, paint: Painter, spot: Spot, manner: Manner) -> Spot | None:
@@ -111,13 +98,13 @@ def person(canvas: SceneCanvas, paint: Painter, spot: Spot, manner: Manner) -> S
     return found
 
 
-def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
+def people(sampler: Sampler, size: int, repertoire: Repertoire) -> list[tuple[Painter, Spot]]:
     """Return painters and their spots, from back to front: the small ones first, with a few exceptions."""
     count = sampler.pick(FACE_COUNTS)
-    painters: list[Painter] = [sampler.pick(PEOPLE) for _ in range(count)]
+    painters: list[Painter] = [sampler.pick(repertoire.people) for _ in range(count)]
     painters += [sampler.choice(back_view, blank_face, shuffled_face) for _ in range(sampler.pick(FACELESS_COUNTS))]
-    sides = CROWD_FACE_SIDES if count >= MIN_CROWD else FACE_SIDES
-    is_touching = sampler.chance(0.2)
+    sides = repertoire.crowd_sides if count >= MIN_CROWD else repertoire.sides
+    is_touching = sampler.chance(repertoire.touching)
     placed: list[tuple[Painter, Spot]] = []
     for painter in painters:
         spot = free_spot(sampler, [other for _, other in placed], size, sides, is_touching)
@@ -127,9 +114,7 @@ def people(sampler: Sampler, size: int) -> list[tuple[Painter, Spot]]:
     return [placed[k] for k in np.argsort(depth, kind="stable")]
 
 
-def free_spot(
-    sampler: Sampler, taken: list[Spot], size: int, sides: dict[tuple[float, float], float], is_touching: bool
-) -> Spot | None:
+def free_spot(sampler: Sampler, taken: list[Spot], size: int, sides: Sides, is_touching: bool) -> Spot | None:
     """Return a spot away from those taken and from the edge, or None if none was found in MAX_TRIES tries. One that is
     touching lies beside one of those taken and is about as large."""
     least = TOUCHING_DISTANCE if is_touching else MIN_DISTANCE

@@ -35,6 +35,7 @@ from pipeline.drawing.scenes.manners import black_and_white, lines_alone, withou
 from pipeline.drawing.scenes.modelling import as_solid, as_toon
 from pipeline.drawing.scenes.objects import OBJECTS
 from pipeline.drawing.scenes.printing import manga_print, rough_pencil
+from pipeline.drawing.scenes.repertoire import WIDE
 from pipeline.drawing.scenes.style import sample_style
 from pipeline.drawing.shapes import direction
 
@@ -89,6 +90,13 @@ def holds(mark, pixels: np.ndarray) -> bool:
     return (np.abs(points) < 0.5).all(1).mean() > 0.95 and (np.abs(points.mean(0) - (0, 0.11)) < 0.25).all()
 
 
+def never_written(monkeypatch) -> None:
+    """Let no scene have letters over it."""
+    for repertoire in ("PLAIN", "WIDE"):
+        changed = getattr(compose, repertoire)._replace(write=lambda *_: None)
+        monkeypatch.setattr(compose, repertoire, changed)
+
+
 @pytest.fixture(scope="module")
 def many() -> list[scenes.Scene]:
     return [scenes.draw(11, i) for i in range(120)]
@@ -135,6 +143,14 @@ def test_pictures_have_as_many_faces_as_are_requested(many):
     assert 0.1 < np.mean([not mark.is_clear for _, faces in many for mark in faces]) < 0.25  # expected: 0.16
     tilts = [abs(mark.tilt) for _, faces in many for mark in faces]
     assert 0.55 < np.mean(np.less(tilts, 12)) < 0.7  # expected: one half, and a fifth of the other
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_plain_scenes_have_faces_of_usual_sizes_and_wide_ones_also_others(monkeypatch, share):
+    monkeypatch.setattr(compose, "WIDE_SHARE", share)
+    sides = np.array([mark.side / SIZE for i in range(40) for mark in scenes.draw(7, i).faces])
+    usual = (sides > 0.11) & (sides < 0.58)
+    assert usual.all() == (share == 0)
 
 
 def test_pictures_differ_in_color_light_and_density(many):
@@ -220,7 +236,9 @@ def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
 
 def test_a_scene_marks_the_faces_that_were_painted(monkeypatch):
     seen = watch(monkeypatch, person, "features")
-    monkeypatch.setattr(compose, "PEOPLE", {person.face: 1, person.half_profile: 1})
+    for repertoire in ("PLAIN", "WIDE"):
+        people = {person.face: 1, person.half_profile: 1}
+        monkeypatch.setattr(compose, repertoire, getattr(compose, repertoire)._replace(people=people))
     found = 0
     for i in range(12):
         seen.clear()
@@ -253,21 +271,22 @@ def test_a_face_that_is_covered_is_not_requested_and_one_that_is_gone_has_no_mar
         return spot
 
     monkeypatch.setattr(compose, "cover_face", lambda *_: None)
-    monkeypatch.setattr(compose, "letter", lambda *_: None)
+    never_written(monkeypatch)
     monkeypatch.setattr(compose, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
     monkeypatch.setattr(compose, "clutter", lambda *_: None)
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == faces
 
 
 def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
-    for over in ("clutter", "cover_face", "letter"):
+    never_written(monkeypatch)
+    for over in ("clutter", "cover_face"):
         monkeypatch.setattr(compose, over, lambda *_: None)
     monkeypatch.setattr(compose, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == [True]
 
 
 def test_people_stand_apart_within_the_picture():
-    everyone = [[spot for _, spot in compose.people(sampler(i), SIZE)] for i in range(60)]
+    everyone = [[spot for _, spot in compose.people(sampler(i), SIZE, WIDE)] for i in range(60)]
     assert max(map(len, everyone)) > 5
     touching = set()
     for spots in everyone:
@@ -281,7 +300,7 @@ def test_people_stand_apart_within_the_picture():
 
 
 def test_the_larger_ones_stand_before_most_of_the_smaller():
-    rows = [[spot.side for _, spot in compose.people(sampler(i), SIZE)] for i in range(60)]
+    rows = [[spot.side for _, spot in compose.people(sampler(i), SIZE, WIDE)] for i in range(60)]
     pairs = [pair for sides in rows for pair in pairwise(sides)]
     assert 0.75 < np.mean([behind <= before for behind, before in pairs]) < 1
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.annotators import face_crops
-from models.annotators.face_crops import Crops, Scenes, View, random_view, targets
+from models.annotators.face_crops import KERNEL_SIDES, Crops, Scenes, View, random_view, retexture, targets
 from models.annotators.face_detector import PRESETS, FaceDetector, focal_loss
 from models.data.dataset import UserError
 from models.runs.export import read_about
@@ -146,6 +146,21 @@ def test_a_view_shows_a_face_where_it_says():
             row, column = np.unravel_index(crop.argmin(), crop.shape)
             assert np.hypot(column - where[0], row - where[1]) < 2.5
     assert mirrors == {-1, 1}
+
+
+def test_another_texture_keeps_means_spreads_and_shapes():
+    rng = np.random.default_rng(3)
+    x = np.full((40, 40, 3), (-0.5, 0.1, 0.6), np.float32)
+    x[10:30, 10:30] = (0.4, -0.3, 0.2)
+    for _ in range(20):
+        seen = retexture(rng, x)
+        assert (seen.shape, seen.dtype) == (x.shape, np.float32)
+        np.testing.assert_allclose(seen.mean((0, 1)), x.mean((0, 1)), atol=1e-5)
+        assert (seen.std((0, 1)) <= x.std((0, 1)) + 1e-5).all()  # of a mixture of two
+        reach = max(KERNEL_SIDES) // 2
+        inside = seen[10 + reach : 30 - reach, 10 + reach : 30 - reach]
+        assert np.ptp(inside, axis=(0, 1)).max() < 1e-5
+    assert not np.allclose(retexture(rng, x), retexture(rng, x))
 
 
 def test_a_mirrored_face_leans_the_other_way_and_a_turned_one_further():
