@@ -129,7 +129,7 @@ def degrade(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
 
 
 def recolor(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """Return float32 pixels of about -1..1, with other texture, permuted colours, other contrast, and noise at random."""
+    """Return float32 pixels of about -1..1, with other texture, permuted colours, contrast and noise at random."""
     x = pixels.astype(np.float32) / 127.5 - 1
     if rng.random() < RETEXTURED:
         x = retexture(rng, x)
@@ -145,9 +145,9 @@ def recolor(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
 
 
 def retexture(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
-    """Return x (S, S, 3), float32, mixed with its convolution by a random kernel, which keeps shapes and changes what
-    surfaces, edges and colours look like: Xu et al., "Robust and generalizable visual representation learning via random
-    convolutions", 2021, https://arxiv.org/abs/2007.13003. Mean and spread of each colour stay."""
+    """Return x (S, S, 3), float32, mixed with its convolution by a random kernel. Shapes stay; surfaces, edges and
+    colours change. Departs from Xu et al., "Robust and generalizable visual representation learning via random
+    convolutions", 2021, https://arxiv.org/abs/2007.13003, in that the mean and spread of each colour stay."""
     side = int(rng.choice(KERNEL_SIDES))
     kernels = rng.normal(size=(3, 3, side, side)).astype(np.float32)  # to, from, row, column
     convolved = np.stack([sum(cv2.filter2D(x[..., k], -1, of[k]) for k in range(3)) for of in kernels], -1)
