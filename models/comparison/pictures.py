@@ -12,7 +12,7 @@ from models.data.dataset import UserError
 from models.files import atomic_open, check_regular
 from models.sampling.images import grid, with_caption
 
-SHOWN = 10  # samples of a run; sheets of a training have as many rows
+SHOWN = 10  # samples of a run
 
 
 def save_curves(path: Path, histories: Sequence[History]) -> None:
@@ -63,17 +63,17 @@ def _row(history: History, entry: Entry | None, where: str) -> np.ndarray:
 
 
 def _samples(path: Path, size: int, blank: np.ndarray) -> np.ndarray:
-    """Return (S, SHOWN · S, 3) uint8: of each row of a run's sheet, whose columns may be labels, the sample in the next
-    column; `blank` if there is no such sheet. Raise UserError if it is damaged."""
+    """Return (S, SHOWN · S, 3) uint8: samples of a run's sheet, each of the next row, and of the next column, which may
+    be labels; `blank` if there is no such sheet. Raise UserError if it is damaged."""
     try:
         check_regular(path)
         with Image.open(path, formats=["PNG"]) as picture:
             whole = np.asarray(picture.convert("RGB"))
-        columns = whole.shape[1] // size
-        cells = whole[: SHOWN * size].reshape(SHOWN, size, columns, size, 3).swapaxes(1, 2)
+        rows, columns = whole.shape[0] // size, whole.shape[1] // size
+        cells = whole.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
     except FileNotFoundError:
         return blank
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(path, f"damaged ({reason})", f"a sheet of samples of {size} px", "remove it") from error
-    return grid(np.stack([cells[row, row % columns] for row in range(SHOWN)]), SHOWN)
+    return grid(np.stack([cells[k % rows, k % columns] for k in range(SHOWN)]), SHOWN)

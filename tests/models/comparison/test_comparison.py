@@ -146,19 +146,19 @@ def test_what_makes_a_run_unlike_others_is_said(tmp_path):
     assert "b: learned from, and is scored by, faces with its labels; 12 others were left out." in notes
 
 
+def cell_numbers(rows: int, columns: int, red: int) -> Image.Image:
+    """A sheet of samples whose green channel says which row it is, the blue one which column."""
+    sheet = np.full((rows * SIZE, columns * SIZE, 3), red, np.uint8)
+    sheet[:, :, 1] = np.arange(rows * SIZE)[:, None] // SIZE
+    sheet[:, :, 2] = np.arange(columns * SIZE) // SIZE
+    return Image.fromarray(sheet)
+
+
 def test_the_sheet_has_a_row_of_each_run_of_the_step_that_is_compared(tmp_path):
     make_run(tmp_path, "a", {10: 2.0, 20: 1.0})
     make_run(tmp_path, "b", {10: 2.0}, seconds=None)
-    colors = {10: 40, 20: 80}
-    for (
-        step,
-        color,
-    ) in colors.items():  # 10 rows of 3 columns: the green channel says which row, the blue one the column
-        sheet = np.zeros((10 * SIZE, 3 * SIZE, 3), np.uint8)
-        sheet[:, :, 0] = color
-        sheet[:, :, 1] = np.arange(10 * SIZE)[:, None] // SIZE
-        sheet[:, :, 2] = np.arange(3 * SIZE) // SIZE
-        Image.fromarray(sheet).save(tmp_path / f"runs/a/samples/{step:06}.png")
+    for step, red in {10: 40, 20: 80}.items():
+        cell_numbers(10, 3, red).save(tmp_path / f"runs/a/samples/{step:06}.png")
     made = pictures.sheet(histories(tmp_path))
     height = len(made) // 4  # at 40 pictures and at the end, each of two runs
     rows = made.reshape(4, height, 10, SIZE, 3)[:, -SIZE:]
@@ -168,6 +168,15 @@ def test_the_sheet_has_a_row_of_each_run_of_the_step_that_is_compared(tmp_path):
     (tmp_path / "runs/a/samples/000010.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"000010\.png: damaged"):
         pictures.sheet(histories(tmp_path))
+
+
+def test_sheets_of_few_rows_give_as_many_samples(tmp_path):
+    for name in "ab":
+        make_run(tmp_path, name, {10: 2.0})
+        cell_numbers(6, 10, 0).save(tmp_path / f"runs/{name}/samples/000010.png")
+    shown = pictures.sheet(histories(tmp_path))[-SIZE:].reshape(SIZE, 10, SIZE, 3)[0, :, 0]
+    assert shown[:, 1].tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    assert shown[:, 2].tolist() == list(range(10))
 
 
 def test_what_cannot_be_compared_is_refused_by_name(tmp_path):
