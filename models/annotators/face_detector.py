@@ -28,7 +28,7 @@ MIN_LOGIT = 0.0  # of the detections that sheets show and validation counts
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of FaceDetector. The weights that are shipped are of 9,000 narrower scenes and 2,600 steps; the
+    """The settings of FaceDetector. The weights that are shipped are of 9,000 plain scenes and 2,600 steps; the
     defaults are for today's scenes, some forty minutes of one core."""
 
     scenes: int = 10_000

@@ -3,7 +3,7 @@
 Three sets: `scenes` has the people and the clutter of `drawing.scenes`, which the network learned from other seeds;
 `portraits` has those of `drawing.portrait` among patterns and things that it never learned from; `styles` has people of
 both, in the treatments, in the light and behind the things of `held_back`, of which it never learned any.
-`tests.tools.choose_threshold` chooses thresholds and probabilities by `styles`.
+`tests.tools.choose_threshold` chooses thresholds and probabilities by `styles` and `portraits`.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """`python -m tests.tools.choose_threshold [WEIGHTS]`: the constants of `face_network` and `cascade_network`.
 
-All are chosen on pictures of `held_out` by another renderer than the one that drew the network's training scenes:
-`styles`, whose styles are held back too, and `portraits`, as many of each.
+All are chosen on two sets of `held_out` whose fronts another renderer draws than that of the training scenes: `styles`,
+whose styles are held back too, and `portraits`, as many pictures of each.
 * FACE_LOGIT: of the thresholds of 97 % precision or more the one of most recall; of equal ones the middle.
 * EVEN_LOGIT and LOGIT_SLOPE: the line of likeliest log-odds over the logits of all candidates.
 * CASCADE_LOGIT: the likeliest too, given that line, for the finds of the cascade.

@@ -7,6 +7,7 @@ face, eye, mouth, fringe, hair, body, accessories, things, half_profile, stature
 over_face, lettering     what lies over them
 ground, photograph, clutter, objects    what is around them
 postprocess, lighting, damage    medium, exposure, light and damage of the whole picture
+repertoire           what plain scenes, and wide ones, are composed of
 compose              puts them together and returns the places of the faces
 """
 

@@ -35,7 +35,7 @@ from pipeline.drawing.scenes.manners import black_and_white, lines_alone, withou
 from pipeline.drawing.scenes.modelling import as_solid, as_toon
 from pipeline.drawing.scenes.objects import OBJECTS
 from pipeline.drawing.scenes.printing import manga_print, rough_pencil
-from pipeline.drawing.scenes.repertoire import WIDE
+from pipeline.drawing.scenes.repertoire import PLAIN, WIDE
 from pipeline.drawing.scenes.style import sample_style
 from pipeline.drawing.shapes import direction
 
@@ -90,11 +90,10 @@ def holds(mark, pixels: np.ndarray) -> bool:
     return (np.abs(points) < 0.5).all(1).mean() > 0.95 and (np.abs(points.mean(0) - (0, 0.11)) < 0.25).all()
 
 
-def never_written(monkeypatch) -> None:
-    """Let no scene have letters over it."""
-    for repertoire in ("PLAIN", "WIDE"):
-        changed = getattr(compose, repertoire)._replace(write=lambda *_: None)
-        monkeypatch.setattr(compose, repertoire, changed)
+def change_repertoires(monkeypatch, **fields) -> None:
+    """Give plain and wide scenes other fields of `Repertoire`."""
+    for name, repertoire in (("PLAIN", PLAIN), ("WIDE", WIDE)):
+        monkeypatch.setattr(compose, name, repertoire._replace(**fields))
 
 
 @pytest.fixture(scope="module")
@@ -236,9 +235,7 @@ def test_the_mouth_is_below_the_eyes_of_a_tilted_face(monkeypatch, tilt):
 
 def test_a_scene_marks_the_faces_that_were_painted(monkeypatch):
     seen = watch(monkeypatch, person, "features")
-    for repertoire in ("PLAIN", "WIDE"):
-        people = {person.face: 1, person.half_profile: 1}
-        monkeypatch.setattr(compose, repertoire, getattr(compose, repertoire)._replace(people=people))
+    change_repertoires(monkeypatch, people={person.face: 1, person.half_profile: 1})
     found = 0
     for i in range(12):
         seen.clear()
@@ -271,14 +268,14 @@ def test_a_face_that_is_covered_is_not_requested_and_one_that_is_gone_has_no_mar
         return spot
 
     monkeypatch.setattr(compose, "cover_face", lambda *_: None)
-    never_written(monkeypatch)
+    change_repertoires(monkeypatch, write=lambda *_: None)
     monkeypatch.setattr(compose, "people", lambda *_: [(still, MIDDLE), (curtain, MIDDLE)])
     monkeypatch.setattr(compose, "clutter", lambda *_: None)
     assert [mark.is_clear for mark in scenes.draw(0, 0).faces] == faces
 
 
 def test_what_is_painted_behind_a_face_does_not_hide_it(monkeypatch):
-    never_written(monkeypatch)
+    change_repertoires(monkeypatch, write=lambda *_: None)
     for over in ("clutter", "cover_face"):
         monkeypatch.setattr(compose, over, lambda *_: None)
     monkeypatch.setattr(compose, "people", lambda *_: [(person.back_view, MIDDLE), (person.face, MIDDLE)])
