@@ -64,8 +64,10 @@ class ADA:
 def change(x: Tensor, p: Tensor, *, colors: bool) -> Tensor:
     """Return images (N, 3, S, S), each changed by each operator with probability p, a scalar; at random for each row of
     the global batch."""
-    x = warp(as_fp32(x), _random_warp(x, p))
-    return _cut_out(recolor(x, _random_recoloring(x, COLOR_SHARE * p)) if colors else x, p)
+    x = as_fp32(x)
+    with torch.autocast(x.device.type, enabled=False):  # in bf16 a warp would be off by up to two pixels
+        x = warp(x, _random_warp(x, p))
+        return _cut_out(recolor(x, _random_recoloring(x, COLOR_SHARE * p)) if colors else x, p)
 
 
 def warp(x: Tensor, matrices: Tensor) -> Tensor:

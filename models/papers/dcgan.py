@@ -76,7 +76,14 @@ PRESETS96 = {
         weight_decay=0.0,
     ),
     "small": Config96(
-        size=64, widths=(256, 128, 64, 32), batch_size=64, average=0.999, steps=8_000, sample_every=500, save_every=500
+        size=64,
+        widths=(256, 128, 64, 32),
+        batch_size=64,
+        ada_pictures=50_000,
+        average=0.999,
+        steps=8_000,
+        sample_every=500,
+        save_every=500,
     ),
     "tiny": Config96(size=32, widths=(16, 16, 8, 8), latent=16, batch_size=8, steps=20, sample_every=10, save_every=10),
 }
@@ -205,7 +212,9 @@ class Config128:
 PRESETS128 = {
     "article": Config128(),
     "paper": replace(Config128(), batch_size=128, glorot=False),
-    "small": Config128(size=64, widths=(64, 32), average=0.999, steps=8_000, sample_every=500, save_every=500),
+    "small": Config128(
+        size=64, widths=(64, 32), ada_pictures=50_000, average=0.999, steps=8_000, sample_every=500, save_every=500
+    ),
     "tiny": Config128(
         size=32, widths=(8, 8), d_widths=(8, 8, 8, 8), latent=16, batch_size=8, steps=20, sample_every=10, save_every=10
     ),

@@ -13,7 +13,7 @@ from models.contracts import HeldOut
 from models.data.batches import in_range
 from models.metrics.random_features import KernelDistance
 from models.nn.ada import ADA
-from models.nn.augment import AUGMENTATIONS
+from models.nn.augment import diff_augment
 from models.nn.ema import EMA
 from models.nn.layers import to_channels_last
 from models.sampling.images import generate_images, grid
@@ -64,14 +64,19 @@ class GAN:
         self.opt_d = torch.optim.Adam(self.d.parameters(), **adam, fused=True)
 
     def _augmentation(self) -> Callable[[Tensor], Tensor]:
+        """Return the `--augment` of the config: images (N, 3, S, S) -> changed ones, random for each row of the global
+        batch."""
         c = self.config
-        if c.augment != "ada":
-            return AUGMENTATIONS[c.augment]
         colors = not getattr(c, "labels", ())
-        return ADA(self.device, pictures_a_step=c.pictures, pictures=c.ada_pictures, colors=colors)
+        if c.augment == "ada":
+            return ADA(self.device, pictures_a_step=c.pictures, pictures=c.ada_pictures, colors=colors)
+        if c.augment == "diff":
+            return functools.partial(diff_augment, colors=colors)
+        return lambda x: x
 
     def observe(self, on_real: Tensor) -> None:
-        """Let ADA see D's logits (N,), above 0 for real, of the real images of a micro-batch."""
+        """Let ADA see D's logits (N,), above 0 for real, of the real images of a micro-batch; of a relativistic D how
+        much higher they are than those of fakes, pair by pair."""
         if isinstance(self.augment, ADA):
             self.augment.observe(on_real)
 

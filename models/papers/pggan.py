@@ -151,7 +151,8 @@ PRESETS = {
         batch_size=16,
         learning_rate=1e-3,
         late_from=0,
-        average=0.999,
+        ada_pictures=50_000,
+        average=0.99,  # with 0.999 layers that have just faded in would be mostly as they were at first
         steps=12_000,
         sample_every=500,
         save_every=500,
@@ -359,9 +360,7 @@ class PGGAN(GAN):
                 fake = self.seen(self.g.paint(z))
             x = self.seen(self.reduced(x, growth))
             on_real, on_fake = as_fp32(critic(x)), as_fp32(critic(fake))
-            self.observe(
-                on_real - on_fake
-            )  # one alone is of no meaning: a constant in D changes no loss but the drift's
+            self.observe(on_real - on_fake)  # one alone means little: a constant in D changes no loss but the drift's
             loss = on_fake.mean() - on_real.mean()
             penalty = gradient_penalty(critic, x, fake) if self.config.penalty_weight else x.new_zeros(())
             drift = self.config.drift_weight * on_real.square().mean()

@@ -144,6 +144,7 @@ RESBLOCK = {
         widths=(128, 128, 64, 32, 32),
         d_widths=(16, 32, 64, 128, 128),
         batch_size=16,
+        ada_pictures=50_000,
         steps=5_000,
         sample_every=500,
         save_every=500,

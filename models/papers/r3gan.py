@@ -142,6 +142,7 @@ PRESETS = {
         learning_rate=2e-3,
         last_learning_rate=2e-4,
         augment="none",
+        ada_pictures=50_000,
         last_half_life=3_200,
         horizon=8_000,
         steps=8_000,

@@ -90,6 +90,7 @@ PRESETS = {
         hflip=True,
         batch_size=32,
         learning_rate=2e-4,
+        ada_pictures=50_000,
         average=0.999,
         steps=8_000,
         sample_every=500,

@@ -38,6 +38,7 @@ SMALL: dict[str, Any] = {
     "blocks": 8,
     "d_width": 8,
     "batch_size": 16,
+    "ada_pictures": 50_000,
     "average": 0.999,
     "steps": 5_000,
     "sample_every": 500,

@@ -29,6 +29,15 @@ def test_with_a_probability_of_0_nothing_changes():
     torch.testing.assert_close(ada.change(x, torch.tensor(0.0), colors=True), x, rtol=1e-5, atol=1e-5)
 
 
+def test_under_autocast_images_are_changed_as_exactly():
+    x, p = torch.randn(5, 3, 64, 64), torch.tensor(1.0)
+    torch.manual_seed(0)
+    expected = ada.change(x, p, colors=True)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(ada.change(x, p, colors=True), expected, rtol=0, atol=0)
+
+
 def test_warps_of_whole_pixels_and_quarter_turns_are_exact():
     x = picture()
     torch.testing.assert_close(ada.warp(x, ada.scaling(ones(-1), ones())), x.flip(3))

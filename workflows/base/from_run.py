@@ -249,7 +249,7 @@ class OfHairColor(OfLabels):
 
         colors = latents.learned_colors(self.label_counts)
         if not colors:
-            expected = "a run of TrainProjectionCGAN or TrainACGAN"
+            expected = "a run of TrainProjectionCGAN, TrainACGAN or TrainR3GAN --labels colors"
             raise UserError(self.run_folder, "is not conditioned on hair colour", expected, "give another --run")
         return colors
 
