@@ -288,6 +288,11 @@ class CropFaces(PictureStage):
         from pipeline.datasets.assemble import link_all
         from pipeline.faces import crop
 
+        if self.samples and self.samples.snapshot["size"] < self.size:
+            px = self.samples.snapshot["size"]
+            logger.warning(
+                "samples of %d px are enlarged to crops of %d px: --size %d leaves them sharp", px, self.size, px
+            )
         frame, rotation = self.cut
         how: dict[str, Any] = {"size": self.size, "frame": frame, "rotation": rotation}
         table, drops = crop.cut(self.requires().table("faces"), self.store, **how, jobs=self.jobs)

@@ -107,7 +107,8 @@ def test_killed_and_run_again_gives_the_same_bytes(place, tmp_path):
         (tmp_path / "data" / name).mkdir()
     (tmp_path / "data/runs" / RUN).symlink_to(place / "data/runs" / RUN)
     start = time.monotonic()
-    luigi(tmp_path, "BuildFaceDataset", "--name", "whole", *options)
+    done = luigi(tmp_path, "BuildFaceDataset", "--name", "whole", *options)
+    assert f"samples of {SIDE} px are enlarged to crops of 64 px: --size {SIDE} leaves them sharp" in done.stderr
     whole = time.monotonic() - start
     reference = manifest_bytes(tmp_path, "whole")
     (tmp_path / "killed/data/runs").mkdir(parents=True)
