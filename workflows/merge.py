@@ -16,7 +16,7 @@ class MergeDatasets(NamedDataset):
         ("keep", "drop"),
         default="keep",
         description="copies of a face in several datasets: keep them, in one group, and refuse those in several "
-        "splits; or drop those of the later datasets",
+        "splits; or drop their whole groups from the later datasets",
     )
 
     def check(self) -> None:
@@ -55,8 +55,6 @@ class MergeDatasets(NamedDataset):
         from pipeline.datasets import assemble, merge
 
         items = self.store.scratch / "items"
-        merged = merge.merge(
-            self.snapshot, self.store, items, drops_copies=self.near_duplicates == "drop", jobs=self.jobs
-        )
+        merged = merge.merge(self.snapshot, self.store, items, near_duplicates=self.near_duplicates, jobs=self.jobs)
         table, drops, build = merged
         assemble.assemble_corrected(out, self.dataset_kind, table, drops, build, items, self.corrections)

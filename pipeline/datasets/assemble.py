@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,14 +33,15 @@ class Build(NamedTuple):
     """How a dataset was built: `build.json` beside its manifest. The same wherever it is built."""
 
     settings: dict[str, object]
-    """Parameters of the build that change the result, without names and paths."""
+    """Parameters of the build that change the result, without names and paths. Of merged datasets, lists where these
+    differ; so in `versions` and `taggers`."""
     images: int
     """Number of originals that the build began with: pictures, or videos."""
     versions: dict[str, object]
     """Versions of the code that the bytes of an item depend on."""
     before: list[str] = []  # noqa: RUF012  # never written to
     """sha256 of the manifests that this one was made from by a takedown."""
-    taggers: dict[str, str] = {}  # noqa: RUF012  # never written to
+    taggers: Mapping[str, object] = {}
     """Lines of the card on how often the taggers of hair colours disagree."""
     corrections: dict[str, int] = {}  # noqa: RUF012  # never written to
     """Kind of correction -> how many of it were applied, of the file corrections/NAME.csv."""
@@ -50,7 +52,8 @@ class Build(NamedTuple):
     def card_settings(self) -> dict[str, object]:
         """Return what the card shows: settings, taggers and corrections."""
         applied = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.corrections.items()))
-        return self.settings | self.taggers | ({CORRECTED: applied} if applied else {})
+        shown = {**self.settings, **self.taggers} | ({CORRECTED: applied} if applied else {})
+        return {name: " + ".join(map(str, of)) if isinstance(of, list) else of for name, of in shown.items()}
 
 
 def versions() -> dict[str, object]:
@@ -78,12 +81,13 @@ _OLD_TAGGER_LINE = "hair colours"  # in files of version 0.1.0, such settings ar
 GENERATOR = {"run": str, "model": str, "steps": int, "weights": HEX64, "dataset": str, "manifest": HEX64}
 """What is known of a run that generated pictures: its name, model, steps and the sha256 of its weights; the dataset
 that it learned from, and the sha256 of that one's manifest."""
+_SETTING = (str, int, float, bool, None)
 _BUILD_SHAPE = {
-    "settings": {str: (str, int, float, bool, None)},
+    "settings": {str: (*_SETTING, [_SETTING])},
     "images": int,
     "versions": dict,
     "before": [HEX64],
-    "taggers": {str: str},
+    "taggers": {str: (str, [str])},
     "corrections": {str: int},
     "generators": [GENERATOR],
 }
@@ -108,7 +112,7 @@ def parse_build(fields: dict) -> Build:
     build = Build(**fields)
     old = {key: str(value) for key, value in build.settings.items() if key.startswith(_OLD_TAGGER_LINE)}
     settings = {key: value for key, value in build.settings.items() if key not in old}
-    return build._replace(settings=settings, taggers=old | build.taggers)
+    return build._replace(settings=settings, taggers={**old, **build.taggers})
 
 
 def assemble(out: Path, kind: Kind, table: pa.Table, funnel: list[dict], build: Build, items: Path) -> None:

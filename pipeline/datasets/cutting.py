@@ -55,11 +55,11 @@ def resized(whole: np.ndarray, size: int) -> np.ndarray:
 
 def cutting_of(folder: Path, facts: dict[str, Any]) -> Cutting:
     """Return how the dataset in `folder` was cut, by the facts that a run has of it, and how its faces were found. A
-    dataset that is gone, or was not made by BuildFaceDataset, does not say the latter: then DEFAULTS are taken. Raise
-    ManifestError."""
+    dataset that is gone, was not made by BuildFaceDataset, or was merged of several that differ in it, does not say the
+    latter: then DEFAULTS are taken. Raise ManifestError."""
     settings = build_of(folder).settings
     found: dict[str, Any] = {name: settings.get(name, value) for name, value in DEFAULTS.items()}
-    is_known = found["detector"] in detect.DETECTOR_CHOICES and found["sweep"] in detect.SWEEPS
+    is_known = found["detector"] in [*detect.DETECTOR_CHOICES] and found["sweep"] in [*detect.SWEEPS]
     if not is_known or type(found["min_face"]) is not int or "detector" not in settings:
         logger.info("%s does not say how its faces were found: %s is used", folder, DEFAULTS["detector"])
         found = DEFAULTS

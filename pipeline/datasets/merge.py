@@ -1,6 +1,6 @@
 """Several datasets of faces as one: their rows, with their groups and splits, and no copy in another split."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,10 @@ from pipeline.images.near_duplicates import find_copies
 from pipeline.manifest import ManifestError, check_rows, read, rows_of, sha256_of, with_columns
 from pipeline.store import Store, has_sha256
 
-VERSION = 1
+VERSION = 2
 MAX_EXAMPLES = 3  # of leaks, in an error
 _FILES = ("manifest.parquet", "funnel.parquet", assemble.BUILD)
 _CUT = ("size", "rotation", *Frame._fields)
-_JOINT = " + "  # between what settings of several datasets are
 
 
 class Part(NamedTuple):
@@ -57,12 +56,13 @@ def parts_of(root: Path, names: Sequence[str]) -> list[Part]:
     return parts
 
 
-def merge(parts: Sequence[Part], store: Store, items: Path, *, drops_copies: bool, jobs: int = 0) -> Merged:
+def merge(parts: Sequence[Part], store: Store, items: Path, *, near_duplicates: str, jobs: int = 0) -> Merged:
     """Return the merged datasets, and link their crops below the folder `items`.
 
     Pictures are copies of each other if they are the same, or a crop of the one is a copy of a crop of the other. With
-    `drops_copies`, of copies in several datasets only those of the first one are kept; otherwise they become one group.
-    Raise UserError if these are in several splits, or if the datasets do not fit together."""
+    that, groups of several datasets become one. `near_duplicates` is "keep", or "drop": to keep of such a group the
+    rows of the first dataset alone. Raise UserError if a group that is kept lies in several splits, or if the datasets
+    do not fit together."""
     tables = [read(part.folder / "manifest.parquet", FACE_KIND.schema) for part in parts]
     for part, table in zip(parts, tables, strict=True):
         check_rows(table, part.folder)
@@ -76,18 +76,16 @@ def merge(parts: Sequence[Part], store: Store, items: Path, *, drops_copies: boo
         if not has_sha256(file, face_id):
             raise ManifestError(file, "is missing or damaged", "the crop of a row", "build that dataset again")
     groups = _joined_groups(faces, of_part, files, store, jobs)
-    if drops_copies:
-        kept, drops = _first_of_copies(faces, of_part, groups)
-    else:
+    if near_duplicates == "keep":
         _check_leaks(faces, of_part, groups, [part.name for part in parts])
-        kept, drops = _first_of_equals(faces)
         faces = with_columns(faces, group=groups)
+    kept, drops = _select(faces, of_part, groups, drops_copies=near_duplicates == "drop")
     paths = faces["path"].to_pylist()
     for number, part in enumerate(parts):
         assemble.link_all([paths[row] for row in kept if of_part[row] == number], part.folder, items)
     table = faces.take(pa.array(sorted(kept, key=_order(faces)), pa.int64()))
     drops += [row for part in parts for row in _funnel(part)]
-    return Merged(table, drops, _build(parts, tables, builds))
+    return Merged(table, drops, _build(parts, tables, builds, near_duplicates))
 
 
 def _check_cuts(parts: Sequence[Part], tables: Sequence[pa.Table]) -> None:
@@ -127,14 +125,14 @@ def _joined_groups(
     """Return the group of each row: groups of several datasets that hold copies of each other are one, of the smallest
     name."""
     group_of: dict[str, str] = {}  # face_id or image_id -> the first group that has it
-    parts_of: dict[str, set[int]] = {}  # face_id -> datasets
+    owners: dict[str, set[int]] = {}  # face_id -> datasets
     edges = []
     for number, face_id, image_id, group in zip(of_part, *_columns(faces, "face_id", "image_id", "group"), strict=True):
         edges += [(group, group_of.setdefault(key, group)) for key in (face_id, image_id)]
-        parts_of.setdefault(face_id, set()).add(number)
+        owners.setdefault(face_id, set()).add(number)
     crops = dict(zip(faces["face_id"].to_pylist(), files, strict=True))
     for a, b in find_copies(crops, "faces", store, jobs=jobs):
-        if len(parts_of[a] | parts_of[b]) > 1:
+        if len(owners[a] | owners[b]) > 1:
             edges.append((group_of[a], group_of[b]))
     joined = components(edges)
     return [joined[group] for group in faces["group"].to_pylist()]
@@ -154,33 +152,28 @@ def _check_leaks(faces: pa.Table, of_part: Sequence[int], groups: Sequence[str],
 
     if leaks:
         some = ", ".join(" and ".join(map(describe, pair)) for pair in [*leaks.values()][:MAX_EXAMPLES])
-        found = f"{len(leaks)} pictures have copies in another split, such as {some}"
-        cure = "give --near-duplicates drop, which leaves out those of the later dataset"
+        found = f"groups of copies that lie in several splits: {len(leaks):,}, such as {some}"
+        cure = "give --near-duplicates drop, which leaves them out of the later dataset"
         raise UserError("--names", found, "copies in one split", cure)
 
 
-def _first_of_copies(faces: pa.Table, of_part: Sequence[int], groups: Sequence[str]) -> tuple[list[int], list[dict]]:
-    """Return the rows that are kept: of each group those of the first dataset that has some; and rows of FUNNEL."""
-    first: dict[str, int] = {}
-    for row, group in enumerate(groups):
-        first.setdefault(group, row)
+def _select(
+    faces: pa.Table, of_part: Sequence[int], groups: Sequence[str], *, drops_copies: bool
+) -> tuple[list[int], list[dict]]:
+    """Return the rows that are kept: each face once, with `drops_copies` of each group those of the first dataset that
+    has some; and rows of FUNNEL."""
+    of_face: dict[str, int] = {}  # face_id -> its first row
+    of_group: dict[str, int] = {}
     kept, drops = [], []
-    for row, group in enumerate(groups):
-        if of_part[row] == of_part[first[group]]:
-            kept.append(row)
+    for row, (face_id, group) in enumerate(zip(faces["face_id"].to_pylist(), groups, strict=True)):
+        same, first = of_face.setdefault(face_id, row), of_group.setdefault(group, row)
+        if same != row:
+            drops.append(_drop(faces, row, "duplicate", f"the same crop as from {faces['source_id'][same]}"))
+        elif drops_copies and of_part[first] != of_part[row]:
+            drops.append(_drop(faces, row, "near_duplicate", f"in a group with {faces['source_id'][first]}"))
         else:
-            drops.append(_drop(faces, row, "near_duplicate", f"of {faces['source_id'][first[group]]}"))
+            kept.append(row)
     return kept, drops
-
-
-def _first_of_equals(faces: pa.Table) -> tuple[list[int], list[dict]]:
-    """Return the rows that are kept, each face once; and rows of FUNNEL."""
-    first: dict[str, int] = {}
-    drops = []
-    for row, face_id in enumerate(faces["face_id"].to_pylist()):
-        if first.setdefault(face_id, row) != row:
-            drops.append(_drop(faces, row, "duplicate", f"the same crop as from {faces['source_id'][first[face_id]]}"))
-    return [*first.values()], drops
 
 
 def _drop(faces: pa.Table, row: int, reason: str, detail: str) -> dict:
@@ -202,32 +195,35 @@ def _funnel(part: Part) -> list[dict]:
     return read(path, FUNNEL).to_pylist() if path.is_file() else []
 
 
-def _build(parts: Sequence[Part], tables: Sequence[pa.Table], builds: Sequence[assemble.Build]) -> assemble.Build:
+def _build(
+    parts: Sequence[Part], tables: Sequence[pa.Table], builds: Sequence[assemble.Build], near_duplicates: str
+) -> assemble.Build:
     """Return how the whole was built: the settings of each dataset, beside each other where they differ."""
     manifests = [str(part.digests()[0])[:16] for part in parts]
     of = zip(tables, manifests, strict=True)
-    datasets = ", ".join(f"{len(table):,} faces of the manifest {digest}" for table, digest in of)
+    datasets = [f"{len(table):,} faces of the manifest {digest}" for table, digest in of]
+    settings = _join([{"merge_near_duplicates": near_duplicates}, *(build.settings for build in builds)])
+    settings.pop("merged", None)  # of what was merged before
     versions = _join(build.versions for build in builds)
     versions.pop("retagged", None)  # of one dataset alone
     corrections: dict[str, int] = {}
     for build in builds:
         corrections |= {kind: count + corrections.get(kind, 0) for kind, count in build.corrections.items()}
     return assemble.Build(
-        settings={"merged": datasets} | _join(build.settings for build in builds),
+        settings={"merged": datasets} | settings,
         images=sum(build.images for build in builds),
         versions=versions,
-        taggers={name: str(line) for name, line in _join(build.taggers for build in builds).items()},
+        taggers=_join(build.taggers for build in builds),
         corrections=corrections,
         generators=[*{each["run"]: each for build in builds for each in build.generators}.values()],
     )
 
 
-def _join(each: Iterable[dict]) -> dict[str, object]:
-    """Return the union of dictionaries; of a key with several values these, as one text."""
+def _join(each: Iterable[Mapping[str, object]]) -> dict[str, object]:
+    """Return the union of dictionaries; of a key with several values the list of these."""
     values: dict[str, list] = {}
     for fields in each:
         for key, value in fields.items():
             known = values.setdefault(key, [])
-            words = str(value).split(_JOINT) if _JOINT in str(value) else [value]  # of what was merged before
-            known += [word for word in words if word not in known]
-    return {key: of[0] if len(of) == 1 else _JOINT.join(map(str, of)) for key, of in values.items()}
+            known += [one for one in (value if isinstance(value, list) else [value]) if one not in known]
+    return {key: of[0] if len(of) == 1 else of for key, of in values.items()}

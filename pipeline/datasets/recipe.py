@@ -126,7 +126,7 @@ def _build(path: Path) -> Build:
 
 def _is_setting(name: str, value: object) -> bool:
     """Return whether a setting from outside may be shown in a card."""
-    return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and isinstance(value, (str, int, float)) and len(str(value)) < 1000
+    return bool(re.fullmatch("[a-z_ ]{1,40}", name)) and value is not None and len(str(value)) < 1000
 
 
 _CUT_PARAMETERS = ("size", "rotation", *crop.Frame._fields)

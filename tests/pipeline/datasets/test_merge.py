@@ -14,6 +14,7 @@ from PIL import Image
 import workflows
 from models.data.dataset import Dataset
 from pipeline.datasets import assemble, publish, recipe, takedown
+from pipeline.datasets.cutting import cutting_of
 from pipeline.datasets.kinds import KINDS
 from pipeline.datasets.splits import split_of
 from pipeline.errors import UserError
@@ -110,6 +111,12 @@ def root(two, tmp_path) -> Path:
     return Path(shutil.copytree(two, tmp_path / "data", symlinks=True))
 
 
+def merged_line(root: Path, name: str, count: int) -> str:
+    """What the card of a merge says of a dataset."""
+    manifest = (root / f"datasets/{name}/manifest.parquet").read_bytes()
+    return f"{count} faces of the manifest {hashlib.sha256(manifest).hexdigest()[:16]}"
+
+
 def rows_of(root: Path, name: str) -> list[dict]:
     return read(root / f"datasets/{name}/manifest.parquet", FACES).to_pylist()
 
@@ -136,8 +143,10 @@ def test_cards_and_funnels_are_joined(root):
         "`by tags` | `1 of 3 differ`",
     ):
         assert f"| {line} |" in card
-    digests = [hashlib.sha256((root / f"datasets/{name}/manifest.parquet").read_bytes()).hexdigest() for name in "ab"]
-    assert f"`3 faces of the manifest {digests[0][:16]}, 2 faces of the manifest {digests[1][:16]}`" in card
+    merged = [merged_line(root, "a", 3), merged_line(root, "b", 2)]
+    assert f"| `merged` | `{' + '.join(merged)}` |" in card
+    settings = assemble.build_of(place).settings
+    assert (settings["source"], settings["query"], settings["merged"]) == (["folder", "archive"], "icon", merged)
     with Image.open(place / "contact_sheet.png") as sheet:
         sheet.load()
 
@@ -147,8 +156,41 @@ def test_what_was_merged_before_is_merged_again(root):
     merge(root)
     merge(root, "mix,c", "all")
     build = assemble.build_of(root / "datasets/all")
-    assert build.settings["source"] == "folder + archive"
+    assert build.settings["source"] == ["folder", "archive"]
+    assert build.settings["merged"] == [merged_line(root, "mix", 5), merged_line(root, "c", 1)]
     assert build.images == 6
+
+
+def test_a_setting_that_looks_like_several_is_one(root):
+    faces_dataset(root, "c", face(5), settings={"query": "cat + dog", "limit": "60 + all"})
+    faces_dataset(root, "d", face(6), settings={"query": "dog", "limit": 60})
+    merge(root, "c,d")
+    settings = assemble.build_of(root / "datasets/mix").settings
+    assert (settings["query"], settings["limit"]) == (["cat + dog", "dog"], ["60 + all", 60])
+    assert "| `query` | `cat + dog + dog` |" in (root / "datasets/mix/README.md").read_text()
+
+
+@pytest.mark.parametrize("option", ["keep", "drop"])
+def test_the_card_says_what_became_of_copies_between_the_datasets(root, option):
+    faces_dataset(root, "c", face(1, "val", quality=80), settings={"near_duplicates": "keep"})
+    merge(root, "a,c", near_duplicates=option)
+    card = (root / "datasets/mix/README.md").read_text()
+    assert f"| `merge_near_duplicates` | `{option}` |" in card
+    assert "| `near_duplicates` | `keep` |" in card
+    merge(root, "mix,b", "all")
+    expected = {"keep": "keep", "drop": ["keep", "drop"]}[option]
+    assert assemble.build_of(root / "datasets/all").settings["merge_near_duplicates"] == expected
+
+
+def test_how_faces_were_found_is_not_known_of_datasets_that_differ_in_it(root):
+    for name, number, detector in (("c", 5, "network"), ("d", 6, "cascade_network"), ("e", 7, "network")):
+        settings = {"detector": detector, "sweep": "full", "min_face": 30}
+        faces_dataset(root, name, face(number), settings=settings)
+    merge(root, "c,d")
+    merge(root, "c,e", "same")
+    facts = {"size": SIDE, "box_scale": 1.5}
+    found = [cutting_of(root / "datasets" / name, facts).found_by for name in ("mix", "same")]
+    assert found == ["lbpcascade, sweep fast, 48 px or more", "network, sweep full, 30 px or more"]
 
 
 def test_the_result_depends_on_what_is_merged_not_on_names_and_places(root, tmp_path):
@@ -177,7 +219,7 @@ def test_a_changed_dataset_is_merged_anew(root):
 
 def test_a_copy_in_another_split_is_refused_and_named(root):
     faces_dataset(root, "c", face(5), face(1, "train", quality=80, source_id="again.png"))
-    with pytest.raises(UserError, match="1 pictures have copies in another split") as caught:
+    with pytest.raises(UserError, match="groups of copies that lie in several splits: 1, such as") as caught:
         merge(root, "a,c")
     assert "a 1.png (val) and c again.png (train)" in str(caught.value)
     assert "--near-duplicates drop" in str(caught.value)
@@ -191,9 +233,9 @@ def test_a_picture_in_another_split_is_refused_whatever_its_crop_shows(root):
         merge(root, "a,c")
 
 
-def test_copies_may_be_dropped_from_the_later_dataset(root):
+def test_groups_of_copies_may_be_dropped_from_the_later_dataset(root):
     near = face(1, "train", quality=80, source_id="again.png")
-    beside = face(6)  # a copy of the copy, by its group
+    beside = face(6)  # no copy, but in the group of one
     beside[0].update(group=near[0]["group"])
     faces_dataset(root, "c", near, beside, face(5))
     merged = merge(root, "a,c", near_duplicates="drop")
@@ -201,7 +243,7 @@ def test_copies_may_be_dropped_from_the_later_dataset(root):
     assert merged == [*rows_of(root, "a"), kept]
     drops = read(root / "datasets/mix/funnel.parquet", FUNNEL).to_pylist()
     found = {(row["stage"], row["source_id"], row["reason"], row["detail"]) for row in drops if row["stage"] == "merge"}
-    assert found == {("merge", each, "near_duplicate", "of 1.png") for each in ("again.png", "6.png")}
+    assert found == {("merge", each, "near_duplicate", "in a group with 1.png") for each in ("again.png", "6.png")}
 
 
 def test_copies_in_one_split_become_one_group(root):
@@ -214,10 +256,11 @@ def test_copies_in_one_split_become_one_group(root):
     assert {row["group"]: row["split"] for row in merged.values()}.keys() == {row["group"] for row in merged.values()}
 
 
-def test_a_face_of_both_is_there_once(root):
+@pytest.mark.parametrize("option", ["keep", "drop"])
+def test_a_face_of_both_is_there_once(root, option):
     same, data = face(1, "val")
     faces_dataset(root, "c", (same | {"source": "archive"}, data), face(5))
-    merged = merge(root, "a,c")
+    merged = merge(root, "a,c", near_duplicates=option)
     assert [(row["source"], row["source_id"]) for row in merged] == [("folder", f"{number}.png") for number in "0125"]
     (drop,) = [row for row in read(root / "datasets/mix/funnel.parquet", FUNNEL).to_pylist() if row["stage"] == "merge"]
     assert (drop["source"], drop["reason"], drop["detail"]) == ("archive", "duplicate", "the same crop as from 1.png")
@@ -304,7 +347,7 @@ def test_a_merged_dataset_is_corrected_exported_and_taken_down(root, tmp_path):
     assert dropped["face_id"] not in {row["face_id"] for row in merge(root)}
     (tmp_path / "scratch").mkdir()
     assert recipe.export(root, "mix", tmp_path / "mix.parquet", tmp_path / "scratch") == 4
-    assert recipe.read_faces(tmp_path / "mix.parquet").build.settings["source"] == "folder + archive"
+    assert recipe.read_faces(tmp_path / "mix.parquet").build.settings["source"] == ["folder", "archive"]
     outcome = takedown.take_down(root, "sha256", victim["face_id"], "")
     assert outcome.datasets == {"b": "1 of 2 faces are left", "mix": "3 of 4 faces are left"}
 
