@@ -12,7 +12,7 @@ class CompareRuns(Comparison):
     least = 2
 
     def make(self) -> tuple[str, str]:
-        from models.comparison import history, pictures, table
+        from models.comparison.runs import history, pictures, table
         from models.sampling import save
 
         histories = [history.read_history(folder) for folder in self.run_folders]

@@ -72,34 +72,35 @@ class CompareUpscalers(Comparison):
         return super().folder.with_name(shortened(f"{'+'.join(self.runs)}-on-{name}"))
 
     def make(self) -> tuple[str, str]:
-        from models.comparison import table, upscaled, upscalers
+        from models.comparison import layout
+        from models.comparison.upscalers import measurement, report
         from models.runs import export, settings
         from models.sampling import save
 
         skipped: dict[str, str] = {}
         device = settings.resolve_device(self.device)
-        networks = upscalers.read_upscalers(self.run_folders, device)
+        networks = measurement.read_upscalers(self.run_folders, device)
         look = None if self.samples else self._look(device)
-        compared = upscalers.compare(networks, self._pictures(skipped), look)
+        compared = measurement.compare(networks, self._pictures(skipped), look)
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = {folder.name: export.weights_sha256(folder) for folder in self.run_folders}
         about = {"runs": weights, "skipped": skipped}
-        save.save_json(self.folder / "comparison.json", about | upscaled.as_json(compared))
-        save.save_png(self.folder / "sheet.png", upscaled.sheet(compared), **save.MARKED)
-        upscaled.save_histograms(self.folder / "colors.png", compared)
-        rows = upscaled.rows_of(compared)
-        notes = [*self._notes(len(compared.names), len(skipped)), *upscaled.notes_on(compared)]
+        save.save_json(self.folder / "comparison.json", about | report.as_json(compared))
+        save.save_png(self.folder / "sheet.png", report.sheet(compared), **save.MARKED)
+        report.save_histograms(self.folder / "colors.png", compared)
+        rows = report.rows_of(compared)
+        notes = [*self._notes(len(compared.names), len(skipped)), *report.notes_on(compared)]
         options = "".join(f" --{name} {value}" for name, value in self._picture_options.items() if value)
         command = f"CompareUpscalers --runs {','.join(self.runs)}{options} --count {self.count}"
-        page = table.page(self.runs, rows, notes, command, ("sheet", "colors"))
-        return "\n".join([*table.aligned(rows), "", *notes]), page
+        page = layout.as_page(self.runs, rows, notes, command, ("sheet", "colors"))
+        return layout.as_text(rows, notes), page
 
     def _look(self, device: Any) -> Any:
         """Return what measures LPIPS; None, with a line, if VGG16's weights cannot be had."""
-        from models.comparison import upscalers
+        from models.comparison.upscalers import measurement
 
         try:
-            return upscalers.lpips_by(vgg16_weights(), device)
+            return measurement.lpips_by(vgg16_weights(), device)
         except UserError as error:
             logger.warning("without LPIPS: %s", error)
             return None
@@ -107,7 +108,7 @@ class CompareUpscalers(Comparison):
     @functools.cached_property
     def _settings(self) -> dict[str, dict]:
         """Return config.json of each run. Raise UserError."""
-        from models.comparison.upscalers import read_run
+        from models.comparison.upscalers.measurement import read_run
 
         return {folder.name: read_run(folder) for folder in self.run_folders}
 
@@ -142,7 +143,7 @@ class CompareUpscalers(Comparison):
 
     def _pictures(self, skipped: dict[str, str]) -> Iterator[Any]:
         """Yield the pictures; add to `skipped` by name why one is left out. Raise UserError if none is left."""
-        from models.comparison.upscalers import Given, with_truth
+        from models.comparison.upscalers.measurement import Given, with_truth
         from pipeline.progress import Progress
 
         progress, count = Progress("pictures"), 0
@@ -185,7 +186,7 @@ class CompareUpscalers(Comparison):
 
     def _notes(self, count: int, left_out: int) -> list[str]:
         """Return which pictures were taken, and whether a run may have learned from some, a sentence each."""
-        from models.comparison.upscalers import MOST_PX
+        from models.comparison.upscalers.measurement import MOST_PX
 
         if self.samples:
             return [f"{count} samples of {self.samples}."]

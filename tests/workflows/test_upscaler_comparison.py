@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.comparison import upscalers
+from models.comparison.upscalers import measurement
 from models.data.dataset import sha256_of
 from models.data.resampling import enlarge, shrink
 from models.metrics.fidelity import psnr, ssim
@@ -56,7 +56,7 @@ def _no_vgg16(monkeypatch):
     monkeypatch.setattr("workflows.upscaler_comparison.vgg16_weights", absent)
 
 
-def compared(place: Path, **options) -> dict:
+def compare(place: Path, **options) -> dict:
     task = CompareUpscalers(**{"runs": ("four",), "data_root": place / "data", "device": "cpu"} | options)
     task.run()
     assert task.complete()
@@ -68,7 +68,7 @@ def dark(number: int, width: int, height: int) -> np.ndarray:
     return drawn_pictures.draw(number, width, height) // 2 + 30
 
 
-def repeated(pixels: np.ndarray) -> np.ndarray:
+def repeat_pixels(pixels: np.ndarray) -> np.ndarray:
     return pixels.repeat(4, 0).repeat(4, 1)
 
 
@@ -82,13 +82,13 @@ def test_each_network_and_bicubic_interpolation_are_measured_against_the_truth(p
     pictures = [dark(number, 64, 48) for number in range(2)]
     for number, picture in enumerate(pictures):
         save(place / f"in/{number}.png", picture)
-    found = compared(place, input=place / "in")["upscalers"]
+    found = compare(place, input=place / "in")["upscalers"]
     assert list(found) == ["bicubic", "four, L1 only", "four"]
     truth, small = np.stack(pictures), [shrink(picture) for picture in pictures]
     made = {
         "bicubic": np.stack([enlarge(each) for each in small]),
-        "four, L1 only": np.stack([repeated(each) for each in small]),
-        "four": np.stack([repeated(each) for each in small]) + 20,
+        "four, L1 only": np.stack([repeat_pixels(each) for each in small]),
+        "four": np.stack([repeat_pixels(each) for each in small]) + 20,
     }
     for name, expected in made.items():
         assert found[name]["psnr"] == pytest.approx(psnr(expected, truth).mean(), abs=1e-4)
@@ -100,19 +100,19 @@ def test_each_network_and_bicubic_interpolation_are_measured_against_the_truth(p
 
 def test_lpips_is_measured_where_vgg16_is(place, monkeypatch, caplog):
     save(place / "a.png", dark(0, 64, 48))
-    assert "lpips" not in compared(place, input=place / "a.png")["upscalers"]["four"]
+    assert "lpips" not in compare(place, input=place / "a.png")["upscalers"]["four"]
     assert "without LPIPS: vgg16.ckpt: cannot be had" in caplog.text
     monkeypatch.setattr(CompareUpscalers, "_look", lambda self, device: lambda truth, made: [0.1, 0.2, 0.3])
-    found = compared(place, input=place / "a.png")["upscalers"]
+    found = compare(place, input=place / "a.png")["upscalers"]
     assert [each["lpips"] for each in found.values()] == [0.1, 0.2, 0.3]
 
 
 def test_the_pictures_are_the_split_test_of_the_runs_dataset(place, capsys):
-    manifest = compared(place)["pictures"]
+    manifest = compare(place)["pictures"]
     assert len(manifest) == 2
     assert "2 pictures of the split test of art" in capsys.readouterr().out
     make_run(place / "data", "other")
-    assert [*compared(place, runs=("four", "other"))["upscalers"]] == [
+    assert [*compare(place, runs=("four", "other"))["upscalers"]] == [
         "bicubic",
         *("four, L1 only", "four"),
         *("other, L1 only", "other"),
@@ -127,7 +127,7 @@ def test_the_pictures_are_the_split_test_of_the_runs_dataset(place, capsys):
 
 def test_a_run_that_is_in_its_first_phase_has_one_row(place):
     make_run(place / "data", "young", steps=1)
-    assert [*compared(place, runs=("young",), count=1)["upscalers"]] == ["bicubic", "young"]
+    assert [*compare(place, runs=("young",), count=1)["upscalers"]] == ["bicubic", "young"]
 
 
 def test_what_cannot_be_compared_is_left_out_and_the_rest_is_done(place, caplog):
@@ -135,7 +135,7 @@ def test_what_cannot_be_compared_is_left_out_and_the_rest_is_done(place, caplog)
     save(given / "good.png", dark(1, 70, 50))
     save(given / "small.png", dark(1, 31, 50))
     (given / "corrupt.png").write_bytes((given / "good.png").read_bytes()[:200])
-    found = compared(place, input=given)
+    found = compare(place, input=given)
     assert found["pictures"] == ["good.png"]
     assert found["skipped"]["small.png"] == "too small (31 × 50 px; 32 × 32 px or more are measured)"
     assert found["skipped"]["corrupt.png"].startswith("truncated")
@@ -144,7 +144,7 @@ def test_what_cannot_be_compared_is_left_out_and_the_rest_is_done(place, caplog)
 
 def test_the_middle_of_a_large_picture_is_taken_and_its_sides_are_multiples_of_4():
     picture = drawn_pictures.draw(1, 540, 63)
-    given = upscalers.with_truth("a", picture)
+    given = measurement.with_truth("a", picture)
     assert (given.truth == picture[1:61, 14:526]).all()
     assert (given.small == shrink(given.truth)).all()
 
@@ -153,10 +153,10 @@ def test_the_sheet_shows_where_most_happens(place):
     picture = np.full((200, 400, 3), 200, np.uint8)
     picture[30:150, 230:350] = dark(1, 120, 120)
     save(place / "a.png", picture)
-    compared(place, input=place / "a.png")
+    compare(place, input=place / "a.png")
     sheet = np.asarray(Image.open(place / "data/comparisons/four-on-a.png/sheet.png"))
-    truth = sheet[-upscalers.SHOWN_PX :]
-    assert sheet.shape[1] == 3 * upscalers.SHOWN_PX
+    truth = sheet[-measurement.SHOWN_PX :]
+    assert sheet.shape[1] == 3 * measurement.SHOWN_PX
     assert any(
         (truth[top : top + 120, left : left + 120] == dark(1, 120, 120)).all()
         for top in range(41)
@@ -194,7 +194,7 @@ def test_what_cannot_be_is_one_line(options, message, place, monkeypatch):
     (place / "empty").mkdir()
     save(place / "small/a.png", dark(0, 20, 20))
     with pytest.raises(UserError, match=message):
-        compared(place, **{key: Path(value) if key == "input" else value for key, value in options.items()})
+        compare(place, **{key: Path(value) if key == "input" else value for key, value in options.items()})
 
 
 @pytest.mark.full

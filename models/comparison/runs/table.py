@@ -4,18 +4,18 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from models.comparison.history import AXES, SCORE, Axis, Entry, History, Standing, budgets, standing
-from models.data.dataset import code, escape_markdown, table_rows
+from models.comparison import layout
+from models.comparison.layout import Row
+from models.comparison.runs.history import AXES, SCORE, Axis, Entry, History, Standing, budgets, standing_at
+from models.data.dataset import escape_markdown
 from models.runs import card, export
 
 ABSENT = "–"
 
-Row = tuple[str, ...]
-"""What it is, which way is better, the figure of each run, that of real faces."""
-
 
 def rows_of(histories: Sequence[History]) -> list[Row]:
-    """Return the rows of the table; the first is its heading."""
+    """Return the rows of the table: what it is, which way is better, the figure of each run, that of real faces. The
+    first is the heading."""
     rows: list[Row] = [("", "better", *(each.name for each in histories), "real faces")]
 
     def add(what: str, better: str, cells: Iterator[str]) -> None:
@@ -40,7 +40,7 @@ def amount(number: float) -> str:
 def _score_at(history: History, axis: Axis, budget: float, which: Literal["last", "best"]) -> str:
     if not history.has(axis):
         return ABSENT
-    found = standing(history, axis, budget)
+    found = standing_at(history, axis, budget)
     return _score(getattr(found, which), axis) if found else "not yet"
 
 
@@ -95,31 +95,14 @@ def notes_on(histories: Sequence[History]) -> list[str]:
 
 def as_text(histories: Sequence[History]) -> str:
     """Return table and notes for a terminal."""
-    return "\n".join([*aligned(rows_of(histories)), "", *notes_on(histories)])
-
-
-def aligned(rows: Sequence[Row]) -> list[str]:
-    """Return rows of equal lengths as lines, in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return layout.as_text(rows_of(histories), notes_on(histories))
 
 
 def as_markdown(histories: Sequence[History], command: str, pictures: Sequence[str]) -> str:
     """Return a page with the table, the notes, pictures by their names, and the command that made it."""
     names, models, *figures = rows_of(histories)
     rows = [*(tuple(map(escape_markdown, row)) for row in (names, models)), *figures]
-    return page([each.name for each in histories], rows, notes_on(histories), command, pictures)
-
-
-def page(runs: Sequence[str], rows: Sequence[Row], notes: Sequence[str], command: str, pictures: Sequence[str]) -> str:
-    """Return a page about runs with a table, whose cells are Markdown, notes, pictures by their names, and the command
-    that made it."""
-    heading, *rest = rows
-    lines = table_rows([heading, ["---"] * len(heading), *rest])
-    listed = "\n".join(f"* {escape_markdown(note)}" for note in notes)
-    shown = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
-    title = ", ".join(map(escape_markdown, runs))
-    return f"# {title}\n\n{lines}\n\n{listed}\n\n{shown}\n\nMade by {code(f'luigi --module workflows {command}')}.\n"
+    return layout.as_page([each.name for each in histories], rows, notes_on(histories), command, pictures)
 
 
 def as_json(histories: Sequence[History]) -> dict[str, Any]:
@@ -130,8 +113,8 @@ def as_json(histories: Sequence[History]) -> dict[str, Any]:
         each.name: {
             "model": each.settings["model"],
             "preset": each.settings.get("preset"),
-            **{f"at_{axis}": _stood(standing(each, axis, budget)) for axis, budget in at.items()},
-            "end": _entry(each.entries[-1]),
+            **{f"at_{axis}": _standing_as_json(standing_at(each, axis, budget)) for axis, budget in at.items()},
+            "end": _entry_as_json(each.entries[-1]),
             "evaluation": each.evaluation,
         }
         for each in histories
@@ -139,9 +122,9 @@ def as_json(histories: Sequence[History]) -> dict[str, Any]:
     return found | {"at": at, "runs": runs}
 
 
-def _stood(at: Standing | None) -> dict[str, Any] | None:
-    return {"last": _entry(at.last), "best": _entry(at.best)} if at else None
+def _standing_as_json(at: Standing | None) -> dict[str, Any] | None:
+    return {"last": _entry_as_json(at.last), "best": _entry_as_json(at.best)} if at else None
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry_as_json(entry: Entry) -> dict[str, Any]:
     return entry._asdict() | {"score": None if math.isnan(entry.score) else entry.score}

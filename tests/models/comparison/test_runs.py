@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.comparison import history, pictures, table
+from models.comparison.runs import history, pictures, table
 from models.data.dataset import UserError, sha256_of
 from models.runs import export
 from tests.models.runs.test_damaged_files import run_settings
@@ -63,9 +63,9 @@ def test_runs_are_compared_at_the_most_pictures_and_seconds_that_all_have(tmp_pa
     make_run(tmp_path, "slow", {5: 8.0, 10: 6.0}, batch=16, seconds=3.5)
     both = histories(tmp_path)
     assert history.budgets(both) == {"pictures": 160, "seconds": 35.0}
-    fast, slow = (history.standing(each, "pictures", 160) for each in both)
+    fast, slow = (history.standing_at(each, "pictures", 160) for each in both)
     assert (fast.last.step, fast.best.step, slow.last.step, slow.best.step) == (40, 20, 10, 10)
-    fast, slow = (history.standing(each, "seconds", 35.0) for each in both)
+    fast, slow = (history.standing_at(each, "seconds", 35.0) for each in both)
     assert (fast.last.step, fast.best.step, slow.last.step) == (30, 20, 10)
     found = cells(tmp_path)
     assert found["kid_random at 160 pictures seen"] == ("lower", "4 (160)", "6 (160)", "")

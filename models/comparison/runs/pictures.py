@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models.comparison.history import AXES, SCORE, Entry, History, budgets, standing
-from models.comparison.table import amount
+from models.comparison.runs.history import AXES, SCORE, Entry, History, budgets, standing_at
+from models.comparison.runs.table import amount
 from models.data.dataset import UserError
 from models.files import atomic_open, check_regular
 from models.sampling.images import grid, with_caption
@@ -47,7 +47,7 @@ def sheet(histories: Sequence[History]) -> np.ndarray:
     parts = []
     for axis, budget in budgets(histories).items():
         for each in histories:
-            found = standing(each, axis, budget)
+            found = standing_at(each, axis, budget)
             parts.append(_row(each, found and found.last, f"at {amount(budget)} {AXES[axis]}"))
     parts += [_row(each, each.entries[-1], "at the end") for each in histories]
     return np.concatenate(parts)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from models.comparison.table import Row
-from models.comparison.upscalers import TRUTH, Compared
+from models.comparison.layout import Row
+from models.comparison.upscalers.measurement import TRUTH, Compared
 from models.files import atomic_open
 from models.metrics.colors import LEVELS, color_distance
 from models.sampling.images import grid, with_caption

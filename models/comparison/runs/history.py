@@ -121,7 +121,7 @@ def budgets(histories: Sequence[History]) -> dict[Axis, float]:
     return found
 
 
-def standing(history: History, axis: Axis, budget: float) -> Standing | None:
+def standing_at(history: History, axis: Axis, budget: float) -> Standing | None:
     """Return where a run stood at a budget; None if it has no entry that early, or no seconds."""
     if not history.has(axis):
         return None

@@ -1,0 +1,1 @@
+"""Runs of GANs of faces, by their logs, samples and evaluations."""

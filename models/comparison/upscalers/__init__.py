@@ -1,0 +1,1 @@
+"""Networks that make pictures larger, by what they make of the same pictures."""
