@@ -74,12 +74,10 @@ class GenerateFaces(OfHairColor):
             folder.mkdir(exist_ok=True)
             for number, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
                 condition = _format_condition(mixtures[number : number + 1], self.condition)
-                save.save_png(
-                    folder / f"{seed:06}.png", picture, **save.MARKED, **about, seed=seed, condition=condition
-                )
+                save.save_png(folder / f"{seed:06}.png", picture, **about, seed=seed, condition=condition)
         sheet = grid(np.stack(shown), columns=min(len(self.choices), 10) or 8)
         condition = _format_condition([], f"{self.hair_color} {self.condition}")
-        save.save_png(self.file, sheet, **save.MARKED, **about, seed=self.seed, condition=condition)
+        save.save_png(self.file, sheet, **about, seed=self.seed, condition=condition)
 
 
 class InterpolateLatents(OfHairColor):
@@ -192,7 +190,7 @@ class InterpolateLatents(OfHairColor):
         strip = grid(line(self.count), self.count)
         labels = f"{self.condition} to {self.end_condition}" if self.end_condition else self.condition
         seed, condition = f"{self.start} to {self.end}", _format_condition(mixtures, labels)
-        save.save_png(self.file, strip, **save.MARKED, **about, seed=seed, condition=condition)
+        save.save_png(self.file, strip, **about, seed=seed, condition=condition)
 
 
 class SweepHairColors(OfHairColor):
@@ -220,4 +218,4 @@ class SweepHairColors(OfHairColor):
         pictures = generate_images(network, z.repeat_interleave(len(colors), dim=0), y)
         condition = f"{' '.join(colors)} {self.condition}".strip()
         sheet = with_headings(grid(pictures, len(colors)), colors)
-        save.save_png(self.file, sheet, **save.MARKED, **about, seed=self.seed, condition=condition)
+        save.save_png(self.file, sheet, **about, seed=self.seed, condition=condition)

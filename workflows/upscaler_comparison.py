@@ -86,7 +86,7 @@ class CompareUpscalers(Comparison):
         weights = {folder.name: export.weights_sha256(folder) for folder in self.run_folders}
         about = {"runs": weights, "skipped": skipped}
         save.save_json(self.folder / "comparison.json", about | report.as_json(compared))
-        save.save_png(self.folder / "sheet.png", report.sheet(compared), **save.MARKED)
+        save.save_png(self.folder / "sheet.png", report.sheet(compared))
         report.save_histograms(self.folder / "colors.png", compared)
         rows = report.rows_of(compared)
         notes = [*self._notes(len(compared.names), len(skipped)), *report.notes_on(compared)]

@@ -43,7 +43,7 @@ def write_samples(
         for number, seed in enumerate(batch):
             found = [label for label, weight in zip(labels, y[0][number], strict=True) if weight] if y else []
             name = f"{seed:06}.png"
-            save.save_png(folder / name, pictures[number], **save.MARKED, **about, seed=seed, condition=" ".join(found))
+            save.save_png(folder / name, pictures[number], **about, seed=seed, condition=" ".join(found))
             tags = [f"{label}_hair" if label in HAIR_COLORS else label for label in found]
             yield Sample(seed, name, sha256_of(folder / name), tags)
 

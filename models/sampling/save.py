@@ -1,5 +1,6 @@
-"""Files of samples that contain their own provenance."""
+"""Files of samples that contain their own provenance, marked as generated."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from PIL.PngImagePlugin import PngInfo
 from models.data.dataset import GENERATED, XMP_KEYWORD, read_json
 from models.files import atomic_open, check_regular
 
-MARKED = {XMP_KEYWORD: GENERATED}
-"""The text of a PNG file that says in XMP that a trained network made it."""
+MARK = GENERATED.encode()
+"""The XMP of a file that a trained network painted at least a part of."""
+GIF_MARK = b"\x21\xff\x0bXMP DataXMP" + MARK + bytes([1, *range(255, -1, -1), 0])
+"""The extension of a GIF file with that XMP. To a reader of blocks, each byte of its end says how far the last is."""
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -34,20 +37,24 @@ def save_json(path: Path, content: dict[str, Any]) -> None:
         file.write(json.dumps(content) + "\n")
 
 
-def save_png(path: Path, picture: np.ndarray, **about: object) -> None:
-    """Write a (H, W, 3) uint8 image, with `about` as its PNG texts."""
+def save_png(path: Path, picture: np.ndarray, *, is_generated: bool = True, **about: object) -> None:
+    """Write a (H, W, 3) uint8 image with `about` as its PNG texts, marked if a network painted any of it."""
     texts = PngInfo()
-    for key, value in about.items():
+    for key, value in (({XMP_KEYWORD: GENERATED} if is_generated else {}) | about).items():
         texts.add_itxt(key, str(value))
     with atomic_open(path) as file:
         Image.fromarray(picture).save(file, "PNG", pnginfo=texts)
 
 
 def save_gif(path: Path, pictures: np.ndarray, *, seconds: float, about: str) -> None:
-    """Write a GIF of (N, S, S, 3) uint8 frames that goes there and back forever, with `about` as its comment."""
+    """Write a marked GIF of (N, S, S, 3) uint8 frames that goes there and back forever; its comment is `about`."""
     frames = [Image.fromarray(picture) for picture in [*pictures, *pictures[-2:0:-1]]]
     duration = round(1000 * seconds / len(pictures))
+    whole = io.BytesIO()
+    frames[0].save(
+        whole, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=about.encode()
+    )
+    data = whole.getvalue()
+    end_of_colors = 13 + 3 * 2 ** (1 + data[10] % 8)  # the header says how many there are
     with atomic_open(path) as file:
-        frames[0].save(
-            file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=about.encode()
-        )
+        file.writelines([data[:end_of_colors], GIF_MARK, data[end_of_colors:]])

@@ -1,4 +1,4 @@
-"""Files of an animation: GIF, animated WebP and MP4.
+"""Files of an animation that a network painted: GIF, animated WebP and MP4, marked as generated.
 
 They are written part by part: of each frame only what differs from the one before is held. Pictures with an alpha
 channel keep it in a WebP and a strip; a GIF has one bit of it; an MP4 shows them on white.
@@ -8,6 +8,7 @@ In shapes: H × W px of a frame; h × w px of a part; C is 3, or 4 with alpha.
 
 import io
 import itertools
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -20,7 +21,7 @@ from av.video.reformatter import Colorspace
 from PIL import ExifTags, GifImagePlugin, Image
 
 from models.files import atomic_open
-from models.sampling.save import save_png
+from models.sampling.save import GIF_MARK, MARK, save_png
 
 
 class Part(NamedTuple):
@@ -40,7 +41,8 @@ PALETTE_PX = 512  # of a side that the palette of a GIF is made from
 OPAQUE = 128  # alpha from which a pixel of a GIF is opaque
 CLEAR = 255  # the color of a GIF that is transparent
 TIME_BASE = Fraction(1, 90_000)
-_WEBP_HAS_ALPHA, _WEBP_HAS_EXIF, _WEBP_IS_ANIMATED, _WEBP_DO_NOT_BLEND = 0x10, 0x08, 0x02, 0x02
+_WEBP_HAS_ALPHA, _WEBP_HAS_EXIF, _WEBP_HAS_XMP, _WEBP_IS_ANIMATED, _WEBP_DO_NOT_BLEND = 0x10, 0x08, 0x04, 0x02, 0x02
+_MP4_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # the UUID of a box that holds XMP
 
 
 def save_gif(path: Path, parts: Iterable[Part], fps: float, about: str) -> None:
@@ -63,7 +65,7 @@ def save_gif(path: Path, parts: Iterable[Part], fps: float, about: str) -> None:
             under[:] = np.where(is_same, under, colors)
             image.paste(CLEAR, mask=Image.fromarray(is_same))  # what is clear shows the frame before
             if header:
-                file.writelines(GifImagePlugin.getheader(image, info=header)[0])
+                file.writelines([*GifImagePlugin.getheader(image, info=header)[0], GIF_MARK])
                 header = None
             file.writelines(GifImagePlugin.getdata(image, (x, y), duration=10 * ticks, transparency=CLEAR, disposal=1))
         file.write(b";")
@@ -94,7 +96,7 @@ def save_webp(path: Path, parts: Iterable[Part], fps: float, about: str) -> None
         for number, (part, ticks) in enumerate(_timed(parts, fps, 1000)):
             height, width, channels = part.pixels.shape
             if not number:
-                flags = _WEBP_IS_ANIMATED | _WEBP_HAS_EXIF | (_WEBP_HAS_ALPHA if channels == 4 else 0)
+                flags = _WEBP_IS_ANIMATED | _WEBP_HAS_EXIF | _WEBP_HAS_XMP | (_WEBP_HAS_ALPHA if channels == 4 else 0)
                 _write_chunk(file, b"VP8X", struct.pack("<I", flags) + _uint24(width - 1, height - 1))
                 _write_chunk(file, b"ANIM", struct.pack("<IH", 0, 0))
             still = io.BytesIO()
@@ -103,6 +105,7 @@ def save_webp(path: Path, parts: Iterable[Part], fps: float, about: str) -> None
             place = _uint24(x // 2, y // 2, width - 1, height - 1, ticks)
             _write_chunk(file, b"ANMF", place + bytes([_WEBP_DO_NOT_BLEND]) + still.getvalue()[len(b"RIFF....WEBP") :])
         _write_chunk(file, b"EXIF", exif.tobytes().removeprefix(b"Exif\0\0"))
+        _write_chunk(file, b"XMP ", MARK)
         size = file.tell()
         file.seek(len(b"RIFF"))
         file.write(struct.pack("<I", size - len(b"RIFF....")))
@@ -134,20 +137,23 @@ def save_mp4(path: Path, parts: Iterable[Part], fps: float, about: str) -> None:
     height, width = (side + side % 2 for side in first.pixels.shape[:2])
     options = {"crf": QUALITY} | (LARGE_OPTIONS if width * height >= LARGE_PX else {})
     rate = Fraction(fps).limit_denominator(1001)
-    with atomic_open(path) as file, av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        container.metadata["comment"] = about
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = TIME_BASE
-        stream.codec_context.colorspace = Colorspace.SMPTE170M  # what RGB is converted to; players guess others
-        stream.codec_context.thread_count = 1  # more of them give other bytes
-        numbers = itertools.count()
-        for picture, count in _frames(itertools.chain([first], parts), on_white=True):
-            frame = _video_frame(picture)
-            for number in itertools.islice(numbers, count):
-                frame.pts, frame.time_base = round(number / rate / TIME_BASE), TIME_BASE
-                container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    with atomic_open(path) as file:
+        with av.open(file, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+            container.metadata["comment"] = about
+            stream = container.add_stream("libx264", rate=rate, options=options)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.time_base = TIME_BASE
+            stream.codec_context.colorspace = Colorspace.SMPTE170M  # what RGB is converted to; players guess others
+            stream.codec_context.thread_count = 1  # more of them give other bytes
+            numbers = itertools.count()
+            for picture, count in _frames(itertools.chain([first], parts), on_white=True):
+                frame = _video_frame(picture)
+                for number in itertools.islice(numbers, count):
+                    frame.pts, frame.time_base = round(number / rate / TIME_BASE), TIME_BASE
+                    container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        file.seek(0, os.SEEK_END)
+        file.write(struct.pack(">I4s16s", 24 + len(MARK), b"uuid", _MP4_XMP) + MARK)
 
 
 def _video_frame(picture: np.ndarray) -> av.VideoFrame:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from models.data.dataset import UserError, parse_json
 from models.files import atomic_open, check_regular
+from models.sampling.save import save_png
 from models.training.stopwatch import Stopwatch
 
 PROGRESS_INTERVAL_S = 30  # between two lines of progress where there is no terminal
@@ -34,13 +35,13 @@ class RunLogger:
     `tensorboard/`, and of its progress on stderr.
 
     Lines after step `start` are removed first: those steps are done again. `pictures` is the number of images in a
-    step. `watch` counts the seconds of the steps, on from those in the line of step `start`; in a run from before
-    lines had them they stay unknown."""
+    step. Sheets are marked as generated if the network `paints`. `watch` counts the seconds of the steps, on from those
+    in the line of step `start`; in a run from before lines had them they stay unknown."""
 
-    def __init__(self, run: Path, start: int, steps: int, pictures: int) -> None:
+    def __init__(self, run: Path, start: int, steps: int, pictures: int, *, paints: bool = True) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, and no model needs it
 
-        self._run, self._pictures = run, pictures
+        self._run, self._pictures, self._paints = run, pictures, paints
         (run / "samples").mkdir(parents=True, exist_ok=True)
         lines = _truncate(run / "metrics.jsonl", start)
         self._metrics = open(run / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
@@ -102,16 +103,14 @@ class RunLogger:
 
     def log_sheet(self, step: int, picture: np.ndarray) -> None:
         """Write (H, W, 3) uint8 samples after a step, and plot the metrics so far."""
-        with atomic_open(self._run / "samples" / f"{step:06}.png") as file:
-            Image.fromarray(picture).save(file, "PNG")
+        save_png(self._run / "samples" / f"{step:06}.png", picture, is_generated=self._paints)
         self._board.add_image("samples", picture, step, dataformats="HWC")
         plot_metrics(self._run)
 
     def log_frame(self, step: int, picture: np.ndarray) -> None:
         """Write (H, W, 3) uint8, the frame of the film after a step."""
         (self._run / "film").mkdir(exist_ok=True)
-        with atomic_open(self._run / "film" / f"{step:06}.png") as file:
-            Image.fromarray(picture).save(file, "PNG")
+        save_png(self._run / "film" / f"{step:06}.png", picture)
 
     def write_film(self, step: int) -> None:
         """Write `film.webp` of the frames up to a step."""

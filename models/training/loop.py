@@ -31,6 +31,7 @@ def fit(
     parameters: int = 0,
     seed: int = 0,
     precision: str = "fp32",
+    paints: bool = True,
     log_every: int = 50,
     sample_every: int = 500,
     save_every: int = 1000,
@@ -43,8 +44,9 @@ def fit(
     finishes the step, saves, and raises KeyboardInterrupt. `on_save` is called on rank 0 with the step of `last.pt`
     whenever that is written, and once if the run has its steps already. `pictures` is the number of images in a step,
     for the images/s that are reported, and `parameters` that of the weights, for the report after some steps.
-    `precision` is fp32 or bf16. Losses are logged whenever the weights are saved, with the seconds of the steps so far:
-    without validations, sheets and saving, and without steps that were lost to a kill and done again.
+    `precision` is fp32 or bf16. `paints`: whether sheets show what the network painted, and are marked as generated.
+    Losses are logged whenever the weights are saved, with the seconds of the steps so far: without validations, sheets
+    and saving, and without steps that were lost to a kill and done again.
 
     A trainer with a CollapseGuard goes back to its best weights where that says so. Its losses and weights need not be
     finite until then, and are not exported meanwhile. The last step is no occasion for it, unless one is due there: a
@@ -55,7 +57,7 @@ def fit(
     """
     run.mkdir(parents=True, exist_ok=True)
     start, best = checkpoint.load(run, trainer)
-    logger = RunLogger(run, start, steps, pictures) if distributed.rank() == 0 else None
+    logger = RunLogger(run, start, steps, pictures, paints=paints) if distributed.rank() == 0 else None
     probe = Probe(trainer.device, parameters) if logger and parameters else None
     recorder = Recorder(trainer, run, best, logger, on_save)
     guard = next((part for part in vars(trainer).values() if isinstance(part, CollapseGuard)), None)

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageSequence
 from models.sampling import animation as models_animation
 from pipeline.drawing import film
 from pipeline.faces import detect, landmarks
+from pipeline.marking import is_generated
 from pipeline.sources import drawn
 from tests.support import drawn_clips
 from tests.support.run_luigi import error_line, luigi, start_luigi
@@ -64,7 +65,7 @@ def test_the_shipped_network_animates_a_picture(place):
         assert gif.size == picture.shape[1::-1]
     with av.open(str(made / "0.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 4 * 24
-    assert (made / "0-strip.png").exists()
+    assert is_generated(made / "0-strip.png")
     assert "Did not run any tasks" in luigi(place, "AnimateBlink", "--input", "pictures/0.png").stderr
     (made / "0.gif").unlink()
     luigi(place, "AnimateBlink", "--input", "pictures/0.png")
@@ -252,5 +253,5 @@ def test_a_run_is_measured_beside_a_copy(place):
     assert measured["copy_error"] > 0
     assert measured["changed_outside"] == 0
     assert {"seam_hard", "seam_refiner", "seam_truth", "lpips", "lines", "error_share_without_flow"} <= set(measured)
-    assert (folder / "blink_clips.png").exists()
+    assert is_generated(folder / "blink_clips.png")
     assert (folder / "blink_openness.png").exists()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipeline.marking import is_generated
 from tests.support.run_luigi import error_line, luigi
 
 pytestmark = pytest.mark.full
@@ -28,6 +29,8 @@ def test_runs_are_printed_and_shown_side_by_side(place):
     assert scores[0] == scores[1]
     assert f"{scores[0]:.4g} (" in done.stdout
     assert all((made / name).exists() for name in ("README.md", "curves.png", "samples.png"))
+    assert is_generated(made / "samples.png")
+    assert not is_generated(made / "curves.png")
     again = luigi(place, "CompareRuns", "--runs", "straight,resumed,colors")
     assert again.stdout == done.stdout
 

@@ -17,6 +17,7 @@ from pipeline.errors import UserError
 from pipeline.faces.boxes import Face
 from pipeline.faces.crop import Frame, crop, view_of_crop
 from pipeline.images.decode import decode, on_white
+from pipeline.marking import is_generated
 from pipeline.sources import drawn
 from tests.support.run_luigi import error_line, luigi, start_luigi
 from workflows import TranslateImages
@@ -54,6 +55,7 @@ def translate(place: Path, run: str, *options: str) -> tuple[Path, dict]:
     file = place / line.removeprefix("INFO: ").removesuffix(" is ready")
     summary = json.loads(file.read_text())
     (folder,) = {each for each in (file.with_suffix(""), file.parent) if is_there(each, summary)}
+    assert all(is_generated(folder / name) for made in summary["translated"].values() for name in made["files"])
     return folder, summary
 
 

@@ -18,6 +18,7 @@ import torch
 from PIL import Image, ImageSequence
 
 from models.training import checkpoint
+from pipeline.marking import is_generated
 from tests.support.run_luigi import error_line, last_line, luigi, luigi_process
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,7 @@ def test_a_run_has_all_its_files(trained):
     assert state(run)["step"] == 20
     assert [path.name for path in sorted((run / "samples").iterdir())] == ["000000.png", "000010.png", "000020.png"]
     assert Image.open(run / "samples/000020.png").size == (320, 320)
+    assert all(map(is_generated, (run / "samples").iterdir()))
     settings = json.loads((run / "config.json").read_text())
     assert settings["config"]["steps"] == 20
     assert settings["dataset"]["name"] == "faces"
@@ -358,6 +360,7 @@ def test_a_line_between_two_seeds_begins_and_ends_with_them(trained):
     luigi(trained, "InterpolateLatents", "--run", RUN.name, "--start", "7", "--end", "8", "--count", "6")
     luigi(trained, "GenerateFaces", "--run", RUN.name, "--count", "2", "--seed", "7")
     made = trained / RUN / "generated"
+    assert is_generated(made / "line-7-8-6.png")
     strip = Image.open(made / "line-7-8-6.png")
     assert strip.size == (6 * 32, 32)
     for seed, left in ((7, 0), (8, 5 * 32)):
@@ -429,6 +432,7 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     assert learned["obedience"].keys() == learned["vectors"].keys() == {"blue_hair", "smile"}
     assert len(learned["obedience"]["blue_hair"]) == len(learned["obedience_strengths"]) == 4
     assert Image.open(sheet.file).size == (6 * 32, 4 * 32)
+    assert is_generated(sheet.file)
     assert learn.complete()
     assert sheet.complete()
     assert not LearnAttributes(run=RUN.name, data_root=root, samples=2501, seed=3).complete()

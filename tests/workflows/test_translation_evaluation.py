@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.marking import is_generated
 from tests.support.few_faces import write_few
 from tests.support.run_luigi import BUILT, error_line, luigi
 
@@ -42,6 +43,7 @@ def test_a_run_is_measured_in_both_directions(name, is_styled, translated):
     for picture in ("translations", "evaluation"):
         with Image.open(run / f"generated/{picture}.png") as shown:
             assert shown.text["run"] == name
+    assert is_generated(run / "generated/translations.png")
     card = (run / "README.md").read_text()
     assert "share that a classifier takes for the target domain" in card
     assert "![translations](generated/translations.png)" in card
@@ -58,6 +60,7 @@ def test_faces_go_from_one_style_to_another(translated):
     with Image.open(generated / "line-faces-0-1-3.png") as strip:
         assert strip.size == (4 * 32, 4 * 32)  # the source and three styles, of four faces
         assert (strip.text["domain"], strip.text["seed"]) == ("faces", "0 to 1")
+    assert is_generated(generated / "line-faces-0-1-3.png")
     with Image.open(generated / "line-faces-0-1-3.gif") as film:
         assert film.size == (4 * 32, 2 * 32)
         assert film.n_frames > 1

@@ -15,6 +15,7 @@ from models.metrics.fidelity import psnr, ssim
 from models.papers import esrgan
 from models.runs import export
 from pipeline.errors import UserError
+from pipeline.marking import is_generated
 from tests.models.runs.test_damaged_files import run_settings
 from tests.support import drawn_pictures
 from tests.support.run_luigi import error_line, luigi
@@ -61,6 +62,7 @@ def compare(place: Path, **options) -> dict:
     task.run()
     assert task.complete()
     assert {"README.md", "sheet.png", "colors.png"} <= {path.name for path in task.folder.iterdir()}
+    assert is_generated(task.folder / "sheet.png")
     return json.loads((task.folder / "comparison.json").read_text())
 
 

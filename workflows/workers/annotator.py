@@ -43,6 +43,7 @@ def train_annotator(
             steps=config.steps,
             pictures=config.batch_size,
             seed=settings["seed"],
+            paints=False,
             log_every=min(50, config.sample_every),
             sample_every=config.sample_every,
             save_every=config.save_every,

@@ -12,6 +12,7 @@ from PIL import Image
 
 from models.data.dataset import HAIR_COLORS
 from pipeline import assets
+from pipeline.marking import is_generated
 from tests.support.run_luigi import error_line, luigi
 from tests.workflows.test_training import texts
 
@@ -183,6 +184,7 @@ def test_an_evaluation_says_the_same_twice_and_is_redone_for_other_weights(run, 
     assert all(f"(generated/{name}.png)" in card for name in ("evaluation", "hair_confusion", "neighbours"))
     for name in ("neighbours.png", "hair_confusion.png", "evaluation.png"):
         assert Image.open(mine / "generated" / name).size[0] > 200
+        assert is_generated(mine / "generated" / name) == (name == "neighbours.png")
     assert "Did not run any" in luigi(tmp_path, *evaluate).stderr
     older = {key: value for key, value in first.items() if not key.startswith("intra_")}
     (mine / "evaluation.json").write_text(json.dumps(older))
