@@ -17,9 +17,10 @@ class CompareRuns(Comparison):
 
         histories = [history.read_history(folder) for folder in self.run_folders]
         history.check_comparable(histories)
+        sheet = pictures.sheet(histories)  # raises UserError if a run is damaged: nothing is written then
         self.folder.mkdir(parents=True, exist_ok=True)
         save.save_json(self.folder / "comparison.json", table.as_json(histories))
-        save.save_png(self.folder / "samples.png", pictures.sheet(histories))
+        save.save_png(self.folder / "samples.png", sheet)
         pictures.save_curves(self.folder / "curves.png", histories)
         command = f"CompareRuns --runs {','.join(self.runs)}"
         return table.as_text(histories), table.as_markdown(histories, command, ("samples", "curves"))

@@ -3,8 +3,8 @@
 All are chosen on two sets of `held_out` whose fronts another renderer draws than that of the training scenes: `styles`,
 whose styles are held back too, and `portraits`, as many pictures of each.
 * FACE_LOGIT: of the thresholds of 97 % precision or more the one of most recall; of equal ones the middle.
-* EVEN_LOGIT and LOGIT_SLOPE: the line of likeliest log-odds over the logits of all candidates.
-* CASCADE_LOGIT: the likeliest too, given that line, for the finds of the cascade.
+* EVEN_LOGIT, LOGIT_SLOPE and CASCADE_LOGIT: the likeliest log-odds over the logits of what is found: a line for the
+  network's finds, and the same line further left for the cascade's.
 How good they are is measured on other pictures of each set.
 """
 
@@ -28,7 +28,7 @@ CHOSEN_BY, PICTURES = ("styles", "portraits"), 250  # of each set: fewer, and so
 OTHERS = 150  # pictures of each set on which they are measured
 PRECISION = 0.97
 THRESHOLDS = np.arange(-20, 41) / 10
-EVENS, SLOPES, GAINS = np.arange(-20, 41) / 20, np.arange(5, 101) / 10, np.arange(0, 41) / 10
+NEWTON_STEPS = 20
 
 
 def matched(picture: Picture, finds: list[Face]) -> Match:
@@ -59,22 +59,24 @@ def best_threshold(matches: list[Match]) -> float:
     return float(np.median([threshold for threshold, recall in precise.items() if recall == best]))
 
 
-def log_likelihood(matches: list[Match], even: float, slope: float) -> float:
-    """Return that of what are faces and what are none, if the log-odds are a line over the logits."""
-    logits = np.array([score for one in matches for score in one.scores])
-    signs = np.where(np.array([owner for one in matches for owner in one.owners], int) >= 0, 1, -1)
-    return -float(np.logaddexp(0, -signs * slope * (logits - even)).sum())
+def best_line(network: list[Match], cascade: list[Match]) -> tuple[float, float, float]:
+    """Return EVEN_LOGIT, LOGIT_SLOPE and CASCADE_LOGIT, rounded, by the finds of both: a logistic regression."""
+    of_network, of_cascade = ([score for one in matches for score in one.scores] for matches in (network, cascade))
+    is_cascade = np.repeat([0, 1], [len(of_network), len(of_cascade)])
+    x = np.column_stack([[*of_network, *of_cascade], is_cascade, np.ones(len(is_cascade))])
+    is_face = np.array([owner >= 0 for one in [*network, *cascade] for owner in one.owners])
+    weights = np.zeros(3)
+    for _ in range(NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-x @ weights))
+        weights += np.linalg.solve((x.T * p * (1 - p)) @ x, x.T @ (is_face - p))
+    slope, gain, bias = (float(weight) for weight in weights)
+    return round(-bias / slope, 2), round(slope, 1), round(gain / slope, 1)
 
 
-def best_line(matches: list[Match]) -> tuple[float, float]:
-    """Return EVEN_LOGIT and LOGIT_SLOPE."""
-    even, slope = max(((e, s) for e in EVENS for s in SLOPES), key=lambda line: log_likelihood(matches, *line))
-    return float(even), float(slope)
-
-
-def best_gain(matches: list[Match], even: float, slope: float) -> float:
-    """Return CASCADE_LOGIT."""
-    return float(max(GAINS, key=lambda gain: log_likelihood(matches, even - gain, slope)))
+def found(matches: Iterable[Match], threshold: float) -> list[Match]:
+    """Return the matches of the finds with a score of `threshold` or more; they are best first."""
+    counts = [(one, sum(score >= threshold for score in one.scores)) for one in matches]
+    return [Match(one.scores[:count], one.owners[:count], one.faces) for one, count in counts]
 
 
 def main(weights: str = str(face_network.WEIGHTS)) -> None:
@@ -83,9 +85,8 @@ def main(weights: str = str(face_network.WEIGHTS)) -> None:
     pictures = (held_out.draw(kind, SEED, i) for kind in CHOSEN_BY for i in range(PICTURES))
     proposed, confirmed = judge(pictures, weights)
     threshold = best_threshold(proposed)
-    even, slope = best_line(proposed)
-    gain = best_gain(confirmed, even, slope)
-    print(f"FACE_LOGIT {threshold:.2f}, EVEN_LOGIT {even:.2f}, LOGIT_SLOPE {slope:.1f}, CASCADE_LOGIT {gain:.1f}")
+    even, slope, gain = best_line(found(proposed, threshold), confirmed)
+    print(f"FACE_LOGIT {threshold:.2f}, EVEN_LOGIT {even}, LOGIT_SLOPE {slope}, CASCADE_LOGIT {gain}")
     values = {"FACE_LOGIT": threshold, "EVEN_LOGIT": even, "LOGIT_SLOPE": slope, "WEIGHTS": weights}
     with patch.multiple(face_network, **values), patch.object(cascade_network, "CASCADE_LOGIT", gain):
         for kind in held_out.KINDS:

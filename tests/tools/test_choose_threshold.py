@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.scoreboard import Match
-from tests.tools.choose_threshold import best_gain, best_line, best_threshold
+from tests.tools.choose_threshold import best_line, best_threshold, found
 
 
 def test_the_threshold_is_the_middle_of_those_of_most_recall_at_the_precision():
@@ -23,7 +23,11 @@ def test_the_line_and_the_gain_are_those_that_the_finds_were_drawn_from():
     logits = rng.normal(0.5, 1, 4000)
     is_face = rng.random(4000) < 1 / (1 + np.exp(-4 * (logits - 0.5)))
     matches = [Match([logit], [0 if right else -1], 1) for logit, right in zip(logits, is_face, strict=True)]
-    even, slope = best_line(matches)
+    lowered = [Match([one.scores[0] - 1.5], one.owners, 1) for one in matches[:1500]]
+    even, slope, gain = best_line(matches[1500:], lowered)
     assert (even, slope) == (pytest.approx(0.5, abs=0.051), pytest.approx(4, abs=0.5))
-    lowered = [Match([one.scores[0] - 1.5], one.owners, 1) for one in matches]
-    assert best_gain(lowered, even, slope) == pytest.approx(1.5, abs=0.11)
+    assert gain == pytest.approx(1.5, abs=0.11)
+
+
+def test_finds_below_the_threshold_are_left_out():
+    assert found([Match([2.0, 1.0, 0.5], [1, -1, 0], 3)], 1.0) == [Match([2.0, 1.0], [1, -1], 3)]

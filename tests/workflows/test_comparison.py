@@ -52,3 +52,11 @@ def test_runs_of_other_sizes_are_one_line(place):
     line = error_line(place, "CompareRuns", "--runs", "straight,large")
     assert line.startswith("error: --runs: straight is of faces (")
     assert " at 32 px and large is of faces (" in line
+
+
+def test_a_damaged_sheet_is_one_line_and_leaves_nothing(place):
+    for sheet in (place / "data/runs/colors/samples").iterdir():
+        sheet.write_bytes(sheet.read_bytes()[:200])
+    line = error_line(place, "CompareRuns", "--runs", "resumed,colors")
+    assert ".png: damaged" in line
+    assert not (place / "data/comparisons/resumed+colors").exists()

@@ -21,9 +21,7 @@ def save_curves(path: Path, histories: Sequence[History]) -> None:
     from matplotlib.figure import Figure
 
     at = budgets(histories)
-    is_log = not any(
-        entry.score <= 0 for each in histories for entry in each.entries
-    )  # near real faces it may be below 0
+    is_log = all(entry.score > 0 for each in histories for entry in each.entries)  # near real faces one may be below
     figure = Figure(figsize=(1 + 5 * len(at), 4 + 0.25 * len(histories)), layout="constrained")
     panels = figure.subplots(1, len(at), squeeze=False, sharey=True)[0]
     for axes, (axis, budget) in zip(panels, at.items(), strict=True):
@@ -31,7 +29,8 @@ def save_curves(path: Path, histories: Sequence[History]) -> None:
             if each.has(axis):
                 amounts = [getattr(entry, axis) for entry in each.entries]
                 scores = [entry.score for entry in each.entries]
-                axes.plot(amounts, scores, marker=".", color=f"C{number % 10}", label=each.name)
+                label = f" {each.name}"  # Matplotlib does not list one that begins with _
+                axes.plot(amounts, scores, marker=".", color=f"C{number % 10}", label=label)
         axes.axvline(budget, color="black", linestyle=":")
         axes.set(xlabel=AXES[axis], yscale="log" if is_log else "linear")
         axes.grid(alpha=0.3)
