@@ -27,7 +27,7 @@ class Sample(NamedTuple):
 
 
 def write_samples(
-    network: Any, folder: Path, seeds: range, conditions: Tensor | None, about: dict[str, object]
+    network: Any, folder: Path, seeds: range, conditions: Tensor | None, about: dict[str, Any]
 ) -> Iterator[Sample]:
     """Write the sample of each seed into `folder`, and yield it. A conditional network's labels are those of a row of
     `conditions` (N, T), drawn by the seed: labels that often occur there often occur here.

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import av
 import numpy as np
@@ -165,7 +165,7 @@ def _video_frame(picture: np.ndarray) -> av.VideoFrame:
     return frame.reformat(format="yuv420p", dst_colorspace=Colorspace.SMPTE170M)
 
 
-def save_strip(path: Path, parts: Iterable[Part], **about: object) -> None:
+def save_strip(path: Path, parts: Iterable[Part], **about: Any) -> None:
     """Write the different pictures of the first STRIP_PICTURES, side by side, as a PNG of at most STRIP_PX height with
     `about` as its texts."""
     pictures: list[np.ndarray] = []
