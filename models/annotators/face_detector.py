@@ -28,8 +28,7 @@ MIN_LOGIT = 0.0  # of the detections that sheets show and validation counts
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of FaceDetector. The weights that are shipped are of 9,000 plain scenes and 2,600 steps; the
-    defaults are for today's scenes, some forty minutes of one core."""
+    """The settings of FaceDetector: by default those of the weights that are shipped, an hour of one core."""
 
     scenes: int = 10_000
     held_out: int = 64  # scenes on top, for sheets and validation

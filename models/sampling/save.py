@@ -19,14 +19,14 @@ GIF_MARK = b"\x21\xff\x0bXMP DataXMP" + MARK + bytes([1, *range(255, -1, -1), 0]
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Return how a file of this module was made; {} if it is missing or damaged."""
+    """Return how a file of this module was made, without its mark; {} if it is missing or damaged."""
     try:
         check_regular(path)
         if path.suffix == ".json":
             return {**read_json(path, {})}
         with Image.open(path, formats=("PNG",)) as picture:
             picture.load()
-            return {**picture.text}
+            return {key: text for key, text in picture.text.items() if key != XMP_KEYWORD}
     except (OSError, SyntaxError, ValueError, RecursionError, Image.DecompressionBombError):
         return {}
 

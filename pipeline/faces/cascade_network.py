@@ -14,7 +14,7 @@ from pipeline.faces import network as face_network
 from pipeline.faces.boxes import TURNED_DEG, Face, face_at, is_turned, non_max_suppression, overlap, square
 from pipeline.faces.cascade import lbpcascade
 
-CASCADE_LOGIT = 1.4  # what it adds to the network's logit that the cascade found the face; fitted with LOGIT_SLOPE
+CASCADE_LOGIT = 0.3  # what it adds to the network's logit that the cascade found the face; fitted with LOGIT_SLOPE
 CASCADE_SIDE = 1.22  # of its boxes, in sides of the face as the network sees it
 MIN_PROBABILITY = 0.5  # of a turned face that the cascade found
 

@@ -27,7 +27,7 @@ from pipeline.parallel import OUT_OF_MEMORY, cached_map
 from pipeline.store import Store
 from pipeline.stored import NUMBER
 
-VERSION = 7
+VERSION = 8
 
 SWEEPS = {"off": None, "fast": (-30, 30), "full": (40, 80, 120, 160, -160, -120, -80, -40)}
 """Degrees of the turned copies. Off: none, for upright faces. The close look reaches 45 degrees beyond a proposal."""

@@ -4,9 +4,9 @@ A fully convolutional detector after CenterNet, Zhou, Wang, Krähenbühl: "Objec
 https://arxiv.org/abs/1904.07850. For each cell of 8 × 8 px it predicts whether a face's centre lies there, its place in
 the cell, and the face's size and tilt. Every other residual block is dilated, so that a cell sees 207 px around it.
 
-It was trained on pictures of `pipeline.drawing.scenes` alone, by `luigi --module workflows TrainFaceDetector`. The
-weights in `network.safetensors` are of an earlier state of those scenes: docs/measurements/faces.md. With others, raise
-`detect.VERSION` and choose FACE_LOGIT anew.
+It was trained on pictures of `pipeline.drawing.scenes` alone, by `luigi --module workflows TrainFaceDetector`, which
+makes the bytes of `network.safetensors` again. With others, raise `detect.VERSION` and choose the constants anew:
+`python -m tests.tools.choose_threshold`.
 
 In shapes: N pictures, H × W px.
 """
@@ -37,10 +37,10 @@ SIDE = 40  # px: of a face whose predicted log size is 0
 FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
 MAX_TILT_DEG = TURNED_DEG  # degrees, either way, of the faces that it was trained on
 
-PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.4; the highest seen is 2.5
-FACE_LOGIT = 1.2  # least mean logit of both looks at a face; how it was chosen: docs/measurements/faces.md
-EVEN_LOGIT = 1.2  # logit of a place that is as likely a face as not
-LOGIT_SLOPE = 5.4  # of the log-odds of a face over its logit
+PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.6; the highest seen is 2.8
+FACE_LOGIT = 1.3  # least mean logit of both looks at a face; how it was chosen: docs/measurements/faces.md
+EVEN_LOGIT = 1.1  # logit of a place that is as likely a face as not
+LOGIT_SLOPE = 6.6  # of the log-odds of a face over its logit
 TURNED_HANDICAP = -math.log(TURNED_ODDS) / LOGIT_SLOPE  # by which the logit of a turned face is lowered
 MIN_FACE_PX = 24  # px: the smallest wanted face in the finest copy
 VIEW_RATIO = 1.7  # of the steps of successive copies

@@ -37,11 +37,12 @@ def test_an_upright_face_counts_if_one_finds_it_and_a_turned_one_of_the_cascade_
 
 def test_the_score_is_a_probability_on_one_scale(found):
     """The odds grow by the same factor with each step of the logit."""
-    logits = face_network.EVEN_LOGIT + np.array([0, 0.5, 1])
+    logits = face_network.FACE_LOGIT + np.array([0, 0.5, 1])
     beside = [Face((200 * i, 0, 200 * i + 100, 100), 0.0, float(logit)) for i, logit in enumerate(logits)]
     scores = np.sort([face.score for face in found([], [], beside)])
     odds = scores / (1 - scores)
-    assert odds[0] == pytest.approx(1)
+    even_to_found = face_network.FACE_LOGIT - face_network.EVEN_LOGIT
+    assert odds[0] == pytest.approx(np.exp(face_network.LOGIT_SLOPE * even_to_found))
     np.testing.assert_allclose(odds[1:] / odds[:-1], np.exp(face_network.LOGIT_SLOPE / 2))
     (alone,) = found([UPRIGHT], [float(logits[1]) - cascade_network.CASCADE_LOGIT], [])
     assert alone.score == pytest.approx(scores[1])
