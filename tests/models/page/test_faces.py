@@ -15,7 +15,7 @@ from workflows import shipped_graphs
 
 LEANING = draw(5, 0)[0].rotate(-35, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
 PICTURES = [np.asarray(picture) for picture in (draw(5, 1)[0], LEANING)]
-FACES = [Face((107.1, 122.4, 274.2, 289.5), -8.0, 2.4), Face((273.14, 362.27, 484.36, 573.49), 37.7, 2.6)]
+FACES = [Face((104.12, 120.68, 272.74, 289.3), -9.8, 2.2), Face((266.88, 356.43, 488.75, 578.3), 38.6, 2.8)]
 CUTS = [
     {"size": 64, "box_scale": 2.0},
     {"size": 128, "box_scale": 1.5, "rotation": 10.0, "offset": (0.05, -0.1)},
