@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import logging
 import os
 import shutil
 import signal
@@ -43,6 +44,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             counts[family] += 1
             if counts[family] <= marker.kwargs.get("keep", 0):
                 item.own_markers.remove(marker)
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log():
+    """`luigi.build` in a test sets it, for all tests that come later in this process."""
+    logger = logging.getLogger("luigi-interface")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture
