@@ -175,7 +175,7 @@ def test_odd_pictures_are_read_as_they_are_seen(visit, pictures, tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     one.rotate(90, expand=True).save(tmp_path / "5.jpg", exif=exif)
-    visit.go("tab=find&min=32")
+    visit.go("tab=find&min=24")
     for name, size, count in (("1.png", "1 × 1", 0), ("2.png", "72 × 50", 1), *((f"{n}", "362 × 401", 1) for n in ODD)):
         choose(visit, tmp_path / name)
         visit.page.get_by_text(f"{name}, {size} px").wait_for()
