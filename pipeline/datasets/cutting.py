@@ -59,7 +59,8 @@ def cutting_of(folder: Path, facts: dict[str, Any]) -> Cutting:
     latter: then DEFAULTS are taken. Raise ManifestError."""
     settings = build_of(folder).settings
     found: dict[str, Any] = {name: settings.get(name, value) for name, value in DEFAULTS.items()}
-    is_known = found["detector"] in [*detect.DETECTOR_CHOICES] and found["sweep"] in [*detect.SWEEPS]
+    detectors, sweeps = [*detect.DETECTOR_CHOICES], [*detect.SWEEPS]  # what is found may be a list, which has no hash
+    is_known = found["detector"] in detectors and found["sweep"] in sweeps
     if not is_known or type(found["min_face"]) is not int or "detector" not in settings:
         logger.info("%s does not say how its faces were found: %s is used", folder, DEFAULTS["detector"])
         found = DEFAULTS

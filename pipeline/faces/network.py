@@ -4,9 +4,9 @@ A fully convolutional detector after CenterNet, Zhou, Wang, Krähenbühl: "Objec
 https://arxiv.org/abs/1904.07850. For each cell of 8 × 8 px it predicts whether a face's centre lies there, its place in
 the cell, and the face's size and tilt. Every other residual block is dilated, so that a cell sees 207 px around it.
 
-It was trained on pictures of `pipeline.drawing.scenes` alone, by `luigi --module workflows TrainFaceDetector`, which
-makes the bytes of `network.safetensors` again. With others, raise `detect.VERSION` and choose the constants anew:
-`python -m tests.tools.choose_threshold`.
+It was trained on pictures of `pipeline.drawing.scenes` alone, by `luigi --module workflows TrainFaceDetector` with
+its defaults. With other weights, raise `detect.VERSION` and choose the constants anew: `python -m
+tests.tools.choose_threshold`.
 
 In shapes: N pictures, H × W px.
 """
