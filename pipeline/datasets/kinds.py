@@ -123,12 +123,12 @@ def _face_sections(faces: pa.Table) -> str:
         error = color_network.calibration_error(bins)
         rows = table_rows((f"{c.least:g}", f"{c.named:.0%}", f"{c.accuracy:.0%}") for c in color_network.coverage(bins))
         text += (
-            f"\n{named:,} colours were named by their pixels. On drawn faces of a style that the colour network was\n"
-            f"not trained on, its expected calibration error is {error:.3f}\n"
-            "(the bars: how many of the colours that it named with such a confidence were right):\n\n"
+            f"\n{named:,} colours were named by their pixels. On drawn icons, a style that the colour network was\n"
+            f"not trained on, its expected calibration error is {error:.3f}; expect several times that on other\n"
+            "art. The bars show how many of the colours that it named with such a confidence were right:\n\n"
             "![confidence, and accuracy](hair_reliability.png)\n\n"
             "A face has no colour where none is likely. `faces[faces.hair_scores.map(max) >= 0.7]` keeps the surer\n"
-            "ones. Of the same drawn faces, which are harder than most:\n\n"
+            "ones. Of the same icons:\n\n"
             f"| the likeliest is at least | faces kept | of these right |\n|---|---|---|\n{rows}\n"
         )
     return text

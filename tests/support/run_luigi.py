@@ -15,6 +15,7 @@ PRELOAD = (
     *("pandas", "pyarrow.dataset", "pytest", "requests", "tenacity.tornadoweb"),  # the last two are Luigi's
     *("models.evaluation", "models.runs.worker", "torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure"),
     *("pipeline.sources.registry", "pipeline.sources.getchu.pages", "pipeline.datasets.assemble"),
+    "tests.support.freeze",
 )
 """Modules that are slow to import. Luigi is none of them: it reads luigi.cfg when it is imported."""
 FORKS = multiprocessing.get_context("forkserver")
