@@ -85,11 +85,14 @@ def read_tags(path: Path) -> list[tuple[str, str]]:
             lines = file.read(MAX_TAG_LIST_LENGTH + 1)
         if len(lines) > MAX_TAG_LIST_LENGTH:
             raise ValueError(f"more than {MAX_TAG_LIST_LENGTH:,} characters")
-        tags = [(normal_tag(row["name"]), row["category"]) for row in csv.DictReader(io.StringIO(lines))]
+        rows = [(row.get("name"), row.get("category")) for row in csv.DictReader(io.StringIO(lines))]
+        tags = [(normal_tag(name), kind) for name, kind in rows if name is not None and kind is not None]
+        if len(tags) < len(rows):
+            raise ValueError("a row without name or category")
         general = {name for name, category in tags if category == GENERAL}
         if missing := set(HAIR_COLORS) - {color for tag, color in HAIR_TAGS.items() if tag in general}:
             raise ValueError(f"no {min(missing)} hair among {len(tags):,} tags")
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         found = " ".join(str(error).split())[:200]
         expected = "selected_tags.csv of a WD tagger, with name and category (0 general, 4 character, 9 rating)"
         raise UserError(path, found, expected, "give the one of the same network") from error

@@ -123,10 +123,11 @@ def test_a_file_may_fix_the_size_of_its_batches(own):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "'name'|no black hair among 0 tags"),
-        ("<html>\n<html>\n", "'name'"),
-        ("tag_id,name\n0,red_hair\n", "'category'"),
-        (onnx_files.tag_list() + "9\n", "NoneType"),
+        ("", "no black hair among 0 tags"),
+        ("<html>\n<html>\n", "a row without name or category"),
+        ("tag_id,name\n0,red_hair\n", "a row without name or category"),
+        (onnx_files.tag_list() + "9\n", "a row without name or category"),
+        (onnx_files.tag_list() + "9,cut_of", "a row without name or category"),
         (onnx_files.tag_list([("1girl", "0")]), "no black hair among 1 tags"),
         (
             onnx_files.tag_list().replace("grey_hair", "x").replace("white_hair", "x").replace("silver", "x"),
