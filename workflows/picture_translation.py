@@ -186,7 +186,7 @@ class TranslateImages(FromPictures):
         return translate
 
     def _reference_face(self) -> Any:
-        """Return the (S, S, 3) crop of the reference's first face, as those of its domain. Raise UserError."""
+        """Return the (S, S, 3) crop of the reference's best face, as those of its domain. Raise UserError."""
         from pipeline.images.decode import on_white
 
         expected, cure = "a picture with a face", "give another"

@@ -53,7 +53,7 @@ class Detector(NamedTuple):
     """One row of DETECTORS."""
 
     find: Callable[[np.ndarray, int, Iterable[float] | None, str], list[Face]]
-    """((H, W, 3) uint8 picture, smallest face in px, angles of the sweep if any, `asset`) -> faces, best first."""
+    """((H, W, 3) uint8 picture, smallest face in px, angles of the sweep if any, `asset`) -> faces."""
     asset: Callable[[Path | None], str]
     """Folder to search for assets first -> path of the asset that `find` needs. Raises UserError if it is missing."""
     license: str
@@ -99,7 +99,7 @@ def max_score(choice: str) -> float:
 
 
 def find(picture: np.ndarray, *, finder: str, asset: str, sweep: str, min_face: int) -> list[Face]:
-    """Return the faces that one of DETECTORS, with its asset, finds in a picture, best first."""
+    """Return the faces that one of DETECTORS, with its asset, finds in a picture."""
 
     def look(part: np.ndarray) -> list[Face]:
         return DETECTORS[finder].find(part, min_face, SWEEPS[sweep], asset)
@@ -117,12 +117,14 @@ def merge(found: dict[str, list[Face]]) -> list[tuple[Face, str]]:
 
 
 def find_faces(picture: np.ndarray, *, detector: str, sweep: str, min_face: int) -> list[Face]:
-    """Return the faces that `detect` finds in a picture (H, W, 3) uint8, best first. Raise UserError if an asset of the
-    detector, one of DETECTOR_CHOICES, is missing."""
+    """Return the faces that `detect` finds in a picture (H, W, 3) uint8, best first; of two detectors, whose scores
+    differ in unit, those of the first come first. Raise UserError if an asset of the detector, one of DETECTOR_CHOICES,
+    is missing."""
 
     def look(name: str) -> list[Face]:
         asset = DETECTORS[name].asset(None)
-        return find(picture, finder=name, asset=asset, sweep=sweep, min_face=min_face)
+        found = find(picture, finder=name, asset=asset, sweep=sweep, min_face=min_face)
+        return sorted(found, key=lambda face: -face.score)
 
     return [face for face, _ in merge({name: look(name) for name in DETECTOR_CHOICES[detector]})]
 

@@ -30,6 +30,8 @@ def found(monkeypatch):
 def test_an_upright_face_counts_if_one_finds_it_and_a_turned_one_of_the_cascade_if_the_network_agrees(found):
     beside = Face((200, 0, 300, 100), 0.0, face_network.FACE_LOGIT)
     assert [face.box for face in found([UPRIGHT], [-2.0], [beside])] == [UPRIGHT.box, beside.box]
+    best, other = detect.find_faces(PICTURE, detector="cascade_network", sweep="full", min_face=48)
+    assert (best.box, other.box) == (beside.box, UPRIGHT.box)
     least = face_network.EVEN_LOGIT - cascade_network.CASCADE_LOGIT
     assert found([TURNED], [least - 0.1], []) == []
     assert [face.box for face in found([TURNED], [least + 0.1], [])] == [TURNED.box]
@@ -77,7 +79,7 @@ def test_the_network_looks_once_where_it_has_looked_already(monkeypatch):
 
 def test_a_turned_face_needs_more_windows_and_a_higher_logit(monkeypatch, cascade):
     """As many more as make up for TURNED_ODDS."""
-    counts = {0.0: 16, 90.0: 36}  # tilt -> windows
+    counts = {0.0: 16, 90.0: 37}  # tilt -> windows
 
     def windows(pyramid, views, find):
         tilt = views[len(views) // 2].angle
