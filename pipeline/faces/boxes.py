@@ -61,7 +61,7 @@ def is_turned(face: Face) -> bool:
     """Return whether it lies on its side or stands on its head.
 
     Few faces do, while what only looks like a face is as frequent in a turned copy of a picture as in the upright one.
-    So detectors multiply the odds of such a find by TURNED_ODDS."""
+    So the cascade and the network multiply the odds of such a find by TURNED_ODDS."""
     return abs(face.tilt) > TURNED_DEG
 
 

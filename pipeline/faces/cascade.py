@@ -23,7 +23,7 @@ REFINE_ANGLES_DEG = range(-45, 46, 15)  # degrees; the cascade finds faces up to
 REFINE_VIEW_PX = 98  # px of the refinement: the largest window, and a fifth of the face to move on either side
 REFINE_WINDOWS_PX = 40, 76  # px: 0.7 to 1.35 of the face
 MAX_WINDOWS = 16_000  # windows that are clustered: those of some 2,000 faces; 256 MB
-MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face; of a turned one 37
+MIN_SUPPORTING_WINDOWS = 16  # windows in the refinement that make a face; of a turned one 38
 WINDOWS_POWER = 2.6  # of the windows in the odds that there is a face; fitted on 120 held-out pictures
 UPRIGHT_ANGLES_DEG, MIN_UPRIGHT_WINDOWS = (-6, 0, 6), 18  # the same, if only upright faces are wanted
 

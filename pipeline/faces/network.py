@@ -34,7 +34,7 @@ WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 STRIDE = 8  # px: side of a cell
 SIDE = 40  # px: of a face whose predicted log size is 0
-FACE_SIDES_PX = 17, 75  # px: smallest and largest side of the faces that it was trained on
+FACE_SIDES_PX = 17, 75  # px: smallest and largest side of a face that counts: a tenth beyond those of its training
 MAX_TILT_DEG = TURNED_DEG  # degrees, either way, of the faces that it was trained on
 
 PROPOSAL_LOGIT = -1.0  # least logit for a second look: a lower one would need a second of 3.6; the highest seen is 2.8

@@ -21,7 +21,6 @@ SEED, PICTURES = 41, 30  # of each set
 SWEEPS = ("fast", "full")
 MIN_FACE = 48  # px, as by default
 MIN_IOU = 0.5  # of a find's box and the face's, for AP50
-PROBABILITIES = ("cascade_network",)  # the detectors whose score is one
 DIFFICULTIES = ("size", "tilt", "view", "occlusion", "style")
 LEAST_SCORES: dict[str, tuple[float, ...]] = {  # detector -> some of its scores; of others all finds count
     "lbpcascade": (0, 24, 32, 48, 64),
@@ -166,7 +165,7 @@ def print_scores(found: dict[Search, dict[str, Scored]]) -> None:
         for kind, scored in of_sets.items():
             recall, precision = recall_precision(scored.near)
             values = recall, precision, f1(recall, precision), average_precision(scored.tight)
-            error = f"{calibration_error(scored.near):.3f}" if name in PROBABILITIES else ""
+            error = f"{calibration_error(scored.near):.3f}" if detect.max_score(name) == 1 else ""
             shown = *(f"{v:.1%}" for v in values), error, f"{scored.seconds:.2f}"
             rows.append([f"`{name}`", f"`{sweep}`", kind, *shown])
     print_table(("detector", "sweep", "set", "recall", "precision", "F1", "AP50", "calibration error", "CPU s"), rows)
