@@ -112,20 +112,25 @@ def _faces_by_color(rows: list[dict]) -> dict[str, list[dict]]:
     return plots.by_label(rows, plots.SWATCHES, lambda row: row["hair_color"] or "none")
 
 
+def _colors_by_pixels(faces: pa.Table) -> list[str | None]:
+    """Return the colour of each face that was tagged by its pixels."""
+    return [color for color, tagger in manifest.rows_of(faces, "hair_color", "hair_tagger") if tagger == "color"]
+
+
 def _face_sections(faces: pa.Table) -> str:
     """Return the table of hair colours, its chart, and how reliable colours named by pixels are."""
     colors = Counter(color or "none" for color in faces["hair_color"].to_pylist())
     rows = table_rows((name, f"{colors[name]:,}") for name in (*HAIR_COLORS, "none"))
     text = f"| hair colour | faces |\n|---|---|\n{rows}\n\n![hair colours](hair_colors.png)\n"
-    by_pixels = [color for color, tagger in manifest.rows_of(faces, "hair_color", "hair_tagger") if tagger == "color"]
-    if by_pixels:
+    if by_pixels := _colors_by_pixels(faces):
         named, bins = len(by_pixels) - by_pixels.count(None), color_network.reliability()
         error = color_network.calibration_error(bins)
         rows = table_rows((f"{c.least:g}", f"{c.named:.0%}", f"{c.accuracy:.0%}") for c in color_network.coverage(bins))
         text += (
-            f"\n{named:,} colours were named by their pixels. On drawn icons, a style that the colour network was\n"
-            f"not trained on, its expected calibration error is {error:.3f}; expect several times that on other\n"
-            "art. The bars show how many of the colours that it named with such a confidence were right:\n\n"
+            f"\n{named:,} colours were named by their pixels. On drawn icons in all kinds of light, half hidden under\n"
+            "hats, a style that the colour network was not trained on, its expected calibration error is\n"
+            f"{error:.3f}; expect several times that on other art. The bars show how many of the colours that it\n"
+            "named with such a confidence were right:\n\n"
             "![confidence, and accuracy](hair_reliability.png)\n\n"
             "A face has no colour where none is likely. `faces[faces.hair_scores.map(max) >= 0.7]` keeps the surer\n"
             "ones. Of the same icons:\n\n"
@@ -135,8 +140,10 @@ def _face_sections(faces: pa.Table) -> str:
 
 
 def _face_charts(faces: pa.Table, folder: Path) -> dict[str, Image.Image]:
-    reliability = plots.reliability_chart(color_network.reliability())
-    return {"hair_colors.png": plots.hair_histogram(faces), "hair_reliability.png": reliability}
+    charts = {"hair_colors.png": plots.hair_histogram(faces)}
+    if _colors_by_pixels(faces):
+        charts["hair_reliability.png"] = plots.reliability_chart(color_network.reliability())
+    return charts
 
 
 def _face_problem(faces: pa.Table) -> str | None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,14 @@ def test_the_card_counts_the_colours_that_pixels_named_without_the_faces_that_ha
     sections = FACE_KIND.sections(pa.Table.from_pylist(rows))
     assert "\n2 colours were named by their pixels." in sections
     assert "| none | 1 |" in sections
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_charts_of_faces_are_those_that_the_card_shows(count):
+    rows = [{"hair_color": color, "hair_tagger": tagger, "split": "train"} for color, tagger in HAIR[:count]]
+    faces = pa.Table.from_pylist(rows)
+    assert re.findall(r"\]\((.*?)\)", FACE_KIND.sections(faces)) == [*FACE_KIND.charts(faces, Path())]
+    assert ("hair_reliability.png" in FACE_KIND.charts(faces, Path())) == (count == 2)
     assert "pixels" not in FACE_KIND.sections(pa.Table.from_pylist(rows[:1]))
 
 
