@@ -14,6 +14,7 @@ from tests.benchmarks.scoreboard import (
     is_tight,
     match,
     print_by_score,
+    print_scores,
     recall_precision,
 )
 
@@ -95,3 +96,11 @@ def test_a_detector_without_a_table_of_scores_has_a_row_of_all_finds(capsys):
     one = Scored([Match([5.0, 4.0], [0, -1], 2)], [], 0.0)
     print_by_score({("both", "fast"): {"scenes": one}})
     assert "| `both` | `fast` | 0 | 50.0% | 50.0% | 50.0% |" in capsys.readouterr().out
+
+
+def test_scores_that_are_probabilities_have_their_error_beside_them(capsys):
+    one = Scored([Match([0.9], [0], 1)], [Match([0.9], [0], 1)], 0.0)
+    print_scores({(name, "fast"): {"scenes": one} for name in ("yolo", "network")})
+    *_, yolo, network, _ = capsys.readouterr().out.split("\n")[:-1]
+    assert yolo.endswith("| 100.0% | 0.100 | 0.00 |")
+    assert network.endswith("| 100.0% |  | 0.00 |")
