@@ -176,16 +176,13 @@ MORE: dict[str, dict] = {
 AUGMENTED = [name for name, entry in MODELS.items() if hasattr(entry.presets["tiny"], "augment")]
 ADA = {"augment": "ada", "ada_pictures": 200}
 CHANGES = [(name, MORE.get(name, {}) | ({"augment": "diff"} if name in AUGMENTED else {})) for name in MODELS]
-with_changes = pytest.mark.parametrize(
-    ("name", "changes"),
-    [
-        *((name, ADA if name in AUGMENTED else {}) for name in MODELS),  # the presets' networks
-        *((name, changes) for name, changes in CHANGES if changes),
-        ("pggan", {"first": 0, "fade": 1, "hold": 0}),  # grown up at the fourth step
-        ("r3gan", {"augment": "ramp"}),
-        *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
-    ],
-)
+PRESETS = [(name, ADA if name in AUGMENTED else {}) for name in MODELS]
+VARIANTS = [
+    *((name, changes) for name, changes in CHANGES if changes),
+    ("pggan", {"first": 0, "fade": 1, "hold": 0}),  # grown up at the fourth step
+    ("r3gan", {"augment": "ramp"}),
+    *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
+]
 WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit", "srgan", "esrgan"}  # their chance is that of their batches
 LEARNING_STEPS = {"pggan": (8, 9)}  # the two of which all layers learn, if it is not the first ones: it grows
 WIDER: dict[str, dict] = {
@@ -220,7 +217,7 @@ def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp
 
 
 @pytest.mark.full(keep=1)
-@with_changes
+@pytest.mark.parametrize(("name", "changes"), PRESETS + VARIANTS)
 def test_stopping_and_going_on_changes_nothing(name, changes, tmp_path):
     for run, steps in (("whole", 6), ("halves", 3), ("halves", 6)):
         fit(name, tmp_path / run, steps, changes, is_shown=run == "whole", sample_every=3)
@@ -353,7 +350,9 @@ def test_micro_batches_are_summed(name):
             torch.testing.assert_close(*averages, rtol=1e-6, atol=1e-12)
 
 
-@with_changes
+@pytest.mark.parametrize(
+    ("name", "changes"), [*PRESETS, *(pytest.param(*variant, marks=pytest.mark.slow) for variant in VARIANTS)]
+)
 @pytest.mark.full
 def test_two_processes_do_what_one_does(name, changes, tmp_path):
     for run, count in (("two", 2), ("one", 1)):

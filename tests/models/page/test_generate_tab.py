@@ -212,7 +212,7 @@ def test_by_keyboard_alone_in_two_languages_without_a_barrier(visit):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("language", ["en-GB", "ja-JP"])
+@pytest.mark.parametrize("language", [pytest.param("en-GB", marks=pytest.mark.slow), "ja-JP"])
 def test_it_fits_a_phone_without_a_barrier(chromium, site, language):
     with browsers.served(site) as address:
         visit = Visit(chromium, f"{address}/some/where/page", locale=language, **browsers.PHONE)

@@ -342,7 +342,7 @@ def test_a_face_blinks_as_the_command_lets_it_and_is_restored_from_its_file(visi
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("language", ["en-GB", "ja-JP"])
+@pytest.mark.parametrize("language", [pytest.param("en-GB", marks=pytest.mark.slow), "ja-JP"])
 def test_tabs_fit_a_phone_without_a_barrier(chromium, site, pictures, language):
     with browsers.served(site) as address:
         visit = Visit(chromium, address, locale=language, **browsers.PHONE)
