@@ -183,6 +183,9 @@ VARIANTS = [
     ("r3gan", {"augment": "ramp"}),
     *(("videogan-cond", {"trial": "clipped", "clipping": clipping}) for clipping in ("weights", "gradients")),
 ]
+every_variant = pytest.mark.parametrize(
+    ("name", "changes"), [*PRESETS, *(pytest.param(*variant, marks=pytest.mark.slow) for variant in VARIANTS)]
+)
 WITHOUT_NOISE = {"blink-flow", "videogan-cond", "ugatit", "srgan", "esrgan"}  # their chance is that of their batches
 LEARNING_STEPS = {"pggan": (8, 9)}  # the two of which all layers learn, if it is not the first ones: it grows
 WIDER: dict[str, dict] = {
@@ -217,7 +220,7 @@ def test_five_steps_of_tiny_on_random_pictures_take_less_than_a_minute(name, tmp
 
 
 @pytest.mark.full(keep=1)
-@pytest.mark.parametrize(("name", "changes"), PRESETS + VARIANTS)
+@every_variant
 def test_stopping_and_going_on_changes_nothing(name, changes, tmp_path):
     for run, steps in (("whole", 6), ("halves", 3), ("halves", 6)):
         fit(name, tmp_path / run, steps, changes, is_shown=run == "whole", sample_every=3)
@@ -350,10 +353,8 @@ def test_micro_batches_are_summed(name):
             torch.testing.assert_close(*averages, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "changes"), [*PRESETS, *(pytest.param(*variant, marks=pytest.mark.slow) for variant in VARIANTS)]
-)
 @pytest.mark.full
+@every_variant
 def test_two_processes_do_what_one_does(name, changes, tmp_path):
     for run, count in (("two", 2), ("one", 1)):
         arguments = name, changes, str(tmp_path / run), count
