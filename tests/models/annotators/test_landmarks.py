@@ -118,9 +118,9 @@ def test_the_sheet_and_the_scores_are_of_the_held_out_faces(tmp_path):
 def test_the_loss_goes_down_and_a_run_that_goes_on_is_the_same(tmp_path):
     from tests.models.test_every_model import the_same
 
-    trained(tmp_path / "whole", 30)
+    trained(tmp_path / "whole", 45)
     trained(tmp_path / "halves", 10)
-    trained(tmp_path / "halves", 30)
+    trained(tmp_path / "halves", 45)
     whole, halves = (read(tmp_path / run / "last.pt") for run in ("whole", "halves"))
     the_same(whole, halves)
     batch, losses = Crops(faces(8), 32, seed=9)(0), []
