@@ -37,6 +37,9 @@ from models.training.update import Update, set_learning_rate
 
 GROUP_WIDTH = 16  # channels of a group of the 3×3 convolutions
 SLOPE = 0.2  # of leaky ReLUs
+LOWPASS = {3: (1.0, 2.0, 1.0), 4: (1.0, 3.0, 3.0, 1.0)}
+"""By its taps: the filter of the resampling. With 3, the paper's, every other pixel of a finer map is a copy and the
+next one a mean, which leaves a pattern of period two; with 4 all pixels are alike."""
 GAMMA_SIZE, GAMMA_POWER = 64, math.log(150 / 2, 256 / 64)  # the penalty's weight is 2 at 64 px, and 150 at 256 px
 
 
@@ -51,6 +54,7 @@ class Config:
     blocks: int = 2  # of a level
     expansion: int = 2  # of the width within a block
     latent: int = 64  # Z, of N(0, 1)
+    taps: int = 3  # of the filter with which maps are resampled, see LOWPASS
     hflip: bool = True
     batch_size: int = 256
     micro_batches: int = 1
@@ -71,7 +75,9 @@ class Config:
     save_every: int = 2000
 
     def __post_init__(self) -> None:
-        """Raise ValueError if there are no networks of this size."""
+        """Raise ValueError if there are no networks of this size, or no such filter."""
+        if self.taps not in LOWPASS:
+            raise ValueError(f"taps must be 3 or 4, {self.taps} found")
         levels = self.size.bit_length() - 2
         if levels < 1 or self.size % (1 << levels - 1) or levels > len(self.widths):
             most = 7 << len(self.widths) - 1
@@ -135,6 +141,7 @@ PRESETS = {
         _ONE_GPU,
         widths=(128, 128, 64, 32, 8, 8, 8),
         blocks=1,
+        taps=4,
         gamma=16.0,  # a small batch needs more of it
         last_gamma=1.6,
         penalty_every=5,
@@ -195,20 +202,22 @@ class Resampling(nn.Module):
     """Maps (N, V, S, S) -> (N, W, 2S, 2S), or (N, W, S/2, S/2): bilinearly, with a 1×1 convolution on the coarse side
     if V and W differ."""
 
-    def __init__(self, narrow: int, wide: int, *, up: bool) -> None:
+    def __init__(self, narrow: int, wide: int, taps: int, *, up: bool) -> None:
         super().__init__()
         self.up = up
         self.conv = init_scaled(nn.Conv2d(narrow, wide, 1, bias=False)) if narrow != wide else nn.Identity()
-        line = torch.tensor([1.0, 2.0, 1.0])
+        line = torch.tensor(LOWPASS[taps])
+        kernel = torch.outer(line, line)[None, None] * (4 if up else 1) / line.sum() ** 2
         self.kernel: Tensor
-        self.register_buffer("kernel", torch.outer(line, line)[None, None] / (4 if up else 16), persistent=False)
+        self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return maps."""
         if self.up:
             x = self.conv(x)
             kernel = self.kernel.to(x).expand(x.shape[1], -1, -1, -1)
-            return F.conv_transpose2d(x, kernel, stride=2, padding=1, output_padding=1, groups=len(kernel))
+            odd = kernel.shape[-1] % 2
+            return F.conv_transpose2d(x, kernel, stride=2, padding=1, output_padding=odd, groups=len(kernel))
         kernel = self.kernel.to(x).expand(x.shape[1], -1, -1, -1)
         resampled: Tensor = self.conv(F.conv2d(x, kernel, stride=2, padding=1, groups=len(kernel)))
         return resampled
@@ -226,7 +235,7 @@ class Generator(NormalGenerator):
         self.weights = init_scaled(nn.Linear(c.latent * (2 if self.labels else 1), first, bias=False))
         layers: list[nn.Module] = [Block(first, c) for _ in range(c.blocks)]
         for wide, narrow in itertools.pairwise(c.level_widths):
-            layers += [Resampling(wide, narrow, up=True), *(Block(narrow, c) for _ in range(c.blocks))]
+            layers += [Resampling(wide, narrow, c.taps, up=True), *(Block(narrow, c) for _ in range(c.blocks))]
         self.layers = nn.Sequential(*layers, init_scaled(nn.Conv2d(last, 3, 1, bias=False)))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -246,7 +255,7 @@ class Discriminator(nn.Module):
         labels, (last, *_), first = len(getattr(c, "labels", ())), c.level_widths, c.level_widths[-1]
         layers: list[nn.Module] = [init_scaled(nn.Conv2d(3, first, 1, bias=False))]
         for narrow, wide in itertools.pairwise(c.level_widths[::-1]):
-            layers += [*(Block(narrow, c) for _ in range(c.blocks)), Resampling(narrow, wide, up=False)]
+            layers += [*(Block(narrow, c) for _ in range(c.blocks)), Resampling(narrow, wide, c.taps, up=False)]
         layers += [Block(last, c) for _ in range(c.blocks)]
         layers += [init_scaled(nn.Conv2d(last, last, c.coarsest, groups=last, bias=False)), nn.Flatten()]
         self.layers = nn.Sequential(*layers)

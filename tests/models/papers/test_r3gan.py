@@ -80,8 +80,8 @@ def test_at_first_every_block_is_the_identity_and_weights_are_scaled_by_the_dept
     assert colored.embed.weight.std().item() == pytest.approx(1 / math.sqrt(64) / math.sqrt(9), rel=0.1)
 
 
-def test_resampling_is_bilinear_and_one_is_the_others_transpose():
-    up, down = r3gan.Resampling(2, 2, up=True), r3gan.Resampling(2, 2, up=False)
+def test_with_three_taps_resampling_is_bilinear_and_one_is_the_others_transpose():
+    up, down = (r3gan.Resampling(2, 2, 3, up=up) for up in (True, False))
     x, y = torch.randn(1, 2, 6, 6), torch.randn(1, 2, 12, 12)
     finer = up(x)
     assert finer.shape == y.shape
@@ -89,6 +89,25 @@ def test_resampling_is_bilinear_and_one_is_the_others_transpose():
     torch.testing.assert_close(finer[:, :, 1:-1:2, ::2], (x[:, :, :-1] + x[:, :, 1:]) / 2)
     torch.testing.assert_close((finer * y).sum(), 4 * (x * down(y)).sum())
     assert down(torch.ones(1, 2, 12, 12))[0, 0, 2, 2] == 1
+
+
+def test_with_four_taps_resampling_within_the_border_is_that_of_image_libraries():
+    up, down = (r3gan.Resampling(2, 2, 4, up=up) for up in (True, False))
+    x = torch.randn(1, 2, 12, 12)
+    for ours, factor in ((up(x), 2.0), (down(x), 0.5)):
+        theirs = F.interpolate(x, scale_factor=factor, mode="bilinear", antialias=factor < 1)
+        torch.testing.assert_close(ours[:, :, 1:-1, 1:-1], theirs[:, :, 1:-1, 1:-1])
+
+
+@pytest.mark.parametrize(("taps", "ratio"), [(3, 4), (4, 1)])
+def test_four_taps_leave_no_pattern_of_period_two(taps, ratio):
+    finer = r3gan.Resampling(1, 1, taps, up=True)(torch.randn(64, 1, 64, 64))[:, :, 2:-2, 2:-2]
+    assert finer[:, :, ::2, ::2].var() / finer[:, :, 1::2, 1::2].var() == pytest.approx(ratio, rel=0.05)
+
+
+def test_other_numbers_of_taps_are_one_clear_line():
+    with pytest.raises(UserError, match="taps=5 given: taps must be 3 or 4, 5 found"):
+        build_config(Job("run", "r3gan", "tiny", {}, "cache", {}, {"taps": "5"}))
 
 
 def test_the_loss_of_a_pair_depends_on_its_difference_and_swaps_with_it():
