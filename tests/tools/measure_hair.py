@@ -1,6 +1,6 @@
 """`python -m tests.tools.measure_hair [WEIGHTS …]`: how right each file of weights of the colour network is.
 
-On `held_out_hair`, styles that no lesson has: acceptable are all names whose share of the true colour is MIN_SHARE or
+On `held_out_hair`, styles of no training patch: acceptable are all names whose share of the true colour is MIN_SHARE or
 more, exact is the one of the largest share. Also on plain heads, drawn portraits and, where they can be had, sprites.
 """
 

@@ -43,7 +43,7 @@ def test_it_learns_which_colour_is_where_hair_is():
     assert sum(count for _, _, count in trainer.reliability()) == 32
 
 
-def test_batches_are_a_function_of_seed_and_number_and_show_each_lesson_once_an_epoch():
+def test_batches_are_a_function_of_seed_and_number_and_show_each_patch_once_an_epoch():
     learned = patches(48)
     batches, others = (Batches(learned, normalised, 16, seed=seed) for seed in (0, 1))
     first = [batches(i)["patch"] for i in range(6)]

@@ -1,4 +1,4 @@
-"""The lessons of the hair tagger."""
+"""The training patches of the hair tagger."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def pixels_of(patch: hair_patches.TrainingPatch) -> np.ndarray:
     return to_lab(patch.picture[where] / 255)
 
 
-def test_lessons_are_a_function_of_their_number():
+def test_patches_are_a_function_of_their_number():
     first, again = (list(hair_patches.patches(3, 5)) for _ in range(2))
     assert all(
         np.array_equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
@@ -43,7 +43,7 @@ def test_heads_are_of_both_renderers_and_their_layers_do_not_overlap(heads):
         assert np.hypot(head.spot.x - PATCH / 2, head.spot.y - PATCH / 2) < 16
 
 
-def test_plain_lessons_show_the_colour_that_they_name(heads):
+def test_plain_patches_show_the_colour_that_they_name(heads):
     rng, right, count = np.random.default_rng(0), 0, 0
     for head in heads * 8:
         patch = hair_patches.recolor(head, rng, is_plain=True)
@@ -55,7 +55,7 @@ def test_plain_lessons_show_the_colour_that_they_name(heads):
     assert right / count > 0.9
 
 
-def test_disturbed_lessons_keep_most_of_the_colour(heads):
+def test_disturbed_patches_keep_most_of_the_colour(heads):
     rng, near, count = np.random.default_rng(0), 0, 0
     for head in heads * 8:
         patch = hair_patches.recolor(head, rng, is_plain=False)
