@@ -1,7 +1,7 @@
 """Drawn heads with a known hair colour, in styles that the hair tagger never learned from, by what makes them hard.
 
 Heads are icons, people seen from the side, chibi, and brushwork; treatments, lights and things are of `held_back` or
-painted here. None of them is in `pipeline.training_data`.
+painted here. None of them is in the patches of `pipeline.training_data`.
 """
 
 from collections.abc import Callable
