@@ -21,7 +21,7 @@ from models.files import atomic_open, check_regular
 from models.nn.layers import to_channels_last
 from models.nn.plan import planned
 from models.runs.card import model_card
-from models.runs.settings import check_output, config_from_json
+from models.runs.settings import check_known, check_output, config_from_json
 from models.zoo import MODELS
 
 MAIN = "model"  # the file of the main network, without its ending
@@ -121,6 +121,7 @@ def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, 
                 raise ValueError("no safetensors, or too long a header")
         with safe_open(path, "pt") as file:
             about: Any = parse_json((file.metadata() or {})["about"], _ABOUT_SCHEMA)
+            check_known(path, about["model"], about["config"])
             counts = about["labels"] = about.get("labels") or {}
             if about["steps"] < 0 or any(count < 0 for count in counts.values()):
                 raise ValueError("negative counts")
@@ -131,6 +132,8 @@ def _open_weights(run: Path, name: str = MAIN) -> Iterator[tuple[Any, dict[str, 
             yield file, about
     except FileNotFoundError:
         raise _has_no_weights(run, path.name) from None
+    except UserError:
+        raise
     except Exception as error:  # odd settings make networks raise anything
         found = " ".join((str(error) or type(error).__name__).split())[:120]
         fix = "remove it and start its training again, which writes it anew"

@@ -240,7 +240,16 @@ def read_settings(run: Path) -> dict[str, Any]:
         check(settings["config"], dict.fromkeys(settings["config"].keys() & SCHEDULE_FIELDS, int))
     except ValueError as error:
         raise UserError(path, f"damaged ({error})", "the settings of a run", "start anew with --fresh") from None
+    check_known(path, settings["model"], settings["config"])
     return settings
+
+
+def check_known(path: Path, model: str, values: Mapping[str, Any]) -> None:
+    """Raise UserError if a file of a run has a field that the model's Config lacks: a later version wrote it, and the
+    network that this one would build is another."""
+    if unknown := sorted(values.keys() - _defaults(model).keys()) if model in MODELS else []:
+        problem = f"has the setting {unknown[0][:40]}, which this version does not know"
+        raise UserError(path, problem, "settings of this version", "use the version that wrote it, or a later one")
 
 
 def _defaults(model: str) -> dict[str, Any]:

@@ -392,6 +392,8 @@ BENCHES = {
 }
 
 if __name__ == "__main__":
+    if unknown := [name for name in sys.argv[1:] if name not in BENCHES]:
+        sys.exit(f"{unknown[0]}: no benchmark; give some of {' '.join(BENCHES)}")
     cv2.setNumThreads(1)
     for name in sys.argv[1:] or BENCHES:
         BENCHES[name]()

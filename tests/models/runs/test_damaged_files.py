@@ -69,6 +69,18 @@ def test_settings_that_are_damaged_are_one_clear_line(content, tmp_path):
         settings.read_settings(tmp_path)
 
 
+def test_a_run_of_a_later_version_is_refused_and_kept(tmp_path):
+    config = run_settings()["config"] | {"taps": 4}
+    write(tmp_path / "config.json", run_settings(config=config))
+    weights_of(tmp_path, taps=4)
+    refused = r"{}: has the setting taps, which this version does not know; .*; use the version that wrote it"
+    with pytest.raises(UserError, match=refused.format(r"config\.json")):
+        settings.read_settings(tmp_path)
+    for read in (export.read_about, export.load_network, export.plan_network):
+        with pytest.raises(UserError, match=refused.format(r"model\.safetensors")):
+            read(tmp_path)
+
+
 def test_settings_of_another_model_are_other_settings(tmp_path):
     write(tmp_path / "config.json", run_settings(model="nosuch", preset="odd", init_from={"run": "first"}))
     held = settings.read_settings(tmp_path)
@@ -350,9 +362,7 @@ def test_every_preset_gives_layers_within_the_limit(model):
 def test_weights_with_odd_settings_are_refused_before_they_take_memory(model, changes, tmp_path):
     weights_of(tmp_path, model, **changes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(
-        UserError, match=r"model\.safetensors: damaged \(.*\); the weights of a model of this program; remove it"
-    ):
+    with pytest.raises(UserError, match=r"model\.safetensors: (damaged \(.*\)|has the setting .*, which).*; \w+ "):
         export.load_network(tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
 
