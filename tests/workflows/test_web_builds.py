@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.support.fake_site import FakeSite, InjectedFailure, keeps_apart
-from tests.support.run_luigi import ROOT, error_line, luigi
+from tests.support.run_luigi import ROOT, error_line, luigi, start_luigi
 
 
 def serve(faces: list[bytes], posts: int) -> FakeSite:
@@ -135,31 +136,23 @@ def fetched(place: Path) -> set[str]:
     return {"/" + url.split("/", 3)[3] for (url,) in rows}
 
 
-def killed(place: Path, site: FakeSite, seconds: float, *options: str) -> bool:
-    """Start the build and kill it after so long; whether it was still running. What the ledger had then is never asked
-    for again: that is looked at after the next one."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "luigi", "--module", "workflows", *QUESTION, *options],
-        cwd=place,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
-    return False
+Moment = Callable[[float], bool]  # seconds since the start -> whether to kill now
 
 
-def kills(place: Path, site: FakeSite, pauses: list[float], *options: str) -> int:
-    """Kill after each pause and go on; how many kills hit. No file that the ledger has is asked for again."""
+def killed(place: Path, is_now: Moment, *options: str) -> bool:
+    """Start the build and kill it at a moment; whether it was still running."""
+    process, start = start_luigi(place, *QUESTION, *options), time.monotonic()
+    while process.poll() is None and not is_now(time.monotonic() - start):
+        time.sleep(0.01)
+    process.kill()  # nothing if it has ended
+    return process.wait() == -signal.SIGKILL
+
+
+def kills(place: Path, site: FakeSite, moments: list[Moment], *options: str) -> int:
+    """Kill at each moment and go on; how many kills hit. No file that the ledger has is asked for again."""
     hits, had, requested_before = 0, set(), 0
-    for pause in [*pauses, 600]:
-        hits += killed(place, site, pause, *options)
+    for is_now in [*moments, lambda seconds: seconds > 600]:
+        hits += killed(place, is_now, *options)
         again = {requested.path for requested in site.log[requested_before:]} & had
         assert not again
         had, requested_before = fetched(place), len(site.log)
@@ -181,14 +174,11 @@ def test_killed_and_run_again_is_the_same_and_requests_nothing_twice(tmp_path, p
     other = tmp_path / "other"
     other.mkdir()
     options = ("--limit", "14")
-    configure(place, site, rate="20")
-    start = time.monotonic()
     luigi(place, *QUESTION, *options)
-    whole = time.monotonic() - start
     site.log.clear()
     configure(other, site, rate="20")
-    hits = kills(other, site, [whole * share for share in (0.35, 0.4, 0.3, 0.5)], *options)
-    assert hits >= 2
+    hits = kills(other, site, [lambda _, n=n: len(files_requested(site)) >= n for n in (1, 4, 8, 12)], *options)
+    assert hits == 4
     same_but_for_the_time(place, other)
     assert asked_twice(site) <= hits  # what was on its way when the process died
 
@@ -247,7 +237,7 @@ def test_killed_at_many_moments_is_the_same_and_requests_nothing_twice(tmp_path,
         site.log.clear()
         configure(other, site, rate="12")
         pauses = [1.4 + 0.05 * k for k in range(30)]
-        hits = kills(other, site, pauses, *options)
+        hits = kills(other, site, [lambda seconds, pause=pause: seconds > pause for pause in pauses], *options)
         assert hits >= 20
         same_but_for_the_time(place, other)
         print(f"{hits} kills, {asked_twice(site)} files of 200 on their way at one of them")
