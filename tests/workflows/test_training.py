@@ -388,7 +388,6 @@ def test_what_was_made_with_other_weights_is_made_again(place):
         (["GenerateFaces", "--run", "nosuch"], "has no model.safetensors"),
         (["GenerateFaces", "--run", "../x"], "'../x' given"),
         (["GenerateFaces", "--run", RUN.name, "--count", "0"], "--count: 0 given"),
-        (["ApplyAttributes", "--run", RUN.name, "--attribute", "no_such"], "no vector was learned for it"),
         (["ApplyAttributes", "--run", RUN.name, "--attribute", "../x"], "--attribute: ../x given"),
         (["LearnAttributes", "--run", RUN.name, "--samples", "10"], "--samples: 10 given"),
     ],
@@ -436,6 +435,8 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     assert learn.complete()
     assert sheet.complete()
     assert not LearnAttributes(run=RUN.name, data_root=root, samples=2501, seed=3).complete()
+    line = error_line(trained, "ApplyAttributes", "--run", RUN.name, "--attribute", "no_such")
+    assert "no vector was learned for it; one of: blue_hair smile; give another" in line
     made.write_text(json.dumps(learned | {"counts": {}}))
     assert not sheet.complete()  # of other attributes
     made.unlink()
