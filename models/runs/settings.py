@@ -245,8 +245,8 @@ def read_settings(run: Path) -> dict[str, Any]:
 
 
 def check_known(path: Path, model: str, values: Mapping[str, Any]) -> None:
-    """Raise UserError if a file of a run has a field that the model's Config lacks: a later version wrote it, and the
-    network that this one would build is another."""
+    """Raise UserError if a file of a run has a field that the model's Config lacks: another version wrote it, and this
+    one may build another network."""
     if unknown := sorted(values.keys() - _defaults(model).keys()) if model in MODELS else []:
         problem = f"has the setting {unknown[0][:40]}, which this version does not know"
         raise UserError(path, problem, "settings of this version", "use the version that wrote it, or a later one")

@@ -435,8 +435,11 @@ def test_attributes_are_learned_and_applied(trained, monkeypatch):
     assert learn.complete()
     assert sheet.complete()
     assert not LearnAttributes(run=RUN.name, data_root=root, samples=2501, seed=3).complete()
-    line = error_line(trained, "ApplyAttributes", "--run", RUN.name, "--attribute", "no_such")
-    assert "no vector was learned for it; one of: blue_hair smile; give another" in line
+    wrong = ("ApplyAttributes", "--run", RUN.name, "--attribute", "no_such")
+    refused = "error: --attribute no_such: no vector was learned for it; "
+    assert error_line(trained, *wrong) == refused + "one of: blue_hair smile; give another"
+    made.write_text(json.dumps(learned | {"vectors": {}}))
+    assert error_line(trained, *wrong).startswith(refused + "one that enough samples have, and lack; give LearnAttr")
     made.write_text(json.dumps(learned | {"counts": {}}))
     assert not sheet.complete()  # of other attributes
     made.unlink()

@@ -271,6 +271,7 @@ def test_runs_of_both_kinds_are_used_and_evaluated(place):
     luigi(place, *TINY, "--steps", "2", "--labels", "colors", "--size", "96", "--dataset", "few")
     luigi(place, "GenerateFaces", "--run", "plain", "--count", "2", "--truncation", "0.7")
     luigi(place, "InterpolateLatents", "--run", "plain", "--start", "1", "--end", "2")
+    luigi(place, "EvaluateGAN", "--run", "plain", "--samples", "16", "--dataset", "few")
     colored = ("--run", "r3gan-colors-few-tiny")
     luigi(place, "SweepHairColors", *colored, "--count", "1")
     luigi(place, "GenerateFaces", *colored, "--count", "1", "--hair-color", "blue:0.7,pink:0.3")

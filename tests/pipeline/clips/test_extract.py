@@ -32,9 +32,10 @@ def times_of_blinks(found) -> list[float]:
 
 
 @pytest.mark.full
-def test_the_blinks_of_films_are_found_and_nothing_else(tmp_path):
+@pytest.mark.parametrize("films", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_the_blinks_of_films_are_found_and_nothing_else(tmp_path, films):
     clips = missed = blinks = 0
-    for i in range(2):
+    for i in range(films):
         truth = film.write(tmp_path / "film.mp4", 2, i)
         eyes = FilmEyes(tmp_path / "film.mp4", truth, FPS, noise=0.05, skipped=0.3)
         found = extract(tmp_path / "film.mp4", FPS, SIZE, eyes.find_faces, eyes.find_landmarks)
@@ -50,7 +51,7 @@ def test_the_blinks_of_films_are_found_and_nothing_else(tmp_path):
         for clip in found.clips:
             assert clip.clip.strip.shape == (16 * SIZE, SIZE, 3)
             assert clip.clip.openness[CLOSED_FRAME] < 0.2 < 0.7 < clip.clip.openness[0]
-    assert clips > 8
+    assert clips > 4 * films
     assert missed == 0
 
 
